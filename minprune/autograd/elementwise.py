@@ -1,0 +1,129 @@
+"""z = x + y, x - y, x y, x / y, x^p, exp x, log x, |x|, with broadcasting; and Tensor's operators."""
+
+from typing import Any
+
+import numpy as np
+
+from minprune import kernels
+from minprune.autograd.shaping import sum_to
+from minprune.autograd.tape import Op, Tensor, Value
+from minprune.core import Array
+
+
+def _out(ufunc: Any, *xs: Array) -> Array:
+    """ufunc(*xs), in an array of the workspace where one is lent."""
+    shape = np.broadcast_shapes(*(np.shape(x) for x in xs))
+    dtype = np.result_type(*xs)
+    return ufunc(*xs, out=kernels.empty(shape, dtype))  # type: ignore[no-any-return]
+
+
+def _like(x: Value, g: Value) -> Value:
+    return sum_to(g, shape=np.shape(x))
+
+
+def _add(x: Array, y: Array) -> Array:
+    """z = x + y"""
+    return _out(np.add, x, y)
+
+
+def _add_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
+    x, y = inputs
+    return _like(x, g), _like(y, g)
+
+
+def _sub(x: Array, y: Array) -> Array:
+    """z = x - y"""
+    return _out(np.subtract, x, y)
+
+
+def _sub_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
+    x, y = inputs
+    return _like(x, g), _like(y, -g) if need[1] else None
+
+
+def _mul(x: Array, y: Array) -> Array:
+    """z = x y"""
+    return _out(np.multiply, x, y)
+
+
+def _mul_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
+    x, y = inputs
+    return _like(x, mul(g, y)) if need[0] else None, _like(y, mul(g, x)) if need[1] else None
+
+
+def _div(x: Array, y: Array) -> Array:
+    """z = x / y"""
+    return _out(np.divide, x, y)
+
+
+def _div_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
+    x, y = inputs
+    return (
+        _like(x, div(g, y)) if need[0] else None,
+        _like(y, -mul(g, div(z, y))) if need[1] else None,
+    )
+
+
+def _power(x: Array, *, p: float) -> Array:
+    """z = x^p      p: a constant"""
+    return np.asarray(x**p)
+
+
+def _power_rule(g: Value, z: Value, inputs: Any, need: Any, *, p: float) -> tuple[Value]:
+    (x,) = inputs
+    return (g * (p * power(x, p=p - 1)) if p != 1 else g,)
+
+
+def _exp(x: Array) -> Array:
+    """z = e^x"""
+    return _out(np.exp, x)
+
+
+def _exp_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value]:
+    return (g * z,)
+
+
+def _log(x: Array) -> Array:
+    """z = ln x"""
+    return _out(np.log, x)
+
+
+def _log_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value]:
+    return (g / inputs[0],)
+
+
+def _absolute(x: Array) -> Array:
+    """z = |x|      derivative at 0: 0"""
+    return _out(np.absolute, x)
+
+
+def _absolute_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value]:
+    (x,) = inputs
+    return (g * np.sign(x.value if isinstance(x, Tensor) else x),)
+
+
+add = Op(_add, _add_rule)
+sub = Op(_sub, _sub_rule)
+mul = Op(_mul, _mul_rule)
+div = Op(_div, _div_rule)
+power = Op(_power, _power_rule)
+exp = Op(_exp, _exp_rule)
+log = Op(_log, _log_rule)
+absolute = Op(_absolute, _absolute_rule)
+
+
+def _constant(y: Any, like: Tensor) -> Value:
+    """A Python number takes the dtype of the tensor it meets."""
+    return y if isinstance(y, Tensor | np.ndarray) else np.asarray(y, like.dtype)
+
+
+def _operators() -> None:
+    for name, op in (("add", add), ("sub", sub), ("mul", mul), ("truediv", div)):
+        setattr(Tensor, f"__{name}__", lambda x, y, op=op: op(x, _constant(y, x)))
+        setattr(Tensor, f"__r{name}__", lambda x, y, op=op: op(_constant(y, x), x))
+    Tensor.__neg__ = lambda x: mul(x, _constant(-1, x))  # type: ignore[attr-defined]
+    Tensor.__pow__ = lambda x, p: power(x, p=p)  # type: ignore[attr-defined]
+    Tensor.__abs__ = lambda x: absolute(x)  # type: ignore[attr-defined]
+
+
+_operators()

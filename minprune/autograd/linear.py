@@ -1,0 +1,70 @@
+"""y = W x + b and its family: matmul is closed under differentiation, row_sum is the bias's side."""
+
+from typing import Any
+
+from minprune import kernels
+from minprune.autograd.activation import act_grad
+from minprune.autograd.elementwise import mul
+from minprune.autograd.shaping import column, expand
+from minprune.autograd.tape import Op, Value
+from minprune.core import Array
+
+
+def _matmul(a: Array, b: Array, *, ta: bool = False, tb: bool = False) -> Array:
+    """z = A B      A = a or its transpose (ta), B = b or its transpose (tb)"""
+    return kernels.matmul(a, b, ta, tb)
+
+
+def _matmul_rule(
+    g: Value, z: Value, inputs: Any, need: Any, *, ta: bool = False, tb: bool = False
+) -> tuple[Value, Value]:
+    a, b = inputs
+    da = db = None
+    if need[0]:  # dA = g B^T
+        da = matmul(b, g, ta=tb, tb=True) if ta else matmul(g, b, tb=not tb)
+    if need[1]:  # dB = A^T g
+        db = matmul(g, a, ta=True, tb=ta) if tb else matmul(a, g, ta=not ta)
+    return da, db
+
+
+def _affine(w: Array, x: Array, b: Array | None, *, act: str = "none") -> Array:
+    """y = act(W x + b)      W: (o, i), x: (i, n), b: (o,) or None -> y: (o, n)"""
+    return kernels.affine(w, x, b, act)
+
+
+def _affine_rule(
+    g: Value, y: Value, inputs: Any, need: Any, *, act: str = "none"
+) -> tuple[Value, Value, Value]:
+    w, x, _ = inputs
+    g = act_grad(g, y, kind=act)
+    return (
+        matmul(g, x, tb=True) if need[0] else None,
+        matmul(w, g, ta=True) if need[1] else None,
+        row_sum(g) if need[2] else None,
+    )
+
+
+def _row_sum(x: Array) -> Array:
+    """s_c = sum of x over all axes but the first"""
+    return kernels.row_sum(x)
+
+
+def _row_sum_rule(g: Value, s: Value, inputs: Any, need: Any) -> tuple[Value]:
+    return (expand(column(g, inputs[0]), shape=inputs[0].shape),)
+
+
+def _row_dot(a: Array, b: Array) -> Array:
+    """s_c = sum of a b over all axes but the first"""
+    return kernels.row_dot(a, b)
+
+
+def _row_dot_rule(g: Value, s: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
+    a, b = inputs
+    g = column(g, a)
+    return mul(b, g) if need[0] else None, mul(a, g) if need[1] else None
+
+
+matmul = Op(_matmul, _matmul_rule)
+affine = Op(_affine, _affine_rule)
+row_sum = Op(_row_sum, _row_sum_rule)
+row_dot = Op(_row_dot, _row_dot_rule)

@@ -1,0 +1,95 @@
+"""xhat = (x - mean) / sqrt(var + eps) over all axes but the first, and y = act(x scale + shift).
+
+With G(g) = inv (g - mean(g) - xhat mean(g xhat)), the derivative of xhat is G: linear in g, its own
+adjoint, and built from ops, so that it can be differentiated again.
+Source: Ioffe & Szegedy (2015), Batch Normalization.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from minprune import kernels
+from minprune.autograd.activation import act_grad
+from minprune.autograd.elementwise import mul
+from minprune.autograd.linear import row_dot, row_sum
+from minprune.autograd.shaping import column
+from minprune.autograd.tape import Op, Value, value
+from minprune.core import Array
+
+
+def _per_row(x: Value) -> int:
+    return int(np.prod(value(x).shape[1:]))
+
+
+def _normalise(x: Array, *, mean: Array, inv: Array) -> Array:
+    """xhat = (x - mean) inv      mean, inv: (c,), taken from this very x"""
+    return kernels.normalise(x, mean, inv)
+
+
+def _normalise_rule(
+    g: Value, xhat: Value, inputs: Any, need: Any, *, mean: Array, inv: Array
+) -> tuple[Value]:
+    return (normalise_grad(g, xhat, _inverse_std(inputs[0], mean=mean, inv=inv)),)
+
+
+def _inv(x: Array, *, mean: Array, inv: Array) -> Array:
+    """inv = 1 / sqrt(var(x) + eps), already at hand"""
+    return inv
+
+
+def _inv_rule(
+    g: Value, result: Value, inputs: Any, need: Any, *, mean: Array, inv: Array
+) -> tuple[Value]:
+    # d inv / dx = -inv^3 (x - mean) / m = -inv^2 xhat / m
+    (x,) = inputs
+    xhat = _normal(x, mean=mean, inv=inv)
+    return (mul(xhat, column(g * result * result * (-1.0 / _per_row(x)), x)),)
+
+
+def _normalise_grad(g: Array, xhat: Array, inv: Array) -> Array:
+    """G = inv (g - mean(g) - xhat mean(g xhat))"""
+    return kernels.normalise_grad(g, xhat, inv)
+
+
+def _normalise_grad_rule(v: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value, Value]:
+    g, xhat, inv = inputs
+    m = _per_row(g)
+    dg = normalise_grad(v, xhat, inv) if need[0] else None
+    dxhat = dinv = None
+    if need[1]:  # of -inv xhat mean(g xhat), in xhat
+        a, b = row_dot(g, xhat) / m, row_dot(v, xhat) / m
+        dxhat = -(mul(v, column(a * inv, v)) + mul(g, column(b * inv, g)))
+    if need[2]:
+        dinv = row_dot(v, normalise_grad(g, xhat, inv)) / inv
+    return dg, dxhat, dinv
+
+
+def _scale_shift(x: Array, scale: Array, shift: Array, *, act: str = "none") -> Array:
+    """y = act(x scale + shift)      scale, shift: (c,), one for each row"""
+    return kernels.scale_shift(x, scale, shift, act)
+
+
+def _scale_shift_rule(
+    g: Value, y: Value, inputs: Any, need: Any, *, act: str = "none"
+) -> tuple[Value, Value, Value]:
+    x, scale, _ = inputs
+    g = act_grad(g, y, kind=act)
+    return (
+        mul(g, column(scale, g)) if need[0] else None,
+        row_dot(g, x) if need[1] else None,
+        row_sum(g) if need[2] else None,
+    )
+
+
+_normal = Op(_normalise, _normalise_rule)
+_inverse_std = Op(_inv, _inv_rule)
+normalise_grad = Op(_normalise_grad, _normalise_grad_rule)
+scale_shift = Op(_scale_shift, _scale_shift_rule)
+
+
+def normalise(x: Value, *, eps: float) -> tuple[Value, Array, Array]:
+    """xhat, and the (mean, biased variance) of each row of x as plain arrays."""
+    mean, var = kernels.moments(value(x))
+    inv = 1 / np.sqrt(var + var.dtype.type(eps))
+    return _normal(x, mean=mean, inv=inv), mean, var

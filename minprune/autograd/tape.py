@@ -1,0 +1,145 @@
+"""dy/dx = sum over paths of the product of local rules: ops, the tensors they record, and `grad`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from minprune.core import Array
+from minprune.errors import ArgumentError, ShapeError
+
+Value: TypeAlias = Any  # an array, or a Tensor over one: every op takes either
+Rule = Callable[..., Sequence[Value]]
+
+_count = itertools.count()  # creation order: the tape is walked in it, never by memory address
+
+
+class Tensor:
+    """An array and how it was made: `op(*inputs, **settings)`, or nothing for a leaf."""
+
+    __array_ufunc__ = None  # array + Tensor comes to Tensor.__radd__
+    __slots__ = ("inputs", "op", "order", "settings", "value")
+
+    def __init__(
+        self,
+        value: Array,
+        op: Op | None = None,
+        inputs: tuple[Value, ...] = (),
+        settings: dict[str, Any] | None = None,
+    ) -> None:
+        self.value = value
+        self.op = op
+        self.inputs = inputs
+        self.settings = settings if settings is not None else {}
+        self.order = next(_count)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.value.ndim
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.value.dtype
+
+    def __repr__(self) -> str:
+        made = self.op.name if self.op else "leaf"
+        return f"Tensor({made}, shape={self.shape}, dtype={self.dtype})"
+
+
+class Op:
+    """An op: `forward` on arrays, and the rule of its derivative, written in ops.
+
+    Arrays in, array out; a Tensor among the inputs, a Tensor out.
+    `rule(g, output, inputs, need, **settings)` gives one gradient for each input, None for zero or
+    where need is False. It runs on plain arrays for gradients and on Tensors for derivatives of derivatives. Non-float arguments
+    (shapes, indices, labels) are settings: constants.
+    """
+
+    def __init__(self, forward: Callable[..., Array], rule: Rule) -> None:
+        self.name = forward.__name__.strip("_")
+        self.forward = forward
+        self.rule = rule
+        self.__doc__ = forward.__doc__
+
+    def __call__(self, *inputs: Value, **settings: Any) -> Value:
+        return self.record(self.forward(*map(value, inputs), **settings), inputs, settings)
+
+    def record(self, result: Array, inputs: tuple[Value, ...], settings: dict[str, Any]) -> Value:
+        """The output for a result that is already at hand (an array if no input is a Tensor)."""
+        for x in inputs:
+            if isinstance(x, Tensor):
+                return Tensor(result, self, inputs, settings)
+        return result
+
+
+def value(x: Value) -> Array:
+    """The array inside, for a Tensor; the array itself otherwise."""
+    return x.value if isinstance(x, Tensor) else x
+
+
+def ancestors(y: Tensor) -> list[Tensor]:
+    """All tensors that y was made from, oldest first, y last. Iterative: long chains are fine."""
+    seen, stack = {y}, [y]
+    while stack:
+        for x in stack.pop().inputs:
+            if isinstance(x, Tensor) and x not in seen:
+                seen.add(x)
+                stack.append(x)
+    return sorted(seen, key=lambda t: t.order)
+
+
+def grad(
+    y: Tensor,
+    wrt: Sequence[Tensor],
+    g: Value | None = None,
+    *,
+    create_graph: bool = False,
+    free: bool = False,
+) -> list[Value]:
+    """[sum(g * dy/dx) for x in wrt]      g: y's shape, ones unless given      each: x's shape
+
+    `create_graph=True` returns Tensors that can be differentiated again. `free=True` forgets the
+    tape on the way, so that memory is given back early; y cannot be differentiated again then.
+    Raises ArgumentError where y is not a Tensor, ShapeError where g does not have y's shape.
+    """
+    if not isinstance(y, Tensor):
+        raise ArgumentError(
+            f"y is {type(y).__name__}, expected a Tensor; wrap the inputs: Tensor(x)"
+        )
+    if g is None:
+        g = np.ones_like(y.value)
+    if np.shape(value(g)) != y.shape:
+        raise ShapeError(f"g is {np.shape(value(g))}, y is {y.shape}; give g the shape of y")
+    if create_graph and not isinstance(g, Tensor):
+        g = Tensor(g)
+    targets = set(wrt)
+    wanted = set(wrt)  # what lies on a path from wrt to y
+    nodes = ancestors(y)
+    for t in nodes:
+        if not wanted.isdisjoint(x for x in t.inputs if isinstance(x, Tensor)):
+            wanted.add(t)
+    grads: dict[Tensor, Value] = {y: g}
+    while nodes:
+        t = nodes.pop()
+        if t.op is None or t not in wanted or t not in grads:
+            continue
+        g = grads[t] if t in targets else grads.pop(t)
+        need = tuple(isinstance(x, Tensor) and x in wanted for x in t.inputs)
+        if create_graph:
+            parts = t.op.rule(g, t, t.inputs, need, **t.settings)
+        else:
+            parts = t.op.rule(g, t.value, tuple(map(value, t.inputs)), need, **t.settings)
+        for x, part, needed in zip(t.inputs, parts, need, strict=True):
+            if needed and part is not None:
+                grads[x] = grads[x] + part if x in grads else part
+        if free:
+            t.inputs, t.settings, t.op = (), {}, None
+        del g, parts
+    return [grads[x] if x in grads else np.zeros_like(x.value) for x in wrt]

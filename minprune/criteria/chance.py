@@ -1,0 +1,10 @@
+"""s ~ U(0, 1): the control that every other criterion has to beat."""
+
+from minprune.core import Arrays, Evidence, criterion
+
+
+@criterion(needs=("weights", "rng"), cite="the usual control; Blalock et al. (2020)")
+def random(ev: Evidence) -> Arrays:
+    """s ~ U(0, 1), independent, in the weight's dtype; same generator state, same scores"""
+    rng = ev.of("rng")
+    return {name: rng.random(w.shape, w.dtype) for name, w in ev.of("weights").items()}

@@ -1,0 +1,141 @@
+"""Pooling, compiled. Each loop runs over the batch, which is contiguous, one window place at a time.
+
+A gather per entry would not vectorise; a pass per place with a comparison does.
+"""
+
+import numpy as np
+
+from minprune.core import Array
+from minprune.kernels.jit import loops
+
+Pair = tuple[int, int]
+
+
+@loops
+def max_windows(x, ky, kx, sy, sx, py, px, y, index):  # type: ignore[no-untyped-def]
+    """y = max over the window; the first maximum, or the first NaN, gives the index"""
+    _, h, w, _ = x.shape
+    c, oh, ow, _ = y.shape
+    for k in range(c):
+        for oy in range(oh):
+            for ox in range(ow):
+                best, at = y[k, oy, ox], index[k, oy, ox]
+                first = True
+                for dy in range(max(0, py - oy * sy), min(ky, h + py - oy * sy)):
+                    for dx in range(max(0, px - ox * sx), min(kx, w + px - ox * sx)):
+                        row = x[k, oy * sy + dy - py, ox * sx + dx - px]
+                        place = np.uint16(dy * kx + dx)
+                        if first:
+                            for j in range(row.size):
+                                best[j] = row[j]
+                                at[j] = place
+                        else:
+                            for j in range(row.size):
+                                # not <=: also true for NaN; best == best: not once it is NaN
+                                take = (not row[j] <= best[j]) and best[j] == best[j]
+                                at[j] = place if take else at[j]
+                                best[j] = row[j] if take else best[j]
+                        first = False
+
+
+@loops
+def pick_places(x, index, ky, kx, sy, sx, py, px, out):  # type: ignore[no-untyped-def]
+    """out = the entry of the window at index; 0 in the padding"""
+    _, h, w, _ = x.shape
+    c, oh, ow, _ = out.shape
+    zero = x.dtype.type(0)
+    for k in range(c):
+        for oy in range(oh):
+            for ox in range(ow):
+                target, at = out[k, oy, ox], index[k, oy, ox]
+                for j in range(target.size):
+                    target[j] = zero
+                for dy in range(max(0, py - oy * sy), min(ky, h + py - oy * sy)):
+                    for dx in range(max(0, px - ox * sx), min(kx, w + px - ox * sx)):
+                        row = x[k, oy * sy + dy - py, ox * sx + dx - px]
+                        place = np.uint16(dy * kx + dx)
+                        for j in range(target.size):
+                            target[j] = row[j] if at[j] == place else target[j]
+
+
+@loops
+def put_places(g, index, ky, kx, sy, sx, py, px, out):  # type: ignore[no-untyped-def]
+    """out += g at index      out starts at 0"""
+    _, h, w, _ = out.shape
+    c, oh, ow, _ = g.shape
+    zero = g.dtype.type(0)
+    for k in range(c):
+        for oy in range(oh):
+            for ox in range(ow):
+                source, at = g[k, oy, ox], index[k, oy, ox]
+                for dy in range(max(0, py - oy * sy), min(ky, h + py - oy * sy)):
+                    for dx in range(max(0, px - ox * sx), min(kx, w + px - ox * sx)):
+                        row = out[k, oy * sy + dy - py, ox * sx + dx - px]
+                        place = np.uint16(dy * kx + dx)
+                        for j in range(source.size):
+                            row[j] += source[j] if at[j] == place else zero
+
+
+@loops
+def mean_windows(x, ky, kx, sy, sx, py, px, y):  # type: ignore[no-untyped-def]
+    """y = sum over the window / (ky * kx)"""
+    _, h, w, _ = x.shape
+    c, oh, ow, _ = y.shape
+    zero, size = x.dtype.type(0), x.dtype.type(ky * kx)
+    for k in range(c):
+        for oy in range(oh):
+            for ox in range(ow):
+                total = y[k, oy, ox]
+                for j in range(total.size):
+                    total[j] = zero
+                for dy in range(max(0, py - oy * sy), min(ky, h + py - oy * sy)):
+                    for dx in range(max(0, px - ox * sx), min(kx, w + px - ox * sx)):
+                        row = x[k, oy * sy + dy - py, ox * sx + dx - px]
+                        for j in range(total.size):
+                            total[j] += row[j]
+                for j in range(total.size):
+                    total[j] /= size
+
+
+@loops
+def spread_windows(g, ky, kx, sy, sx, py, px, out):  # type: ignore[no-untyped-def]
+    """out += g / (ky * kx) over the whole window      out starts at 0"""
+    _, h, w, _ = out.shape
+    c, oh, ow, _ = g.shape
+    size = g.dtype.type(ky * kx)
+    for k in range(c):
+        for oy in range(oh):
+            for ox in range(ow):
+                source = g[k, oy, ox]
+                for dy in range(max(0, py - oy * sy), min(ky, h + py - oy * sy)):
+                    for dx in range(max(0, px - ox * sx), min(kx, w + px - ox * sx)):
+                        row = out[k, oy * sy + dy - py, ox * sx + dx - px]
+                        for j in range(source.size):
+                            row[j] += source[j] / size
+
+
+def max_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair, y: Array, index: Array) -> None:
+    """y = max over the window, index = y*KX + x of the first maximum; NaN wins; padding never does"""
+    max_windows(x, *kernel, *stride, *padding, y, index)
+
+
+def pick(x: Array, index: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> None:
+    """out[c, oy, ox, n] = the entry of the window at index[c, oy, ox, n]      0 in the padding"""
+    pick_places(x, index, *kernel, *stride, *padding, out)
+
+
+def put(g: Array, index: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> None:
+    """out = fold of g at index, 0 elsewhere      the adjoint of pick: places met twice add up"""
+    out.fill(0)
+    put_places(g, index, *kernel, *stride, *padding, out)
+
+
+def avg_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> None:
+    """out = mean over the window, its padding counted as zeros"""
+    mean_windows(x, *kernel, *stride, *padding, out)
+
+
+def avg_pool_grad(g: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> None:
+    """out = fold(g / (KY*KX)) over the whole window      the adjoint of avg_pool"""
+    out.fill(0)
+    spread_windows(g, *kernel, *stride, *padding, out)

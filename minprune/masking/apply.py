@@ -1,0 +1,61 @@
+"""w = w where mask else 0: the one place, beside the optimizer kernels, where a mask touches a weight."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from minprune.core import Array, Arrays
+from minprune.errors import ArgumentError, ShapeError
+from minprune.masking.choose import choose
+from minprune.nets.model import Model
+
+
+def apply(params: Mapping[str, Array], masks: Mapping[str, Array]) -> Arrays:
+    """The params with 0.0 wherever a mask is False; what has no mask is the same array
+
+    Raises ArgumentError for a mask of an unknown name or not of bool, ShapeError for another shape.
+    """
+    for name, mask in masks.items():
+        if name not in params:
+            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(params)}")
+        if mask.dtype != bool:
+            raise ArgumentError(f"{name}: mask is {mask.dtype}, expected bool; use mask != 0")
+        if mask.shape != params[name].shape:
+            raise ShapeError(
+                f"{name}: mask is {mask.shape}, weight is {params[name].shape}; "
+                f"score and mask the same parameters you apply the mask to"
+            )
+    return {
+        name: np.where(masks[name], w, w.dtype.type(0)) if name in masks else w
+        for name, w in params.items()
+    }
+
+
+def with_masks(model: Model, masks: Mapping[str, Array]) -> Model:
+    """The model with these masks in place of its own of the same names, and 0.0 where they say
+
+    Raises as `apply` does.
+    """
+    merged = model.masks | {k: np.asarray(m) for k, m in masks.items()}
+    return replace(model, params=apply(model.params, merged), masks=merged)
+
+
+def prune(model: Model, scores: Mapping[str, Array], **target: Any) -> Model:
+    """The model without its lowest-scored entries: masked, 0.0, and held so by `fit`
+
+    scores: {"fc1.weight": array of the weight's shape, ...}, higher = kept longer, from `mp.score`
+    or from anywhere. target: sparsity= (a share, or one for each layer in a dict) or threshold=,
+    scope="global" | "layer", protect=("fc3", ...), minimum=1, normalize=None | "l1" | "l2" | "max";
+    see masking.choose for what they mean. Raises ArgumentError, ShapeError, UnreachableError.
+    """
+    for name, s in scores.items():
+        if name not in model.params:
+            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(model.params)}")
+        if s.shape != model.params[name].shape:
+            raise ShapeError(
+                f"{name}: score is {s.shape}, weight is {model.params[name].shape}; "
+                f"give one score to each entry"
+            )
+    return with_masks(model, choose(scores, model.masks, **target))

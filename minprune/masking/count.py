@@ -1,0 +1,17 @@
+"""pruned = round_half_even(sparsity * n): the one place where a share becomes a count."""
+
+import math
+
+from minprune.errors import ArgumentError
+
+
+def pruned_count(sparsity: float, n: int) -> int:
+    """round(sparsity n), half to even, of the float product: how many of n entries are pruned
+
+    Raises ArgumentError unless 0 <= sparsity <= 1.
+    """
+    if not isinstance(sparsity, int | float) or not 0 <= sparsity <= 1 or math.isnan(sparsity):
+        raise ArgumentError(
+            f"sparsity is {sparsity!r}, expected a share in [0, 1]; sparsity=0.9 prunes 90 %"
+        )
+    return round(float(sparsity) * n)

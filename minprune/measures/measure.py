@@ -1,0 +1,52 @@
+"""`mp.measure(model, data.test)`: quality, size and latency in one printable value."""
+
+from dataclasses import dataclass
+
+from minprune.core import Split
+from minprune.measures.latency import Latency, latency
+from minprune.measures.quality import Quality, evaluate
+from minprune.measures.size import Size, size
+from minprune.nets.model import Model
+from minprune.text import table
+
+BATCHES = (1, 64)
+
+
+@dataclass(frozen=True)
+class Measures:
+    """quality is None without data, latency empty where it was not asked for."""
+
+    quality: Quality | None
+    size: Size
+    latency: tuple[Latency, ...]
+
+    def __str__(self) -> str:
+        s, q = self.size, self.quality
+        rows: list[tuple[str, str]] = []
+        if q is not None:
+            rows += [("accuracy", f"{q.accuracy:.4f}"), ("loss", f"{q.loss:.4f}")]
+            worst = min(range(len(q.per_class)), key=lambda k: (q.per_class[k] != q.per_class[k], q.per_class[k]))  # fmt: skip  # noqa: E501
+            rows += [("worst class", f"{q.per_class[worst]:.4f} (class {worst})")]
+        rows += [
+            ("parameters", f"{s.parameters:,}"),
+            ("live parameters", f"{s.live:,}"),
+            ("weight sparsity", f"{s.sparsity:.4f}"),
+            ("multiply-adds", f"{s.macs:,}"),
+            ("live multiply-adds", f"{s.live_macs:,}"),
+            ("bytes, dense", f"{s.bytes:,}"),
+            ("bytes, sparse", f"{s.sparse_bytes:,}"),
+        ]
+        rows += [
+            (f"latency, batch {t.batch}", f"{t.median_ms:.3f} ms +- {t.spread_ms:.3f}")
+            for t in self.latency
+        ]
+        return table(("measure", "value"), rows)
+
+
+def measure(model: Model, data: Split | None = None, *, time: bool = True) -> Measures:
+    """Quality on data (if given), size, and latency at batch 1 and 64 (unless time=False)."""
+    return Measures(
+        evaluate(model, data) if data is not None else None,
+        size(model),
+        tuple(latency(model, b) for b in BATCHES) if time else (),
+    )

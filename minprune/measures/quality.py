@@ -1,0 +1,44 @@
+"""top-1 = share of right answers; loss; accuracy of each class."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minprune.core import Array, Split
+from minprune.errors import ArgumentError
+from minprune.nets.model import Model
+from minprune.nets.net import loss_of
+
+
+@dataclass(frozen=True)
+class Quality:
+    """accuracy and loss over all samples; per_class[k]: accuracy on class k, NaN where it is absent"""
+
+    accuracy: float
+    loss: float
+    per_class: tuple[float, ...]
+
+
+def evaluate(model: Model, data: Split) -> Quality:
+    """Quality of the model on (x, y), in evaluation mode
+
+    The answer is the largest output; with a single output (mse), whether it is above 0.5.
+    Raises ArgumentError for empty data.
+    """
+    x, y = data[0], np.asarray(data[1])
+    if len(x) == 0:
+        raise ArgumentError("data has no samples, expected at least one; give a pair (x, y)")
+    out = model(x)
+    answers, truth = _classes(out), _classes(y) if y.ndim == 2 else y
+    right = answers == truth
+    k = max(out.shape[1], 2)
+    totals = np.bincount(truth, minlength=k)
+    hits = np.bincount(truth[right], minlength=k)
+    with np.errstate(invalid="ignore"):
+        per_class = hits / totals
+    loss = float(loss_of(model.net, np.ascontiguousarray(out.T), y))
+    return Quality(float(right.mean()), loss, tuple(float(v) for v in per_class))
+
+
+def _classes(out: Array) -> Array:
+    return out.argmax(axis=1) if out.shape[1] > 1 else (out[:, 0] > 0.5).astype(np.int64)

@@ -1,0 +1,47 @@
+"""parameters, sparsity, multiply-adds and bytes, dense and live."""
+
+from dataclasses import dataclass
+
+from minprune.nets.counts import Count, counts
+from minprune.nets.model import Model
+
+INDEX = 4  # bytes of one uint32 index
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of one sample. sparsity: share of the WEIGHTS (no biases, no normalisation) that is masked.
+
+    bytes: all parameters, dense. sparse_bytes: the same with each weight as CSR (live values,
+    uint32 columns and row starts) where that is smaller.
+    """
+
+    parameters: int
+    live: int
+    sparsity: float
+    macs: int
+    live_macs: int
+    bytes: int
+    sparse_bytes: int
+
+
+def size(model: Model) -> Size:
+    """Size of the model, from its net and masks."""
+    found = counts(model.net, model.masks)
+    weights = [c for c in found if c.name in model.net.weights]
+    total = sum(c.total for c in weights)
+    each = model.dtype.itemsize
+    return Size(
+        parameters=sum(c.total for c in found),
+        live=sum(c.live for c in found),
+        sparsity=1 - sum(c.live for c in weights) / total if total else 0.0,
+        macs=sum(c.macs for c in found),
+        live_macs=sum(c.live_macs for c in found),
+        bytes=each * sum(c.total for c in found),
+        sparse_bytes=sum(min(each * c.total, _csr_bytes(c, each)) for c in found),
+    )
+
+
+def _csr_bytes(c: Count, each: int) -> int:
+    """values + columns + row starts: live (each + 4) + 4 (rows + 1)"""
+    return c.live * (each + INDEX) + INDEX * (c.shape[0] + 1)

@@ -1,0 +1,61 @@
+"""L + lam sum w^2 / 2 in the loss, or lam sum |w| by its proximal step after each update."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minprune.autograd import Value, mul, total, value
+from minprune.core import Array
+from minprune.errors import ArgumentError
+from minprune.train.method import Change, Method, View
+
+
+@dataclass(frozen=True)
+class L2(Method):
+    """L + lam/2 sum w^2 over the weights (no biases)      null setting: lam = 0
+
+    Krogh & Hertz (1991). Unlike the optimizer's weight decay, it is part of the loss.
+    """
+
+    lam: float
+
+    def __post_init__(self) -> None:
+        _positive("L2", self.lam)
+
+    def penalty(self, params: dict[str, Value], extra: dict[str, Value], step: int) -> Value | None:
+        if self.lam == 0:
+            return None
+        parts = [total(mul(w, w)) for w in params.values() if value(w).ndim > 1]
+        return sum(parts[1:], parts[0]) * (self.lam / 2) if parts else None
+
+
+@dataclass(frozen=True)
+class L1(Method):
+    """w = soft(w, lr lam) after each update: the proximal step of lam sum |w|      null: lam = 0
+
+    soft(v, t) = sign(v) max(|v| - t, 0), so weights become exactly zero. Weights only, no biases.
+    The threshold is that of gradient descent with step lr (Daubechies et al. 2004).
+    """
+
+    lam: float
+
+    def __post_init__(self) -> None:
+        _positive("L1", self.lam)
+
+    def after(self, view: View) -> Change | None:
+        if self.lam == 0:
+            return None
+        t = view.lr * self.lam
+        return Change(params={k: soft(view.params[k], t) for k in view.net.weights})
+
+
+def soft(v: Array, t: float) -> Array:
+    """sign(v) max(|v| - t, 0) = argmin_x (x - v)^2 / 2 + t |x|"""
+    return np.sign(v) * np.maximum(np.abs(v) - v.dtype.type(t), 0)
+
+
+def _positive(owner: str, lam: float) -> None:
+    if not 0 <= lam < np.inf:
+        raise ArgumentError(
+            f"{owner}: lam is {lam!r}, expected a number of at least 0; 0 switches it off"
+        )

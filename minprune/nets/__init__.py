@@ -1,0 +1,1 @@
+"""Layers, nets, models, the zoo, and what they count."""

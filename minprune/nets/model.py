@@ -1,0 +1,122 @@
+"""Model = (net, params, buffers, masks): a frozen value; model(x) gives the outputs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from minprune.core import Array, Arrays, Seed, stream
+from minprune.errors import ArgumentError, ShapeError
+from minprune.nets.net import Net, run
+from minprune.nets.summary import summary
+
+CHUNK = 256  # samples at a time through `model(x)`, so that memory does not grow with the data
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A net and its arrays, by full name ("conv1.weight"). Masks: bool, True = kept, absent = dense.
+
+    Functions return new Models and never change one. Raises ShapeError, naming the array, where an
+    array is absent, foreign or of another shape than the net says.
+    """
+
+    net: Net
+    params: Arrays
+    buffers: Arrays = field(default_factory=dict)
+    masks: Arrays = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for kind in ("params", "buffers"):
+            given, wanted = getattr(self, kind), getattr(self.net, kind)
+            for name in sorted(given.keys() ^ wanted.keys()):
+                state = "absent" if name in wanted else "not of this net"
+                raise ShapeError(f"{name}: {state}; {kind} must have exactly the net's names")
+            for name, shape in wanted.items():
+                if given[name].shape != shape:
+                    raise ShapeError(
+                        f"{name}: array is {given[name].shape}, the net says {shape}; "
+                        f"give it that shape"
+                    )
+
+    @property
+    def dtype(self) -> np.dtype[np.floating]:  # type: ignore[type-arg]
+        """The dtype of the parameters: float32 or float64."""
+        return next(iter(self.params.values())).dtype if self.params else np.dtype(np.float32)
+
+    def __call__(self, x: Array) -> Array:
+        """The outputs in evaluation mode.      x: (n, ...) -> (n, outputs)"""
+        x = checked_input(self.net, x)
+        arrays = self.params | self.buffers
+        parts = [
+            run(self.net, arrays, batch_last(x[i : i + CHUNK], self.dtype)).T
+            for i in range(0, max(len(x), 1), CHUNK)
+        ]
+        return np.ascontiguousarray(np.concatenate(parts))
+
+    def __repr__(self) -> str:
+        layers = ", ".join(n.name for n in self.net.nodes)
+        return f"Model({layers}; {self.dtype})"
+
+    def __str__(self) -> str:
+        return summary(self.net, self.params, self.masks)
+
+
+def checked_input(net: Net, x: Array) -> Array:
+    """x as an array; raises ShapeError unless it is (n, *input_shape)."""
+    x = np.asarray(x)
+    if x.shape[1:] != net.input_shape or x.ndim == 0:
+        raise ShapeError(
+            f"input is {x.shape}, expected (n, {', '.join(map(str, net.input_shape))}); "
+            f"give a batch of samples of the shape the net was built for"
+        )
+    return x
+
+
+def batch_last(x: Array, dtype: npt.DTypeLike) -> Array:
+    """(n, ...) -> (..., n), contiguous, in the net's dtype"""
+    return np.ascontiguousarray(np.moveaxis(x, 0, -1), dtype)
+
+
+SCHEMES: Mapping[str, str] = {
+    "he": "N(0, 2 / fan_in): He et al. (2015), for ReLU",
+    "glorot": "U(-a, a), a = sqrt(6 / (fan_in + fan_out)): Glorot & Bengio (2010), for tanh, sigmoid",
+    "lecun": "N(0, 1 / fan_in): LeCun et al. (1998)",
+}
+
+
+def initialise(
+    net: Net, *, seed: Seed = 0, scheme: str = "he", dtype: npt.DTypeLike = np.float32
+) -> Model:
+    """A model with random weights: he, glorot or lecun; biases 0; BatchNorm gamma 1, beta 0.
+
+    Draws in float64, parameter by parameter in net order. Raises ArgumentError for another scheme
+    or a dtype other than float32 and float64.
+    """
+    if scheme not in SCHEMES:
+        raise ArgumentError(
+            f"scheme is {scheme!r}, expected one of {', '.join(SCHEMES)}; choose one of them"
+        )
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise ArgumentError(f"dtype is {dtype!r}, expected float32 or float64; choose one of them")
+    rng = stream(seed, "initialisation")
+    params: Arrays = {}
+    for node in net.nodes:
+        for kind, shape in node.layer.params().items():
+            if len(shape) > 1:
+                fan_in, fan_out = node.layer.fan()
+                if scheme == "glorot":
+                    a = np.sqrt(6 / (fan_in + fan_out))
+                    drawn = rng.uniform(-a, a, shape)
+                else:
+                    gain = 2 if scheme == "he" else 1
+                    drawn = rng.standard_normal(shape) * np.sqrt(gain / fan_in)
+            else:
+                scales = kind == "weight"  # BatchNorm's gamma; all other vectors are shifts
+                drawn = np.ones(shape) if scales else np.zeros(shape)
+            params[f"{node.name}.{kind}"] = drawn.astype(dtype)
+    buffers = {
+        name: np.full(shape, name.endswith("_var"), dtype) for name, shape in net.buffers.items()
+    }
+    return Model(net, params, buffers)

@@ -1,0 +1,203 @@
+"""Net: the immutable description of named layers in order, and `run`, the one forward pass."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+from minprune import autograd as ag
+from minprune.autograd import Value
+from minprune.core import Array
+from minprune.errors import ArgumentError, ShapeError
+from minprune.nets.layer import Layer, Pass, Shape
+from minprune.nets.plain import Activation
+
+INPUT = "input"
+Loss = Literal["cross_entropy", "mse"]
+Watch = Callable[[str, Value], None]
+
+
+class Node(NamedTuple):
+    """A layer, its name, and the names of what it reads."""
+
+    name: str
+    layer: Layer
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Net:
+    """Named layers, each reading earlier ones; the last one is the output. Make one with `build`.
+
+    Raises ArgumentError or ShapeError, naming the layer, where they do not fit together.
+    """
+
+    nodes: tuple[Node, ...]
+    input_shape: Shape
+    loss: Loss = "cross_entropy"
+
+    def __post_init__(self) -> None:
+        if self.loss not in ("cross_entropy", "mse"):
+            raise ArgumentError(
+                f"loss is {self.loss!r}, expected 'cross_entropy' or 'mse'; choose one of them"
+            )
+        if not self.nodes:
+            raise ArgumentError("a net has no layers, expected at least one; add a Dense layer")
+        known = {INPUT}
+        for name, layer, inputs in self.nodes:
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+                raise ArgumentError(
+                    f"{name!r} cannot name a layer: expected letters, digits and underscores, no "
+                    f"digit first; rename it"
+                )
+            if name in known:
+                raise ArgumentError(f"{name}: the name is taken; give each layer its own")
+            missing = [x for x in inputs if x not in known]
+            if missing:
+                raise ArgumentError(
+                    f"{name}: reads {missing[0]!r}, which no earlier layer is called; "
+                    f"name one of the layers before it"
+                )
+            if len(inputs) != layer.arity if layer.arity else len(inputs) < 2:
+                raise ArgumentError(
+                    f"{name}: {type(layer).__name__} reads {len(inputs)} input(s), expected "
+                    f"{layer.arity or 'two or more'}; list the names that it reads"
+                )
+            known.add(name)
+        out = self.shapes[self.nodes[-1].name]
+        if len(out) != 1:
+            raise ShapeError(
+                f"{self.nodes[-1].name}: the net's output is {out}, expected (outputs,); "
+                f"end with Flatten and Dense"
+            )
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        """The output shape of each layer, without the batch axis; "input" too."""
+        shapes: dict[str, Shape] = {INPUT: self.input_shape}
+        for name, layer, inputs in self.nodes:
+            try:
+                shapes[name] = layer.out_shape(*(shapes[x] for x in inputs))
+            except ShapeError as e:
+                raise ShapeError(f"{name}: {e}") from None
+        return shapes
+
+    @cached_property
+    def params(self) -> dict[str, Shape]:
+        """The shape of each parameter, by full name ("conv1.weight"), in net order."""
+        return {f"{n.name}.{k}": s for n in self.nodes for k, s in n.layer.params().items()}
+
+    @cached_property
+    def buffers(self) -> dict[str, Shape]:
+        """The shape of each running statistic, by full name."""
+        return {f"{n.name}.{k}": s for n in self.nodes for k, s in n.layer.buffers().items()}
+
+    @cached_property
+    def weights(self) -> tuple[str, ...]:
+        """The parameters that "weights" means: those of dense and convolution layers, no biases."""
+        return tuple(p for p, shape in self.params.items() if len(shape) > 1)
+
+    @cached_property
+    def readers(self) -> dict[str, tuple[str, ...]]:
+        """Who reads each layer's output."""
+        found: dict[str, list[str]] = {INPUT: []} | {n.name: [] for n in self.nodes}
+        for n in self.nodes:
+            for x in n.inputs:
+                found[x].append(n.name)
+        return {x: tuple(names) for x, names in found.items()}
+
+    @cached_property
+    def fused(self) -> dict[str, Node]:
+        """{layer: the activation that runs inside its kernel}: its only reader."""
+        by_name = {n.name: n for n in self.nodes}
+        pairs = {}
+        for n in self.nodes:
+            readers = self.readers[n.name]
+            if n.layer.fuses and len(readers) == 1:
+                reader = by_name[readers[0]]
+                if isinstance(reader.layer, Activation):
+                    pairs[n.name] = reader
+        return pairs
+
+    def node(self, name: str) -> Node:
+        """The node of that name; raises ArgumentError where there is none."""
+        for n in self.nodes:
+            if n.name == name:
+                return n
+        raise ArgumentError(
+            f"{name!r} is no layer of this net; it has {', '.join(n.name for n in self.nodes)}"
+        )
+
+
+def build(
+    input_shape: Shape,
+    layers: Sequence[tuple[str, Layer] | tuple[str, Layer, str | Sequence[str]]],
+    loss: Loss = "cross_entropy",
+) -> Net:
+    """A net of (name, layer) or (name, layer, what it reads); by default a layer reads the one before.
+
+    build((4,), [("fc1", Dense(4, 3)), ("relu1", ReLU()), ("fc2", Dense(3, 4)),
+                 ("sum", Add(), ("fc2", "input"))])
+    """
+    nodes: list[Node] = []
+    for name, layer, *reads in layers:
+        before = nodes[-1].name if nodes else INPUT
+        given = reads[0] if reads else before
+        inputs = (given,) if isinstance(given, str) else tuple(given)
+        nodes.append(Node(name, layer, inputs))
+    return Net(tuple(nodes), tuple(input_shape), loss)
+
+
+def run(
+    net: Net, p: Mapping[str, Value], x: Value, how: Pass | None = None, watch: Watch | None = None
+) -> Value:
+    """The net's output for x, batch-last: (c, h, w, n) or (features, n) -> (outputs, n)
+
+    p: parameters and buffers by full name. `how` collects the batch statistics of training mode.
+    `watch(name, output)` sees every layer's output (activations are not fused then). Arrays in,
+    array out; a Tensor among p or x, a Tensor out.
+    """
+    how = how or Pass()
+    fused = {} if watch else net.fused
+    left = {name: len(readers) for name, readers in net.readers.items()}
+    values: dict[str, Value] = {INPUT: x}
+    done: set[str] = set()
+    for name, layer, inputs in net.nodes:
+        if name in done:
+            continue
+        xs = [values[i] for i in inputs]
+        if name in fused:
+            act = fused[name]
+            values[act.name] = layer.apply(name, p, xs, how, act.layer.kind)  # type: ignore[attr-defined]
+            done.add(act.name)
+        else:
+            values[name] = layer.apply(name, p, xs, how)
+        if watch:
+            watch(name, values[name])
+        del xs
+        for i in inputs:  # what nobody will read again is let go
+            left[i] -= 1
+            if not left[i]:
+                del values[i]
+    return values[net.nodes[-1].name]
+
+
+def loss_of(net: Net, out: Value, y: Array) -> Value:
+    """The net's loss, a scalar: the mean over samples.      out: (outputs, n)
+
+    y: labels (n,) for cross_entropy, targets (n, outputs) for mse.
+    """
+    if net.loss == "cross_entropy":
+        if y.ndim != 1 or y.dtype.kind not in "iu":
+            raise ShapeError(
+                f"targets are {y.dtype} of shape {y.shape}, expected integer classes (n,) for "
+                f"cross_entropy; give classes, or a net with loss='mse'"
+            )
+        return ag.cross_entropy(out, labels=y)
+    if y.ndim != 2:
+        raise ShapeError(
+            f"targets are of shape {y.shape}, expected (n, outputs) for mse; "
+            f"give one column per output, or a net with loss='cross_entropy'"
+        )
+    return ag.mse(out, y=y.T.astype(ag.value(out).dtype))

@@ -1,0 +1,160 @@
+"""Nets of the literature, sized for a dataset: zoo.lenet_5(data, seed=0) gives an untrained Model.
+
+`data` is a Dataset, or (input shape, outputs), such as ((1, 28, 28), 10).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from minprune.core import Dataset, Seed
+from minprune.errors import ShapeError
+from minprune.nets.layer import Layer, Shape
+from minprune.nets.model import Model, initialise
+from minprune.nets.net import Loss, build
+from minprune.nets.plain import Add, Flatten, GlobalAvgPool, MaxPool, ReLU, Sigmoid
+from minprune.nets.weighted import BatchNorm, Conv2d, Dense
+
+Data = Dataset | tuple[Shape, int]
+Entry = tuple[str, Layer] | tuple[str, Layer, str | Sequence[str]]
+
+
+def _sizes(data: Data) -> tuple[Shape, int]:
+    return (data.input_shape, data.outputs) if isinstance(data, Dataset) else data
+
+
+def _image(name: str, data: Data, least: int, instead: str) -> tuple[Shape, int]:
+    shape, outputs = _sizes(data)
+    if len(shape) != 3:
+        raise ShapeError(
+            f"{name}: inputs are {shape}, expected images (channels, height, width); "
+            f"use mlp or lenet_300_100"
+        )
+    if min(shape[1:]) < least:
+        raise ShapeError(
+            f"{name}: images are {shape[1]} x {shape[2]}, expected at least {least} x {least}; "
+            f"use {instead}"
+        )
+    return shape, outputs
+
+
+def _dense(inputs: int, sizes: Sequence[int]) -> list[Entry]:
+    """fc1, relu1, fc2, ...; no activation after the last."""
+    layers: list[Entry] = []
+    for k, (i, o) in enumerate(zip([inputs, *sizes], sizes, strict=False), 1):
+        layers += [(f"fc{k}", Dense(i, o)), (f"relu_fc{k}", ReLU())]
+    return layers[:-1]
+
+
+def mlp(
+    data: Data, hidden: Sequence[int] = (64, 32), *, seed: Seed = 0,
+    dtype: npt.DTypeLike = np.float32, loss: Loss = "cross_entropy",
+) -> Model:  # fmt: skip
+    """Dense layers with ReLU between; images are flattened."""
+    shape, outputs = _sizes(data)
+    start: list[Entry] = [("flatten", Flatten())] if len(shape) > 1 else []
+    layers = start + _dense(int(np.prod(shape)), [*hidden, outputs])
+    return initialise(build(shape, layers, loss), seed=seed, dtype=dtype)
+
+
+def lenet_300_100(data: Data, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float32) -> Model:
+    """300-100-outputs with ReLU: 266,610 parameters on 28 x 28 (LeCun et al. 1998)"""
+    return mlp(data, (300, 100), seed=seed, dtype=dtype)
+
+
+def _after(shape: Shape, layers: Sequence[Entry]) -> int:
+    """How many features come out of convolutional layers: the inputs of the first dense one."""
+    return build(shape, [*layers, ("flatten", Flatten())]).shapes["flatten"][0]
+
+
+def lenet_5(data: Data, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float32) -> Model:
+    """Caffe's 20-50-500-outputs: 431,080 parameters on 28 x 28
+
+    ReLU after both convolutions and fc1. Source: LeCun et al. (1998), as Caffe and Han et al.
+    (2015) use it.
+    """
+    shape, outputs = _image("lenet_5", data, 16, "cnn_small")
+    layers: list[Entry] = [
+        ("conv1", Conv2d(shape[0], 20, 5)), ("relu1", ReLU()), ("pool1", MaxPool(2)),
+        ("conv2", Conv2d(20, 50, 5)), ("relu2", ReLU()), ("pool2", MaxPool(2)),
+    ]  # fmt: skip
+    features = _after(shape, layers)
+    layers += [("flatten", Flatten()), *_dense(features, [500, outputs])]
+    return initialise(build(shape, layers), seed=seed, dtype=dtype)
+
+
+def cnn_small(data: Data, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float32) -> Model:
+    """16-32-64-outputs: two padded 3 x 3 convolutions, for 8 x 8 images"""
+    shape, outputs = _image("cnn_small", data, 4, "mlp")
+    layers: list[Entry] = [
+        ("conv1", Conv2d(shape[0], 16, 3, padding=1)), ("relu1", ReLU()),
+        ("conv2", Conv2d(16, 32, 3, padding=1)), ("relu2", ReLU()), ("pool2", MaxPool(2)),
+    ]  # fmt: skip
+    features = _after(shape, layers)
+    layers += [("flatten", Flatten()), *_dense(features, [64, outputs])]
+    return initialise(build(shape, layers), seed=seed, dtype=dtype)
+
+
+def conv_4(data: Data, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float32) -> Model:
+    """64-64-pool-128-128-pool-256-256-outputs for 3 x 32 x 32: 2,425,930 parameters
+
+    Source: Frankle & Carbin (2018), Conv-4; Glorot's initialisation, as there.
+    """
+    shape, outputs = _image("conv_4", data, 4, "mlp")
+    layers: list[Entry] = []
+    channels = shape[0]
+    for k, width in enumerate((64, 64, 128, 128), 1):
+        layers += [(f"conv{k}", Conv2d(channels, width, 3, padding=1)), (f"relu{k}", ReLU())]
+        layers += [(f"pool{k}", MaxPool(2))] if k % 2 == 0 else []
+        channels = width
+    features = _after(shape, layers)
+    layers += [("flatten", Flatten()), *_dense(features, [256, 256, outputs])]
+    return initialise(build(shape, layers), seed=seed, dtype=dtype, scheme="glorot")
+
+
+def resnet_small(
+    data: Data, width: int = 16, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float32
+) -> Model:
+    """A stem and two residual blocks, the second with stride 2 and a projection; BatchNorm throughout
+
+    Source: He et al. (2016), the basic block with a 1 x 1 projection (option B).
+    """
+    shape, outputs = _image("resnet_small", data, 4, "mlp")
+
+    def conv(name: str, i: int, o: int, reads: str, k: int = 3, stride: int = 1) -> list[Entry]:
+        layer = Conv2d(i, o, k, stride=stride, padding=k // 2, bias=False)
+        return [(f"{name}", layer, reads), (f"{name}_bn", BatchNorm(o))]
+
+    def block(name: str, i: int, o: int, reads: str, stride: int) -> list[Entry]:
+        short = reads
+        layers = [
+            *conv(f"{name}_conv1", i, o, reads, stride=stride), (f"{name}_relu1", ReLU()),
+            *conv(f"{name}_conv2", o, o, f"{name}_relu1"),
+        ]  # fmt: skip
+        if stride > 1 or i != o:
+            layers += conv(f"{name}_project", i, o, reads, k=1, stride=stride)
+            short = f"{name}_project_bn"
+        layers += [(f"{name}_sum", Add(), (f"{name}_conv2_bn", short)), (f"{name}_relu2", ReLU())]
+        return layers
+
+    layers: list[Entry] = [
+        *conv("stem", shape[0], width, "input"), ("stem_relu", ReLU()),
+        *block("block1", width, width, "stem_relu", 1),
+        *block("block2", width, 2 * width, "block1_relu2", 2),
+        ("pool", GlobalAvgPool()), ("fc", Dense(2 * width, outputs)),
+    ]  # fmt: skip
+    return initialise(build(shape, layers), seed=seed, dtype=dtype)
+
+
+def monk(hidden: int = 3, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float64) -> Model:
+    """17-hidden-1, sigmoid hidden and output units, mse: 58 parameters with 3 hidden, 39 with 2
+
+    Source: Thrun et al. (1991), The MONK's Problems; Hassibi & Stork (1992).
+    """
+    layers: list[Any] = [
+        ("fc1", Dense(17, hidden)), ("sigmoid1", Sigmoid()),
+        ("fc2", Dense(hidden, 1)), ("sigmoid2", Sigmoid()),
+    ]  # fmt: skip
+    return initialise(build((17,), layers, "mse"), seed=seed, dtype=dtype, scheme="glorot")

@@ -1,0 +1,136 @@
+"""Fills the evidence that a criterion declares, from a model and data, and averages the scores."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import numpy as np
+
+from minprune.autograd import Tensor, grad
+from minprune.core import Array, Arrays, Criterion, Evidence, Mark, Seed, Split, stream
+from minprune.criteria import CRITERIA
+from minprune.errors import ArgumentError, NonFiniteError, ShapeError
+from minprune.nets.model import CHUNK, Model, batch_last, checked_input
+from minprune.nets.net import loss_of, run
+
+Params = Literal["weights", "all"]
+
+
+def score(
+    model: Model,
+    data: Split | None,
+    criterion: str | Criterion,
+    *,
+    params: Params = "weights",
+    batch_size: int = 64,
+    seed: Seed = 0,
+    **options: Any,
+) -> Arrays:
+    """{name: scores of the parameter's shape}, higher = kept longer
+
+    criterion: a name of `mp.criteria.CRITERIA`, or a function Evidence -> scores of one's own
+    (without a mark it gets the weights). data: (x, y), or None for criteria that need none.
+    Scores of chunks ("batch": `batch_size` samples, "sample": one) are averaged in float64,
+    weighted by their number of samples, and come back in the net's dtype. Evaluation mode: the
+    model, its statistics and the global random state stay as they are. options go to the criterion.
+
+    Raises ArgumentError for an unknown name, an option the criterion does not have, or absent
+    data; NonFiniteError, naming the parameter and counting the entries, for weights, gradients or
+    scores that are not finite.
+    """
+    fn = find(criterion)
+    mark: Mark = getattr(fn, "mark", Mark(("weights",), "all", ""))
+    names = list(model.params) if params == "all" else list(model.net.weights)
+    if params not in ("weights", "all"):
+        raise ArgumentError(f"params is {params!r}, expected 'weights' or 'all'; choose one of them")
+    fixed = {
+        "weights": {name: model.params[name] for name in names},
+        "masks": {name: model.masks[name] for name in names if name in model.masks},
+        "rng": stream(seed, "criterion"),
+    }
+    _finite("weight", fixed["weights"])
+    known = {k: fixed[k] for k in mark.needs if k in fixed}
+    total: Arrays = {}
+    seen = 0
+    for chunk in _chunks(model, data, mark, batch_size):
+        filled = {k: FILL[k](model, chunk, names) for k in mark.needs if k not in fixed}
+        for kind, arrays in filled.items():
+            _finite(kind, arrays)
+        scores = _checked(fn, fn(Evidence(**known, **filled), **options), fixed["weights"])
+        n = len(chunk[0]) if chunk else 1
+        for name, s in scores.items():
+            s = s.astype(np.float64) * n
+            total[name] = total[name] + s if name in total else s
+        seen += n
+    return {name: (total[name] / seen).astype(model.dtype) for name in names}
+
+
+def find(criterion: str | Criterion) -> Criterion:
+    """The criterion of that name, or the function itself."""
+    if callable(criterion):
+        return criterion
+    if criterion not in CRITERIA:
+        raise ArgumentError(
+            f"criterion is {criterion!r}, expected one of {', '.join(sorted(CRITERIA))}, or a "
+            f"function Evidence -> scores"
+        )
+    return CRITERIA[criterion]
+
+
+def mean_gradients(model: Model, data: Split, names: list[str]) -> Arrays:
+    """g = dL/dw, L the mean loss over data, in evaluation mode; sums in float64"""
+    x, y = data
+    total = {name: np.zeros(model.params[name].shape) for name in names}
+    for i in range(0, len(x), CHUNK):
+        leaves = {name: Tensor(model.params[name]) for name in names}
+        part = batch_last(x[i : i + CHUNK], model.dtype)
+        loss = loss_of(
+            model.net, run(model.net, model.params | model.buffers | leaves, part), y[i : i + CHUNK]
+        )
+        grads = grad(loss, list(leaves.values()), free=True)
+        for name, g in zip(names, grads, strict=True):
+            total[name] += g.astype(np.float64) * len(x[i : i + CHUNK])
+    return {name: (t / len(x)).astype(model.dtype) for name, t in total.items()}
+
+
+FILL: dict[str, Callable[[Model, Any, list[str]], Arrays]] = {"grads": mean_gradients}
+
+
+def _chunks(model: Model, data: Split | None, mark: Mark, batch_size: int) -> Iterator[Any]:
+    if not any(need in FILL for need in mark.needs):
+        yield None
+        return
+    if data is None or len(data[0]) == 0:
+        raise ArgumentError(
+            f"data is {'None' if data is None else 'empty'}, and this criterion looks at samples; "
+            f"give a pair (x, y), such as data.train"
+        )
+    x, y = checked_input(model.net, data[0]), np.asarray(data[1])
+    size = {"all": len(x), "batch": batch_size, "sample": 1}[mark.over]
+    for i in range(0, len(x), size):
+        yield x[i : i + size], y[i : i + size]
+
+
+def _finite(kind: str, arrays: Arrays) -> None:
+    for name, a in arrays.items():
+        bad = a.size - int(np.count_nonzero(np.isfinite(a)))
+        if bad:
+            raise NonFiniteError(
+                f"{name}: {bad} of {a.size} entries of the {kind.rstrip('s')} are not finite, "
+                f"expected numbers; train with a lower learning rate, or mend the data"
+            )
+
+
+def _checked(fn: Criterion, scores: Arrays, weights: Arrays) -> dict[str, Array]:
+    label = getattr(fn, "__name__", "criterion")
+    for name in weights.keys() ^ scores.keys():
+        state = "gave no scores for" if name in weights else "scored the unknown"
+        raise ShapeError(f"{label}: {state} {name}; return one array for each weight it is given")
+    for name, s in scores.items():
+        if np.shape(s) != weights[name].shape:
+            raise ShapeError(
+                f"{label}: score of {name} is {np.shape(s)}, the weight is {weights[name].shape}; "
+                f"return one score for each entry"
+            )
+    scores = {name: np.asarray(s) for name, s in scores.items()}
+    _finite("score", scores)
+    return scores

@@ -1,0 +1,71 @@
+"""One self-contained HTML page for one run: no network, no script, light, dark and print."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from minprune.report.look import STYLE
+from minprune.report.markup import layer_bars, pairs, rows_table, section, text
+from minprune.report.plots import curves
+from minprune.report.stages import by_class, comparison, headline
+
+HOW_TO_GET_PICTURES = '<p class="note">For pictures: pip install "minprune[report]"</p>'
+DATA_LABELS = {"name": "name", "train": "training", "val": "validation", "test": "test"}
+
+
+def page(result: Mapping[str, Any], history: Mapping[str, Any]) -> str:
+    """The page of a run as text; same arguments, same text.
+
+    result: what result.json holds: name, command, settings, data, net, stages, layers (name,
+    shape, total, kept), seconds, versions; each part may be absent.
+    history: {phase: {"epochs": {"epoch": [...], "train_loss": [...], ...}}}
+    Without matplotlib the page has its tables and says how to get the pictures.
+    """
+    stages = result.get("stages", [])
+    name = result.get("name", "run")
+    classes, per_class = by_class(stages)
+    parts = [
+        f"<h1>{text(name)}</h1>",
+        f'<p class="headline">{text(headline(stages))}</p>',
+        f"<p><code>{text(result['command'])}</code></p>" if result.get("command") else "",
+        section("Before and after", rows_table(*comparison(stages)) if stages else ""),
+        section("Training", pictures(history)),
+        section("Weights kept in each layer", kept(result.get("layers", []))),
+        section("Accuracy on each class", rows_table(classes, per_class) if per_class else ""),
+        section("Net", f"<pre>{text(result['net'])}</pre>" if result.get("net") else ""),
+        '<div class="pairs">',
+        pairs("Settings", result.get("settings", {})),
+        pairs("Data", data(result.get("data", {}))),
+        pairs("Seconds", {k: f"{v:.2f}" for k, v in result.get("seconds", {}).items()}),
+        pairs("Versions", result.get("versions", {})),
+        "</div>",
+    ]
+    body = "\n".join(part for part in parts if part)
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{text(name)}</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def pictures(history: Mapping[str, Any]) -> str:
+    """The curves; one line instead where they cannot be drawn; nothing without an epoch."""
+    if not any(phase["epochs"]["epoch"] for phase in history.values()):
+        return ""
+    drawn = curves(history)
+    if drawn is None:
+        return HOW_TO_GET_PICTURES
+    return "".join(["<figure>\n", *(f"<div>{one}</div>\n" for one in drawn), "</figure>"])
+
+
+def kept(layers: list[Mapping[str, Any]]) -> str:
+    """A bar for each layer; nothing without layers."""
+    return layer_bars(layers) if layers else ""
+
+
+def data(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The data set in words: how many samples, of which shape."""
+    shown = {label: found[key] for key, label in DATA_LABELS.items() if key in found}
+    if "input" in found:
+        shown["one input"] = " x ".join(map(str, found["input"]))
+    return shown

@@ -1,0 +1,89 @@
+"""The table dense / pruned / fine-tuned: one row to a measure, one column to a stage."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+Stage = Mapping[str, Any]
+Table = tuple[list[str], list[list[str]]]
+
+
+def count(value: float) -> str:
+    """12345 -> 12,345."""
+    return f"{round(value):,}"
+
+
+def share(value: float) -> str:
+    """0.97222 -> 97.22 %."""
+    return f"{100 * value:.2f} %"
+
+
+def number(value: float) -> str:
+    """0.123456 -> 0.1235."""
+    return f"{value:.4g}"
+
+
+# label, key in the stage, how to print it
+ROWS: list[tuple[str, str, Callable[[float], str]]] = [
+    ("accuracy", "accuracy", share),
+    ("loss", "loss", number),
+    ("parameters", "parameters", count),
+    ("live parameters", "live", count),
+    ("sparsity of the weights", "sparsity", share),
+    ("multiply-adds", "macs", count),
+    ("live multiply-adds", "live_macs", count),
+    ("bytes as dense arrays", "bytes", count),
+    ("bytes as sparse arrays", "sparse_bytes", count),
+    ("bytes on disk", "file_bytes", count),
+]
+
+
+def latency(stage: Stage, batch: int) -> str | None:
+    """Milliseconds for one batch, with their spread where it was measured."""
+    value, spread = stage.get(f"latency_{batch}_ms"), stage.get(f"latency_{batch}_spread_ms")
+    if value is None:
+        return None
+    return f"{value:.3g} ms" if spread is None else f"{value:.3g} ± {spread:.1g} ms"
+
+
+def comparison(stages: Sequence[Stage]) -> Table:
+    """(header, rows) of the stages of a run; a measure that no stage has is left out."""
+    lines: list[tuple[str, list[str | None]]] = []
+    for label, key, show in ROWS:
+        values = [stage.get(key) for stage in stages]
+        lines.append((label, [None if value is None else show(value) for value in values]))
+    for batch in (1, 64):
+        label = f"latency, batch of {batch}"
+        lines.append((label, [latency(stage, batch) for stage in stages]))
+    header = ["", *(str(stage.get("stage", "")) for stage in stages)]
+    return header, [
+        [label, *(text or "-" for text in texts)]
+        for label, texts in lines
+        if any(text is not None for text in texts)
+    ]
+
+
+def by_class(stages: Sequence[Stage]) -> Table:
+    """(header, rows) of the accuracy on each class; no rows where it was not measured."""
+    measured = [stage for stage in stages if stage.get("per_class")]
+    header = ["class", *(str(stage.get("stage", "")) for stage in measured)]
+    classes = max((len(stage["per_class"]) for stage in measured), default=0)
+    rows = []
+    for k in range(classes):
+        values = [stage["per_class"][k : k + 1] for stage in measured]
+        rows.append([str(k), *(share(v[0]) if v and v[0] is not None else "-" for v in values)])
+    return header, rows
+
+
+def headline(stages: Sequence[Stage]) -> str:
+    """One sentence: what is left of the first stage in the last one, and at what cost."""
+    if not stages:
+        return ""
+    first, last = stages[0], stages[-1]
+    parts = []
+    if last.get("sparsity") is not None:
+        parts.append(f"{share(1 - last['sparsity'])} of the weights kept")
+    if last.get("accuracy") is not None:
+        parts.append(f"accuracy {share(last['accuracy'])}")
+        if first is not last and first.get("accuracy") is not None:
+            parts[-1] += f" ({first.get('stage', 'before')}: {share(first['accuracy'])})"
+    return ", ".join(parts)

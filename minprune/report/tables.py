@@ -1,0 +1,51 @@
+"""Plain-text tables: numbers to the right, text to the left, columns as wide as their cells."""
+
+import re
+from collections.abc import Sequence
+
+from minprune.errors import ArgumentError
+
+# A number with a sign, a unit and a spread, if it has them: -3, 1,024, 97.2 %, 1.5x, 0.12 ± 0.01 ms
+NUMBER = re.compile(r"[-+<>~]?\d[\d,.]*(e[-+]?\d+)?( ± [\d,.]+(e[-+]?\d+)?)?( ?[%A-Za-z/]{1,5})?")
+EMPTY = "-"
+
+
+def cell(value: object) -> str:
+    """A value as text: 12345 -> 12,345; 0.123456 -> 0.1235; None -> -; True -> yes."""
+    if value is None:
+        return EMPTY
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return " ".join(str(value).split("\n"))
+
+
+def numeric(column: Sequence[str]) -> bool:
+    """Whether a column of cells holds numbers (and gaps) and nothing else."""
+    filled = [text for text in column if text not in ("", EMPTY, "nan", "inf", "-inf")]
+    return bool(filled) and all(NUMBER.fullmatch(text) for text in filled)
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """One line for the header, a rule, one line a row; no newline at the end.
+
+    header: (columns,)    rows: (rows, columns)
+    A column is right aligned where all its cells are numbers. Raises ArgumentError for a row
+    whose length is not that of the header.
+    """
+    for place, row in enumerate(rows):
+        if len(row) != len(header):
+            raise ArgumentError(
+                f"table: row {place} has {len(row)} cells, the header has {len(header)}; "
+                f"give each row one cell to a column"
+            )
+    columns = [[cell(row[at]) for row in rows] for at in range(len(header))]
+    aligned = []
+    for title, column in zip(header, columns, strict=True):
+        width = max(map(len, [title, *column]))
+        pad = str.rjust if numeric(column) else str.ljust
+        aligned.append([pad(title, width), "-" * width, *(pad(text, width) for text in column)])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*aligned, strict=True))

@@ -1,0 +1,1 @@
+"""Training: optimizers, learning rates, the method interface, and the one loop."""

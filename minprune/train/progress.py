@@ -1,0 +1,54 @@
+"""Progress on stderr: a tqdm bar where tqdm is installed, a plain line an epoch otherwise."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class Quiet:
+    """Shows nothing."""
+
+    def update(self) -> None:
+        """One training step is done."""
+
+    def epoch(self, text: str) -> None:
+        """An epoch is done."""
+
+
+class Lines(Quiet):
+    """A line an epoch, for logs and where tqdm is absent."""
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+
+    def epoch(self, text: str) -> None:
+        print(f"{self.label}: {text}", file=sys.stderr, flush=True)
+
+
+class Bar(Quiet):
+    """A tqdm bar over the steps; the last epoch's figures behind it."""
+
+    def __init__(self, bar: Any) -> None:
+        self.bar = bar
+
+    def update(self) -> None:
+        self.bar.update()
+
+    def epoch(self, text: str) -> None:
+        self.bar.set_postfix_str(text, refresh=False)
+
+
+@contextmanager
+def progress(label: str, steps: int, show: bool) -> Iterator[Quiet]:
+    """Something with `update()` after each of `steps` steps and `epoch(text)` after each epoch."""
+    if not show:
+        yield Quiet()
+        return
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        yield Lines(label)
+        return
+    with tqdm(total=steps, desc=label, unit="step", file=sys.stderr, mininterval=0.5) as bar:
+        yield Bar(bar)

@@ -1,0 +1,40 @@
+"""lr_t = lr * rate(t, total): learning-rate schedules, pure functions of the update t = 0, 1, ..."""
+
+import math
+from collections.abc import Callable
+
+from minprune.errors import ArgumentError
+
+Rate = Callable[[int, int], float]  # (t, total updates) -> factor of the learning rate
+
+
+def constant() -> Rate:
+    """1"""
+    return lambda t, total: 1.0
+
+
+def step(every: int, factor: float = 0.1) -> Rate:
+    """factor^floor(t / every)      every: updates; raises ArgumentError unless it is at least 1"""
+    if every < 1:
+        raise ArgumentError(f"step: every is {every!r}, expected at least 1 update; give a count")
+    return lambda t, total: float(factor ** (t // every))
+
+
+def cosine(floor: float = 0.0) -> Rate:
+    """floor + (1 - floor) (1 + cos(pi t / total)) / 2      Loshchilov & Hutter (2017), no restarts"""
+    return lambda t, total: (
+        floor + (1 - floor) * (1 + math.cos(math.pi * min(t, total) / max(total, 1))) / 2
+    )
+
+
+def warmup(updates: int, then: Rate | None = None) -> Rate:
+    """(t + 1) / updates for t < updates, then `then` on what is left (constant unless given)
+
+    Raises ArgumentError unless updates is at least 1.
+    """
+    if updates < 1:
+        raise ArgumentError(f"warmup: updates is {updates!r}, expected at least 1; give a count")
+    after = then or constant()
+    return lambda t, total: (
+        (t + 1) / updates if t < updates else after(t - updates, max(total - updates, 1))
+    )

@@ -1,0 +1,14 @@
+"""Hypothesis profiles: quick (default), ci (where CI is set), deep (HYPOTHESIS_PROFILE=deep)."""
+
+import os
+
+# Same bits need one BLAS thread count, and it is read when numpy is first imported.
+for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+from hypothesis import settings  # noqa: E402
+
+settings.register_profile("quick", max_examples=50, deadline=None)
+settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
+settings.register_profile("deep", max_examples=2000, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.environ else "quick"))

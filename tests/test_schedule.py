@@ -1,0 +1,339 @@
+"""Every schedule: worked values, laws with the wrong variants they must reject, messages."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+
+import pytest
+from hypothesis import find, given, settings
+from hypothesis import strategies as st
+
+from minprune.errors import ArgumentError
+from minprune.schedule import SCHEDULES, constant, cubic, exponential, iterative, linear, one_shot
+
+EPS = 2.0**-52
+RAMPS = ("linear", "exponential", "cubic")
+
+
+@dataclass(frozen=True)
+class Row:
+    """`values` by step; `places` are the decimal places printed by the source, None if exact."""
+
+    schedule: str
+    arguments: dict[str, float]
+    values: dict[int, float]
+    source: str
+    places: int | None = None
+
+
+ROWS = (
+    Row("one_shot", {"final": 0.9, "at": 3}, {0: 0.0, 2: 0.0, 3: 0.9, 9: 0.9}, "by hand"),
+    Row("constant", {"final": 0.7}, {0: 0.7, 1: 0.7, 10**9: 0.7}, "by hand"),
+    Row("linear", {"final": 1.0, "span": 4}, {0: 0, 1: 0.25, 2: 0.5, 3: 0.75, 4: 1}, "by hand"),
+    Row(  # updates at 10, 13, 16, 19 and 20, where the span ends
+        "linear",
+        {"final": 0.75, "initial": 0.25, "start": 10, "span": 10, "every": 3},
+        {9: 0.25, 10: 0.25, 12: 0.25, 13: 0.4, 15: 0.4, 16: 0.55, 19: 0.7, 20: 0.75, 21: 0.75},
+        "by hand",
+    ),
+    Row(  # keep = (1/16)^(k/4): halved four times
+        "exponential",
+        {"final": 0.9375, "span": 4},
+        {0: 0, 1: 0.5, 2: 0.75, 3: 0.875, 4: 0.9375},
+        "by hand",
+    ),
+    Row(
+        "cubic",
+        {"initial": 0.2, "final": 0.8, "start": 100, "span": 10},
+        {99: 0.2, 100: 0.2, 102: 0.4928, 105: 0.725, 110: 0.8, 111: 0.8},
+        "TF-MOT pruning_schedule_test.py",
+    ),
+    Row(  # jaxpruner evaluates at its step + 1: its step 9 is our step 10
+        "cubic",
+        {"final": 0.5, "start": 0, "span": 20},
+        {9 + 1: 0.4375},
+        "jaxpruner sparsity_schedules_test.py",
+    ),
+    Row(  # an interpolation from 0 to 5, here divided by 5; its inverse cubic is no schedule of ours
+        "cubic",
+        {"final": 1.0, "span": 2},
+        {1: 4.375 / 5},
+        "SparseML tests/sparseml/utils/test_helpers.py",
+    ),
+    Row(  # distiller says epochs 0..10, frequency 2; its last update is at 8, so our span is 8
+        "cubic",
+        {"initial": 0.05, "final": 0.5, "span": 10 - 2, "every": 2},
+        {0: 0.05, 1: 0.05, 2: 0.3102, 3: 0.3102, 4: 0.4437, 6: 0.493, 8: 0.5, 9: 0.5},
+        "distiller automated_gradual_pruner.py",
+        places=4,
+    ),
+    Row("iterative", {"fraction": 0.5}, {0: 0, 1: 0.5, 2: 0.75, 3: 0.875}, "by hand"),
+    Row(  # open_lth states the density 0.8^k, ours is 1 less that
+        "iterative",
+        {"fraction": 0.2},
+        {0: 0, 1: 1 - 0.8, 2: 1 - 0.64, 3: 1 - 0.512, 4: 1 - 0.4096},
+        "open_lth lottery/test/test_runner.py",
+    ),
+    Row("iterative", {"fraction": 1.0}, {0: 0, 1: 1, 2: 1}, "by hand"),
+)
+
+
+def test_every_schedule_has_a_row() -> None:
+    assert {row.schedule for row in ROWS} == set(SCHEDULES)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda r: f"{r.schedule}: {r.source}")
+def test_worked_values(row: Row) -> None:
+    # 8 roundings of numbers of at most 1; half a unit of the last place that the source prints
+    bound = 8 * EPS + (0 if row.places is None else 0.5 * 10**-row.places)
+    for step, want in row.values.items():
+        got = SCHEDULES[row.schedule](step, **row.arguments)
+        assert type(got) is float
+        assert abs(got - want) <= bound, step
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """The arguments of one ramp, and the steps to look at: before, along and after it."""
+
+    initial: float
+    final: float
+    start: int
+    span: int
+    every: int
+
+    def run(self, schedule: Callable[..., float]) -> list[float]:
+        named = vars(self)
+        return [schedule(t, **named) for t in self.steps]
+
+    @property
+    def steps(self) -> range:
+        return range(self.start + self.span + self.every + 2)
+
+
+shares = st.floats(0, 0.999) | st.sampled_from([0.0, 0.5, 0.9])
+ramps = st.builds(
+    lambda pair, start, span, every: Ramp(min(pair), max(pair), start, span, every),
+    st.tuples(shares, shares),
+    st.integers(0, 9),
+    st.integers(1, 24),
+    st.integers(1, 7),
+)
+
+
+def stays_inside(schedule: Callable[..., float], ramp: Ramp) -> bool:
+    return all(ramp.initial <= s <= ramp.final for s in ramp.run(schedule))
+
+
+def never_falls(schedule: Callable[..., float], ramp: Ramp) -> bool:
+    s = ramp.run(schedule)
+    return s == sorted(s)
+
+
+def is_exact_and_flat_outside(schedule: Callable[..., float], ramp: Ramp) -> bool:
+    s, end = ramp.run(schedule), ramp.start + ramp.span
+    return set(s[: ramp.start + 1]) == {ramp.initial} and set(s[end:]) == {ramp.final}
+
+
+def changes_at_updates_only(schedule: Callable[..., float], ramp: Ramp) -> bool:
+    s = ramp.run(schedule)
+    moves = [t for t in ramp.steps[1:] if s[t] != s[t - 1]]
+    return all((t - ramp.start) % ramp.every == 0 or t == ramp.start + ramp.span for t in moves)
+
+
+def exact(name: str, ramp: Ramp, step: int) -> Decimal:
+    """The definition in 50 digits, with no clamp: only for updates inside the ramp."""
+    i, f = Decimal(ramp.initial), Decimal(ramp.final)
+    p = Decimal(step - ramp.start) / ramp.span
+    if name == "linear":
+        return i * (1 - p) + f * p
+    if name == "cubic":
+        return f - (f - i) * (1 - p) ** 3
+    return 1 - (1 - f) ** p * (1 - i) ** (1 - p)
+
+
+def meets_the_definition(name: str) -> Callable[[Callable[..., float], Ramp], bool]:
+    def law(schedule: Callable[..., float], ramp: Ramp) -> bool:
+        # 8 roundings of numbers of at most 1; that of p grows by |ln(ratio)| in a power
+        bound = (8 + math.log((1 - ramp.initial) / (1 - ramp.final))) * EPS
+        updates = range(ramp.start, ramp.start + ramp.span, ramp.every)
+        with localcontext(prec=50):
+            return all(
+                abs(Decimal(schedule(t, **vars(ramp))) - exact(name, ramp, t)) <= bound
+                for t in updates
+            )
+
+    return law
+
+
+LAWS = {
+    "inside": stays_inside,
+    "rises": never_falls,
+    "ends": is_exact_and_flat_outside,
+    "holds": changes_at_updates_only,
+    **{name: meets_the_definition(name) for name in RAMPS},
+}
+
+
+@pytest.mark.parametrize("name", RAMPS)
+@given(ramp=ramps)
+def test_ramps_keep_the_laws(name: str, ramp: Ramp) -> None:
+    for law in ("inside", "rises", "ends", "holds", name):
+        assert LAWS[law](SCHEDULES[name], ramp), law
+
+
+def progress(step: int, start: int, span: int, every: int = 1) -> float:
+    return min(max((step - start) // every * every / span, 0), 1)
+
+
+WRONG = {
+    "cubic not clamped above": (
+        "inside",
+        lambda t, initial, final, start, span, every: (
+            final + (initial - final) * (1 - max(t - start, 0) / span) ** 3
+        ),
+    ),
+    "density for sparsity": ("inside", lambda t, **a: 1 - linear(t, **a)),
+    "not clamped below": (
+        "ends",
+        lambda t, initial, final, start, span, every: (
+            initial + (final - initial) * min((t - start) / span, 1)
+        ),
+    ),
+    "falls": ("rises", lambda t, **a: a["initial"] + a["final"] - linear(t, **a)),
+    "step + 1": ("ends", lambda t, **a: cubic(t + 1, **a)),
+    "stops short where every does not divide span": (
+        "ends",
+        lambda t, initial, final, start, span, every: (
+            initial + (final - initial) * progress(min(t, start + span), start, span, every)
+        ),
+    ),
+    "every is ignored": ("holds", lambda t, **a: linear(t, **{**a, "every": 1})),
+    "every counts from step 0": (
+        "holds",
+        lambda t, **a: linear(t // a["every"] * a["every"], **{**a, "every": 1}),
+    ),
+    "square for cube": (
+        "cubic",
+        lambda t, initial, final, start, span, every: (
+            final + (initial - final) * (1 - progress(t, start, span)) ** 2
+        ),
+    ),
+    "power of the sparsity, not of the kept share": (
+        "exponential",
+        lambda t, initial, final, start, span, every: final ** (1 - progress(t, start, span)),
+    ),
+    "cubic for linear": ("linear", cubic),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_each_law_rejects_its_wrong_variants(name: str) -> None:
+    law, schedule = WRONG[name]
+    find(
+        ramps,
+        lambda ramp: not LAWS[law](schedule, ramp),
+        settings=settings(derandomize=True, database=None),
+    )
+
+
+def test_each_law_has_a_wrong_variant() -> None:
+    assert {law for law, _ in WRONG.values()} == set(LAWS)
+
+
+@given(final=st.floats(0, 1), at=st.integers(0, 50), step=st.integers(0, 100))
+def test_one_shot_jumps_once_and_constant_never(final: float, at: int, step: int) -> None:
+    assert one_shot(step, final=final, at=at) == (final if step >= at else 0)
+    assert constant(step, final=final) == final
+
+
+def keeps_the_power(schedule: Callable[..., float], case: tuple[int, float]) -> bool:
+    rounds, p = case
+    # 1 - p is rounded once and then multiplied `rounds` times; two more roundings around it
+    bound = (rounds + 3) * EPS
+    with localcontext(prec=50):
+        return (
+            all(
+                abs(Decimal(schedule(k, fraction=p)) - (1 - (1 - Decimal(p)) ** k)) <= bound
+                for k in range(1, rounds + 1)
+            )
+            and schedule(0, fraction=p) == 0.0
+        )
+
+
+rounds_and_fraction = st.tuples(st.integers(0, 30), st.floats(0, 1))
+
+
+@given(case=rounds_and_fraction)
+def test_iterative_keeps_the_power(case: tuple[int, float]) -> None:
+    assert keeps_the_power(iterative, case)
+    values = [iterative(k, fraction=case[1]) for k in range(case[0] + 1)]
+    assert values == sorted(values)
+    assert 0 <= values[0] <= values[-1] <= 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda k, fraction: min(k * fraction, 1.0),  # a share of the original count each round
+        lambda k, fraction: (1 - fraction) ** k,  # density
+        lambda k, fraction: 1 - (1 - fraction) ** (k + 1),  # round 0 prunes already
+    ],
+)
+def test_iterative_law_rejects(wrong: Callable[..., float]) -> None:
+    find(
+        rounds_and_fraction,
+        lambda case: not keeps_the_power(wrong, case),
+        settings=settings(derandomize=True, database=None),
+    )
+
+
+WHOLE = "count steps and rounds in whole numbers"
+SHARE = "expected a share from 0 to 1; write 90 % as 0.9"
+MESSAGES = (
+    (
+        lambda: constant(-1, final=0.5),
+        f"step is -1, expected an integer of at least 0; {WHOLE}",
+    ),
+    (
+        lambda: one_shot(0, final=0.5, at=1.5),
+        f"at is 1.5, expected an integer of at least 0; {WHOLE}",
+    ),
+    (
+        lambda: linear(0, final=0.5, span=0),
+        f"span is 0, expected an integer of at least 1; {WHOLE}",
+    ),
+    (
+        lambda: linear(0, final=0.5, span=2, every=True),
+        f"every is True, expected an integer of at least 1; {WHOLE}",
+    ),
+    (
+        lambda: cubic(0, final=0.5, span=2, start=-3),
+        f"start is -3, expected an integer of at least 0; {WHOLE}",
+    ),
+    (
+        lambda: iterative(-1, fraction=0.2),
+        f"round is -1, expected an integer of at least 0; {WHOLE}",
+    ),
+    (lambda: iterative(1, fraction=20), f"fraction is 20, {SHARE}"),
+    (lambda: constant(0, final=float("nan")), f"final is nan, {SHARE}"),
+    (lambda: cubic(0, final=0.5, initial="0", span=2), f"initial is '0', {SHARE}"),
+    (
+        lambda: cubic(0, final=0.5, initial=0.8, span=2),
+        "initial is 0.8, expected at most final, which is 0.5; "
+        "sparsity only rises, so exchange them or lower initial",
+    ),
+    (
+        lambda: exponential(0, final=1.0, span=2),
+        "final is 1.0, expected less than 1 for an exponential schedule, "
+        "which never reaches an empty net; use linear or cubic",
+    ),
+)
+
+
+@pytest.mark.parametrize(("provoke", "text"), MESSAGES, ids=[text for _, text in MESSAGES])
+def test_messages(provoke: Callable[[], float], text: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        provoke()
+    assert caught.value.args == (text,)
