@@ -1,4 +1,4 @@
-"""One family of exceptions; every message says which thing, what was found, what was expected, what to do."""
+"""One family of exceptions; messages say which thing, what was found, expected, and what to do."""
 
 
 class MinpruneError(Exception):

@@ -24,7 +24,7 @@ ROOM = 4096  # bytes that an .npy header may take beside its data
 
 
 def write_atomic(path: str | os.PathLike[str], content: bytes | str) -> None:
-    """Write the whole content under another name, then rename: nothing half-written is ever seen."""
+    """Write the content under another name, then rename: nothing half-written is ever seen."""
     import tempfile
 
     path = Path(path)
@@ -152,7 +152,11 @@ def _read(archive: Any) -> Model:
             f"use a newer minprune"
         )
     net = rebuild(header["net"])
-    dtype = {"float32": np.dtype(np.float32), "float64": np.dtype(np.float64)}[header["dtype"]]
+    if header["dtype"] not in ("float32", "float64"):
+        raise FileError(
+            f"its dtype is {header['dtype']!r}, expected float32 or float64; save it again"
+        )
+    dtype: np.dtype[Any] = np.dtype(header["dtype"])
     digest = hashlib.sha256()
 
     def array(folder: str, name: str, shape: tuple[int, ...], kind: np.dtype[Any]) -> Array:

@@ -41,21 +41,26 @@ def score(
     mark: Mark = getattr(fn, "mark", Mark(("weights",), "all", ""))
     names = list(model.params) if params == "all" else list(model.net.weights)
     if params not in ("weights", "all"):
-        raise ArgumentError(f"params is {params!r}, expected 'weights' or 'all'; choose one of them")
-    fixed = {
-        "weights": {name: model.params[name] for name in names},
+        raise ArgumentError(
+            f"params is {params!r}, expected 'weights' or 'all'; choose one of them"
+        )
+    weights = {name: model.params[name] for name in names}
+    fixed: dict[str, Any] = {
+        "weights": weights,
         "masks": {name: model.masks[name] for name in names if name in model.masks},
         "rng": stream(seed, "criterion"),
     }
-    _finite("weight", fixed["weights"])
+    _finite("weight", weights)
     known = {k: fixed[k] for k in mark.needs if k in fixed}
     total: Arrays = {}
     seen = 0
     for chunk in _chunks(model, data, mark, batch_size):
-        filled = {k: FILL[k](model, chunk, names) for k in mark.needs if k not in fixed}
+        filled: dict[str, Any] = {
+            k: FILL[k](model, chunk, names) for k in mark.needs if k not in fixed
+        }
         for kind, arrays in filled.items():
             _finite(kind, arrays)
-        scores = _checked(fn, fn(Evidence(**known, **filled), **options), fixed["weights"])
+        scores = _checked(fn, fn(Evidence(**known, **filled), **options), weights)
         n = len(chunk[0]) if chunk else 1
         for name, s in scores.items():
             s = s.astype(np.float64) * n

@@ -84,12 +84,12 @@ RESULT = {
 
 
 def test_a_table_by_hand():
-    rows = [["conv1", 1024, 0.123456, "97.2 %"], ["fc", None, 12.0, "0.12 ± 0.01 ms"]]
+    rows = [["conv1", 1024, 0.123456, "97.2 %"], ["fc", None, 12.0, "0.12 (0.01) ms"]]
     assert table(["layer", "n", "loss", "note"], rows) == (
         "layer      n    loss            note\n"
         "-----  -----  ------  --------------\n"
         "conv1  1,024  0.1235          97.2 %\n"
-        "fc         -      12  0.12 ± 0.01 ms"
+        "fc         -      12  0.12 (0.01) ms"
     )
 
 
@@ -144,7 +144,7 @@ def test_comparison_by_hand():
     assert rows[0] == ["accuracy", "97.78 %", "97.22 %"]
     assert rows[1] == ["loss", "0.08123", "0.08123"]
     assert rows[3] == ["live parameters", "12,345", "1,345"]
-    assert rows[-2] == ["latency, batch of 1", "0.123 ± 0.005 ms", "0.123 ± 0.005 ms"]
+    assert rows[-2] == ["latency, batch of 1", "0.123 (0.005) ms", "0.123 (0.005) ms"]
     assert rows[-1] == ["latency, batch of 64", "2.5 ms", "2.5 ms"]
 
 
@@ -350,7 +350,8 @@ def test_pictures_leave_no_state_behind():
 
     before = mpl.rcParams.copy()
     curves(HISTORY)
-    assert mpl.rcParams == before
+    # reading "backend" is what makes matplotlib choose one
+    assert [k for k in before if k != "backend" and mpl.rcParams[k] != before[k]] == []
 
 
 def test_the_page_is_the_same_in_a_new_process(pictures):

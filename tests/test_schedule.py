@@ -1,4 +1,7 @@
-"""Every schedule: worked values, laws with the wrong variants they must reject, messages."""
+"""Every schedule: worked values, laws with the wrong variants they must reject, messages.
+
+Long because rows, laws, wrong variants and messages of one file stand together here.
+"""
 
 import math
 from collections.abc import Callable
@@ -55,7 +58,7 @@ ROWS = (
         {9 + 1: 0.4375},
         "jaxpruner sparsity_schedules_test.py",
     ),
-    Row(  # an interpolation from 0 to 5, here divided by 5; its inverse cubic is no schedule of ours
+    Row(  # from 0 to 5, here divided by 5; its inverse cubic is no schedule of ours
         "cubic",
         {"final": 1.0, "span": 2},
         {1: 4.375 / 5},

@@ -26,9 +26,7 @@ def _act_grad(g: Array, y: Array, *, kind: str) -> Array:
     return kernels.act_grad(g, y, kind)
 
 
-def _act_grad_rule(
-    v: Value, z: Value, inputs: Any, need: Any, *, kind: str
-) -> tuple[Value, Value]:
+def _act_grad_rule(v: Value, z: Value, inputs: Any, need: Any, *, kind: str) -> tuple[Value, Value]:
     g, y = inputs
     dy = None  # relu, leaky_relu: the gate is a constant
     if need[1] and kind == "tanh":

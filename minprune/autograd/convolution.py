@@ -1,7 +1,8 @@
 """y = w * x and its two adjoints: convolution = matrix product of unfold, closed under derivatives.
 
 <g, w * x> is linear in each of x, w and g. Its derivative in g is `convolve`, in x `conv_input`,
-in w `conv_weight`; each rule below calls the other two. Layout (c, h, w, n), weights (o, i/groups, y, x).
+in w `conv_weight`; each rule below calls the other two. Activations are
+(c, h, w, n), weights (o, i/groups, y, x).
 """
 
 from typing import Any
@@ -13,6 +14,7 @@ from minprune.autograd.tape import Op, Value
 from minprune.core import Array
 
 Pair = tuple[int, int]
+Image = tuple[int, int, int, int]
 ONE, ZERO = (1, 1), (0, 0)
 
 
@@ -52,14 +54,14 @@ def _conv2d_rule(
 
 
 def _conv_input(
-    g: Array, w: Array, *, shape: tuple[int, ...], stride: Pair, padding: Pair, groups: int
+    g: Array, w: Array, *, shape: Image, stride: Pair, padding: Pair, groups: int
 ) -> Array:
     """z = fold(W^T g)      the gradient in x, of shape `shape`"""
     return kernels.conv2d_grad_input(g, w, shape, stride, padding, groups)
 
 
 def _conv_input_rule(
-    v: Value, z: Value, inputs: Any, need: Any, *, shape: tuple[int, ...], **at: Any
+    v: Value, z: Value, inputs: Any, need: Any, *, shape: Image, **at: Any
 ) -> tuple[Value, Value]:
     g, w = inputs
     return (
@@ -95,14 +97,14 @@ def _unfold_rule(g: Value, z: Value, inputs: Any, need: Any, **at: Any) -> tuple
 
 
 def _fold(
-    x: Array, *, shape: tuple[int, ...], kernel: Pair, stride: Pair = ONE, padding: Pair = ZERO
+    x: Array, *, shape: Image, kernel: Pair, stride: Pair = ONE, padding: Pair = ZERO
 ) -> Array:
     """z = the columns added back at their places: the adjoint of unfold"""
     return kernels.fold(x, shape, kernel, stride, padding)
 
 
 def _fold_rule(
-    g: Value, z: Value, inputs: Any, need: Any, *, shape: tuple[int, ...], **at: Any
+    g: Value, z: Value, inputs: Any, need: Any, *, shape: Image, **at: Any
 ) -> tuple[Value]:
     return (unfold(g, **at),)
 

@@ -1,4 +1,4 @@
-"""z = x + y, x - y, x y, x / y, x^p, exp x, log x, |x|, with broadcasting; and Tensor's operators."""
+"""z = x + y, x - y, x y, x / y, x^p, e^x, ln x, |x|, with broadcasting; Tensor's operators."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from minprune import kernels
 from minprune.autograd.shaping import sum_to
-from minprune.autograd.tape import Op, Tensor, Value
+from minprune.autograd.tape import OPERATORS, Op, Value, value
 from minprune.core import Array
 
 
@@ -99,7 +99,7 @@ def _absolute(x: Array) -> Array:
 
 def _absolute_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value]:
     (x,) = inputs
-    return (g * np.sign(x.value if isinstance(x, Tensor) else x),)
+    return (g * np.sign(value(x)),)
 
 
 add = Op(_add, _add_rule)
@@ -112,18 +112,4 @@ log = Op(_log, _log_rule)
 absolute = Op(_absolute, _absolute_rule)
 
 
-def _constant(y: Any, like: Tensor) -> Value:
-    """A Python number takes the dtype of the tensor it meets."""
-    return y if isinstance(y, Tensor | np.ndarray) else np.asarray(y, like.dtype)
-
-
-def _operators() -> None:
-    for name, op in (("add", add), ("sub", sub), ("mul", mul), ("truediv", div)):
-        setattr(Tensor, f"__{name}__", lambda x, y, op=op: op(x, _constant(y, x)))
-        setattr(Tensor, f"__r{name}__", lambda x, y, op=op: op(_constant(y, x), x))
-    Tensor.__neg__ = lambda x: mul(x, _constant(-1, x))  # type: ignore[attr-defined]
-    Tensor.__pow__ = lambda x, p: power(x, p=p)  # type: ignore[attr-defined]
-    Tensor.__abs__ = lambda x: absolute(x)  # type: ignore[attr-defined]
-
-
-_operators()
+OPERATORS.update({"+": add, "-": sub, "*": mul, "/": div, "**": power, "abs": absolute})

@@ -1,4 +1,4 @@
-"""y = W x + b and its family: matmul is closed under differentiation, row_sum is the bias's side."""
+"""y = W x + b and its family: matmul is closed under differentiation, row_sum is for the bias."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Max pooling = pick at a constant argmax (adjoint: put); average pooling and its adjoint spread."""
+"""Max pooling = pick at a constant argmax (adjoint: put); average pooling (adjoint: spread)."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from minprune.autograd.tape import Op, Value, value
 from minprune.core import Array
 
 Pair = tuple[int, int]
-Shape = tuple[int, ...]
+Shape = tuple[int, int, int, int]
 
 
 def _pick(x: Array, *, index: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:

@@ -1,4 +1,4 @@
-"""z has the entries of x in another shape, or their sums: reshape, expand, sum_to, transpose, concat, part."""
+"""z has the entries of x, or their sums, in another shape: reshape, expand, sum_to and others."""
 
 from typing import Any
 

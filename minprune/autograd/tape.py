@@ -1,4 +1,4 @@
-"""dy/dx = sum over paths of the product of local rules: ops, the tensors they record, and `grad`."""
+"""dy/dx = sum over paths of the product of local rules: ops, tensors that record them, `grad`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from minprune.errors import ArgumentError, ShapeError
 Value: TypeAlias = Any  # an array, or a Tensor over one: every op takes either
 Rule = Callable[..., Sequence[Value]]
 
+OPERATORS: dict[str, Op] = {}  # what +, -, *, /, ** and abs mean: elementwise.py fills it
 _count = itertools.count()  # creation order: the tape is walked in it, never by memory address
 
 
@@ -48,6 +49,43 @@ class Tensor:
     def dtype(self) -> np.dtype[Any]:
         return self.value.dtype
 
+    def _with(self, sign: str, y: Value, swapped: bool = False) -> Value:
+        y = y if isinstance(y, Tensor | np.ndarray) else np.asarray(y, self.dtype)
+        return OPERATORS[sign](y, self) if swapped else OPERATORS[sign](self, y)
+
+    def __add__(self, y: Value) -> Value:
+        return self._with("+", y)
+
+    def __radd__(self, y: Value) -> Value:
+        return self._with("+", y, swapped=True)
+
+    def __sub__(self, y: Value) -> Value:
+        return self._with("-", y)
+
+    def __rsub__(self, y: Value) -> Value:
+        return self._with("-", y, swapped=True)
+
+    def __mul__(self, y: Value) -> Value:
+        return self._with("*", y)
+
+    def __rmul__(self, y: Value) -> Value:
+        return self._with("*", y, swapped=True)
+
+    def __truediv__(self, y: Value) -> Value:
+        return self._with("/", y)
+
+    def __rtruediv__(self, y: Value) -> Value:
+        return self._with("/", y, swapped=True)
+
+    def __neg__(self) -> Value:
+        return self._with("*", -1)
+
+    def __pow__(self, p: float) -> Value:
+        return OPERATORS["**"](self, p=p)
+
+    def __abs__(self) -> Value:
+        return OPERATORS["abs"](self)
+
     def __repr__(self) -> str:
         made = self.op.name if self.op else "leaf"
         return f"Tensor({made}, shape={self.shape}, dtype={self.dtype})"
@@ -58,8 +96,8 @@ class Op:
 
     Arrays in, array out; a Tensor among the inputs, a Tensor out.
     `rule(g, output, inputs, need, **settings)` gives one gradient for each input, None for zero or
-    where need is False. It runs on plain arrays for gradients and on Tensors for derivatives of derivatives. Non-float arguments
-    (shapes, indices, labels) are settings: constants.
+    where need is False. It runs on plain arrays for gradients and on Tensors for derivatives of
+    derivatives. Non-float arguments (shapes, indices, labels) are settings: constants.
     """
 
     def __init__(self, forward: Callable[..., Array], rule: Rule) -> None:

@@ -9,7 +9,8 @@ never seen, which is a much harder task.
 How digits.npz is made: sort the images by (label, SHA-256 of the index as decimal text); of n
 images, the j-th goes to a part of `count` when floor((j + 1) count / n) > floor(j count / n): first
 for training, 1,197 of all, then for validation, 240 of the other 600, in the order so far; the rest
-is the test part; sort each part by the same hash; write train, validation, test. No random
+is the test part; sort each part by the SHA-256 of "order " and the index; write train, validation,
+test. (The first hash again would deal the classes out evenly: the draw spaces it so.) No random
 generator takes part, so any version of NumPy rebuilds the same file.
 """
 

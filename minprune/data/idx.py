@@ -54,7 +54,7 @@ def idx(
     drawn = stratified(labels, count, stream(seed, "idx.val"))
     train = _part(images[~drawn], labels[~drawn], kind)
     held = _part(images[drawn], labels[drawn], kind) if count else train
-    return Dataset(train, held, _part(test_images, test_labels, kind), name=root.name)
+    return Dataset(train, held, _part(test_images, test_labels, kind), name=root.resolve().name)
 
 
 def _part(images: Array, labels: Array, kind: np.dtype[np.floating]) -> Split:

@@ -40,7 +40,8 @@ def csv(
     gives those of a column by hand. With one_hot=False each cell is one number.
     outputs="classes": y: (n,) int64, the place of the label among its sorted levels;
     outputs="column": y: (n, 1) floats, the label itself, for a net with one output and mse.
-    Cells and levels are compared as text, without the spaces around them.
+    Cells and levels are compared as text, after removing the spaces around them; inside a cell
+    a run of spaces or line ends counts as one space.
     `val` is a count (an integer) or a share (a float) of the training file, drawn by label with
     `seed`; with 0 the validation part is the training part itself. Without `test_path` the test
     part is the validation part.
@@ -87,7 +88,7 @@ def _read(path: Path, label: str) -> Table:
 
     try:
         with path.open(newline="", encoding="utf-8-sig") as f:
-            lines = [[c.strip() for c in line] for line in reader.reader(f) if line]
+            lines = [[" ".join(c.split()) for c in line] for line in reader.reader(f) if line]
     except (OSError, UnicodeDecodeError, reader.Error) as e:
         reason = e.strerror if isinstance(e, OSError) else e
         raise DataError(

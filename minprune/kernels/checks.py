@@ -1,4 +1,4 @@
-"""What the door checks, once, so that the loops can trust their input; 0.2 us per array that is fine.
+"""What the door checks, once, so that the loops can trust their input.
 
 A layout is (number of axes, how to write them). An input that is not contiguous, aligned and
 writable is copied, so that Numba compiles once per dtype.
@@ -68,6 +68,12 @@ def expect(kernel: str, name: str, x: Array, shape: tuple[int, ...], why: str) -
         )
 
 
+def some(kernel: str, name: str, x: Array) -> None:
+    """x has at least one entry: a mean over nothing is undefined."""
+    if not x.size:
+        raise ShapeError(f"{kernel}: {name} is {x.shape}, which is empty; give at least one sample")
+
+
 def flag(kernel: str, name: str, x: Array, shape: tuple[int, ...]) -> Array:
     """x, or a contiguous copy, once it is known to be booleans of this shape."""
     if not isinstance(x, np.ndarray) or x.dtype != np.bool_:
@@ -111,6 +117,10 @@ def positions(
     kernel: str, shape: tuple[int, ...], window: Pair, stride: Pair, padding: Pair
 ) -> Pair:
     """(oh, ow): how many windows fit, (h + 2*py - ky) // sy + 1 along each axis."""
+    if not (shape[0] and shape[3]):
+        raise ShapeError(
+            f"{kernel}: the image is {shape}, which is empty; give at least one channel and sample"
+        )
     try:
         return _positions(kernel, shape[1], shape[2], window, stride, padding)
     except TypeError:  # unhashable: a list
@@ -122,10 +132,11 @@ def positions(
 
 @lru_cache(maxsize=4096)
 def _positions(kernel: str, h: int, w: int, window: Pair, stride: Pair, padding: Pair) -> Pair:
-    for name, pair, least in (("kernel", window, 1), ("stride", stride, 1), ("padding", padding, 0)):
-        if not is_pair(pair) or min(pair) < least:
+    least = {"kernel": 1, "stride": 1, "padding": 0}
+    for name, pair in zip(least, (window, stride, padding), strict=True):
+        if not is_pair(pair) or min(pair) < least[name]:
             raise ArgumentError(
-                f"{kernel}: {name} is {pair}, expected two integers of at least {least}; "
+                f"{kernel}: {name} is {pair}, expected two integers of at least {least[name]}; "
                 f"pass a tuple such as (1, 1)"
             )
     oh = (h + 2 * padding[0] - window[0]) // stride[0] + 1
@@ -140,8 +151,10 @@ def _positions(kernel: str, h: int, w: int, window: Pair, stride: Pair, padding:
 
 def is_pair(pair: Any) -> bool:
     """A tuple of two integers."""
-    return isinstance(pair, tuple) and len(pair) == 2 and all(
-        isinstance(k, int | np.integer) and not isinstance(k, bool) for k in pair
+    return (
+        isinstance(pair, tuple)
+        and len(pair) == 2
+        and all(isinstance(k, int | np.integer) and not isinstance(k, bool) for k in pair)
     )
 
 
@@ -151,7 +164,7 @@ def grouping(kernel: str, i: int, o: int, i_group: int, groups: int) -> None:
         raise ArgumentError(
             f"{kernel}: groups is {groups!r}, expected an integer of at least 1; use 1 for none"
         )
-    if i % groups or o % groups or i // groups != i_group:
+    if i % groups or o % groups or i // groups != i_group or not (i and o):
         raise ShapeError(
             f"{kernel}: {i} channels in, {o} out and {i_group} per filter do not fit {groups} "
             f"groups; w is (o, i/groups, ky, kx), and groups divides both o and i"

@@ -1,8 +1,10 @@
 """Unfold, fold and convolution, compiled. The convolutions go through in tiles of output positions.
 
-A tile of cols (i*ky*kx, positions*n) is small enough for the L2 cache; it is unfolded, multiplied
-by BLAS straight into its columns of the result, and bias and activation follow while it is there.
+A tile of cols (i*ky*kx, positions*n) stays in the caches; it is unfolded, multiplied by BLAS
+straight into its columns of the result, and bias and activation follow while it is there.
 """
+
+from math import gcd
 
 import numpy as np
 
@@ -12,8 +14,9 @@ from minprune.kernels.rows_jit import finish
 from minprune.kernels.workspace import empty
 
 Pair = tuple[int, int]
-TILE = 512 * 1024  # bytes of cols at a time
-SMALL = 1_000_000  # multiply-adds; below, OpenBLAS with AVX-512 multiplies without packing
+COLUMNS = 512  # of a tile
+TILE = 4 * 1024 * 1024  # bytes, at most
+SMALL = 1_000_000  # multiply-adds; below, OpenBLAS (AVX-512) skips packing: twice as fast
 
 
 @loops
@@ -21,38 +24,39 @@ def unfold_tile(x, cols, ky, kx, sy, sx, py, px, ow, p0, p1):  # type: ignore[no
     """cols[(c, y, x), (p - p0, n)] = padded[c, oy*sy + y, ox*sx + x, n]      p = oy*ow + ox"""
     _, h, w, n = x.shape
     flat = x.reshape(-1)
-    for r in range(cols.shape[0]):
-        dx, dy, c = r % kx - px, r // kx % ky - py, r // (kx * ky)
-        row = cols[r]
-        p = p0
-        while p < p1:
-            oy, ox = p // ow, p % ow
-            run = min(ow - ox, p1 - p)  # positions of this output line
-            at = (p - p0) * n
-            iy = oy * sy + dy
-            line = (c * h + iy) * w
-            p += run
+    p = p0
+    while p < p1:  # one run of positions on one output line at a time
+        oy, ox = p // ow, p % ow
+        run = min(ow - ox, p1 - p)
+        start, stop = (p - p0) * n, (p - p0 + run) * n
+        p += run
+        for r in range(cols.shape[0]):
+            row = cols[r, start:stop]
+            iy = oy * sy + r // kx % ky - py
+            ix = ox * sx + r % kx - px
+            line = (r // (kx * ky) * h + iy) * w
             if iy < 0 or iy >= h:
-                row[at : at + run * n] = 0
-            elif sx == 1:  # one run in the image, too, but for what hangs over its rim
-                left = min(max(-(ox + dx), 0), run)
-                inside = max(min(run, w - ox - dx) - left, 0)
-                row[at : at + left * n] = 0
-                source = flat[(line + ox + dx + left) * n :]
-                target = row[at + left * n : at + (left + inside) * n]
+                row[:] = 0
+            elif sx == 1:  # a run in the image, too, but for what hangs over its rim
+                left = min(max(-ix, 0), run)
+                right = max(min(run, w - ix), left)
+                if left > 0:
+                    row[: left * n] = 0
+                if right < run:
+                    row[right * n :] = 0
+                source, target = flat[(line + ix + left) * n :], row[left * n : right * n]
                 for j in range(target.size):
                     target[j] = source[j]
-                row[at + (left + inside) * n : at + run * n] = 0
             else:
                 for q in range(run):
-                    ix = (ox + q) * sx + dx
-                    target = row[at + q * n : at + (q + 1) * n]
+                    target = row[q * n : (q + 1) * n]
                     if ix < 0 or ix >= w:
                         target[:] = 0
                     else:
                         source = flat[(line + ix) * n :]
                         for j in range(target.size):
                             target[j] = source[j]
+                    ix += sx
 
 
 @loops
@@ -60,42 +64,43 @@ def fold_tile(cols, out, ky, kx, sy, sx, py, px, ow, p0, p1):  # type: ignore[no
     """padded[c, oy*sy + y, ox*sx + x, n] += cols[(c, y, x), (p - p0, n)]      p = oy*ow + ox"""
     _, h, w, n = out.shape
     flat = out.reshape(-1)
-    for r in range(cols.shape[0]):
-        dx, dy, c = r % kx - px, r // kx % ky - py, r // (kx * ky)
-        row = cols[r]
-        p = p0
-        while p < p1:
-            oy, ox = p // ow, p % ow
-            run = min(ow - ox, p1 - p)
-            at = (p - p0) * n
-            iy = oy * sy + dy
-            line = (c * h + iy) * w
-            p += run
+    p = p0
+    while p < p1:
+        oy, ox = p // ow, p % ow
+        run = min(ow - ox, p1 - p)
+        start, stop = (p - p0) * n, (p - p0 + run) * n
+        p += run
+        for r in range(cols.shape[0]):
+            row = cols[r, start:stop]
+            iy = oy * sy + r // kx % ky - py
+            ix = ox * sx + r % kx - px
+            line = (r // (kx * ky) * h + iy) * w
             if iy < 0 or iy >= h:
                 continue
             if sx == 1:
-                left = min(max(-(ox + dx), 0), run)
-                inside = max(min(run, w - ox - dx) - left, 0)
-                target = flat[(line + ox + dx + left) * n :]
-                source = row[at + left * n : at + (left + inside) * n]
+                left = min(max(-ix, 0), run)
+                right = max(min(run, w - ix), left)
+                source, target = row[left * n : right * n], flat[(line + ix + left) * n :]
                 for j in range(source.size):
                     target[j] += source[j]
             else:
                 for q in range(run):
-                    ix = (ox + q) * sx + dx
                     if ix >= 0 and ix < w:
-                        target = flat[(line + ix) * n :]
-                        source = row[at + q * n : at + (q + 1) * n]
+                        source, target = row[q * n : (q + 1) * n], flat[(line + ix) * n :]
                         for j in range(source.size):
                             target[j] += source[j]
+                    ix += sx
 
 
 def tiling(rows: int, o: int, n: int, itemsize: int) -> int:
-    """How many output positions make a tile."""
-    columns = TILE // (rows * itemsize)
-    if o * rows * 512 <= SMALL:  # a thin product: 2 times faster without packing
-        columns = min(columns, SMALL // (o * rows))
-    return max(1, columns // max(n, 1))
+    """How many output positions make a tile; positions * n is a multiple of 16 where it can be."""
+    columns = COLUMNS
+    if o * rows * columns <= SMALL:
+        columns = SMALL // (o * rows)
+    columns = min(columns, TILE // (rows * itemsize))
+    step = max(columns // max(n, 1), 1)
+    even = 16 // gcd(16, n)  # BLAS works on 16 columns at a time, and is 5 % slower with a rest
+    return step - step % even if step > even else step
 
 
 def unfold(x: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> None:
@@ -106,7 +111,7 @@ def unfold(x: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> N
 
 
 def fold(cols: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> None:
-    """padded[c, oy*sy + y, ox*sx + x, n] += cols[(c, y, x), (oy, ox, n)], then the rim is cut off"""
+    """padded[c, oy*sy + y, ox*sx + x, n] += cols[(c, y, x), (oy, ox, n)]; the rim is cut off"""
     ow = (out.shape[2] + 2 * padding[1] - kernel[1]) // stride[1] + 1
     count = cols.shape[1] // max(out.shape[3], 1)
     out.fill(0)
@@ -171,15 +176,16 @@ def conv2d_grad_input(
 def conv2d_grad_weight(
     g: Array, x: Array, stride: Pair, padding: Pair, groups: int, out: Array
 ) -> None:
-    """dw^T = sum over tiles of unfold(x) @ g^T      so turned, BLAS is a quarter faster"""
+    """dw = sum over tiles of g @ unfold(x)^T"""
     o, oh, ow, n = g.shape
     ig, kernel = out.shape[1], out.shape[2:]
     rows, og = out[0].size, o // groups
     plain = kernel == (1, 1) and stride == (1, 1) and padding == (0, 0)
     step = tiling(rows, og, n, g.itemsize)
     buffer = empty((rows * min(step, oh * ow) * n,), g.dtype)
-    part = empty((rows, og), g.dtype)
-    total = empty((rows, og), g.dtype)
+    turned = rows >= og  # dw^T = unfold(x) @ g^T: BLAS is a quarter faster with the long side first
+    part = empty((rows, og) if turned else (og, rows), g.dtype)
+    total = empty(part.shape, g.dtype)
     for k in range(groups):
         xs = x[k * ig : (k + 1) * ig]
         gs = g[k * og : (k + 1) * og].reshape(og, -1)
@@ -192,6 +198,9 @@ def conv2d_grad_weight(
             else:
                 cols = buffer[: rows * (hi - lo)].reshape(rows, hi - lo)
                 unfold_tile(xs, cols, *kernel, *stride, *padding, ow, p0, p1)
-            np.matmul(cols, gs[:, lo:hi].T, out=part)
+            if turned:
+                np.matmul(cols, gs[:, lo:hi].T, out=part)
+            else:
+                np.matmul(gs[:, lo:hi], cols.T, out=part)
             np.add(total, part, out=total)
-        out[k * og : (k + 1) * og].reshape(og, rows)[...] = total.T
+        out[k * og : (k + 1) * og].reshape(og, rows)[...] = total.T if turned else total

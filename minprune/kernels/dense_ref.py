@@ -20,8 +20,8 @@ def windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, fill: float = 0
     """v[c, oy, ox, n, y, x] = padded[c, oy*sy + y, ox*sx + x, n]      a view of the padded copy"""
     (py, px), (sy, sx) = padding, stride
     padded = np.pad(x, ((0, 0), (py, py), (px, px), (0, 0)), constant_values=fill)
-    view = np.lib.stride_tricks.sliding_window_view(padded, kernel, (1, 2))  # type: ignore[call-overload]
-    return view[:, ::sy, ::sx]  # type: ignore[no-any-return]
+    view = np.lib.stride_tricks.sliding_window_view(padded, kernel, (1, 2))
+    return view[:, ::sy, ::sx]
 
 
 def unfold(x: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> None:
@@ -31,7 +31,7 @@ def unfold(x: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> N
 
 
 def fold(cols: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> None:
-    """padded[c, oy*sy + y, ox*sx + x, n] += cols[(c, y, x), (oy, ox, n)], then the rim is cut off"""
+    """padded[c, oy*sy + y, ox*sx + x, n] += cols[(c, y, x), (oy, ox, n)]; the rim is cut off"""
     (c, h, w, n), (ky, kx), (sy, sx), (py, px) = out.shape, kernel, stride, padding
     oh, ow = (h + 2 * py - ky) // sy + 1, (w + 2 * px - kx) // sx + 1
     parts = cols.reshape(c, ky, kx, oh, ow, n)
@@ -159,7 +159,7 @@ def normalise_grad(g: Array, xhat: Array, inv: Array, out: Array) -> None:
 
 
 def max_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair, y: Array, index: Array) -> None:
-    """y = max over the window, index = y*KX + x of the first maximum; NaN wins; padding never does"""
+    """y = max over the window, index = y*KX + x of the first one; NaN wins; padding never does"""
     view = windows(x, kernel, stride, padding, -np.inf)
     view = view.reshape(*y.shape, -1)
     inside = windows(np.ones((1, *x.shape[1:3], 1)), kernel, stride, padding)
@@ -239,7 +239,7 @@ def adam_step(
         g = g + weight_decay * w
     m[...] = beta1 * m + (1 - beta1) * g
     s[...] = beta2 * s + (1 - beta2) * (g * g)
-    root = np.sqrt(s) / np.sqrt(1 - beta2**step) + eps
+    root = np.sqrt(s) / (1 - beta2**step) ** 0.5 + eps
     w[...] = w - lr / (1 - beta1**step) * (m / root)
     zero_masked(mask, w, m, s)
 

@@ -35,9 +35,7 @@ def unfold(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
     return out
 
 
-def fold(
-    cols: Array, shape: tuple[int, int, int, int], kernel: Pair, stride: Pair, padding: Pair
-) -> Array:
+def fold(cols: Array, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair) -> Array:
     """padded[c, oy*sy + y, ox*sx + x, n] += cols[(c, y, x), (oy, ox, n)]; the rim is cut off
 
     cols: (c*ky*kx, oh*ow*n) -> shape = (c, h, w, n). The adjoint of unfold.
@@ -82,7 +80,7 @@ def conv2d(
 def conv2d_grad_input(
     g: Array,
     w: Array,
-    shape: tuple[int, int, int, int],
+    shape: tuple[int, ...],
     stride: Pair = (1, 1),
     padding: Pair = (0, 0),
     groups: int = 1,
@@ -125,7 +123,7 @@ def conv2d_grad_weight(
     return out
 
 
-def four(kernel: str, shape: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+def four(kernel: str, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
     """shape, once it is known to be (c, h, w, n)."""
     if len(shape) != 4:
         raise ShapeError(

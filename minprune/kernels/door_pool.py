@@ -51,7 +51,7 @@ def pick(x: Array, index: Array, kernel: Pair, stride: Pair, padding: Pair) -> A
 def put(
     g: Array,
     index: Array,
-    shape: tuple[int, int, int, int],
+    shape: tuple[int, ...],
     kernel: Pair,
     stride: Pair,
     padding: Pair,
@@ -83,7 +83,7 @@ def avg_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
 
 
 def avg_pool_grad(
-    g: Array, shape: tuple[int, int, int, int], kernel: Pair, stride: Pair, padding: Pair
+    g: Array, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair
 ) -> Array:
     """out = fold(g / (KY*KX)) over the whole window      the adjoint of avg_pool
 

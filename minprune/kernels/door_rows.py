@@ -6,7 +6,7 @@ All raise ShapeError for shapes that do not fit, ArgumentError for other argumen
 
 from minprune.core import Array
 from minprune.errors import ShapeError
-from minprune.kernels.checks import ANY, MATRIX, ROWS, VECTOR, expect, known_act, ready
+from minprune.kernels.checks import ANY, MATRIX, ROWS, VECTOR, expect, known_act, ready, some
 from minprune.kernels.choice import impl
 from minprune.kernels.workspace import empty
 
@@ -116,8 +116,7 @@ def moments(x: Array) -> tuple[Array, Array]:
     x: (c, ...) -> mean, var: (c,). Two passes; biased: the divisor is the count.
     """
     x = ready("moments", "x", x, ROWS)
-    if not x.size:
-        raise ShapeError(f"moments: x is {x.shape}, which is empty; give at least one sample")
+    some("moments", "x", x)
     mean, var = empty(x.shape[:1], x.dtype), empty(x.shape[:1], x.dtype)
     impl().moments(x, mean, var)
     return mean, var
@@ -144,6 +143,7 @@ def normalise_grad(g: Array, xhat: Array, inv: Array) -> Array:
     g = ready("normalise_grad", "g", g, ROWS)
     xhat = ready("normalise_grad", "xhat", xhat, ROWS, g, "g")
     inv = ready("normalise_grad", "inv", inv, VECTOR, g, "g")
+    some("normalise_grad", "g", g)
     expect("normalise_grad", "xhat", xhat, g.shape, "the shape of g")
     expect("normalise_grad", "inv", inv, g.shape[:1], "one per row of g")
     out = empty(g.shape, g.dtype)

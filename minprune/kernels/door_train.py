@@ -6,8 +6,8 @@ All raise ShapeError for shapes that do not fit, ArgumentError for other argumen
 import numpy as np
 
 from minprune.core import Array
-from minprune.errors import ArgumentError, ShapeError
-from minprune.kernels.checks import ANY, MATRIX, ROWS, expect, flag, integers, ready
+from minprune.errors import ArgumentError
+from minprune.kernels.checks import ANY, MATRIX, ROWS, expect, flag, integers, ready, some
 from minprune.kernels.choice import impl
 from minprune.kernels.workspace import empty
 
@@ -15,7 +15,7 @@ from minprune.kernels.workspace import empty
 def softmax(x: Array) -> Array:
     """out[k, n] = exp(x[k, n]) / sum_k exp(x[k, n])      x: (k, n); shifted by the maximum first"""
     x = ready("softmax", "x", x, MATRIX)
-    some("softmax", x)
+    some("softmax", "x", x)
     out = empty(x.shape, x.dtype)
     impl().softmax(x, out)
     return out
@@ -27,7 +27,7 @@ def cross_entropy(x: Array, labels: Array) -> Array:
     x: (k, n), labels: (n,) integers in 0..k-1 -> a 0-d array. Shifted by the maximum first.
     """
     x = ready("cross_entropy", "x", x, MATRIX)
-    some("cross_entropy", x)
+    some("cross_entropy", "x", x)
     labels = integers("cross_entropy", "labels", labels, x.shape[0])
     expect("cross_entropy", "labels", labels, x.shape[1:], "one per column of x")
     out = empty((), x.dtype)
@@ -42,7 +42,7 @@ def mse(x: Array, y: Array) -> Array:
     """
     x = ready("mse", "x", x, ROWS)
     y = ready("mse", "y", y, ROWS, x)
-    some("mse", x)
+    some("mse", "x", x)
     expect("mse", "y", y, x.shape, "the shape of x")
     out = empty((), x.dtype)
     impl().mse(x, y, out)
@@ -129,9 +129,3 @@ def writable(kernel: str, name: str, x: Array, w: Array | None = None) -> None:
     ready(kernel, name, x, ANY, w, "w")
     if w is not None:
         expect(kernel, name, x, w.shape, "the shape of w")
-
-
-def some(kernel: str, x: Array) -> None:
-    """x has at least one entry: a mean over nothing is undefined."""
-    if not x.size:
-        raise ShapeError(f"{kernel}: x is {x.shape}, which is empty; give at least one sample")

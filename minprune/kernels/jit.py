@@ -5,19 +5,19 @@ only, lets the partial sums be vectorised: both stay inside the bounds of contra
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import numba
 
-F = TypeVar("F", bound=Callable[..., Any])
+Function = Callable[..., Any]
 
 
-def loops(fn: F) -> F:
+def loops(fn: Function) -> Function:
     """Compile fn at its first call per dtype; cached on disk."""
-    return cast(F, numba.njit(cache=True, error_model="numpy", fastmath={"contract"})(fn))
+    return cast(Function, numba.njit(cache=True, error_model="numpy", fastmath={"contract"})(fn))
 
 
-def sums(fn: F) -> F:
+def sums(fn: Function) -> Function:
     """As loops, and the terms of a sum may be added in another order."""
     flags = {"contract", "reassoc"}
-    return cast(F, numba.njit(cache=True, error_model="numpy", fastmath=flags)(fn))
+    return cast(Function, numba.njit(cache=True, error_model="numpy", fastmath=flags)(fn))

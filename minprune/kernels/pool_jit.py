@@ -1,6 +1,7 @@
-"""Pooling, compiled. Each loop runs over the batch, which is contiguous, one window place at a time.
+"""Pooling, compiled. Loops run over the batch, which is contiguous, one window place at a time.
 
-A gather per entry would not vectorise; a pass per place with a comparison does.
+A gather per entry would not vectorise; a pass per place with a comparison does, if the entries are
+loaded before the comparison.
 """
 
 import numpy as np
@@ -31,10 +32,11 @@ def max_windows(x, ky, kx, sy, sx, py, px, y, index):  # type: ignore[no-untyped
                                 at[j] = place
                         else:
                             for j in range(row.size):
-                                # not <=: also true for NaN; best == best: not once it is NaN
-                                take = (not row[j] <= best[j]) and best[j] == best[j]
-                                at[j] = place if take else at[j]
-                                best[j] = row[j] if take else best[j]
+                                v, b, a = row[j], best[j], at[j]
+                                # not <=: also true for NaN; b == b: not once it is NaN
+                                take = (not v <= b) & (b == b)
+                                at[j] = place if take else a
+                                best[j] = v if take else b
                         first = False
 
 
@@ -55,7 +57,8 @@ def pick_places(x, index, ky, kx, sy, sx, py, px, out):  # type: ignore[no-untyp
                         row = x[k, oy * sy + dy - py, ox * sx + dx - px]
                         place = np.uint16(dy * kx + dx)
                         for j in range(target.size):
-                            target[j] = row[j] if at[j] == place else target[j]
+                            v, t = row[j], target[j]
+                            target[j] = v if at[j] == place else t
 
 
 @loops
@@ -73,7 +76,8 @@ def put_places(g, index, ky, kx, sy, sx, py, px, out):  # type: ignore[no-untype
                         row = out[k, oy * sy + dy - py, ox * sx + dx - px]
                         place = np.uint16(dy * kx + dx)
                         for j in range(source.size):
-                            row[j] += source[j] if at[j] == place else zero
+                            v = source[j]
+                            row[j] += v if at[j] == place else zero
 
 
 @loops
@@ -115,7 +119,7 @@ def spread_windows(g, ky, kx, sy, sx, py, px, out):  # type: ignore[no-untyped-d
 
 
 def max_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair, y: Array, index: Array) -> None:
-    """y = max over the window, index = y*KX + x of the first maximum; NaN wins; padding never does"""
+    """y = max over the window, index = y*KX + x of the first one; NaN wins; padding never does"""
     max_windows(x, *kernel, *stride, *padding, y, index)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.kernels.jit import loops, sums
+from minprune.kernels.workspace import empty
 
 SLOPE = 0.01  # of leaky_relu
 CODES = {"none": 0, "relu": 1, "leaky_relu": 2, "tanh": 3, "sigmoid": 4}
@@ -174,8 +175,11 @@ def act(x: Array, kind: str, out: Array) -> None:
     elif kind == "tanh":
         np.tanh(x, out=out)
     elif kind == "sigmoid":
-        e = np.exp(-np.abs(x))
-        np.divide(np.where(x < 0, e, x.dtype.type(1)), 1 + e, out=out)
+        below = empty(x.shape, x.dtype)  # exp(-|x|) + 1 in place: fresh arrays would cost more
+        np.negative(np.abs(x, out=below), out=below)
+        np.add(np.exp(below, out=below), 1, out=below)
+        np.exp(np.minimum(x, 0, out=out), out=out)
+        np.divide(out, below, out=out)
     else:
         zero = np.zeros(1, x.dtype)
         affine_rows(x.reshape(1, -1), zero + 1, zero, CODES[kind], out.reshape(1, -1))
@@ -228,5 +232,5 @@ def normalise_grad(g: Array, xhat: Array, inv: Array, out: Array) -> None:
     mean_g, mean_gx = np.empty_like(inv), np.empty_like(inv)
     row_sums(g, mean_g)
     row_dots(g, xhat, mean_gx)
-    m = max(g.shape[1], 1)
+    m = g.shape[1]
     normalise_grad_rows(g, xhat, inv, mean_g / m, mean_gx / m, rows(out))

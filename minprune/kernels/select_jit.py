@@ -1,4 +1,4 @@
-"""Choosing entries, fast: selection by partition instead of a sort, and a blocked transposing gather."""
+"""Choosing entries, fast: a partition instead of a sort, and a transposing gather in blocks."""
 
 import numpy as np
 

@@ -4,7 +4,6 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.kernels.jit import loops, sums
-from minprune.kernels.rows_jit import NOTHING
 
 DENSE = np.empty(0, np.bool_)  # no mask
 
@@ -71,10 +70,7 @@ def sgd_loop(w, g, mask, lr, weight_decay):  # type: ignore[no-untyped-def]
 
 @loops
 def momentum_loop(w, g, v, mask, lr, momentum, nesterov, weight_decay):  # type: ignore[no-untyped-def]
-    """v = momentum * v + (g + wd * w)      w -= lr * (a * (g + wd * w) + c * v)
-
-    a = 0, c = 1; for Nesterov a = 1, c = momentum. The two forms are two loops: 0 * inf is NaN.
-    """
+    """g += wd * w      v = momentum * v + g      w -= lr * (g + momentum * v if nesterov else v)"""
     lr, wd, mu = w.dtype.type(lr), w.dtype.type(weight_decay), w.dtype.type(momentum)
     zero, masked = w.dtype.type(0), mask.size > 0
     if nesterov:
@@ -149,6 +145,4 @@ def adam_step(
     shrink, wd = (1.0 - lr * weight_decay, 0.0) if decoupled else (1.0, float(weight_decay))
     size, root = lr / (1.0 - beta1**step), (1.0 - beta2**step) ** 0.5
     mask = DENSE if mask is None else mask
-    adam_loop(
-        w, g, m, s, mask, float(beta1), float(beta2), shrink, wd, size, root, float(eps)
-    )
+    adam_loop(w, g, m, s, mask, float(beta1), float(beta2), shrink, wd, size, root, float(eps))

@@ -1,4 +1,4 @@
-"""empty(shape, dtype) = np.empty(shape, dtype), over memory that is used again inside `with lend():`.
+"""empty(shape, dtype) = np.empty(shape, dtype); inside `with lend():` over memory used before.
 
 A training step asks for the same arrays every time. Fresh ones cost page faults (30 % of a step of
 LeNet); these come from a pool. A buffer is handed out again when nothing but the pool refers to it:

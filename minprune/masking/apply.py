@@ -1,4 +1,4 @@
-"""w = w where mask else 0: the one place, beside the optimizer kernels, where a mask touches a weight."""
+"""w = w where mask else 0: the one place, beside optimizer kernels, where a mask meets a weight."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -53,9 +53,10 @@ def prune(model: Model, scores: Mapping[str, Array], **target: Any) -> Model:
     for name, s in scores.items():
         if name not in model.params:
             raise ArgumentError(f"{name}: no such parameter; there are {', '.join(model.params)}")
-        if s.shape != model.params[name].shape:
+        if np.shape(s) != model.params[name].shape:
             raise ShapeError(
-                f"{name}: score is {s.shape}, weight is {model.params[name].shape}; "
+                f"{name}: score is {np.shape(s)}, weight is {model.params[name].shape}; "
                 f"give one score to each entry"
             )
-    return with_masks(model, choose(scores, model.masks, **target))
+    ordered = {name: scores[name] for name in model.net.params if name in scores}
+    return with_masks(model, choose(ordered, model.masks, **target))

@@ -1,6 +1,7 @@
-"""masks = all but the lowest scores: which entries stay, by one tie rule (the lower index is kept)."""
+"""masks = all but the lowest scores; one tie rule: among equals the lower flat index is kept."""
 
 from collections.abc import Callable, Iterable, Mapping
+from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -16,8 +17,11 @@ Target = float | Mapping[str, float]
 
 def _over(norm: Callable[[Array], float]) -> Callable[[Array], Array]:
     def scaled(s: Array) -> Array:
-        size = norm(s.astype(np.float64))
-        return (s / size if size else np.zeros_like(s)).astype(s.dtype)
+        top = np.abs(s).max(initial=0)
+        if top == 0:
+            return np.zeros(s.shape)
+        s = s.astype(np.float64) / top  # first, so that no square overflows or vanishes
+        return s / norm(s)
 
     return scaled
 
@@ -25,7 +29,7 @@ def _over(norm: Callable[[Array], float]) -> Callable[[Array], Array]:
 NORMALIZE: dict[str, Callable[[Array], Array]] = {
     "l1": _over(lambda s: float(np.abs(s).sum())),
     "l2": _over(lambda s: float(np.sqrt((s * s).sum()))),
-    "max": _over(lambda s: float(np.abs(s).max(initial=0))),
+    "max": _over(lambda s: 1.0),
 }
 
 
@@ -59,9 +63,11 @@ def choose(
     layer keeps at least. normalize: None compares raw scores across layers; "l1", "l2", "max"
     divide each layer's scores by that norm first.
 
+    The order of `scores` is the order of the layers; `prune` gives them in net order.
+
     Raises ArgumentError for a target below the present sparsity, NonFiniteError for scores that are
-    not finite, and UnreachableError, naming the
-    largest sparsity that can be reached, where `minimum` stands in the way.
+    not finite, and UnreachableError, naming the largest sparsity that can be reached, where
+    `minimum` stands in the way.
     """
     if (sparsity is None) == (threshold is None):
         raise ArgumentError(
@@ -69,8 +75,11 @@ def choose(
         )
     if scope not in ("global", "layer"):
         raise ArgumentError(f"scope is {scope!r}, expected 'global' or 'layer'; choose one of them")
-    if isinstance(minimum, bool) or not isinstance(minimum, int) or minimum < 0:
-        raise ArgumentError(f"minimum is {minimum!r}, expected an integer of at least 0")
+    if isinstance(minimum, bool) or not isinstance(minimum, int | np.integer) or minimum < 0:
+        raise ArgumentError(
+            f"minimum is {minimum!r}, expected an integer of at least 0; "
+            f"minimum=1 keeps one weight in each layer"
+        )
     left = set(named(scores, protect))
     names = [name for name in scores if name not in left]
     checked = {name: _checked(name, scores[name], masks.get(name)) for name in names}
@@ -83,14 +92,14 @@ def choose(
         checked = {name: NORMALIZE[normalize](s) for name, s in checked.items()}
     live = {n: masks[n] if n in masks else np.ones(s.shape, bool) for n, s in checked.items()}
     if threshold is not None:
-        levels = _each(names, threshold, "threshold")
+        levels = _each(names, threshold)
         return {
-            name: _above(checked[name], live[name], levels[name], minimum)
+            name: _above(checked[name], live[name], _level(levels[name]), minimum)
             for name in names
             if name in levels
         }
     if isinstance(sparsity, Mapping):
-        shares = _each(names, sparsity, "sparsity")
+        shares = _each(names, sparsity)
     elif scope == "layer":
         shares = dict.fromkeys(names, sparsity)  # type: ignore[arg-type]
     else:
@@ -115,7 +124,15 @@ def named(names: Iterable[str], wanted: Iterable[str]) -> list[str]:
     return found
 
 
-def _each(names: list[str], given: Target, what: str) -> dict[str, float]:
+def _level(threshold: float) -> float:
+    if not isinstance(threshold, Real) or np.isnan(float(threshold)):
+        raise ArgumentError(
+            f"threshold is {threshold!r}, expected a number; what scores below it is pruned"
+        )
+    return float(threshold)
+
+
+def _each(names: list[str], given: Target) -> dict[str, float]:
     if not isinstance(given, Mapping):
         return dict.fromkeys(names, given)
     return {name: share for w, share in given.items() for name in named(names, [w])}
@@ -123,12 +140,13 @@ def _each(names: list[str], given: Target, what: str) -> dict[str, float]:
 
 def _checked(name: str, scores: Array, mask: Array | None) -> Array:
     scores = np.asarray(scores)
-    if scores.dtype.kind != "f":
-        raise ArgumentError(f"{name}: scores are {scores.dtype}, expected floats; use astype(float)")
+    if scores.dtype not in (np.float32, np.float64):
+        raise ArgumentError(
+            f"{name}: scores are {scores.dtype}, expected float32 or float64; use astype(float)"
+        )
     if mask is not None and mask.shape != scores.shape:
         raise ShapeError(
-            f"{name}: score is {scores.shape}, mask is {mask.shape}; "
-            f"score the model that you prune"
+            f"{name}: score is {scores.shape}, mask is {mask.shape}; score the model that you prune"
         )
     bad = scores.size - int(np.count_nonzero(np.isfinite(scores)))
     if bad:
@@ -158,15 +176,15 @@ def _lowest(scores: Arrays, live: Arrays, sparsity: float, minimum: int, what: s
     dead = n - sum(int(np.count_nonzero(m)) for m in live.values())
     if count < dead:
         raise ArgumentError(
-            f"sparsity is {sparsity}, below the present {dead / n:.6g} of {what}; pruning does not "
+            f"sparsity is {sparsity}, below the present {dead / n!r} of {what}; pruning does not "
             f"bring weights back: ask for at least what is pruned already"
         )
     keep = {name: _forced(s, live[name], minimum) for name, s in scores.items()}
     most = n - sum(int(np.count_nonzero(k)) for k in keep.values())
     if count > most:
         raise UnreachableError(
-            f"sparsity is {sparsity}, which leaves {n - count} of {n} weights of {what}, fewer than "
-            f"minimum={minimum} for each layer; the largest reachable is {most / n!r}"
+            f"sparsity is {sparsity}, which leaves {n - count} of {n} weights of {what}, fewer "
+            f"than minimum={minimum} for each layer; the largest reachable is {most / n!r}"
         )
     if not scores:
         return {}

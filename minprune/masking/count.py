@@ -1,6 +1,6 @@
 """pruned = round_half_even(sparsity * n): the one place where a share becomes a count."""
 
-import math
+from numbers import Real
 
 from minprune.errors import ArgumentError
 
@@ -10,7 +10,7 @@ def pruned_count(sparsity: float, n: int) -> int:
 
     Raises ArgumentError unless 0 <= sparsity <= 1.
     """
-    if not isinstance(sparsity, int | float) or not 0 <= sparsity <= 1 or math.isnan(sparsity):
+    if not isinstance(sparsity, Real) or not 0 <= sparsity <= 1:
         raise ArgumentError(
             f"sparsity is {sparsity!r}, expected a share in [0, 1]; sparsity=0.9 prunes 90 %"
         )

@@ -12,7 +12,7 @@ from minprune.nets.net import loss_of
 
 @dataclass(frozen=True)
 class Quality:
-    """accuracy and loss over all samples; per_class[k]: accuracy on class k, NaN where it is absent"""
+    """accuracy and loss over all samples; per_class[k]: accuracy on class k, NaN where absent"""
 
     accuracy: float
     loss: float

@@ -24,7 +24,8 @@ class Gradual(Method):
 
     schedule: step -> sparsity, not falling, such as functools.partial(schedule.cubic, ...).
     criterion: a name or a function on weights, masks, grads (of the batch) and rng. Null setting:
-    a schedule of 0. Source: Zhu & Gupta (2017), with magnitude and the cubic schedule.
+    a schedule of 0. The masks of schedule(0) are made before the first update, or with it where
+    the criterion needs gradients. Source: Zhu & Gupta (2017), magnitude and the cubic schedule.
     """
 
     schedule: Callable[[int], float]
@@ -32,8 +33,7 @@ class Gradual(Method):
     scope: Scope = "global"
 
     def __post_init__(self) -> None:
-        fn = find(self.criterion)
-        more = set(getattr(getattr(fn, "mark", None), "needs", ())) - HAS
+        more = self._needs() - HAS
         if more:
             raise ArgumentError(
                 f"Gradual: criterion needs {', '.join(sorted(more))}, and a training step has "
@@ -41,9 +41,9 @@ class Gradual(Method):
             )
 
     def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
-        if self.schedule(0) > 0:
+        if self.schedule(0) > 0 and "grads" not in self._needs():
             weights = {k: model.params[k] for k in model.net.weights}
-            masks = self._masks(weights, model.masks, {}, rng, self.schedule(0))
+            masks = self._masks(weights, model.masks, None, rng, self.schedule(0))
             model = with_masks(model, masks) if masks else model
         return model, {}, None
 
@@ -53,9 +53,13 @@ class Gradual(Method):
         masks = self._masks(weights, view.masks, grads, view.rng, self.schedule(view.step))
         return Change(masks=masks) if masks else None
 
+    def _needs(self) -> set[str]:
+        return set(getattr(getattr(find(self.criterion), "mark", None), "needs", ()))
+
     def _masks(
-        self, weights: Arrays, masks: Arrays, grads: Arrays, rng: np.random.Generator, share: float
-    ) -> Arrays | None:
+        self, weights: Arrays, masks: Arrays, grads: Arrays | None, rng: np.random.Generator,
+        share: float,
+    ) -> Arrays | None:  # fmt: skip
         """New masks, or None where the count does not grow."""
         n = sum(w.size for w in weights.values())
         dead = sum(int(np.count_nonzero(~masks[k])) for k in weights if k in masks)

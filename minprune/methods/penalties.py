@@ -51,7 +51,8 @@ class L1(Method):
 
 def soft(v: Array, t: float) -> Array:
     """sign(v) max(|v| - t, 0) = argmin_x (x - v)^2 / 2 + t |x|"""
-    return np.sign(v) * np.maximum(np.abs(v) - v.dtype.type(t), 0)
+    shrunk: Array = np.sign(v) * np.maximum(np.abs(v) - v.dtype.type(t), 0)
+    return shrunk
 
 
 def _positive(owner: str, lam: float) -> None:

@@ -59,7 +59,7 @@ class Layer:
 
 def pair(owner: str, what: str, given: Any, least: int) -> Pair:
     """An int or two ints as a pair, each at least `least`."""
-    both = (given, given) if isinstance(given, int | np.integer) else tuple(given)
+    both = tuple(given) if isinstance(given, tuple | list) else (given, given)
     if len(both) != 2 or any(
         isinstance(v, bool) or not isinstance(v, int | np.integer) or v < least for v in both
     ):
@@ -74,7 +74,8 @@ def count(owner: str, what: str, given: Any) -> None:
     """Raises ArgumentError unless `given` is an integer of at least 1."""
     if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1:
         raise ArgumentError(
-            f"{owner}: {what} is {given!r}, expected an integer of at least 1; give the layer a size"
+            f"{owner}: {what} is {given!r}, expected an integer of at least 1; "
+            f"give the layer a size"
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ CHUNK = 256  # samples at a time through `model(x)`, so that memory does not gro
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A net and its arrays, by full name ("conv1.weight"). Masks: bool, True = kept, absent = dense.
+    """A net and its arrays, by full name ("conv1.weight"); masks: True = kept, absent = dense.
 
     Functions return new Models and never change one. Raises ShapeError, naming the array, where an
     array is absent, foreign or of another shape than the net says.
@@ -41,7 +42,7 @@ class Model:
                     )
 
     @property
-    def dtype(self) -> np.dtype[np.floating]:  # type: ignore[type-arg]
+    def dtype(self) -> np.dtype[Any]:
         """The dtype of the parameters: float32 or float64."""
         return next(iter(self.params.values())).dtype if self.params else np.dtype(np.float32)
 
@@ -81,7 +82,7 @@ def batch_last(x: Array, dtype: npt.DTypeLike) -> Array:
 
 SCHEMES: Mapping[str, str] = {
     "he": "N(0, 2 / fan_in): He et al. (2015), for ReLU",
-    "glorot": "U(-a, a), a = sqrt(6 / (fan_in + fan_out)): Glorot & Bengio (2010), for tanh, sigmoid",
+    "glorot": "U(-a, a), a = sqrt(6 / (fan_in + fan_out)): Glorot & Bengio (2010), for tanh",
     "lecun": "N(0, 1 / fan_in): LeCun et al. (1998)",
 }
 

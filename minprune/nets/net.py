@@ -53,6 +53,10 @@ class Net:
                 )
             if name in known:
                 raise ArgumentError(f"{name}: the name is taken; give each layer its own")
+            if not isinstance(layer, Layer):
+                raise ArgumentError(
+                    f"{name}: {layer!r} is no layer; give one, with its brackets: ReLU()"
+                )
             missing = [x for x in inputs if x not in known]
             if missing:
                 raise ArgumentError(
@@ -101,7 +105,7 @@ class Net:
     @cached_property
     def readers(self) -> dict[str, tuple[str, ...]]:
         """Who reads each layer's output."""
-        found: dict[str, list[str]] = {INPUT: []} | {n.name: [] for n in self.nodes}
+        found: dict[str, list[str]] = {name: [] for name in (INPUT, *(n.name for n in self.nodes))}
         for n in self.nodes:
             for x in n.inputs:
                 found[x].append(n.name)
@@ -135,7 +139,7 @@ def build(
     layers: Sequence[tuple[str, Layer] | tuple[str, Layer, str | Sequence[str]]],
     loss: Loss = "cross_entropy",
 ) -> Net:
-    """A net of (name, layer) or (name, layer, what it reads); by default a layer reads the one before.
+    """A net of (name, layer) or (name, layer, what it reads: the one before by default).
 
     build((4,), [("fc1", Dense(4, 3)), ("relu1", ReLU()), ("fc2", Dense(3, 4)),
                  ("sum", Add(), ("fc2", "input"))])

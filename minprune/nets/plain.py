@@ -1,4 +1,4 @@
-"""Layers with nothing to train: activations, dropout, pooling, flatten, residual sum, concatenation."""
+"""Layers with nothing to train: activations, dropout, pooling, flatten, sum, concatenation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Layers that are trained: Dense y = W x + b, Conv2d y = w * x + b, BatchNorm y = gamma xhat + beta."""
+"""Trained layers: Dense y = W x + b, Conv2d y = w * x + b, BatchNorm y = gamma xhat + beta."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -117,7 +117,7 @@ def conv_4(data: Data, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float32) -> 
 def resnet_small(
     data: Data, width: int = 16, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float32
 ) -> Model:
-    """A stem and two residual blocks, the second with stride 2 and a projection; BatchNorm throughout
+    """A stem and two residual blocks with BatchNorm, the second with stride 2 and a projection
 
     Source: He et al. (2016), the basic block with a 1 x 1 projection (option B).
     """

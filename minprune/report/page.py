@@ -27,14 +27,14 @@ def page(result: Mapping[str, Any], history: Mapping[str, Any]) -> str:
         f"<h1>{text(name)}</h1>",
         f'<p class="headline">{text(headline(stages))}</p>',
         f"<p><code>{text(result['command'])}</code></p>" if result.get("command") else "",
-        section("Before and after", rows_table(*comparison(stages)) if stages else ""),
+        section("Before and after", before_and_after(stages)),
         section("Training", pictures(history)),
-        section("Weights kept in each layer", kept(result.get("layers", []))),
+        section("Weights kept in each layer", bars(result.get("layers", []))),
         section("Accuracy on each class", rows_table(classes, per_class) if per_class else ""),
         section("Net", f"<pre>{text(result['net'])}</pre>" if result.get("net") else ""),
         '<div class="pairs">',
         pairs("Settings", result.get("settings", {})),
-        pairs("Data", data(result.get("data", {}))),
+        pairs("Data", about_data(result.get("data", {}))),
         pairs("Seconds", {k: f"{v:.2f}" for k, v in result.get("seconds", {}).items()}),
         pairs("Versions", result.get("versions", {})),
         "</div>",
@@ -48,6 +48,15 @@ def page(result: Mapping[str, Any], history: Mapping[str, Any]) -> str:
     )
 
 
+def before_and_after(stages: list[Mapping[str, Any]]) -> str:
+    """The table of the stages, and what its brackets mean; nothing without stages."""
+    if not stages:
+        return ""
+    note = "In brackets: the distance between the quartiles of repeated measurements."
+    timed = any(stage.get("latency_1_spread_ms") is not None for stage in stages)
+    return rows_table(*comparison(stages)) + (f'<p class="note">{note}</p>' if timed else "")
+
+
 def pictures(history: Mapping[str, Any]) -> str:
     """The curves; one line instead where they cannot be drawn; nothing without an epoch."""
     if not any(phase["epochs"]["epoch"] for phase in history.values()):
@@ -58,12 +67,12 @@ def pictures(history: Mapping[str, Any]) -> str:
     return "".join(["<figure>\n", *(f"<div>{one}</div>\n" for one in drawn), "</figure>"])
 
 
-def kept(layers: list[Mapping[str, Any]]) -> str:
+def bars(layers: list[Mapping[str, Any]]) -> str:
     """A bar for each layer; nothing without layers."""
     return layer_bars(layers) if layers else ""
 
 
-def data(found: Mapping[str, Any]) -> dict[str, Any]:
+def about_data(found: Mapping[str, Any]) -> dict[str, Any]:
     """The data set in words: how many samples, of which shape."""
     shown = {label: found[key] for key, label in DATA_LABELS.items() if key in found}
     if "input" in found:

@@ -38,11 +38,11 @@ ROWS: list[tuple[str, str, Callable[[float], str]]] = [
 
 
 def latency(stage: Stage, batch: int) -> str | None:
-    """Milliseconds for one batch, with their spread where it was measured."""
+    """Milliseconds for one batch, in brackets the distance between the quartiles."""
     value, spread = stage.get(f"latency_{batch}_ms"), stage.get(f"latency_{batch}_spread_ms")
     if value is None:
         return None
-    return f"{value:.3g} ms" if spread is None else f"{value:.3g} ± {spread:.1g} ms"
+    return f"{value:.3g} ms" if spread is None else f"{value:.3g} ({spread:.1g}) ms"
 
 
 def comparison(stages: Sequence[Stage]) -> Table:

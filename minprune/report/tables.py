@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from minprune.errors import ArgumentError
 
-# A number with a sign, a unit and a spread, if it has them: -3, 1,024, 97.2 %, 1.5x, 0.12 ± 0.01 ms
-NUMBER = re.compile(r"[-+<>~]?\d[\d,.]*(e[-+]?\d+)?( ± [\d,.]+(e[-+]?\d+)?)?( ?[%A-Za-z/]{1,5})?")
+# A number with its spread and its unit, if it has them: -3, 1,024, 97.2 %, 1.5x, 0.12 (0.01) ms
+NUMBER = re.compile(r"[-+<>~]?\d[\d,.]*(e[-+]?\d+)?( \([\d.]+(e[-+]?\d+)?\))?( ?[%A-Za-z/]{1,5})?")
 EMPTY = "-"
 
 

@@ -12,7 +12,7 @@ def _columns(names: tuple[str, ...]) -> dict[str, list[float]]:
 
 @dataclass
 class History:
-    """steps["loss"][k]: loss (with penalties) of update k + 1; epochs["val_accuracy"][e]: after epoch e.
+    """steps["loss"][k]: loss, with penalties, of update k + 1; epochs: after each epoch.
 
     sparsity: of the weights, biases not counted. seconds: of the epoch, its evaluation included.
     """

@@ -7,6 +7,7 @@ import numpy as np
 
 from minprune.autograd import Value
 from minprune.core import Array, Arrays
+from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.model import Model
 from minprune.nets.net import Net
 from minprune.train.optim import OptState
@@ -14,7 +15,7 @@ from minprune.train.optim import OptState
 
 @dataclass(frozen=True)
 class View:
-    """What `after` sees once an update is done. Arrays belong to the loop: read them, return new ones.
+    """What `after` sees once an update is done. The arrays are the loop's: read, return new ones.
 
     grads are dense (masked entries too). step counts updates: 1 after the first. activations:
     batch-first outputs of the layers that the method names, from the forward pass of this step.
@@ -48,6 +49,25 @@ class Change:
     extra: Arrays | None = None
     opt_state: OptState | None = None
     state: Any = None
+
+
+def replace(arrays: Arrays, new: Arrays, kind: str) -> None:
+    """arrays[name] = a copy of new[name], in the dtype that was there
+
+    Raises ArgumentError for a name that arrays does not have, ShapeError for another shape.
+    """
+    for name, a in new.items():
+        if name not in arrays:
+            raise ArgumentError(
+                f"{name}: a method changes it in {kind}, which has no such array; "
+                f"change what View.{kind} holds"
+            )
+        if np.shape(a) != arrays[name].shape:
+            raise ShapeError(
+                f"{name}: a method changes it in {kind} from {arrays[name].shape} to "
+                f"{np.shape(a)}; keep the shape"
+            )
+        arrays[name] = np.array(a, arrays[name].dtype, order="C")
 
 
 class Method:

@@ -1,4 +1,4 @@
-"""w = w - lr * step(g): SGD, Adam and AdamW, with PyTorch's rules; what is masked stays exactly 0."""
+"""w = w - lr * step(g): SGD, Adam, AdamW, by PyTorch's rules; what is masked stays exactly 0."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""lr_t = lr * rate(t, total): learning-rate schedules, pure functions of the update t = 0, 1, ..."""
+"""lr_t = lr * rate(t, total): schedules of the learning rate, pure functions of t = 0, 1, ..."""
 
 import math
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def step(every: int, factor: float = 0.1) -> Rate:
 
 
 def cosine(floor: float = 0.0) -> Rate:
-    """floor + (1 - floor) (1 + cos(pi t / total)) / 2      Loshchilov & Hutter (2017), no restarts"""
+    """floor + (1 - floor) (1 + cos(pi t / total)) / 2      Loshchilov & Hutter (2017)"""
     return lambda t, total: (
         floor + (1 - floor) * (1 + math.cos(math.pi * min(t, total) / max(total, 1))) / 2
     )

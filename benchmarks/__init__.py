@@ -1,0 +1,1 @@
+"""Timings of minprune beside its peers: `python -m benchmarks NAME [--quick]`."""

@@ -1,0 +1,152 @@
+"""w_{t+1} = w_t - lr_t step(dL/dw): one update of everything that trains."""
+
+from typing import Any
+
+import numpy as np
+
+from minprune.autograd import Tensor, Value, grad, value
+from minprune.core import Array, Arrays, Seed, stream
+from minprune.errors import NonFiniteError
+from minprune.masking.apply import apply
+from minprune.nets.counts import counts
+from minprune.nets.layer import Pass
+from minprune.nets.model import Model
+from minprune.nets.net import Net, loss_of, run
+from minprune.nets.weighted import BatchNorm
+from minprune.train.method import Change, Method, View
+from minprune.train.optim import Optimizer, OptState
+from minprune.train.rates import Rate
+
+
+class Training:
+    """What the loop owns and changes: copies of the arrays, the optimizer's state, the counters.
+
+    Not for keeping: `model()` gives an ordinary Model.
+    """
+
+    def __init__(
+        self, model: Model, optimizer: Optimizer, rate: Rate, method: Method, seed: Seed
+    ) -> None:
+        self.optimizer, self.rate, self.method = optimizer, rate, method
+        self.dropout = stream(seed, "dropout")
+        self.rng = stream(seed, "method")
+        model, extra, self.memory = method.start(model, self.rng)
+        self.net: Net = model.net
+        for name in method.activations:
+            self.net.node(name)  # raises where there is none
+        for name in sorted(extra.keys() & model.params.keys()):
+            raise ArgumentError(
+                f"{name}: a method's extra array has the name of a parameter; rename it"
+            )
+        self.params: Arrays = {k: w.copy() for k, w in apply(model.params, model.masks).items()}
+        self.buffers: Arrays = dict(model.buffers)
+        self.masks: Arrays = dict(model.masks)
+        self.extra: Arrays = {k: w.copy() for k, w in extra.items()}
+        self.opt_state: OptState = optimizer.start(self.params | self.extra)
+        self.done = 0
+        self.total = 0
+        self.lr = optimizer.lr
+        self.sparsity = self._sparsity()
+
+    def model(self) -> Model:
+        """An ordinary Model with copies of the present arrays."""
+        copies = {k: w.copy() for k, w in self.params.items()}
+        return Model(self.net, copies, dict(self.buffers), dict(self.masks))
+
+    def parts(self, model: Model) -> tuple[Model, Arrays, Any]:
+        """What `finish` gets: the model, and what belongs to it."""
+        return model, {k: w.copy() for k, w in self.extra.items()}, self.memory
+
+    def step(self, x: Array, y: Array) -> float:
+        """One update on a batch (x batch-last); returns the loss with its penalty."""
+        leaves = {k: Tensor(w) for k, w in self.params.items()}
+        extra = {k: Tensor(w) for k, w in self.extra.items()}
+        how = Pass(train=True, rng=self.dropout)
+        self.lr = self.optimizer.lr * self.rate(self.done, self.total)
+        p: dict[str, Value] = self.method.weights(dict(leaves), extra, self.memory, self.rng)
+        seen: dict[str, Value] = {}
+        wanted = self.method.activations
+        watch = (lambda name, out: seen.update({name: out})) if wanted else None
+        loss = loss_of(self.net, run(self.net, p | self.buffers, x, how, watch), y)
+        penalty = self.method.penalty(dict(leaves), extra, self.done)
+        if penalty is not None:
+            loss = loss + penalty
+        result = float(value(loss))
+        if not np.isfinite(result):
+            raise self._blame(result, p, x)
+        activations = {k: np.moveaxis(value(seen[k]), -1, 0).copy() for k in wanted}
+        seen.clear()
+        wrt = leaves | extra
+        grads = dict(zip(wrt, grad(loss, list(wrt.values()), free=True), strict=True))
+        for name, moments in how.moments.items():
+            keys = f"{name}.running_mean", f"{name}.running_var"
+            moved = BatchNorm.moved((self.buffers[keys[0]], self.buffers[keys[1]]), moments)
+            self.buffers.update(zip(keys, moved, strict=True))
+        self.done += 1
+        for k, w in (self.params | self.extra).items():
+            mask = self.masks.get(k)
+            self.optimizer.update(k, w, grads[k], self.opt_state, mask, self.lr, self.done)
+        if type(self.method).after is not Method.after:
+            self._take(self.method.after(self._view(grads, activations, x, y)))
+        return result
+
+    def _view(self, grads: Arrays, activations: Arrays, x: Array, y: Array) -> View:
+        own = {k: grads[k] for k in self.params}
+        batch = (np.moveaxis(x, -1, 0), y)
+        return View(
+            self.net, self.params, self.buffers, self.masks, own, self.extra, self.opt_state,
+            self.memory, self.done, self.total, self.lr, self.rng, batch, activations,
+        )  # fmt: skip
+
+    def _take(self, change: Change | None) -> None:
+        if change is None:
+            return
+        masks = change.masks or {}
+        self.masks.update(masks)
+        new = (change.params or {}) | {k: self.params[k] for k in masks if k in self.params}
+        new |= change.params or {}
+        held = {k: self.masks[k] for k in new.keys() | masks.keys() if k in self.masks}
+        masked = apply(self.params | new, held)
+        replace(self.params, {k: masked[k] for k in new}, "params")
+        replace(self.extra, change.extra or {}, "extra")
+        for slot, arrays in (change.opt_state or {}).items():
+            replace(self.opt_state.get(slot, {}), arrays, f"opt_state[{slot!r}]")
+        self.memory = change.state if change.state is not None else self.memory
+        if masks:
+            self.sparsity = self._sparsity()
+
+    def _sparsity(self) -> float:
+        found = [c for c in counts(self.net, self.masks) if c.name in self.net.weights]
+        total = sum(c.total for c in found)
+        return 1 - sum(c.live for c in found) / total if total else 0.0
+
+    def _blame(self, loss: float, p: dict[str, Value], x: Array) -> NonFiniteError:
+        """The error that names the first layer whose output is not finite."""
+        found: list[str] = []
+
+        def watch(name: str, out: Value) -> None:
+            a = value(out)
+            bad = a.size - int(np.count_nonzero(np.isfinite(a)))
+            if bad and not found:
+                found.append(f"layer {name} gave {bad} of {a.size} values that are not finite")
+
+        arrays: dict[str, Any] = {k: value(v) for k, v in p.items()} | self.buffers
+        with np.errstate(all="ignore"):
+            run(self.net, arrays, x, Pass(train=True, rng=self.dropout), watch)
+        where = found[0] if found else "all layers gave finite values, the loss overflowed"
+        if not np.isfinite(x).all():
+            where = "the input itself is not finite"
+        return NonFiniteError(
+            f"step {self.done + 1}: the loss is {loss}, expected a finite number: {where}, at "
+            f"learning rate {self.lr:g}; lower the learning rate or check the data"
+        )
+
+    def check(self) -> None:
+        """Raises NonFiniteError, naming the parameter, where a parameter is not finite."""
+        for name, w in self.params.items():
+            bad = w.size - int(np.count_nonzero(np.isfinite(w)))
+            if bad:
+                raise NonFiniteError(
+                    f"step {self.done}: {name} has {bad} of {w.size} entries that are not finite, "
+                    f"at learning rate {self.lr:g}; lower the learning rate or check the data"
+                )

@@ -1,0 +1,239 @@
+"""Every layer against its definition, entry by entry, and a wrong definition that it must not meet.
+
+Inputs and weights are small whole numbers, so sums and products are exact in float64 in any order:
+most layers must meet the definition to the bit. Where they divide or take roots, `roundings`
+counts the rounded operations, each worth half a unit of the last place of `size`.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minprune.core import Array, Arrays
+from minprune.nets import layer as base
+from minprune.nets import plain
+from minprune.nets.layer import Layer, Pass, Shape
+from minprune.nets.table import LAYERS
+from minprune.nets.weighted import BatchNorm, Conv2d, Dense
+
+HALF = 2.0**-53
+N = 3
+Definition = Callable[..., Array]
+
+
+@dataclass(frozen=True)
+class Row:
+    """want and wrong: (layer, parameters, *inputs) -> output, both with the batch as last axis."""
+
+    layer: Layer
+    shapes: tuple[Shape, ...]
+    want: Definition
+    wrong: Definition
+    train: bool = False
+    roundings: int = 0
+    size: Definition | None = None  # what the roundings are relative to; the output unless given
+    id: str = field(default="")
+
+
+def cells(shape: Shape) -> Iterator[tuple[int, ...]]:
+    return itertools.product(*map(range, shape))
+
+
+def dense(layer: Dense, p: Arrays, x: Array, turned: bool = False) -> Array:
+    w, b = p["weight"], p.get("bias", np.zeros(layer.outputs))
+    w = w.reshape(layer.inputs, layer.outputs).T if turned else w
+    y = np.empty((layer.outputs, N))
+    for o, n in cells(y.shape):
+        y[o, n] = sum(w[o, i] * x[i, n] for i in range(layer.inputs)) + b[o]
+    return y
+
+
+def slot(x: Array, c: int, i: int, j: int, n: int, outside: float) -> float:
+    inside = 0 <= i < x.shape[1] and 0 <= j < x.shape[2]
+    return float(x[c, i, j, n]) if inside else outside
+
+
+def conv(
+    layer: Conv2d, p: Arrays, x: Array, flip: bool = False, first: bool = False
+) -> Array:
+    """y[o, i, j] = sum_cyx w[o, c, y, x] padded[g c + ..., i s + y, j s + x] + b[o]"""
+    (ky, kx), (sy, sx), (py, px) = layer.kernel, layer.stride, layer.padding
+    w, b = p["weight"], p.get("bias", np.zeros(layer.outputs))
+    per, share = layer.outputs // layer.groups, layer.inputs // layer.groups
+    y = np.empty((*layer.out_shape(x.shape[:3]), N))
+    for o, i, j, n in cells(y.shape):
+        start = 0 if first else o // per * share
+        y[o, i, j, n] = b[o] + sum(
+            w[o, c, ky - 1 - u if flip else u, kx - 1 - v if flip else v]
+            * slot(x, start + c, i * sy + u - py, j * sx + v - px, n, 0)
+            for c, u, v in cells((share, ky, kx))
+        )
+    return y
+
+
+def pooled(outside: float, reduce: Callable[[list[float]], float]) -> Definition:
+    def definition(layer: Any, p: Arrays, x: Array) -> Array:
+        (ky, kx), (sy, sx), (py, px) = layer.kernel, layer.stride, layer.padding
+        y = np.empty((*layer.out_shape(x.shape[:3]), N))
+        for c, i, j, n in cells(y.shape):
+            window = [
+                slot(x, c, i * sy + u - py, j * sx + v - px, n, outside)
+                for u, v in cells((ky, kx))
+            ]
+            y[c, i, j, n] = reduce(window)
+        return y
+
+    return definition
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def mean_inside(values: list[float]) -> float:
+    return mean([v for v in values if not math.isnan(v)])
+
+
+def global_mean(layer: Layer, p: Arrays, x: Array, total: bool = False) -> Array:
+    y = np.empty((len(x), N))
+    for c, n in cells(y.shape):
+        values = x[c, :, :, n].ravel().tolist()
+        y[c, n] = sum(values) if total else mean(values)
+    return y
+
+
+def each(f: Callable[[float], float]) -> Definition:
+    return lambda layer, p, x: np.array([f(v) for v in x.ravel().tolist()]).reshape(x.shape)
+
+
+def channels(layer: Layer, p: Arrays, x: Array, train: bool, spare: int = 0) -> Array:
+    """gamma (x - m) / sqrt(v + eps) + beta, m and v of the batch or the running ones"""
+    y = np.empty(x.shape)
+    for c in range(len(x)):
+        values = x[c].ravel().tolist()
+        m = mean(values) if train else p["running_mean"][c]
+        spread = sum((v - m) ** 2 for v in values) / (len(values) - spare)
+        v = spread if train else p["running_var"][c]
+        y[c] = p["weight"][c] * (x[c] - m) / math.sqrt(v + 1e-5) + p["bias"][c]
+    return y
+
+
+def channel_size(layer: Layer, p: Arrays, x: Array) -> Array:
+    """|gamma| (|x| + |m|) / sqrt(v + eps) + |beta|: what the terms of BatchNorm add up to."""
+    q = {k: abs(a) for k, a in p.items()} | {"running_mean": -abs(p["running_mean"])}
+    return channels(layer, q, abs(x), train=False)
+
+
+def dropped(layer: plain.Dropout, p: Arrays, x: Array, scale: float = 2.0) -> Array:
+    kept = np.random.default_rng(5).random(x.shape, np.float32) >= 0.5
+    return np.where(kept, scale * x, 0)
+
+
+def stacked(layer: Layer, p: Arrays, *xs: Array, order: int = 1) -> Array:
+    rows = [row for x in xs[::order] for row in x]
+    return np.array(rows)
+
+
+IMAGE, WIDE, ROW = (4, 5, 6), (4, 7, 3), (5,)
+ROWS = [
+    Row(Dense(5, 3), (ROW,), dense, lambda *a: dense(*a, turned=True)),
+    Row(Dense(5, 3, bias=False), (ROW,), dense, lambda *a: dense(*a) + 1),
+    *(
+        Row(layer, (IMAGE,), conv, lambda *a, how=how: conv(*a, **{how: True}))
+        for layer, how in (
+            (Conv2d(4, 3, 3), "flip"),
+            (Conv2d(4, 3, (2, 3), stride=(2, 1), padding=(0, 2), bias=False), "flip"),
+            (Conv2d(4, 6, (3, 2), stride=(1, 3), padding=1, groups=2), "first"),
+            (Conv2d(4, 4, 1, stride=2, groups=4), "first"),
+        )
+    ),
+    *(
+        Row(
+            plain.MaxPool(*how), (shape,), pooled(-math.inf, max),
+            pooled(0.0, max) if how[2] else pooled(0.0, min),
+        )
+        for shape, how in ((IMAGE, (2, None, 0)), (WIDE, ((3, 2), (2, 1), (1, 1))))
+    ),
+    *(  # the sum is exact; 1 / size and the product with it are two roundings
+        Row(
+            plain.AvgPool(*how), (shape,), pooled(0.0, mean),
+            pooled(math.nan, mean_inside) if how[2] else pooled(0.0, sum), roundings=3,
+        )
+        for shape, how in ((IMAGE, (2, None, 0)), (WIDE, ((3, 2), (2, 1), (1, 1))))
+    ),
+    Row(plain.GlobalAvgPool(), (WIDE,), global_mean, lambda *a: global_mean(*a, total=True),
+        roundings=3),
+    # sqrt, 1/sqrt, products, sums: 8 roundings in either form, and 8 of the definition
+    *(
+        Row(BatchNorm(len_), (shape,), lambda *a: channels(*a, train=False),
+            lambda *a: channels(*a, train=True), roundings=16, size=channel_size)
+        for len_, shape in ((4, IMAGE), (5, ROW))
+    ),
+    # besides, the batch's mean and variance: 2 N h w + 4 roundings of the definition's loops
+    *(
+        Row(BatchNorm(len_), (shape,), lambda *a: channels(*a, train=True),
+            lambda *a: channels(*a, train=True, spare=1), train=True,
+            roundings=24 + 4 * N * 30, size=channel_size)
+        for len_, shape in ((4, IMAGE), (5, ROW))
+    ),
+    Row(plain.ReLU(), (IMAGE,), each(lambda v: max(v, 0.0)), each(abs)),
+    Row(plain.LeakyReLU(), (ROW,), each(lambda v: v if v > 0 else 0.01 * v),
+        each(lambda v: v if v > 0 else 0.1 * v)),
+    # one of the C library, one of NumPy or LLVM: each within 4 units of the last place
+    Row(plain.Tanh(), (ROW,), each(math.tanh), each(math.atan), roundings=16),
+    Row(plain.Sigmoid(), (ROW,), each(lambda v: 1 / (1 + math.exp(-v))),
+        each(lambda v: 1 / (1 + math.exp(v))), roundings=16),
+    Row(plain.Dropout(0.5), (IMAGE,), dropped, lambda *a: dropped(*a, scale=1.0), train=True),
+    Row(plain.Dropout(0.5), (IMAGE,), each(lambda v: v), dropped),
+    Row(plain.Flatten(), (WIDE,), lambda layer, p, x: np.array([x[c] for c in cells(WIDE)]),
+        lambda layer, p, x: x.transpose(1, 2, 0, 3).reshape(-1, N)),
+    Row(plain.Add(), (ROW, ROW, ROW), lambda layer, p, a, b, c: a + b + c,
+        lambda layer, p, a, b, c: a + b),
+    Row(plain.Concat(), ((1, 5, 6), IMAGE), stacked, lambda *a: stacked(*a, order=-1)),
+]  # fmt: skip
+
+
+def arrays(row: Row, seed: int) -> tuple[Arrays, list[Array]]:
+    """Parameters, buffers and batch-last inputs: whole numbers from -4 to 4, variances positive."""
+    rng = np.random.default_rng(seed)
+    names = row.layer.params() | row.layer.buffers()
+    p = {k: rng.integers(-4, 5, shape).astype(float) for k, shape in names.items()}
+    p = {k: abs(a) + 0.5 if k == "running_var" else a for k, a in p.items()}
+    return p, [rng.integers(-4, 5, (*s, N)).astype(float) for s in row.shapes]
+
+
+def output(row: Row, p: Arrays, xs: list[Array]) -> Array:
+    how = Pass(train=row.train, rng=np.random.default_rng(5))
+    return row.layer.apply("it", {f"it.{k}": a for k, a in p.items()}, xs, how)
+
+
+def agrees(row: Row, definition: Definition, seed: int) -> bool:
+    p, xs = arrays(row, seed)
+    got, want = output(row, p, xs), definition(row.layer, p, *xs)
+    size = abs(want) if row.size is None else row.size(row.layer, p, *xs)
+    bound = row.roundings * HALF * size
+    return got.shape == want.shape and bool((abs(got - want) <= bound).all())
+
+
+SEEDS = range(3)
+
+
+def test_every_layer_of_the_table_has_a_row() -> None:
+    assert {type(row.layer).__name__ for row in ROWS} == set(LAYERS)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: repr(row.layer))
+def test_a_layer_is_its_definition(row: Row) -> None:
+    assert all(agrees(row, row.want, seed) for seed in SEEDS)
+    p, xs = arrays(row, 0)
+    assert row.layer.out_shape(*row.shapes) == output(row, p, xs).shape[:-1]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: repr(row.layer))
+def test_a_wrong_definition_is_told_apart(row: Row) -> None:
+    assert not all(agrees(row, row.wrong, seed) for seed in SEEDS)
