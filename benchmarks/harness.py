@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from minprune.report.tables import table
+from minprune.text import table
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -155,7 +155,7 @@ def show(rows: Iterable[Row]) -> str:
     cells = []
     for row in rows:
         bound = row.target
-        asked = f"{bound:g}x" if row.peer is not None else quantity(bound, None, row.unit)
+        asked = f"{bound}x" if row.peer is not None else quantity(bound, None, row.unit)
         cells.append(
             [
                 row.name,

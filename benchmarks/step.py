@@ -1,16 +1,17 @@
 """One training step (forward, backward, SGD with momentum, float32) beside PyTorch's."""
 
-import resource
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import minprune as mp
-from benchmarks.harness import Row, against, attempt, interleave, peer
+from benchmarks.harness import AbsentError, Row, against, attempt, interleave, peer
 from minprune.train.training import Training
 
 # net, batch, input, target against the default layout, target against channels_last
@@ -26,10 +27,11 @@ def run(quick: bool, data: Path | None) -> list[Row]:
     """Time and peak memory of a step of three nets."""
     rows: list[Row] = []
     for name, batch, shape, target, last in CASES:
-        repeats = {"conv_4": 7}.get(name, 15 if quick else 51)
-        rows += attempt(f"{name}, batch {batch}", lambda c=(name, batch, shape, target, last), r=repeats: times(*c, r))  # fmt: skip  # noqa: E501
+        repeats = 7 if name == "conv_4" else 15 if quick else 51
+        timed = partial(times, name, batch, shape, target, last, repeats)
+        rows += attempt(f"{name}, batch {batch}", timed)
     for name, batch, shape, *_ in CASES:
-        rows += attempt(f"{name}, memory", lambda c=(name, batch, shape): memory(*c))
+        rows += attempt(f"{name}, peak MiB", partial(memory, name, batch, shape))
     return rows
 
 
@@ -40,7 +42,9 @@ def times(
     fns = {"ours": our_step(name, batch, shape)}
     fns |= {layout: torch_step(name, batch, shape, layout) for layout in ("default", "last")}
     found = interleave(fns, repeats=repeats, warmup=5)
-    yield against(f"{name}, batch {batch}, PyTorch default", found["ours"], found["default"], target)
+    yield against(
+        f"{name}, batch {batch}, PyTorch default", found["ours"], found["default"], target
+    )
     yield against(f"{name}, batch {batch}, channels_last", found["ours"], found["last"], last)
 
 
@@ -89,7 +93,7 @@ def torch_net(torch: Any, name: str) -> Any:
 
 def torch_step(name: str, batch: int, shape: tuple[int, ...], layout: str) -> Callable[[], Any]:
     torch = peer("torch")
-    torch.set_num_threads(int(__import__("os").environ.get("OMP_NUM_THREADS", "1")))
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     x, y = map(torch.from_numpy, sample(batch, shape))
     net = torch_net(torch, name)
     if layout == "last":
@@ -111,7 +115,9 @@ def memory(name: str, batch: int, shape: tuple[int, ...]) -> Iterable[Row]:
     """Peak resident MiB of ten steps above that of the imports, each in a process of its own."""
     peer("torch")
     ours, theirs = (peak(kind, name, batch, shape) for kind in ("our", "torch"))
-    yield Row(f"{name}, batch {batch}, peak MiB", ours, theirs, ours / theirs, None, None, unit="MiB")
+    yield Row(
+        f"{name}, batch {batch}, peak MiB", ours, theirs, ours / theirs, None, None, unit="MiB"
+    )
 
 
 def peak(kind: str, name: str, batch: int, shape: tuple[int, ...]) -> float:
@@ -126,14 +132,23 @@ def peak(kind: str, name: str, batch: int, shape: tuple[int, ...]) -> float:
 
 def climb(kind: str, name: str, batch: int, shape: tuple[int, ...]) -> float:
     """How many MiB the peak of this process rises in ten steps, the net itself included."""
-    small = our_step("mlp", 8, (4,)) if kind == "our" else None
-    if small is None:
-        peer("torch").ones(2).sum()
-    else:
-        small()  # kernels are compiled and loaded before the count begins
+    if kind == "our":  # kernels are compiled and loaded before the count begins
         our_step("cnn_small", 8, (1, 8, 8))()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    step = our_step(name, batch, shape) if kind == "our" else torch_step(name, batch, shape, "default")  # fmt: skip  # noqa: E501
+        build = partial(our_step, name, batch, shape)
+    else:
+        peer("torch").ones(2).sum()
+        build = partial(torch_step, name, batch, shape, "default")
+    before = high_water()
+    step = build()
     for _ in range(10):
         step()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return high_water() - before
+
+
+def high_water() -> float:
+    """The peak resident MiB of this process (Linux)."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        raise AbsentError("no /proc/self/status to read the peak memory from")
+    line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024

@@ -1,86 +1,92 @@
 """minprune: a from-scratch reference implementation of neural-network pruning.
 
-The names below stand in the order in which data flows: data, nets, training, scores, masks,
-measures, files.
+The names stand in the order in which data flows: data, nets, training, scores, masks, measures,
+files. Each is imported when it is first used, so that `import minprune` costs little more than
+`import numpy`.
 """
 
-from minprune import criteria, data, errors, kernels, methods, schedule
-from minprune.autograd import Tensor, grad
-from minprune.core import Dataset, Evidence, criterion
-from minprune.files import load, save
-from minprune.masking.apply import prune, with_masks
-from minprune.measures.measure import measure
-from minprune.measures.quality import evaluate
-from minprune.nets import zoo
-from minprune.nets.model import Model, initialise
-from minprune.nets.net import build
-from minprune.nets.plain import (
-    Add,
-    AvgPool,
-    Concat,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    LeakyReLU,
-    MaxPool,
-    ReLU,
-    Sigmoid,
-    Tanh,
-)
-from minprune.nets.weighted import BatchNorm, Conv2d, Dense
-from minprune.probe import score
-from minprune.train import rates
-from minprune.train.history import History
-from minprune.train.loop import fit
-from minprune.train.method import Change, Method, View
-from minprune.train.optim import SGD, Adam, AdamW
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "SGD",
-    "Adam",
-    "AdamW",
-    "Add",
-    "AvgPool",
-    "BatchNorm",
-    "Change",
-    "Concat",
-    "Conv2d",
-    "Dataset",
-    "Dense",
-    "Dropout",
-    "Evidence",
-    "Flatten",
-    "GlobalAvgPool",
-    "History",
-    "LeakyReLU",
-    "MaxPool",
-    "Method",
-    "Model",
-    "ReLU",
-    "Sigmoid",
-    "Tanh",
-    "Tensor",
-    "View",
-    "build",
-    "criteria",
-    "criterion",
-    "data",
-    "errors",
-    "evaluate",
-    "fit",
-    "grad",
-    "initialise",
-    "kernels",
-    "load",
-    "measure",
-    "methods",
-    "prune",
-    "rates",
-    "save",
-    "schedule",
-    "score",
-    "with_masks",
-    "zoo",
-]
+if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compares the two
+    from minprune import criteria, data, errors, kernels, methods, schedule
+    from minprune.autograd import Tensor, grad
+    from minprune.core import Dataset, Evidence, criterion
+    from minprune.files import load, save
+    from minprune.masking.apply import prune, with_masks
+    from minprune.measures.measure import measure
+    from minprune.measures.quality import evaluate
+    from minprune.nets import zoo
+    from minprune.nets.model import Model, initialise
+    from minprune.nets.net import build
+    from minprune.nets.plain import (
+        Add,
+        AvgPool,
+        Concat,
+        Dropout,
+        Flatten,
+        GlobalAvgPool,
+        LeakyReLU,
+        MaxPool,
+        ReLU,
+        Sigmoid,
+        Tanh,
+    )
+    from minprune.nets.weighted import BatchNorm, Conv2d, Dense
+    from minprune.probe import score
+    from minprune.train import rates
+    from minprune.train.history import History
+    from minprune.train.loop import fit
+    from minprune.train.method import Change, Method, View
+    from minprune.train.optim import SGD, Adam, AdamW
+
+MODULES = {
+    "errors": "errors",
+    "data": "data",
+    "schedule": "schedule",
+    "kernels": "kernels",
+    "zoo": "nets.zoo",
+    "rates": "train.rates",
+    "criteria": "criteria",
+    "methods": "methods",
+}
+NAMES = {
+    "core": ("Dataset", "Evidence", "criterion"),
+    "autograd": ("Tensor", "grad"),
+    "nets.weighted": ("Dense", "Conv2d", "BatchNorm"),
+    "nets.plain": (
+        "MaxPool", "AvgPool", "GlobalAvgPool", "ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Dropout",
+        "Flatten", "Add", "Concat",
+    ),
+    "nets.net": ("build",),
+    "nets.model": ("Model", "initialise"),
+    "train.optim": ("SGD", "Adam", "AdamW"),
+    "train.method": ("Method", "View", "Change"),
+    "train.history": ("History",),
+    "train.loop": ("fit",),
+    "probe": ("score",),
+    "masking.apply": ("prune", "with_masks"),
+    "measures.quality": ("evaluate",),
+    "measures.measure": ("measure",),
+    "files": ("save", "load"),
+}  # fmt: skip
+_HOME = {name: home for home, names in NAMES.items() for name in names}
+
+__all__ = ["__version__", *MODULES, *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name in MODULES:
+        found: Any = import_module(f"minprune.{MODULES[name]}")
+    elif name in _HOME:
+        found = getattr(import_module(f"minprune.{_HOME[name]}"), name)
+    else:
+        raise AttributeError(f"module 'minprune' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,9 +1,11 @@
 """The nouns that cross a border: Dataset, Evidence, the criterion mark, named random streams."""
 
+from __future__ import annotations
+
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +15,7 @@ from minprune.errors import ArgumentError, ShapeError
 Array = npt.NDArray[Any]
 Arrays = dict[str, Array]
 Split = tuple[Array, Array]
-Seed = int | np.random.Generator
+Seed: TypeAlias = "int | np.random.Generator"
 
 
 def stream(seed: Seed, name: str) -> np.random.Generator:

@@ -4,11 +4,10 @@ A plain .npz: `numpy.load` reads its arrays anywhere. Same model, same bytes. La
 names in nets/table.py. Masks are packed, eight entries a byte.
 """
 
-import json
+import math
 import os
 from dataclasses import fields
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,12 +19,15 @@ from minprune.nets.net import Net, Node
 from minprune.nets.table import LAYERS
 
 FORMAT, VERSION = "minprune model", 1
+NPY = b"\x93NUMPY\x01\x00"
 ROOM = 4096  # bytes that an .npy header may take beside its data
+HEADER = 16 * 2**20  # bytes of header.json at most
 
 
 def write_atomic(path: str | os.PathLike[str], content: bytes | str) -> None:
     """Write the content under another name, then rename: nothing half-written is ever seen."""
     import tempfile
+    from pathlib import Path
 
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
@@ -46,13 +48,14 @@ def write_atomic(path: str | os.PathLike[str], content: bytes | str) -> None:
             raise
     except OSError as e:
         raise FileError(
-            f"{path}: cannot be written ({e.strerror}); choose a folder you may write to"
+            f"{path}: cannot be written ({e.strerror or e}); choose a folder you may write to"
         ) from None
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Write the model to `path` (.npz); raises FileError where it cannot be written."""
     import hashlib
+    import json
     import zipfile
 
     arrays = _arrays(model)
@@ -70,9 +73,10 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     }
     out = BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        texts = {"header.json": json.dumps(header, indent=1).encode()}
+        texts = {"header.json": json.dumps(header, indent=1, default=lambda v: v.item()).encode()}
         for key, body in (texts | bodies).items():
             entry = zipfile.ZipInfo(key)  # its date is fixed: same model, same bytes
+            entry.create_system, entry.external_attr = 3, 0o644 << 16  # on any system
             archive.writestr(entry, body)
     write_atomic(path, out.getvalue())
 
@@ -88,9 +92,9 @@ def load(path: str | os.PathLike[str]) -> Model:
         raise FileError(f"{path}: no such file; give the path of a saved model") from None
     except FileError as e:
         raise FileError(f"{path}: {e}") from None
-    except (MinpruneError, KeyError, ValueError, TypeError, AttributeError) as e:
+    except (MinpruneError, ArithmeticError, LookupError, TypeError, ValueError) as e:
         raise FileError(f"{path}: not a sound minprune model ({e}); save it again") from None
-    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as e:
+    except (OSError, zipfile.BadZipFile, EOFError, RuntimeError, MemoryError) as e:
         raise FileError(f"{path}: not a readable .npz ({e}); save it again") from None
 
 
@@ -126,8 +130,14 @@ def rebuild(description: dict[str, Any]) -> Net:
 
 
 def _arrays(model: Model) -> Arrays:
-    found = {f"params/{k}.npy": a for k, a in model.params.items()}
-    found |= {f"buffers/{k}.npy": a for k, a in model.buffers.items()}
+    found = {f"params/{k}.npy": model.params[k] for k in model.net.params}
+    found |= {f"buffers/{k}.npy": model.buffers[k] for k in model.net.buffers}
+    for key, a in found.items():
+        if a.dtype != model.dtype or a.dtype not in (np.float32, np.float64):
+            raise FileError(
+                f"{key[:-4]} is {a.dtype}, and a file holds arrays of one dtype, float32 or "
+                f"float64; convert them"
+            )
     return found | {f"masks/{k}.npy": np.packbits(m) for k, m in sorted(model.masks.items())}
 
 
@@ -139,12 +149,19 @@ def _npy(a: Array) -> bytes:
 
 def _read(archive: Any) -> Model:
     import hashlib
+    import json
 
-    info = archive.getinfo("header.json")
-    if info.file_size > 16 * 2**20:
-        raise FileError("its header is larger than 16 MiB; save it again")
-    header = json.loads(archive.read(info))
-    if header.get("format") != FORMAT:
+    def stored(key: str, most: int) -> bytes:
+        if key not in archive.namelist():
+            raise FileError(f"{key} is not in it; give a file that mp.save wrote")
+        entry = archive.getinfo(key)
+        if entry.compress_type or entry.file_size > most:
+            raise FileError(f"{key} is compressed, or larger than {most} bytes; save it again")
+        body: bytes = archive.read(entry)
+        return body
+
+    header = json.loads(stored("header.json", HEADER))
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise FileError("it is no minprune model; give a file that mp.save wrote")
     if header["version"] > VERSION:
         raise FileError(
@@ -161,21 +178,25 @@ def _read(archive: Any) -> Model:
 
     def array(folder: str, name: str, shape: tuple[int, ...], kind: np.dtype[Any]) -> Array:
         key = f"{folder}/{name}.npy"
-        entry = archive.getinfo(key)
-        if entry.file_size > int(np.prod(shape)) * kind.itemsize + ROOM:
-            raise FileError(f"{key} holds more than {shape} of {kind}; save it again")
-        body = archive.read(entry)
+        body = stored(key, math.prod(shape) * kind.itemsize + ROOM)
         digest.update(key.encode() + b"\0" + body)
-        a = np.lib.format.read_array(BytesIO(body), allow_pickle=False)
-        if a.shape != shape or a.dtype != kind:
-            raise FileError(f"{key} is {a.dtype} {a.shape}, expected {kind} {shape}; save it again")
-        return np.ascontiguousarray(a)
+        if body[: len(NPY)] != NPY:
+            raise FileError(f"{key} is not in version 1.0 of the .npy format; save it again")
+        f = BytesIO(body)
+        f.seek(len(NPY))
+        found, _, held = np.lib.format.read_array_header_1_0(f)
+        if found != shape or held != kind:  # before anything is read or made room for
+            raise FileError(f"{key} is {held} {found}, expected {kind} {shape}; save it again")
+        whole = f.tell() + math.prod(shape) * kind.itemsize
+        if len(body) != whole:
+            raise FileError(f"{key} holds {len(body)} bytes, expected {whole}; save it again")
+        return np.frombuffer(body, kind, offset=f.tell()).reshape(shape).copy()
 
     params = {k: array("params", k, shape, dtype) for k, shape in net.params.items()}
     buffers = {k: array("buffers", k, shape, dtype) for k, shape in net.buffers.items()}
     masks = {}
     for k in header["masks"]:
-        size = int(np.prod(net.params[k]))
+        size = math.prod(net.params[k])
         bits = array("masks", k, (-(-size // 8),), np.dtype(np.uint8))
         masks[k] = np.unpackbits(bits, count=size).astype(bool).reshape(net.params[k])
     if digest.hexdigest() != header["sha256"]:

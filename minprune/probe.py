@@ -1,6 +1,6 @@
 """Fills the evidence that a criterion declares, from a model and data, and averages the scores."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -31,28 +31,35 @@ def score(
     (without a mark it gets the weights). data: (x, y), or None for criteria that need none.
     Scores of chunks ("batch": `batch_size` samples, "sample": one) are averaged in float64,
     weighted by their number of samples, and come back in the net's dtype. Evaluation mode: the
-    model, its statistics and the global random state stay as they are. options go to the criterion.
+    model, its statistics and the global random state stay as they are; the criterion sees arrays
+    that it cannot write to. options go to the criterion.
 
-    Raises ArgumentError for an unknown name, an option the criterion does not have, or absent
-    data; NonFiniteError, naming the parameter and counting the entries, for weights, gradients or
-    scores that are not finite.
+    Raises ArgumentError for an unknown name or kind of evidence, or absent data; ShapeError for
+    scores of other names or shapes than the weights; NonFiniteError, naming the parameter and
+    counting the entries, for weights, gradients or scores that are not finite.
     """
     fn = find(criterion)
     mark: Mark = getattr(fn, "mark", Mark(("weights",), "all", ""))
-    names = list(model.params) if params == "all" else list(model.net.weights)
+    names = list(model.net.params if params == "all" else model.net.weights)
     if params not in ("weights", "all"):
         raise ArgumentError(
             f"params is {params!r}, expected 'weights' or 'all'; choose one of them"
         )
-    weights = {name: model.params[name] for name in names}
+    weights = {name: _read_only(model.params[name]) for name in names}
     fixed: dict[str, Any] = {
         "weights": weights,
-        "masks": {name: model.masks[name] for name in names if name in model.masks},
+        "masks": {name: _read_only(model.masks[name]) for name in names if name in model.masks},
         "rng": stream(seed, "criterion"),
     }
+    for need in mark.needs:
+        if need not in fixed and need not in FILL:
+            raise ArgumentError(
+                f"{_label(fn)}: needs {need!r}, expected {', '.join(sorted(fixed | FILL))}; "
+                f"ask for evidence that there is"
+            )
     _finite("weight", weights)
     known = {k: fixed[k] for k in mark.needs if k in fixed}
-    total: Arrays = {}
+    mean: Arrays = {}
     seen = 0
     for chunk in _chunks(model, data, mark, batch_size):
         filled: dict[str, Any] = {
@@ -62,11 +69,15 @@ def score(
             _finite(kind, arrays)
         scores = _checked(fn, fn(Evidence(**known, **filled), **options), weights)
         n = len(chunk[0]) if chunk else 1
-        for name, s in scores.items():
-            s = s.astype(np.float64) * n
-            total[name] = total[name] + s if name in total else s
         seen += n
-    return {name: (total[name] / seen).astype(model.dtype) for name in names}
+        for name, s in scores.items():
+            s = s.astype(np.float64)
+            # a running mean: the scores of a single chunk come back bit for bit
+            mean[name] = mean[name] + (s - mean[name]) * (n / seen) if name in mean else s
+    with np.errstate(over="ignore"):
+        scores = {name: mean[name].astype(model.dtype) for name in names}
+    _finite("score", scores)
+    return scores
 
 
 def find(criterion: str | Criterion) -> Criterion:
@@ -110,24 +121,51 @@ def _chunks(model: Model, data: Split | None, mark: Mark, batch_size: int) -> It
             f"give a pair (x, y), such as data.train"
         )
     x, y = checked_input(model.net, data[0]), np.asarray(data[1])
+    if len(x) != len(y):
+        raise ShapeError(
+            f"data: x has {len(x)} rows and y has {len(y)}; give one target to each input"
+        )
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ArgumentError(
+            f"batch_size is {batch_size!r}, expected an integer of at least 1; "
+            f"give batch_size=64, for example"
+        )
     size = {"all": len(x), "batch": batch_size, "sample": 1}[mark.over]
     for i in range(0, len(x), size):
         yield x[i : i + size], y[i : i + size]
 
 
+def _read_only(a: Array) -> Array:
+    view = a.view()
+    view.flags.writeable = False
+    return view
+
+
+def _label(fn: Criterion) -> str:
+    return getattr(fn, "__name__", "criterion")
+
+
 def _finite(kind: str, arrays: Arrays) -> None:
+    remedy = "train with a lower learning rate, or mend the data"
+    if kind == "score":
+        remedy = "mend the criterion, or scale it to the dtype of the net"
     for name, a in arrays.items():
         bad = a.size - int(np.count_nonzero(np.isfinite(a)))
         if bad:
             raise NonFiniteError(
                 f"{name}: {bad} of {a.size} entries of the {kind.rstrip('s')} are not finite, "
-                f"expected numbers; train with a lower learning rate, or mend the data"
+                f"expected numbers; {remedy}"
             )
 
 
 def _checked(fn: Criterion, scores: Arrays, weights: Arrays) -> dict[str, Array]:
-    label = getattr(fn, "__name__", "criterion")
-    for name in weights.keys() ^ scores.keys():
+    label = _label(fn)
+    if not isinstance(scores, Mapping):
+        raise ArgumentError(
+            f"{label}: returned {type(scores).__name__}, expected a dict of arrays; "
+            f"return one array for each weight it is given"
+        )
+    for name in sorted(weights.keys() ^ scores.keys()):
         state = "gave no scores for" if name in weights else "scored the unknown"
         raise ShapeError(f"{label}: {state} {name}; return one array for each weight it is given")
     for name, s in scores.items():

@@ -1,29 +1,54 @@
-"""Plain-text tables: one row a line, numbers to the right."""
+"""Plain-text tables: numbers to the right, text to the left, columns as wide as their cells."""
 
+import re
 from collections.abc import Sequence
+
+from minprune.errors import ArgumentError
+
+# A number with its spread and its unit, if it has them: -3, 1,024, 97.2 %, 1.5x, 0.12 (0.01) ms
+NUMBER = re.compile(r"[-+<>~]?\d[\d,.]*(e[-+]?\d+)?( \([\d.]+(e[-+]?\d+)?\))?( ?[%A-Za-z/]{1,5})?")
+EMPTY = "-"
+
+
+def cell(value: object) -> str:
+    """A value as text: 12345 -> 12,345; 0.123456 -> 0.1235; None -> -; True -> yes."""
+    if value is None:
+        return EMPTY
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return " ".join(str(value).split("\n"))
+
+
+def numeric(column: Sequence[str]) -> bool:
+    """Whether a column of cells holds numbers (and gaps) and nothing else."""
+    filled = [text for text in column if text not in ("", EMPTY, "nan", "inf", "-inf")]
+    return bool(filled) and all(NUMBER.fullmatch(text) for text in filled)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], total: bool = False) -> str:
-    """Columns as wide as their widest cell; a column of numbers is right aligned.
+    """One line for the header, a rule, one line a row; no newline at the end.
 
-    `total=True` sets the last row off by a rule.
+    header: (columns,)    rows: (rows, columns)    total: whether a rule sets off the last row
+    A column is right aligned where all its cells are numbers. Raises ArgumentError for a row
+    whose length is not that of the header.
     """
-    cells = [list(header), *([str(c) for c in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    right = [all(_numeric(c) for c in column[1:]) for column in zip(*cells, strict=True)]
-
-    def line(row: Sequence[str]) -> str:
-        parts = (
-            c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)
-        )
-        return "  ".join(parts).rstrip()
-
-    rule = "  ".join("-" * w for w in widths)
-    lines = [line(cells[0]), rule, *map(line, cells[1:])]
-    if total:
-        lines.insert(-1, rule)
-    return "\n".join(lines)
-
-
-def _numeric(cell: str) -> bool:
-    return not cell or cell[0] in "0123456789.-+<>~"
+    for place, row in enumerate(rows):
+        if len(row) != len(header):
+            raise ArgumentError(
+                f"table: row {place} has {len(row)} cells, the header has {len(header)}; "
+                f"give each row one cell to a column"
+            )
+    columns = [[cell(row[at]) for row in rows] for at in range(len(header))]
+    aligned = []
+    for title, column in zip(header, columns, strict=True):
+        width = max(map(len, [title, *column]))
+        pad = str.rjust if numeric(column) else str.ljust
+        lines = [pad(title, width), "-" * width, *(pad(text, width) for text in column)]
+        if total:
+            lines.insert(-1, "-" * width)
+        aligned.append(lines)
+    return "\n".join("  ".join(line).rstrip() for line in zip(*aligned, strict=True))

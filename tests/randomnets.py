@@ -107,6 +107,7 @@ def choices(shape: Shape, allowed: Collection[str]) -> list[str]:
     images = {"Conv2d", "MaxPool", "AvgPool", "GlobalAvgPool"}
     unfit = {"Dense"} if len(shape) == 3 else images
     unfit |= {"Concat"} if shape[0] > WIDEST else set()
+    unfit |= {"Add"} if len(shape) == 3 and "Conv2d" not in allowed else set()
     return [kind for kind in LAYERS if kind in allowed and kind not in unfit]
 
 
@@ -115,7 +116,7 @@ def nets(
     draw: Draw, without: Collection[str] = (), losses: Collection[str] = ("cross_entropy", "mse"),
     images: bool | None = None, most: int = 5,
 ) -> Net:  # fmt: skip
-    """A net of up to about `most` layers and an end. images: None draws it. without: no such kind."""
+    """A net of up to about `most` layers and an end. images: None draws it. without: kinds."""
     side, channels = st.integers(3, 6), st.integers(1, 3)
     images = draw(st.booleans()) if images is None else images
     start = draw(st.tuples(channels, side, side) if images else st.tuples(st.integers(1, 5)))

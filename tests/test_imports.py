@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 # Each may import only what stands above it, and itself.
 # fmt: off
 ORDER = (
-    "errors", "core", "schedule", "data", "kernels", "autograd", "nets", "masking", "files",
+    "errors", "core", "text", "schedule", "data", "kernels", "autograd", "nets", "masking", "files",
     "measures", "train", "curvature", "criteria", "probe", "structure", "sparse", "methods",
     "report", "jobs", "verify", "__init__", "cli", "__main__",
 )

@@ -5,25 +5,34 @@ most layers must meet the definition to the bit. Where they divide or take roots
 counts the rounded operations, each worth half a unit of the last place of `size`.
 """
 
-import itertools
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from definitions import (
+    Definition,
+    N,
+    cells,
+    channels,
+    conv,
+    dense,
+    dropped,
+    each,
+    global_mean,
+    mean,
+    mean_inside,
+    pooled,
+    stacked,
+)
 
 from minprune.core import Array, Arrays
-from minprune.nets import layer as base
 from minprune.nets import plain
 from minprune.nets.layer import Layer, Pass, Shape
 from minprune.nets.table import LAYERS
 from minprune.nets.weighted import BatchNorm, Conv2d, Dense
 
 HALF = 2.0**-53
-N = 3
-Definition = Callable[..., Array]
 
 
 @dataclass(frozen=True)
@@ -37,106 +46,6 @@ class Row:
     train: bool = False
     roundings: int = 0
     size: Definition | None = None  # what the roundings are relative to; the output unless given
-    id: str = field(default="")
-
-
-def cells(shape: Shape) -> Iterator[tuple[int, ...]]:
-    return itertools.product(*map(range, shape))
-
-
-def dense(layer: Dense, p: Arrays, x: Array, turned: bool = False) -> Array:
-    w, b = p["weight"], p.get("bias", np.zeros(layer.outputs))
-    w = w.reshape(layer.inputs, layer.outputs).T if turned else w
-    y = np.empty((layer.outputs, N))
-    for o, n in cells(y.shape):
-        y[o, n] = sum(w[o, i] * x[i, n] for i in range(layer.inputs)) + b[o]
-    return y
-
-
-def slot(x: Array, c: int, i: int, j: int, n: int, outside: float) -> float:
-    inside = 0 <= i < x.shape[1] and 0 <= j < x.shape[2]
-    return float(x[c, i, j, n]) if inside else outside
-
-
-def conv(
-    layer: Conv2d, p: Arrays, x: Array, flip: bool = False, first: bool = False
-) -> Array:
-    """y[o, i, j] = sum_cyx w[o, c, y, x] padded[g c + ..., i s + y, j s + x] + b[o]"""
-    (ky, kx), (sy, sx), (py, px) = layer.kernel, layer.stride, layer.padding
-    w, b = p["weight"], p.get("bias", np.zeros(layer.outputs))
-    per, share = layer.outputs // layer.groups, layer.inputs // layer.groups
-    y = np.empty((*layer.out_shape(x.shape[:3]), N))
-    for o, i, j, n in cells(y.shape):
-        start = 0 if first else o // per * share
-        y[o, i, j, n] = b[o] + sum(
-            w[o, c, ky - 1 - u if flip else u, kx - 1 - v if flip else v]
-            * slot(x, start + c, i * sy + u - py, j * sx + v - px, n, 0)
-            for c, u, v in cells((share, ky, kx))
-        )
-    return y
-
-
-def pooled(outside: float, reduce: Callable[[list[float]], float]) -> Definition:
-    def definition(layer: Any, p: Arrays, x: Array) -> Array:
-        (ky, kx), (sy, sx), (py, px) = layer.kernel, layer.stride, layer.padding
-        y = np.empty((*layer.out_shape(x.shape[:3]), N))
-        for c, i, j, n in cells(y.shape):
-            window = [
-                slot(x, c, i * sy + u - py, j * sx + v - px, n, outside)
-                for u, v in cells((ky, kx))
-            ]
-            y[c, i, j, n] = reduce(window)
-        return y
-
-    return definition
-
-
-def mean(values: list[float]) -> float:
-    return sum(values) / len(values)
-
-
-def mean_inside(values: list[float]) -> float:
-    return mean([v for v in values if not math.isnan(v)])
-
-
-def global_mean(layer: Layer, p: Arrays, x: Array, total: bool = False) -> Array:
-    y = np.empty((len(x), N))
-    for c, n in cells(y.shape):
-        values = x[c, :, :, n].ravel().tolist()
-        y[c, n] = sum(values) if total else mean(values)
-    return y
-
-
-def each(f: Callable[[float], float]) -> Definition:
-    return lambda layer, p, x: np.array([f(v) for v in x.ravel().tolist()]).reshape(x.shape)
-
-
-def channels(layer: Layer, p: Arrays, x: Array, train: bool, spare: int = 0) -> Array:
-    """gamma (x - m) / sqrt(v + eps) + beta, m and v of the batch or the running ones"""
-    y = np.empty(x.shape)
-    for c in range(len(x)):
-        values = x[c].ravel().tolist()
-        m = mean(values) if train else p["running_mean"][c]
-        spread = sum((v - m) ** 2 for v in values) / (len(values) - spare)
-        v = spread if train else p["running_var"][c]
-        y[c] = p["weight"][c] * (x[c] - m) / math.sqrt(v + 1e-5) + p["bias"][c]
-    return y
-
-
-def channel_size(layer: Layer, p: Arrays, x: Array) -> Array:
-    """|gamma| (|x| + |m|) / sqrt(v + eps) + |beta|: what the terms of BatchNorm add up to."""
-    q = {k: abs(a) for k, a in p.items()} | {"running_mean": -abs(p["running_mean"])}
-    return channels(layer, q, abs(x), train=False)
-
-
-def dropped(layer: plain.Dropout, p: Arrays, x: Array, scale: float = 2.0) -> Array:
-    kept = np.random.default_rng(5).random(x.shape, np.float32) >= 0.5
-    return np.where(kept, scale * x, 0)
-
-
-def stacked(layer: Layer, p: Arrays, *xs: Array, order: int = 1) -> Array:
-    rows = [row for x in xs[::order] for row in x]
-    return np.array(rows)
 
 
 IMAGE, WIDE, ROW = (4, 5, 6), (4, 7, 3), (5,)
@@ -171,14 +80,15 @@ ROWS = [
     # sqrt, 1/sqrt, products, sums: 8 roundings in either form, and 8 of the definition
     *(
         Row(BatchNorm(len_), (shape,), lambda *a: channels(*a, train=False),
-            lambda *a: channels(*a, train=True), roundings=16, size=channel_size)
+            lambda *a: channels(*a, train=True), roundings=16,
+            size=lambda *a: channels(*a, train=False, size=True))
         for len_, shape in ((4, IMAGE), (5, ROW))
     ),
-    # besides, the batch's mean and variance: 2 N h w + 4 roundings of the definition's loops
+    # besides, the mean, and the variance: a sum of at most N h w squares, under a root, twice
     *(
         Row(BatchNorm(len_), (shape,), lambda *a: channels(*a, train=True),
             lambda *a: channels(*a, train=True, spare=1), train=True,
-            roundings=24 + 4 * N * 30, size=channel_size)
+            roundings=20 + N * 30, size=lambda *a: channels(*a, train=True, size=True))
         for len_, shape in ((4, IMAGE), (5, ROW))
     ),
     Row(plain.ReLU(), (IMAGE,), each(lambda v: max(v, 0.0)), each(abs)),

@@ -1,5 +1,7 @@
 """One epoch of index arrays."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 import numpy as np

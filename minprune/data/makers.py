@@ -1,5 +1,7 @@
 """Synthetic tasks with a seed: train, val and test are n fresh samples each of one distribution."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import numpy as np

@@ -1,5 +1,7 @@
 """Which samples go to validation: a draw that keeps the class shares."""
 
+from __future__ import annotations
+
 from numbers import Integral, Real
 
 import numpy as np

@@ -27,7 +27,8 @@ def gamma(k: int, f: Any) -> Any:
 
 def within(k: int, total: Array, f: Any) -> Array:
     """gamma(k) * total, and k times the least normal number for what underflows"""
-    return gamma(k, f) * total + k * Wide(f.tiny)
+    bound: Array = gamma(k, f) * total + k * Wide(f.tiny)
+    return bound
 
 
 def size(a: Array | None) -> Array:
@@ -58,7 +59,7 @@ def after_act(kind: str, z: Array, e: Array, f: Any) -> Array:
 def conv2d(f: Any, x, w, b, stride, padding, groups, kind) -> tuple[Array]:  # type: ignore[no-untyped-def]
     """gamma(i/groups*ky*kx + 1) conv2d(|x|, |w|, |b|), then act"""
     shape = (len(w), *places(x.shape, w.shape[2:], stride, padding), x.shape[3])
-    total = door(
+    total = definition(
         "conv2d", size(x), size(w), size(b) if b is not None else None, stride, padding, groups,
         "none", shape=shape,
     )  # fmt: skip

@@ -50,7 +50,9 @@ def entries(x: Array, *_: Any) -> int:
 
 def forward(x: Array, w: Array, b: Array | None, stride: Any, padding: Any, *_: Any) -> int:
     """o * i/groups * ky * kx * oh * ow * n"""
-    return w.size * prod(bounds.places(x.shape, w.shape[2:], stride, padding)) * x.shape[3]
+    oh, ow = bounds.places(x.shape, w.shape[2:], stride, padding)
+    count: int = w.size * oh * ow * x.shape[3]
+    return count
 
 
 CONTRACT = {

@@ -9,7 +9,7 @@ from math import gcd
 import numpy as np
 
 from minprune.core import Array
-from minprune.kernels.jit import loops
+from minprune.kernels.compile_jit import loops
 from minprune.kernels.rows_jit import finish
 from minprune.kernels.workspace import empty
 

@@ -7,7 +7,7 @@ loaded before the comparison.
 import numpy as np
 
 from minprune.core import Array
-from minprune.kernels.jit import loops
+from minprune.kernels.compile_jit import loops
 
 Pair = tuple[int, int]
 

@@ -7,7 +7,7 @@ and still vectorised. tanh and exp are NumPy's, which has them in SIMD; Numba ca
 import numpy as np
 
 from minprune.core import Array
-from minprune.kernels.jit import loops, sums
+from minprune.kernels.compile_jit import loops, sums
 from minprune.kernels.workspace import empty
 
 SLOPE = 0.01  # of leaky_relu

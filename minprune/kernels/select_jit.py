@@ -4,7 +4,7 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.kernels import dense_ref
-from minprune.kernels.jit import loops
+from minprune.kernels.compile_jit import loops
 
 
 @loops

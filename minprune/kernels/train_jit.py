@@ -3,7 +3,7 @@
 import numpy as np
 
 from minprune.core import Array
-from minprune.kernels.jit import loops, sums
+from minprune.kernels.compile_jit import loops, sums
 
 DENSE = np.empty(0, np.bool_)  # no mask
 

@@ -64,7 +64,8 @@ def empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
 def lend(space: Workspace | None = None) -> Iterator[Workspace]:
     """Inside, `empty` draws on `space` (a new one if None); only in this thread or context.
 
-    Arrays that outlive the block stay valid. Blocks nest; the inner one lends.
+    Arrays that outlive the block stay valid. Blocks nest; the inner one lends. A workspace serves
+    one thread at a time.
     """
     space = Workspace() if space is None else space
     token = _current.set(space)

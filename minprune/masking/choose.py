@@ -91,8 +91,8 @@ def choose(
             )
         checked = {name: NORMALIZE[normalize](s) for name, s in checked.items()}
     live = {n: masks[n] if n in masks else np.ones(s.shape, bool) for n, s in checked.items()}
-    if threshold is not None:
-        levels = _each(names, threshold)
+    if sparsity is None:
+        levels = _each(names, threshold)  # type: ignore[arg-type]
         return {
             name: _above(checked[name], live[name], _level(levels[name]), minimum)
             for name in names
@@ -101,9 +101,9 @@ def choose(
     if isinstance(sparsity, Mapping):
         shares = _each(names, sparsity)
     elif scope == "layer":
-        shares = dict.fromkeys(names, sparsity)  # type: ignore[arg-type]
+        shares = dict.fromkeys(names, sparsity)
     else:
-        return _lowest(checked, live, sparsity, minimum, "the net")  # type: ignore[arg-type]
+        return _lowest(checked, live, sparsity, minimum, "the net")
     chosen: Arrays = {}
     for name, share in shares.items():
         chosen |= _lowest({name: checked[name]}, {name: live[name]}, share, minimum, name)

@@ -37,7 +37,7 @@ class Measures:
             ("bytes, sparse", f"{s.sparse_bytes:,}"),
         ]
         rows += [
-            (f"latency, batch {t.batch}", f"{t.median_ms:.3f} ms +- {t.spread_ms:.3f}")
+            (f"latency, batch {t.batch}", f"{t.median_ms:.3f} ({t.spread_ms:.3f}) ms")
             for t in self.latency
         ]
         return table(("measure", "value"), rows)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minprune.core import Array, Split
-from minprune.errors import ArgumentError
+from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.model import Model
 from minprune.nets.net import loss_of
 
@@ -23,12 +23,17 @@ def evaluate(model: Model, data: Split) -> Quality:
     """Quality of the model on (x, y), in evaluation mode
 
     The answer is the largest output; with a single output (mse), whether it is above 0.5.
-    Raises ArgumentError for empty data.
+    Raises ArgumentError for empty data, ShapeError for targets that do not fit the net's loss.
     """
     x, y = data[0], np.asarray(data[1])
     if len(x) == 0:
         raise ArgumentError("data has no samples, expected at least one; give a pair (x, y)")
+    if len(x) != len(y):
+        raise ShapeError(
+            f"data: x has {len(x)} rows and y has {len(y)}; give one target to each input"
+        )
     out = model(x)
+    loss = float(loss_of(model.net, np.ascontiguousarray(out.T), y))  # first: it checks y
     answers, truth = _classes(out), _classes(y) if y.ndim == 2 else y
     right = answers == truth
     k = max(out.shape[1], 2)
@@ -36,7 +41,6 @@ def evaluate(model: Model, data: Split) -> Quality:
     hits = np.bincount(truth[right], minlength=k)
     with np.errstate(invalid="ignore"):
         per_class = hits / totals
-    loss = float(loss_of(model.net, np.ascontiguousarray(out.T), y))
     return Quality(float(right.mean()), loss, tuple(float(v) for v in per_class))
 
 

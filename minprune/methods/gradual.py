@@ -1,5 +1,7 @@
 """sparsity_t = schedule(t): masks grow during training, by any criterion that the step can feed."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

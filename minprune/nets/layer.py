@@ -1,5 +1,7 @@
 """What a layer is: a frozen description; its arrays live in the Model, its work is one `apply`."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar

@@ -49,10 +49,12 @@ class Model:
     def __call__(self, x: Array) -> Array:
         """The outputs in evaluation mode.      x: (n, ...) -> (n, outputs)"""
         x = checked_input(self.net, x)
+        if not len(x):
+            return np.empty((0, *self.net.shapes[self.net.nodes[-1].name]), self.dtype)
         arrays = self.params | self.buffers
         parts = [
             run(self.net, arrays, batch_last(x[i : i + CHUNK], self.dtype)).T
-            for i in range(0, max(len(x), 1), CHUNK)
+            for i in range(0, len(x), CHUNK)
         ]
         return np.ascontiguousarray(np.concatenate(parts))
 

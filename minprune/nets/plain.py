@@ -14,7 +14,6 @@ from minprune.nets.layer import Layer, Pair, Pass, Shape, pair, window_shape
 Params = Mapping[str, Value]
 
 
-@dataclass(frozen=True)
 class Activation(Layer):
     """y = act(x), elementwise; may run inside the kernel of the layer before it."""
 
@@ -24,28 +23,24 @@ class Activation(Layer):
         return ag.act(xs[0], kind=self.kind)
 
 
-@dataclass(frozen=True)
 class ReLU(Activation):
     """y = max(x, 0)"""
 
     kind: ClassVar[str] = "relu"
 
 
-@dataclass(frozen=True)
 class LeakyReLU(Activation):
     """y = x where x > 0, 0.01 x elsewhere"""
 
     kind: ClassVar[str] = "leaky_relu"
 
 
-@dataclass(frozen=True)
 class Tanh(Activation):
     """y = tanh x"""
 
     kind: ClassVar[str] = "tanh"
 
 
-@dataclass(frozen=True)
 class Sigmoid(Activation):
     """y = 1 / (1 + e^-x)"""
 
@@ -105,7 +100,6 @@ class _Pool(Layer):
         return (shapes[0][0], *sides)
 
 
-@dataclass(frozen=True)
 class MaxPool(_Pool):
     """y = the largest entry of each window; padding never wins"""
 
@@ -114,7 +108,6 @@ class MaxPool(_Pool):
         return ag.max_pool(xs[0], **at)  # type: ignore[arg-type]
 
 
-@dataclass(frozen=True)
 class AvgPool(_Pool):
     """y = the mean of each window, padding counted"""
 
@@ -122,7 +115,6 @@ class AvgPool(_Pool):
         return ag.avg_pool(xs[0], kernel=self.kernel, stride=self.stride, padding=self.padding)
 
 
-@dataclass(frozen=True)
 class GlobalAvgPool(Layer):
     """y_c = the mean of channel c over all positions: (c, h, w) -> (c,)"""
 
@@ -136,7 +128,6 @@ class GlobalAvgPool(Layer):
         return ag.reshape(y, shape=(c, n))
 
 
-@dataclass(frozen=True)
 class Flatten(Layer):
     """(c, h, w) -> (c h w,): channel k becomes the run of entries k h w ... (k + 1) h w - 1"""
 
@@ -147,7 +138,6 @@ class Flatten(Layer):
         return ag.reshape(xs[0], shape=(-1, xs[0].shape[-1]))
 
 
-@dataclass(frozen=True)
 class Add(Layer):
     """y = x_1 + x_2 + ...: a residual sum; all inputs have one shape"""
 
@@ -168,7 +158,6 @@ class Add(Layer):
         return y
 
 
-@dataclass(frozen=True)
 class Concat(Layer):
     """y = the inputs one after another along the channels (features)"""
 

@@ -3,7 +3,7 @@
 `data` is a Dataset, or (input shape, outputs), such as ((1, 28, 28), 10).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -158,3 +158,8 @@ def monk(hidden: int = 3, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float64) 
         ("fc2", Dense(hidden, 1)), ("sigmoid2", Sigmoid()),
     ]  # fmt: skip
     return initialise(build((17,), layers, "mse"), seed=seed, dtype=dtype, scheme="glorot")
+
+
+ZOO: dict[str, Callable[..., Model]] = {
+    fn.__name__: fn for fn in (mlp, lenet_300_100, lenet_5, cnn_small, conv_4, resnet_small)
+}  # those that any classification data can be given to

@@ -1,7 +1,6 @@
-"""What a run looks like: plain-text tables, pictures, and one self-contained page."""
+"""What a run looks like: a table of its stages, pictures, and one self-contained page."""
 
 from minprune.report.page import page
 from minprune.report.stages import comparison
-from minprune.report.tables import table
 
-__all__ = ["comparison", "page", "table"]
+__all__ = ["comparison", "page"]

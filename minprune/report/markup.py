@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from minprune.report.tables import cell, numeric
+from minprune.text import cell, numeric
 
 
 def text(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The one training loop: epochs, batches, validation, early stopping. It knows no method by name."""
+"""The one training loop: epochs, batches, validation, early stopping; no method by name."""
 
 import time
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minprune import kernels
-from minprune.core import Array, Dataset, Seed, stream
+from minprune.core import Array, Arrays, Dataset, Seed, stream
 from minprune.data import batches
 from minprune.errors import ArgumentError
 from minprune.measures.quality import evaluate

@@ -1,5 +1,7 @@
 """The interface of everything that acts during training; every part is optional."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any, ClassVar
 

@@ -6,14 +6,14 @@ import numpy as np
 
 from minprune.autograd import Tensor, Value, grad, value
 from minprune.core import Array, Arrays, Seed, stream
-from minprune.errors import NonFiniteError
+from minprune.errors import ArgumentError, NonFiniteError
 from minprune.masking.apply import apply
 from minprune.nets.counts import counts
 from minprune.nets.layer import Pass
 from minprune.nets.model import Model
 from minprune.nets.net import Net, loss_of, run
 from minprune.nets.weighted import BatchNorm
-from minprune.train.method import Change, Method, View
+from minprune.train.method import Change, Method, View, replace
 from minprune.train.optim import Optimizer, OptState
 from minprune.train.rates import Rate
 

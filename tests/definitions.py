@@ -1,0 +1,121 @@
+"""What each layer computes, written as loops: the definitions of test_layers.py.
+
+A definition takes (layer, parameters and buffers, *inputs); batches are the last axis, N samples.
+The keywords make the wrong variants.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from minprune.core import Array, Arrays
+from minprune.nets import plain
+from minprune.nets.layer import Layer, Shape
+from minprune.nets.weighted import Conv2d, Dense
+
+N = 3
+Definition = Callable[..., Array]
+
+
+def cells(shape: Shape) -> Iterator[tuple[int, ...]]:
+    return itertools.product(*map(range, shape))
+
+
+def dense(layer: Dense, p: Arrays, x: Array, turned: bool = False) -> Array:
+    w, b = p["weight"], p.get("bias", np.zeros(layer.outputs))
+    w = w.reshape(layer.inputs, layer.outputs).T if turned else w
+    y = np.empty((layer.outputs, N))
+    for o, n in cells(y.shape):
+        y[o, n] = sum(w[o, i] * x[i, n] for i in range(layer.inputs)) + b[o]
+    return y
+
+
+def slot(x: Array, c: int, i: int, j: int, n: int, outside: float) -> float:
+    inside = 0 <= i < x.shape[1] and 0 <= j < x.shape[2]
+    return float(x[c, i, j, n]) if inside else outside
+
+
+def conv(
+    layer: Conv2d, p: Arrays, x: Array, flip: bool = False, first: bool = False
+) -> Array:
+    """y[o, i, j] = sum_cyx w[o, c, y, x] padded[g c + ..., i s + y, j s + x] + b[o]"""
+    (ky, kx), (sy, sx), (py, px) = layer.kernel, layer.stride, layer.padding
+    w, b = p["weight"], p.get("bias", np.zeros(layer.outputs))
+    per, share = layer.outputs // layer.groups, layer.inputs // layer.groups
+    y = np.empty((*layer.out_shape(x.shape[:3]), N))
+    for o, i, j, n in cells(y.shape):
+        start = 0 if first else o // per * share
+        y[o, i, j, n] = b[o] + sum(
+            w[o, c, ky - 1 - u if flip else u, kx - 1 - v if flip else v]
+            * slot(x, start + c, i * sy + u - py, j * sx + v - px, n, 0)
+            for c, u, v in cells((share, ky, kx))
+        )
+    return y
+
+
+def pooled(outside: float, reduce: Callable[[list[float]], float]) -> Definition:
+    def definition(layer: Any, p: Arrays, x: Array) -> Array:
+        (ky, kx), (sy, sx), (py, px) = layer.kernel, layer.stride, layer.padding
+        y = np.empty((*layer.out_shape(x.shape[:3]), N))
+        for c, i, j, n in cells(y.shape):
+            window = [
+                slot(x, c, i * sy + u - py, j * sx + v - px, n, outside)
+                for u, v in cells((ky, kx))
+            ]
+            y[c, i, j, n] = reduce(window)
+        return y
+
+    return definition
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)
+
+
+def mean_inside(values: list[float]) -> float:
+    return mean([v for v in values if not math.isnan(v)])
+
+
+def global_mean(layer: Layer, p: Arrays, x: Array, total: bool = False) -> Array:
+    y = np.empty((len(x), N))
+    for c, n in cells(y.shape):
+        values = x[c, :, :, n].ravel().tolist()
+        y[c, n] = sum(values) if total else mean(values)
+    return y
+
+
+def each(f: Callable[[float], float]) -> Definition:
+    return lambda layer, p, x: np.array([f(v) for v in x.ravel().tolist()]).reshape(x.shape)
+
+
+def channels(
+    layer: Layer, p: Arrays, x: Array, train: bool, spare: int = 0, size: bool = False
+) -> Array:
+    """gamma (x - m) / sqrt(v + eps) + beta, m and v of the batch or the running ones
+
+    size: |gamma| (|x| + |m|) / sqrt(v + eps) + |beta|, what the terms add up to.
+    """
+    y = np.empty(x.shape)
+    for c in range(len(x)):
+        values = x[c].ravel().tolist()
+        m = mean(values) if train else p["running_mean"][c]
+        spread = sum((v - m) ** 2 for v in values) / (len(values) - spare)
+        v = spread if train else p["running_var"][c]
+        gamma, beta = p["weight"][c] / math.sqrt(v + 1e-5), p["bias"][c]
+        y[c] = gamma * (x[c] - m) + beta
+        if size:
+            y[c] = abs(gamma) * (abs(x[c]) + abs(m)) + abs(beta)
+    return y
+
+
+def dropped(layer: plain.Dropout, p: Arrays, x: Array, scale: float = 2.0) -> Array:
+    kept = np.random.default_rng(5).random(x.shape, np.float32) >= 0.5
+    return np.where(kept, scale * x, 0)
+
+
+def stacked(layer: Layer, p: Arrays, *xs: Array, order: int = 1) -> Array:
+    rows = [row for x in xs[::order] for row in x]
+    return np.array(rows)

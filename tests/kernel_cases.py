@@ -1,0 +1,208 @@
+"""Arguments for every dense kernel, small and odd, and the exact answers to compare with.
+
+`pick(lo, hi)` gives an integer: drawn by hypothesis, so that shapes shrink, or by a generator.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from minprune import kernels
+from minprune.kernels import choice, dense_ref
+from minprune.kernels.bounds import Wide
+from minprune.kernels.contract import CONTRACT
+
+Pick = Callable[[int, int], int]
+KINDS = ("none", "relu", "leaky_relu", "tanh", "sigmoid")
+GRID = np.array([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0])  # ties and zeros are the rule here
+
+
+class Maker:
+    """Draws sizes with `pick` and fills arrays from `rng`, in one dtype."""
+
+    def __init__(self, pick: Pick, dtype: Any) -> None:
+        self.pick, self.dtype = pick, dtype
+        self.rng = np.random.default_rng(pick(0, 2**16))
+        self.tied = pick(0, 2) == 0
+
+    def floats(self, *shape: int) -> np.ndarray:
+        x = self.rng.choice(GRID, shape) if self.tied else self.rng.standard_normal(shape) * 3
+        return x.astype(self.dtype)
+
+    def window(self) -> tuple[Any, ...]:
+        """h, w, kernel, stride, padding with at least one output; padding below the kernel."""
+        kernel = self.pick(1, 3), self.pick(1, 3)
+        stride = self.pick(1, 3), self.pick(1, 3)
+        padding = self.pick(0, kernel[0] - 1), self.pick(0, kernel[1] - 1)
+        h, w = (max(self.pick(1, 7), kernel[k] - 2 * padding[k]) for k in (0, 1))
+        return h, w, kernel, stride, padding
+
+    def image(self) -> tuple[Any, ...]:
+        """x (c, h, w, n), kernel, stride, padding, and the output shape (c, oh, ow, n)."""
+        h, w, kernel, stride, padding = self.window()
+        c, n = self.pick(1, 3), self.pick(1, 5)
+        out = tuple(
+            (s + 2 * p - k) // t + 1
+            for s, p, k, t in zip((h, w), padding, kernel, stride, strict=True)
+        )
+        return self.floats(c, h, w, n), kernel, stride, padding, (c, *out, n)
+
+    def conv(self) -> tuple[Any, ...]:
+        x, kernel, stride, padding, (c, oh, ow, n) = self.image()
+        groups = c if self.pick(0, 1) else 1
+        o = groups * self.pick(1, 3)
+        w = self.floats(o, c // groups, *kernel)
+        return x, w, self.floats(o, oh, ow, n), stride, padding, groups
+
+    def kind(self) -> str:
+        return KINDS[self.pick(0, 4)]
+
+    def maybe(self, x: Any) -> Any:
+        return x if self.pick(0, 2) else None
+
+    def rows(self, least: int = 1) -> np.ndarray:
+        return self.floats(self.pick(1, 4), self.pick(least, 40), self.pick(1, 3))
+
+    def index(self, kernel: Any, shape: Any) -> np.ndarray:
+        return self.rng.integers(0, kernel[0] * kernel[1], shape).astype(np.uint16)
+
+
+def case(name: str, pick: Pick, dtype: Any) -> tuple[Any, ...]:
+    """All arguments of the door's function `name`."""
+    m = Maker(pick, dtype)
+    if name in ("unfold", "max_pool", "avg_pool"):
+        x, kernel, stride, padding, _ = m.image()
+        return x, kernel, stride, padding
+    if name in ("fold", "pick", "put", "avg_pool_grad"):
+        x, kernel, stride, padding, out = m.image()
+        cols = x.shape[0] * kernel[0] * kernel[1], out[1] * out[2] * out[3]
+        index = m.index(kernel, out)
+        arrays = {
+            "fold": (m.floats(*cols), x.shape),
+            "pick": (x, index),
+            "put": (m.floats(*out), index, x.shape),
+            "avg_pool_grad": (m.floats(*out), x.shape),
+        }
+        return *arrays[name], kernel, stride, padding
+    if name.startswith("conv2d"):
+        x, w, g, stride, padding, groups = m.conv()
+        if name == "conv2d":
+            return x, w, m.maybe(m.floats(len(w))), stride, padding, groups, m.kind()
+        if name == "conv2d_grad_input":
+            return g, w, x.shape, stride, padding, groups
+        return g, x, w.shape[2:], stride, padding, groups
+    if name in ("affine", "matmul"):
+        o, i, n = pick(1, 9), pick(1, 20), pick(1, 9)
+        if name == "affine":
+            return m.floats(o, i), m.floats(i, n), m.maybe(m.floats(o)), m.kind()
+        ta, tb = bool(pick(0, 1)), bool(pick(0, 1))
+        return m.floats(*(i, o) if ta else (o, i)), m.floats(*(n, i) if tb else (i, n)), ta, tb
+    if name == "act":
+        return m.rows(), m.kind()
+    if name == "act_grad":
+        x, kind = m.rows(), m.kind()
+        return m.floats(*x.shape), kernels.act(x, kind), kind
+    if name == "softmax":
+        return (m.rows()[0],)
+    if name == "cross_entropy":
+        x = m.rows()[0]
+        return x, m.rng.integers(0, len(x), x.shape[1])
+    if name in ("sgd_step", "adam_step"):
+        shape = pick(1, 30), pick(1, 3)
+        mask = m.maybe(m.rng.random(shape) < 0.5)
+        w, g, v = (m.floats(*shape) for _ in range(3))
+        decay = (0.0, 0.1)[pick(0, 1)]
+        if name == "sgd_step":
+            mu = (0.0, 0.9)[pick(0, 1)]
+            return w, g, v if mu else None, mask, 0.3, mu, bool(pick(0, 1)), decay
+        s = abs(m.floats(*shape))
+        return w, g, v, s, mask, 0.3, 0.9, 0.99, 1e-8, decay, bool(pick(0, 1)), pick(1, 9)
+    if name == "smallest":
+        x = m.rows()
+        return x, pick(0, x.size)
+    if name == "gather_last":
+        x = m.rows()
+        return x, m.rng.integers(0, len(x), pick(1, 9))
+    x = m.rows()
+    c = len(x)
+    others: dict[str, tuple[Any, ...]] = {
+        "scale_shift": (m.maybe(m.floats(c)), m.floats(c), m.kind()),
+        "row_dot": (m.floats(*x.shape),),
+        "mse": (m.floats(*x.shape),),
+        "normalise": (m.floats(c), m.floats(c)),
+        "normalise_grad": (m.floats(*x.shape), m.floats(c)),
+        "row_sum": (),
+        "moments": (),
+    }
+    return x, *others[name]
+
+
+def drawn(rng: np.random.Generator) -> Pick:
+    """A `pick` from a generator, for runs outside hypothesis."""
+    return lambda lo, hi: int(rng.integers(lo, hi + 1))
+
+
+@contextmanager
+def computing(impl: Any) -> Iterator[None]:
+    """The door calls impl."""
+    before, choice._impl = choice._impl, impl
+    try:
+        yield
+    finally:
+        choice._impl = before
+
+
+def widened(a: Any) -> Any:
+    with np.errstate(invalid="ignore"):  # results are still uninitialised
+        return a.astype(Wide) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a
+
+
+def copied(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(a.copy() if isinstance(a, np.ndarray) else a for a in args)
+
+
+def results(name: str, impl: Any, args: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
+    """What the door gives with this implementation, as a tuple; args stay as they are."""
+    args = copied(args)
+    with computing(impl):
+        out = getattr(kernels, name)(*args)
+    if out is None:
+        return tuple(args[k] for k in CONTRACT[name].in_place if args[k] is not None)
+    return out if isinstance(out, tuple) else (out,)
+
+
+def exact(name: str, args: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
+    """The definition in long double: the door's call is repeated with wider arrays."""
+    seen: list[Any] = []
+
+    def call(*inner: Any) -> None:
+        wide = [widened(a) for a in inner]
+        getattr(dense_ref, name)(*wide)
+        seen.extend(wide)
+
+    count = len(results(name, SimpleNamespace(**{name: call}), args))
+    if CONTRACT[name].in_place:
+        arrays = [seen[k] for k in CONTRACT[name].in_place if seen[k] is not None]
+        return tuple(a.reshape(args[0].shape) for a in arrays)
+    return tuple(seen[-count:])
+
+
+def breaks(name: str, impl: Any, args: tuple[Any, ...]) -> str | None:
+    """None, or how impl leaves the bound of the contract around the exact answer."""
+    f = np.finfo(next(a.dtype for a in args if isinstance(a, np.ndarray)))
+    got, want = results(name, impl, args), exact(name, args)
+    off = CONTRACT[name].bound(f, *args)
+    for k, (a, b, e) in enumerate(zip(got, want, off, strict=False)):
+        # Where long double is no wider than double, the exact answer has the same error again.
+        wide = np.finfo(Wide).eps < f.eps
+        if a.dtype.kind == "f":
+            distance, e = np.abs(a.astype(Wide) - b.reshape(a.shape)), np.asarray(e)
+            worst = distance - (e if wide else 2 * e)
+            if not (worst <= 0).all():
+                return f"{name}: result {k} is off by {distance.max()}, allowed {e.max()}"
+        elif not np.array_equal(a.reshape(-1), b.reshape(-1)):
+            return f"{name}: result {k} differs"
+    return None

@@ -1,0 +1,197 @@
+"""save and load: round trips, the same bytes, and one whole sentence for each kind of bad file."""
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from places import ROOT
+
+import minprune as mp
+from minprune.core import Arrays
+from minprune.errors import FileError
+from minprune.files import describe, rebuild
+from minprune.nets.table import LAYERS
+
+ZOO: dict[str, Callable[..., mp.Model]] = {
+    "mlp": lambda **o: mp.zoo.mlp(((2, 3), 3), (4,), **o),
+    "lenet_5": lambda **o: mp.zoo.lenet_5(((1, 16, 16), 4), **o),
+    "cnn_small": lambda **o: mp.zoo.cnn_small(((1, 4, 4), 3), **o),
+    "resnet_small": lambda **o: mp.zoo.resnet_small(((1, 4, 4), 3), 3, **o),
+    "monk": lambda **o: mp.zoo.monk(2, **o),
+}
+
+
+def bits(arrays: Arrays) -> dict[str, tuple[Any, ...]]:
+    return {k: (a.dtype.str, a.shape, a.tobytes()) for k, a in arrays.items()}
+
+
+def equal(a: mp.Model, b: mp.Model) -> bool:
+    kinds = ("params", "buffers", "masks")
+    return a.net == b.net and all(bits(getattr(a, k)) == bits(getattr(b, k)) for k in kinds)
+
+
+def pruned(name: str, **options: Any) -> mp.Model:
+    model = ZOO[name](seed=1, **options)
+    return mp.prune(model, mp.score(model, None, "random", params="all"), sparsity=0.4)
+
+
+def every_layer() -> mp.Model:
+    """All kinds of layers, with fields that are not the defaults, some of them NumPy's numbers."""
+    image = np.int64(4)
+    layers: list[Any] = [
+        ("conv", mp.Conv2d(2, 4, (3, 1), stride=(1, 2), padding=(1, 0), groups=2, bias=False)),
+        ("bn", mp.BatchNorm(4)), ("a1", mp.LeakyReLU()), ("a2", mp.Tanh()),
+        ("max", mp.MaxPool((2, 1), stride=1)), ("avg", mp.AvgPool(2, stride=1, padding=1)),
+        ("two", mp.Concat(), ("avg", "avg")), ("sum", mp.Add(), ("two", "two")),
+        ("mean", mp.GlobalAvgPool(), "sum"), ("flat", mp.Flatten(), "avg"),
+        ("all", mp.Concat(), ("flat", "mean")), ("drop", mp.Dropout(np.float32(0.25))),
+        ("relu", mp.ReLU()), ("fc", mp.Dense(np.int64(56), 2)), ("out", mp.Sigmoid()),
+    ]  # fmt: skip
+    return mp.initialise(mp.build((2, image, image), layers, "mse"), seed=0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ZOO)
+def test_a_saved_model_comes_back_bit_for_bit(name: str, dtype: Any, tmp_path: Path) -> None:
+    model, path = pruned(name, dtype=dtype), tmp_path / "new" / "model.npz"
+    mp.save(model, path)
+    back = mp.load(path)
+    assert equal(back, model)
+    x = np.random.default_rng(0).random((2, *model.net.input_shape))
+    assert back(x).tobytes() == model(x).tobytes()
+    back.params[next(iter(back.params))][...] = 0  # what comes back is not read-only
+    mp.save(model, path)
+    mp.save(model, str(path))
+    assert os.listdir(path.parent) == ["model.npz"]
+
+
+def test_every_kind_of_layer_comes_back(tmp_path: Path) -> None:
+    model = every_layer()
+    assert {type(n.layer).__name__ for n in model.net.nodes} == set(LAYERS)
+    mp.save(model, tmp_path / "m")
+    assert equal(mp.load(tmp_path / "m"), model)
+    assert rebuild(json.loads(json.dumps(describe(pruned("monk").net)))) == pruned("monk").net
+
+
+def test_the_order_of_the_dicts_does_not_matter(tmp_path: Path) -> None:
+    model = pruned("resnet_small")
+    turned = mp.Model(
+        model.net, *(dict(reversed(d.items())) for d in (model.params, model.buffers, model.masks))
+    )
+    mp.save(model, tmp_path / "a")
+    mp.save(turned, tmp_path / "b")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    mp.load(tmp_path / "b")
+
+
+SAVES = """
+import sys
+import minprune as mp
+model = mp.zoo.resnet_small(((1, 4, 4), 3), 3, seed=1)
+scores = mp.score(model, None, "random", params="all")
+mp.save(mp.prune(model, scores, sparsity=0.4), sys.argv[1])
+"""
+
+
+def test_the_same_bytes_twice_and_in_other_processes(tmp_path: Path) -> None:
+    for k in range(2):
+        mp.save(pruned("resnet_small"), tmp_path / str(k))
+        env = os.environ | {"PYTHONHASHSEED": str(k + 1), "PYTHONPATH": str(ROOT)}
+        subprocess.run(
+            [sys.executable, "-c", SAVES, tmp_path / f"other{k}"], env=env, check=True, timeout=120
+        )
+    assert len({p.read_bytes() for p in tmp_path.iterdir()}) == 1
+
+
+def test_numpy_reads_the_arrays_without_pickle(tmp_path: Path) -> None:
+    model = pruned("resnet_small")
+    mp.save(model, tmp_path / "m.npz")
+    with np.load(tmp_path / "m.npz", allow_pickle=False) as stored:
+        assert bits({k: stored[f"params/{k}"] for k in model.params}) == bits(model.params)
+        assert bits({k: stored[f"buffers/{k}"] for k in model.buffers}) == bits(model.buffers)
+        mask = model.masks["fc.weight"]
+        held = np.unpackbits(stored["masks/fc.weight"], count=mask.size)
+        assert held.reshape(mask.shape).astype(bool).tolist() == mask.tolist()
+        assert json.loads(stored["header.json"])["format"] == "minprune model"
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("saved") / "m.npz"
+    mp.save(pruned("mlp"), path)
+    return path.read_bytes()
+
+
+FUZZ = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def is_refused_or_whole(content: bytes, path: Path) -> bool:
+    """A damaged file is one sentence, or it did no harm; never another exception, never a lie."""
+    path.write_bytes(content)
+    try:
+        return equal(mp.load(path), pruned("mlp"))
+    except FileError as e:
+        return "\n" not in str(e) and str(e).startswith(f"{path}: ")
+
+
+@FUZZ
+@given(data=st.data())
+def test_damage_is_noticed(data: Any, saved: bytes, tmp_path: Path) -> None:
+    content = bytearray(saved)
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(saved) - 1))] ^= data.draw(st.integers(1, 255))
+    cut = data.draw(st.integers(0, len(saved)) | st.just(len(saved)))
+    assert is_refused_or_whole(bytes(content[:cut]), tmp_path / "m.npz")
+
+
+def forged(content: bytes, change: Callable[[dict[str, bytes]], Any]) -> bytes:
+    """The archive after `change` of its entries, with checksums of the zip that fit."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    change(entries)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, body in entries.items():
+            archive.writestr(name, body)
+    return out.getvalue()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+@FUZZ
+@given(data=st.data(), new=json_values)
+def test_any_json_in_the_header_is_a_sentence(
+    data: Any, new: Any, saved: bytes, tmp_path: Path
+) -> None:
+    def change(entries: dict[str, bytes]) -> None:
+        place = header = json.loads(entries["header.json"])
+        while True:
+            keys = list(place) if isinstance(place, dict) else range(len(place))
+            key = data.draw(st.sampled_from(keys))
+            if isinstance(place[key], dict | list) and place[key] and data.draw(st.booleans()):
+                place = place[key]
+            else:
+                break
+        place[key] = new
+        entries["header.json"] = json.dumps(header).encode()
+
+    path = tmp_path / "m.npz"
+    path.write_bytes(forged(saved, change))
+    with contextlib.suppress(FileError):  # any other exception fails
+        mp.load(path)

@@ -1,0 +1,242 @@
+"""Gradual pruning: the sparsity of each step is the schedule's, masks only grow, 0 changes nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import find, given, settings
+from hypothesis import strategies as st
+from watching import half_masked, same, small_data, small_net
+
+import minprune as mp
+from minprune import schedule
+from minprune.core import Arrays, Criterion, Evidence, criterion
+from minprune.errors import ArgumentError
+from minprune.methods import Gradual
+from minprune.nets.model import Model
+
+STEPS = 6
+QUIET = settings(derandomize=True, database=None)
+HOW: dict[str, Any] = {"epochs": 2, "batch_size": 4, "optimizer": mp.Adam(0.1), "progress": False}
+
+
+@criterion(needs=("weights", "grads"))
+def saliency(ev: Evidence) -> Arrays:
+    """s = |g w|"""
+    return {k: np.abs(w * ev.of("grads")[k]) for k, w in ev.of("weights").items()}
+
+
+CRITERIA: tuple[str | Criterion, ...] = ("magnitude", "random", saliency)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The arguments of one run."""
+
+    initial: float
+    final: float
+    start: int
+    span: int
+    every: int
+    scope: str
+    criterion: str | Criterion
+
+    def at(self, step: int) -> float:
+        ramp = {k: getattr(self, k) for k in ("initial", "final", "start", "span", "every")}
+        return schedule.cubic(step, **ramp)
+
+
+shares = st.sampled_from([0.0, 0.1, 0.25, 0.5]) | st.floats(0, 0.7)
+plans = st.builds(
+    lambda pair, *rest: Plan(min(pair), max(pair), *rest),
+    st.tuples(shares, shares), st.integers(0, 3), st.integers(1, 5), st.integers(1, 3),
+    st.sampled_from(["global", "layer"]), st.sampled_from(CRITERIA),
+)  # fmt: skip
+
+
+class Recorded(Gradual):
+    """Keeps the masks and weights that each update ends with."""
+
+    seen: list[tuple[Arrays, Arrays]]
+
+    def after(self, view: mp.View) -> mp.Change | None:
+        change = super().after(view)
+        masks = view.masks | (change.masks or {} if change else {})
+        weights = {k: np.ones(view.params[k].shape, bool) for k in view.net.weights} | masks
+        self.seen.append((weights, {k: w.copy() for k, w in view.params.items()}))
+        return change
+
+
+def trained(kind: type[Gradual], plan: Plan) -> tuple[list[tuple[Arrays, Arrays]], mp.History]:
+    method = kind(plan.at, criterion=plan.criterion, scope=plan.scope)  # type: ignore[arg-type]
+    object.__setattr__(method, "seen", [])
+    _, history = mp.fit(small_net(), small_data(), method=method, **HOW)
+    return method.seen, history  # type: ignore[attr-defined]
+
+
+def is_the_schedule(kind: type[Gradual], plan: Plan) -> bool:
+    """After update t round(schedule(t) n) weights are masked: of the net, or of each layer."""
+    seen, history = trained(kind, plan)
+    for t, (masks, _) in enumerate(seen, 1):
+        groups = [list(masks)] if plan.scope == "global" else [[k] for k in masks]
+        for group in groups:
+            dead = sum(int((~masks[k]).sum()) for k in group)
+            n = sum(masks[k].size for k in group)
+            if dead != round(plan.at(t) * n):
+                return False
+        dead, n = (sum(v) for v in zip(*[((~m).sum(), m.size) for m in masks.values()], strict=True))
+        if abs(history.steps["sparsity"][t - 1] - dead / n) > 2.0**-52:
+            return False
+    return len(seen) == STEPS
+
+
+def masks_grow(kind: type[Gradual], plan: Plan) -> bool:
+    """What is masked stays masked, and is 0.0 after each later update."""
+    seen, _ = trained(kind, plan)
+    return all(
+        not (now[k] & ~before[k]).any() and not params[k][~before[k]].any()
+        for (before, _), (now, params) in zip(seen, seen[1:], strict=False)
+        for k in now
+    )
+
+
+@settings(max_examples=25)
+@given(plan=plans)
+def test_sparsity_is_the_schedule_to_one_weight_and_masks_grow(plan: Plan) -> None:
+    assert is_the_schedule(Recorded, plan)
+    assert masks_grow(Recorded, plan)
+
+
+class Late(Recorded):
+    def after(self, view: mp.View) -> mp.Change | None:
+        return super().after(mp.View(**(vars(view) | {"step": view.step - 1})))
+
+
+class Floor(Recorded):
+    def _masks(self, weights: Arrays, *rest: Any) -> Arrays | None:
+        n = sum(w.size for w in weights.values())
+        return super()._masks(weights, *rest[:-1], int(rest[-1] * n) / n)
+
+
+class Afresh(Recorded):
+    """Chooses among all weights at each step, so that masked ones come back."""
+
+    def _masks(self, weights: Arrays, masks: Arrays, *rest: Any) -> Arrays | None:
+        return super()._masks(weights, {}, *rest)
+
+
+@pytest.mark.parametrize(
+    ("law", "kind"), [(is_the_schedule, Late), (is_the_schedule, Floor), (masks_grow, Afresh)]
+)
+def test_the_laws_reject(law: Callable[..., bool], kind: type[Gradual]) -> None:
+    find(plans, lambda plan: not law(kind, plan), settings=QUIET)
+
+
+@pytest.mark.parametrize("scope", ["global", "layer"])
+@pytest.mark.parametrize("which", CRITERIA, ids=str)
+def test_a_schedule_of_0_is_plain_training_bit_for_bit(
+    which: str | Criterion, scope: Any
+) -> None:
+    method = Gradual(partial(schedule.constant, final=0.0), criterion=which, scope=scope)
+    plain, history = mp.fit(small_net(0.5), small_data(), **HOW)
+    pruned, gradual = mp.fit(small_net(0.5), small_data(), method=method, **HOW)
+    assert same(plain, pruned)
+    assert history.steps == gradual.steps
+    little = Gradual(partial(schedule.constant, final=0.02), criterion=which, scope=scope)
+    assert not same(plain, mp.fit(small_net(0.5), small_data(), method=little, **HOW)[0])
+
+
+def started(method: Gradual, model: Model) -> Model:
+    return method.start(model, np.random.default_rng(0))[0]
+
+
+def test_a_net_that_is_sparse_from_the_start() -> None:
+    half = partial(schedule.constant, final=0.5)
+    model = small_net()
+    n = sum(model.params[k].size for k in model.net.weights)
+    masks = started(Gradual(half), model).masks
+    assert sum(int((~m).sum()) for m in masks.values()) == round(0.5 * n)
+    assert not started(Gradual(half, criterion=saliency), model).masks  # no gradients yet
+    _, history = mp.fit(model, small_data(), method=Gradual(half, criterion=saliency), **HOW)
+    assert history.steps["sparsity"] == [round(0.5 * n) / n] * STEPS
+
+
+@dataclass(frozen=True)
+class Once(Gradual):
+    found: list[tuple[mp.View, Arrays]] = field(default_factory=list)
+
+    def after(self, view: mp.View) -> mp.Change | None:
+        change = super().after(view)
+        if not self.found and change and change.masks:
+            params = {k: w.copy() for k, w in view.params.items()}
+            self.found.append((mp.View(**(vars(view) | {"params": params})), change.masks))
+        return change
+
+
+@pytest.mark.parametrize("which", ["magnitude", saliency], ids=str)
+def test_the_lowest_scores_of_the_step_go(which: str | Criterion) -> None:
+    method = Once(partial(schedule.one_shot, final=0.4, at=3), criterion=which)
+    mp.fit(small_net(), small_data(), method=method, **HOW)
+    view, masks = method.found[0]
+    assert view.step == 3
+    of = {k: view.grads[k] if which is saliency else 1.0 for k in masks}
+    scores = np.concatenate([np.abs(view.params[k] * of[k]).ravel() for k in masks])
+    kept = np.concatenate([masks[k].ravel() for k in masks])
+    assert scores[kept].min() > scores[~kept].max()
+    assert list(masks) == list(view.net.weights)
+
+
+@criterion(needs=("weights", "hess_diag"))
+def curvature(ev: Evidence) -> Arrays:
+    raise NotImplementedError
+
+
+def bare(ev: Evidence) -> Arrays:
+    return {k: np.abs(w * ev.of("grads")[k]) for k, w in ev.of("weights").items()}
+
+
+def fit(method: Gradual, model: Model) -> Any:
+    return mp.fit(model, small_data(), method=method, **HOW)
+
+
+MESSAGES = (
+    (
+        lambda: Gradual(schedule.constant, criterion=curvature),
+        "Gradual: criterion needs hess_diag, and a training step has grads, masks, rng, weights; "
+        "choose a criterion on those",
+    ),
+    (
+        lambda: Gradual(schedule.constant, criterion="magnitud"),
+        f"criterion is 'magnitud', expected one of {', '.join(sorted(mp.criteria.CRITERIA))}, or a "
+        f"function Evidence -> scores",
+    ),
+    (  # gradients before the first update, asked for by a function without a mark
+        lambda: fit(Gradual(partial(schedule.constant, final=0.5), criterion=bare), small_net()),
+        "evidence has no grads, which this criterion needs; give Evidence(grads=...), "
+        "or use mp.score, which fills it",
+    ),
+    (
+        lambda: fit(Gradual(lambda t: 0.5 if t < 2 else 0.0), small_net()),
+        "sparsity is 0.0, below the present 0.5 of the net; pruning does not bring weights back: "
+        "ask for at least what is pruned already",
+    ),
+)
+
+
+@pytest.mark.parametrize(("provoke", "text"), MESSAGES, ids=[text for _, text in MESSAGES])
+def test_messages(provoke: Callable[[], Any], text: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        provoke()
+    assert caught.value.args == (text,)
+
+
+def test_masks_that_were_there_count_and_stay() -> None:
+    model = half_masked(small_net())
+    n = sum(model.params[k].size for k in model.net.weights)
+    pruned, history = fit(Gradual(partial(schedule.constant, final=0.8)), model)
+    for k in model.net.weights:
+        assert not (pruned.masks[k] & ~model.masks[k]).any()
+    assert history.steps["sparsity"][0] == pytest.approx(round(0.8 * n) / n, abs=2.0**-52)

@@ -1,0 +1,187 @@
+"""SGD, Adam, AdamW: PyTorch's rules, written a second time, number by number, and wrong rules.
+
+The numbers of SGD are multiples of powers of two, so that its steps are exact in float64.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minprune as mp
+from minprune.core import Array
+from minprune.errors import ArgumentError
+from minprune.train.optim import Optimizer
+
+HALF = 2.0**-53
+STEPS = 4
+START = [1.0, -2.0, 0.5, 3.0, 0.0]
+GRADS = [[0.5 * (t + k) * (-1) ** k for k in range(5)] for t in range(STEPS)]
+KEPT = [True, True, False, True, True]
+Rule = Callable[..., Any]
+
+
+def sgd(
+    o: mp.SGD, w: float, g: float, v: float, t: int, damp: float = 0.0, late: bool = False,
+    outside: bool = False,
+) -> tuple[float, float]:  # fmt: skip
+    """torch.optim.SGD: one number and its velocity after step t = 1, 2, ..."""
+    if not outside:
+        g = g + o.weight_decay * w
+    before, v = v, o.momentum * v + (1 - damp) * g
+    step = g + o.momentum * (before if late else v) if o.nesterov else v if o.momentum else g
+    return w - o.lr * step - (o.weight_decay * w if outside else 0), v
+
+
+def adam(
+    o: mp.Adam, w: float, g: float, ms: tuple[float, float], t: int, decoupled: bool = False,
+    correct: bool = True, inside: bool = False, square: bool = True,
+) -> tuple[float, tuple[float, float]]:  # fmt: skip
+    """torch.optim.Adam and AdamW: one number and its two means after step t"""
+    if decoupled:
+        w = w * (1 - o.lr * o.weight_decay)
+    else:
+        g = g + o.weight_decay * w
+    m = o.beta1 * ms[0] + (1 - o.beta1) * g
+    s = o.beta2 * ms[1] + (1 - o.beta2) * (g * g if square else abs(g))
+    mhat, shat = (m / (1 - o.beta1**t), s / (1 - o.beta2**t)) if correct else (m, s)
+    root = math.sqrt(shat + o.eps) if inside else math.sqrt(shat) + o.eps
+    return w - o.lr * mhat / root, (m, s)
+
+
+def adamw(o: mp.AdamW, *a: Any, **how: Any) -> Any:
+    return adam(o, *a, **({"decoupled": True} | how))
+
+
+ADAM = {"lr": 0.125, "beta1": 0.5, "beta2": 0.75}
+ROWS: dict[str, tuple[Optimizer, Rule, list[dict[str, Any]]]] = {
+    "sgd": (mp.SGD(0.5), sgd, []),
+    "sgd with decay": (mp.SGD(0.5, weight_decay=0.25), sgd, [{"outside": True}]),
+    "momentum": (mp.SGD(0.5, momentum=0.5), sgd, [{"damp": 0.5}]),
+    "momentum with decay": (
+        mp.SGD(0.5, momentum=0.75, weight_decay=0.25), sgd, [{"outside": True}, {"damp": 0.75}],
+    ),
+    "nesterov": (mp.SGD(0.5, momentum=0.5, nesterov=True), sgd, [{"late": True}, {"damp": 0.5}]),
+    "nesterov with decay": (
+        mp.SGD(0.5, momentum=0.5, nesterov=True, weight_decay=0.25), sgd, [{"outside": True}],
+    ),
+    "adam": (
+        mp.Adam(**ADAM, eps=0.125), adam, [{"correct": False}, {"inside": True}, {"square": False}],
+    ),
+    "adam with decay": (mp.Adam(**ADAM, weight_decay=0.5), adam, [{"decoupled": True}]),
+    "adamw": (mp.AdamW(**ADAM, weight_decay=0.5), adamw, [{"decoupled": False}]),
+}  # fmt: skip
+
+
+def moves(o: Optimizer, mask: Array | None = None) -> list[Array]:
+    """The array after each step."""
+    w = np.array(START)
+    state, seen = o.start({"w": w}), []
+    for t, g in enumerate(GRADS, 1):
+        o.update("w", w, np.array(g), state, mask, o.lr, t)
+        seen.append(w.copy())
+    return seen
+
+
+def follows(o: Optimizer, rule: Rule, **how: Any) -> bool:
+    got = moves(o)
+    # a step of Adam has about 16 roundings, on numbers of at most 4; the rule here has as many
+    bound = 2 * 16 * STEPS * 4 * HALF if isinstance(o, mp.Adam) else 0.0
+    for k, w in enumerate(START):
+        state: Any = 0.0 if isinstance(o, mp.SGD) else (0.0, 0.0)
+        for t in range(1, STEPS + 1):
+            w, state = rule(o, w, GRADS[t - 1][k], state, t, **how)
+            if not abs(got[t - 1][k] - w) <= bound:
+                return False
+    return True
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_an_optimizer_follows_its_rule(name: str) -> None:
+    o, rule, wrong = ROWS[name]
+    assert follows(o, rule)
+    for how in wrong:
+        assert not follows(o, rule, **how), how
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_what_is_masked_is_zero_and_the_rest_does_not_notice(name: str) -> None:
+    o, mask = ROWS[name][0], np.array(KEPT)
+    for dense, sparse in zip(moves(o), moves(o, mask), strict=True):
+        assert np.array_equal(sparse, np.where(mask, dense, 0.0))
+        assert not np.signbit(sparse[2])
+
+
+def test_one_step_by_hand() -> None:
+    """w = 1, g = 0.5, then 1: momentum 0.5 gives v = 0.5, 1.25 and w = 0.75, 0.125 at lr 0.5."""
+    w, o = np.array([1.0]), mp.SGD(0.5, momentum=0.5)
+    state = o.start({"w": w})
+    for t, (g, want) in enumerate(((0.5, 0.75), (1.0, 0.125)), 1):
+        o.update("w", w, np.array([g]), state, None, 0.5, t)
+        assert w[0] == want
+    assert state["velocity"]["w"][0] == 1.25
+    w, o = np.array([1.0]), mp.Adam(0.5, eps=0.0)  # the first step of Adam is lr, whatever g
+    o.update("w", w, np.array([3e-4]), o.start({"w": w}), None, 0.5, 1)
+    assert abs(w[0] - 0.5) <= 16 * HALF
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_rule_is_that_of_torch(name: str) -> None:
+    torch = pytest.importorskip("torch", reason="torch is no part of the test extra")
+    o = ROWS[name][0]
+    w = torch.tensor(START, dtype=torch.float64, requires_grad=True)
+    if isinstance(o, mp.SGD):
+        theirs = torch.optim.SGD(
+            [w], o.lr, o.momentum, nesterov=o.nesterov, weight_decay=o.weight_decay
+        )
+    else:
+        kind = torch.optim.AdamW if isinstance(o, mp.AdamW) else torch.optim.Adam
+        theirs = kind([w], o.lr, (o.beta1, o.beta2), o.eps, o.weight_decay)
+    for g, ours in zip(GRADS, moves(o), strict=True):
+        w.grad = torch.tensor(g, dtype=torch.float64)
+        theirs.step()
+        assert abs(w.detach().numpy() - ours).max() <= 2 * 16 * STEPS * 4 * HALF
+
+
+def test_defaults_are_those_of_torch() -> None:
+    assert (mp.Adam().lr, mp.Adam().beta1, mp.Adam().beta2) == (1e-3, 0.9, 0.999)
+    assert (mp.Adam().eps, mp.Adam().weight_decay, mp.AdamW().weight_decay) == (1e-8, 0, 1e-2)
+    assert mp.AdamW().decoupled
+    assert not mp.Adam().decoupled
+
+
+MESSAGES = (
+    (
+        lambda: mp.SGD(-0.1),
+        "SGD: lr is -0.1, expected a number of at least 0; give another lr",
+    ),
+    (
+        lambda: mp.SGD(0.1, momentum=1.0),
+        "SGD: momentum is 1.0, expected a number of at least 0 and below 1; give another momentum",
+    ),
+    (
+        lambda: mp.SGD(0.1, nesterov=True),
+        "SGD: nesterov needs momentum, found 0; give momentum=0.9",
+    ),
+    (
+        lambda: mp.AdamW(float("nan")),
+        "AdamW: lr is nan, expected a number of at least 0; give another lr",
+    ),
+    (
+        lambda: mp.Adam(beta2=1.5),
+        "Adam: beta2 is 1.5, expected a number of at least 0 and below 1; give another beta2",
+    ),
+    (
+        lambda: mp.SGD(0.1, weight_decay=float("inf")),
+        "SGD: weight_decay is inf, expected a number of at least 0; give another weight_decay",
+    ),
+)
+
+
+@pytest.mark.parametrize(("provoke", "text"), MESSAGES, ids=[text for _, text in MESSAGES])
+def test_messages(provoke: Callable[[], Optimizer], text: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        provoke()
+    assert caught.value.args == (text,)

@@ -1,0 +1,209 @@
+"""Selection on a net: weights and masks together, targets out of reach, every sentence."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import find, given
+from hypothesis import strategies as st
+from selection import SEARCH, Case, cases, same
+
+import minprune as mp
+from minprune.core import Arrays
+from minprune.errors import (
+    ArgumentError,
+    MinpruneError,
+    NonFiniteError,
+    ShapeError,
+    UnreachableError,
+)
+from minprune.masking.apply import apply
+from minprune.masking.choose import choose, keep_top
+from minprune.masking.count import pruned_count
+
+
+def net(**options: Any) -> mp.Model:
+    """fc1: 2 x 3, fc2: 2 x 2, with weights 1..6 and 1..4"""
+    model = mp.zoo.mlp(((3,), 2), hidden=(2,), **options)
+    counted = {n: np.arange(1, w.size + 1, dtype=w.dtype).reshape(w.shape)
+               for n, w in model.params.items()}  # fmt: skip
+    return mp.Model(model.net, counted)
+
+
+@given(case=cases())
+def test_the_largest_reachable_is_named_and_can_be_reached(case: Case) -> None:
+    n = sum(case.scores[name].size for name in case.names)
+    most = n - sum(min(case.minimum, int(case.masks[name].sum())) for name in case.names)
+    if most == n:
+        assert case.total(case.run(choose, sparsity=1)) == n
+        return
+    with pytest.raises(UnreachableError) as caught:
+        case.run(choose, sparsity=1)
+    named = float(str(caught.value).rsplit(" ", 1)[1])
+    assert case.total(case.run(choose, sparsity=named)) == most
+    with pytest.raises(UnreachableError):
+        case.run(choose, sparsity=(most + 1) / n)
+
+
+@given(case=cases())
+def test_the_present_sparsity_is_named_and_can_be_asked_for(case: Case) -> None:
+    dead = case.total(case.masks)
+    if dead == 0:
+        return
+    with pytest.raises(ArgumentError, match="below the present") as caught:
+        case.run(choose, sparsity=0)
+    named = float(str(caught.value).split("present ")[1].split(" ")[0])
+    new = case.run(choose, sparsity=named)
+    assert same(new, {n: case.masks[n] for n in case.names})
+
+
+scaled = st.tuples(cases(), st.integers(-600, 600), st.sampled_from(["l1", "l2", "max"]))
+
+
+def ignores_scale(select: Callable[..., Arrays], drawn: tuple[Case, int, str]) -> bool:
+    """One layer times a power of two, which is exact: with normalize= the masks stay."""
+    c, power, _ = drawn
+    many = {n: s * 2.0**power if n == c.names[0] else s for n, s in c.scores.items()}
+    return same(c.run(select, scores=many), c.run(select))
+
+
+@given(drawn=scaled)
+def test_normalize_makes_layers_comparable(drawn: tuple[Case, int, str]) -> None:
+    def select(scores: Arrays, masks: Arrays, **target: Any) -> Arrays:
+        return choose(scores, masks, normalize=drawn[2], **target)
+
+    assert ignores_scale(select, drawn)
+
+
+def overflowing(scores: Arrays, masks: Arrays, **target: Any) -> Arrays:
+    with np.errstate(all="ignore"):
+        size = {n: np.sqrt((s * s).sum()) or 1 for n, s in scores.items()}
+    return choose({n: s / size[n] for n, s in scores.items()}, masks, **target)
+
+
+@pytest.mark.parametrize("wrong", [choose, overflowing], ids=["raw", "squares overflow"])
+def test_the_scale_law_rejects(wrong: Callable[..., Arrays]) -> None:
+    find(scaled, lambda drawn: not ignores_scale(wrong, drawn), settings=SEARCH)
+
+
+def test_prune_masks_and_zeroes_and_leaves_the_given_model_alone() -> None:
+    model = net()
+    before = {n: w.copy() for n, w in model.params.items()}
+    small = mp.prune(model, mp.score(model, None, "magnitude"), sparsity=0.5)
+    # 1 1 2 2 3 of 1..6 and 1..4 go; of the equal 3s the one in fc1 stays
+    assert same(small.masks, {
+        "fc1.weight": np.array([[0, 0, 1], [1, 1, 1]], bool),
+        "fc2.weight": np.array([[0, 0], [0, 1]], bool),
+    })  # fmt: skip
+    assert small.params["fc1.weight"].tolist() == [[0, 0, 3], [4, 5, 6]]
+    assert small.params["fc2.weight"].tolist() == [[0, 0], [0, 4]]
+    assert small.params["fc1.bias"] is model.params["fc1.bias"]
+    assert same(model.params, before)
+    assert not model.masks
+    again = mp.prune(small, mp.score(small, None, "magnitude"), sparsity=0.7)
+    assert again.params["fc1.weight"].tolist() == [[0, 0, 0], [0, 5, 6]]
+
+
+def test_ties_across_layers_go_by_net_order_whatever_the_order_of_the_scores() -> None:
+    model = net()
+    backwards = {n: np.ones_like(model.params[n]) for n in ("fc2.weight", "fc1.weight")}
+    assert [int(m.sum()) for m in mp.prune(model, backwards, sparsity=0.3).masks.values()] == [6, 1]
+
+
+def test_a_layer_name_means_all_its_scored_parameters() -> None:
+    model = net()
+    scores = mp.score(model, None, "magnitude", params="all")
+    one = mp.prune(model, scores, sparsity=0.5, protect="fc1")
+    assert set(one.masks) == {"fc2.weight", "fc2.bias"}
+    two = mp.prune(model, scores, sparsity={"fc2": 0.5})
+    assert [int(m.sum()) for m in two.masks.values()] == [2, 1]
+    assert mp.prune(model, scores, sparsity=0.5, protect=("fc1", "fc2")).masks == {}
+
+
+def cuts_off(fn: Callable[..., Arrays], w: Any, mask: Any) -> bool:
+    """Kept entries keep their bits, the others are 0.0, whatever they were."""
+    new = fn({"w": w}, {"w": mask})["w"]
+    return bool(np.array_equal(new[mask], w[mask]) and (new[~mask] == 0).all()
+                and new.dtype == w.dtype)  # fmt: skip
+
+
+weights = st.lists(st.sampled_from([0.5, -2.0, np.inf, np.nan]), min_size=3, max_size=3)
+
+
+@given(w=weights, bits=st.lists(st.booleans(), min_size=3, max_size=3))
+def test_apply_cuts_off(w: list[float], bits: list[bool]) -> None:
+    kept = [0.5 if bit and np.isnan(v) else v for v, bit in zip(w, bits, strict=True)]
+    assert cuts_off(apply, np.array(kept, np.float32), np.array(bits))
+
+
+def test_the_law_of_apply_rejects_a_product() -> None:
+    w, mask = np.array([1.0, np.nan]), np.array([True, False])
+    assert cuts_off(apply, w, mask)
+    assert not cuts_off(lambda w, m: {"w": w["w"] * m["w"]}, w, mask)
+
+
+W = {"fc1.weight": np.arange(1.0, 7).reshape(2, 3), "fc2.weight": np.ones((2, 2))}
+M = {"fc1.weight": W["fc1.weight"] > 2}
+THERE = "fc1.weight, fc1.bias, fc2.weight, fc2.bias"
+MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
+    (lambda: apply(W, {"fc3": M["fc1.weight"]}), ArgumentError,
+     "fc3: no such parameter; there are fc1.weight, fc2.weight"),
+    (lambda: apply(W, {"fc1.weight": np.ones((2, 3))}), ArgumentError,
+     "fc1.weight: mask is float64, expected bool; use mask != 0"),
+    (lambda: apply(W, {"fc1.weight": np.ones((3, 2), bool)}), ShapeError,
+     "fc1.weight: mask is (3, 2), weight is (2, 3); "
+     "score and mask the same parameters you apply the mask to"),
+    (lambda: mp.prune(net(), {"fc9": ONE}, sparsity=0.5), ArgumentError,
+     f"fc9: no such parameter; there are {THERE}"),
+    (lambda: mp.prune(net(), {"fc1.weight": ONE}, sparsity=0.5), ShapeError,
+     "fc1.weight: score is (1,), weight is (2, 3); give one score to each entry"),
+    (lambda: choose(W, {"fc1.weight": np.ones(6, bool)}, sparsity=0.5), ShapeError,
+     "fc1.weight: score is (2, 3), mask is (6,); score the model that you prune"),
+    (lambda: choose(W, {}), ArgumentError,
+     "prune takes either sparsity or threshold; give one of them, sparsity=0.9 for example"),
+    (lambda: choose(W, {}, sparsity=0.5, threshold=1), ArgumentError,
+     "prune takes either sparsity or threshold; give one of them, sparsity=0.9 for example"),
+    (lambda: choose(W, {}, sparsity=90), ArgumentError,
+     "sparsity is 90, expected a share in [0, 1]; sparsity=0.9 prunes 90 %"),
+    (lambda: choose(W, {}, sparsity="90", scope="layer"), ArgumentError,  # type: ignore[arg-type]
+     "sparsity is '90', expected a share in [0, 1]; sparsity=0.9 prunes 90 %"),
+    (lambda: pruned_count(float("nan"), 3), ArgumentError,
+     "sparsity is nan, expected a share in [0, 1]; sparsity=0.9 prunes 90 %"),
+    (lambda: choose(W, {}, threshold=float("nan")), ArgumentError,
+     "threshold is nan, expected a number; what scores below it is pruned"),
+    (lambda: choose(W, {}, sparsity=0.5, scope="net"), ArgumentError,  # type: ignore[arg-type]
+     "scope is 'net', expected 'global' or 'layer'; choose one of them"),
+    (lambda: choose(W, {}, sparsity=0.5, minimum=0.5), ArgumentError,  # type: ignore[arg-type]
+     "minimum is 0.5, expected an integer of at least 0; minimum=1 keeps one weight in each layer"),
+    (lambda: choose(W, {}, sparsity=0.5, normalize="l0"), ArgumentError,
+     "normalize is 'l0', expected None or one of l1, l2, max; choose one of them"),
+    (lambda: choose(W, {}, sparsity=0.5, protect=["fc"]), ArgumentError,
+     "'fc' is not scored; what is scored: fc1.weight, fc2.weight"),
+    (lambda: choose(W, {}, sparsity={"fc3": 0.5}), ArgumentError,
+     "'fc3' is not scored; what is scored: fc1.weight, fc2.weight"),
+    (lambda: choose({"w": np.arange(3)}, {}, sparsity=0.5), ArgumentError,
+     "w: scores are int64, expected float32 or float64; use astype(float)"),
+    (lambda: choose({"w": np.array([1, np.nan, np.inf])}, {}, sparsity=0.5), NonFiniteError,
+     "w: 2 of 3 scores are not finite, expected numbers; mend the criterion"),
+    (lambda: choose(W, M, sparsity=0.1), ArgumentError,
+     "sparsity is 0.1, below the present 0.2 of the net; pruning does not bring weights back: "
+     "ask for at least what is pruned already"),
+    (lambda: choose(W, M, sparsity=0.1, scope="layer"), ArgumentError,
+     "sparsity is 0.1, below the present 0.3333333333333333 of fc1.weight; pruning does not bring "
+     "weights back: ask for at least what is pruned already"),
+    (lambda: choose(W, M, sparsity=1), UnreachableError,
+     "sparsity is 1, which leaves 0 of 10 weights of the net, fewer than minimum=1 for each "
+     "layer; the largest reachable is 0.8"),
+    (lambda: keep_top(ONE, 2), ArgumentError,
+     "k is 2, expected 0 to 1; keep at most what is there"),
+)  # fmt: skip
+ONE = np.ones(1)
+
+
+@pytest.mark.parametrize(("provoke", "kind", "text"), MESSAGES, ids=[m[2][:60] for m in MESSAGES])
+def test_messages(provoke: Callable[[], Any], kind: type[MinpruneError], text: str) -> None:
+    with pytest.raises(kind) as caught:
+        provoke()
+    assert type(caught.value) is kind
+    assert caught.value.args == (text,)

@@ -1,0 +1,153 @@
+"""fit: when it stops, and what it says when it cannot go on."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from watching import one_sample, one_weight, small_data, small_net
+
+import minprune as mp
+from minprune.core import Array, Arrays
+from minprune.errors import ArgumentError, NonFiniteError, ShapeError
+from minprune.nets.model import Model
+
+
+@dataclass(frozen=True)
+class Scripted(mp.Method):
+    """Sets the one weight to what the script says for each epoch; extra and state count along."""
+
+    script: tuple[float, ...]
+    finished: list[Any] = field(default_factory=list)
+
+    def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
+        return model, {"epoch": np.zeros(1)}, 0
+
+    def after(self, view: mp.View) -> mp.Change:
+        w, t = np.array([[self.script[view.step - 1]]]), view.step
+        return mp.Change(params={"fc.weight": w}, extra={"epoch": np.array([t])}, state=t)
+
+    def finish(self, model: Model, extra: Arrays, state: Any) -> Model:
+        self.finished.append((float(extra["epoch"][0]), state))
+        return model
+
+
+@pytest.mark.parametrize(
+    ("patience", "epochs", "best"),
+    [(None, 6, 6), (1, 3, 2), (2, 4, 2), (3, 6, 6), (9, 6, 6)],
+)
+def test_early_stopping_returns_the_best_epoch(
+    patience: int | None, epochs: int, best: int
+) -> None:
+    method = Scripted((3.0, 1.0, 2.0, -1.0, 0.5, 0.25))
+    if patience == 3:
+        method = Scripted((3.0, 1.0, 2.0, -1.0, 1.5, 0.25))  # 0.25 comes after three without
+        epochs, best = 5, 2
+    trained, history = mp.fit(
+        one_weight(), one_sample(), epochs=6, method=method, patience=patience, progress=False
+    )
+    assert history.epochs["val_loss"] == [w * w for w in method.script[:epochs]]
+    assert trained.params["fc.weight"][0, 0] == method.script[best - 1]
+    assert method.finished == [(best, best)]  # of the same epoch as the weights
+
+
+def two_weights() -> Model:
+    net = mp.build((1,), [("fc1", mp.Dense(1, 1)), ("fc2", mp.Dense(1, 1))], "mse")
+    return Model(net, {k: np.full(shape, 1e200) for k, shape in net.params.items()})
+
+
+def with_nan() -> mp.Dataset:
+    data = small_data()
+    data.train[0][3] = np.nan
+    return data
+
+
+NUMBER = r"-?(\d+(\.\d+)?(e[+-]\d+)?|inf|nan)"
+LOSS = rf"the loss is {NUMBER}, expected a finite number: "
+END = rf", at learning rate {NUMBER}; lower the learning rate or check the data"
+BROKEN: dict[str, tuple[Callable[[], Any], str]] = {
+    "a layer": (
+        lambda: (two_weights(), one_sample(), mp.Adam()),
+        rf"step 1: {LOSS}layer fc2 gave 1 of 1 values that are not finite{END}",
+    ),
+    "the input": (
+        lambda: (small_net(), with_nan(), mp.Adam()),
+        rf"step \d+: {LOSS}the input itself is not finite{END}",
+    ),
+    "the loss": (
+        lambda: (one_weight(1e200), one_sample(), mp.SGD(0.1)),
+        rf"step 1: {LOSS}all layers gave finite values, the loss overflowed{END}",
+    ),
+    "a parameter": (
+        lambda: (one_weight(1e150), one_sample(), mp.SGD(1e200)),
+        rf"step 1: fc.weight has 1 of 1 entries that are not finite{END}",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_not_finite_is_named(name: str) -> None:
+    make, pattern = BROKEN[name]
+    model, data, optimizer = make()
+    with pytest.raises(NonFiniteError) as caught:
+        mp.fit(model, data, epochs=1, batch_size=4, optimizer=optimizer, progress=False)
+    assert re.fullmatch(pattern, caught.value.args[0]), caught.value.args
+    assert len(caught.value.args) == 1
+
+
+def parts(x: Array, y: Array, val: bool = True) -> mp.Dataset:
+    return mp.Dataset((x, y), (x, y) if val else (x[:0], y[:0]), (x, y))
+
+
+ONE, ZERO = np.ones((3, 1)), np.zeros((3, 1))
+INTEGER = "expected an integer of at least"
+MESSAGES = (
+    ({"epochs": -1}, ArgumentError, f"epochs is -1, {INTEGER} 0; give another"),
+    ({"epochs": True}, ArgumentError, f"epochs is True, {INTEGER} 0; give another"),
+    ({"batch_size": 0}, ArgumentError, f"batch_size is 0, {INTEGER} 1; give another"),
+    ({"patience": 0.5}, ArgumentError, f"patience is 0.5, {INTEGER} 1; give another"),
+    (
+        {"patience": 2, "data": parts(ONE, ZERO, val=False)}, ArgumentError,
+        "patience is 2 and data.val has no samples, expected some to stop by; "
+        "give data.val, or patience=None",
+    ),
+    (
+        {"data": parts(ONE[:0], ZERO[:0])}, ArgumentError,
+        "data.train has no samples, expected at least one; give a pair (x, y)",
+    ),
+    (
+        {"data": parts(np.ones((3, 2)), ZERO)}, ShapeError,
+        "input is (3, 2), expected (n, 1); "
+        "give a batch of samples of the shape the net was built for",
+    ),
+    (
+        {"data": parts(ONE, np.zeros(3, int))}, ShapeError,
+        "targets are of shape (3,), expected (n, outputs) for mse; "
+        "give one column per output, or a net with loss='cross_entropy'",
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("how", "kind", "text"), MESSAGES, ids=[m[2] for m in MESSAGES])
+def test_messages(how: dict[str, Any], kind: type[ArgumentError], text: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        mp.fit(one_weight(), **({"data": one_sample(), "epochs": 1, "progress": False} | how))
+    assert type(caught.value) is kind
+    assert caught.value.args == (text,)
+
+
+def test_targets_of_cross_entropy_are_classes() -> None:
+    with pytest.raises(ShapeError) as caught:
+        mp.fit(small_net(), parts(np.ones((2, 1, 4, 5)), np.ones(2)), epochs=1, progress=False)
+    assert caught.value.args == (
+        "targets are float64 of shape (2,), expected integer classes (n,) for cross_entropy; "
+        "give classes, or a net with loss='mse'",
+    )
+
+
+def test_without_validation_data_its_figures_are_nan_and_training_goes_on() -> None:
+    _, history = mp.fit(one_weight(), parts(ONE, ZERO, val=False), epochs=2, progress=False)
+    assert np.isnan(history.epochs["val_loss"]).all()
+    assert np.isnan(history.epochs["val_accuracy"]).all()
