@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.harness import Row, attempt, data_file
-from minprune.jobs.run import Settings
 from minprune.jobs.run import run as job
+from minprune.jobs.settings import Settings
 
 # data, net, sparsity, least dense accuracy, most points lost
 CASES: list[tuple[str, str, float, float, float]] = [

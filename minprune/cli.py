@@ -6,6 +6,7 @@ import sys
 from typing import NoReturn
 
 from minprune.errors import ArgumentError, DataError, MinpruneError, MissingError
+from minprune.jobs.settings import Settings
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -35,6 +36,7 @@ def limit_threads(wanted: int | None) -> None:
             os.environ.setdefault(name, "1")
 
 
+# fmt: off
 def parser() -> Parser:
     """All commands and their options."""
     top = Parser(
@@ -45,49 +47,36 @@ def parser() -> Parser:
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser(
         "run",
+        argument_default=argparse.SUPPRESS,  # Settings has the defaults
         help="train a net, prune it, fine-tune it, and show what that cost",
         description="Train a net, prune it, fine-tune it; print one table and write a report.",
     )
     add = run.add_argument
-    add(
-        "--data",
-        default="digits",
-        metavar="digits|FOLDER",
-        help="the embedded 8 x 8 digits (default), or a folder in the format of MNIST",
-    )
-    add(
-        "--net",
-        help="mlp, lenet_300_100, lenet_5, cnn_small, conv_4 or resnet_small "
-        "(default: cnn_small on small images, lenet_5 from 16 x 16 on)",
-    )
-    add("--criterion", default="magnitude", help="magnitude (default), norm or random")
-    add("--sparsity", type=float, default=0.9, help="share of the weights to prune (default 0.9)")
-    add(
-        "--scope",
-        choices=("global", "layer"),
-        default="global",
-        help="compare all weights at once (default), or prune each layer by that share",
-    )
+    add("--data", metavar="digits|FOLDER",
+        help="the embedded 8 x 8 digits (default), or a folder in the format of MNIST")
+    add("--net", help="mlp, lenet_300_100, lenet_5, cnn_small, conv_4 or resnet_small "
+        "(default: cnn_small on small images, lenet_5 from 16 x 16 on)")
+    add("--criterion", help=f"magnitude, norm or random (default {Settings.criterion})")
+    add("--sparsity", type=float,
+        help=f"share of the weights to prune (default {Settings.sparsity})")
+    add("--scope", choices=("global", "layer"),
+        help="compare all weights at once (default), or prune each layer by that share")
     add("--epochs", type=int, help="of training (default: 30 on the digits, 10 elsewhere)")
     add("--fine-tune", type=int, metavar="EPOCHS", help="after pruning (default: as --epochs)")
-    add("--batch-size", type=int, default=64, help="samples in a step (default 64)")
-    add(
-        "--lr",
-        type=float,
-        default=1e-3,
-        help="Adam's learning rate, falling by a cosine in each phase (default 0.001)",
-    )
-    add("--seed", type=int, default=0, help="same seed, same bits (default 0)")
-    add(
-        "--threads",
-        type=count,
-        help="for matrix products (default 1: the same bits on any machine, and fast for small "
-        "nets; OPENBLAS_NUM_THREADS is respected)",
-    )
+    add("--batch-size", type=int, metavar="N",
+        help=f"samples in a step (default {Settings.batch_size})")
+    add("--lr", type=float,
+        help=f"learning rate of SGD, falling by a cosine in each phase (default {Settings.lr})")
+    add("--seed", type=int, help=f"same seed, same bits (default {Settings.seed})")
+    add("--threads", type=count, default=None, metavar="N",
+        help="for matrix products (default: OPENBLAS_NUM_THREADS, or 1, which gives the same "
+        "bits on any machine and is fast for small nets)")
     add("--out", metavar="FOLDER", help="for all files (default: runs/NAME)")
-    add("--quiet", action="store_true", help="no progress")
-    add("--json", action="store_true", help="print the result as JSON in place of the table")
-    return top  # fmt: skip
+    add("--quiet", action="store_true", default=False, help="no progress")
+    add("--json", action="store_true", default=False,
+        help="print the result as JSON in place of the table")
+    return top
+# fmt: on
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -100,7 +89,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         from minprune.jobs import run as job
 
-        result = job.run(job.Settings(**args), quiet=quiet, command=" ".join(["minprune", *given]))
+        result = job.run(Settings(**args), quiet=quiet, command=" ".join(["minprune", *given]))
         print(job.as_json(result) if as_json else job.text(result))
     except MinpruneError as e:
         print(f"minprune: {e}", file=sys.stderr)

@@ -112,7 +112,14 @@ class Mark:
 def criterion(
     *, needs: tuple[str, ...], over: Literal["all", "batch", "sample"] = "all", cite: str = ""
 ) -> Callable[[C], C]:
-    """Mark a function Evidence -> scores as a criterion; it stays callable by hand."""
+    """Mark a function Evidence -> scores as a criterion; it stays callable by hand
+
+    Raises ArgumentError for another `over`.
+    """
+    if over not in ("all", "batch", "sample"):
+        raise ArgumentError(
+            f"over is {over!r}, expected 'all', 'batch' or 'sample'; say what a chunk is"
+        )
 
     def mark(fn: C) -> C:
         fn.mark = Mark(needs, over, cite)  # type: ignore[attr-defined]

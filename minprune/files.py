@@ -60,20 +60,21 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
 
     arrays = _arrays(model)
     bodies = {key: _npy(a) for key, a in arrays.items()}
-    digest = hashlib.sha256()
-    for key, body in bodies.items():
-        digest.update(key.encode() + b"\0" + body)
     header = {
         "format": FORMAT,
         "version": VERSION,
         "dtype": model.dtype.name,
         "net": describe(model.net),
         "masks": sorted(model.masks),
-        "sha256": digest.hexdigest(),
     }
+    header = json.loads(json.dumps(header, default=lambda v: v.item()))
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for key, body in bodies.items():
+        digest.update(key.encode() + b"\0" + body)
+    header["sha256"] = digest.hexdigest()
     out = BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        texts = {"header.json": json.dumps(header, indent=1, default=lambda v: v.item()).encode()}
+        texts = {"header.json": json.dumps(header, indent=1).encode()}
         for key, body in (texts | bodies).items():
             entry = zipfile.ZipInfo(key)  # its date is fixed: same model, same bytes
             entry.create_system, entry.external_attr = 3, 0o644 << 16  # on any system
@@ -132,12 +133,6 @@ def rebuild(description: dict[str, Any]) -> Net:
 def _arrays(model: Model) -> Arrays:
     found = {f"params/{k}.npy": model.params[k] for k in model.net.params}
     found |= {f"buffers/{k}.npy": model.buffers[k] for k in model.net.buffers}
-    for key, a in found.items():
-        if a.dtype != model.dtype or a.dtype not in (np.float32, np.float64):
-            raise FileError(
-                f"{key[:-4]} is {a.dtype}, and a file holds arrays of one dtype, float32 or "
-                f"float64; convert them"
-            )
     return found | {f"masks/{k}.npy": np.packbits(m) for k, m in sorted(model.masks.items())}
 
 
@@ -174,7 +169,8 @@ def _read(archive: Any) -> Model:
             f"its dtype is {header['dtype']!r}, expected float32 or float64; save it again"
         )
     dtype: np.dtype[Any] = np.dtype(header["dtype"])
-    digest = hashlib.sha256()
+    claimed = header.pop("sha256")
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
 
     def array(folder: str, name: str, shape: tuple[int, ...], kind: np.dtype[Any]) -> Array:
         key = f"{folder}/{name}.npy"
@@ -199,6 +195,6 @@ def _read(archive: Any) -> Model:
         size = math.prod(net.params[k])
         bits = array("masks", k, (-(-size // 8),), np.dtype(np.uint8))
         masks[k] = np.unpackbits(bits, count=size).astype(bool).reshape(net.params[k])
-    if digest.hexdigest() != header["sha256"]:
-        raise FileError("its checksum does not match its arrays; it is damaged: save it again")
+    if digest.hexdigest() != claimed:
+        raise FileError("its checksum does not match what it holds; it is damaged: save it again")
     return Model(net, params, buffers, masks)

@@ -38,9 +38,7 @@ def slot(x: Array, c: int, i: int, j: int, n: int, outside: float) -> float:
     return float(x[c, i, j, n]) if inside else outside
 
 
-def conv(
-    layer: Conv2d, p: Arrays, x: Array, flip: bool = False, first: bool = False
-) -> Array:
+def conv(layer: Conv2d, p: Arrays, x: Array, flip: bool = False, first: bool = False) -> Array:
     """y[o, i, j] = sum_cyx w[o, c, y, x] padded[g c + ..., i s + y, j s + x] + b[o]"""
     (ky, kx), (sy, sx), (py, px) = layer.kernel, layer.stride, layer.padding
     w, b = p["weight"], p.get("bias", np.zeros(layer.outputs))
@@ -62,8 +60,7 @@ def pooled(outside: float, reduce: Callable[[list[float]], float]) -> Definition
         y = np.empty((*layer.out_shape(x.shape[:3]), N))
         for c, i, j, n in cells(y.shape):
             window = [
-                slot(x, c, i * sy + u - py, j * sx + v - px, n, outside)
-                for u, v in cells((ky, kx))
+                slot(x, c, i * sy + u - py, j * sx + v - px, n, outside) for u, v in cells((ky, kx))
             ]
             y[c, i, j, n] = reduce(window)
         return y
@@ -111,9 +108,9 @@ def channels(
     return y
 
 
-def dropped(layer: plain.Dropout, p: Arrays, x: Array, scale: float = 2.0) -> Array:
-    kept = np.random.default_rng(5).random(x.shape, np.float32) >= 0.5
-    return np.where(kept, scale * x, 0)
+def dropped(layer: plain.Dropout, p: Arrays, x: Array, scaled: bool = True) -> Array:
+    kept = np.random.default_rng(5).random(x.shape, np.float32) >= layer.rate
+    return np.where(kept, x / (1 - layer.rate) if scaled else x, 0)
 
 
 def stacked(layer: Layer, p: Arrays, *xs: Array, order: int = 1) -> Array:

@@ -50,8 +50,7 @@ def conv(draw: Draw, net: Growing) -> None:
     groups = draw(st.sampled_from([g for g in (1, 2, 3) if c % g == 0]))
     padding = draw(st.tuples(st.integers(0, 1), st.integers(0, 1)))
     kernel = tuple(
-        draw(st.integers(1, min(3, side + 2 * p)))
-        for side, p in zip((h, w), padding, strict=True)
+        draw(st.integers(1, min(3, side + 2 * p))) for side, p in zip((h, w), padding, strict=True)
     )
     stride = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
     outputs = groups * draw(st.integers(1, 2))
@@ -66,9 +65,12 @@ def pool(draw: Draw, net: Growing, kind: str) -> None:
 
 
 def residual(draw: Draw, net: Growing) -> None:
-    """A layer that keeps the shape, and its input added to its output."""
-    short, c = net.at, net.shape[0]
-    if len(net.shape) == 3:
+    """The sum with any earlier output of the shape; or with that of a layer that keeps the shape."""
+    fits = [name for name, shape in net.shapes.items() if shape == net.shape]
+    short, c = draw(st.sampled_from(fits)), net.shape[0]
+    if draw(st.booleans()):
+        pass
+    elif len(net.shape) == 3:
         net.add(LAYERS["Conv2d"](c, c, 3, padding=1, bias=draw(st.booleans())))
     else:
         net.add(LAYERS["Dense"](c, c, draw(st.booleans())))

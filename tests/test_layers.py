@@ -26,6 +26,7 @@ from definitions import (
     stacked,
 )
 
+import minprune as mp
 from minprune.core import Array, Arrays
 from minprune.nets import plain
 from minprune.nets.layer import Layer, Pass, Shape
@@ -98,7 +99,11 @@ ROWS = [
     Row(plain.Tanh(), (ROW,), each(math.tanh), each(math.atan), roundings=16),
     Row(plain.Sigmoid(), (ROW,), each(lambda v: 1 / (1 + math.exp(-v))),
         each(lambda v: 1 / (1 + math.exp(v))), roundings=16),
-    Row(plain.Dropout(0.5), (IMAGE,), dropped, lambda *a: dropped(*a, scale=1.0), train=True),
+    *(  # 1 / (1 - rate) and the product, against one quotient
+        Row(plain.Dropout(rate), (IMAGE,), dropped, lambda *a: dropped(*a, scaled=False),
+            train=True, roundings=3)
+        for rate in (0.5, 0.2)
+    ),
     Row(plain.Dropout(0.5), (IMAGE,), each(lambda v: v), dropped),
     Row(plain.Flatten(), (WIDE,), lambda layer, p, x: np.array([x[c] for c in cells(WIDE)]),
         lambda layer, p, x: x.transpose(1, 2, 0, 3).reshape(-1, N)),
@@ -147,3 +152,34 @@ def test_a_layer_is_its_definition(row: Row) -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: repr(row.layer))
 def test_a_wrong_definition_is_told_apart(row: Row) -> None:
     assert not all(agrees(row, row.wrong, seed) for seed in SEEDS)
+
+
+def test_running_statistics_by_hand() -> None:
+    """Channel values 1, 2, 3, 6: mean 3, squares of the deviations 14, unbiased variance 14/3."""
+    net = mp.build((1,), [("bn", mp.BatchNorm(1)), ("fc", mp.Dense(1, 1))], "mse")
+    model = mp.initialise(net, dtype=np.float64)
+    x, y = np.array([[1.0], [2.0], [3.0], [6.0]]), np.zeros((4, 1))
+    trained, _ = mp.fit(
+        model, mp.Dataset((x, y), (x, y), (x, y)), epochs=2, batch_size=4, progress=False
+    )
+    want = {"bn.running_mean": 0.0, "bn.running_var": 1.0}
+    biased = 1.0
+    for _ in range(2):
+        want["bn.running_mean"] = 0.9 * want["bn.running_mean"] + 0.1 * 3
+        want["bn.running_var"] = 0.9 * want["bn.running_var"] + 0.1 * 14 / 3
+        biased = 0.9 * biased + 0.1 * 14 / 4
+    for name, v in want.items():
+        # about 8 roundings, of numbers below 4.7
+        assert abs(trained.buffers[name][0] - v) <= 16 * 4.7 * HALF
+    assert abs(trained.buffers["bn.running_var"][0] - biased) > 0.1
+    assert model.buffers["bn.running_mean"][0] == 0
+    assert model.buffers["bn.running_var"][0] == 1
+
+
+def test_one_value_a_channel_cannot_be_normalised() -> None:
+    layer, p = BatchNorm(2), {"bn.weight": np.ones(2), "bn.bias": np.zeros(2)}
+    with pytest.raises(mp.errors.ShapeError) as caught:
+        layer.apply("bn", p, [np.ones((2, 1))], Pass(train=True))
+    assert caught.value.args == (
+        "bn: one value per channel has no variance to train on; use a batch of at least 2",
+    )

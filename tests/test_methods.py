@@ -1,18 +1,26 @@
 """The method interface: what each part is given, and what becomes of what it returns."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
-from watching import Watching, half_masked, one_sample, one_weight, same, small_data, small_net
+from watching import (
+    Changing,
+    Watching,
+    changed,
+    half_masked,
+    one_sample,
+    one_weight,
+    same,
+    small_data,
+    small_net,
+)
 
 import minprune as mp
 from minprune import autograd as ag
 from minprune.autograd import Value
-from minprune.core import Array, Arrays
-from minprune.errors import ArgumentError, ShapeError
+from minprune.core import Arrays
 from minprune.nets.model import Model
 
 HOW: dict[str, Any] = {"epochs": 2, "batch_size": 4, "optimizer": mp.SGD(0.125), "progress": False}
@@ -109,30 +117,6 @@ def test_a_method_that_looks_changes_nothing() -> None:
         assert same(mp.fit(small_net(0.5), small_data(), method=method, **HOW)[0], plain)
 
 
-@dataclass(frozen=True)
-class Changing(mp.Method):
-    """Returns one change after step 1, and keeps what the later steps see."""
-
-    change: Callable[[mp.View], mp.Change]
-    views: list[dict[str, Any]] = field(default_factory=list)
-
-    def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
-        return model, {"sigma": np.ones(2)}, "old"
-
-    def after(self, view: mp.View) -> mp.Change | None:
-        self.views.append({
-            "w": view.params["fc1.weight"].copy(), "masks": dict(view.masks), "state": view.state,
-            "v": view.opt_state["velocity"]["fc1.weight"].copy(), "sigma": view.extra["sigma"].copy(),
-        })  # fmt: skip
-        return self.change(view) if view.step == 1 else None
-
-
-def changed(change: Callable[[mp.View], mp.Change]) -> tuple[Model, list[dict[str, Any]]]:
-    method = Changing(change)
-    how = HOW | {"optimizer": mp.SGD(0.0, momentum=0.5)}  # lr 0: only the change moves anything
-    return mp.fit(small_net(), small_data(), method=method, **how)[0], method.views
-
-
 def test_changes_are_taken_over_and_parts_left_out_stay() -> None:
     new = np.asfortranarray(np.arange(60.0).reshape(5, 12)).astype(np.float32)
     trained, views = changed(lambda view: mp.Change(params={"fc1.weight": new}))
@@ -154,6 +138,25 @@ def test_changes_are_taken_over_and_parts_left_out_stay() -> None:
     assert kept[0]["v"].any()
 
 
+def test_the_arrays_of_a_method_are_copied_at_the_start_and_at_the_end() -> None:
+    sigma, kept = np.ones(2), []
+
+    class Holding(mp.Method):
+        def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
+            return model, {"sigma": sigma}, None
+
+        def penalty(self, params: Any, extra: dict[str, Value], step: int) -> Value:
+            return ag.total(extra["sigma"])
+
+        def finish(self, model: Model, extra: Arrays, state: Any) -> Model:
+            kept.append(extra["sigma"].tolist())
+            return model
+
+    mp.fit(small_net(), small_data(), method=Holding(), **HOW)
+    assert sigma.tolist() == [1, 1]
+    assert kept == [[0.25, 0.25]]  # 6 steps of 1/8
+
+
 def test_new_masks_are_applied_at_once_and_may_bring_weights_back() -> None:
     mask = np.arange(60).reshape(5, 12) % 3 > 0
     trained, views = changed(lambda view: mp.Change(masks={"fc1.weight": mask}))
@@ -171,60 +174,3 @@ def test_new_masks_are_applied_at_once_and_may_bring_weights_back() -> None:
     trained, history = mp.fit(masked, small_data(), **how)
     assert trained.params["fc1.weight"][~mask].all()  # they grow from 0 by their gradients
     assert history.steps["sparsity"][1:] == [0.0] * 5
-
-
-MESSAGES: tuple[tuple[Callable[[mp.View], mp.Change], type[ArgumentError], str], ...] = (
-    (
-        lambda view: mp.Change(params={"fc9.weight": np.ones(2)}), ArgumentError,
-        "fc9.weight: a method changes it in params, which has no such array; "
-        "change what View.params holds",
-    ),
-    (
-        lambda view: mp.Change(extra={"sigma": np.ones(3)}), ShapeError,
-        "sigma: a method changes it in extra from (2,) to (3,); keep the shape",
-    ),
-    (
-        lambda view: mp.Change(opt_state={"mean": {"fc1.bias": np.ones(5)}}), ArgumentError,
-        "fc1.bias: a method changes it in opt_state['mean'], which has no such array; "
-        "change what View.opt_state['mean'] holds",
-    ),
-    (
-        lambda view: mp.Change(masks={"fc1.bias": np.ones(4, bool)}), ShapeError,
-        "fc1.bias: mask is (4,), weight is (5,); "
-        "score and mask the same parameters you apply the mask to",
-    ),
-)  # fmt: skip
-
-
-@pytest.mark.parametrize(("change", "kind", "text"), MESSAGES, ids=[m[2] for m in MESSAGES])
-def test_messages(
-    change: Callable[[mp.View], mp.Change], kind: type[ArgumentError], text: str
-) -> None:
-    with pytest.raises(ArgumentError) as caught:
-        changed(change)
-    assert type(caught.value) is kind
-    assert caught.value.args == (text,)
-
-
-@dataclass(frozen=True)
-class Odd(mp.Method):
-    extra: Arrays = field(default_factory=dict)
-    activations: tuple[str, ...] = ()  # type: ignore[misc]
-
-    def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
-        return model, self.extra, None
-
-
-def test_a_method_that_does_not_fit_the_net() -> None:
-    for method, text in (
-        (Odd(activations=("fc9",)), "'fc9' is no layer of this net; it has fc"),
-        (
-            Odd({"fc.weight": np.ones(1)}),
-            "fc.weight: a method's extra array has the name of a parameter; rename it",
-        ),
-    ):
-        with pytest.raises(ArgumentError) as caught:
-            mp.fit(one_weight(), one_sample(), epochs=1, method=method, progress=False)
-        assert caught.value.args == (text,)
-
-

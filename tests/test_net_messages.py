@@ -1,4 +1,4 @@
-"""What a net, a layer or a model refuses, sentence by sentence; and how a model prints."""
+"""What a net, a layer or a model refuses, sentence by sentence."""
 
 from collections.abc import Callable
 
@@ -165,49 +165,3 @@ def test_messages(provoke: Callable[[], object], kind: type[ArgumentError], text
         provoke()
     assert type(caught.value) is kind
     assert caught.value.args == (text,)
-
-
-RESIDUAL = mp.build(
-    (1, 4, 4),
-    [("conv1", mp.Conv2d(1, 2, 3, padding=1)), ("bn1", mp.BatchNorm(2)), ("relu1", mp.ReLU()),
-     ("conv2", mp.Conv2d(2, 2, 1, bias=False)), ("sum", mp.Add(), ("conv2", "relu1")),
-     ("flatten", mp.Flatten()), ("fc", mp.Dense(32, 40))],
-)  # fmt: skip
-DENSE_TABLE = """\
-input 1 x 4 x 4, loss cross_entropy, float32
-layer    kind       reads         output     parameters  multiply-adds
--------  ---------  ------------  ---------  ----------  -------------
-conv1    Conv2d                   2 x 4 x 4          20            288
-bn1      BatchNorm                2 x 4 x 4           4
-relu1    ReLU                     2 x 4 x 4
-conv2    Conv2d                   2 x 4 x 4           4             64
-sum      Add        conv2, relu1  2 x 4 x 4
-flatten  Flatten                  32
-fc       Dense                    40              1,320          1,280
--------  ---------  ------------  ---------  ----------  -------------
-total                                             1,348          1,632"""
-MASKED_TABLE = """\
-input 1 x 4 x 4, loss cross_entropy, float32
-layer    kind       reads         output     parameters   live  multiply-adds   live
--------  ---------  ------------  ---------  ----------  -----  -------------  -----
-conv1    Conv2d                   2 x 4 x 4          20      5            288     48
-bn1      BatchNorm                2 x 4 x 4           4      4
-relu1    ReLU                     2 x 4 x 4
-conv2    Conv2d                   2 x 4 x 4           4      4             64     64
-sum      Add        conv2, relu1  2 x 4 x 4
-flatten  Flatten                  32
-fc       Dense                    40              1,320  1,320          1,280  1,280
--------  ---------  ------------  ---------  ----------  -----  -------------  -----
-total                                             1,348  1,333          1,632  1,392"""
-
-
-def test_a_model_prints_as_a_table() -> None:
-    model = mp.initialise(RESIDUAL)
-    assert str(model) == DENSE_TABLE
-    mask = np.zeros((2, 1, 3, 3), bool)
-    mask[0, 0, 0] = True  # 3 of 18 weights, and 2 biases; 3 x 16 positions
-    assert str(mp.with_masks(model, {"conv1.weight": mask})) == MASKED_TABLE
-
-
-def test_a_model_is_one_line_in_a_list() -> None:
-    assert repr(mp.zoo.monk(2)) == "Model(fc1, sigmoid1, fc2, sigmoid2; float64)"

@@ -145,9 +145,11 @@ def test_the_rule_is_that_of_torch(name: str) -> None:
         assert abs(w.detach().numpy() - ours).max() <= 2 * 16 * STEPS * 4 * HALF
 
 
-def test_defaults_are_those_of_torch() -> None:
+def test_defaults_are_those_of_torch_and_state_is_no_more_than_needed() -> None:
     assert (mp.Adam().lr, mp.Adam().beta1, mp.Adam().beta2) == (1e-3, 0.9, 0.999)
     assert (mp.Adam().eps, mp.Adam().weight_decay, mp.AdamW().weight_decay) == (1e-8, 0, 1e-2)
+    assert mp.SGD(0.1).start({"w": np.ones(2)}) == {}
+    assert mp.Adam().start({"w": np.ones(2)}).keys() == {"mean", "square"}
     assert mp.AdamW().decoupled
     assert not mp.Adam().decoupled
 

@@ -1,4 +1,4 @@
-"""Progress of fit: a bar with tqdm, plain lines without it, nothing when switched off; on stderr."""
+"""Progress of fit, on stderr: a bar with tqdm, lines without it, nothing when switched off."""
 
 import builtins
 import re

@@ -12,7 +12,8 @@ import pytest
 
 import minprune as mp
 from minprune.cli import main
-from minprune.jobs.run import Settings, choices, load_data
+from minprune.jobs.run import choices, load_data
+from minprune.jobs.settings import Settings
 
 SHORT = ["--epochs", "2", "--fine-tune", "1", "--net", "mlp", "--quiet"]
 
@@ -109,7 +110,7 @@ BAD = {
     "--epochs -1": "epochs is -1, expected at least 0; give a count",
     "--batch-size 0": "batch_size is 0, expected at least 1; give a count",
     "--seed -1": "seed is -1, expected an integer of at least 0; give 0",
-    "--lr -1": "Adam: lr is -1.0, expected a number of at least 0; give another lr",
+    "--lr -1": "SGD: lr is -1.0, expected a number of at least 0; give another lr",
     "--data nowhere": "nowhere: no such folder, expected one with the four IDX files of MNIST; "
     "give the folder that holds train-images-idx3-ubyte.gz",
 }

@@ -80,6 +80,8 @@ def test_streams_do_not_disturb_each_other() -> None:
         trained(dropout=dropout, method=watching)
         orders.append(np.concatenate([x[:, 0, 0, 0] for x, _ in watching.batches]))
     assert np.array_equal(*orders)
+    rng = stream(0, "order")
+    assert np.array_equal(orders[0], np.concatenate([rng.permutation(11) for _ in range(2)]))
     assert same(trained(), trained(method=Greedy()))
     draws = [stream(0, name).random(4) for name in ("order", "dropout", "method", "initialisation")]
     assert len(np.unique(np.concatenate(draws))) == 16

@@ -163,6 +163,16 @@ def test_initial_weights_have_the_variance_of_their_scheme(scheme: str) -> None:
     assert not model.buffers["bn1.running_mean"].any()
 
 
+@pytest.mark.parametrize(
+    ("model", "scheme"),
+    [(zoo.conv_4(((3, 8, 8), 10)), "glorot"), (zoo.monk(9), "glorot"), (zoo.lenet_5(MNIST), "he"),
+     (zoo.cnn_small(DIGITS), "he"), (zoo.resnet_small(DIGITS), "he"), (zoo.mlp(DIGITS), "he")],
+    ids=repr,
+)  # fmt: skip
+def test_which_scheme_a_net_starts_with(model: Model, scheme: str) -> None:
+    assert digest(model) == digest(mp.initialise(model.net, scheme=scheme, dtype=model.dtype))
+
+
 PRINT = """
 import hashlib, minprune as mp
 model = mp.zoo.cnn_small(((1, 8, 8), 10), seed=7)

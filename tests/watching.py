@@ -1,5 +1,6 @@
 """A method that only looks, a small net and small data: what the tests of `fit` share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,3 +72,29 @@ def one_weight(w: float = 2.0) -> Model:
 def one_sample(x: float = 1.0, y: float = 0.0) -> mp.Dataset:
     part = np.array([[x]]), np.array([[y]])
     return mp.Dataset(part, part, part)
+
+
+@dataclass(frozen=True)
+class Changing(mp.Method):
+    """Returns one change after step 1, and keeps what the later steps see."""
+
+    change: Callable[[mp.View], mp.Change]
+    views: list[dict[str, Any]] = field(default_factory=list)
+
+    def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
+        return model, {"sigma": np.ones(2)}, "old"
+
+    def after(self, view: mp.View) -> mp.Change | None:
+        self.views.append({
+            "w": view.params["fc1.weight"].copy(), "masks": dict(view.masks), "state": view.state,
+            "v": view.opt_state["velocity"]["fc1.weight"].copy(),
+            "sigma": view.extra["sigma"].copy(),
+        })  # fmt: skip
+        return self.change(view) if view.step == 1 else None
+
+
+def changed(change: Callable[[mp.View], mp.Change]) -> tuple[Model, list[dict[str, Any]]]:
+    """The model after 6 steps of learning rate 0: only the change moves it; and the views."""
+    method, still = Changing(change), mp.SGD(0.0, momentum=0.5)
+    how = {"epochs": 2, "batch_size": 4, "optimizer": still, "progress": False}
+    return mp.fit(small_net(), small_data(), method=method, **how)[0], method.views

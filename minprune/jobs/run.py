@@ -7,7 +7,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,8 +15,8 @@ from minprune import data, kernels
 from minprune.core import Dataset
 from minprune.errors import ArgumentError
 from minprune.files import save, write_atomic
+from minprune.jobs.settings import Settings
 from minprune.masking.apply import prune
-from minprune.masking.choose import Scope
 from minprune.measures.measure import measure
 from minprune.measures.quality import evaluate
 from minprune.nets.counts import counts
@@ -27,28 +27,11 @@ from minprune.report import comparison, page
 from minprune.text import table
 from minprune.train.history import History
 from minprune.train.loop import fit
-from minprune.train.optim import Adam
+from minprune.train.optim import SGD
 from minprune.train.rates import cosine
 
 T = TypeVar("T")
 VAL = 1 / 12  # of a folder's training images, for validation: 5,000 of the 60,000 of MNIST
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What `minprune run` was asked for; None: what suits the data (see `choices`)."""
-
-    data: str = "digits"
-    net: str | None = None
-    criterion: str = "magnitude"
-    sparsity: float = 0.9
-    scope: Scope = "global"
-    epochs: int | None = None
-    fine_tune: int | None = None
-    batch_size: int = 64
-    lr: float = 1e-3
-    seed: int = 0
-    out: str | None = None
 
 
 def run(settings: Settings, *, quiet: bool = False, command: str = "") -> dict[str, Any]:
@@ -77,7 +60,7 @@ def run(settings: Settings, *, quiet: bool = False, command: str = "") -> dict[s
     def training(model: Model, epochs: int, label: str) -> tuple[Model, History]:
         return fit(
             model, dataset, epochs=epochs, seed=settings.seed, batch_size=settings.batch_size,
-            optimizer=Adam(settings.lr), rate=cosine(), progress=not quiet, label=label,
+            optimizer=optimizer(settings), rate=cosine(), progress=not quiet, label=label,
         )  # fmt: skip
 
     model = ZOO[net](dataset, seed=settings.seed)
@@ -143,11 +126,19 @@ def choices(s: Settings, dataset: Dataset) -> tuple[str, int, int, Path]:
     return net, epochs, fine_tune, Path(s.out) if s.out is not None else Path("runs", name)
 
 
+def optimizer(s: Settings) -> SGD:
+    """Nesterov momentum and a little weight decay, without which large weights say less."""
+    return SGD(s.lr, momentum=0.9, nesterov=True, weight_decay=5e-4)
+
+
 def warm_up(model: Model, dataset: Dataset, batch_size: int) -> None:
     """One step and one evaluation, so that compilation is seen apart from the work."""
     x, y = (a[:batch_size] for a in dataset.train)
     few = Dataset((x, y), (x, y), (x, y))
-    fit(model, few, epochs=1, batch_size=batch_size, optimizer=Adam(), progress=False)
+    fit(
+        model, few, epochs=1, batch_size=batch_size, optimizer=optimizer(Settings()),
+        progress=False,
+    )  # fmt: skip
 
 
 def stage(name: str, model: Model, dataset: Dataset, out: Path) -> dict[str, Any]:
@@ -205,7 +196,7 @@ def _check(s: Settings) -> None:
     find(s.criterion)
     if s.seed < 0:
         raise ArgumentError(f"seed is {s.seed}, expected an integer of at least 0; give 0")
-    Adam(s.lr)
+    optimizer(s)
     for what, given, least in (
         ("epochs", s.epochs, 0), ("fine_tune", s.fine_tune, 0), ("batch_size", s.batch_size, 1),
     ):  # fmt: skip

@@ -9,7 +9,7 @@ import numpy as np
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.choose import choose
-from minprune.nets.model import Model
+from minprune.nets.model import Model, check_masks
 
 
 def apply(params: Mapping[str, Array], masks: Mapping[str, Array]) -> Arrays:
@@ -17,16 +17,7 @@ def apply(params: Mapping[str, Array], masks: Mapping[str, Array]) -> Arrays:
 
     Raises ArgumentError for a mask of an unknown name or not of bool, ShapeError for another shape.
     """
-    for name, mask in masks.items():
-        if name not in params:
-            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(params)}")
-        if mask.dtype != bool:
-            raise ArgumentError(f"{name}: mask is {mask.dtype}, expected bool; use mask != 0")
-        if mask.shape != params[name].shape:
-            raise ShapeError(
-                f"{name}: mask is {mask.shape}, weight is {params[name].shape}; "
-                f"score and mask the same parameters you apply the mask to"
-            )
+    check_masks(masks, {name: w.shape for name, w in params.items()})
     return {
         name: np.where(masks[name], w, w.dtype.type(0)) if name in masks else w
         for name, w in params.items()

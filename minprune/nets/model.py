@@ -12,6 +12,7 @@ from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.net import Net, run
 from minprune.nets.summary import summary
 
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 CHUNK = 256  # samples at a time through `model(x)`, so that memory does not grow with the data
 
 
@@ -20,7 +21,8 @@ class Model:
     """A net and its arrays, by full name ("conv1.weight"); masks: True = kept, absent = dense.
 
     Functions return new Models and never change one. Raises ShapeError, naming the array, where an
-    array is absent, foreign or of another shape than the net says.
+    array is absent, foreign or of another shape than the net says; ArgumentError for arrays that
+    do not share one of the dtypes float32 and float64, and for masks that are not bool.
     """
 
     net: Net
@@ -40,6 +42,12 @@ class Model:
                         f"{name}: array is {given[name].shape}, the net says {shape}; "
                         f"give it that shape"
                     )
+                if given[name].dtype != self.dtype or self.dtype not in FLOATS:
+                    raise ArgumentError(
+                        f"{name}: array is {given[name].dtype}, expected all arrays of a model to "
+                        f"be float32, or all float64; convert it with astype"
+                    )
+        check_masks(self.masks, self.net.params)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -64,6 +72,20 @@ class Model:
 
     def __str__(self) -> str:
         return summary(self.net, self.params, self.masks)
+
+
+def check_masks(masks: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises ArgumentError or ShapeError unless each mask is bool and has its parameter's shape."""
+    for name, mask in masks.items():
+        if name not in shapes:
+            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(shapes)}")
+        if mask.dtype != bool:
+            raise ArgumentError(f"{name}: mask is {mask.dtype}, expected bool; use mask != 0")
+        if mask.shape != shapes[name]:
+            raise ShapeError(
+                f"{name}: mask is {mask.shape}, weight is {shapes[name]}; "
+                f"score and mask the same parameters you apply the mask to"
+            )
 
 
 def checked_input(net: Net, x: Array) -> Array:
@@ -101,7 +123,7 @@ def initialise(
         raise ArgumentError(
             f"scheme is {scheme!r}, expected one of {', '.join(SCHEMES)}; choose one of them"
         )
-    if np.dtype(dtype) not in (np.float32, np.float64):
+    if np.dtype(dtype) not in FLOATS:
         raise ArgumentError(f"dtype is {dtype!r}, expected float32 or float64; choose one of them")
     rng = stream(seed, "initialisation")
     params: Arrays = {}

@@ -1,0 +1,115 @@
+"""What a method may not do, sentence by sentence."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from watching import changed, one_sample, one_weight, small_data, small_net
+
+import minprune as mp
+from minprune import schedule
+from minprune.core import Arrays, Evidence, criterion
+from minprune.errors import ArgumentError, ShapeError
+from minprune.methods import Gradual
+from minprune.nets.model import Model
+
+MESSAGES: tuple[tuple[Callable[[mp.View], mp.Change], type[ArgumentError], str], ...] = (
+    (
+        lambda view: mp.Change(params={"fc9.weight": np.ones(2)}), ArgumentError,
+        "fc9.weight: a method changes it in params, which has no such array; "
+        "change what View.params holds",
+    ),
+    (
+        lambda view: mp.Change(extra={"sigma": np.ones(3)}), ShapeError,
+        "sigma: a method changes it in extra from (2,) to (3,); keep the shape",
+    ),
+    (
+        lambda view: mp.Change(opt_state={"mean": {"fc1.bias": np.ones(5)}}), ArgumentError,
+        "fc1.bias: a method changes it in opt_state['mean'], which has no such array; "
+        "change what View.opt_state['mean'] holds",
+    ),
+    (
+        lambda view: mp.Change(masks={"fc1.bias": np.ones(4, bool)}), ShapeError,
+        "fc1.bias: mask is (4,), weight is (5,); "
+        "score and mask the same parameters you apply the mask to",
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "kind", "text"), MESSAGES, ids=[m[2] for m in MESSAGES])
+def test_messages(
+    change: Callable[[mp.View], mp.Change], kind: type[ArgumentError], text: str
+) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        changed(change)
+    assert type(caught.value) is kind
+    assert caught.value.args == (text,)
+
+
+@dataclass(frozen=True)
+class Odd(mp.Method):
+    extra: Arrays = field(default_factory=dict)
+    activations: tuple[str, ...] = ()  # type: ignore[misc]
+
+    def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
+        return model, self.extra, None
+
+
+def test_a_method_that_does_not_fit_the_net() -> None:
+    for method, text in (
+        (Odd(activations=("fc9",)), "'fc9' is no layer of this net; it has fc"),
+        (
+            Odd({"fc.weight": np.ones(1)}),
+            "fc.weight: a method's extra array has the name of a parameter; rename it",
+        ),
+    ):
+        with pytest.raises(ArgumentError) as caught:
+            mp.fit(one_weight(), one_sample(), epochs=1, method=method, progress=False)
+        assert caught.value.args == (text,)
+
+
+@criterion(needs=("weights", "hess_diag"))
+def curvature(ev: Evidence) -> Arrays:
+    raise NotImplementedError
+
+
+def bare(ev: Evidence) -> Arrays:
+    return {k: np.abs(w * ev.of("grads")[k]) for k, w in ev.of("weights").items()}
+
+
+def fit(method: Gradual, model: Model) -> Any:
+    return mp.fit(model, small_data(), epochs=2, batch_size=4, method=method, progress=False)
+
+
+OF_GRADUAL = (
+    (
+        lambda: Gradual(schedule.constant, criterion=curvature),
+        "Gradual: criterion needs hess_diag, and a training step has grads, masks, rng, weights; "
+        "choose a criterion on those",
+    ),
+    (
+        lambda: Gradual(schedule.constant, criterion="magnitud"),
+        f"criterion is 'magnitud', expected one of {', '.join(sorted(mp.criteria.CRITERIA))}, or a "
+        f"function Evidence -> scores",
+    ),
+    (  # gradients before the first update, asked for by a function without a mark
+        lambda: fit(Gradual(partial(schedule.constant, final=0.5), criterion=bare), small_net()),
+        "evidence has no grads, which this criterion needs; give Evidence(grads=...), "
+        "or use mp.score, which fills it",
+    ),
+    (
+        lambda: fit(Gradual(lambda t: 0.5 if t < 2 else 0.0), small_net()),
+        f"sparsity is 0.0, below the present {92 / 183!r} of the net; pruning does not bring "
+        f"weights back: ask for at least what is pruned already",
+    ),
+)
+
+
+@pytest.mark.parametrize(("provoke", "text"), OF_GRADUAL, ids=[text for _, text in OF_GRADUAL])
+def test_messages_of_gradual(provoke: Callable[[], Any], text: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        provoke()
+    assert caught.value.args == (text,)

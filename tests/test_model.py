@@ -1,0 +1,78 @@
+"""A Model refuses arrays that do not belong to its net, in one sentence."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import minprune as mp
+from minprune.errors import ArgumentError, ShapeError
+
+NET = mp.build((2,), [("fc1", mp.Dense(2, 3))])
+GOOD = {"fc1.weight": np.ones((3, 2)), "fc1.bias": np.zeros(3)}
+REFUSED: dict[str, tuple[Callable[[], object], type[ArgumentError], str]] = {
+    "absent": (
+        lambda: mp.Model(NET, {"fc1.weight": GOOD["fc1.weight"]}),
+        ShapeError,
+        "fc1.bias: absent; params must have exactly the net's names",
+    ),
+    "foreign": (
+        lambda: mp.Model(NET, GOOD | {"fc2.bias": np.zeros(3)}),
+        ShapeError,
+        "fc2.bias: not of this net; params must have exactly the net's names",
+    ),
+    "shape": (
+        lambda: mp.Model(NET, GOOD | {"fc1.bias": np.zeros(2)}),
+        ShapeError,
+        "fc1.bias: array is (2,), the net says (3,); give it that shape",
+    ),
+    "two dtypes": (
+        lambda: mp.Model(NET, GOOD | {"fc1.bias": np.zeros(3, np.float32)}),
+        ArgumentError,
+        "fc1.bias: array is float32, expected all arrays of a model to be float32, or all float64; "
+        "convert it with astype",
+    ),
+    "integers": (
+        lambda: mp.Model(NET, {k: a.astype(int) for k, a in GOOD.items()}),
+        ArgumentError,
+        "fc1.weight: array is int64, expected all arrays of a model to be float32, or all float64; "
+        "convert it with astype",
+    ),
+    "mask of nothing": (
+        lambda: mp.Model(NET, GOOD, {}, {"fc9.weight": np.ones((3, 2), bool)}),
+        ArgumentError,
+        "fc9.weight: no such parameter; there are fc1.weight, fc1.bias",
+    ),
+    "mask of numbers": (
+        lambda: mp.Model(NET, GOOD, {}, {"fc1.weight": np.ones((3, 2))}),
+        ArgumentError,
+        "fc1.weight: mask is float64, expected bool; use mask != 0",
+    ),
+    "mask of another shape": (
+        lambda: mp.Model(NET, GOOD, {}, {"fc1.weight": np.ones((2, 3), bool)}),
+        ShapeError,
+        "fc1.weight: mask is (2, 3), weight is (3, 2); "
+        "score and mask the same parameters you apply the mask to",
+    ),
+}
+
+
+def test_the_arrays_of_the_net_are_taken() -> None:
+    masks = {"fc1.weight": np.ones((3, 2), bool)}
+    assert mp.Model(NET, GOOD, {}, masks)(np.ones((1, 2))).tolist() == [[2, 2, 2]]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name: str) -> None:
+    make, kind, text = REFUSED[name]
+    with pytest.raises(kind) as caught:
+        make()
+    assert caught.value.args == (text,)
+
+
+def test_a_chunk_of_another_kind_is_refused() -> None:
+    with pytest.raises(ArgumentError) as caught:
+        mp.criterion(needs=("weights",), over="epoch")  # type: ignore[arg-type]
+    assert caught.value.args == (
+        "over is 'epoch', expected 'all', 'batch' or 'sample'; say what a chunk is",
+    )
