@@ -9,6 +9,7 @@ from minprune.autograd import Tensor, grad
 from minprune.core import Array, Arrays, Criterion, Evidence, Mark, Seed, Split, stream
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
+from minprune.nets.blame import not_finite
 from minprune.nets.model import CHUNK, Model, batch_last, checked_input
 from minprune.nets.net import loss_of, run
 
@@ -150,7 +151,7 @@ def _finite(kind: str, arrays: Arrays) -> None:
     if kind == "score":
         remedy = "mend the criterion, or scale it to the dtype of the net"
     for name, a in arrays.items():
-        bad = a.size - int(np.count_nonzero(np.isfinite(a)))
+        bad = not_finite(a)
         if bad:
             raise NonFiniteError(
                 f"{name}: {bad} of {a.size} entries of the {kind.rstrip('s')} are not finite, "

@@ -15,8 +15,8 @@ UNIT = np.finfo(np.float64).eps
 def central(f: Callable[[], float], x: Array) -> tuple[Array, Array]:
     """(df/dx, bound) entry by entry: (f(x + h) - f(x - h)) / 2h, and how wrong that can be
 
-    The truncation h^2 f'''/6 is a third of the difference between steps 2h and h, so this
-    difference bounds it three times over; rounding is some hundred units of the largest value over h.
+    The truncation h^2 f'''/6 is a third of the difference between steps 2h and h, so
+    it bounds that three times over; rounding is some hundred units of the largest value over h.
     """
     slope, bound = np.zeros(x.shape), np.zeros(x.shape)
     for k in np.ndindex(x.shape):

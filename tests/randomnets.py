@@ -65,7 +65,7 @@ def pool(draw: Draw, net: Growing, kind: str) -> None:
 
 
 def residual(draw: Draw, net: Growing) -> None:
-    """The sum with any earlier output of the shape; or with that of a layer that keeps the shape."""
+    """The sum of an earlier output and the last one, or a layer on it that keeps its shape."""
     fits = [name for name, shape in net.shapes.items() if shape == net.shape]
     short, c = draw(st.sampled_from(fits)), net.shape[0]
     if draw(st.booleans()):

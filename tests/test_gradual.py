@@ -149,14 +149,17 @@ def test_a_schedule_of_0_is_plain_training_bit_for_bit(which: str | Criterion, s
     assert not same(plain, mp.fit(small_net(0.5), small_data(), method=little, **HOW)[0])
 
 
+def size(model: Model) -> int:
+    return sum(model.params[k].size for k in model.net.weights)
+
+
 def started(method: Gradual, model: Model) -> Model:
     return method.start(model, np.random.default_rng(0))[0]
 
 
 def test_a_net_that_is_sparse_from_the_start() -> None:
     half = partial(schedule.constant, final=0.5)
-    model = small_net()
-    n = sum(model.params[k].size for k in model.net.weights)
+    model, n = small_net(), size(small_net())
     masks = started(Gradual(half), model).masks
     assert sum(int((~m).sum()) for m in masks.values()) == round(0.5 * n)
     assert not started(Gradual(half, criterion=saliency), model).masks  # no gradients yet
@@ -165,7 +168,7 @@ def test_a_net_that_is_sparse_from_the_start() -> None:
 
 
 def test_one_weight_an_update() -> None:
-    n = sum(w.size for k, w in small_net().params.items() if k in small_net().net.weights)
+    n = size(small_net())
     _, history = mp.fit(small_net(), small_data(), method=Gradual(lambda t: t // 2 / n), **HOW)
     assert [round(s * n) for s in history.steps["sparsity"]] == [0, 1, 1, 2, 2, 3]
 
@@ -188,7 +191,7 @@ def test_the_lowest_scores_of_the_step_go(which: str | Criterion) -> None:
     mp.fit(small_net(), small_data(), method=method, **HOW)
     view, masks = method.found[0]
     assert view.step == 3
-    of = {k: view.grads[k] if which is saliency else 1.0 for k in masks}
+    of = view.grads if which is saliency else dict.fromkeys(masks, 1.0)
     scores = np.concatenate([np.abs(view.params[k] * of[k]).ravel() for k in masks])
     kept = np.concatenate([masks[k].ravel() for k in masks])
     assert scores[kept].min() > scores[~kept].max()
@@ -196,8 +199,7 @@ def test_the_lowest_scores_of_the_step_go(which: str | Criterion) -> None:
 
 
 def test_masks_that_were_there_count_and_stay() -> None:
-    model = half_masked(small_net())
-    n = sum(model.params[k].size for k in model.net.weights)
+    model, n = half_masked(small_net()), size(small_net())
     method = Gradual(partial(schedule.constant, final=0.8))
     pruned, history = mp.fit(model, small_data(), method=method, **HOW)
     for k in model.net.weights:

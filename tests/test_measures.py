@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minprune as mp
-from minprune.errors import ArgumentError, MinpruneError, ShapeError
+from minprune.errors import ArgumentError, MinpruneError, NonFiniteError, ShapeError
 from minprune.measures.latency import Latency, latency
 from minprune.measures.measure import Measures, measure
 from minprune.measures.quality import Quality, evaluate
@@ -184,3 +184,18 @@ def test_messages(provoke: Callable[[], Any], kind: type[MinpruneError], text: s
         provoke()
     assert type(caught.value) is kind
     assert caught.value.args == (text,)
+
+
+def test_a_loss_that_is_not_finite_names_the_layer() -> None:
+    net = mp.build((1,), [("fc1", mp.Dense(1, 2)), ("relu1", mp.ReLU()), ("fc2", mp.Dense(2, 2))])
+    params = {
+        "fc1.weight": np.ones((2, 1)), "fc1.bias": np.zeros(2),
+        "fc2.weight": np.full((2, 2), 1e200), "fc2.bias": np.zeros(2),
+    }  # fmt: skip
+    x = np.array([[1.0], [1e150], [2.0]])
+    with pytest.raises(NonFiniteError) as caught:
+        mp.evaluate(mp.Model(net, params), (x, np.array([0, 1, 0])))
+    assert caught.value.args == (
+        "the loss is nan, expected a finite number: layer fc2 gave 2 of 2 values that are not "
+        "finite; check the model and the data",
+    )

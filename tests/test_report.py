@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minprune.errors import ArgumentError
-from minprune.report import comparison, page, table
+from minprune.report import comparison, page
 from minprune.report.plots import curves, join
 from minprune.report.stages import by_class, headline
+from minprune.text import table
 
 ROOT = Path(__file__).parent.parent
 needs_matplotlib = pytest.mark.skipif(

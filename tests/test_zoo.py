@@ -163,20 +163,17 @@ def test_initial_weights_have_the_variance_of_their_scheme(scheme: str) -> None:
     assert not model.buffers["bn1.running_mean"].any()
 
 
-@pytest.mark.parametrize(
-    ("model", "scheme"),
-    [(zoo.conv_4(((3, 8, 8), 10)), "glorot"), (zoo.monk(9), "glorot"), (zoo.lenet_5(MNIST), "he"),
-     (zoo.cnn_small(DIGITS), "he"), (zoo.resnet_small(DIGITS), "he"), (zoo.mlp(DIGITS), "he")],
-    ids=repr,
-)  # fmt: skip
-def test_which_scheme_a_net_starts_with(model: Model, scheme: str) -> None:
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.id)
+def test_which_scheme_a_net_starts_with(row: Row) -> None:
+    model, scheme = row.make(), "glorot" if row.id[:4] in ("conv", "monk") else "he"
     assert digest(model) == digest(mp.initialise(model.net, scheme=scheme, dtype=model.dtype))
 
 
 PRINT = """
-import hashlib, minprune as mp
-model = mp.zoo.cnn_small(((1, 8, 8), 10), seed=7)
-print(hashlib.sha256(b"".join(w.tobytes() for w in model.params.values())).hexdigest())
+import sys
+sys.path.insert(0, "tests")
+from test_zoo import DIGITS, digest, zoo
+print(digest(zoo.cnn_small(DIGITS, seed=7)))
 """
 
 

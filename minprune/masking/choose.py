@@ -10,6 +10,7 @@ from minprune import kernels
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError, UnreachableError
 from minprune.masking.count import pruned_count
+from minprune.nets.blame import not_finite
 
 Scope = Literal["global", "layer"]
 Target = float | Mapping[str, float]
@@ -148,7 +149,7 @@ def _checked(name: str, scores: Array, mask: Array | None) -> Array:
         raise ShapeError(
             f"{name}: score is {scores.shape}, mask is {mask.shape}; score the model that you prune"
         )
-    bad = scores.size - int(np.count_nonzero(np.isfinite(scores)))
+    bad = not_finite(scores)
     if bad:
         raise NonFiniteError(
             f"{name}: {bad} of {scores.size} scores are not finite, expected numbers; "

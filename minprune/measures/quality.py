@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from minprune.core import Array, Split
-from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.model import Model
+from minprune.errors import ArgumentError, NonFiniteError, ShapeError
+from minprune.nets.blame import blame
+from minprune.nets.model import Model, batch_last
 from minprune.nets.net import loss_of
 
 
@@ -23,7 +24,8 @@ def evaluate(model: Model, data: Split) -> Quality:
     """Quality of the model on (x, y), in evaluation mode
 
     The answer is the largest output; with a single output (mse), whether it is above 0.5.
-    Raises ArgumentError for empty data, ShapeError for targets that do not fit the net's loss.
+    Raises ArgumentError for empty data, ShapeError for targets that do not fit the net's loss,
+    NonFiniteError, naming the layer, where the loss is not finite.
     """
     x, y = data[0], np.asarray(data[1])
     if len(x) == 0:
@@ -32,8 +34,16 @@ def evaluate(model: Model, data: Split) -> Quality:
         raise ShapeError(
             f"data: x has {len(x)} rows and y has {len(y)}; give one target to each input"
         )
-    out = model(x)
-    loss = float(loss_of(model.net, np.ascontiguousarray(out.T), y))  # first: it checks y
+    with np.errstate(all="ignore"):  # the loss tells, and the error below names the layer
+        out = model(x)
+        loss = float(loss_of(model.net, np.ascontiguousarray(out.T), y))  # first: it checks y
+    if not np.isfinite(loss):
+        worst = int(np.isfinite(out).all(axis=1).argmin())  # one sample is enough for blame
+        one = batch_last(x[worst : worst + 1], model.dtype)
+        where = blame(model.net, model.params | model.buffers, one)
+        raise NonFiniteError(
+            f"the loss is {loss}, expected a finite number: {where}; check the model and the data"
+        )
     answers, truth = _classes(out), _classes(y) if y.ndim == 2 else y
     right = answers == truth
     k = max(out.shape[1], 2)

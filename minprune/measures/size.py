@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from minprune.nets.counts import Count, counts
+from minprune.nets.counts import Count, counts, sparsity
 from minprune.nets.model import Model
 
 INDEX = 4  # bytes of one uint32 index
@@ -28,13 +28,11 @@ class Size:
 def size(model: Model) -> Size:
     """Size of the model, from its net and masks."""
     found = counts(model.net, model.masks)
-    weights = [c for c in found if c.name in model.net.weights]
-    total = sum(c.total for c in weights)
     each = model.dtype.itemsize
     return Size(
         parameters=sum(c.total for c in found),
         live=sum(c.live for c in found),
-        sparsity=1 - sum(c.live for c in weights) / total if total else 0.0,
+        sparsity=sparsity(model.net, model.masks),
         macs=sum(c.macs for c in found),
         live_macs=sum(c.live_macs for c in found),
         bytes=each * sum(c.total for c in found),

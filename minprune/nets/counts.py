@@ -47,3 +47,10 @@ def counts(net: Net, masks: Mapping[str, Array]) -> list[Count]:
             live = int(np.count_nonzero(masks[name])) if name in masks else int(np.prod(shape))
             found.append(Count(name, shape, live, positions if len(shape) > 1 else 0))
     return found
+
+
+def sparsity(net: Net, masks: Mapping[str, Array]) -> float:
+    """The share of the weights (no biases, no normalisation) that is masked; 0 without weights"""
+    weights = [c for c in counts(net, masks) if c.name in net.weights]
+    total = sum(c.total for c in weights)
+    return 1 - sum(c.live for c in weights) / total if total else 0.0

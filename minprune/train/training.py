@@ -8,7 +8,8 @@ from minprune.autograd import Tensor, Value, grad, value
 from minprune.core import Array, Arrays, Seed, stream
 from minprune.errors import ArgumentError, NonFiniteError
 from minprune.masking.apply import apply
-from minprune.nets.counts import counts
+from minprune.nets.blame import blame, not_finite
+from minprune.nets.counts import sparsity
 from minprune.nets.layer import Pass
 from minprune.nets.model import Model
 from minprune.nets.net import Net, loss_of, run
@@ -46,7 +47,7 @@ class Training:
         self.done = 0
         self.total = 0
         self.lr = optimizer.lr
-        self.sparsity = self._sparsity()
+        self.sparsity = sparsity(self.net, self.masks)
 
     def model(self) -> Model:
         """An ordinary Model with copies of the present arrays."""
@@ -73,7 +74,7 @@ class Training:
             loss = loss + penalty
         result = float(value(loss))
         if not np.isfinite(result):
-            raise self._blame(result, p, x)
+            raise self._stopped(result, p, x)
         activations = {k: np.moveaxis(value(seen[k]), -1, 0).copy() for k in wanted}
         seen.clear()
         wrt = leaves | extra
@@ -103,8 +104,7 @@ class Training:
             return
         masks = change.masks or {}
         self.masks.update(masks)
-        new = (change.params or {}) | {k: self.params[k] for k in masks if k in self.params}
-        new |= change.params or {}
+        new = {k: self.params[k] for k in masks if k in self.params} | (change.params or {})
         held = {k: self.masks[k] for k in new.keys() | masks.keys() if k in self.masks}
         masked = apply(self.params | new, held)
         replace(self.params, {k: masked[k] for k in new}, "params")
@@ -113,29 +113,11 @@ class Training:
             replace(self.opt_state.get(slot, {}), arrays, f"opt_state[{slot!r}]")
         self.memory = change.state if change.state is not None else self.memory
         if masks:
-            self.sparsity = self._sparsity()
+            self.sparsity = sparsity(self.net, self.masks)
 
-    def _sparsity(self) -> float:
-        found = [c for c in counts(self.net, self.masks) if c.name in self.net.weights]
-        total = sum(c.total for c in found)
-        return 1 - sum(c.live for c in found) / total if total else 0.0
-
-    def _blame(self, loss: float, p: dict[str, Value], x: Array) -> NonFiniteError:
+    def _stopped(self, loss: float, p: dict[str, Value], x: Array) -> NonFiniteError:
         """The error that names the first layer whose output is not finite."""
-        found: list[str] = []
-
-        def watch(name: str, out: Value) -> None:
-            a = value(out)
-            bad = a.size - int(np.count_nonzero(np.isfinite(a)))
-            if bad and not found:
-                found.append(f"layer {name} gave {bad} of {a.size} values that are not finite")
-
-        arrays: dict[str, Any] = {k: value(v) for k, v in p.items()} | self.buffers
-        with np.errstate(all="ignore"):
-            run(self.net, arrays, x, Pass(train=True, rng=self.dropout), watch)
-        where = found[0] if found else "all layers gave finite values, the loss overflowed"
-        if not np.isfinite(x).all():
-            where = "the input itself is not finite"
+        where = blame(self.net, p | self.buffers, x, Pass(train=True, rng=self.dropout))
         return NonFiniteError(
             f"step {self.done + 1}: the loss is {loss}, expected a finite number: {where}, at "
             f"learning rate {self.lr:g}; lower the learning rate or check the data"
@@ -144,7 +126,7 @@ class Training:
     def check(self) -> None:
         """Raises NonFiniteError, naming the parameter, where a parameter is not finite."""
         for name, w in self.params.items():
-            bad = w.size - int(np.count_nonzero(np.isfinite(w)))
+            bad = not_finite(w)
             if bad:
                 raise NonFiniteError(
                     f"step {self.done}: {name} has {bad} of {w.size} entries that are not finite, "
