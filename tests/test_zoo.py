@@ -76,8 +76,7 @@ def test_sizes(row: Row) -> None:
     assert sum(w.size for w in model.params.values()) == sum(row.weights) + row.others == row.total
     x = np.zeros((2, *model.net.input_shape))
     assert model(x).shape == (2, model.net.shapes[model.net.nodes[-1].name][0])
-    biases = [w for name, w in model.params.items() if name.endswith(".bias")]
-    assert not any(b.any() for b in biases)
+    assert not any(w.any() for name, w in model.params.items() if name.endswith(".bias"))
 
 
 def test_a_dataset_gives_the_sizes() -> None:
@@ -85,8 +84,7 @@ def test_a_dataset_gives_the_sizes() -> None:
     net = zoo.cnn_small(mp.Dataset((x, y), (x, y), (x, y)), dtype=np.float64)
     assert net(x).shape == (4, 7)
     assert net.dtype == np.float64
-    assert zoo.monk().dtype == np.float64
-    assert zoo.lenet_300_100(DIGITS).dtype == np.float32
+    assert (zoo.monk().dtype, zoo.mlp(DIGITS).dtype) == (np.float64, np.float32)
 
 
 IMAGES = "expected images (channels, height, width); use mlp or lenet_300_100"
@@ -154,8 +152,9 @@ def test_initial_weights_have_the_variance_of_their_scheme(scheme: str) -> None:
     model = mp.initialise(BIG, seed=1, scheme=scheme, dtype=np.float64)
     for name in FANS:
         assert spread_is(scheme, name, model.params[f"{name}.weight"]), name
-    others = set(VARIANCE) - {scheme}
-    for other in others:  # fan_in alone, both fans, a gain of 2: none passes for another
+    for other in set(VARIANCE) - {
+        scheme
+    }:  # fan_in alone, both fans, a gain of 2: none passes for another
         assert not all(spread_is(other, name, model.params[f"{name}.weight"]) for name in FANS)
     assert (model.params["bn1.weight"] == 1).all()
     assert not any(model.params[f"{name}.bias"].any() for name in ("conv1", "fc1", "bn1", "fc2"))
