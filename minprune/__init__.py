@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compares the two
-    from minprune import criteria, data, errors, kernels, methods, schedule
+    from minprune import criteria, data, errors, kernels, methods, schedule, structure
     from minprune.autograd import Tensor, grad
     from minprune.core import Dataset, Evidence, criterion
     from minprune.files import load, save
@@ -34,8 +34,10 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
         Sigmoid,
         Tanh,
     )
+    from minprune.nets.ties import ties
     from minprune.nets.weighted import BatchNorm, Conv2d, Dense
     from minprune.probe import score
+    from minprune.structure.compact import compact
     from minprune.train import rates
     from minprune.train.history import History
     from minprune.train.loop import fit
@@ -50,6 +52,7 @@ MODULES = {
     "zoo": "nets.zoo",
     "rates": "train.rates",
     "criteria": "criteria",
+    "structure": "structure",
     "methods": "methods",
 }
 NAMES = {
@@ -62,12 +65,14 @@ NAMES = {
     ),
     "nets.net": ("build",),
     "nets.model": ("Model", "initialise"),
+    "nets.ties": ("ties",),
     "train.optim": ("SGD", "Adam", "AdamW"),
     "train.method": ("Method", "View", "Change"),
     "train.history": ("History",),
     "train.loop": ("fit",),
     "probe": ("score",),
     "masking.apply": ("prune", "with_masks"),
+    "structure.compact": ("compact",),
     "measures.quality": ("evaluate",),
     "measures.measure": ("measure",),
     "files": ("save", "load"),

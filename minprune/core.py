@@ -78,12 +78,16 @@ class Evidence:
 
     A field is None unless the criterion's mark asks for it. Arrays may come from any framework.
     `ev.of("grads")` is the field, or a sentence that says it is absent.
+
+    With unit=True the score of a unit is asked for: weights are (units, incoming), one row a unit
+    with the incoming weights of all tied producers, and scores are (units,).
     """
 
     weights: Arrays | None = None
     masks: Arrays | None = None
     grads: Arrays | None = None  # of the mean loss over this chunk
     rng: np.random.Generator | None = None
+    unit: bool = False
 
     def of(self, kind: str) -> Any:
         """The field of that name; raises ArgumentError where it was not filled."""

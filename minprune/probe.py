@@ -12,6 +12,7 @@ from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.nets.blame import not_finite
 from minprune.nets.model import CHUNK, Model, batch_last, checked_input
 from minprune.nets.net import loss_of, run
+from minprune.nets.ties import Group, ties
 
 Params = Literal["weights", "all"]
 
@@ -22,6 +23,7 @@ def score(
     criterion: str | Criterion,
     *,
     params: Params = "weights",
+    unit: bool = False,
     batch_size: int = 64,
     seed: Seed = 0,
     **options: Any,
@@ -34,6 +36,10 @@ def score(
     weighted by their number of samples, and come back in the net's dtype. Evaluation mode: the
     model, its statistics and the global random state stay as they are; the criterion sees arrays
     that it cannot write to. options go to the criterion.
+
+    unit=True: one score for each unit that may be removed, {name: (o,)} for every weight that makes
+    such units; tied units share one value. (A weight of which only some units may be removed has
+    0 for the others, and `prune` does not look at them.)
 
     Raises ArgumentError for an unknown name or kind of evidence, or absent data; ShapeError for
     scores of other names or shapes than the weights; NonFiniteError, naming the parameter and
@@ -59,6 +65,8 @@ def score(
                 f"ask for evidence that there is"
             )
     _finite("weight", weights)
+    if unit:
+        return _unit_scores(model, fn, mark, fixed, params, options)
     known = {k: fixed[k] for k in mark.needs if k in fixed}
     mean: Arrays = {}
     seen = 0
@@ -79,6 +87,39 @@ def score(
         scores = {name: mean[name].astype(model.dtype) for name in names}
     _finite("score", scores)
     return scores
+
+
+def _unit_scores(
+    model: Model, fn: Criterion, mark: Mark, fixed: dict[str, Any], params: str, options: Any
+) -> Arrays:
+    """Scores of the free groups, handed to each of their producers."""
+    more = [need for need in mark.needs if need not in ("weights", "rng")]
+    if more or params != "weights":
+        raise ArgumentError(
+            f"{_label(fn)}: unit=True with {more[0] if more else 'params=' + repr(params)} is not "
+            f"to be had, only criteria on weights and rng; score single weights"
+        )
+    groups = {g.name: g for g in ties(model) if g.free}
+    weights = {name: _read_only(incoming(model, g)) for name, g in groups.items()}
+    known = {k: v for k, v in (fixed | {"weights": weights}).items() if k in mark.needs}
+    shapes = {name: w[:, 0] for name, w in weights.items()}
+    scores = _checked(fn, fn(Evidence(**known, unit=True), **options), shapes)
+    found: Arrays = {}
+    for name, g in groups.items():
+        for m in g.producers:
+            if m.param not in found:
+                found[m.param] = np.zeros(model.params[m.param].shape[0], model.dtype)
+            found[m.param][m.index] = scores[name][:, None]
+    return {name: found[name] for name in model.net.params if name in found}
+
+
+def incoming(model: Model, group: Group) -> Array:
+    """(units, incoming): each unit's incoming weights, of all its producers"""
+    rows = [
+        model.params[m.param].reshape(model.params[m.param].shape[0], -1)[m.index]
+        for m in group.producers
+    ]
+    return np.concatenate([r.reshape(group.size, -1) for r in rows], axis=1)
 
 
 def find(criterion: str | Criterion) -> Criterion:

@@ -87,8 +87,8 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
         "line 1 column 2 (char 1)); save it again",
     ),
     "header huge": (
-        put("header.json", b" " * (2**24 + 1)),
-        "header.json is compressed, or larger than 16777216 bytes; save it again",
+        put("header.json", b" " * (2**20 + 1)),
+        "header.json is compressed, or larger than 1048576 bytes; save it again",
     ),
     "unknown layer": (
         other_layer,

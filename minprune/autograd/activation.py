@@ -9,6 +9,7 @@ from typing import Any
 from minprune import kernels
 from minprune.autograd.elementwise import mul
 from minprune.autograd.tape import Op, Value
+from minprune.autograd.tie import rows
 from minprune.core import Array
 
 
@@ -36,7 +37,7 @@ def _act_grad_rule(v: Value, z: Value, inputs: Any, need: Any, *, kind: str) -> 
     return act_grad(v, y, kind=kind) if need[0] else None, dy
 
 
-act = Op(_act, _act_rule)
+act = Op(_act, _act_rule, rows)
 _grad = Op(_act_grad, _act_grad_rule)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from minprune import kernels
 from minprune.autograd.shaping import sum_to
 from minprune.autograd.tape import OPERATORS, Op, Value, value
+from minprune.autograd.tie import rows
 from minprune.core import Array
 
 
@@ -102,14 +103,14 @@ def _absolute_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value]:
     return (g * np.sign(value(x)),)
 
 
-add = Op(_add, _add_rule)
-sub = Op(_sub, _sub_rule)
-mul = Op(_mul, _mul_rule)
-div = Op(_div, _div_rule)
-power = Op(_power, _power_rule)
-exp = Op(_exp, _exp_rule)
-log = Op(_log, _log_rule)
-absolute = Op(_absolute, _absolute_rule)
+add = Op(_add, _add_rule, rows)
+sub = Op(_sub, _sub_rule, rows)
+mul = Op(_mul, _mul_rule, rows)
+div = Op(_div, _div_rule, rows)
+power = Op(_power, _power_rule, rows)
+exp = Op(_exp, _exp_rule, rows)
+log = Op(_log, _log_rule, rows)
+absolute = Op(_absolute, _absolute_rule, rows)
 
 
 OPERATORS.update({"+": add, "-": sub, "*": mul, "/": div, "**": power, "abs": absolute})

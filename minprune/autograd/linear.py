@@ -7,6 +7,7 @@ from minprune.autograd.activation import act_grad
 from minprune.autograd.elementwise import mul
 from minprune.autograd.shaping import column, expand
 from minprune.autograd.tape import Op, Value
+from minprune.autograd.tie import linear
 from minprune.core import Array
 
 
@@ -65,6 +66,6 @@ def _row_dot_rule(g: Value, s: Value, inputs: Any, need: Any) -> tuple[Value, Va
 
 
 matmul = Op(_matmul, _matmul_rule)
-affine = Op(_affine, _affine_rule)
+affine = Op(_affine, _affine_rule, linear)
 row_sum = Op(_row_sum, _row_sum_rule)
 row_dot = Op(_row_dot, _row_dot_rule)

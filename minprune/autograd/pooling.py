@@ -4,6 +4,7 @@ from typing import Any
 
 from minprune import kernels
 from minprune.autograd.tape import Op, Value, value
+from minprune.autograd.tie import rows
 from minprune.core import Array
 
 Pair = tuple[int, int]
@@ -52,9 +53,9 @@ def _spread_rule(
     return (avg_pool(v, **at),)
 
 
-pick = Op(_pick, _pick_rule)
+pick = Op(_pick, _pick_rule, rows)
 put = Op(_put, _put_rule)
-avg_pool = Op(_avg_pool, _avg_pool_rule)
+avg_pool = Op(_avg_pool, _avg_pool_rule, rows)
 spread = Op(_spread, _spread_rule)
 
 

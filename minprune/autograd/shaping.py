@@ -6,6 +6,7 @@ import numpy as np
 
 from minprune import kernels
 from minprune.autograd.tape import Op, Value, value
+from minprune.autograd.tie import reshaped, stacked
 from minprune.core import Array
 
 Shape = tuple[int, ...]
@@ -92,13 +93,13 @@ def _concat_rule(g: Value, z: Value, inputs: Any, need: Any) -> list[Value]:
     ]
 
 
-reshape = Op(_reshape, _reshape_rule)
+reshape = Op(_reshape, _reshape_rule, reshaped)
 expand = Op(_expand, _expand_rule)
 sum_to = Op(_sum_to, _sum_to_rule)
 transpose = Op(_transpose, _transpose_rule)
 part = Op(_part, _part_rule)
 place = Op(_place, _place_rule)
-concat = Op(_concat, _concat_rule)
+concat = Op(_concat, _concat_rule, stacked)
 
 
 def total(x: Value) -> Value:

@@ -98,12 +98,17 @@ class Op:
     `rule(g, output, inputs, need, **settings)` gives one gradient for each input, None for zero or
     where need is False. It runs on plain arrays for gradients and on Tensors for derivatives of
     derivatives. Non-float arguments (shapes, indices, labels) are settings: constants.
+    `tie(links, output, inputs, settings)` says how the rows (channels, features: the first axis) of
+    the output hang on those of the inputs; see tie.py.
     """
 
-    def __init__(self, forward: Callable[..., Array], rule: Rule) -> None:
+    def __init__(
+        self, forward: Callable[..., Array], rule: Rule, tie: Callable[..., None] | None = None
+    ) -> None:
         self.name = forward.__name__.strip("_")
         self.forward = forward
         self.rule = rule
+        self.tie = tie
         self.__doc__ = forward.__doc__
 
     def __call__(self, *inputs: Value, **settings: Any) -> Value:

@@ -1,26 +1,43 @@
-"""s = |w| and s = (sum |w|^p)^(1/p): what a weight weighs."""
+"""s = |w| and s = (sum |w|^p)^(1/p): what a weight, or a unit, weighs."""
 
 import numpy as np
 
-from minprune.core import Arrays, Evidence, criterion
+from minprune.core import Array, Arrays, Evidence, criterion
 from minprune.errors import ArgumentError
 
 
 @criterion(needs=("weights",), cite="Han et al. (2015), Learning both Weights and Connections")
 def magnitude(ev: Evidence) -> Arrays:
-    """s = |w|      s, w: one shape per tensor      unit: that of the weight"""
-    return {name: np.abs(w) for name, w in ev.of("weights").items()}
+    """s = |w|; unit: s = sqrt(sum w^2)      unit of measure: that of the weight
+
+    s, w: one shape per tensor; for units w: (units, incoming) -> s: (units,).
+    """
+    return norm(ev, p=2)
 
 
 @criterion(needs=("weights",), cite="Li et al. (2016), Pruning Filters; L0, L1, L2 and L-infinity")
 def norm(ev: Evidence, *, p: float = 2, tol: float = 0.0) -> Arrays:
-    """s = (|w|^p)^(1/p) = |w|; p = 0: s = 1 if |w| > tol, else 0      s, w: one shape per tensor
+    """s = (sum |w|^p)^(1/p); p = 0: the count of |w| > tol; p = inf: max |w|
 
-    The p-norm of a single weight: p = 1, 2 and inf rank as magnitude, p = 0 counts. `tol` is for
-    p = 0 alone. Raises ArgumentError for a p other than 0, 1, 2 or inf.
+    For a unit the sum runs over its incoming weights, w: (units, incoming) -> s: (units,). For a
+    single weight it has one term, s = |w| (p = 0: 1 or 0), so p = 1, 2 and inf rank as magnitude.
+    Sums in float64. Raises ArgumentError for a p other than 0, 1, 2 or inf.
     """
     if p not in (0, 1, 2, np.inf):
         raise ArgumentError(f"norm: p is {p!r}, expected 0, 1, 2 or inf; choose one of them")
+    return {name: _norm(np.abs(w), ev.unit, p, tol) for name, w in ev.of("weights").items()}
+
+
+def _norm(size: Array, unit: bool, p: float, tol: float) -> Array:
     if p == 0:
-        return {name: (np.abs(w) > tol).astype(w.dtype) for name, w in ev.of("weights").items()}
-    return {name: np.abs(w) for name, w in ev.of("weights").items()}
+        over = size > tol
+        return (over.sum(axis=1) if unit else over).astype(size.dtype)
+    if not unit:
+        return size
+    largest: Array = size.max(axis=1, initial=0)
+    if p == np.inf:
+        return largest
+    scale = np.where(largest > 0, largest, 1)  # so that no square overflows or vanishes
+    terms = (size / scale[:, None]).astype(np.float64) ** p
+    total: Array = scale * terms.sum(axis=1) ** (1 / p)
+    return total.astype(size.dtype)

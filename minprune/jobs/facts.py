@@ -10,8 +10,9 @@ from minprune.core import Array
 from minprune.nets.counts import counts
 from minprune.nets.model import Model
 
-BINS = 40
-ROOM = 64 * 28 * 28  # entries of the first layer's masks, or input pixels, that are written down
+BINS = 40  # of a histogram at most; fewer where a layer has few weights
+UNITS = 64  # of the first layer at most, whose masks are written down
+ROOM = UNITS * 28 * 28  # entries of those masks, or input pixels, at most
 
 
 def facts(stages: Mapping[str, Model], ties: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
@@ -45,9 +46,10 @@ def live(model: Model, name: str) -> Array:
 
 
 def histograms(before: Model, after: Model) -> list[dict[str, Any]]:
-    """counts[k] = live weights in [low + k step, low + (k + 1) step), step = (high - low) / BINS
+    """counts[k] = live weights in [low + k step, low + (k + 1) step), step = (high - low) / bins
 
-    One for each weight, both models on one axis; the last bin holds its upper edge too.
+    One for each weight, both models on one axis of min(BINS, sqrt(weights)) bins, at least 8; the
+    last bin holds its upper edge too.
     """
     found = []
     for name in before.net.weights:
@@ -56,7 +58,8 @@ def histograms(before: Model, after: Model) -> list[dict[str, Any]]:
         low, high = (float(whole.min()), float(whole.max())) if whole.size else (0.0, 0.0)
         if not low < high:  # one value, or none: a bin's width is needed all the same
             low, high = low - 0.5, high + 0.5
-        was, now = (np.histogram(w, BINS, (low, high))[0].tolist() for w in both)
+        bins = min(BINS, max(8, math.isqrt(before.params[name].size)))
+        was, now = (np.histogram(w, bins, (low, high))[0].tolist() for w in both)
         found.append({"name": name, "low": low, "high": high, "before": was, "after": now})
     return found
 
@@ -65,7 +68,7 @@ def first_layer(model: Model) -> dict[str, Any]:
     """The masks of the first weight, a picture (c, h, w) each unit, packed to bits, as hex
 
     "used": for a dense layer on the inputs, how many live weights each input has, row by row.
-    Both are cut or left out beyond ROOM; nothing for a net without weights.
+    Units beyond UNITS, or beyond ROOM, are left out; nothing for a net without weights.
     """
     net = model.net
     if not net.weights:
@@ -77,7 +80,7 @@ def first_layer(model: Model) -> dict[str, Any]:
     image = [math.prod(shape[:-2]), *shape[-2:]] if len(shape) > 1 else [1, 1, *shape]
     mask = model.masks.get(name, np.ones(net.params[name], bool)).reshape(units, -1)
     pixels = mask.shape[1]
-    shown = mask[: ROOM // pixels]
+    shown = mask[: min(UNITS, ROOM // pixels)]
     return {
         "name": name,
         "units": units,

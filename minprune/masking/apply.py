@@ -9,7 +9,9 @@ import numpy as np
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.choose import choose
+from minprune.masking.units import choose_units, is_unit_score
 from minprune.nets.model import Model, check_masks
+from minprune.nets.ties import ties
 
 
 def apply(params: Mapping[str, Array], masks: Mapping[str, Array]) -> Arrays:
@@ -34,20 +36,26 @@ def with_masks(model: Model, masks: Mapping[str, Array]) -> Model:
 
 
 def prune(model: Model, scores: Mapping[str, Array], **target: Any) -> Model:
-    """The model without its lowest-scored entries: masked, 0.0, and held so by `fit`
+    """The model without its lowest-scored entries, or units: masked, 0.0, and held so by `fit`
 
     scores: {"fc1.weight": array of the weight's shape, ...}, higher = kept longer, from `mp.score`
-    or from anywhere. target: sparsity= (a share, or one for each layer in a dict) or threshold=,
-    scope="global" | "layer", protect=("fc3", ...), minimum=1, normalize=None | "l1" | "l2" | "max";
-    see masking.choose for what they mean. Raises ArgumentError, ShapeError, UnreachableError.
+    or from anywhere; or one score a unit, (o,) for a weight (o, ...): then units are silenced, with
+    all that is tied to them, and sparsity counts units (see masking.units, which adds round_to=).
+    target: sparsity= (a share, or one for each layer in a dict) or threshold=,
+    scope="global" | "layer", protect=("fc3", ...), minimum=1, normalize=None | "l1" | "l2" | "max",
+    pattern=None | "2:4" | (4, 4), block_reduce="mean" | "sum" | "max"; see masking.choose for what
+    they mean. Raises ArgumentError, ShapeError, UnreachableError.
     """
-    for name, s in scores.items():
+    for name in scores:
         if name not in model.params:
             raise ArgumentError(f"{name}: no such parameter; there are {', '.join(model.params)}")
+    ordered = {name: scores[name] for name in model.net.params if name in scores}
+    if is_unit_score(ordered, model.net.params):
+        return with_masks(model, choose_units(model, ties(model), ordered, **target))
+    for name, s in ordered.items():
         if np.shape(s) != model.params[name].shape:
             raise ShapeError(
                 f"{name}: score is {np.shape(s)}, weight is {model.params[name].shape}; "
                 f"give one score to each entry"
             )
-    ordered = {name: scores[name] for name in model.net.params if name in scores}
     return with_masks(model, choose(ordered, model.masks, **target))

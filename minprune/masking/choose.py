@@ -1,37 +1,16 @@
 """masks = all but the lowest scores; one tie rule: among equals the lower flat index is kept."""
 
-from collections.abc import Callable, Iterable, Mapping
-from numbers import Real
-from typing import Literal
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from minprune import kernels
 from minprune.core import Array, Arrays
-from minprune.errors import ArgumentError, NonFiniteError, ShapeError, UnreachableError
+from minprune.errors import ArgumentError, UnreachableError
+from minprune.masking.arguments import Scope, Target, agree, checked, each, level, named
 from minprune.masking.count import pruned_count
-from minprune.nets.blame import not_finite
-
-Scope = Literal["global", "layer"]
-Target = float | Mapping[str, float]
-
-
-def _over(norm: Callable[[Array], float]) -> Callable[[Array], Array]:
-    def scaled(s: Array) -> Array:
-        top = np.abs(s).max(initial=0)
-        if top == 0:
-            return np.zeros(s.shape)
-        s = s.astype(np.float64) / top  # first, so that no square overflows or vanishes
-        return s / norm(s)
-
-    return scaled
-
-
-NORMALIZE: dict[str, Callable[[Array], Array]] = {
-    "l1": _over(lambda s: float(np.abs(s).sum())),
-    "l2": _over(lambda s: float(np.sqrt((s * s).sum()))),
-    "max": _over(lambda s: 1.0),
-}
+from minprune.masking.normalize import normalized
+from minprune.masking.patterns import Given, Pattern, blocks, n_of_m, parse, spread
 
 
 def keep_top(scores: Array, k: int) -> Array:
@@ -54,6 +33,8 @@ def choose(
     protect: Iterable[str] = (),
     minimum: int = 1,
     normalize: str | None = None,
+    pattern: Given = None,
+    block_reduce: str = "mean",
 ) -> Arrays:
     """New masks for the scored parameters: the lowest scores go, masked entries before all others
 
@@ -64,98 +45,70 @@ def choose(
     layer keeps at least. normalize: None compares raw scores across layers; "l1", "l2", "max"
     divide each layer's scores by that norm first.
 
+    pattern: None for single weights; "2:4": of every 4 consecutive inputs (of the channels a group
+    reads, at each (o, y, x) of a convolution) the 2 best live ones stay, which takes no sparsity or
+    threshold, and with one input prunes nothing; (4, 4): blocks of 4 outputs by 4 inputs (at each
+    (y, x)) stay or go whole. Then the n of sparsity and minimum counts BLOCKS, those cut at the
+    edge too, and one is pruned when all its entries are; the share of weights, which `measure`
+    reports, differs where blocks are cut or partly masked. block_reduce: a block's score is the
+    "mean", "sum" or "max" of its live entries' scores (after normalize).
+
     The order of `scores` is the order of the layers; `prune` gives them in net order.
 
     Raises ArgumentError for a target below the present sparsity, NonFiniteError for scores that are
     not finite, and UnreachableError, naming the largest sparsity that can be reached, where
-    `minimum` stands in the way.
+    `minimum` stands in the way (of N:M too).
     """
-    if (sparsity is None) == (threshold is None):
-        raise ArgumentError(
-            "prune takes either sparsity or threshold; give one of them, sparsity=0.9 for example"
-        )
-    if scope not in ("global", "layer"):
-        raise ArgumentError(f"scope is {scope!r}, expected 'global' or 'layer'; choose one of them")
-    if isinstance(minimum, bool) or not isinstance(minimum, int | np.integer) or minimum < 0:
-        raise ArgumentError(
-            f"minimum is {minimum!r}, expected an integer of at least 0; "
-            f"minimum=1 keeps one weight in each layer"
-        )
+    form = parse(pattern)
+    agree(form, sparsity, threshold, scope, minimum)
     left = set(named(scores, protect))
     names = [name for name in scores if name not in left]
-    checked = {name: _checked(name, scores[name], masks.get(name)) for name in names}
-    if normalize is not None:
-        if normalize not in NORMALIZE:
-            raise ArgumentError(
-                f"normalize is {normalize!r}, expected None or one of {', '.join(NORMALIZE)}; "
-                f"choose one of them"
-            )
-        checked = {name: NORMALIZE[normalize](s) for name, s in checked.items()}
-    live = {n: masks[n] if n in masks else np.ones(s.shape, bool) for n, s in checked.items()}
+    ready = {name: checked(name, scores[name], masks.get(name), form) for name in names}
+    ready = normalized(ready, normalize)
+    live = {n: masks[n] if n in masks else np.ones(s.shape, bool) for n, s in ready.items()}
+    if form is None:
+        return select(ready, live, sparsity, threshold, scope, minimum)
+    if form.kept is not None:
+        return {n: _every(n, ready[n], live[n], form, minimum) for n in names}
+    tiled = {n: blocks(n, s, live[n], form, block_reduce) for n, s in ready.items()}
+    kept = select(
+        {n: s for n, (s, _) in tiled.items()}, {n: m for n, (_, m) in tiled.items()},
+        sparsity, threshold, scope, minimum, "blocks",
+    )  # fmt: skip
+    return {n: live[n] & spread(m, live[n].shape, form) for n, m in kept.items()}
+
+
+def select(
+    scores: Arrays,
+    live: Arrays,
+    sparsity: Target | None,
+    threshold: Target | None,
+    scope: Scope,
+    minimum: int,
+    things: str = "weights",
+) -> Arrays:
+    """The masks of `choose` over checked arrays of any `things` that are counted one by one
+
+    Exactly one of sparsity and threshold is None. Raises as `choose` does.
+    """
+    names = list(scores)
     if sparsity is None:
-        levels = _each(names, threshold)  # type: ignore[arg-type]
+        levels = each(names, threshold)  # type: ignore[arg-type]
         return {
-            name: _above(checked[name], live[name], _level(levels[name]), minimum)
+            name: _above(scores[name], live[name], level(levels[name]), minimum)
             for name in names
             if name in levels
         }
     if isinstance(sparsity, Mapping):
-        shares = _each(names, sparsity)
+        shares = each(names, sparsity)
     elif scope == "layer":
         shares = dict.fromkeys(names, sparsity)
     else:
-        return _lowest(checked, live, sparsity, minimum, "the net")
+        return _lowest(scores, live, sparsity, minimum, "the net", things)
     chosen: Arrays = {}
     for name, share in shares.items():
-        chosen |= _lowest({name: checked[name]}, {name: live[name]}, share, minimum, name)
+        chosen |= _lowest({name: scores[name]}, {name: live[name]}, share, minimum, name, things)
     return chosen
-
-
-def named(names: Iterable[str], wanted: Iterable[str]) -> list[str]:
-    """The parameters that `wanted` means: full names, or layers, which mean all their parameters
-
-    Raises ArgumentError for a name that means none.
-    """
-    names, found = list(names), []
-    for w in [wanted] if isinstance(wanted, str) else wanted:
-        hits = [n for n in names if n == w or n.split(".")[0] == w]
-        if not hits:
-            raise ArgumentError(f"{w!r} is not scored; what is scored: {', '.join(names)}")
-        found += hits
-    return found
-
-
-def _level(threshold: float) -> float:
-    if not isinstance(threshold, Real) or np.isnan(float(threshold)):
-        raise ArgumentError(
-            f"threshold is {threshold!r}, expected a number; what scores below it is pruned"
-        )
-    return float(threshold)
-
-
-def _each(names: list[str], given: Target) -> dict[str, float]:
-    if not isinstance(given, Mapping):
-        return dict.fromkeys(names, given)
-    return {name: share for w, share in given.items() for name in named(names, [w])}
-
-
-def _checked(name: str, scores: Array, mask: Array | None) -> Array:
-    scores = np.asarray(scores)
-    if scores.dtype not in (np.float32, np.float64):
-        raise ArgumentError(
-            f"{name}: scores are {scores.dtype}, expected float32 or float64; use astype(float)"
-        )
-    if mask is not None and mask.shape != scores.shape:
-        raise ShapeError(
-            f"{name}: score is {scores.shape}, mask is {mask.shape}; score the model that you prune"
-        )
-    bad = not_finite(scores)
-    if bad:
-        raise NonFiniteError(
-            f"{name}: {bad} of {scores.size} scores are not finite, expected numbers; "
-            f"mend the criterion"
-        )
-    return scores
 
 
 def _forced(scores: Array, live: Array, minimum: int) -> Array:
@@ -170,7 +123,21 @@ def _above(scores: Array, live: Array, level: float, minimum: int) -> Array:
     return live & ((scores >= level) | _forced(scores, live, minimum))
 
 
-def _lowest(scores: Arrays, live: Arrays, sparsity: float, minimum: int, what: str) -> Arrays:
+def _every(name: str, scores: Array, live: Array, form: Pattern, minimum: int) -> Array:
+    """N of every M, which must leave the minimum."""
+    mask = n_of_m(scores, live, form)
+    kept, least = int(np.count_nonzero(mask)), min(minimum, int(np.count_nonzero(live)))
+    if kept < least:
+        raise UnreachableError(
+            f"{name}: {form.kept}:{form.columns} leaves {kept} of {live.size} weights, fewer than "
+            f"minimum={minimum}; lower minimum, or protect {name}"
+        )
+    return mask
+
+
+def _lowest(
+    scores: Arrays, live: Arrays, sparsity: float, minimum: int, what: str, things: str
+) -> Arrays:
     """Exactly round(sparsity n) entries masked over the given layers together."""
     n = sum(s.size for s in scores.values())
     count = pruned_count(sparsity, n)
@@ -178,13 +145,13 @@ def _lowest(scores: Arrays, live: Arrays, sparsity: float, minimum: int, what: s
     if count < dead:
         raise ArgumentError(
             f"sparsity is {sparsity}, below the present {dead / n!r} of {what}; pruning does not "
-            f"bring weights back: ask for at least what is pruned already"
+            f"bring {things} back: ask for at least what is pruned already"
         )
     keep = {name: _forced(s, live[name], minimum) for name, s in scores.items()}
     most = n - sum(int(np.count_nonzero(k)) for k in keep.values())
     if count > most:
         raise UnreachableError(
-            f"sparsity is {sparsity}, which leaves {n - count} of {n} weights of {what}, fewer "
+            f"sparsity is {sparsity}, which leaves {n - count} of {n} {things} of {what}, fewer "
             f"than minimum={minimum} for each layer; the largest reachable is {most / n!r}"
         )
     if not scores:

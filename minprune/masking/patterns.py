@@ -49,7 +49,7 @@ def parse(given: Given) -> Pattern | None:
 
 
 def _side(size: object) -> bool:
-    return isinstance(size, int | np.integer) and not isinstance(size, bool) and size >= 1
+    return isinstance(size, int | np.integer) and not isinstance(size, bool) and int(size) >= 1
 
 
 def tiles(a: Array, pattern: Pattern, fill: float | bool) -> Array:
@@ -84,16 +84,15 @@ def n_of_m(scores: Array, live: Array, pattern: Pattern) -> Array:
     sparse networks; Mishra et al. (2021) for 2:4.
     """
     there = tiles(live, pattern, False)
-    order = np.argsort(
-        np.where(there, -tiles(scores, pattern, 0), np.inf), axis=-1, kind="stable"
-    )
+    order = np.argsort(np.where(there, -tiles(scores, pattern, 0), np.inf), axis=-1, kind="stable")
     best = np.zeros(there.shape, bool)
     np.put_along_axis(best, order[..., : pattern.kept], True, axis=-1)
     return untiled(best & there, scores.shape, pattern)
 
 
 def _sum(s: Array, live: Array) -> Array:
-    return np.where(live, s, 0).sum(-1)
+    total: Array = np.where(live, s, 0).sum(-1)
+    return total
 
 
 def _max(s: Array, live: Array) -> Array:
@@ -102,9 +101,9 @@ def _max(s: Array, live: Array) -> Array:
 
 
 def _mean(s: Array, live: Array) -> Array:
-    mean = _sum(s, live) / np.maximum(live.sum(-1), 1)
-    # rounding must not take it past its own entries: blocks of equal scores are a tie, of any size
-    return np.clip(mean, -_max(-s, live), _max(s, live))
+    low, high = -_max(-s, live), _max(s, live)
+    # without rounding where all are equal: such blocks are a tie, whatever their sizes
+    return np.where(low == high, high, _sum(s, live) / np.maximum(live.sum(-1), 1))
 
 
 REDUCE: dict[str, Callable[[Array, Array], Array]] = {"mean": _mean, "sum": _sum, "max": _max}
@@ -124,6 +123,7 @@ def blocks(
             f"block_reduce is {reduce!r}, expected one of {', '.join(REDUCE)}; choose one of them"
         )
     there = tiles(live, pattern, False)
+    alive = np.asarray(there.any(-1))
     with np.errstate(over="ignore"):
         found = REDUCE[reduce](tiles(scores, pattern, 0).astype(np.float64), there)
         found = found.astype(scores.dtype)
@@ -133,7 +133,7 @@ def blocks(
             f"{name}: {bad} of {found.size} block scores overflow {scores.dtype}, expected finite "
             f"ones; divide the scores by a constant first"
         )
-    return found, there.any(-1)
+    return found, alive
 
 
 def spread(kept: Array, shape: tuple[int, ...], pattern: Pattern) -> Array:

@@ -11,7 +11,8 @@ import numpy as np
 from minprune.core import Arrays, Criterion, Evidence
 from minprune.errors import ArgumentError
 from minprune.masking.apply import with_masks
-from minprune.masking.choose import Scope, choose
+from minprune.masking.arguments import Scope
+from minprune.masking.choose import choose
 from minprune.masking.count import pruned_count
 from minprune.nets.model import Model
 from minprune.probe import find

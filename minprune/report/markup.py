@@ -71,6 +71,7 @@ def layer_bars(layers: Sequence[Mapping[str, Any]]) -> str:
     )
 
 
-def section(title: str, body: str) -> str:
-    """A heading and what stands under it; nothing where there is nothing."""
-    return f"<section><h2>{text(title)}</h2>\n{body}</section>" if body else ""
+def section(title: str, body: str, long: bool = False) -> str:
+    """A heading and what stands under it; nothing where there is nothing. long: print may cut it"""
+    kind = ' class="long"' if long else ""
+    return f"<section{kind}><h2>{text(title)}</h2>\n{body}</section>" if body else ""

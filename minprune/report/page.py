@@ -3,10 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from minprune.report.classes import forgotten
+from minprune.report.costs import costs_table
+from minprune.report.groups import group_drawing
+from minprune.report.histograms import histogram_panels
 from minprune.report.look import STYLE
 from minprune.report.markup import layer_bars, pairs, rows_table, section, text
+from minprune.report.masks import mask_pictures
 from minprune.report.plots import curves
-from minprune.report.stages import by_class, comparison, headline
+from minprune.report.stages import comparison, headline
 
 HOW_TO_GET_PICTURES = '<p class="note">For pictures: pip install "minprune[report]"</p>'
 DATA_LABELS = {"name": "name", "train": "training", "val": "validation", "test": "test"}
@@ -16,21 +21,30 @@ def page(result: Mapping[str, Any], history: Mapping[str, Any]) -> str:
     """The page of a run as text; same arguments, same text.
 
     result: what result.json holds: name, command, settings, data, net, stages, layers (name,
-    shape, total, kept), seconds, versions; each part may be absent.
+    shape, total, kept), facts (those of jobs/facts.py), seconds, versions; each part may be absent.
     history: {phase: {"epochs": {"epoch": [...], "train_loss": [...], ...}}}
-    Without matplotlib the page has its tables and says how to get the pictures.
+    Without matplotlib the page has no curves and says how to get them.
     """
-    stages = result.get("stages", [])
+    stages, facts = result.get("stages", []), result.get("facts", {})
     name = result.get("name", "run")
-    classes, per_class = by_class(stages)
+    before, after, last = (str(facts.get(key, "")) for key in ("before", "after", "last"))
     parts = [
         f"<h1>{text(name)}</h1>",
         f'<p class="headline">{text(headline(stages))}</p>',
         f"<p><code>{text(result['command'])}</code></p>" if result.get("command") else "",
         section("Before and after", before_and_after(stages)),
         section("Training", pictures(history)),
+        section("Classes that the pruning forgot", forgotten(stages)),
         section("Weights kept in each layer", bars(result.get("layers", []))),
-        section("Accuracy on each class", rows_table(classes, per_class) if per_class else ""),
+        section("Weights and work", costs_table(facts.get("costs", []), before, last)),
+        section(
+            "Weights before and after",
+            histogram_panels(facts.get("histograms", []), before, after),
+        ),
+        section("Masks of the first layer", mask_pictures(facts.get("first", {}))),
+        section(
+            "Tied groups", group_drawing(facts.get("ties", []), facts.get("layers", [])), long=True
+        ),
         section("Net", f"<pre>{text(result['net'])}</pre>" if result.get("net") else ""),
         '<div class="pairs">',
         pairs("Settings", result.get("settings", {})),

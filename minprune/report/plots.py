@@ -108,6 +108,7 @@ def panel(ax: Any, title: str, lines: list[Any], history: Mapping[str, Any]) -> 
         ax.plot(x, y, color=colour, linestyle=dash, label=label, marker=marker, markersize=3)
     if title == "loss" and min(values) > 0 and max(values) > 5 * min(values):
         ax.set_yscale("log")
+        ax.yaxis.get_minor_locator().set_params(subs=(2, 5))  # more labels would overlap
     ax.yaxis.set_major_formatter("{x:.3g}")
     ax.yaxis.set_minor_formatter("{x:.2g}" if max(values) < 20 * min(values) else "")
     ax.xaxis.get_major_locator().set_params(integer=True)

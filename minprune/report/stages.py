@@ -62,26 +62,14 @@ def comparison(stages: Sequence[Stage]) -> Table:
     ]
 
 
-def by_class(stages: Sequence[Stage]) -> Table:
-    """(header, rows) of the accuracy on each class; no rows where it was not measured."""
-    measured = [stage for stage in stages if stage.get("per_class")]
-    header = ["class", *(str(stage.get("stage", "")) for stage in measured)]
-    classes = max((len(stage["per_class"]) for stage in measured), default=0)
-    rows = []
-    for k in range(classes):
-        values = [stage["per_class"][k : k + 1] for stage in measured]
-        rows.append([str(k), *(share(v[0]) if v and v[0] is not None else "-" for v in values)])
-    return header, rows
-
-
 def headline(stages: Sequence[Stage]) -> str:
     """One sentence: what is left of the first stage in the last one, and at what cost."""
     if not stages:
         return ""
     first, last = stages[0], stages[-1]
     parts = []
-    if last.get("sparsity") is not None:
-        parts.append(f"{share(1 - last['sparsity'])} of the weights kept")
+    if last.get("live") is not None and first.get("parameters"):  # a compacted net is smaller
+        parts.append(f"{share(last['live'] / first['parameters'])} of the parameters kept")
     if last.get("accuracy") is not None:
         parts.append(f"accuracy {share(last['accuracy'])}")
         if first is not last and first.get("accuracy") is not None:

@@ -1,16 +1,20 @@
 """The one training loop: epochs, batches, validation, early stopping; no method by name."""
 
-import time
+import os
+from itertools import islice
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from minprune import kernels
-from minprune.core import Array, Arrays, Dataset, Seed, stream
+from minprune.core import Array, Dataset, Seed, stream
 from minprune.data import batches
 from minprune.errors import ArgumentError
 from minprune.measures.quality import evaluate
 from minprune.nets.model import Model, checked_input
+from minprune.train.checkpoint import Keeper, Place
+from minprune.train.fingerprint import data_print, fingerprint, machinery, rate_print
 from minprune.train.history import History
 from minprune.train.method import Method
 from minprune.train.optim import Adam, Optimizer
@@ -32,6 +36,8 @@ def fit(
     patience: int | None = None,
     progress: bool = True,
     label: str = "fit",
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: int | None = None,
 ) -> tuple[Model, History]:
     """The model after `epochs` passes over data.train, and its history
 
@@ -40,17 +46,81 @@ def fit(
     epochs without a lower validation loss, and return the best epoch's model. method: what acts
     during training. progress: on stderr. The model given is not changed.
 
-    Raises ArgumentError for arguments it cannot use; NonFiniteError, naming step, layer and
-    learning rate, where the loss is not finite.
+    checkpoint: a file for the state of training, written every `every` updates (each epoch unless
+    given), at Ctrl-C and at the end. Where the file exists, training goes on from it, to the same
+    bits as if it had never stopped (one BLAS thread). The method's state is saved too: it must be
+    None, numbers, text, arrays, or lists, tuples and dicts of them.
+
+    Raises ArgumentError for arguments it cannot use, and for a checkpoint that was made with
+    others; NonFiniteError, naming step, layer and learning rate, where the loss is not finite.
     """
+    x, y = _checked(model, data, epochs, batch_size, patience, checkpoint, every)
+    optimizer, rate, method = optimizer or Adam(), rate or constant(), method or Method()
+    total = epochs * -(-len(x) // batch_size)
+    asked: dict[str, Any] = {}
+    if checkpoint is not None:
+        asked = fingerprint({
+            "model": model, "epochs": epochs, "batch_size": batch_size, "patience": patience,
+            "seed": seed, "optimizer": optimizer, "rate": rate_print(rate, total),
+            "method": method, **data_print(data, "train", "val"), **machinery(),
+        })  # fmt: skip
+    state = Training(model, optimizer, rate, method, seed)
+    state.total = total
+    place, history = Place(stream(seed, "order")), History()
+    keeper = Keeper(checkpoint, every, asked)
+    keeper.hold(state, place, history)
+    # What is not finite is looked for below and named; NumPy's warning would come first.
+    quiet = np.errstate(over="ignore", invalid="ignore")
+    shown_from = show_progress(label, total, progress, state.done)
+    with keeper, kernels.lend(), quiet, shown_from as shown:
+        while place.epoch <= epochs and not place.stopped:
+            for index in islice(batches(len(x), batch_size, place.order), place.batch, None):
+                loss = state.step(_gather(x, index, model.dtype), y[index])
+                place.batch, place.losses = place.batch + 1, place.losses + loss * len(index)
+                history.step(state.done, loss, state.lr, state.sparsity)
+                shown.update()
+                keeper.updated()
+            now = state.model()
+            state.check()
+            quality = evaluate(now, data.val) if len(data.val[0]) else None
+            val_loss = quality.loss if quality else float("nan")
+            accuracy = quality.accuracy if quality else float("nan")
+            seconds, train_loss = perf_counter() - place.began, place.losses / len(x)
+            history.epoch(place.epoch, train_loss, val_loss, accuracy, state.sparsity, seconds)
+            shown.epoch(
+                f"epoch {place.epoch}/{epochs}, loss {train_loss:.4f}, val loss {val_loss:.4f}, "
+                f"val accuracy {accuracy:.4f}, sparsity {state.sparsity:.4f}"
+            )
+            if patience is not None:
+                place.waited += 1
+                if val_loss < place.best_loss:
+                    place.best, place.best_loss, place.waited = state.parts(now), val_loss, 0
+                place.stopped = place.waited >= patience
+            place.next_epoch()
+            keeper.epoch_ended()
+        keeper.write()
+    return method.finish(*(place.best or state.parts(state.model()))), history
+
+
+def _checked(
+    model: Model, data: Dataset, epochs: int, batch_size: int, patience: int | None,
+    checkpoint: object, every: int | None,
+) -> tuple[Array, Array]:  # fmt: skip
+    """data.train as arrays, once every argument of fit is found usable."""
     for what, given, least in (
         ("epochs", epochs, 0), ("batch_size", batch_size, 1),
         ("patience", 1 if patience is None else patience, 1),
+        ("every", 1 if every is None else every, 1),
     ):  # fmt: skip
         if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < least:
             raise ArgumentError(
                 f"{what} is {given!r}, expected an integer of at least {least}; give another"
             )
+    if every is not None and checkpoint is None:
+        raise ArgumentError(
+            f"every is {every} and checkpoint is None, expected a file to write to; "
+            f"give checkpoint, or leave out every"
+        )
     x, y = checked_input(model.net, data.train[0]), np.asarray(data.train[1])
     if len(x) == 0:
         raise ArgumentError("data.train has no samples, expected at least one; give a pair (x, y)")
@@ -59,41 +129,7 @@ def fit(
             f"patience is {patience} and data.val has no samples, expected some to stop by; "
             f"give data.val, or patience=None"
         )
-    state = Training(model, optimizer or Adam(), rate or constant(), method or Method(), seed)
-    state.total = epochs * -(-len(x) // batch_size)
-    order = stream(seed, "order")
-    history = History()
-    best: tuple[Model, Arrays, Any] | None = None
-    best_loss, waited = np.inf, 0
-    # What is not finite is looked for below and named; NumPy's warning would come first.
-    quiet = np.errstate(over="ignore", invalid="ignore")
-    with kernels.lend(), quiet, show_progress(label, state.total, progress) as shown:
-        for epoch in range(1, epochs + 1):
-            start, losses = time.perf_counter(), 0.0
-            for index in batches(len(x), batch_size, order):
-                loss = state.step(_gather(x, index, model.dtype), y[index])
-                losses += loss * len(index)
-                history.step(state.done, loss, state.lr, state.sparsity)
-                shown.update()
-            now = state.model()
-            state.check()
-            quality = evaluate(now, data.val) if len(data.val[0]) else None
-            val_loss = quality.loss if quality else float("nan")
-            accuracy = quality.accuracy if quality else float("nan")
-            seconds = time.perf_counter() - start
-            train_loss = losses / len(x)
-            history.epoch(epoch, train_loss, val_loss, accuracy, state.sparsity, seconds)
-            shown.epoch(
-                f"epoch {epoch}/{epochs}, loss {train_loss:.4f}, val loss {val_loss:.4f}, "
-                f"val accuracy {accuracy:.4f}, sparsity {state.sparsity:.4f}"
-            )
-            if patience is not None:
-                waited += 1
-                if val_loss < best_loss:
-                    best, best_loss, waited = state.parts(now), val_loss, 0
-                if waited >= patience:
-                    break
-    return state.method.finish(*(best or state.parts(state.model()))), history
+    return x, y
 
 
 def _gather(x: Array, index: Array, dtype: np.dtype[Any]) -> Array:

@@ -40,8 +40,11 @@ class Bar(Quiet):
 
 
 @contextmanager
-def progress(label: str, steps: int, show: bool) -> Iterator[Quiet]:
-    """Something with `update()` after each of `steps` steps and `epoch(text)` after each epoch."""
+def progress(label: str, steps: int, show: bool, done: int = 0) -> Iterator[Quiet]:
+    """Something with `update()` after each of `steps` steps and `epoch(text)` after each epoch.
+
+    done: steps of an earlier call that this one goes on from.
+    """
     if not show:
         yield Quiet()
         return
@@ -50,5 +53,7 @@ def progress(label: str, steps: int, show: bool) -> Iterator[Quiet]:
     except ImportError:
         yield Lines(label)
         return
-    with tqdm(total=steps, desc=label, unit="step", file=sys.stderr, mininterval=0.5) as bar:
+    with tqdm(
+        total=steps, initial=done, desc=label, unit="step", file=sys.stderr, mininterval=0.5
+    ) as bar:
         yield Bar(bar)

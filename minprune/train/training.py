@@ -6,17 +6,19 @@ import numpy as np
 
 from minprune.autograd import Tensor, Value, grad, value
 from minprune.core import Array, Arrays, Seed, stream
-from minprune.errors import ArgumentError, NonFiniteError
+from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.masking.apply import apply
 from minprune.nets.blame import blame, not_finite
 from minprune.nets.counts import sparsity
 from minprune.nets.layer import Pass
-from minprune.nets.model import Model
+from minprune.nets.model import Model, check_masks
 from minprune.nets.net import Net, loss_of, run
 from minprune.nets.weighted import BatchNorm
+from minprune.train.fingerprint import described
 from minprune.train.method import Change, Method, View, replace
 from minprune.train.optim import Optimizer, OptState
 from minprune.train.rates import Rate
+from minprune.train.tree import Tree
 
 
 class Training:
@@ -57,6 +59,29 @@ class Training:
     def parts(self, model: Model) -> tuple[Model, Arrays, Any]:
         """What `finish` gets: the model, and what belongs to it."""
         return model, {k: w.copy() for k, w in self.extra.items()}, self.memory
+
+    def tree(self) -> Tree:
+        """All that the next update hangs on, for a checkpoint; the arrays are not copied."""
+        return {
+            "net": described(self.net),
+            "params": self.params, "buffers": self.buffers, "masks": self.masks,
+            "extra": self.extra, "opt_state": self.opt_state, "state": self.memory,
+            "done": self.done,
+            "streams": [self.dropout.bit_generator.state, self.rng.bit_generator.state],
+        }  # fmt: skip
+
+    def restore(self, tree: Tree) -> None:
+        """Go on from what `tree` gave; raises ShapeError where it is not of this training."""
+        for kind in ("params", "buffers", "extra"):
+            refill(getattr(self, kind), tree[kind], kind)
+        for slot, arrays in self.opt_state.items():
+            refill(arrays, tree["opt_state"][slot], slot)
+        check_masks(tree["masks"], self.net.params)
+        self.masks = tree["masks"]
+        self.memory, self.done = tree["state"], int(tree["done"])
+        for rng, state in zip((self.dropout, self.rng), tree["streams"], strict=True):
+            rng.bit_generator.state = state
+        self.sparsity = sparsity(self.net, self.masks)
 
     def step(self, x: Array, y: Array) -> float:
         """One update on a batch (x batch-last); returns the loss with its penalty."""
@@ -124,11 +149,20 @@ class Training:
         )
 
     def check(self) -> None:
-        """Raises NonFiniteError, naming the parameter, where a parameter is not finite."""
-        for name, w in self.params.items():
+        """Raises NonFiniteError, naming the array, where a parameter or buffer is not finite."""
+        for name, w in (self.params | self.buffers).items():
             bad = not_finite(w)
             if bad:
                 raise NonFiniteError(
                     f"step {self.done}: {name} has {bad} of {w.size} entries that are not finite, "
                     f"at learning rate {self.lr:g}; lower the learning rate or check the data"
                 )
+
+
+def refill(own: Arrays, found: Arrays, kind: str) -> None:
+    """own[name] = found[name] for every name; raises ShapeError unless they fit one another."""
+    for name in sorted(own.keys() | found.keys()):
+        a, b = own.get(name), found.get(name)
+        if a is None or b is None or (a.shape, a.dtype) != (b.shape, b.dtype):
+            raise ShapeError(f"{name}: its array in {kind} does not fit this training; begin anew")
+        own[name] = b

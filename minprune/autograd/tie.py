@@ -1,0 +1,66 @@
+"""How the rows of an op's output hang on those of its inputs: the tie rules, in four words.
+
+A row is an entry of the first axis: a channel or a feature, that is a unit. Whoever follows a
+traced pass hands in `links`, which gives the four words a meaning: nets/ties.py collects what goes
+together, nets/flow.py what is constant and what is used.
+"""
+
+from typing import Any, Protocol
+
+from minprune.autograd.tape import Tensor, Value
+
+
+class Links(Protocol):
+    """What a tie rule may say of an output."""
+
+    def same(self, out: Tensor, *xs: Tensor) -> None:
+        """Row k of out comes from row k of each x, and from nothing else."""
+
+    def spread(self, out: Tensor, x: Tensor, times: int) -> None:
+        """Row k of x becomes rows k times ... (k + 1) times - 1 of out."""
+
+    def stack(self, out: Tensor, *xs: Tensor) -> None:
+        """The rows of out are those of the xs, one after another."""
+
+    def mix(self, out: Tensor, w: Tensor, x: Tensor, groups: int, padded: bool) -> None:
+        """Row o of out sums w[o, i] times the rows i of x (of its group of rows).
+
+        padded: zeros are read beyond the edges of x, so a constant row of x is none to out.
+        """
+
+
+def rows(links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]) -> None:
+    """Row k from row k: elementwise ops, pooling, normalisation."""
+    links.same(out, *(x for x in inputs if isinstance(x, Tensor)))
+
+
+def linear(links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]) -> None:
+    """(w, x, b): dense layers."""
+    w, x, b = inputs
+    links.mix(out, w, x, 1, False)
+    if isinstance(b, Tensor):
+        links.same(out, b)
+
+
+def convolved(
+    links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]
+) -> None:
+    """(x, w, b): convolutions."""
+    x, w, b = inputs
+    padded = any(settings.get("padding", ()))
+    links.mix(out, w, x, settings.get("groups", 1), padded)
+    if isinstance(b, Tensor):
+        links.same(out, b)
+
+
+def reshaped(
+    links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]
+) -> None:
+    """(c, h, w, n) -> (c h w, n), or another shape of as many rows."""
+    (x,) = inputs
+    links.spread(out, x, out.shape[0] // x.shape[0])
+
+
+def stacked(links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]) -> None:
+    """One after another: concatenation."""
+    links.stack(out, *inputs)

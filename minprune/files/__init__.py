@@ -1,0 +1,7 @@
+"""Files: models and states, each a plain .npz that is written whole or not at all."""
+
+from minprune.files.atomic import write_atomic
+from minprune.files.model import describe, load, rebuild, save
+from minprune.files.state import load_state, save_state
+
+__all__ = ["describe", "load", "load_state", "rebuild", "save", "save_state", "write_atomic"]

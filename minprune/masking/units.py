@@ -1,0 +1,140 @@
+"""A mask on a unit silences it: incoming weights, bias and normalisation, AND outgoing weights.
+
+So a sigmoid unit (0.5 at 0) is as gone as a ReLU unit. Tied units go together and count once.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from minprune.core import Array, Arrays
+from minprune.errors import ArgumentError, ShapeError
+from minprune.masking.choose import choose, keep_top
+from minprune.nets.model import Model
+from minprune.nets.ties import Group, Ties
+
+
+def live_units(group: Group, masks: Mapping[str, Array]) -> Array:
+    """bool (units,): whether any incoming weight of any of its producers is not masked"""
+    live = np.zeros(group.size, bool)
+    for m in group.producers:
+        if m.param not in masks:
+            return np.ones(group.size, bool)
+        mask = masks[m.param]
+        live |= mask.reshape(len(mask), -1)[m.index].any(axis=(1, 2))
+    return live
+
+
+def unit_scores(group: Group, scores: Mapping[str, Array]) -> Array | None:
+    """(units,) one score for each unit of the group; None where none of its weights is scored
+
+    Raises ArgumentError where tied units have different scores.
+    """
+    found: Array | None = None
+    for m in group.producers:
+        if m.param not in scores:
+            continue
+        mine = np.asarray(scores[m.param])[m.index]
+        first = mine[:, :1] if found is None else found[:, None]
+        if not (mine == first).all():
+            raise ArgumentError(
+                f"{m.param}: units that are tied to {group.name} have other scores than there; "
+                f"give tied units one score, as mp.score(unit=True) does"
+            )
+        found = first[:, 0]
+    return found
+
+
+def choose_units(
+    model: Model,
+    tied: Ties,
+    scores: Mapping[str, Array],
+    *,
+    protect: Iterable[str] = (),
+    round_to: int = 1,
+    **target: Any,
+) -> Arrays:
+    """Masks that silence the lowest-scored units      scores: {"fc1.weight": (units,), ...}
+
+    As `choose`, with units for entries: sparsity is the share of the units that may be removed and
+    are scored, a tied unit counted once; threshold, scope, normalize and minimum (units a group
+    keeps) as there. protect: layers or parameters; a group goes with its members. round_to: the
+    count that a group keeps is rounded up to a multiple, so that less is pruned than asked for.
+
+    Raises ArgumentError, ShapeError, NonFiniteError, UnreachableError as `choose` does.
+    """
+    if isinstance(round_to, bool) or not isinstance(round_to, int | np.integer) or round_to < 1:
+        raise ArgumentError(
+            f"round_to is {round_to!r}, expected an integer of at least 1; 8 keeps 8, 16, 24, ..."
+        )
+    if target.get("pattern") is not None:
+        raise ArgumentError(
+            f"pattern is {target['pattern']!r}, which is for single weights, and the scores are of "
+            f"units; score with unit=False, or leave the pattern out"
+        )
+    groups = {g.name: g for g in tied if g.free}
+    made = {m.param for g in groups.values() for m in g.producers}
+    for name in scores:
+        if name not in made:
+            raise ArgumentError(
+                f"{name}: its units are the net's output or tied to its input, so they cannot be "
+                f"removed; leave it out of the scores"
+            )
+    found = {name: unit_scores(g, scores) for name, g in groups.items()}
+    scored = {name: s for name, s in found.items() if s is not None}
+    kept = [protect] if isinstance(protect, str) else list(protect)
+    left = [_owner(groups, p) for p in kept]
+    live = {name: live_units(groups[name], model.masks) for name in scored}
+    for what in ("sparsity", "threshold"):
+        if isinstance(target.get(what), Mapping):
+            target[what] = {_owner(groups, p): v for p, v in target[what].items()}
+    chosen = choose(scored, live, protect=[n for n in left if n in scored], **target)
+    if round_to > 1:
+        chosen = {n: rounded_up(scored[n], live[n], m, round_to) for n, m in chosen.items()}
+    return silenced(model, {name: (groups[name], ~mask) for name, mask in chosen.items()})
+
+
+def rounded_up(scores: Array, live: Array, mask: Array, round_to: int) -> Array:
+    """The mask with its count raised to the next multiple, by the best live units it dropped."""
+    kept = int(np.count_nonzero(mask))
+    wanted = min(-(-kept // round_to) * round_to, int(np.count_nonzero(live)))
+    order = np.where(mask, np.inf, np.where(live, scores, -np.inf))
+    return keep_top(order, wanted)
+
+
+def silenced(model: Model, gone: Mapping[str, tuple[Group, Array]]) -> Arrays:
+    """The model's masks with everything that the given units own set to False."""
+    masks: Arrays = {}
+    for group, dead in gone.values():
+        for m in group.members:
+            shape = model.params[m.param].shape
+            if m.param not in masks:
+                masks[m.param] = model.masks.get(m.param, np.ones(shape, bool)).copy()
+            masks[m.param][(slice(None),) * m.axis + (m.index[dead].ravel(),)] = False
+    return masks
+
+
+def is_unit_score(scores: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether the scores are of units, (o,) for a weight (o, ...), rather than of entries
+
+    Raises ShapeError where they are a mixture.
+    """
+    units = [n for n, s in scores.items() if len(shapes[n]) > 1 and np.shape(s) == shapes[n][:1]]
+    if units and len(units) < len(scores):
+        other = next(n for n in scores if n not in units)
+        raise ShapeError(
+            f"{units[0]} has one score a unit and {other} has scores of shape "
+            f"{np.shape(scores[other])}; score units of all layers, or single weights"
+        )
+    return bool(units)
+
+
+def _owner(groups: Mapping[str, Group], wanted: str) -> str:
+    """The group that a layer or parameter makes."""
+    for name, g in groups.items():
+        if any(wanted in (m.param, m.param.split(".")[0]) for m in g.members if m.axis == 0):
+            return name
+    raise ArgumentError(
+        f"{wanted!r} makes no units that may be removed; those that do: {', '.join(groups)}"
+    )

@@ -1,0 +1,218 @@
+"""Which units go together: from one traced forward pass, by the tie rule of each op.
+
+A unit is what one index of a layer's output axis stands for: a neuron, a filter. Where a sum adds
+two layers, where BatchNorm scales one, where a flattened channel becomes a run of columns, removing
+the unit means removing all of that at once. Source: Fang et al. (2023), DepGraph, for the idea of
+reading it off a trace.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from minprune.autograd import Tensor
+from minprune.autograd.tape import ancestors
+from minprune.autograd.tie import Links
+from minprune.core import Array
+from minprune.errors import ArgumentError
+from minprune.nets.model import Model
+from minprune.nets.net import Watch, run
+from minprune.text import table
+
+INPUT, OUTPUT = "the net's input", "the net's output"
+
+
+@dataclass(frozen=True)
+class Member:
+    """A parameter's part in a group: unit u owns index[u] along this axis.      index: (units, k)
+
+    role: "makes" (the output axis of a weight), "reads" (its input axis) or "shifts" (a bias,
+    gamma, beta).
+    """
+
+    param: str
+    axis: int
+    role: str
+    index: Array
+
+
+@dataclass(frozen=True)
+class Group:
+    """Units that are removed together, one row of each member's index at a time.
+
+    members: what makes the units, in net order, then what reads them. free: they may be removed;
+    otherwise `why` says what they reach.
+    """
+
+    size: int
+    members: tuple[Member, ...]
+    why: str = ""
+
+    @property
+    def free(self) -> bool:
+        """Whether its units may be removed."""
+        return not self.why
+
+    @property
+    def producers(self) -> tuple[Member, ...]:
+        """The weights whose output axis the units are."""
+        return tuple(m for m in self.members if m.role == "makes")
+
+    @property
+    def readers(self) -> tuple[Member, ...]:
+        """The weights whose input axis the units are."""
+        return tuple(m for m in self.members if m.role == "reads")
+
+    @property
+    def name(self) -> str:
+        """The weight that makes the units first, in net order; or what they reach."""
+        return self.producers[0].param if self.producers else self.why
+
+
+@dataclass(frozen=True)
+class Ties:
+    """All groups of a model, in net order; print it to see them."""
+
+    groups: tuple[Group, ...]
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter(self.groups)
+
+    def __str__(self) -> str:
+        rows = [
+            [g.name, g.size, "yes" if g.free else f"no: it is {g.why}", *_words(g)]
+            for g in self.groups
+        ]
+        return table(["group", "units", "may shrink", "made by", "read by", "with"], rows)
+
+
+def ties(model: Model) -> Ties:
+    """The groups of units of the model that go together
+
+    Groups that reach the net's input or output cannot shrink. A grouped convolution bundles the
+    t-th channel of every group; a depthwise one ties its input to its output. Raises ArgumentError
+    where the trace meets an op that has no tie rule.
+    """
+    found = _Links()
+    x, out = trace(model, found.leaf)
+    follow(out, found)
+    return Ties(tuple(found.groups(x, out)))
+
+
+def trace(
+    model: Model, leaf: Callable[[str, Tensor], None], watch: Watch | None = None
+) -> tuple[Tensor, Tensor]:
+    """(input, output) of one recorded pass in evaluation mode, on one sample of zeros
+
+    leaf(name, tensor) is told of every parameter, watch(name, output) of every layer's output.
+    """
+    leaves = {name: Tensor(w) for name, w in model.params.items()}
+    for name, t in leaves.items():
+        leaf(name, t)
+    x = Tensor(np.zeros((*model.net.input_shape, 1), model.dtype))
+    return x, run(model.net, leaves | model.buffers, x, watch=watch)
+
+
+def follow(out: Tensor, links: Links) -> None:
+    """Tell links the tie of every op that made out, in the order of the pass."""
+    for t in ancestors(out):
+        if t.op is None:
+            continue
+        if t.op.tie is None:
+            raise ArgumentError(
+                f"the op {t.op.name} has no tie rule, expected every op of a net to say how its "
+                f"rows hang together; give it one, beside its derivative"
+            )
+        t.op.tie(links, t, t.inputs, t.settings)
+
+
+class _Links:
+    """Labels for the rows of every tensor; equal roots go together (union-find)."""
+
+    def __init__(self) -> None:
+        self.parent: list[int] = []
+        self.rows: dict[Tensor, Array] = {}  # the labels of the first axis
+        self.columns: dict[Tensor, Array] = {}  # of a weight's input axis
+        self.names: dict[Tensor, str] = {}
+
+    def fresh(self, n: int) -> Array:
+        start = len(self.parent)
+        self.parent.extend(range(start, start + n))
+        return np.arange(start, start + n)
+
+    def root(self, a: int) -> int:
+        while self.parent[a] != a:
+            self.parent[a] = self.parent[self.parent[a]]
+            a = self.parent[a]
+        return a
+
+    def union(self, a: Array, b: Array) -> None:
+        for x, y in zip(a.ravel().tolist(), b.ravel().tolist(), strict=True):
+            low, high = sorted((self.root(x), self.root(y)))
+            self.parent[high] = low
+
+    def leaf(self, name: str, t: Tensor) -> None:
+        self.names[t] = name
+        self.rows[t] = self.fresh(t.shape[0])
+
+    def of(self, x: Tensor) -> Array:
+        if x not in self.rows:
+            self.rows[x] = self.fresh(x.shape[0])
+        return self.rows[x]
+
+    def same(self, out: Tensor, *xs: Tensor) -> None:
+        for x in xs:
+            if out in self.rows:
+                self.union(self.rows[out], self.of(x))
+            else:
+                self.rows[out] = self.of(x)
+
+    def spread(self, out: Tensor, x: Tensor, times: int) -> None:
+        self.rows[out] = np.repeat(self.of(x), times)
+
+    def stack(self, out: Tensor, *xs: Tensor) -> None:
+        self.rows[out] = np.concatenate([self.of(x) for x in xs])
+
+    def mix(self, out: Tensor, w: Tensor, x: Tensor, groups: int, padded: bool) -> None:
+        made, read = self.rows[w], self.of(x)
+        if groups > 1 and w.shape[1] == 1:  # depthwise: the outputs of a group go with its input
+            self.union(made, np.repeat(read, len(made) // groups))
+        else:
+            if w not in self.columns:
+                self.columns[w] = self.fresh(w.shape[1])
+            for part in read.reshape(groups, -1):
+                self.union(part, self.columns[w])
+            for part in made.reshape(groups, -1)[1:]:
+                self.union(part, made.reshape(groups, -1)[0])
+        self.rows[out] = made
+
+    def groups(self, x: Tensor, out: Tensor) -> Iterator[Group]:
+        """The classes of labels, gathered where they touch the same axes equally often."""
+        axes = [
+            ((name, 0, "makes" if t.ndim > 1 else "shifts"), self.rows[t])
+            for t, name in self.names.items()
+        ]
+        axes += [((self.names[t], 1, "reads"), labels) for t, labels in self.columns.items()]
+        owned: dict[int, dict[tuple[str, int, str], list[int]]] = {}
+        for place, labels in axes:
+            for index, label in enumerate(labels.tolist()):
+                owned.setdefault(self.root(label), {}).setdefault(place, []).append(index)
+        reached = {self.root(a): OUTPUT for a in self.of(out).tolist()}
+        reached |= {self.root(a): INPUT for a in self.of(x).tolist()}
+        gathered: dict[object, list[int]] = {}
+        for root, places in owned.items():
+            kind = tuple((key, len(places[key])) for key in places), reached.get(root, "")
+            gathered.setdefault(kind, []).append(root)
+        for roots in gathered.values():
+            members = tuple(
+                Member(*place, np.array([owned[r][place] for r in roots]))
+                for place in owned[roots[0]]
+            )
+            yield Group(len(roots), members, reached.get(roots[0], ""))
+
+
+def _words(g: Group) -> list[str]:
+    roles = ("makes", "reads", "shifts")
+    named = [[m.param for m in g.members if m.role == role] for role in roles]
+    return [", ".join(names) or "-" for names in named]

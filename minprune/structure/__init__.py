@@ -1,0 +1,6 @@
+"""Smaller models of the same function: what would go, removal, merging."""
+
+from minprune.structure.compact import Plan, compact, plan
+from minprune.structure.merge import merge
+
+__all__ = ["Plan", "compact", "merge", "plan"]

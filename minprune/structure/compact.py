@@ -1,0 +1,176 @@
+"""compact(model)(x) = model(x), with fewer units: constants are folded, what nobody needs goes.
+
+Sources: Han et al. (2015), dead neurons; Frantar & Alistarh (2022) for folding constants.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from minprune.core import Array, Arrays
+from minprune.nets.model import Model
+from minprune.nets.net import Net, Node
+from minprune.nets.ties import Group, ties
+from minprune.structure.cut import cut
+from minprune.structure.flow import Flow, flow
+from minprune.structure.resize import resized
+from minprune.text import table
+
+
+@dataclass(frozen=True)
+class Stay:
+    """Units of a group that stay, and why."""
+
+    group: str
+    units: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `compact` would do; print it to see it.
+
+    groups: the tied groups. gone: per group name, bool (units,). folds: weights into whose bias
+    constants are folded. kept: per parameter and axis, the indices of the original that are left:
+    small.params[p] == big.params[p][np.ix_(...)] but for folded biases.
+    """
+
+    groups: tuple[Group, ...]
+    gone: dict[str, Array]
+    flow: Flow
+    kept: dict[tuple[str, int], Array]
+    stays: tuple[Stay, ...]
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing would go."""
+        return not any(g.any() for g in self.gone.values())
+
+    def __str__(self) -> str:
+        rows = []
+        for g in self.groups:
+            why = "; ".join(s.why for s in self.stays if s.group == g.name)
+            gone = int(np.count_nonzero(self.gone[g.name])) if g.name in self.gone else 0
+            rows.append([g.name, g.size, gone, g.size - gone, why or "-"])
+        folded = ", ".join(f.reader for f in self.flow.folds) or "none"
+        return (
+            table(["group", "units", "go", "stay", "why others stay"], rows)
+            + f"\nconstants folded into: {folded}"
+        )
+
+
+def plan(model: Model) -> Plan:
+    """What would go, what stays and why, and the index map back to the original."""
+    sweeps = flow(model)
+    groups = tuple(ties(model))
+    gone: dict[str, Array] = {}
+    stays: list[Stay] = []
+    for g in groups:
+        if not g.free:
+            stays.append(Stay(g.name, g.size, f"it is {g.why}"))
+            continue
+        needed = np.zeros(g.size, bool)
+        for m in g.members:
+            if m.axis == 0:
+                needed |= sweeps.needed[m.param][m.index].any(axis=1)
+        if not needed.any():  # a layer keeps one unit; a branch that is all constant is cut instead
+            needed[0] = True
+            stays.append(Stay(g.name, 1, "a layer has at least one unit"))
+        still = sum(int(sweeps.constant[m.param][m.index[needed]].all(axis=1).sum())
+                    for m in g.producers[:1])  # fmt: skip
+        held = [m.param for m in g.readers if m.param in sweeps.stuck]
+        if still and held:
+            why = f"constant, but {', '.join(held)} pads with zeros, so it cannot be folded there"
+            stays.append(Stay(g.name, still, why))
+        gone[g.name] = ~needed
+    return Plan(groups, gone, sweeps, indices_left(model, groups, gone), tuple(stays))
+
+
+def indices_left(
+    model: Model, groups: Iterable[Group], gone: Mapping[str, Array]
+) -> dict[tuple[str, int], Array]:
+    """Per parameter and axis, the indices that stay once these units of these groups are gone."""
+    kept: dict[tuple[str, int], Array] = {}
+    for g in groups:
+        for m in g.members:
+            lost = m.index[gone[g.name]].ravel() if g.name in gone else np.empty(0, int)
+            before = kept.get((m.param, m.axis), np.arange(model.net.params[m.param][m.axis]))
+            kept[m.param, m.axis] = np.setdiff1d(before, lost)
+    return kept
+
+
+def compact(model: Model) -> Model:
+    """A smaller ordinary model of the same function, in evaluation mode
+
+    Dead units (no live input, or no live output) go until nothing changes; constants are folded
+    into the next bias where that is exact (see structure.plan for what stays and why); a residual branch
+    that is constant goes, and a net that is constant becomes its bias. Masks of what is left stay.
+    """
+    while True:
+        model = cut(model)
+        found = plan(model)
+        folded = fold(model, found.flow)
+        if found.empty:
+            return without_full_masks(folded)
+        model = shrink(folded, found.kept)
+
+
+def fold(model: Model, sweeps: Flow) -> Model:
+    """The same function with each constant that can be folded in its reader's bias."""
+    params, masks, nodes = dict(model.params), dict(model.masks), list(model.net.nodes)
+    for f in sweeps.folds:
+        name = f.reader.split(".")[0]
+        shape = model.net.params[f.reader]
+        outputs = shape[0] // f.groups
+        closed = np.repeat(
+            f.rows.reshape(f.groups, -1), outputs, axis=0
+        )  # (outputs, inputs/groups)
+        params[f.reader] = params[f.reader].copy()
+        params[f.reader][closed] = 0
+        if f.reader in masks:
+            masks[f.reader] = masks[f.reader].copy()
+            masks[f.reader][closed] = False
+        if not f.bias.any():
+            continue
+        key = f"{name}.bias"
+        if key not in params:
+            at = next(k for k, n in enumerate(nodes) if n.name == name)
+            nodes[at] = nodes[at]._replace(layer=resized(nodes[at].layer, shape, True))
+            params[key] = np.zeros(len(f.bias), model.dtype)
+        params[key] = (params[key] + f.bias).astype(model.dtype)
+        if key in masks:
+            masks[key] = masks[key] | (f.bias != 0)
+    net = replace(model.net, nodes=tuple(nodes))
+    return Model(net, {k: params[k] for k in net.params}, model.buffers, masks)
+
+
+def shrink(model: Model, kept: Mapping[tuple[str, int], Array]) -> Model:
+    """The model with these indices of each parameter and axis; what is not named stays whole."""
+
+    def left(name: str, a: Array) -> Array:
+        layer, kind = name.split(".")
+        if kind != "weight":  # biases, gamma, beta and statistics go with the layer's outputs
+            return (
+                np.take(a, kept[f"{layer}.weight", 0], 0) if (f"{layer}.weight", 0) in kept else a
+            )
+        for axis in (0, 1):
+            a = np.take(a, kept[name, axis], axis) if (name, axis) in kept else a
+        return a
+
+    params = {k: left(k, a) for k, a in model.params.items()}
+    nodes = []
+    for n in model.net.nodes:
+        weight = params.get(f"{n.name}.weight")
+        layer = n.layer
+        if weight is not None:
+            layer = resized(layer, weight.shape, f"{n.name}.bias" in params)
+        nodes.append(Node(n.name, layer, n.inputs))
+    net: Net = replace(model.net, nodes=tuple(nodes))
+    buffers: Arrays = {k: left(k, a) for k, a in model.buffers.items()}
+    return Model(net, params, buffers, {k: left(k, m) for k, m in model.masks.items()})
+
+
+def without_full_masks(model: Model) -> Model:
+    """The model without masks that mask nothing."""
+    return replace(model, masks={k: m for k, m in model.masks.items() if not m.all()})

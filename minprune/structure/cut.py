@@ -1,0 +1,127 @@
+"""What is constant as a whole leaves the graph: a residual branch, or all that the net computes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from minprune.core import Array, Arrays
+from minprune.nets.model import Model
+from minprune.nets.net import Net, Node
+from minprune.nets.plain import Add, GlobalAvgPool
+from minprune.nets.weighted import BatchNorm, Conv2d, Dense
+from minprune.structure.flow import flow
+from minprune.structure.resize import resized
+
+
+def cut(model: Model) -> Model:
+    """The same function without what does not depend on the input
+
+    A net whose output is constant becomes that constant: a Dense layer of zeros with a bias (behind
+    GlobalAvgPool for images). A constant branch leaves its residual sum; what it added, unless 0,
+    goes into the bias of the other branch, or into a 1 x 1 depthwise convolution in its place.
+    """
+    whole = flow(model).whole
+    last = model.net.nodes[-1].name
+    if last in whole:
+        return constant_net(model, whole[last])
+    for node in model.net.nodes:
+        if isinstance(node.layer, Add):
+            fixed = [x for x in node.inputs if x in whole]
+            rest = [x for x in node.inputs if x not in whole]
+            level = sum((whole[x] for x in fixed), np.zeros(1))
+            if fixed and rest and _even(level):
+                shorter = _without(model, node, rest, _per_row(level))
+                if shorter is not None:
+                    return cut(shorter)
+    return model
+
+
+def constant_net(model: Model, value: Array) -> Model:
+    """y = value, whatever x      value: (outputs,)"""
+    shape, loss = model.net.input_shape, model.net.loss
+    images = len(shape) == 3
+    name = model.net.nodes[-1].name
+    nodes = (Node("pool" if name != "pool" else "pool_all", GlobalAvgPool(), ("input",)),)
+    before = nodes[0].name if images else "input"
+    last = Node(name, Dense(shape[0], len(value)), (before,))
+    net = Net((*(nodes if images else ()), last), shape, loss)
+    zeros = np.zeros((len(value), shape[0]), model.dtype)
+    params = {f"{name}.weight": zeros, f"{name}.bias": value.astype(model.dtype)}
+    return Model(net, params, {}, {f"{name}.weight": zeros.astype(bool)})
+
+
+def _without(model: Model, add: Node, rest: list[str], level: Array) -> Model | None:
+    """The model whose sum `add` reads only `rest`, plus `level` for each row; None if it cannot."""
+    params, masks = dict(model.params), dict(model.masks)
+    nodes = list(model.net.nodes)
+    source = rest[0]
+    if not level.any():
+        pass
+    elif (biased := _takes_bias(model, add, rest)) is not None:
+        at = next(k for k, n in enumerate(nodes) if n.name == biased)
+        key = f"{biased}.bias"
+        nodes[at] = nodes[at]._replace(
+            layer=resized(nodes[at].layer, model.net.params[f"{biased}.weight"], True)
+        )
+        params[key] = params.get(key, np.zeros_like(level)) + level
+        if key in masks:
+            masks[key] = masks[key] | (level != 0)
+    elif len(model.net.shapes[add.name]) == 3 and len(rest) == 1:
+        rows = len(level)
+        shift = Node(add.name, Conv2d(rows, rows, 1, groups=rows), (source,))
+        nodes[[n.name for n in nodes].index(add.name)] = shift
+        params[f"{add.name}.weight"] = np.ones((rows, 1, 1, 1), model.dtype)
+        params[f"{add.name}.bias"] = level
+        return _reachable(model, nodes, params, masks)
+    else:
+        return None
+    at = [n.name for n in nodes].index(add.name)
+    if len(rest) > 1:
+        nodes[at] = nodes[at]._replace(inputs=tuple(rest))
+    else:
+        del nodes[at]
+        nodes = [
+            n._replace(inputs=tuple(source if x == add.name else x for x in n.inputs))
+            for n in nodes
+        ]
+    return _reachable(model, nodes, params, masks)
+
+
+def _takes_bias(model: Model, add: Node, rest: list[str]) -> str | None:
+    """One of the layers in `rest` that only the sum reads and that has, or may have, a bias."""
+    for name in rest:
+        if name == "input" or model.net.readers[name] != (add.name,):
+            continue
+        if isinstance(model.net.node(name).layer, Dense | Conv2d | BatchNorm):
+            return name
+    return None
+
+
+def _reachable(model: Model, nodes: list[Node], params: Arrays, masks: Arrays) -> Model:
+    """The model of the nodes that the last one still needs."""
+    by_name = {n.name: n for n in nodes}
+    wanted, stack = set(), [nodes[-1].name]
+    while stack:
+        name = stack.pop()
+        if name in by_name and name not in wanted:
+            wanted.add(name)
+            stack += by_name[name].inputs
+    net = replace(model.net, nodes=tuple(n for n in nodes if n.name in wanted))
+    return Model(
+        net,
+        {k: params[k].astype(model.dtype) for k in net.params},
+        {k: model.buffers[k] for k in net.buffers},
+        {k: m for k, m in masks.items() if k in net.params},
+    )
+
+
+def _even(level: Array) -> bool:
+    """Whether each row is one value everywhere."""
+    flat = level.reshape(level.shape[0], -1)
+    return bool((flat == flat[:, :1]).all())
+
+
+def _per_row(level: Array) -> Array:
+    return level.reshape(level.shape[0], -1)[:, 0]

@@ -1,0 +1,153 @@
+"""Which units are constant, and which are needed: two sweeps over one traced pass.
+
+Forwards: a row is constant if nothing that depends on the input reaches it through a weight that is
+not 0. Backwards: a row is needed if a needed row reads it through a weight that is not 0, and it
+cannot be folded there. Folding adds a constant's contribution to the reader's bias; it is exact for
+dense layers, and for a convolution where the row is one value everywhere and nothing is padded, or
+where it is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from minprune.autograd import Tensor
+from minprune.core import Array
+from minprune.nets.model import Model
+from minprune.nets.ties import follow, trace
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows of what `reader` reads that are constant, and what they add to its bias.
+
+    rows: (inputs of the layer,) bool; bias: (outputs,) to add once those columns are 0.
+    """
+
+    reader: str
+    rows: Array
+    bias: Array
+    groups: int
+
+
+@dataclass(frozen=True)
+class Flow:
+    """needed: per parameter, whether each row of its output axis is needed. folds: in net order.
+
+    constant: per weight, whether each row of its output is constant. whole: the values, without the
+    batch axis, of the layers whose outputs are constant altogether. stuck: what is constant and
+    read by a padded convolution, so that it cannot be folded.
+    """
+
+    needed: dict[str, Array]
+    constant: dict[str, Array]
+    whole: dict[str, Array]
+    folds: tuple[Fold, ...]
+    stuck: dict[str, int]
+
+
+def flow(model: Model) -> Flow:
+    """The two sweeps over the model, in evaluation mode."""
+    links, out, outputs = _swept(model)
+    links.needed[out] = np.ones(out.shape[0], bool)
+    for step in reversed(links.back):
+        step()
+    needed = {name: links.of(t) for t, name in links.names.items()}
+    constant = {links.names[w]: links.constant[o] for o, w in links.made.items()}
+    whole = {
+        name: t.value[..., 0]
+        for name, t in outputs.items()
+        if t in links.constant and links.constant[t].all()
+    }
+    return Flow(needed, constant, whole, tuple(links.folds), links.stuck)
+
+
+def _swept(model: Model) -> tuple[_Links, Tensor, dict[str, Tensor]]:
+    links = _Links()
+    outputs: dict[str, Tensor] = {}
+    x, out = trace(model, links.leaf, outputs.__setitem__)
+    links.constant[x] = np.zeros(x.shape[0], bool)
+    follow(out, links)
+    return links, out, outputs
+
+
+class _Links:
+    """Follows the trace forwards, and leaves the steps of the way back in `back`."""
+
+    def __init__(self) -> None:
+        self.names: dict[Tensor, str] = {}
+        self.constant: dict[Tensor, Array] = {}
+        self.needed: dict[Tensor, Array] = {}
+        self.made: dict[Tensor, Tensor] = {}
+        self.folds: list[Fold] = []
+        self.stuck: dict[str, int] = {}
+        self.back: list[Callable[[], None]] = []
+
+    def leaf(self, name: str, t: Tensor) -> None:
+        self.names[t] = name
+        self.constant[t] = np.ones(t.shape[0], bool)
+
+    def of(self, t: Tensor) -> Array:
+        return self.needed.get(t, np.zeros(t.shape[0], bool))
+
+    def need(self, t: Tensor, rows: Array) -> None:
+        self.needed[t] = self.of(t) | rows
+
+    def same(self, out: Tensor, *xs: Tensor) -> None:
+        constant = np.logical_and.reduce([self.constant[x] for x in xs])
+        # a bias is linked after the layer's own weights: both must be constant
+        self.constant[out] = constant & self.constant.get(out, True)
+
+        def back() -> None:
+            for x in xs:
+                self.need(x, self.of(out))
+
+        self.back.append(back)
+
+    def spread(self, out: Tensor, x: Tensor, times: int) -> None:
+        self.constant[out] = np.repeat(self.constant[x], times)
+
+        def back() -> None:
+            self.need(x, np.any(self.of(out).reshape(-1, times), axis=1))
+
+        self.back.append(back)
+
+    def stack(self, out: Tensor, *xs: Tensor) -> None:
+        self.constant[out] = np.concatenate([self.constant[x] for x in xs])
+        stops = np.cumsum([x.shape[0] for x in xs])[:-1]
+
+        def back() -> None:
+            for x, rows in zip(xs, np.split(self.of(out), stops), strict=True):
+                self.need(x, rows)
+
+        self.back.append(back)
+
+    def mix(self, out: Tensor, w: Tensor, x: Tensor, groups: int, padded: bool) -> None:
+        fixed = self.constant[x].reshape(groups, -1)
+        taps = w.value.reshape(groups, w.shape[0] // groups, w.shape[1], -1)
+        reads = (taps != 0).any(axis=3)  # (groups, outputs, inputs)
+        self.constant[out] = ~(reads & ~fixed[:, None, :]).any(axis=2).ravel()
+        self.made[out] = w
+        values = x.value.reshape(x.shape[0], -1)
+        level = values[:, 0]
+        even = (values == level[:, None]).all(axis=1)
+        foldable = self.constant[x] & even & ((level == 0) if padded else True)
+        if foldable.any():
+            share = np.where(foldable, level, 0).reshape(groups, -1)
+            bias = (taps.sum(axis=3) * share[:, None, :]).sum(axis=2).ravel()
+            self.folds.append(Fold(self.names[w], foldable, bias, groups))
+        read = reads.any(axis=1).ravel()
+        held = int(np.count_nonzero(self.constant[x] & ~foldable & read))
+        if held:
+            self.stuck[self.names[w]] = held
+
+        def back() -> None:
+            wanted = self.of(out)
+            self.need(w, wanted)
+            hit = (reads & wanted.reshape(groups, -1)[:, :, None]).any(axis=1).ravel()
+            self.need(x, hit & ~foldable)
+
+        self.back.append(back)

@@ -1,0 +1,119 @@
+"""W[:, kept] += slope W[:, dropped], bias += intercept sum W[:, dropped]: two units become one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from minprune.errors import ArgumentError
+from minprune.nets.model import Model
+from minprune.nets.plain import MaxPool
+from minprune.nets.ties import Group, ties
+from minprune.nets.weighted import Conv2d, Dense
+from minprune.structure.compact import indices_left, shrink
+from minprune.structure.resize import resized
+
+Unit = tuple[str, int]  # ("fc1", 3): the fourth unit of layer fc1
+
+
+def merge(model: Model, pairs: Sequence[tuple[Unit, Unit, float, float]]) -> Model:
+    """The model without the dropped units      pairs: (dropped, kept, slope, intercept)
+
+    Where what the readers see is a_dropped = slope a_kept + intercept, the function is the same:
+    W[:, kept] += slope W[:, dropped]; bias += intercept sum W[:, dropped], created where absent.
+    A unit is (layer, index), as in the model given; a kept unit may not be dropped by another pair.
+    Raises ArgumentError for units that are no unit of one free group, for an intercept into a
+    zero-padded convolution and for a negative slope through max pooling: neither is exact.
+    Source: Srinivas & Babu (2015), Data-free parameter pruning.
+    """
+    groups = ties(model).groups
+    params = {k: w.copy() for k, w in model.params.items()}
+    masks = {k: m.copy() for k, m in model.masks.items()}
+    nodes = list(model.net.nodes)
+    gone = {g.name: np.zeros(g.size, bool) for g in groups if g.free}
+    for dropped, kept, slope, intercept in pairs:
+        group, d = _find(groups, dropped)
+        other, k = _find(groups, kept)
+        if group is not other or d == k:
+            raise ArgumentError(
+                f"{dropped} and {kept} are not two units of one group, expected them to be read by "
+                f"the same layers; merge units of one layer"
+            )
+        _exact(model, group, slope, intercept)
+        gone[group.name][d] = True
+        for m in group.readers:
+            w = params[m.param]
+            name = m.param.split(".")[0]
+            at = next(i for i, n in enumerate(nodes) if n.name == name)
+            moved = w[:, m.index[d]]
+            w[:, m.index[k]] += slope * moved
+            if m.param in masks:
+                masks[m.param][:, m.index[k]] |= masks[m.param][:, m.index[d]]
+            if intercept:
+                key = f"{name}.bias"
+                nodes[at] = nodes[at]._replace(layer=resized(nodes[at].layer, w.shape, True))
+                params.setdefault(key, np.zeros(w.shape[0], model.dtype))
+                params[key] += intercept * moved.reshape(w.shape[0], -1).sum(axis=1)
+                if key in masks:
+                    masks[key][...] = True
+    for _, kept, _, _ in pairs:
+        group, k = _find(groups, kept)
+        if gone[group.name][k]:
+            raise ArgumentError(
+                f"{kept} is kept by one pair and dropped by another, expected each kept unit to "
+                f"stay; merge into the last one of a chain"
+            )
+    net = replace(model.net, nodes=tuple(nodes))
+    merged = Model(net, {k: params[k] for k in net.params}, model.buffers, masks)
+    return shrink(merged, indices_left(model, groups, gone))
+
+
+def _find(groups: Sequence[Group], unit: Unit) -> tuple[Group, int]:
+    """The free group and the index in it that a unit of a layer means."""
+    layer, index = unit
+    for g in groups:
+        for m in g.producers if g.free else ():
+            if m.param in (layer, f"{layer}.weight"):
+                hits = np.flatnonzero((m.index == index).any(axis=1))
+                if len(hits):
+                    return g, int(hits[0])
+    raise ArgumentError(
+        f"{unit} is no unit that may be removed, expected (layer, index) of a free group; "
+        f"print(mp.ties(model)) shows them"
+    )
+
+
+def _exact(model: Model, group: Group, slope: float, intercept: float) -> None:
+    """Raises ArgumentError where merging with this slope and intercept is not exact."""
+    for m in group.readers:
+        layer = model.net.node(m.param.split(".")[0]).layer
+        if intercept and isinstance(layer, Conv2d) and any(layer.padding):  # type: ignore[arg-type]
+            raise ArgumentError(
+                f"{m.param}: an intercept of {intercept} into a zero-padded convolution is not "
+                f"exact at the edges; merge with intercept 0, or leave the unit"
+            )
+        if isinstance(layer, Conv2d) and layer.groups > 1:
+            raise ArgumentError(
+                f"{m.param}: units read by a grouped convolution cannot be merged; leave them"
+            )
+    if slope < 0 and _pooled(model, group):
+        raise ArgumentError(
+            f"{group.name}: a negative slope of {slope} does not pass through max pooling; merge "
+            f"with a positive one, or leave the unit"
+        )
+
+
+def _pooled(model: Model, group: Group) -> bool:
+    """Whether max pooling lies between the layers that make the units and those that read them."""
+    made = {m.param.split(".")[0] for m in group.producers}
+    behind = set(made)
+    for node in model.net.nodes:
+        if node.name in made or not behind.intersection(node.inputs):
+            continue
+        if isinstance(node.layer, MaxPool):
+            return True
+        if not isinstance(node.layer, Dense | Conv2d):
+            behind.add(node.name)
+    return False

@@ -1,0 +1,175 @@
+"""Checkpoints of `fit`: all that the next update hangs on, so that resumed = uninterrupted."""
+
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minprune.core import Arrays
+from minprune.errors import ArgumentError, NonFiniteError
+from minprune.files import rebuild
+from minprune.nets.model import Model
+from minprune.nets.net import Net
+from minprune.train.fingerprint import difference
+from minprune.train.history import History
+from minprune.train.training import Training
+from minprune.train.tree import Tree, load_tree, pack, save_tree, sound
+
+
+@dataclass
+class Place:
+    """Where training stands between two updates, beside what Training holds."""
+
+    order: np.random.Generator
+    epoch: int = 1
+    batch: int = 0  # batches of this epoch that are done
+    losses: float = 0.0  # their losses, weighted by their samples
+    waited: int = 0  # epochs without a lower validation loss
+    stopped: bool = False
+    best_loss: float = np.inf
+    best: tuple[Model, Arrays, Any] | None = None
+    began: float = field(default_factory=time.perf_counter)
+    shuffle: dict[str, Any] = field(init=False)  # of `order`, as this epoch found it
+
+    def __post_init__(self) -> None:
+        self.shuffle = dict(self.order.bit_generator.state)
+
+    def next_epoch(self) -> None:
+        """The epoch is done; the next one begins."""
+        self.epoch, self.batch, self.losses = self.epoch + 1, 0, 0.0
+        self.began, self.shuffle = time.perf_counter(), dict(self.order.bit_generator.state)
+
+    def tree(self) -> Tree:
+        """For a checkpoint."""
+        numbers = ("epoch", "batch", "losses", "waited", "stopped", "best_loss", "shuffle")
+        found = {name: getattr(self, name) for name in numbers}
+        if self.best is not None:
+            model, extra, state = self.best
+            arrays = {"params": model.params, "buffers": model.buffers, "masks": model.masks}
+            found["best"] = arrays | {"extra": extra, "state": state}
+        return found | {"seconds": time.perf_counter() - self.began}
+
+    def restore(self, tree: Tree, net: Net) -> None:
+        """Go on from what `tree` gave."""
+        self.epoch, self.batch, self.waited = (int(tree[k]) for k in ("epoch", "batch", "waited"))
+        self.losses, self.best_loss = float(tree["losses"]), float(tree["best_loss"])
+        self.stopped, self.shuffle = bool(tree["stopped"]), tree["shuffle"]
+        self.order.bit_generator.state = self.shuffle
+        self.began = time.perf_counter() - tree["seconds"]
+        best = tree.get("best")
+        if best is not None:
+            model = Model(net, best["params"], best["buffers"], best["masks"])
+            self.best = model, best["extra"], best["state"]
+
+
+class Keeper:
+    """Writes the state of one `fit` into a file and reads it back; without a path, does nothing
+
+    Used as a context, it holds Ctrl-C back until an update is whole, and tells where the last good
+    checkpoint is when something is not finite. A second Ctrl-C stops at once.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str] | None, every: int | None, asked: dict[str, Any]
+    ) -> None:
+        self.path = None if path is None else Path(path)
+        self.every, self.asked = every, asked
+        self.good: int | None = None  # the step of what the file holds
+        self.interrupted = False
+        self._before: Any = None
+
+    def hold(self, training: Training, place: Place, history: History) -> None:
+        """What is written from now on; if there is a file, they go on from it
+
+        Raises ArgumentError, naming what differs, for a file that was made with other arguments.
+        """
+        self.training, self.place, self.history = training, place, history
+        self.owner = type(training.method).__name__
+        if self.path is None:
+            return
+        pack({"state": training.memory}, self.owner)  # said now, and not after an epoch
+        if self.path.exists():
+            self._read(self.path)
+
+    def updated(self) -> None:
+        """After each update."""
+        if self.interrupted or (self.every and self.training.done % self.every == 0):
+            self.write()
+        self._stop()
+
+    def epoch_ended(self) -> None:
+        """After each epoch."""
+        if self.interrupted or not self.every:
+            self.write()
+        self._stop()
+
+    def write(self) -> None:
+        """Raises NonFiniteError, and leaves the file as it was, where an array is not finite."""
+        if self.path is None:
+            return
+        self.training.check()
+        tree = self.training.tree() | {
+            "asked": self.asked, "place": self.place.tree(), "history": self.history,
+        }  # fmt: skip
+        save_tree(self.path, tree, self.owner)
+        self.good = self.training.done
+
+    def _read(self, path: Path) -> None:
+        tree = load_tree(path)
+        with sound(path):
+            asked = tree["asked"]
+        refuse(path, asked, self.asked)
+        with sound(path):
+            self.training.restore(tree)
+            self.place.restore(tree["place"], self.training.net)
+            self.history.steps, self.history.epochs = tree["history"].steps, tree["history"].epochs
+        self.good = self.training.done
+
+    def _stop(self) -> None:
+        if self.interrupted:
+            raise KeyboardInterrupt
+
+    def __enter__(self) -> "Keeper":
+        import signal
+        import threading
+
+        ours = threading.current_thread() is threading.main_thread()
+        if self.path and ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            self._before = signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        if self._before is not None:
+            import signal
+
+            signal.signal(signal.SIGINT, self._before)
+        if error is None:
+            self._stop()
+        if isinstance(error, NonFiniteError) and self.good is not None:
+            raise NonFiniteError(
+                f"{error}; the last good checkpoint, of step {self.good}, is {self.path}"
+            ) from None
+
+    def _interrupt(self, *_: object) -> None:
+        self._stop()
+        self.interrupted = True
+
+
+def refuse(path: Path, theirs: Any, ours: dict[str, Any]) -> None:
+    """Raises ArgumentError, naming the first entry that differs, unless both are equal."""
+    found = difference(theirs, ours)
+    if found:
+        raise ArgumentError(
+            f"{path}: it was made with {found}; give the same, or delete it to begin anew"
+        )
+
+
+def model_of(path: str | os.PathLike[str]) -> Model:
+    """The model in a checkpoint of `fit`, as it was then; raises FileError for other files."""
+    tree = load_tree(path)
+    with sound(path):
+        parts = (tree[kind] for kind in ("params", "buffers", "masks"))
+        return Model(rebuild(tree["net"]), *parts)

@@ -1,0 +1,124 @@
+"""State as one tree of plain values, arrays, models and histories <-> JSON and named arrays."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from minprune.core import Array, Arrays
+from minprune.errors import ArgumentError, FileError
+from minprune.files import describe, load_state, rebuild, save_state
+from minprune.files.state import DTYPES
+from minprune.nets.model import Model
+from minprune.train.history import History
+
+Tree = Any  # None, bool, int, float, str, arrays, Model, History; lists, tuples, dicts of them
+PLAIN = (type(None), bool, int, float, str)
+
+
+def save_tree(path: str | os.PathLike[str], tree: Tree, owner: str) -> None:
+    """Write the tree to `path`; raises as `pack` does, and FileError where it cannot be written."""
+    save_state(path, *pack(tree, owner))
+
+
+def load_tree(path: str | os.PathLike[str]) -> Tree:
+    """The tree that `save_tree` wrote; raises FileError for other files."""
+    arrays, meta = load_state(path)
+    with sound(path):
+        return unpack(arrays, meta)
+
+
+@contextmanager
+def sound(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns whatever a wrong value in the file at `path` raises into a FileError."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as e:
+        raise FileError(
+            f"{path}: not a sound checkpoint ({type(e).__name__}: {e}); delete it to begin anew"
+        ) from None
+
+
+def pack(tree: Tree, owner: str) -> tuple[Arrays, Any]:
+    """(arrays, meta) for `save_state`; `unpack` gives the tree back, to the bit and the type
+
+    What JSON does not have stands there as {kind: ...}. Raises ArgumentError, beginning with
+    `owner`, for a value of another type and for keys that are no strings.
+    """
+    arrays: Arrays = {}
+
+    def hold(a: Array, place: tuple[str, ...]) -> str:
+        name = "/".join(re.sub(r"^\.+|[^A-Za-z0-9_.-]", "_", part) or "_" for part in place)
+        while name in arrays:
+            name += "_"
+        arrays[name] = a
+        return name
+
+    def walk(value: Tree, place: tuple[str, ...]) -> Any:
+        if type(value) in PLAIN:
+            return value
+        if isinstance(value, np.ndarray | np.generic) and value.dtype.name in DTYPES:
+            kind = "array" if isinstance(value, np.ndarray) else "scalar"
+            return {kind: hold(np.asarray(value), place)}
+        if type(value) is list or type(value) is tuple:
+            items = [walk(v, (*place, str(k))) for k, v in enumerate(value)]
+            return items if type(value) is list else {"tuple": items}
+        if type(value) is dict and all(type(k) is str for k in value):
+            return {"dict": {k: walk(v, (*place, k)) for k, v in value.items()}}
+        if isinstance(value, History):
+            columns = {
+                part: {name: np.asarray(column) for name, column in table.items()}
+                for part, table in asdict(value).items()
+            }
+            return {"history": walk(columns, place)}
+        if isinstance(value, Model):
+            parts = {"params": value.params, "buffers": value.buffers, "masks": value.masks}
+            return {"model": walk(parts | {"net": describe(value.net)}, place)}
+        raise ArgumentError(
+            f"{owner}: {'.'.join(place) or 'it'} is {_named(value)}, which cannot be saved; "
+            f"hold None, numbers, text, arrays, or lists and dicts (with text as keys) of them"
+        )
+
+    return arrays, walk(tree, ())
+
+
+def unpack(arrays: Arrays, meta: Any) -> Tree:
+    """The tree that `pack` was given; raises FileError or ValueError for JSON of others."""
+    if type(meta) in PLAIN:
+        return meta
+    if isinstance(meta, list):
+        return [unpack(arrays, v) for v in meta]
+    kind: str
+    body: Any
+    ((kind, body),) = meta.items()
+    if kind == "array":
+        return arrays[body]
+    if kind == "scalar":
+        return arrays[body][()]
+    if kind == "tuple":
+        return tuple(unpack(arrays, v) for v in body)
+    if kind == "dict":
+        return {k: unpack(arrays, v) for k, v in body.items()}
+    if kind == "history":
+        parts = unpack(arrays, body)
+        return History(**{
+            part: {name: column.tolist() for name, column in table.items()}
+            for part, table in parts.items()
+        })  # fmt: skip
+    if kind == "model":
+        found = unpack(arrays, body)
+        return Model(rebuild(found.pop("net")), **found)
+    raise FileError(f"it holds a {kind!r}, which this version does not know; use a newer minprune")
+
+
+def _named(value: Any) -> str:
+    kind = type(value).__name__
+    if isinstance(value, np.ndarray | np.generic):
+        return f"an array of {value.dtype}"
+    if type(value) is dict:
+        return "a dict whose keys are not all text"
+    return f"{'an' if kind[0] in 'aeiouAEIOU' else 'a'} {kind}"

@@ -1,0 +1,228 @@
+"""Patterns done wrong, one slip each, beside the law that must reject it."""
+
+import math
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from selection import half_even
+from tiling import Index, Select, cells, exactly, slow_blocks, slow_n_of_m, tile_of
+
+from minprune.core import Array, Arrays
+
+
+def nm(**change: Any) -> Select:
+    return lambda scores, live, n, m: slow_n_of_m(scores, live, n, m, **change)
+
+
+def best_of_flat(scores: Array, n: int, m: int) -> Array:
+    """N of every M in the order of memory, whatever the rows."""
+    flat = scores.reshape(1, -1)
+    return slow_n_of_m(flat, np.ones(flat.shape, bool), n, m).reshape(scores.shape)
+
+
+def left_in_other_layout(scores: Array, live: Array, n: int, m: int) -> Array:
+    """The mask stays (o, y, x, i) where the weight is (o, i, y, x) (SparseML mask_creator.py)."""
+    if scores.ndim == 2:
+        return slow_n_of_m(scores, live, n, m)
+    moved = np.moveaxis(slow_n_of_m(scores, live, n, m), 1, -1)
+    return moved.reshape(scores.shape) if moved.shape == scores.shape else moved
+
+
+def across_rows(scores: Array, live: Array, n: int, m: int) -> Array:
+    """Tiles that run on into the next row where M does not divide it (jaxpruner, SparseML)."""
+    moved = np.moveaxis(scores, 1, -1)
+    return np.moveaxis(best_of_flat(moved, n, m).reshape(moved.shape), -1, 1) & live
+
+
+def top_of_all(scores: Array, live: Array, n: int, m: int) -> Array:
+    """Masked entries take places."""
+    return slow_n_of_m(scores, np.ones_like(live), n, m) & live
+
+
+def top_of_layer(scores: Array, live: Array, n: int, m: int) -> Array:
+    """The right share, but of the whole layer."""
+    order = sorted(np.argwhere(live).tolist(), key=lambda at: (-scores[tuple(at)], at))
+    mask = np.zeros_like(live)
+    for at in order[: math.ceil(live.size * n / m)]:
+        mask[tuple(at)] = True
+    return mask
+
+
+def in_memory_order(scores: Array, live: Array, n: int, m: int) -> Array:
+    return slow_n_of_m(scores.ravel("K").reshape(scores.shape), live, n, m)
+
+
+NM_WRONG: dict[str, tuple[str, Select]] = {
+    "the mask keeps another layout": ("has_the_shape", left_in_other_layout),
+    "another layout of the same shape": ("meets_the_definition", left_in_other_layout),
+    "tiles over the order of memory": (
+        "counts_each_tile",
+        lambda s, live, n, m: best_of_flat(s, n, m) & live,
+    ),
+    "tiles run on into the next row": ("counts_each_tile", across_rows),
+    "tiles of outputs": (
+        "counts_each_tile",
+        nm(tile=lambda at, r, m: (at[0] // m, *at[1:])),
+    ),
+    "tiles along the kernel": (
+        "keeps_the_best",
+        nm(tile=lambda at, r, m: (*at[:-1], at[-1] // m)),
+    ),
+    "N zeroed": ("counts_each_tile", nm(count=lambda n, cell, live: len(cell) - n)),
+    "a short tail stays": (
+        "meets_the_definition",
+        lambda s, live, n, m: slow_n_of_m(
+            s, live, n, m, count=lambda n, cell, live: n if len(cell) == m else m
+        ),
+    ),
+    "a short tail goes": (
+        "counts_each_tile",
+        lambda s, live, n, m: slow_n_of_m(
+            s, live, n, m, count=lambda n, cell, live: n if len(cell) == m else 0
+        ),
+    ),
+    "masked entries take places": ("counts_each_tile", top_of_all),
+    "forgets the mask": (
+        "revives_nothing",
+        lambda s, live, n, m: slow_n_of_m(s, np.ones_like(live), n, m),
+    ),
+    "the higher index is kept": (
+        "keeps_the_best",
+        nm(first=lambda s, at: (-s, tuple(-k for k in at))),
+    ),
+    "the lowest are kept": ("keeps_the_best", nm(first=lambda s, at: (s, at))),
+    "the best of the layer": ("minds_its_own_tile", top_of_layer),
+    "two tie rules": (
+        "is_nested",
+        lambda s, live, n, m: slow_n_of_m(
+            s, live, n, m,
+            first=lambda v, at: (-v, at if n % 2 else tuple(-k for k in at)),
+        ),
+    ),
+    "N of M of what is left": (
+        "is_stable",
+        lambda s, live, n, m: slow_n_of_m(
+            s, live, n, m,
+            count=lambda n, cell, live: math.ceil(sum(live[at] for at in cell) * n / m),
+        ),
+    ),
+    "memory order": ("ignores_layout", in_memory_order),
+}  # fmt: skip
+
+
+def blocks(**change: Any) -> Select:
+    return lambda scores, masks, **target: slow_blocks(scores, masks, **(target | change))
+
+
+def padded_by_the_remainder(scores: Arrays, masks: Arrays, **target: Any) -> Arrays:
+    """7 columns by 3 give 6: 7 % 3 = 1 is added, 2 are missing (jaxpruner mask_calculator.py)."""
+    new = slow_blocks(scores, masks, **target)
+    for n, m in new.items():
+        keep = [(k + k % b) // b * b for k, b in zip(m.shape, target["pattern"], strict=False)]
+        new[n] = m[: keep[0], : keep[1]]
+    return new
+
+
+def wrapped(scores: Array, live: Array, cell: list[Index], how: str) -> Fraction:
+    """A block of (2, 3) that overhangs the edge goes on at the other one."""
+    (o, i), (row, column), rest = scores.shape[:2], cell[0][:2], cell[0][2:]
+    around = {((row + a) % o, (column + b) % i, *rest) for a in range(2) for b in range(3)}
+    return exactly(scores, live, sorted(around), how)
+
+
+def padding_counts(scores: Array, live: Array, cell: list[Index], how: str) -> Fraction:
+    """The mean over 2 x 3 entries where the edge leaves fewer."""
+    return sum((Fraction(float(scores[at])) for at in cell if live[at]), Fraction(0)) / 6
+
+
+def masked_count(scores: Array, live: Array, cell: list[Index], how: str) -> Fraction:
+    """The mean with a 0 for each masked entry."""
+    return sum((Fraction(float(scores[at])) for at in cell if live[at]), Fraction(0)) / len(cell)
+
+
+def all_alive(scores: Array, live: Array, cell: list[Index], how: str) -> Fraction:
+    """The scores of masked entries too."""
+    return exactly(scores, np.ones_like(live), cell, how)
+
+
+def always(how: str) -> Any:
+    return lambda scores, live, cell, _: exactly(scores, live, cell, how)
+
+
+def whole_blocks_alive(scores: Arrays, masks: Arrays, **target: Any) -> Arrays:
+    """A block that stays comes back whole."""
+    new = slow_blocks(scores, masks, **target)
+    for m in new.values():
+        for cell in cells(m.shape, *target["pattern"]).values():
+            if any(m[at] for at in cell):
+                m[tuple(zip(*cell, strict=True))] = True
+    return new
+
+
+def share_of_entries(scores: Arrays, masks: Arrays, *, sparsity: float, **target: Any) -> Arrays:
+    """Whole blocks, lowest first, until that share of the ENTRIES is pruned."""
+    names = [n for n in scores if n not in target["protect"]]
+    size = sum(masks[n].size for n in names)
+    total = sum(len(cells(masks[n].shape, *target["pattern"])) for n in names)
+    for k in range(total + 1):
+        new = slow_blocks(scores, masks, sparsity=1, count=lambda _, k=k: k, **target)  # type: ignore[misc]
+        if sum(int((~new[n]).sum()) for n in names) >= half_even(sparsity * size):
+            break
+    return new
+
+
+def of_the_remaining(scores: Arrays, masks: Arrays, *, sparsity: float, **target: Any) -> Arrays:
+    alive = [any(masks[n][at] for at in cell) for n in scores if n not in target["protect"]
+             for cell in cells(scores[n].shape, *target["pattern"]).values()]  # fmt: skip
+    count = lambda _: alive.count(False) + half_even(sparsity * alive.count(True))  # noqa: E731
+    return slow_blocks(scores, masks, sparsity=sparsity, count=count, **target)
+
+
+def two_tie_rules(scores: Arrays, masks: Arrays, *, sparsity: float, **target: Any) -> Arrays:
+    sign = 1 if sparsity > 0.5 else -1
+    first = lambda s, i: (s, sign * i)  # noqa: E731
+    return slow_blocks(scores, masks, sparsity=sparsity, first=first, **target)
+
+
+def blocks_in_memory_order(scores: Arrays, masks: Arrays, **target: Any) -> Arrays:
+    flat = {n: s.ravel("K").reshape(s.shape) for n, s in scores.items()}
+    return slow_blocks(flat, masks, **target)
+
+
+def runs(at: Index, rows: int, columns: int) -> Index:
+    """rows * columns entries of a row one after another, which is no block (SparseML)."""
+    return at[0], at[1] // (rows * columns), *at[2:]
+
+
+BLOCK_WRONG: dict[str, tuple[str, Select]] = {
+    "padded by the remainder": ("blocks_have_the_shape", padded_by_the_remainder),
+    "rows for columns": ("blocks_go_whole", blocks(tile=lambda at, r, c: tile_of(at, c, r))),
+    "runs of entries": ("blocks_go_whole", blocks(tile=runs)),
+    "a block comes back whole": ("blocks_go_whole", whole_blocks_alive),
+    "over the whole kernel": (
+        "blocks_are_counted",
+        blocks(tile=lambda at, r, c: tile_of(at, r, c)[:2]),
+    ),
+    "the share of entries": ("blocks_are_counted", share_of_entries),
+    "the share of what is left": ("blocks_are_counted", of_the_remaining),
+    "rounds down": ("blocks_are_counted", blocks(count=math.floor)),
+    "two tie rules": ("blocks_are_nested", two_tie_rules),
+    "the share of what is left, in steps": ("blocks_go_by_steps", of_the_remaining),
+    "wraps at the edge": ("the_best_blocks_stay", blocks(value=wrapped)),
+    "padding counts as zeros": ("the_best_blocks_stay", blocks(value=padding_counts)),
+    "masked entries count as zeros": ("the_best_blocks_stay", blocks(value=masked_count)),
+    "masked entries have a say": ("the_best_blocks_stay", blocks(value=all_alive)),
+    "always the sum": ("the_best_blocks_stay", blocks(value=always("sum"))),
+    "always the mean": ("the_best_blocks_stay", blocks(value=always("mean"))),
+    "always the largest": ("the_best_blocks_stay", blocks(value=always("max"))),
+    "the later block is kept": ("the_best_blocks_stay", blocks(first=lambda s, i: (s, i))),
+    "no minimum": ("blocks_keep_the_minimum", blocks(minimum=0)),
+    "no protection": ("protected_blocks_do_not_matter", blocks(protect=())),
+    "memory order": ("blocks_ignore_layout", blocks_in_memory_order),
+    "pairs at least": (
+        "blocks_of_one_are_weights",
+        blocks(tile=lambda at, r, c: tile_of(at, r, 2)),
+    ),
+    "a minimum of one always": ("blocks_meet_the_definition", blocks(minimum=1)),
+}
