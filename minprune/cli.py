@@ -1,9 +1,11 @@
-"""The commands: `minprune run`. Parses, prints, and turns errors into one sentence."""
+"""The commands: `minprune run`, `info`. Parses, prints, and turns errors into one sentence."""
 
 import argparse
 import os
+import shlex
 import sys
-from typing import NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from minprune.errors import ArgumentError, DataError, MinpruneError, MissingError
 from minprune.jobs.settings import Settings
@@ -72,9 +74,17 @@ def parser() -> Parser:
         help="for matrix products (default: OPENBLAS_NUM_THREADS, or 1, which gives the same "
         "bits on any machine and is fast for small nets)")
     add("--out", metavar="FOLDER", help="for all files (default: runs/NAME)")
+    add("--resume", action="store_true", default=False,
+        help="go on with a job that was stopped, from what its folder holds")
     add("--quiet", action="store_true", default=False, help="no progress")
     add("--json", action="store_true", default=False,
         help="print the result as JSON in place of the table")
+    info = commands.add_parser(
+        "info",
+        help="print what a saved model is",
+        description="Print the net, the counts, the sparsity and the bytes of a saved model.",
+    )
+    info.add_argument("file", metavar="FILE", help="a model, such as fine-tuned.npz")
     return top
 # fmt: on
 
@@ -83,18 +93,36 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command; 0, or 2 for what was asked in vain, 1 for what went wrong on the way."""
     given = sys.argv[1:] if argv is None else argv
     args = vars(parser().parse_args(given))
-    args.pop("command")
-    quiet, as_json = args.pop("quiet"), args.pop("json")
-    limit_threads(args.pop("threads"))
+    command: Callable[..., str] = run if args.pop("command") == "run" else info
     try:
-        from minprune.jobs import run as job
-
-        result = job.run(Settings(**args), quiet=quiet, command=" ".join(["minprune", *given]))
-        print(job.as_json(result) if as_json else job.text(result))
+        print(command(given, **args))
     except MinpruneError as e:
         print(f"minprune: {e}", file=sys.stderr)
         return 2 if isinstance(e, ArgumentError | DataError | MissingError) else 1
     except KeyboardInterrupt:
-        print("minprune: stopped; nothing half-written is left", file=sys.stderr)
+        resumes = command is run and "--resume" not in given
+        again = shlex.join(["minprune", *given, *(["--resume"] if resumes else [])])
+        how = f"go on with: {again}" if command is run else "nothing half-written is left"
+        print(f"minprune: stopped; {how}", file=sys.stderr)
         return 130
     return 0
+
+
+def run(
+    given: list[str], *, threads: int | None, quiet: bool, json: bool, resume: bool, **asked: Any
+) -> str:
+    """The table of a job, or its result as JSON."""
+    limit_threads(threads)
+    from minprune.jobs import run as job
+
+    anew = shlex.join(["minprune", *(word for word in given if word != "--resume")])
+    result = job.run(Settings(**asked), quiet=quiet, command=anew, resume=resume)
+    return job.as_json(result) if json else job.text(result)
+
+
+def info(given: list[str], *, file: str) -> str:
+    """What a saved model is."""
+    limit_threads(None)
+    from minprune.jobs.info import info as about
+
+    return about(file)

@@ -140,8 +140,8 @@ def test_blocks_of_one_take_every_argument_as_single_weights_do(case: Blocks) ->
                 {"sparsity": 1, "minimum": 0, "scope": "layer"},
                 {"sparsity": {"b.weight": 1}, "minimum": 0},
                 {"threshold": 0.4, "normalize": "l2"}):  # fmt: skip
-        plain = choose(case.scores, case.masks, **how)  # type: ignore[arg-type]
-        ones = choose(case.scores, case.masks, pattern=(1, 1), block_reduce=case.reduce, **how)  # type: ignore[arg-type]
+        plain = choose(case.scores, case.masks, **how)
+        ones = choose(case.scores, case.masks, pattern=(1, 1), block_reduce=case.reduce, **how)
         assert same(plain, ones)
 
 
@@ -186,7 +186,7 @@ PAIR = (
 BAD: tuple[Any, ...] = ("4:2", "0:4", "2/4", "2:4:8", "", "-1:4", "2:" + "9" * 10, 4, (4,), (4, 0),
                         (4, 4, 4), (2.0, 2), (True, 2), {"fc1": "2:4"})  # fmt: skip
 MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
-    *((lambda p=p: choose(W, {}, pattern=p), ArgumentError,  # type: ignore[misc]
+    *((lambda p=p: choose(W, {}, pattern=p), ArgumentError,
        f"pattern is {p!r}, {PAIR}") for p in BAD),
     (lambda: choose(W, {}, pattern="2:4", sparsity=0.5), ArgumentError,
      "pattern 2:4 says how many weights stay, and prune was given sparsity too; leave that out"),

@@ -166,7 +166,7 @@ def share_of_entries(scores: Arrays, masks: Arrays, *, sparsity: float, **target
     size = sum(masks[n].size for n in names)
     total = sum(len(cells(masks[n].shape, *target["pattern"])) for n in names)
     for k in range(total + 1):
-        new = slow_blocks(scores, masks, sparsity=1, count=lambda _, k=k: k, **target)  # type: ignore[misc]
+        new = slow_blocks(scores, masks, sparsity=1, count=lambda _, k=k: k, **target)
         if sum(int((~new[n]).sum()) for n in names) >= half_even(sparsity * size):
             break
     return new
@@ -180,7 +180,7 @@ def of_the_remaining(scores: Arrays, masks: Arrays, *, sparsity: float, **target
 
 
 def two_tie_rules(scores: Arrays, masks: Arrays, *, sparsity: float, **target: Any) -> Arrays:
-    sign = 1 if sparsity > 0.5 else -1
+    sign = 1 if round(8 * sparsity) % 2 else -1
     first = lambda s, i: (s, sign * i)  # noqa: E731
     return slow_blocks(scores, masks, sparsity=sparsity, first=first, **target)
 

@@ -15,7 +15,7 @@ from minprune.autograd.elementwise import mul
 from minprune.autograd.linear import row_dot, row_sum
 from minprune.autograd.shaping import column
 from minprune.autograd.tape import Op, Value, value
-from minprune.autograd.tie import rows
+from minprune.autograd.tie import scaled
 from minprune.core import Array
 
 
@@ -86,7 +86,7 @@ def _scale_shift_rule(
 _normal = Op(_normalise, _normalise_rule)
 _inverse_std = Op(_inv, _inv_rule)
 normalise_grad = Op(_normalise_grad, _normalise_grad_rule)
-scale_shift = Op(_scale_shift, _scale_shift_rule, rows)
+scale_shift = Op(_scale_shift, _scale_shift_rule, scaled)
 
 
 def normalise(x: Value, *, eps: float) -> tuple[Value, Array, Array]:

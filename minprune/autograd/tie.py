@@ -1,8 +1,8 @@
-"""How the rows of an op's output hang on those of its inputs: the tie rules, in four words.
+"""How the rows of an op's output hang on those of its inputs: the tie rules, in five words.
 
 A row is an entry of the first axis: a channel or a feature, that is a unit. Whoever follows a
-traced pass hands in `links`, which gives the four words a meaning: nets/ties.py collects what goes
-together, nets/flow.py what is constant and what is used.
+traced pass hands in `links`, which gives the words a meaning: nets/ties.py collects what goes
+together, structure/flow.py what is constant and what is needed.
 """
 
 from typing import Any, Protocol
@@ -15,6 +15,9 @@ class Links(Protocol):
 
     def same(self, out: Tensor, *xs: Tensor) -> None:
         """Row k of out comes from row k of each x, and from nothing else."""
+
+    def scale(self, out: Tensor, x: Tensor, s: Tensor) -> None:
+        """Row k of out comes from row k of x times s[k], so from nothing of x where s[k] is 0."""
 
     def spread(self, out: Tensor, x: Tensor, times: int) -> None:
         """Row k of x becomes rows k times ... (k + 1) times - 1 of out."""
@@ -32,6 +35,13 @@ class Links(Protocol):
 def rows(links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]) -> None:
     """Row k from row k: elementwise ops, pooling, normalisation."""
     links.same(out, *(x for x in inputs if isinstance(x, Tensor)))
+
+
+def scaled(links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]) -> None:
+    """(x, scale, shift): normalisation with known statistics."""
+    x, scale, shift = inputs
+    links.scale(out, x, scale)
+    links.same(out, shift)
 
 
 def linear(links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]) -> None:

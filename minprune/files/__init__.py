@@ -1,7 +1,9 @@
 """Files: models and states, each a plain .npz that is written whole or not at all."""
 
-from minprune.files.atomic import write_atomic
+from minprune.files.atomic import sweep, write_atomic
 from minprune.files.model import describe, load, rebuild, save
 from minprune.files.state import load_state, save_state
 
-__all__ = ["describe", "load", "load_state", "rebuild", "save", "save_state", "write_atomic"]
+__all__ = [
+    "describe", "load", "load_state", "rebuild", "save", "save_state", "sweep", "write_atomic",
+]  # fmt: skip

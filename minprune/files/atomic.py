@@ -33,9 +33,10 @@ def write_atomic(path: str | os.PathLike[str], content: bytes | memoryview | str
         ) from None
 
 
-def sweep(folder: str | os.PathLike[str]) -> None:
-    """Remove what a process that was killed while writing left in the folder."""
+def sweep(folder: str | os.PathLike[str], *names: str) -> None:
+    """Remove what processes that were killed while writing those names left in the folder."""
     from pathlib import Path
 
-    for path in Path(folder).glob(".*.npz.????????"):
-        path.unlink(missing_ok=True)
+    for name in names:
+        for path in Path(folder).glob(f".{name}.????????"):
+            path.unlink(missing_ok=True)

@@ -2,83 +2,76 @@
 
 import json
 import math
-import os
 import platform
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from minprune import data, kernels
 from minprune.core import Dataset
-from minprune.errors import ArgumentError
-from minprune.files import save, write_atomic
+from minprune.errors import ArgumentError, FileError
+from minprune.files import save, sweep, write_atomic
+from minprune.jobs.plan import TrainPruneTune, optimizer
 from minprune.jobs.settings import Settings
-from minprune.masking.apply import prune
 from minprune.measures.measure import measure
 from minprune.measures.quality import evaluate
 from minprune.nets.counts import counts
 from minprune.nets.model import Model
 from minprune.nets.zoo import ZOO
-from minprune.probe import find, score
+from minprune.probe import find
 from minprune.report import comparison, page
 from minprune.text import table
-from minprune.train.history import History
+from minprune.train.checkpoint import refuse
+from minprune.train.fingerprint import machinery
 from minprune.train.loop import fit
-from minprune.train.optim import SGD
-from minprune.train.rates import cosine
+from minprune.train.plan import FILE, run_plan
 
-T = TypeVar("T")
 VAL = 1 / 12  # of a folder's training images, for validation: 5,000 of the 60,000 of MNIST
 
 
-def run(settings: Settings, *, quiet: bool = False, command: str = "") -> dict[str, Any]:
+def run(
+    settings: Settings, *, quiet: bool = False, command: str = "", resume: bool = False
+) -> dict[str, Any]:
     """The result of the job, as result.json holds it; everything is in its "out" folder then
 
-    Writes dense.npz, pruned.npz, fine-tuned.npz, result.json, history.json and report.html.
-    Raises MinpruneError, in one sentence, for settings or data that it cannot use.
+    Writes the model of each stage, result.json, history.json and report.html. While it runs,
+    out/checkpoint holds what is done; with `resume` it goes on from there, to the same models to
+    the byte, and a job that is done is only read. Raises MinpruneError, in one sentence, for
+    settings or data that it cannot use, or that are not those of the job to go on with.
     """
     _check(settings)
     dataset = load_data(settings.data)
     net, epochs, fine_tune, out = choices(settings, dataset)
     settings = replace(settings, net=net, epochs=epochs, fine_tune=fine_tune, out=str(out))
-    seconds: dict[str, float] = {}
+    plan = TrainPruneTune.of(settings)
     started = time.perf_counter()
-
-    def timed(name: str, fn: Callable[[], T]) -> T:
-        begin = time.perf_counter()
-        found = fn()
-        seconds[name] = time.perf_counter() - begin
-        return found
 
     def say(text: str) -> None:
         if not quiet:
             print(text, file=sys.stderr, flush=True)
 
-    def training(model: Model, epochs: int, label: str) -> tuple[Model, History]:
-        return fit(
-            model, dataset, epochs=epochs, seed=settings.seed, batch_size=settings.batch_size,
-            optimizer=optimizer(settings), rate=cosine(), progress=not quiet, label=label,
-        )  # fmt: skip
-
-    model = ZOO[net](dataset, seed=settings.seed)
-    timed("compile and warm up", lambda: warm_up(model, dataset, settings.batch_size))
-    say(f"kernels: {kernels.backend()}, ready after {seconds['compile and warm up']:.1f} s")
-    dense, first = timed("train", lambda: training(model, epochs, "train"))
-
-    def pruning() -> Model:
-        scores = score(dense, dataset.train, settings.criterion, seed=settings.seed)
-        return prune(dense, scores, sparsity=settings.sparsity, scope=settings.scope)
-
-    pruned = timed("prune", pruning)
-    tuned, second = timed("fine-tune", lambda: training(pruned, fine_tune, "fine-tune"))
-    models = {"dense": dense, "pruned": pruned, "fine-tuned": tuned}
+    warm_up(plan.start(dataset), dataset, settings.batch_size)
+    ready = time.perf_counter() - started
+    say(f"kernels: {kernels.backend()}, ready after {ready:.1f} s")
+    folder = out / "checkpoint"
+    if not resume:
+        discard(folder)
+    elif finished := earlier(out, settings):
+        say(f"{out}: this job is done; without --resume it begins anew")
+        return finished
+    sweep(out, "*.npz", "*.json", "*.html")
+    done = run_plan(plan, dataset, folder, progress=not quiet)
+    models = {name: done.state[name] for name in plan.stages}
     for name, m in models.items():
         save(m, out / f"{name}.npz")
-    stages = timed("measure", lambda: [stage(n, m, dataset, out) for n, m in models.items()])
-    seconds["total"] = time.perf_counter() - started
+    begun = time.perf_counter()
+    stages = [stage(n, m, dataset, out) for n, m in models.items()]
+    seconds = {"compile and warm up": ready} | done.seconds
+    seconds["measure"] = time.perf_counter() - begun
+    seconds["total"] = sum(seconds.values())
+    tuned = models["fine-tuned"]
     result = {
         "name": out.name,
         "command": command,
@@ -95,10 +88,43 @@ def run(settings: Settings, *, quiet: bool = False, command: str = "") -> dict[s
         "seconds": seconds,
         "versions": versions(),
     }
-    history = {"train": asdict(first), "fine-tune": asdict(second)}
-    write_atomic(out / "result.json", as_json(result))
+    history = {phase: asdict(h) for phase, h in done.state["history"].items()}
     write_atomic(out / "history.json", as_json(history))
     write_atomic(out / "report.html", page(result, history))
+    write_atomic(out / "result.json", as_json(result))  # last: where it is, all is there
+    discard(folder)
+    return result
+
+
+def discard(folder: Path) -> None:
+    """Remove the checkpoint folder: the plan's state first, so that no half of it is gone on with.
+
+    Raises FileError where it cannot be removed.
+    """
+    import shutil
+
+    try:
+        if folder.exists():
+            (folder / FILE).unlink(missing_ok=True)
+            shutil.rmtree(folder)
+    except OSError as e:
+        raise FileError(f"{folder}: cannot be removed ({e.strerror}); remove it") from None
+
+
+def earlier(out: Path, settings: Settings) -> dict[str, Any] | None:
+    """The result of a job that is done in that folder; None where there is still work to do
+
+    Raises ArgumentError, naming what differs, where other settings made it.
+    """
+    path = out / "result.json"
+    if (out / "checkpoint" / FILE).exists() or not path.exists():
+        return None
+    try:
+        result: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        made = result["settings"] | {"out": settings.out}
+    except (OSError, ValueError, LookupError, TypeError) as e:
+        raise FileError(f"{path}: not a readable result ({e}); leave out --resume") from None
+    refuse(path, made, asdict(settings))
     return result
 
 
@@ -126,17 +152,12 @@ def choices(s: Settings, dataset: Dataset) -> tuple[str, int, int, Path]:
     return net, epochs, fine_tune, Path(s.out) if s.out is not None else Path("runs", name)
 
 
-def optimizer(s: Settings) -> SGD:
-    """Nesterov momentum and a little weight decay, without which large weights say less."""
-    return SGD(s.lr, momentum=0.9, nesterov=True, weight_decay=5e-4)
-
-
 def warm_up(model: Model, dataset: Dataset, batch_size: int) -> None:
     """One step and one evaluation, so that compilation is seen apart from the work."""
     x, y = (a[:batch_size] for a in dataset.train)
     few = Dataset((x, y), (x, y), (x, y))
     fit(
-        model, few, epochs=1, batch_size=batch_size, optimizer=optimizer(Settings()),
+        model, few, epochs=1, batch_size=batch_size, optimizer=optimizer(Settings.lr),
         progress=False,
     )  # fmt: skip
 
@@ -164,13 +185,12 @@ def versions() -> dict[str, str]:
     """What the result hangs on: versions, kernels, BLAS threads."""
     from importlib.metadata import PackageNotFoundError, version
 
-    found = {"python": platform.python_version(), "kernels": kernels.backend()}
+    found = {"python": platform.python_version()} | machinery()
     for name in ("minprune", "numpy", "numba"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "not installed"
-    found["BLAS threads"] = os.environ.get("OPENBLAS_NUM_THREADS", "all")
     return found
 
 
@@ -196,7 +216,7 @@ def _check(s: Settings) -> None:
     find(s.criterion)
     if s.seed < 0:
         raise ArgumentError(f"seed is {s.seed}, expected an integer of at least 0; give 0")
-    optimizer(s)
+    optimizer(s.lr)
     for what, given, least in (
         ("epochs", s.epochs, 0), ("fine_tune", s.fine_tune, 0), ("batch_size", s.batch_size, 1),
     ):  # fmt: skip

@@ -168,6 +168,9 @@ class _Links:
             else:
                 self.rows[out] = self.of(x)
 
+    def scale(self, out: Tensor, x: Tensor, s: Tensor) -> None:
+        self.same(out, x, s)
+
     def spread(self, out: Tensor, x: Tensor, times: int) -> None:
         self.rows[out] = np.repeat(self.of(x), times)
 

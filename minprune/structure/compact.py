@@ -54,14 +54,19 @@ class Plan:
             gone = int(np.count_nonzero(self.gone[g.name])) if g.name in self.gone else 0
             rows.append([g.name, g.size, gone, g.size - gone, why or "-"])
         folded = ", ".join(f.reader for f in self.flow.folds) or "none"
+        whole = ", ".join(self.flow.whole) or "none"
         return (
             table(["group", "units", "go", "stay", "why others stay"], rows)
             + f"\nconstants folded into: {folded}"
+            + f"\nlayers that are constant altogether: {whole}"
         )
 
 
 def plan(model: Model) -> Plan:
-    """What would go, what stays and why, and the index map back to the original."""
+    """What would go, what stays and why, and the index map back to the original
+
+    `compact` first cuts constant branches, then does this, until nothing changes.
+    """
     sweeps = flow(model)
     groups = tuple(ties(model))
     gone: dict[str, Array] = {}
@@ -77,12 +82,12 @@ def plan(model: Model) -> Plan:
         if not needed.any():  # a layer keeps one unit; a branch that is all constant is cut instead
             needed[0] = True
             stays.append(Stay(g.name, 1, "a layer has at least one unit"))
-        still = sum(int(sweeps.constant[m.param][m.index[needed]].all(axis=1).sum())
-                    for m in g.producers[:1])  # fmt: skip
-        held = [m.param for m in g.readers if m.param in sweeps.stuck]
-        if still and held:
-            why = f"constant, but {', '.join(held)} pads with zeros, so it cannot be folded there"
-            stays.append(Stay(g.name, still, why))
+        for m in g.readers:
+            stuck = sweeps.stuck.get(m.param, np.zeros(1 + m.index.max(), bool))
+            held = int(np.count_nonzero(stuck[m.index].any(axis=1) & needed))
+            if held:
+                why = f"{held} constant: {m.param} pads with zeros, so they cannot be folded there"
+                stays.append(Stay(g.name, held, why))
         gone[g.name] = ~needed
     return Plan(groups, gone, sweeps, indices_left(model, groups, gone), tuple(stays))
 
@@ -104,8 +109,9 @@ def compact(model: Model) -> Model:
     """A smaller ordinary model of the same function, in evaluation mode
 
     Dead units (no live input, or no live output) go until nothing changes; constants are folded
-    into the next bias where that is exact (see structure.plan for what stays and why); a residual branch
-    that is constant goes, and a net that is constant becomes its bias. Masks of what is left stay.
+    into the next bias where that is exact (see structure.plan for what stays and why); a residual
+    branch that is constant goes, and a net that is constant becomes its bias. Masks of what is
+    left stay.
     """
     while True:
         model = cut(model)
@@ -123,9 +129,8 @@ def fold(model: Model, sweeps: Flow) -> Model:
         name = f.reader.split(".")[0]
         shape = model.net.params[f.reader]
         outputs = shape[0] // f.groups
-        closed = np.repeat(
-            f.rows.reshape(f.groups, -1), outputs, axis=0
-        )  # (outputs, inputs/groups)
+        rows = f.rows.reshape(f.groups, -1)
+        closed = np.repeat(rows, outputs, axis=0)  # (outputs, inputs/groups)
         params[f.reader] = params[f.reader].copy()
         params[f.reader][closed] = 0
         if f.reader in masks:

@@ -37,16 +37,14 @@ class Fold:
 class Flow:
     """needed: per parameter, whether each row of its output axis is needed. folds: in net order.
 
-    constant: per weight, whether each row of its output is constant. whole: the values, without the
-    batch axis, of the layers whose outputs are constant altogether. stuck: what is constant and
-    read by a padded convolution, so that it cannot be folded.
+    whole: the values, without the batch axis, of the layers whose outputs are constant altogether.
+    stuck: the columns of a padded convolution that read a constant, which cannot be folded there.
     """
 
     needed: dict[str, Array]
-    constant: dict[str, Array]
     whole: dict[str, Array]
     folds: tuple[Fold, ...]
-    stuck: dict[str, int]
+    stuck: dict[str, Array]
 
 
 def flow(model: Model) -> Flow:
@@ -56,13 +54,12 @@ def flow(model: Model) -> Flow:
     for step in reversed(links.back):
         step()
     needed = {name: links.of(t) for t, name in links.names.items()}
-    constant = {links.names[w]: links.constant[o] for o, w in links.made.items()}
     whole = {
         name: t.value[..., 0]
         for name, t in outputs.items()
         if t in links.constant and links.constant[t].all()
     }
-    return Flow(needed, constant, whole, tuple(links.folds), links.stuck)
+    return Flow(needed, whole, tuple(links.folds), links.stuck)
 
 
 def _swept(model: Model) -> tuple[_Links, Tensor, dict[str, Tensor]]:
@@ -81,9 +78,8 @@ class _Links:
         self.names: dict[Tensor, str] = {}
         self.constant: dict[Tensor, Array] = {}
         self.needed: dict[Tensor, Array] = {}
-        self.made: dict[Tensor, Tensor] = {}
         self.folds: list[Fold] = []
-        self.stuck: dict[str, int] = {}
+        self.stuck: dict[str, Array] = {}
         self.back: list[Callable[[], None]] = []
 
     def leaf(self, name: str, t: Tensor) -> None:
@@ -104,6 +100,16 @@ class _Links:
         def back() -> None:
             for x in xs:
                 self.need(x, self.of(out))
+
+        self.back.append(back)
+
+    def scale(self, out: Tensor, x: Tensor, s: Tensor) -> None:
+        passes = s.value != 0
+        self.constant[out] = self.constant[x] | ~passes
+
+        def back() -> None:
+            self.need(x, self.of(out) & passes)
+            self.need(s, self.of(out))
 
         self.back.append(back)
 
@@ -130,7 +136,6 @@ class _Links:
         taps = w.value.reshape(groups, w.shape[0] // groups, w.shape[1], -1)
         reads = (taps != 0).any(axis=3)  # (groups, outputs, inputs)
         self.constant[out] = ~(reads & ~fixed[:, None, :]).any(axis=2).ravel()
-        self.made[out] = w
         values = x.value.reshape(x.shape[0], -1)
         level = values[:, 0]
         even = (values == level[:, None]).all(axis=1)
@@ -140,9 +145,9 @@ class _Links:
             bias = (taps.sum(axis=3) * share[:, None, :]).sum(axis=2).ravel()
             self.folds.append(Fold(self.names[w], foldable, bias, groups))
         read = reads.any(axis=1).ravel()
-        held = int(np.count_nonzero(self.constant[x] & ~foldable & read))
-        if held:
-            self.stuck[self.names[w]] = held
+        held = self.constant[x] & ~foldable & read
+        if held.any():
+            self.stuck[self.names[w]] = held.reshape(groups, -1).any(axis=0)
 
         def back() -> None:
             wanted = self.of(out)

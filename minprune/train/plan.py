@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from minprune.core import Dataset
-from minprune.files.atomic import sweep
+from minprune.files import sweep
 from minprune.nets.model import Model
 from minprune.train.checkpoint import refuse
 from minprune.train.fingerprint import data_print, fingerprint, machinery
@@ -17,7 +17,7 @@ from minprune.train.loop import fit
 from minprune.train.tree import load_tree, save_tree, sound
 
 State = dict[str, Any]  # Models, Histories, arrays, JSON values, lists and dicts of them
-FILE = "plan.npz"
+FILE, PHASES = "plan.npz", "phase-*.npz"
 
 
 @dataclass(frozen=True)
@@ -74,36 +74,45 @@ def run_plan(
     finished one is given back at once. Raises ArgumentError, naming what differs, where it was made
     with another plan or other data; and what the phases raise.
     """
-    owner = type(plan).__name__
-    done, phases = Done({}, {}), 0
-    path = None if folder is None else Path(folder) / FILE
-    asked: dict[str, Any] = {}
-    if path is not None:
-        asked = fingerprint(plan) | data_print(data, "train", "val", "test") | machinery()
-        sweep(path.parent)
-        if path.exists():
-            done, phases = _read(path, asked)
-    while True:
-        if path is not None:
-            tree = {"asked": asked, "state": done.state, "seconds": done.seconds, "phases": phases}
-            save_tree(path, tree, owner)
-            for old in path.parent.glob("phase-*.npz"):
-                if old.name != f"phase-{phases}.npz":
-                    old.unlink()
-        phase = plan.next_phase(dict(done.state))
-        if phase is None:
-            return done
-        checkpoint = path.with_name(f"phase-{phases}.npz") if path else None
+    keeper = None if folder is None else _Keeper(Path(folder), plan, data)
+    done, phases = keeper.begin() if keeper else (Done({}, {}), 0)
+    while (phase := plan.next_phase(dict(done.state))) is not None:
+        checkpoint = keeper.folder / f"phase-{phases}.npz" if keeper else None
         begin = time.perf_counter()
         made = phase.work(Desk(dict(done.state), data, phase.name, progress, checkpoint))
         spent = {phase.name: time.perf_counter() - begin}
         done, phases = Done(done.state | made, done.seconds | spent), phases + 1
+        if keeper:
+            keeper.write(done, phases)
+    return done
 
 
-def _read(path: Path, asked: dict[str, Any]) -> tuple[Done, int]:
-    tree = load_tree(path)
-    with sound(path):
-        theirs, found = tree["asked"], Done(dict(tree["state"]), dict(tree["seconds"]))
-        phases = int(tree["phases"])
-    refuse(path, theirs, asked)
-    return found, phases
+class _Keeper:
+    """The state of a plan in its folder."""
+
+    def __init__(self, folder: Path, plan: Plan, data: Dataset) -> None:
+        self.folder, self.path, self.owner = folder, folder / FILE, type(plan).__name__
+        found = fingerprint(plan)
+        parts = found if isinstance(found, dict) else {"plan": found}
+        self.asked = parts | data_print(data, "train", "val", "test") | machinery()
+
+    def begin(self) -> tuple[Done, int]:
+        """What is done, and how many phases that took."""
+        sweep(self.folder, FILE, PHASES)
+        if not self.path.exists():
+            self.write(Done({}, {}), 0)
+            return Done({}, {}), 0
+        tree = load_tree(self.path)
+        with sound(self.path):
+            asked, phases = tree["asked"], int(tree["phases"])
+            done = Done(dict(tree["state"]), dict(tree["seconds"]))
+        refuse(self.path, asked, self.asked)
+        return done, phases
+
+    def write(self, done: Done, phases: int) -> None:
+        """Keep what is done; the checkpoints of phases that are over go."""
+        tree = {"asked": self.asked, "state": done.state, "seconds": done.seconds, "phases": phases}
+        save_tree(self.path, tree, self.owner)
+        for old in self.folder.glob(PHASES):
+            if old.name != f"phase-{phases}.npz":
+                old.unlink()

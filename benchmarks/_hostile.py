@@ -1,0 +1,202 @@
+"""Files made to do harm: headers of any content, and archives that claim more than they hold.
+
+`damaged(content, rng)` draws one way of these and of _damage.py.
+"""
+
+import json
+import struct
+import sys
+import zipfile
+import zlib
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from benchmarks import _damage
+from benchmarks._damage import HEADER, PATHS, SIZES, Entries, entries_of, npy, packed, pick, signed
+
+Generator = np.random.Generator
+BOMB = 2**25  # bytes that a few compressed kilobytes claim to be
+SHARED, NESTED = 2**18, 20  # bytes that so many entries all claim to hold
+DEEP = ("[" * 100_000, '{"a":' * 100_000, "[" * 900 + "]" * 900, "9" * 5_000, "-1e999", "", "\0")
+NAMES: list[Any] = [
+    *PATHS, "a.b", "", ".", "a\nb", "a\0b", "x" * 5_000, "\u202e", "\ud800", "\u00e9" * 300,
+    "input", "fc1", 7, None, ["a"], {"a": 1},
+]  # fmt: skip
+TEXTS: list[Any] = ["float16", "object", "<f4", "float32\n", "O", "S9999999999", *NAMES]
+VERSIONS: list[Any] = [2, 10**30, -1, 0, 1.0, float("nan"), float("inf"), True, None, "1", [1], {}]
+
+
+def with_header(content: bytes, rng: Generator, change: Callable[[Any], Any]) -> bytes:
+    """The header after `change`; text that cannot be UTF-8 stays escaped, as JSON allows."""
+    entries = entries_of(content)
+    header = json.loads(entries[HEADER])
+    change(header)
+    sys.set_int_max_str_digits(0)  # to write what reading may refuse
+    entries[HEADER] = json.dumps(header).encode()
+    return packed(signed(entries, rng))
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every (container, key) in a structure of JSON."""
+    keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+    inner = [value[key] for key in keys if isinstance(value[key], dict | list)]
+    return [(value, key) for key in keys] + [place for one in inner for place in places(one)]
+
+
+def other_value(content: bytes, rng: Generator) -> bytes:
+    """Anything in the header becomes something else, or is absent."""
+
+    def change(header: Any) -> None:
+        where, key = pick(rng, places(header))
+        if rng.random() < 0.2:
+            del where[key]
+        else:
+            where[key] = pick(rng, [*SIZES, *TEXTS, header["net"]["layers"][0]])
+
+    return with_header(content, rng, change)
+
+
+def other_sizes(content: bytes, rng: Generator) -> bytes:
+    """Absurd, negative or fractional sizes of layers and inputs."""
+
+    def change(header: Any) -> None:
+        net = header["net"]
+        found = [(net, "input_shape"), *places(net["input_shape"])]
+        found += [place for layer in net["layers"] for place in places(layer["fields"])]
+        for _ in range(int(rng.integers(1, 4))):
+            where, key = pick(rng, found)
+            where[key] = pick(rng, SIZES)
+
+    return with_header(content, rng, change)
+
+
+def other_words(content: bytes, rng: Generator) -> bytes:
+    """Names that are paths, kinds that are none, versions of the future, masks of nothing."""
+
+    def change(header: Any) -> None:
+        layer = pick(rng, header["net"]["layers"])
+        masks = header["masks"]
+        n = int(10 ** rng.uniform(0, 4))
+        pick(
+            rng,
+            (
+                lambda: layer.update(name=pick(rng, NAMES)),
+                lambda: layer.update(kind=pick(rng, [*TEXTS, "__class__", "Layer", "_Pool"])),
+                lambda: layer.update(inputs=pick(rng, [*NAMES, [pick(rng, NAMES)]])),
+                lambda: layer.update(inputs=[layer["inputs"][0]] * n),
+                lambda: layer["fields"].update({str(pick(rng, NAMES)): 1}),
+                lambda: header.update(version=pick(rng, VERSIONS)),
+                lambda: header.update(dtype=pick(rng, TEXTS)),
+                lambda: header.update(format=pick(rng, TEXTS)),
+                lambda: header.update(masks=pick(rng, [*NAMES, [pick(rng, NAMES)]])),
+                lambda: header.update(masks=masks * n),
+                lambda: header.update(sha256=pick(rng, TEXTS)),
+                lambda: header["net"].update(layers=header["net"]["layers"] * n),
+            ),
+        )()
+
+    return with_header(content, rng, change)
+
+
+def no_header(content: bytes, rng: Generator) -> bytes:
+    """Deep nesting, numbers without end, no JSON at all, or text in another encoding."""
+    entries = entries_of(content)
+    text = entries[HEADER]
+    deep = text.replace(b'"net"', b'"x": ' + pick(rng, DEEP).encode() + b', "net"')
+    other = pick(rng, ("utf-16", "utf-8-sig", "utf-32"))
+    new = pick(rng, (deep, pick(rng, DEEP).encode(), rng.bytes(50), text.decode().encode(other)))
+    return packed(entries | {HEADER: new})
+
+
+def fat(content: bytes, rng: Generator) -> bytes:
+    """A header of very many small things, each of which takes more room than its text."""
+    piece = pick(rng, ([], {}, "", 0.5, [[0]], {"a": []}))
+    n = int(10 ** rng.uniform(3, 5.3))
+    return with_header(content, rng, lambda header: header.update(x=[piece] * n))
+
+
+def compressed(content: bytes, rng: Generator) -> bytes:
+    """All of it compressed, or one entry that claims to be huge."""
+    if rng.random() < 0.2:
+        return packed(entries_of(content), zipfile.ZIP_DEFLATED)
+    return bomb(content, pick(rng, entries_of(content)))
+
+
+@cache
+def bomb(content: bytes, key: str) -> bytes:
+    """One entry is BOMB zeros in a few kilobytes."""
+    return packed(entries_of(content) | {key: bytes(BOMB)}, zipfile.ZIP_DEFLATED)
+
+
+def crowded(content: bytes, rng: Generator) -> bytes:
+    """A table of very many entries, all of them at one place in the file."""
+    last = content.rindex(b"PK\x05\x06")
+    start = struct.unpack_from("<L", content, last + 16)[0]
+    n = int(10 ** rng.uniform(2, 5.3))
+    rows = b"".join(row(f"{k:06x}".encode(), 0, 0, 0) for k in range(n))
+    return content[:start] + content[start:last] + rows + end(n, last - start + len(rows), start)
+
+
+def nested(content: bytes, rng: Generator) -> bytes:
+    """Each array holds, as its data, the entries of all that come after it."""
+    return overlapping(int(rng.integers(2, NESTED)))
+
+
+@cache
+def overlapping(k: int) -> bytes:
+    """k arrays over one stretch of SHARED bytes: no entry is compressed, all checksums fit."""
+    blob, found = bytes(SHARED), []
+    for layer in reversed(range(k)):
+        name = f"params/l{layer:03d}.weight.npy".encode()  # 22 letters: data stays in step with 4
+        body = npy(np.frombuffer(blob, np.float32).reshape(-1, 1))
+        sizes = (zlib.crc32(body), len(body), len(body))
+        blob = struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0, *sizes, 22, 0) + name + body
+        found.insert(0, (name, body))
+    layers = [
+        {
+            "name": f"l{layer:03d}", "kind": "Dense", "inputs": ["input"],
+            "fields": {"inputs": 1, "outputs": (len(body) - 128) // 4, "bias": False},
+        }
+        for layer, (_, body) in enumerate(found)
+    ]  # fmt: skip
+    net = {"input_shape": [1], "loss": "mse", "layers": layers}
+    header = {"format": "minprune model", "version": 1, "dtype": "float32", "net": net, "masks": []}
+    entries: Entries = {HEADER: json.dumps(header).encode()}
+    entries |= {name.decode(): body for name, body in found}
+    only = signed(entries, np.random.default_rng(2))  # a seed that signs
+    first = packed({HEADER: only[HEADER]})
+    start = first.rindex(b"PK\x01\x02")
+    rows, at = first[start : first.rindex(b"PK\x05\x06")], start
+    for name, body in found:
+        rows += row(name, zlib.crc32(body), len(body), at)
+        at += 30 + len(name) + 128
+    return first[:start] + blob + rows + end(k + 1, len(rows), start + len(blob))
+
+
+def row(name: bytes, crc: int, size: int, at: int) -> bytes:
+    """An entry of an archive's table."""
+    numbers = (20, 20, 0, 0, 0, 0, crc, size, size, len(name), 0, 0, 0, 0, 0, at)
+    return struct.pack("<4s6H3L5H2L", b"PK\x01\x02", *numbers) + name
+
+
+def end(n: int, size: int, at: int) -> bytes:
+    """The end of an archive: n entries, in a table of `size` bytes at `at`."""
+    return struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, n & 0xFFFF, n & 0xFFFF, size, at, 0)
+
+
+SLOW = {fat, compressed, crowded, nested}  # larger files: fewer of them
+DAMAGES: list[Callable[[bytes, Generator], bytes]] = [
+    _damage.cut, _damage.flipped, _damage.garbled, _damage.zip_fields, _damage.wrong_magic,
+    _damage.swapped, _damage.other_entries, _damage.other_array, other_value, other_sizes,
+    other_words, no_header, *sorted(SLOW, key=lambda damage: damage.__name__),
+]  # fmt: skip
+SHARES = np.array([0.1 if damage in SLOW else 1.0 for damage in DAMAGES])
+
+
+def damaged(content: bytes, rng: Generator) -> tuple[str, bytes]:
+    """(the damage's name, the spoilt file)"""
+    damage = DAMAGES[int(rng.choice(len(DAMAGES), p=SHARES / SHARES.sum()))]
+    return damage.__name__, damage(content, rng)
