@@ -3,9 +3,9 @@
 `damaged(content, rng)` draws one way of these and of _damage.py.
 """
 
+import copy
 import json
 import struct
-import sys
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -15,7 +15,18 @@ from typing import Any
 import numpy as np
 
 from benchmarks import _damage
-from benchmarks._damage import HEADER, PATHS, SIZES, Entries, entries_of, npy, packed, pick, signed
+from benchmarks._damage import (
+    HEADER,
+    PATHS,
+    SIZES,
+    Entries,
+    entries_of,
+    maybe_signed,
+    npy,
+    packed,
+    pick,
+    signed,
+)
 
 Generator = np.random.Generator
 BOMB = 2**25  # bytes that a few compressed kilobytes claim to be
@@ -30,13 +41,12 @@ VERSIONS: list[Any] = [2, 10**30, -1, 0, 1.0, float("nan"), float("inf"), True, 
 
 
 def with_header(content: bytes, rng: Generator, change: Callable[[Any], Any]) -> bytes:
-    """The header after `change`; text that cannot be UTF-8 stays escaped, as JSON allows."""
+    """The file after `change` of its header."""
     entries = entries_of(content)
     header = json.loads(entries[HEADER])
     change(header)
-    sys.set_int_max_str_digits(0)  # to write what reading may refuse
     entries[HEADER] = json.dumps(header).encode()
-    return packed(signed(entries, rng))
+    return packed(maybe_signed(entries, rng))
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
@@ -54,7 +64,7 @@ def other_value(content: bytes, rng: Generator) -> bytes:
         if rng.random() < 0.2:
             del where[key]
         else:
-            where[key] = pick(rng, [*SIZES, *TEXTS, header["net"]["layers"][0]])
+            where[key] = copy.deepcopy(pick(rng, [*SIZES, *TEXTS, header["net"]["layers"][0]]))
 
     return with_header(content, rng, change)
 
@@ -166,8 +176,7 @@ def overlapping(k: int) -> bytes:
     header = {"format": "minprune model", "version": 1, "dtype": "float32", "net": net, "masks": []}
     entries: Entries = {HEADER: json.dumps(header).encode()}
     entries |= {name.decode(): body for name, body in found}
-    only = signed(entries, np.random.default_rng(2))  # a seed that signs
-    first = packed({HEADER: only[HEADER]})
+    first = packed({HEADER: signed(entries)[HEADER]})
     start = first.rindex(b"PK\x01\x02")
     rows, at = first[start : first.rindex(b"PK\x05\x06")], start
     for name, body in found:
@@ -193,7 +202,7 @@ DAMAGES: list[Callable[[bytes, Generator], bytes]] = [
     _damage.swapped, _damage.other_entries, _damage.other_array, other_value, other_sizes,
     other_words, no_header, *sorted(SLOW, key=lambda damage: damage.__name__),
 ]  # fmt: skip
-SHARES = np.array([0.1 if damage in SLOW else 1.0 for damage in DAMAGES])
+SHARES = np.array([0.03 if damage in SLOW else 1.0 for damage in DAMAGES])
 
 
 def damaged(content: bytes, rng: Generator) -> tuple[str, bytes]:

@@ -51,9 +51,8 @@ def verdict(path: Path) -> tuple[str, int, float]:
     Wrong is any exception but FileError, a warning, and a sentence that is none: of more than one
     line, of LONGEST characters or more, or without the path at its beginning.
     """
-    wrong = ""
-    before, begin = tracemalloc.get_traced_memory()[0], time.perf_counter()
-    tracemalloc.reset_peak()
+    wrong, begin = "", time.perf_counter()
+    tracemalloc.start()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -64,8 +63,10 @@ def verdict(path: Path) -> tuple[str, int, float]:
             wrong = f"no sentence: {text[:80]!r}"
     except BaseException as e:  # SystemExit too: a pickle may have been obeyed
         wrong = f"{type(e).__name__}: {str(e)[:80]}"
-    seconds = time.perf_counter() - begin
-    return wrong, tracemalloc.get_traced_memory()[1] - before, seconds
+    finally:
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return wrong, peak, time.perf_counter() - begin
 
 
 def run(quick: bool, data: Path | None) -> list[Row]:
@@ -74,22 +75,18 @@ def run(quick: bool, data: Path | None) -> list[Row]:
     wrong: list[str] = []
     kinds: Counter[str] = Counter()
     most, slowest = (0, ""), (0.0, "")
-    tracemalloc.start()
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "m.npz")
-            path.write_bytes(originals()[0])
-            assert verdict(path)[0] == ""  # and what is imported at the first load is there
-            for k in range(n):
-                kind, content = spoilt(k)
-                path.write_bytes(content)
-                found, peak, seconds = verdict(path)
-                kinds[kind] += 1
-                wrong += [f"file {k}, {kind}: {found}"] * bool(found)
-                most = max(most, (peak - 2 * len(content), f"file {k}, {kind}, {len(content)} B"))
-                slowest = max(slowest, (seconds, f"file {k}, {kind}"))
-    finally:
-        tracemalloc.stop()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "m.npz")
+        path.write_bytes(originals()[0])
+        assert verdict(path)[0] == ""  # and what is imported at the first load is there
+        for k in range(n):
+            kind, content = spoilt(k)
+            path.write_bytes(content)
+            found, peak, seconds = verdict(path)
+            kinds[kind] += 1
+            wrong += [f"file {k}, {kind}: {found}"] * bool(found)
+            most = max(most, (peak - 2 * len(content), f"file {k}, {kind}, {len(content)} B"))
+            slowest = max(slowest, (seconds, f"file {k}, {kind}"))
     return [
         Row(
             f"{n:,} files in {len(kinds)} ways, wrong answers", len(wrong), None, None, 0,

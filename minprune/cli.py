@@ -59,8 +59,10 @@ def parser() -> Parser:
     add("--net", help="mlp, lenet_300_100, lenet_5, cnn_small, conv_4 or resnet_small "
         "(default: cnn_small on small images, lenet_5 from 16 x 16 on)")
     add("--criterion", help=f"magnitude, norm or random (default {Settings.criterion})")
+    add("--unit", action="store_true",
+        help="prune units (neurons, filters) with all that is tied to them, not single weights")
     add("--sparsity", type=float,
-        help=f"share of the weights to prune (default {Settings.sparsity})")
+        help=f"share of the weights, or units, to prune (default {Settings.sparsity})")
     add("--scope", choices=("global", "layer"),
         help="compare all weights at once (default), or prune each layer by that share")
     add("--epochs", type=int, help="of training (default: 30 on the digits, 10 elsewhere)")

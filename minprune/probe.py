@@ -80,11 +80,12 @@ def score(
         n = len(chunk[0]) if chunk else 1
         seen += n
         for name, s in scores.items():
-            s = s.astype(np.float64)
-            # a running mean: the scores of a single chunk come back bit for bit
-            mean[name] = mean[name] + (s - mean[name]) * (n / seen) if name in mean else s
+            # a running mean in float64: the scores of a single chunk come back bit for bit
+            if name in mean:
+                s = mean[name] + (s.astype(np.float64) - mean[name]) * (n / seen)
+            mean[name] = s
     with np.errstate(over="ignore"):
-        scores = {name: mean[name].astype(model.dtype) for name in names}
+        scores = {name: mean[name].astype(model.dtype, copy=False) for name in names}
     _finite("score", scores)
     return scores
 

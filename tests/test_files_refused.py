@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,42 @@ def test_refused(name: str, path: Path) -> None:
     with pytest.raises(FileError) as caught:
         mp.load(path)
     assert caught.value.args == (f"{path}: {text}",)
+
+
+def refused(path: Path) -> str:
+    """The sentence, without the path."""
+    with pytest.raises(FileError) as caught:
+        mp.load(path)
+    return str(caught.value).removeprefix(f"{path}: ")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_entries_of_one_name_are_refused(path: Path) -> None:
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(BIAS, npy(np.ones(4, np.float32)))
+    assert refused(path) == "two of its entries have one name; save it again"
+
+
+def test_entries_that_lie_over_one_another_are_refused(path: Path) -> None:
+    """A small file could otherwise claim any amount of memory."""
+    size, body = path.stat().st_size, path.read_bytes()
+    at = body.rindex(b"PK\1\2")  # the last entry of the directory: its size, made the file's
+    huge = body[: at + 20] + (size - 1).to_bytes(4, "little") * 2 + body[at + 28 :]
+    path.write_bytes(huge)
+    assert refused(path) == f"its entries claim more than its {size} bytes; save it again"
+
+
+def test_an_entry_beyond_the_end_is_refused(path: Path) -> None:
+    body = path.read_bytes()
+    at = body.index(b"PK\1\2")  # header.json's own place in the file
+    path.write_bytes(body[: at + 42] + (len(body) - 9).to_bytes(4, "little") + body[at + 46 :])
+    assert refused(path).startswith("not a readable .npz (")
+
+
+def test_a_sentence_stays_short(path: Path) -> None:
+    path.write_bytes(forged(path.read_bytes(), header(dtype="x" * 9999)))
+    assert refused(path).startswith("its dtype is 'xxx")
+    assert len(refused(path)) < 350
 
 
 NOT_ZIP = {

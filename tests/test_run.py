@@ -33,10 +33,10 @@ def test_a_short_run_writes_everything(folder: Path, capsys: pytest.CaptureFixtu
         assert row in rows
     out = folder / "runs" / "digits-mlp-magnitude-0.8-seed0"
     assert sorted(p.name for p in out.iterdir()) == [
-        "dense.npz", "fine-tuned.npz", "history.json", "pruned.npz", "report.html", "result.json",
+        "compacted.npz", "dense.npz", "fine-tuned.npz", "history.json", "pruned.npz", "report.html", "result.json",
     ]  # fmt: skip
     result = json.loads((out / "result.json").read_text())
-    assert [s["stage"] for s in result["stages"]] == ["dense", "pruned", "fine-tuned"]
+    assert [s["stage"] for s in result["stages"]] == ["dense", "pruned", "fine-tuned", "compacted"]
     weights = 64 * 64 + 64 * 32 + 32 * 10
     kept = sum(layer["kept"] for layer in result["layers"])
     assert kept == weights - round(0.8 * weights)
@@ -153,3 +153,14 @@ def test_a_folder_of_images(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert result["data"] == {
         "name": folder.name, "train": 55, "val": 5, "test": 20, "input": [1, 16, 16],
     }  # fmt: skip
+
+
+def test_units_are_removed_for_good(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", *SHORT, "--unit", "--sparsity", "0.5", "--json", "--out", "out"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    tuned, small = result["stages"][2:]
+    assert small["accuracy"] == tuned["accuracy"]
+    assert small["parameters"] == small["live"] == tuned["live"]
+    assert small["macs"] == small["live_macs"] == tuned["live_macs"]
+    assert small["file_bytes"] < tuned["file_bytes"]
+    assert result["facts"]["ties"]

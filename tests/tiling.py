@@ -146,7 +146,7 @@ def blocks(draw: st.DrawFn) -> Blocks:
     names = ("b.weight", "a.weight")[: draw(st.integers(1, 2))]
     dtype = draw(DTYPES)
     pairs = {n: drawn(draw, draw(st.sampled_from(SHAPES)), dtype) for n in names}
-    pattern = draw(st.sampled_from([(1, 1), (2, 3), (1, 3), (2, 2), (3, 1), (9, 9)]))
+    pattern = draw(st.sampled_from([(1, 1), (2, 3), (1, 3), (2, 2), (3, 1), (1, 2), (9, 9)]))
     protect = (names[-1],) if len(names) > 1 and draw(st.booleans()) else ()
     scores, masks = {n: p[0] for n, p in pairs.items()}, {n: p[1] for n, p in pairs.items()}
     reduce = draw(st.sampled_from(["mean", "mean", "sum", "max"]))
@@ -154,7 +154,7 @@ def blocks(draw: st.DrawFn) -> Blocks:
     lives = [sum(replace(case, protect=tuple(set(names) - {n})).alive(masks)) for n in case.names]
     size = len(case.alive(masks))
     most = size - sum(min(case.minimum, k) for k in lives)
-    share = st.floats(0, 1) | st.sampled_from([0, 0.25, 0.5, 0.75, 1])
-    pair = [min(max(draw(share), 1 - sum(lives) / size), most / size) if size else 0
-            for _ in range(2)]  # fmt: skip
+    part = st.sampled_from([k / 8 for k in range(9)])  # of the way from masked to all but minimum
+    pair = [draw(part) for _ in range(2)]
+    pair = [((size - sum(lives)) * (1 - p) + most * p) / max(size, 1) for p in pair]
     return replace(case, sparsity=max(pair), less=min(pair))

@@ -6,10 +6,11 @@ compared with what is expected before anything is made room for.
 
 import math
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
@@ -19,7 +20,12 @@ from minprune.files.atomic import write_atomic
 
 T = TypeVar("T")
 NPY = b"\x93NUMPY\x01\x00"
+# What NumPy writes before the data; read without evaluating anything.
+HEAD = (
+    rb"\{'descr': '([<>|]\w{1,9})', 'fortran_order': False, 'shape': \(([\d, ]{0,200})\), \} *\n?"
+)
 ROOM = 4096  # bytes that an .npy header may take beside its data
+TABLE = 4 * 2**20  # bytes of the archive's table of entries, which zipfile reads as a whole
 LONGEST = 300  # characters of a sentence; names from a file may be of any length
 
 
@@ -32,6 +38,7 @@ class Kind:
     writer: str
     remedy: str
     most: int  # bytes of header.json
+    indent: int | None = None  # of header.json, where people may read it
 
     @property
     def format(self) -> str:
@@ -51,12 +58,14 @@ def write(kind: Kind, path: str | os.PathLike[str], about: dict[str, Any], array
     for key, body in bodies.items():
         digest.update(key.encode() + b"\0" + body)
     header["sha256"] = digest.hexdigest()
-    text = json.dumps(header, indent=1).encode()
+    text = json.dumps(header, indent=kind.indent).encode()
     if len(text) > kind.most:
         raise FileError(
             f"{path}: its header takes {len(text)} bytes, expected at most {kind.most}; "
             f"hold numbers in arrays"
         )
+    if sum(46 + len(key) for key in bodies) > TABLE:
+        raise FileError(f"{path}: {len(bodies)} arrays are too many for a file; join some of them")
     out = BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for key, body in ({"header.json": text} | bodies).items():
@@ -75,8 +84,10 @@ def read(kind: Kind, path: str | os.PathLike[str], build: "Callable[[Reader], T]
     import zipfile
 
     try:
-        with zipfile.ZipFile(path) as archive:
-            return build(Reader(kind, archive, os.path.getsize(path)))
+        with open(path, "rb") as f:
+            size = _checked_size(f, kind)
+            with zipfile.ZipFile(f) as archive:
+                return build(Reader(kind, archive, size))
     except FileNotFoundError:
         raise FileError(f"{path}: no such file; give the path of a saved {kind.what}") from None
     except FileError as e:
@@ -100,16 +111,22 @@ class Reader:
         import json
 
         self.kind, self.archive = kind, archive
+        self.unread = {e.filename: e for e in archive.infolist()}
         header = json.loads(self.stored("header.json", kind.most))
         if not isinstance(header, dict) or header.get("format") != kind.format:
             raise FileError(f"it is no {kind.format}; give a file that {kind.writer} wrote")
+        if type(header["version"]) is not int or header["version"] < 1:
+            raise FileError(
+                f"its format version is {header['version']!r}, expected an integer of at least 1; "
+                f"{kind.remedy}"
+            )
         if header["version"] > kind.version:
             raise FileError(
                 f"it has format version {header['version']}, and this minprune reads up to "
                 f"{kind.version}; use a newer minprune"
             )
         entries = archive.infolist()
-        if len({e.filename for e in entries}) < len(entries):
+        if len(self.unread) + 1 < len(entries):  # header.json has been read
             raise FileError(f"two of its entries have one name; {kind.remedy}")
         if sum(e.file_size for e in entries) > size:  # entries that lie over one another
             raise FileError(f"its entries claim more than its {size} bytes; {kind.remedy}")
@@ -119,10 +136,10 @@ class Reader:
 
     def stored(self, key: str, most: int) -> bytes:
         """The bytes of one entry, which is not compressed and has `most` bytes at most."""
-        if key not in self.archive.namelist():
+        entry = self.unread.pop(key, None)
+        if entry is None:
             raise FileError(f"{key} is not in it; give a file that {self.kind.writer} wrote")
-        entry = self.archive.getinfo(key)
-        if entry.compress_type or entry.file_size > most:
+        if entry.compress_type or entry.file_size > most or entry.compress_size > most:
             raise FileError(f"{key} is compressed, or larger than {most} bytes; {self.kind.remedy}")
         body: bytes = self.archive.read(entry)
         return body
@@ -134,22 +151,53 @@ class Reader:
         self.digest.update(key.encode() + b"\0" + body)
         if body[: len(NPY)] != NPY:
             raise FileError(f"{key} is not in version 1.0 of the .npy format; {remedy}")
-        f = BytesIO(body)
-        f.seek(len(NPY))
-        found, _, held = np.lib.format.read_array_header_1_0(f)
+        start = len(NPY) + 2 + int.from_bytes(body[len(NPY) : len(NPY) + 2], "little")
+        head = re.fullmatch(HEAD, body[len(NPY) + 2 : start])
+        if head is None:
+            raise FileError(f"{key} is no plain array in the order of C; {remedy}")
+        held = np.dtype(head[1].decode())
+        found = tuple(int(side) for side in head[2].split(b",") if side.strip())
         if found != shape or held != dtype:  # before anything is read or made room for
             raise FileError(f"{key} is {held} {found}, expected {dtype} {shape}; {remedy}")
-        whole = f.tell() + nbytes
+        whole = start + nbytes
         if len(body) != whole:
             raise FileError(f"{key} holds {len(body)} bytes, expected {whole}; {remedy}")
-        return np.frombuffer(body, dtype, offset=f.tell()).reshape(shape).copy()
+        return np.frombuffer(body, dtype, offset=start).reshape(shape).copy()
 
     def check(self) -> None:
-        """Raises FileError unless what was read has the checksum that the header claims."""
+        """Raises FileError unless all was read, and has the checksum that the header claims."""
+        if self.unread:
+            raise FileError(
+                f"{min(self.unread)!r} does not belong in it; give a file that "
+                f"{self.kind.writer} wrote"
+            )
         if self.digest.hexdigest() != self.claimed:
             raise FileError(
                 f"its checksum does not match what it holds; it is damaged: {self.kind.remedy}"
             )
+
+
+def _checked_size(f: BinaryIO, kind: Kind) -> int:
+    """The size of an archive whose end is at the file's end, and whose table of entries is small
+
+    Zipfile makes room for the whole table, about ten times its bytes, before it can be asked.
+    """
+    import zipfile
+
+    size = f.seek(0, os.SEEK_END)
+    f.seek(max(size - 98, 0))
+    end = f.read(98).rjust(98, b"\0")
+    if end[-22:-18] != b"PK\x05\x06":
+        raise zipfile.BadZipFile("File is not a zip file")
+    table = int.from_bytes(end[-10:-6], "little")
+    if end[-42:-38] == b"PK\x06\x07":  # a second end, for archives beyond 4 GB
+        table = max(table, int.from_bytes(end[-58:-50], "little"))
+    if table > min(TABLE, size):
+        raise FileError(
+            f"its table of entries takes {table} bytes, expected at most {min(TABLE, size)}; "
+            f"{kind.remedy}"
+        )
+    return size
 
 
 def _npy(a: Array) -> bytes:

@@ -16,7 +16,7 @@ from minprune.nets.model import Model
 from minprune.nets.net import Net, Node
 from minprune.nets.table import LAYERS
 
-KIND = Kind("model", 1, "mp.save", "save it again", 2**20)
+KIND = Kind("model", 1, "mp.save", "save it again", 2**20, indent=1)
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
@@ -56,6 +56,11 @@ def describe(net: Net) -> dict[str, Any]:
 
 def rebuild(description: dict[str, Any]) -> Net:
     """The net that `describe` described."""
+    shape = tuple(description["input_shape"])
+    if any(type(side) is not int or side < 1 for side in shape):
+        raise FileError(
+            f"its input shape is {shape}, expected integers of at least 1; save it again"
+        )
     nodes = []
     for entry in description["layers"]:
         kind = LAYERS.get(entry["kind"])
@@ -65,7 +70,7 @@ def rebuild(description: dict[str, Any]) -> Net:
                 f"know; use a newer minprune"
             )
         nodes.append(Node(entry["name"], kind(**entry["fields"]), tuple(entry["inputs"])))
-    return Net(tuple(nodes), tuple(description["input_shape"]), description["loss"])
+    return Net(tuple(nodes), shape, description["loss"])
 
 
 def _model(file: Reader) -> Model:
@@ -79,6 +84,8 @@ def _model(file: Reader) -> Model:
     params = {k: file.array(f"params/{k}", shape, dtype) for k, shape in net.params.items()}
     buffers = {k: file.array(f"buffers/{k}", shape, dtype) for k, shape in net.buffers.items()}
     masks = {}
+    if header["masks"] != sorted(set(header["masks"]) & set(net.params)):
+        raise FileError("its masks are no sorted list of the net's parameters; save it again")
     for k in header["masks"]:
         size = math.prod(net.params[k])
         bits = file.array(f"masks/{k}", (-(-size // 8),), np.dtype(np.uint8))

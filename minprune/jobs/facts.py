@@ -1,7 +1,7 @@
 """What the page draws beside the measures: histograms, first masks, costs, layers and ties."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,16 +9,16 @@ import numpy as np
 from minprune.core import Array
 from minprune.nets.counts import counts
 from minprune.nets.model import Model
+from minprune.nets.ties import ties
 
 BINS = 40  # of a histogram at most; fewer where a layer has few weights
 UNITS = 64  # of the first layer at most, whose masks are written down
 ROOM = UNITS * 28 * 28  # entries of those masks, or input pixels, at most
 
 
-def facts(stages: Mapping[str, Model], ties: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+def facts(stages: Mapping[str, Model]) -> dict[str, Any]:
     """Facts about {stage: model}, in the order of the stages, as values of JSON
 
-    ties: [{"name", "size", "free", "why", "members": [[parameter, axis], ...]}, ...]
     "Before" is the first stage; "after" the last one, and for single weights the last one whose
     net is still that of the first (compaction gives another net). Nothing without stages.
     """
@@ -35,7 +35,7 @@ def facts(stages: Mapping[str, Model], ties: Sequence[Mapping[str, Any]] = ()) -
         "first": first_layer(stages[after]),
         "costs": costs(dense, small),
         "layers": layers(dense),
-        "ties": [dict(tie) for tie in ties],
+        "ties": tied(dense),
     }
 
 
@@ -120,3 +120,16 @@ def layers(model: Model) -> list[dict[str, Any]]:
             kind = type(node.layer).__name__
             found.append({"name": node.name, "kind": kind, "shape": [int(v) for v in shapes[0]]})
     return found
+
+
+def tied(model: Model) -> list[dict[str, Any]]:
+    """The tied groups: name, units, why they cannot shrink or "", members as (parameter, role)."""
+    return [
+        {
+            "name": group.name,
+            "size": int(group.size),
+            "why": group.why,
+            "members": [[member.param, member.role] for member in group.members],
+        }
+        for group in ties(model)
+    ]

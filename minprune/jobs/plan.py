@@ -1,4 +1,4 @@
-"""The main job as a plan: train, prune, fine-tune; one model a phase."""
+"""The main job as a plan: train, prune, fine-tune, compact; one model a phase."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,6 +9,7 @@ from minprune.masking.apply import prune
 from minprune.nets.model import Model
 from minprune.nets.zoo import ZOO
 from minprune.probe import score
+from minprune.structure import compact
 from minprune.train.optim import SGD
 from minprune.train.plan import Desk, Phase, State
 from minprune.train.rates import cosine
@@ -16,7 +17,7 @@ from minprune.train.rates import cosine
 
 @dataclass(frozen=True)
 class TrainPruneTune:
-    """w -> mask * w -> fine-tuned, each learning rate falling by a cosine; Han et al. (2015)
+    """w -> mask * w -> fine-tuned -> compacted, rates falling by a cosine; Han et al. (2015)
 
     state[stage]: the model of each stage; state["history"][phase]: of each training.
     """
@@ -25,13 +26,14 @@ class TrainPruneTune:
     epochs: int
     fine_tune: int
     criterion: str
+    unit: bool
     sparsity: float
     scope: Literal["global", "layer"]
     batch_size: int
     lr: float
     seed: int
 
-    stages = ("dense", "pruned", "fine-tuned")
+    stages = ("dense", "pruned", "fine-tuned", "compacted")
 
     @classmethod
     def of(cls, s: Settings) -> "TrainPruneTune":
@@ -40,8 +42,8 @@ class TrainPruneTune:
         assert s.epochs is not None
         assert s.fine_tune is not None
         return cls(
-            s.net, s.epochs, s.fine_tune, s.criterion, s.sparsity, s.scope, s.batch_size, s.lr,
-            s.seed,
+            s.net, s.epochs, s.fine_tune, s.criterion, s.unit, s.sparsity, s.scope, s.batch_size,
+            s.lr, s.seed,
         )  # fmt: skip
 
     def next_phase(self, state: State) -> Phase | None:
@@ -50,6 +52,7 @@ class TrainPruneTune:
             "dense": Phase("train", self._train),
             "pruned": Phase("prune", self._prune),
             "fine-tuned": Phase("fine-tune", self._fine_tune),
+            "compacted": Phase("compact", self._compact),
         }
         return next((phases[stage] for stage in self.stages if stage not in state), None)
 
@@ -62,11 +65,14 @@ class TrainPruneTune:
 
     def _prune(self, desk: Desk) -> State:
         dense = desk.state["dense"]
-        scores = score(dense, desk.data.train, self.criterion, seed=self.seed)
+        scores = score(dense, desk.data.train, self.criterion, unit=self.unit, seed=self.seed)
         return {"pruned": prune(dense, scores, sparsity=self.sparsity, scope=self.scope)}
 
     def _fine_tune(self, desk: Desk) -> State:
         return self._fit(desk, "fine-tuned", desk.state["pruned"], self.fine_tune)
+
+    def _compact(self, desk: Desk) -> State:
+        return {"compacted": compact(desk.state["fine-tuned"])}
 
     def _fit(self, desk: Desk, stage: str, model: Model, epochs: int) -> State:
         how: dict[str, Any] = {"seed": self.seed, "batch_size": self.batch_size}

@@ -1,4 +1,4 @@
-"""The main job: train, prune, fine-tune, measure each stage, write it all into one folder."""
+"""The main job: train, prune, fine-tune, compact, measure each stage, write it all down."""
 
 import json
 import math
@@ -11,8 +11,10 @@ from typing import Any
 
 from minprune import data, kernels
 from minprune.core import Dataset
-from minprune.errors import ArgumentError, FileError
+from minprune.errors import ArgumentError
 from minprune.files import save, sweep, write_atomic
+from minprune.jobs.facts import facts
+from minprune.jobs.folder import CHECKPOINT, RESULT, discard, earlier
 from minprune.jobs.plan import TrainPruneTune, optimizer
 from minprune.jobs.settings import Settings
 from minprune.measures.measure import measure
@@ -23,10 +25,9 @@ from minprune.nets.zoo import ZOO
 from minprune.probe import find
 from minprune.report import comparison, page
 from minprune.text import table
-from minprune.train.checkpoint import refuse
 from minprune.train.fingerprint import machinery
 from minprune.train.loop import fit
-from minprune.train.plan import FILE, run_plan
+from minprune.train.plan import run_plan
 
 VAL = 1 / 12  # of a folder's training images, for validation: 5,000 of the 60,000 of MNIST
 
@@ -52,17 +53,17 @@ def run(
         if not quiet:
             print(text, file=sys.stderr, flush=True)
 
-    warm_up(plan.start(dataset), dataset, settings.batch_size)
-    ready = time.perf_counter() - started
-    say(f"kernels: {kernels.backend()}, ready after {ready:.1f} s")
-    folder = out / "checkpoint"
-    if not resume:
-        discard(folder)
-    elif finished := earlier(out, settings):
+    model = plan.start(dataset)
+    if resume and (finished := earlier(out, settings)):
         say(f"{out}: this job is done; without --resume it begins anew")
         return finished
+    if not resume:
+        discard(out / RESULT, out / CHECKPOINT)
     sweep(out, "*.npz", "*.json", "*.html")
-    done = run_plan(plan, dataset, folder, progress=not quiet)
+    warm_up(model, dataset, settings.batch_size)
+    ready = time.perf_counter() - started
+    say(f"kernels: {kernels.backend()}, ready after {ready:.1f} s")
+    done = run_plan(plan, dataset, out / CHECKPOINT, progress=not quiet)
     models = {name: done.state[name] for name in plan.stages}
     for name, m in models.items():
         save(m, out / f"{name}.npz")
@@ -87,44 +88,13 @@ def run(
         ],
         "seconds": seconds,
         "versions": versions(),
+        "facts": facts(models),
     }
     history = {phase: asdict(h) for phase, h in done.state["history"].items()}
     write_atomic(out / "history.json", as_json(history))
     write_atomic(out / "report.html", page(result, history))
-    write_atomic(out / "result.json", as_json(result))  # last: where it is, all is there
-    discard(folder)
-    return result
-
-
-def discard(folder: Path) -> None:
-    """Remove the checkpoint folder: the plan's state first, so that no half of it is gone on with.
-
-    Raises FileError where it cannot be removed.
-    """
-    import shutil
-
-    try:
-        if folder.exists():
-            (folder / FILE).unlink(missing_ok=True)
-            shutil.rmtree(folder)
-    except OSError as e:
-        raise FileError(f"{folder}: cannot be removed ({e.strerror}); remove it") from None
-
-
-def earlier(out: Path, settings: Settings) -> dict[str, Any] | None:
-    """The result of a job that is done in that folder; None where there is still work to do
-
-    Raises ArgumentError, naming what differs, where other settings made it.
-    """
-    path = out / "result.json"
-    if (out / "checkpoint" / FILE).exists() or not path.exists():
-        return None
-    try:
-        result: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        made = result["settings"] | {"out": settings.out}
-    except (OSError, ValueError, LookupError, TypeError) as e:
-        raise FileError(f"{path}: not a readable result ({e}); leave out --resume") from None
-    refuse(path, made, asdict(settings))
+    write_atomic(out / RESULT, as_json(result))  # last: where it is, all is there
+    discard(out / CHECKPOINT)
     return result
 
 
@@ -148,7 +118,8 @@ def choices(s: Settings, dataset: Dataset) -> tuple[str, int, int, Path]:
     net = s.net or ("lenet_5" if side >= 16 else "cnn_small" if side >= 4 else "mlp")
     epochs = s.epochs if s.epochs is not None else 30 if s.data == "digits" else 10
     fine_tune = s.fine_tune if s.fine_tune is not None else epochs
-    name = f"{dataset.name}-{net}-{s.criterion}-{s.sparsity:g}-seed{s.seed}"
+    kind = f"{s.criterion}-units" if s.unit else s.criterion
+    name = f"{dataset.name}-{net}-{kind}-{s.sparsity:g}-seed{s.seed}"
     return net, epochs, fine_tune, Path(s.out) if s.out is not None else Path("runs", name)
 
 

@@ -11,6 +11,7 @@ class Settings:
     data: str = "digits"
     net: str | None = None
     criterion: str = "magnitude"
+    unit: bool = False
     sparsity: float = 0.9
     scope: Literal["global", "layer"] = "global"
     epochs: int | None = None

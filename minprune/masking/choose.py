@@ -141,14 +141,14 @@ def _lowest(
     """Exactly round(sparsity n) entries masked over the given layers together."""
     n = sum(s.size for s in scores.values())
     count = pruned_count(sparsity, n)
-    dead = n - sum(int(np.count_nonzero(m)) for m in live.values())
+    alive = {name: int(np.count_nonzero(m)) for name, m in live.items()}
+    dead = n - sum(alive.values())
     if count < dead:
         raise ArgumentError(
             f"sparsity is {sparsity}, below the present {dead / n!r} of {what}; pruning does not "
             f"bring {things} back: ask for at least what is pruned already"
         )
-    keep = {name: _forced(s, live[name], minimum) for name, s in scores.items()}
-    most = n - sum(int(np.count_nonzero(k)) for k in keep.values())
+    most = n - sum(min(minimum, a) for a in alive.values())
     if count > most:
         raise UnreachableError(
             f"sparsity is {sparsity}, which leaves {n - count} of {n} {things} of {what}, fewer "
@@ -157,17 +157,18 @@ def _lowest(
     if not scores:
         return {}
     kind = np.result_type(*scores.values())
+    # scores are finite: what is masked goes before all others, what is forced to stay after them
     flat = np.concatenate([s.ravel() for s in scores.values()]).astype(kind, copy=False)
-    open_ = np.concatenate([(live[x] & ~keep[x]).ravel() for x in scores])
-    # among what may still go, the lowest; what is masked stays so, what is forced to stay does
-    places = np.flatnonzero(open_) if not open_.all() else None
-    gone = np.zeros(n, bool)
-    if places is None:
-        gone = kernels.smallest(flat, count)
-    else:
-        gone[places[kernels.smallest(flat[places], count - dead)]] = True
     masks, start = {}, 0
     for name, s in scores.items():
-        masks[name] = live[name] & ~gone[start : start + s.size].reshape(s.shape)
+        part = flat[start : start + s.size].reshape(s.shape)
+        if s.size - count < minimum:  # else the layer keeps its minimum whatever goes
+            part[_forced(s, live[name], minimum)] = np.inf
+        if alive[name] < s.size:
+            part[~live[name]] = -np.inf
+        start += s.size
+    kept, start = ~kernels.smallest(flat, count), 0
+    for name, s in scores.items():
+        masks[name] = kept[start : start + s.size].reshape(s.shape)
         start += s.size
     return masks

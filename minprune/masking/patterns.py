@@ -124,7 +124,7 @@ def blocks(
         )
     there = tiles(live, pattern, False)
     alive = np.asarray(there.any(-1))
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         found = REDUCE[reduce](tiles(scores, pattern, 0).astype(np.float64), there)
         found = found.astype(scores.dtype)
     bad = found.size - int(np.count_nonzero(np.isfinite(found)))

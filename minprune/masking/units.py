@@ -84,11 +84,11 @@ def choose_units(
     found = {name: unit_scores(g, scores) for name, g in groups.items()}
     scored = {name: s for name, s in found.items() if s is not None}
     kept = [protect] if isinstance(protect, str) else list(protect)
-    left = [_owner(groups, p) for p in kept]
+    left = [name for p in kept for name in _owners(groups, p)]
     live = {name: live_units(groups[name], model.masks) for name in scored}
     for what in ("sparsity", "threshold"):
         if isinstance(target.get(what), Mapping):
-            target[what] = {_owner(groups, p): v for p, v in target[what].items()}
+            target[what] = {n: v for p, v in target[what].items() for n in _owners(groups, p)}
     chosen = choose(scored, live, protect=[n for n in left if n in scored], **target)
     if round_to > 1:
         chosen = {n: rounded_up(scored[n], live[n], m, round_to) for n, m in chosen.items()}
@@ -130,11 +130,15 @@ def is_unit_score(scores: Mapping[str, Array], shapes: Mapping[str, tuple[int, .
     return bool(units)
 
 
-def _owner(groups: Mapping[str, Group], wanted: str) -> str:
-    """The group that a layer or parameter makes."""
-    for name, g in groups.items():
-        if any(wanted in (m.param, m.param.split(".")[0]) for m in g.members if m.axis == 0):
-            return name
+def _owners(groups: Mapping[str, Group], wanted: str) -> list[str]:
+    """The groups that a layer or parameter makes units of."""
+    found = [
+        name
+        for name, g in groups.items()
+        if any(wanted in (m.param, m.param.split(".")[0]) for m in g.members if m.axis == 0)
+    ]
+    if found:
+        return found
     raise ArgumentError(
         f"{wanted!r} makes no units that may be removed; those that do: {', '.join(groups)}"
     )

@@ -41,10 +41,13 @@ class Member:
 class Group:
     """Units that are removed together, one row of each member's index at a time.
 
-    members: what makes the units, in net order, then what reads them. free: they may be removed;
-    otherwise `why` says what they reach.
+    name: the weight that makes the units first, in net order, or what they reach; where the rows of
+    one weight are in several groups, with its first row from the second group on. members: what
+    makes the units, in net order, then what reads them. free: they may be removed; otherwise `why`
+    says what they reach.
     """
 
+    name: str
     size: int
     members: tuple[Member, ...]
     why: str = ""
@@ -63,11 +66,6 @@ class Group:
     def readers(self) -> tuple[Member, ...]:
         """The weights whose input axis the units are."""
         return tuple(m for m in self.members if m.role == "reads")
-
-    @property
-    def name(self) -> str:
-        """The weight that makes the units first, in net order; or what they reach."""
-        return self.producers[0].param if self.producers else self.why
 
 
 @dataclass(frozen=True)
@@ -95,8 +93,11 @@ def ties(model: Model) -> Ties:
     where the trace meets an op that has no tie rule.
     """
     found = _Links()
-    x, out = trace(model, found.leaf)
-    follow(out, found)
+    outputs: dict[str, Tensor] = {}
+    x, out = trace(model, found.leaf, outputs.__setitem__)
+    for name, end in outputs.items():
+        if not model.net.readers[name]:  # the net's output, and layers that nobody reads
+            follow(end, found)
     return Ties(tuple(found.groups(x, out)))
 
 
@@ -207,12 +208,19 @@ class _Links:
         for root, places in owned.items():
             kind = tuple((key, len(places[key])) for key in places), reached.get(root, "")
             gathered.setdefault(kind, []).append(root)
+        taken: set[str] = set()
         for roots in gathered.values():
             members = tuple(
                 Member(*place, np.array([owned[r][place] for r in roots]))
                 for place in owned[roots[0]]
             )
-            yield Group(len(roots), members, reached.get(roots[0], ""))
+            why = reached.get(roots[0], "")
+            maker = next((m for m in members if m.role == "makes"), None)
+            name = maker.param if maker else why
+            if name in taken:
+                name = f"{name} from row {(maker or members[0]).index[0, 0]}"
+            taken.add(name)
+            yield Group(name, len(roots), members, why)
 
 
 def _words(g: Group) -> list[str]:

@@ -15,34 +15,38 @@ Tie = Mapping[str, Any]
 class Line:
     """A group in the drawing; marks: (row, whether the layer makes the units), top to bottom."""
 
-    number: int
     name: str
-    free: bool
+    size: int
+    why: str  # why it cannot shrink; empty where it can
     marks: list[tuple[int, bool]]
     lane: int
 
 
 def group_drawing(ties: Sequence[Tie], layers: Sequence[Mapping[str, Any]]) -> str:
-    """The drawing and a table of the groups; nothing without groups."""
+    """The drawing and a table of the groups; nothing without groups
+
+    ties: {"name", "size", "why", "members": [(parameter, "makes" | "reads" | "shifts"), ...]}
+    layers: {"name", "shape"}, in net order.
+    """
     if not ties:
         return ""
     boxes = boxes_of(ties, layers)
     lines = lines_of(ties, [name for name, _ in boxes])
-    wide = BOX + LANE * (2 + max(line.lane for line in lines))
+    wide = BOX + LANE * (2 + max((line.lane for line in lines), default=0))
     tall = PITCH * len(boxes)
     drawn = [box(row, *found) for row, found in enumerate(boxes)]
-    drawn += [draw(line) for line in lines]
+    drawn += [draw(number, line) for number, line in enumerate(lines, 1)]
     rows = [
-        [n, tie["name"], tie["size"], bool(tie["free"]), tie.get("why") or ""]
-        for n, tie in enumerate(ties, 1)
+        [number, line.name, line.size, f"no: it is {line.why}" if line.why else "yes"]
+        for number, line in enumerate(lines, 1)
     ]
     return (
         f'<p class="note">What shares a line is pruned together. '
-        f"A dot: the layer makes the units, or hands them on; a ring: it reads them.</p>\n"
+        f"A dot: the layer makes the units, or shifts them; a ring: it reads them.</p>\n"
         f'<svg class="groups" viewBox="0 0 {wide} {tall}" style="max-width:{wide}px" role="img" '
-        f'aria-label="{len(ties)} tied groups of {len(boxes)} layers">\n'
+        f'aria-label="{len(lines)} tied groups of {len(boxes)} layers">\n'
         f"{chr(10).join(drawn)}\n</svg>\n"
-        + rows_table(["line", "group", "units", "can shrink", "because"], rows)
+        + rows_table(["line", "group", "units", "can shrink"], rows)
     )
 
 
@@ -61,23 +65,22 @@ def layer_of(parameter: str) -> str:
 
 
 def lines_of(ties: Sequence[Tie], layers: Sequence[str]) -> list[Line]:
-    """The groups with the lanes they run in: the first lane that is free from top to bottom."""
+    """The groups from top to bottom, each in the first lane that is free where it begins."""
     row = {name: k for k, name in enumerate(layers)}
-    marks = [
-        sorted({(row[layer_of(p)], axis == 0) for p, axis in tie["members"]}) for tie in ties
+    found = [
+        (sorted({(row[layer_of(p)], role != "reads") for p, role in tie["members"]}), tie)
+        for tie in ties
+        if tie["members"]
     ]
-    lanes: list[int] = []  # the last row taken in each
-    place = [0] * len(ties)
-    for k in sorted(range(len(ties)), key=lambda k: (marks[k][:1], k)):
-        if not marks[k]:
-            continue
-        fits = [n for n, end in enumerate(lanes) if end < marks[k][0][0]]
-        place[k] = fits[0] if fits else len(lanes)
-        lanes[place[k] : place[k] + 1] = [marks[k][-1][0]]
-    return [
-        Line(k + 1, str(tie["name"]), bool(tie["free"]), marks[k], place[k])
-        for k, tie in enumerate(ties)
-    ]
+    found.sort(key=lambda pair: pair[0][0])
+    lines = []
+    ends: list[int] = []  # the last row taken in each lane
+    for marks, tie in found:
+        free = [n for n, end in enumerate(ends) if end < marks[0][0]]
+        lane = free[0] if free else len(ends)
+        ends[lane : lane + 1] = [marks[-1][0]]
+        lines.append(Line(str(tie["name"]), tie["size"], str(tie["why"]), marks, lane))
+    return lines
 
 
 def box(row: int, name: str, shape: str) -> str:
@@ -91,10 +94,8 @@ def box(row: int, name: str, shape: str) -> str:
     )
 
 
-def draw(line: Line) -> str:
+def draw(number: int, line: Line) -> str:
     """A group's line, its marks, and its number at the top; reading enters a box above making."""
-    if not line.marks:
-        return ""
     x = BOX + LANE * (line.lane + 1)
     heights = [(row * PITCH + PITCH / 2 + (6 if made else -6), made) for row, made in line.marks]
     path = f"M{x} {heights[0][0]:g}V{heights[-1][0]:g}"
@@ -103,10 +104,10 @@ def draw(line: Line) -> str:
         f'<circle cx="{x}" cy="{y:g}" r="3.5" class="{"made" if made else "read"}"/>'
         for y, made in heights
     )
-    colour = f"var(--lane-{(line.number - 1) % COLOURS + 1})" if line.free else "var(--faint)"
-    dashes = "" if line.free else ' stroke-dasharray="3 3"'
+    colour = f"var(--lane-{(number - 1) % COLOURS + 1})" if not line.why else "var(--faint)"
+    dashes = ' stroke-dasharray="3 3"' if line.why else ""
     return (
         f'<g style="--lane:{colour}"><title>{text(line.name)}</title>'
         f'<path d="{path}"{dashes}/>{dots}'
-        f'<text x="{x + 6}" y="{heights[0][0] + 4:g}">{line.number}</text></g>'
+        f'<text x="{x + 6}" y="{heights[0][0] + 4:g}">{number}</text></g>'
     )

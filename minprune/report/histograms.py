@@ -41,5 +41,5 @@ def panel(one: Mapping[str, Any], before: str, after: str) -> str:
 
 def area(counts: Sequence[int], top: float) -> str:
     """The outline of bars of width 1 that stand on the lower edge, as a path."""
-    steps = "".join(f"V{HEIGHT - HEIGHT * math.sqrt(count) / top:.1f}h1" for count in counts)
+    steps = "".join(f"V{HEIGHT * (1 - math.sqrt(count) / top):.1f}h1" for count in counts)
     return f"M0 {HEIGHT}{steps}V{HEIGHT}z"

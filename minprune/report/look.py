@@ -76,7 +76,8 @@ svg { width: 100%; height: auto; stroke-linejoin: round; font-family: inherit; }
 .groups .made { fill: var(--lane); } .groups .read { fill: var(--paper); }
 @media (max-width: 40rem) { main { padding: 1rem .75rem 2rem; } table { font-size: .8rem; }
   th, td { padding-right: .6rem; } .n { padding: .28rem 0 .28rem .7rem; white-space: normal; }
-  .layers .bar { min-width: 3rem; } }
+  .layers .bar { min-width: 3rem; } .cost { min-width: 3rem; } .swing { width: 6rem; }
+  table:has(.bar) .n { white-space: nowrap; } }
 @media print { html { font-size: 13px; } * { print-color-adjust: exact; }
   section, figure, tr, svg { break-inside: avoid; } section.long { break-inside: auto; }
   h2, p { break-after: avoid; } main { padding: 0; }

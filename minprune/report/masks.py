@@ -64,7 +64,10 @@ def unpack(packed: str, n: int) -> str:
 
 
 def picture(
-    rows: Sequence[str], image: tuple[int, int, int], shades: Sequence[tuple[str, float]], label: str
+    rows: Sequence[str],
+    image: tuple[int, int, int],
+    shades: Sequence[tuple[str, float]],
+    label: str,
 ) -> str:
     """Rows of cells as an SVG, channels side by side; shades: (a cell's character, its opacity).
 

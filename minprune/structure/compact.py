@@ -1,6 +1,6 @@
 """compact(model)(x) = model(x), with fewer units: constants are folded, what nobody needs goes.
 
-Sources: Han et al. (2015), dead neurons; Frantar & Alistarh (2022) for folding constants.
+Source: Han et al. (2015), dead neurons.
 """
 
 from collections.abc import Iterable, Mapping

@@ -16,12 +16,14 @@ from minprune.structure.resize import resized
 
 
 def cut(model: Model) -> Model:
-    """The same function without what does not depend on the input
+    """The same function without what does not depend on the input, or does not reach the output
 
     A net whose output is constant becomes that constant: a Dense layer of zeros with a bias (behind
     GlobalAvgPool for images). A constant branch leaves its residual sum; what it added, unless 0,
     goes into the bias of the other branch, or into a 1 x 1 depthwise convolution in its place.
     """
+    if not all(model.net.readers[n.name] for n in model.net.nodes[:-1]):
+        model = _reachable(model, list(model.net.nodes), model.params, model.masks)
     whole = flow(model).whole
     last = model.net.nodes[-1].name
     if last in whole:

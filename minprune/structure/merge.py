@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from minprune.errors import ArgumentError
+from minprune.nets.layer import Layer
 from minprune.nets.model import Model
-from minprune.nets.plain import MaxPool
+from minprune.nets.plain import AvgPool, MaxPool
 from minprune.nets.ties import Group, ties
 from minprune.nets.weighted import Conv2d, Dense
 from minprune.structure.compact import indices_left, shrink
@@ -23,9 +24,9 @@ def merge(model: Model, pairs: Sequence[tuple[Unit, Unit, float, float]]) -> Mod
 
     Where what the readers see is a_dropped = slope a_kept + intercept, the function is the same:
     W[:, kept] += slope W[:, dropped]; bias += intercept sum W[:, dropped], created where absent.
-    A unit is (layer, index), as in the model given; a kept unit may not be dropped by another pair.
-    Raises ArgumentError for units that are no unit of one free group, for an intercept into a
-    zero-padded convolution and for a negative slope through max pooling: neither is exact.
+    A unit is (layer, index), as in the model given; a kept unit may not be dropped by another pair,
+    nor a unit dropped twice. Raises ArgumentError for units that are no unit of one free group, for
+    an intercept through zero padding and a negative slope through max pooling, which are not exact.
     Source: Srinivas & Babu (2015), Data-free parameter pruning.
     """
     groups = ties(model).groups
@@ -41,6 +42,10 @@ def merge(model: Model, pairs: Sequence[tuple[Unit, Unit, float, float]]) -> Mod
                 f"{dropped} and {kept} are not two units of one group, expected them to be read by "
                 f"the same layers; merge units of one layer"
             )
+        if gone[group.name][d]:
+            raise ArgumentError(
+                f"{dropped} is dropped by two pairs, expected one; merge it into one unit"
+            )
         _exact(model, group, slope, intercept)
         gone[group.name][d] = True
         for m in group.readers:
@@ -55,9 +60,10 @@ def merge(model: Model, pairs: Sequence[tuple[Unit, Unit, float, float]]) -> Mod
                 key = f"{name}.bias"
                 nodes[at] = nodes[at]._replace(layer=resized(nodes[at].layer, w.shape, True))
                 params.setdefault(key, np.zeros(w.shape[0], model.dtype))
-                params[key] += intercept * moved.reshape(w.shape[0], -1).sum(axis=1)
+                level = intercept * moved.reshape(w.shape[0], -1).sum(axis=1)
+                params[key] += level
                 if key in masks:
-                    masks[key][...] = True
+                    masks[key] |= level != 0
     for _, kept, _, _ in pairs:
         group, k = _find(groups, kept)
         if gone[group.name][k]:
@@ -98,22 +104,27 @@ def _exact(model: Model, group: Group, slope: float, intercept: float) -> None:
             raise ArgumentError(
                 f"{m.param}: units read by a grouped convolution cannot be merged; leave them"
             )
-    if slope < 0 and _pooled(model, group):
+    between = _between(model, group)
+    if slope < 0 and any(isinstance(layer, MaxPool) for layer in between):
         raise ArgumentError(
             f"{group.name}: a negative slope of {slope} does not pass through max pooling; merge "
             f"with a positive one, or leave the unit"
         )
+    if intercept and any(isinstance(x, AvgPool) and any(x.padding) for x in between):  # type: ignore[arg-type]
+        raise ArgumentError(
+            f"{group.name}: an intercept of {intercept} through zero-padded average pooling is not "
+            f"exact at the edges; merge with intercept 0, or leave the unit"
+        )
 
 
-def _pooled(model: Model, group: Group) -> bool:
-    """Whether max pooling lies between the layers that make the units and those that read them."""
+def _between(model: Model, group: Group) -> list[Layer]:
+    """The layers between those that make the units and those that read them."""
     made = {m.param.split(".")[0] for m in group.producers}
-    behind = set(made)
+    behind, found = set(made), []
     for node in model.net.nodes:
         if node.name in made or not behind.intersection(node.inputs):
             continue
-        if isinstance(node.layer, MaxPool):
-            return True
         if not isinstance(node.layer, Dense | Conv2d):
             behind.add(node.name)
-    return False
+            found.append(node.layer)
+    return found

@@ -78,6 +78,7 @@ class Keeper:
         self.path = None if path is None else Path(path)
         self.every, self.asked = every, asked
         self.good: int | None = None  # the step of what the file holds
+        self._at: tuple[int, int] | None = None  # and its epoch
         self.interrupted = False
         self._before: Any = None
 
@@ -108,14 +109,15 @@ class Keeper:
 
     def write(self) -> None:
         """Raises NonFiniteError, and leaves the file as it was, where an array is not finite."""
-        if self.path is None:
+        at = self.training.done, self.place.epoch
+        if self.path is None or at == self._at:
             return
         self.training.check()
         tree = self.training.tree() | {
             "asked": self.asked, "place": self.place.tree(), "history": self.history,
         }  # fmt: skip
         save_tree(self.path, tree, self.owner)
-        self.good = self.training.done
+        self.good, self._at = self.training.done, at
 
     def _read(self, path: Path) -> None:
         tree = load_tree(path)
@@ -126,7 +128,7 @@ class Keeper:
             self.training.restore(tree)
             self.place.restore(tree["place"], self.training.net)
             self.history.steps, self.history.epochs = tree["history"].steps, tree["history"].epochs
-        self.good = self.training.done
+        self.good, self._at = self.training.done, (self.training.done, self.place.epoch)
 
     def _stop(self) -> None:
         if self.interrupted:

@@ -51,8 +51,8 @@ def data_print(data: Dataset, *parts: str) -> dict[str, str]:
 def fingerprint(value: Any, depth: int = 0) -> Any:
     """JSON of a value: by its content, never by its place in memory
 
-    Functions count by name, code, what they close over and what is bound to them; objects that
-    are no dataclasses by their type alone, and so does what lies deeper than DEEPEST.
+    Functions count by name, code, what they close over and what is bound to them; objects by their
+    type and attributes; what lies deeper than DEEPEST by its type alone.
     """
     inner = partial(fingerprint, depth=depth + 1)
     if value is None or isinstance(value, bool | int | float | str):
@@ -86,7 +86,9 @@ def fingerprint(value: Any, depth: int = 0) -> Any:
         if isinstance(value, MethodType):
             found["self"] = inner(value.__self__)
         return found | {"code": digest(fn.__code__.co_code.hex(), repr(consts))}
-    return _name(value if hasattr(value, "__qualname__") else type(value))
+    if hasattr(value, "__qualname__"):
+        return _name(value)
+    return {"type": _name(type(value))} | inner(getattr(value, "__dict__", {}))
 
 
 def difference(theirs: Any, ours: Any, name: str = "") -> str | None:

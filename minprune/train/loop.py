@@ -80,26 +80,34 @@ def fit(
                 history.step(state.done, loss, state.lr, state.sparsity)
                 shown.update()
                 keeper.updated()
-            now = state.model()
-            state.check()
-            quality = evaluate(now, data.val) if len(data.val[0]) else None
-            val_loss = quality.loss if quality else float("nan")
-            accuracy = quality.accuracy if quality else float("nan")
-            seconds, train_loss = perf_counter() - place.began, place.losses / len(x)
-            history.epoch(place.epoch, train_loss, val_loss, accuracy, state.sparsity, seconds)
-            shown.epoch(
-                f"epoch {place.epoch}/{epochs}, loss {train_loss:.4f}, val loss {val_loss:.4f}, "
-                f"val accuracy {accuracy:.4f}, sparsity {state.sparsity:.4f}"
-            )
-            if patience is not None:
-                place.waited += 1
-                if val_loss < place.best_loss:
-                    place.best, place.best_loss, place.waited = state.parts(now), val_loss, 0
-                place.stopped = place.waited >= patience
+            shown.epoch(_end_epoch(state, data, place, history, epochs, patience))
             place.next_epoch()
             keeper.epoch_ended()
         keeper.write()
     return method.finish(*(place.best or state.parts(state.model()))), history
+
+
+def _end_epoch(
+    state: Training, data: Dataset, place: Place, history: History, epochs: int,
+    patience: int | None,
+) -> str:  # fmt: skip
+    """Validate, write down the epoch, keep the best model if there is patience; a line of text."""
+    now = state.model()
+    state.check()
+    quality = evaluate(now, data.val) if len(data.val[0]) else None
+    val_loss = quality.loss if quality else float("nan")
+    accuracy = quality.accuracy if quality else float("nan")
+    seconds, train_loss = perf_counter() - place.began, place.losses / len(data.train[0])
+    history.epoch(place.epoch, train_loss, val_loss, accuracy, state.sparsity, seconds)
+    if patience is not None:
+        place.waited += 1
+        if val_loss < place.best_loss:
+            place.best, place.best_loss, place.waited = state.parts(now), val_loss, 0
+        place.stopped = place.waited >= patience
+    return (
+        f"epoch {place.epoch}/{epochs}, loss {train_loss:.4f}, val loss {val_loss:.4f}, "
+        f"val accuracy {accuracy:.4f}, sparsity {state.sparsity:.4f}"
+    )
 
 
 def _checked(

@@ -87,6 +87,16 @@ def run_plan(
     return done
 
 
+def forget(folder: Path) -> None:
+    """Remove the plan's files, its state first, and the folder unless it holds something else."""
+    (folder / FILE).unlink(missing_ok=True)
+    sweep(folder, FILE, PHASES)
+    for path in folder.glob(PHASES):
+        path.unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
 class _Keeper:
     """The state of a plan in its folder."""
 
@@ -98,10 +108,12 @@ class _Keeper:
 
     def begin(self) -> tuple[Done, int]:
         """What is done, and how many phases that took."""
-        sweep(self.folder, FILE, PHASES)
         if not self.path.exists():
+            if self.folder.is_dir():
+                forget(self.folder)  # phases of a plan that is not known
             self.write(Done({}, {}), 0)
             return Done({}, {}), 0
+        sweep(self.folder, FILE, PHASES)
         tree = load_tree(self.path)
         with sound(self.path):
             asked, phases = tree["asked"], int(tree["phases"])

@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -52,7 +51,7 @@ def pack(tree: Tree, owner: str) -> tuple[Arrays, Any]:
     arrays: Arrays = {}
 
     def hold(a: Array, place: tuple[str, ...]) -> str:
-        name = "/".join(re.sub(r"^\.+|[^A-Za-z0-9_.-]", "_", part) or "_" for part in place)
+        name = "/".join(re.sub(r"^\.+|[^A-Za-z0-9_.-]", "_", part) or "_" for part in place) or "_"
         while name in arrays:
             name += "_"
         arrays[name] = a
@@ -72,7 +71,7 @@ def pack(tree: Tree, owner: str) -> tuple[Arrays, Any]:
         if isinstance(value, History):
             columns = {
                 part: {name: np.asarray(column) for name, column in table.items()}
-                for part, table in asdict(value).items()
+                for part, table in (("steps", value.steps), ("epochs", value.epochs))
             }
             return {"history": walk(columns, place)}
         if isinstance(value, Model):

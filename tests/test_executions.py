@@ -1,0 +1,134 @@
+"""Live multiply-adds are those that are executed: loops that compute each layer, and count."""
+
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import find, given
+from hypothesis import strategies as st
+from randomnets import models
+from selection import SEARCH
+from structures import structured, thinned
+
+import minprune as mp
+from minprune.core import Array, Arrays
+from minprune.measures.size import size
+from minprune.nets.counts import counts
+from minprune.nets.model import Model, batch_last
+from minprune.nets.net import run
+
+Case = tuple[Model, int]
+Count = Callable[[Model, int], dict[str, int]]
+
+
+def dense(w: Array, live: Array, x: Array) -> tuple[Array, int]:
+    """(W x, multiplications): x (i,)"""
+    y, n = np.zeros(len(w)), 0
+    for o, i in np.argwhere(live):
+        y[o] += w[o, i] * x[i]
+        n += 1
+    return y, n
+
+
+def convolution(layer: mp.Conv2d, w: Array, live: Array, x: Array) -> tuple[Array, int]:
+    """(w * x, multiplications): x (i, h, w); zeros that are padded are multiplied too."""
+    (down, right), (top, left) = layer.stride, layer.padding  # type: ignore[misc]
+    x = np.pad(x, [(0, 0), (top, top), (left, left)])
+    sides = [
+        (s - k) // d + 1 for s, k, d in zip(x.shape[1:], w.shape[2:], (down, right), strict=True)
+    ]
+    y, n = np.zeros((len(w), *sides)), 0
+    each = len(w) // layer.groups
+    for (o, i, v, u), r, c in product(np.argwhere(live), range(sides[0]), range(sides[1])):
+        y[o, r, c] += w[o, i, v, u] * x[o // each * w.shape[1] + i, r * down + v, c * right + u]
+        n += 1
+    return y, n
+
+
+def executed(model: Model, samples: int) -> dict[str, int]:
+    """Multiplications a sample in each layer, by computing it; its outputs must be the net's."""
+    rng = np.random.default_rng(0)
+    x = batch_last(rng.standard_normal((samples, *model.net.input_shape)), model.dtype)
+    seen: Arrays = {"input": x}
+    run(model.net, model.params | model.buffers, x, watch=lambda n, out: seen.update({n: out}))
+    found: dict[str, int] = {}
+    for node in model.net.nodes:
+        if not isinstance(node.layer, mp.Dense | mp.Conv2d):
+            continue
+        name = f"{node.name}.weight"
+        w = model.params[name]
+        live = model.masks.get(name, np.ones(w.shape, bool))
+        bias = model.params.get(f"{node.name}.bias", np.zeros(len(w)))
+        found[name] = 0
+        for k in range(samples):
+            one = seen[node.inputs[0]][..., k]
+            if isinstance(node.layer, mp.Dense):
+                y, n = dense(w, live, one)
+            else:
+                y, n = convolution(node.layer, w, live, one)
+            shift = bias.reshape(-1, *(1,) * (y.ndim - 1))
+            assert np.allclose(y + shift, seen[node.name][..., k], rtol=1e-9, atol=1e-9)
+            found[name] += n
+        found[name] //= samples
+    return found
+
+
+def ours(model: Model, samples: int) -> dict[str, int]:
+    return {c.name: c.live_macs for c in counts(model.net, model.masks) if c.positions}
+
+
+def counts_executions(fn: Count, c: Case) -> bool:
+    return fn(*c) == executed(*c)
+
+
+cases = st.tuples(
+    st.builds(
+        lambda model, share, seed: thinned(model, share, seed, minimum=0, unit=False),
+        structured() | models(most=6), st.floats(0, 1), st.integers(0, 99),
+    ),
+    st.integers(1, 2),
+)  # fmt: skip
+
+
+@given(case=cases)
+def test_live_multiply_adds_are_those_executed(case: Case) -> None:
+    assert counts_executions(ours, case)
+    assert size(case[0]).live_macs == sum(executed(*case).values())
+
+
+@given(model=structured(), share=st.floats(0, 1))
+def test_compaction_executes_what_was_live_or_less(model: Model, share: float) -> None:
+    pruned = thinned(model, share)
+    assert size(mp.compact(pruned)).macs <= size(pruned).live_macs
+
+
+def with_batch(model: Model, samples: int) -> dict[str, int]:
+    return {n: k * samples for n, k in ours(model, samples).items()}
+
+
+def without_padding(model: Model, samples: int) -> dict[str, int]:
+    """As if the window stayed inside the image."""
+    found = ours(model, samples)
+    for node in model.net.nodes:
+        if isinstance(node.layer, mp.Conv2d):
+            pads, strides = node.layer.padding, node.layer.stride
+            out = model.net.shapes[node.name][1:]
+            less = [side - -(-2 * p // s) for side, p, s in zip(out, pads, strides, strict=True)]  # type: ignore[arg-type]
+            name = f"{node.name}.weight"
+            found[name] = found[name] // (out[0] * out[1]) * max(less[0], 0) * max(less[1], 0)
+    return found
+
+
+def groups_ignored(model: Model, samples: int) -> dict[str, int]:
+    groups = {f"{n.name}.weight": getattr(n.layer, "groups", 1) for n in model.net.nodes}
+    return {n: k * groups[n] for n, k in ours(model, samples).items()}
+
+
+def dense_count(model: Model, samples: int) -> dict[str, int]:
+    return {c.name: c.macs for c in counts(model.net, {}) if c.positions}
+
+
+@pytest.mark.parametrize("wrong", [with_batch, without_padding, groups_ignored, dense_count])
+def test_the_law_of_counts_rejects(wrong: Count) -> None:
+    find(cases, lambda case: not counts_executions(wrong, case), settings=SEARCH)

@@ -1,0 +1,195 @@
+"""Spoilt model files: a model or one sentence, in bounded memory; benchmarks/fuzz.py has 20,000."""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minprune as mp
+from benchmarks import _hostile, fuzz
+from benchmarks._damage import HEADER, entries_of, npy, packed, signed
+from minprune.errors import FileError
+from minprune.files import container
+
+FILES = 300
+
+
+def test_spoilt_files_are_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "m.npz"
+    wrong, kinds = [], set()
+    for k in range(FILES):
+        kind, content = fuzz.spoilt(k)
+        path.write_bytes(content)
+        found, peak, _ = fuzz.verdict(path)
+        kinds.add(kind)
+        wrong += [(k, kind, found)] * bool(found)
+        wrong += [(k, kind, peak)] * (peak > 2 * len(content) + fuzz.ROOM)
+    assert wrong == []
+    assert kinds >= {damage.__name__ for damage in _hostile.DAMAGES if damage not in _hostile.SLOW}
+
+
+@pytest.mark.parametrize("damage", sorted(_hostile.SLOW, key=lambda damage: damage.__name__))
+def test_bombs_stay_small(damage: Callable[..., bytes], tmp_path: Path) -> None:
+    path = tmp_path / "m.npz"
+    for k in range(3):
+        path.write_bytes(damage(fuzz.originals()[0], np.random.default_rng(k)))
+        found, peak, _ = fuzz.verdict(path)
+        assert found == ""
+        assert peak <= 2 * path.stat().st_size + fuzz.ROOM
+
+
+def raising(error: BaseException) -> Callable[..., Any]:
+    def load(path: Any) -> Any:
+        raise error
+
+    return load
+
+
+def wasteful(path: Path) -> None:
+    bytearray(2 * path.stat().st_size + fuzz.ROOM + 2**20)
+
+
+@pytest.mark.parametrize(
+    ("load", "wrong"),
+    [
+        (lambda path: raising(FileError(f"{path}: a\nb"))(path), "no sentence: "),
+        (lambda path: raising(FileError(f"{path}: {'x' * 500}"))(path), "no sentence: "),
+        (raising(FileError("a bad file")), "no sentence: 'a bad file'"),
+        (raising(KeyError("net")), "KeyError: 'net'"),
+        (raising(SystemExit("unpickled")), "SystemExit: unpickled"),
+    ],
+)
+def test_the_verdict_sees_a_careless_reader(
+    load: Any, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mp, "load", load)
+    assert fuzz.verdict(tmp_path / "m.npz")[0].startswith(wrong)
+
+
+def test_the_verdict_sees_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mp, "load", wasteful)
+    (tmp_path / "m").write_bytes(b"x")
+    assert fuzz.verdict(tmp_path / "m")[1] > 2 + fuzz.ROOM
+
+
+# --- the sentences of what only a foe would write
+
+
+def header(change: Callable[[dict[str, Any]], Any]) -> Callable[[bytes], bytes]:
+    def forge(content: bytes) -> bytes:
+        entries = entries_of(content)
+        found = json.loads(entries[HEADER])
+        change(found)
+        return packed(signed(entries | {HEADER: json.dumps(found).encode()}))
+
+    return forge
+
+
+def extra(name: str) -> Callable[[bytes], bytes]:
+    return lambda content: packed(entries_of(content) | {name: b"x"})
+
+
+def crowd(content: bytes) -> bytes:
+    last = content.rindex(b"PK\x05\x06")
+    rows = _hostile.row(b"000000", 0, 0, 0) * (1 + container.TABLE // 52)
+    return content[:last] + rows + _hostile.end(1, len(rows), last)
+
+
+def in_the_order_of_fortran(content: bytes) -> bytes:
+    key = "params/fc1.weight.npy"
+    return packed(entries_of(content) | {key: npy(np.zeros((4, 6), np.float32, order="F"))})
+
+
+def more_compressed(content: bytes) -> bytes:
+    """An entry whose compressed size is absurd: zipfile would ask for as much memory."""
+    at = content.index(b"params/fc1.bias.npy", content.index(b"PK\x01\x02")) - 26
+    return content[:at] + b"\xff\xff\xff\x7f" + content[at + 4 :]
+
+
+FORGED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "a path beside the arrays": (
+        extra("../../etc/passwd"),
+        "'../../etc/passwd' does not belong in it; give a file that mp.save wrote",
+    ),
+    "a layer called like a path": (
+        header(lambda h: h["net"]["layers"][0].update(name="../x")),
+        "not a sound minprune model ('../x' cannot name a layer: expected letters, digits and "
+        "underscores, no digit first; rename it); save it again",
+    ),
+    "inputs of no size": (
+        header(lambda h: h["net"].update(input_shape=[2, 3.0])),
+        "its input shape is (2, 3.0), expected integers of at least 1; save it again",
+    ),
+    "a mask a thousand times": (
+        header(lambda h: h.update(masks=["fc1.weight"] * 1000)),
+        "its masks are no sorted list of the net's parameters; save it again",
+    ),
+    "a version that is no number": (
+        header(lambda h: h.update(version=float("nan"))),
+        "its format version is nan, expected an integer of at least 1; save it again",
+    ),
+    "a crowded table": (
+        crowd,
+        "its table of entries takes 4194320 bytes, expected at most 4194304; save it again",
+    ),
+    "another order": (
+        in_the_order_of_fortran,
+        "params/fc1.weight.npy is no plain array in the order of C; save it again",
+    ),
+    "an absurd compressed size": (
+        more_compressed,
+        "params/fc1.bias.npy is compressed, or larger than 4112 bytes; save it again",
+    ),
+    "arrays within arrays": (
+        lambda content: _hostile.overlapping(20),
+        "its entries claim more than its 269713 bytes; save it again",
+    ),
+    "two of one name": (
+        lambda content: packed([*entries_of(content).items(), ("params/fc1.bias.npy", b"")]),
+        "two of its entries have one name; save it again",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_forged(name: str, tmp_path: Path) -> None:
+    forge, text = FORGED[name]
+    path = tmp_path / "m.npz"
+    path.write_bytes(forge(fuzz.originals()[0]))
+    with pytest.raises(FileError) as caught:
+        mp.load(path)
+    assert caught.value.args == (f"{path}: {text}",)
+
+
+def test_files_beyond_4_gb_have_a_second_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, path = mp.zoo.mlp(((2,), 2), (3,)), tmp_path / "m.npz"
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 200)  # as if all were that large
+    mp.save(model, path)
+    content = path.read_bytes()
+    end = content.rindex(b"PK\x06\x06")  # its table's size is 40 bytes on
+    assert (mp.load(path).params["fc1.weight"] == model.params["fc1.weight"]).all()
+    path.write_bytes(content[: end + 40] + (2**40).to_bytes(8, "little") + content[end + 48 :])
+    with pytest.raises(FileError) as caught:
+        mp.load(path)
+    assert caught.value.args == (
+        f"{path}: its table of entries takes {2**40} bytes, expected at most {len(content)}; "
+        f"save it again",
+    )
+
+
+def test_arrays_within_arrays_are_sound_but_for_their_sum() -> None:
+    content = _hostile.overlapping(20)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        assert archive.testzip() is None
+        assert sum(e.file_size for e in archive.infolist()) > 15 * len(content)
+
+
+def test_the_same_files_each_time() -> None:
+    assert [fuzz.spoilt(k) for k in range(20)] == [fuzz.spoilt(k) for k in range(20)]

@@ -1,0 +1,71 @@
+"""`minprune info`: what it says of a model, compared whole; one sentence for what is no model."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minprune as mp
+from minprune.errors import FileError
+from minprune.jobs.info import info
+
+
+def test_a_pruned_model_by_hand(tmp_path: Path) -> None:
+    net = mp.build(
+        (1, 4, 4),
+        [
+            ("conv1", mp.Conv2d(1, 2, 3)), ("relu1", mp.ReLU()),
+            ("flatten", mp.Flatten()), ("fc1", mp.Dense(8, 3)),
+        ],
+    )  # fmt: skip
+    mask = np.ones((3, 8), bool)
+    mask[:, 2:] = False
+    model = mp.with_masks(mp.initialise(net, dtype=np.float64), {"fc1.weight": mask})
+    path = tmp_path / "m.npz"
+    mp.save(model, path)
+    size = path.stat().st_size
+    assert info(path) == (
+        f"{path}\n"
+        f"minprune model, checksum ok\n"
+        f"{size:,} bytes, {size / 376:.2f}x of the 376 that its parameters need\n"
+        "\n"
+        "input 1 x 4 x 4, loss cross_entropy, float64\n"
+        "layer    kind     reads  output     parameters  live  multiply-adds  live\n"
+        "-------  -------  -----  ---------  ----------  ----  -------------  ----\n"
+        "conv1    Conv2d          2 x 2 x 2          20    20             72    72\n"
+        "relu1    ReLU            2 x 2 x 2\n"
+        "flatten  Flatten         8\n"
+        "fc1      Dense           3                  27     9             24     6\n"
+        "-------  -------  -----  ---------  ----------  ----  -------------  ----\n"
+        "total                                       47    29             96    78\n"
+        "\n"
+        "weight        shape          entries  live  sparsity\n"
+        "------------  -------------  -------  ----  --------\n"
+        "conv1.weight  2 x 1 x 3 x 3       18    18    0.00 %\n"
+        "fc1.weight    3 x 8               24     6   75.00 %\n"
+        "\n"
+        "whole net\n"
+        "-----------------------  -------\n"
+        "parameters                    47\n"
+        "live parameters               29\n"
+        "sparsity of the weights  42.86 %\n"
+        "multiply-adds                 96\n"
+        "live multiply-adds            78"
+    )
+
+
+def test_a_net_without_parameters(tmp_path: Path) -> None:
+    model = mp.initialise(mp.build((3,), [("relu", mp.ReLU())], "mse"))
+    mp.save(model, tmp_path / "m.npz")
+    size = (tmp_path / "m.npz").stat().st_size
+    assert info(tmp_path / "m.npz").splitlines()[2] == f"{size:,} bytes"
+
+
+def test_a_damaged_file_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "m.npz"
+    with pytest.raises(FileError) as caught:
+        info(path)
+    assert caught.value.args == (f"{path}: no such file; give the path of a saved model",)
+    path.write_bytes(b"PK")
+    with pytest.raises(FileError, match="not a readable"):
+        info(path)

@@ -1,0 +1,253 @@
+"""The parts of the page that need no matplotlib, each drawn for values worked by hand."""
+
+import itertools
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minprune.report.classes import by_class, forgotten, swing
+from minprune.report.costs import bar, costs_table, who_holds_what
+from minprune.report.groups import Line, boxes_of, group_drawing, lines_of
+from minprune.report.histograms import HEIGHT, area, histogram_panels
+from minprune.report.masks import SHADES, mask_pictures, picture, unpack, used_pixels
+
+# --- classes
+
+
+def stages(*rows):
+    return [{"stage": f"s{k}", "per_class": list(row)} for k, row in enumerate(rows)]
+
+
+def test_the_worst_class_comes_first():
+    names, rows = by_class(stages([1.0, 0.9, 0.5], [0, 0, 0], [0.95, 0.5, 0.75]))
+    assert names == ["s0", "s1", "s2"]
+    assert [row[0] for row in rows] == [1, 0, 2]
+    assert [row[2] for row in rows] == pytest.approx([-0.4, -0.05, 0.25])
+    assert rows[0][1] == [0.9, 0, 0.5]
+
+
+@pytest.mark.parametrize("gap", [None, float("nan")])
+def test_a_class_without_samples_has_no_change_and_is_last(gap):
+    found = by_class([*stages([gap, 0.5, 1.0]), {"stage": "x"}, {"stage": "b", "per_class": [1.0]}])
+    assert found == (
+        ["s0", "b"], [(0, [None, 1.0], None), (1, [0.5, None], None), (2, [1.0, None], None)],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("last", "sentence"),
+    [
+        ([0.5, 0.8], "<p>Class 0 lost most: -50.00 percentage points; 1 of 2 classes lost "
+         "nothing.</p>"),
+        ([1.0, 0.9], "<p>No class lost accuracy.</p>"),
+        ([None, None], ""),
+    ],
+)  # fmt: skip
+def test_the_sentence_about_classes(last, sentence):
+    assert forgotten(stages([1.0, 0.8], last)).partition('<div class="wide">')[0] == sentence
+
+
+def test_one_stage_has_no_change_and_none_no_table():
+    assert "change" not in forgotten(stages([1.0, 0.8]))
+    assert forgotten([{"stage": "dense"}]) == forgotten([]) == ""
+
+
+def test_a_bar_swings_to_the_left_for_a_loss():
+    assert swing(-0.1, 0.4) == (
+        '<span class="swing"><span class="loss" style="right:50%;width:12.50%"></span></span>'
+    )
+    assert swing(0.4, 0.4) == (
+        '<span class="swing"><span class="gain" style="left:50%;width:50.00%"></span></span>'
+    )
+    assert swing(0.0, 0.0) == '<span class="swing"></span>'
+
+
+# --- costs
+
+
+def cost(kind, was, now, name="x"):
+    keys = ("parameters", "macs", "live", "live_macs")
+    return {"name": name, "kind": kind, **dict(zip(keys, [*was, *now], strict=True))}
+
+
+def test_bars_are_shares_of_the_whole_net():
+    assert bar(30, 15, 120) == (
+        '<span class="cost"><span style="width:25.00%"><span style="width:50.00%"></span></span>'
+        "</span>"
+    )
+    assert "nan" not in costs_table([cost("dense", (0, 0), (0, 0))], "a", "b")
+
+
+def test_the_longest_bar_fills_its_column():
+    drawn = costs_table([cost("dense", (3, 1), (3, 1)), cost("dense", (1, 1), (0, 0))], "a", "b")
+    widths = re.findall(r'cost"><span style="width:([\d.]+)%"><span style="width:([\d.]+)%', drawn)
+    assert widths == [
+        ("100.00", "100.00"), ("66.67", "100.00"), ("33.33", "0.00"), ("66.67", "0.00"),
+    ]  # fmt: skip
+
+
+def test_no_sentence_about_a_net_of_one_kind():
+    totals = {"parameters": 4, "macs": 2}
+    assert who_holds_what([cost("dense", (4, 2), (4, 2))], totals) == ""
+    assert costs_table([], "a", "b") == ""
+
+
+# --- histograms
+
+
+def heights(path):
+    return [(HEIGHT - float(y)) for y in re.findall(r"V([\d.]+)h1", path)]
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=40))
+def test_heights_are_square_roots_of_the_counts(counts):
+    top = max(np.sqrt([*counts, 1]))
+    drawn = heights(area(counts, top))
+    assert len(drawn) == len(counts)
+    assert np.abs(np.array(drawn) - HEIGHT * np.sqrt(counts) / top).max() <= 0.05 + 1e-9
+
+
+def test_a_linear_height_is_seen():
+    assert heights(area([1, 4], 2.0)) == [HEIGHT / 2, HEIGHT]
+    assert heights(area([1, 4], 2.0)) != [HEIGHT / 4, HEIGHT]
+
+
+def test_zero_is_marked_where_it_lies():
+    one = {"name": "w", "low": -1.0, "high": 3.0, "before": [1, 2, 3, 4], "after": [0, 0, 1, 1]}
+    assert 'class="zero" d="M1.00 0V60"' in histogram_panels([one], "a", "b")
+    assert "zero" not in histogram_panels([one | {"low": 1.0}], "a", "b")
+    assert "10 &rarr; 2" in histogram_panels([one], "a", "b")
+    assert histogram_panels([], "a", "b") == ""
+
+
+# --- masks
+
+
+def cells(drawn, shape):
+    """The (c, h, w) picture that the paths fill, from their opacity, by reading the SVG again."""
+    c, h, w = shape
+    found = np.zeros((h, c * (w + 1)))
+    for path, opacity in re.findall(r'<path d="([^"]*)"(?: opacity="([^"]*)")?', drawn):
+        for x, y, n in re.findall(r"M(\d+) ([\d.]+)h(\d+)", path):
+            found[int(float(y)), int(x) : int(x) + int(n)] = float(opacity or 1)
+    return np.stack([found[:, k * (w + 1) : k * (w + 1) + w] for k in range(c)])
+
+
+@given(st.data())
+def test_a_picture_shows_each_bit_where_it_belongs(data):
+    shape = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(1, 5)))
+    seed = data.draw(st.integers(0, 99))
+    mask = np.random.default_rng(seed).random(shape) < data.draw(st.floats(0, 1))
+    bits = unpack(np.packbits(mask).tobytes().hex(), mask.size)
+    rows = [bits[at : at + shape[2]] for at in range(0, len(bits), shape[2])]
+    drawn = picture(rows, shape, [("1", 1.0)], "x")
+    assert (cells(drawn, shape) == mask).all()
+
+
+def test_rows_in_the_wrong_order_are_seen():
+    rows = ["10", "00"]
+    assert cells(picture(rows, (1, 2, 2), [("1", 1.0)], "x"), (1, 2, 2)).tolist() == [
+        [[1, 0], [0, 0]]
+    ]
+    assert cells(picture(rows[::-1], (1, 2, 2), [("1", 1.0)], "x"), (1, 2, 2))[0, 0, 0] == 0
+
+
+@given(st.lists(st.integers(0, 300), min_size=4, max_size=4))
+def test_used_inputs_are_never_empty_and_unused_ones_always(used):
+    drawn = used_pixels(used, (1, 2, 2))
+    assert f"{sum(n > 0 for n in used)} of 4 inputs are still used." in drawn
+    shown = cells(drawn, (1, 2, 2)).ravel()
+    most = max(used)
+    assert ((shown > 0) == (np.array(used) > 0)).all()
+    if most:
+        exact = np.array(used) / most
+        assert ((shown >= exact - 1e-12) & (shown < exact + 1 / SHADES)).all()
+
+
+FIRST = {
+    "name": "conv1.weight", "units": 2, "image": [1, 2, 2], "kept": 3, "masks": ["90", "40"],
+    "used": None,
+}  # fmt: skip
+
+
+def test_a_picture_for_each_unit():
+    drawn = mask_pictures(FIRST)
+    assert "conv1.weight: 2 units, a picture each; filled: the weight is kept." in drawn
+    assert 'aria-label="unit 0: 2 of 4 kept"' in drawn
+    assert 'aria-label="unit 1: 1 of 4 kept"' in drawn
+    assert "2 of 9 units" in mask_pictures(FIRST | {"units": 9})
+    colour = FIRST | {"image": [2, 1, 2]}
+    assert "the 2 channels side by side" in mask_pictures(colour)
+
+
+def test_a_dense_layer_is_a_sentence_and_no_layer_nothing():
+    assert mask_pictures(FIRST | {"kept": 8}) == "<p>All 8 weights of conv1.weight are kept.</p>"
+    assert mask_pictures({}) == used_pixels(None, (1, 2, 2)) == ""
+    assert used_pixels([0, 0, 0, 0], (1, 2, 2)) == "<p>0 of 4 inputs are still used.</p>"
+
+
+# --- groups
+
+
+def tie(name, *members, why=""):
+    return {"name": name, "size": 3, "why": why, "members": [list(m) for m in members]}
+
+
+def test_lines_by_hand():
+    ties = [
+        tie("b", ("fc2.weight", "makes"), ("fc3.weight", "reads")),
+        tie("a", ("fc1.weight", "makes"), ("fc1.bias", "shifts"), ("fc2.weight", "reads")),
+        tie("out", ("fc3.weight", "makes"), why="the net's output"),
+        tie("none"),
+    ]
+    assert lines_of(ties, ["fc1", "fc2", "fc3"]) == [
+        Line("a", 3, "", [(0, True), (1, False)], 0),
+        Line("b", 3, "", [(1, True), (2, False)], 1),
+        Line("out", 3, "the net's output", [(2, True)], 0),
+    ]
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.integers(0, 9), st.sampled_from(["makes", "reads", "shifts"])), max_size=5
+        ),
+        max_size=8,
+    )
+)
+def test_two_lines_never_lie_over_one_another(groups):
+    names = [f"l{k}" for k in range(10)]
+    ties = [tie(f"g{n}", *((f"l{k}.weight", role) for k, role in g)) for n, g in enumerate(groups)]
+    lines = lines_of(ties, names)
+    assert sorted(line.name for line in lines) == sorted(t["name"] for t in ties if t["members"])
+    assert apart(lines)
+
+
+def apart(lines):
+    """Whether groups in one lane have no row in common."""
+    return all(
+        a.marks[-1][0] < b.marks[0][0] or b.marks[-1][0] < a.marks[0][0]
+        for a, b in itertools.combinations(lines, 2)
+        if a.lane == b.lane
+    )
+
+
+def test_lines_over_one_another_are_seen():
+    assert not apart(
+        [Line("a", 1, "", [(0, True), (2, False)], 0), Line("b", 1, "", [(1, True)], 0)]
+    )
+
+
+def test_the_drawing_shows_every_layer_and_group():
+    ties = [tie("<g>", ("conv1.weight", "makes"), ("gone.weight", "reads"))]
+    layers = [{"name": "conv1", "shape": [3, 1, 2, 2]}, {"name": "y" * 40, "shape": [3]}]
+    assert boxes_of(ties, layers) == [("conv1", "3 x 1 x 2 x 2"), ("y" * 40, "3"), ("gone", "")]
+    drawn = group_drawing(ties, layers)
+    assert drawn.count("<rect") == 3
+    assert "y" * 40 not in drawn  # it would not fit
+    assert drawn.count("<circle") == 2
+    assert "&lt;g&gt;" in drawn
+    assert group_drawing([], layers) == ""

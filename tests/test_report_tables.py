@@ -1,0 +1,96 @@
+"""Plain-text tables of any content, and the table of a run's stages."""
+
+import itertools
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_report import DENSE, SMALL
+
+from minprune.errors import ArgumentError
+from minprune.report import comparison
+from minprune.report.stages import headline
+from minprune.text import table
+
+# --- plain-text tables
+
+
+def test_a_table_by_hand():
+    rows = [["conv1", 1024, 0.123456, "97.2 %"], ["fc", None, 12.0, "0.12 (0.01) ms"]]
+    assert table(["layer", "n", "loss", "note"], rows) == (
+        "layer      n    loss            note\n"
+        "-----  -----  ------  --------------\n"
+        "conv1  1,024  0.1235          97.2 %\n"
+        "fc         -      12  0.12 (0.01) ms"
+    )
+
+
+def test_a_table_without_rows_has_its_header():
+    assert table(["a", "bcd"], []) == "a  bcd\n-  ---"
+
+
+def test_a_ragged_row_is_named():
+    with pytest.raises(ArgumentError) as error:
+        table(["a", "b"], [[1, 2], [3]])
+    assert error.value.args == (
+        "table: row 1 has 1 cells, the header has 2; give each row one cell to a column",
+    )
+
+
+cells = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**9), 10**9),
+    st.floats(),
+    st.text(st.characters(codec="ascii", exclude_characters="\r\x0b\x0c\x1c\x1d\x1e")),
+)
+
+
+def is_aligned(text, rows):
+    """One line a row; each column of the rule covers the cells under it."""
+    lines = text.split("\n")
+    spans = [match.span() for match in re.finditer("-+", lines[1])]
+    gaps = [at for (_, begin), (end, _) in itertools.pairwise(spans) for at in range(begin, end)]
+    return len(lines) == 2 + len(rows) and all(
+        line[at : at + 1] in ("", " ") for line in lines for at in gaps
+    )
+
+
+@given(st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(cells, min_size=n, max_size=n))))
+def test_a_table_is_aligned_for_any_cells(rows):
+    header = ["name"] * (len(rows[0]) if rows else 2)
+    assert is_aligned(table(header, rows), rows)
+
+
+def test_the_alignment_law_rejects_a_table_that_is_not_padded():
+    rows = [["a", 1], ["long name", 2]]
+    assert not is_aligned("name  n\n----  -\na  1\nlong name  2", rows)
+
+
+# --- stages
+
+
+def test_comparison_by_hand():
+    header, rows = comparison([DENSE, SMALL])
+    assert header == ["", "dense", "fine-tuned"]
+    assert rows[0] == ["accuracy", "97.78 %", "97.22 %"]
+    assert rows[1] == ["loss", "0.08123", "0.08123"]
+    assert rows[3] == ["live parameters", "12,345", "1,345"]
+    assert rows[-2] == ["latency, batch of 1", "0.123 (0.005) ms", "0.123 (0.005) ms"]
+    assert rows[-1] == ["latency, batch of 64", "2.5 ms", "2.5 ms"]
+
+
+def test_what_no_stage_has_is_left_out_and_what_one_lacks_is_a_gap():
+    assert comparison([{"stage": "a", "loss": 1.0}, {"stage": "b"}])[1] == [["loss", "1", "-"]]
+    assert comparison([]) == ([""], [])
+
+
+def test_headline():
+    assert headline([DENSE, SMALL]) == (
+        "10.90 % of the parameters kept, accuracy 97.22 % (dense: 97.78 %)"
+    )
+    compacted = {**SMALL, "stage": "compacted", "parameters": 1400, "sparsity": 0.04}
+    assert headline([DENSE, SMALL, compacted]) == headline([DENSE, SMALL])
+    assert headline([DENSE]) == "100.00 % of the parameters kept, accuracy 97.78 %"
+    assert headline([]) == ""
