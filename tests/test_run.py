@@ -33,7 +33,8 @@ def test_a_short_run_writes_everything(folder: Path, capsys: pytest.CaptureFixtu
         assert row in rows
     out = folder / "runs" / "digits-mlp-magnitude-0.8-seed0"
     assert sorted(p.name for p in out.iterdir()) == [
-        "compacted.npz", "dense.npz", "fine-tuned.npz", "history.json", "pruned.npz", "report.html", "result.json",
+        "compacted.npz", "dense.npz", "fine-tuned.npz", "history.json", "pruned.npz",
+        "report.html", "result.json",
     ]  # fmt: skip
     result = json.loads((out / "result.json").read_text())
     assert [s["stage"] for s in result["stages"]] == ["dense", "pruned", "fine-tuned", "compacted"]

@@ -35,6 +35,7 @@ def choose(
     normalize: str | None = None,
     pattern: Given = None,
     block_reduce: str = "mean",
+    things: str = "weights",
 ) -> Arrays:
     """New masks for the scored parameters: the lowest scores go, masked entries before all others
 
@@ -53,7 +54,8 @@ def choose(
     reports, differs where blocks are cut or partly masked. block_reduce: a block's score is the
     "mean", "sum" or "max" of its live entries' scores (after normalize).
 
-    The order of `scores` is the order of the layers; `prune` gives them in net order.
+    The order of `scores` is the order of the layers; `prune` gives them in net order. things: what
+    errors call the entries.
 
     Raises ArgumentError for a target below the present sparsity, NonFiniteError for scores that are
     not finite, and UnreachableError, naming the largest sparsity that can be reached, where
@@ -67,7 +69,7 @@ def choose(
     ready = normalized(ready, normalize)
     live = {n: masks[n] if n in masks else np.ones(s.shape, bool) for n, s in ready.items()}
     if form is None:
-        return select(ready, live, sparsity, threshold, scope, minimum)
+        return select(ready, live, sparsity, threshold, scope, minimum, things)
     if form.kept is not None:
         return {n: _every(n, ready[n], live[n], form, minimum) for n in names}
     tiled = {n: blocks(n, s, live[n], form, block_reduce) for n, s in ready.items()}

@@ -83,13 +83,14 @@ def choose_units(
             )
     found = {name: unit_scores(g, scores) for name, g in groups.items()}
     scored = {name: s for name, s in found.items() if s is not None}
-    kept = [protect] if isinstance(protect, str) else list(protect)
-    left = [name for p in kept for name in _owners(groups, p)]
+    named = [protect] if isinstance(protect, str) else list(protect)
+    left = [name for p in named for name in _owners(groups, p)]
     live = {name: live_units(groups[name], model.masks) for name in scored}
     for what in ("sparsity", "threshold"):
         if isinstance(target.get(what), Mapping):
             target[what] = {n: v for p, v in target[what].items() for n in _owners(groups, p)}
-    chosen = choose(scored, live, protect=[n for n in left if n in scored], **target)
+    protected = [n for n in left if n in scored]
+    chosen = choose(scored, live, protect=protected, things="units", **target)
     if round_to > 1:
         chosen = {n: rounded_up(scored[n], live[n], m, round_to) for n, m in chosen.items()}
     return silenced(model, {name: (groups[name], ~mask) for name, mask in chosen.items()})
