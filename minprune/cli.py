@@ -74,7 +74,7 @@ def parser() -> Parser:
     add("--seed", type=int, help=f"same seed, same bits (default {Settings.seed})")
     add("--threads", type=count, default=None, metavar="N",
         help="for matrix products (default: OPENBLAS_NUM_THREADS, or 1, which gives the same "
-        "bits on any machine and is fast for small nets)")
+        "bits whatever the number of cores and is fast for small nets)")
     add("--out", metavar="FOLDER", help="for all files (default: runs/NAME)")
     add("--resume", action="store_true", default=False,
         help="go on with a job that was stopped, from what its folder holds")

@@ -97,6 +97,11 @@ class Evidence:
                 f"evidence has no {kind}, which this criterion needs; "
                 f"give Evidence({kind}=...), or use mp.score, which fills it"
             )
+        if isinstance(found, dict):  # of any framework: what np.asarray takes; whole numbers too
+            arrays = {name: np.asarray(a) for name, a in found.items()}
+            return {
+                n: a.astype(np.float64) if a.dtype.kind in "iu" else a for n, a in arrays.items()
+            }
         return found
 
 

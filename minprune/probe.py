@@ -110,7 +110,9 @@ def _unit_scores(
         for m in g.producers:
             if m.param not in found:
                 found[m.param] = np.zeros(model.params[m.param].shape[0], model.dtype)
-            found[m.param][m.index] = scores[name][:, None]
+            with np.errstate(over="ignore"):
+                found[m.param][m.index] = scores[name][:, None]
+    _finite("score", found)
     return {name: found[name] for name in model.net.params if name in found}
 
 

@@ -69,7 +69,12 @@ def test_free_forgets_the_tape() -> None:
     y = ag.total(ag.mul(x, x))
     assert grad(y, [x], free=True)[0].tolist() == [2.0, 4.0]
     assert y.inputs == ()
-    assert grad(y, [x])[0].tolist() == [0.0, 0.0]
+    with pytest.raises(ArgumentError) as again:
+        grad(y, [x])
+    assert str(again.value) == (
+        "y was differentiated with free=True, which forgets how it was made; "
+        "leave out free, or make it again"
+    )
 
 
 def test_inputs_are_untouched() -> None:

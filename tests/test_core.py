@@ -77,7 +77,8 @@ def test_a_dataset_knows_its_shape_and_its_outputs() -> None:
 
 def test_evidence_gives_what_it_holds() -> None:
     weights = {"w": np.ones(2)}
-    assert Evidence(weights=weights).of("weights") is weights
+    assert Evidence(weights=weights).of("weights")["w"] is weights["w"]
+    assert Evidence(weights={"w": [-128, 2]}).of("weights")["w"].dtype == np.float64  # type: ignore[dict-item]
     assert Evidence(weights={}).of("weights") == {}
 
 

@@ -184,3 +184,19 @@ def test_cut_keeps_the_function_and_leaves_no_layer_unread(
     again = cut(small)
     assert again.net == small.net
     assert apart(small, replace(again, masks={})) == 0
+
+
+@pytest.mark.parametrize("shortcut", ["a", "input"])
+def test_a_constant_branch_of_a_last_sum(shortcut: str) -> None:
+    """The sum was the output: what it leaves must be the output, not the branch that went."""
+    layers = [
+        ("a", mp.Dense(3, 3)), ("b", mp.Dense(3, 3), "input"), ("s", mp.Add(), (shortcut, "b")),
+    ]  # fmt: skip
+    model = mp.initialise(mp.build((3,), layers, "mse"), seed=0, dtype=np.float64)
+    params = model.params | {"b.bias": np.array([1.0, 2.0, 3.0])}
+    dead = {"b.weight": np.zeros((3, 3), bool)}
+    masked = mp.with_masks(mp.Model(model.net, params), dead)
+    x = np.random.default_rng(0).standard_normal((5, 3))
+    small = mp.compact(masked)
+    assert np.abs(small(x) - masked(x)).max() < 1e-12
+    assert len(small.net.nodes) <= 2

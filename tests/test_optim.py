@@ -187,3 +187,15 @@ def test_messages(provoke: Callable[[], Optimizer], text: str) -> None:
     with pytest.raises(ArgumentError) as caught:
         provoke()
     assert caught.value.args == (text,)
+
+
+def test_the_first_step_of_adam_in_fit_is_the_learning_rate() -> None:
+    """m = (1 - beta1) g, s = (1 - beta2) g^2, both corrected with t = 1: w moves by lr sign(g)."""
+    net = mp.build((2,), [("fc", mp.Dense(2, 2))])
+    model = mp.initialise(net, seed=0, dtype=np.float64)
+    part = (np.array([[1.0, 2.0], [3.0, -1.0]]), np.array([0, 1]))
+    trained, _ = mp.fit(
+        model, mp.Dataset(part, part, part), epochs=1, optimizer=mp.Adam(0.01), progress=False
+    )
+    moved = np.abs(trained.params["fc.weight"] - model.params["fc.weight"])
+    assert np.abs(moved - 0.01).max() < 0.01 * 1e-6  # eps / |g|, with |g| above 0.01

@@ -112,3 +112,28 @@ def test_more_samples_than_one_pass_takes() -> None:
     want = np.abs(gradients(rows).mean(axis=0) * [2, -1])
     terms = np.abs(gradients(rows)).sum(axis=0) * 2
     assert np.all(np.abs(scored("all", product)(rows, 64) - want) <= 608 * EPS * terms / 600)
+
+
+def test_gradients_are_those_of_evaluation_mode() -> None:
+    """Batch statistics, or a dropout mask, in the score would be another function's gradient."""
+    layers = [
+        ("fc1", mp.Dense(2, 3)), ("bn", mp.BatchNorm(3)), ("drop", mp.Dropout(0.5)),
+        ("fc2", mp.Dense(3, 2)),
+    ]  # fmt: skip
+    model = mp.initialise(mp.build((2,), layers), seed=1, dtype=np.float64)
+    x, y = np.random.default_rng(0).standard_normal((6, 2)), np.array([0, 1, 0, 1, 1, 0])
+
+    @mp.criterion(needs=("grads",))
+    def gradient(ev: mp.Evidence) -> dict[str, np.ndarray]:
+        return ev.of("grads")
+
+    found = mp.score(model, (x, y), gradient)["fc1.weight"]
+    h = 2.0**-14
+    for k in np.ndindex(found.shape):
+        moved = []
+        for step in (h, -h):
+            w = model.params["fc1.weight"].copy()
+            w[k] += step
+            changed = mp.Model(model.net, model.params | {"fc1.weight": w}, model.buffers)
+            moved.append(mp.evaluate(changed, (x, y)).loss)
+        assert abs(found[k] - (moved[0] - moved[1]) / (2 * h)) < h * h  # curvature is below 1

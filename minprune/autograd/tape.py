@@ -122,6 +122,14 @@ class Op:
         return result
 
 
+def _freed() -> Array:
+    """What is left where grad(..., free=True) has been."""
+    raise ArgumentError("a freed tensor cannot be made again")
+
+
+FREED = Op(_freed, lambda *_: ())
+
+
 def value(x: Value) -> Array:
     """The array inside, for a Tensor; the array itself otherwise."""
     return x.value if isinstance(x, Tensor) else x
@@ -156,6 +164,11 @@ def grad(
         raise ArgumentError(
             f"y is {type(y).__name__}, expected a Tensor; wrap the inputs: Tensor(x)"
         )
+    if y.op is FREED:
+        raise ArgumentError(
+            "y was differentiated with free=True, which forgets how it was made; "
+            "leave out free, or make it again"
+        )
     if g is None:
         g = np.ones_like(y.value)
     if np.shape(value(g)) != y.shape:
@@ -183,6 +196,6 @@ def grad(
             if needed and part is not None:
                 grads[x] = grads[x] + part if x in grads else part
         if free:
-            t.inputs, t.settings, t.op = (), {}, None
+            t.inputs, t.settings, t.op = (), {}, FREED
         del g, parts
     return [grads[x] if x in grads else np.zeros_like(x.value) for x in wrt]

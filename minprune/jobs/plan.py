@@ -19,6 +19,8 @@ from minprune.train.rates import cosine
 class TrainPruneTune:
     """w -> mask * w -> fine-tuned -> compacted, rates falling by a cosine; Han et al. (2015)
 
+    Fine-tuning replays the learning rates of training (Renda et al. 2020), the masks held.
+
     state[stage]: the model of each stage; state["history"][phase]: of each training.
     """
 

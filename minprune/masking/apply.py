@@ -50,6 +50,10 @@ def prune(model: Model, scores: Mapping[str, Array], **target: Any) -> Model:
         if name not in model.params:
             raise ArgumentError(f"{name}: no such parameter; there are {', '.join(model.params)}")
     ordered = {name: scores[name] for name in model.net.params if name in scores}
+    if not ordered:
+        raise ArgumentError(
+            "scores is empty, expected an array for at least one weight; score first"
+        )
     if is_unit_score(ordered, model.net.params):
         return with_masks(model, choose_units(model, ties(model), ordered, **target))
     for name, s in ordered.items():

@@ -66,7 +66,11 @@ def before_and_after(stages: list[Mapping[str, Any]]) -> str:
     """The table of the stages, and what its brackets mean; nothing without stages."""
     if not stages:
         return ""
-    note = "In brackets: the distance between the quartiles of repeated measurements."
+    note = (
+        "In brackets: the distance between the quartiles of repeated measurements. A masked net does "
+        "the same dense work: only compaction saves time, other differences are noise. Bytes as "
+        "sparse arrays: what compressed rows would take."
+    )
     timed = any(stage.get("latency_1_spread_ms") is not None for stage in stages)
     return rows_table(*comparison(stages)) + (f'<p class="note">{note}</p>' if timed else "")
 

@@ -80,7 +80,11 @@ def _without(model: Model, add: Node, rest: list[str], level: Array) -> Model | 
     else:
         return None
     at = [n.name for n in nodes].index(add.name)
-    if len(rest) > 1:
+    if len(rest) == 1 and at == len(nodes) - 1:  # the sum was the output: now its one input is
+        if source == "input":
+            return None
+        nodes = nodes[: 1 + [n.name for n in nodes].index(source)]
+    elif len(rest) > 1:
         nodes[at] = nodes[at]._replace(inputs=tuple(rest))
     else:
         del nodes[at]
