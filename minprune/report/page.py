@@ -67,9 +67,9 @@ def before_and_after(stages: list[Mapping[str, Any]]) -> str:
     if not stages:
         return ""
     note = (
-        "In brackets: the distance between the quartiles of repeated measurements. A masked net does "
-        "the same dense work: only compaction saves time, other differences are noise. Bytes as "
-        "sparse arrays: what compressed rows would take."
+        "In brackets: the distance between the quartiles of repeated measurements. A masked net "
+        "does the same dense work: only compaction saves time, other differences are noise. Bytes "
+        "as sparse arrays: what compressed rows would take."
     )
     timed = any(stage.get("latency_1_spread_ms") is not None for stage in stages)
     return rows_table(*comparison(stages)) + (f'<p class="note">{note}</p>' if timed else "")
