@@ -123,8 +123,15 @@ def test_where_no_bias_can_take_it_a_shift_stands_for_the_sum() -> None:
 
 
 def test_with_features_and_no_free_bias_the_sum_stays() -> None:
-    model = dead(branched(("u", mp.ReLU()), ("b", mp.Dense(4, 4)), ("r", mp.Sigmoid()), after="u"),
-                 "b")  # fmt: skip
+    """No layer with a bias makes the other branch, and Tanh reads the sum."""
+    layers_ = [
+        ("u", mp.ReLU()), ("b", mp.Dense(4, 4)), ("sum", mp.Add(), ("u", "b")),
+        ("t", mp.Tanh()), ("fc", mp.Dense(4, 2)),
+    ]  # fmt: skip
+    net = build((4,), layers_)
+    start = mp.initialise(net, seed=0, dtype=np.float64)
+    start = replace(start, params=start.params | {"b.bias": np.ones(4)})
+    model = mp.with_masks(start, {"b.weight": np.zeros((4, 4), bool)})
     small = mp.compact(model)
     assert "sum" in layers(small)
     assert apart(model, small) <= LARGE
@@ -200,3 +207,19 @@ def test_a_constant_branch_of_a_last_sum(shortcut: str) -> None:
     small = mp.compact(masked)
     assert np.abs(small(x) - masked(x)).max() < 1e-12
     assert len(small.net.nodes) <= 2
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_constant_dense_branch_goes_into_the_readers(bias: bool) -> None:
+    """t2 is sigmoid(c.bias) whatever the input; r is no layer with a bias, so fc takes it."""
+    layers = [
+        ("a", mp.Dense(3, 4)), ("r", mp.ReLU()), ("b", mp.Dense(4, 5)), ("t", mp.Sigmoid()),
+        ("c", mp.Dense(5, 4)), ("t2", mp.Sigmoid()), ("s", mp.Add(), ("t2", "r")),
+        ("fc", mp.Dense(4, 2, bias=bias)),
+    ]  # fmt: skip
+    model = mp.initialise(mp.build((3,), layers), seed=0, dtype=np.float64)
+    masked = mp.with_masks(model, {"c.weight": np.zeros((4, 5), bool)})
+    x = np.random.default_rng(0).standard_normal((5, 3))
+    small = mp.compact(masked)
+    assert np.abs(small(x) - masked(x)).max() < 1e-12
+    assert [n.name for n in small.net.nodes] == ["a", "r", "fc"]

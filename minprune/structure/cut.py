@@ -20,7 +20,8 @@ def cut(model: Model) -> Model:
 
     A net whose output is constant becomes that constant: a Dense layer of zeros with a bias (behind
     GlobalAvgPool for images). A constant branch leaves its residual sum; what it added, unless 0,
-    goes into the bias of the other branch, or into a 1 x 1 depthwise convolution in its place.
+    goes into the bias of the other branch or of the dense layers that read the sum, or into a 1 x 1
+    depthwise convolution in its place.
     """
     if not all(model.net.readers[n.name] for n in model.net.nodes[:-1]):
         model = _reachable(model, list(model.net.nodes), model.params, model.masks)
@@ -58,18 +59,14 @@ def _without(model: Model, add: Node, rest: list[str], level: Array) -> Model | 
     """The model whose sum `add` reads only `rest`, plus `level` for each row; None if it cannot."""
     params, masks = dict(model.params), dict(model.masks)
     nodes = list(model.net.nodes)
-    source = rest[0]
+    source, readers = rest[0], model.net.readers[add.name]
     if not level.any():
         pass
     elif (biased := _takes_bias(model, add, rest)) is not None:
-        at = next(k for k, n in enumerate(nodes) if n.name == biased)
-        key = f"{biased}.bias"
-        nodes[at] = nodes[at]._replace(
-            layer=resized(nodes[at].layer, model.net.params[f"{biased}.weight"], True)
-        )
-        params[key] = params.get(key, np.zeros_like(level)) + level
-        if key in masks:
-            masks[key] = masks[key] | (level != 0)
+        _add_to_bias(nodes, params, masks, biased, level)
+    elif readers and all(isinstance(model.net.node(name).layer, Dense) for name in readers):
+        for name in readers:
+            _add_to_bias(nodes, params, masks, name, params[f"{name}.weight"] @ level)
     elif len(model.net.shapes[add.name]) == 3 and len(rest) == 1:
         rows = len(level)
         shift = Node(add.name, Conv2d(rows, rows, 1, groups=rows), (source,))
@@ -93,6 +90,19 @@ def _without(model: Model, add: Node, rest: list[str], level: Array) -> Model | 
             for n in nodes
         ]
     return _reachable(model, nodes, params, masks)
+
+
+def _add_to_bias(
+    nodes: list[Node], params: Arrays, masks: Arrays, name: str, amount: Array
+) -> None:
+    """bias += amount, in place; the bias is created where there is none."""
+    at, key = [n.name for n in nodes].index(name), f"{name}.bias"
+    nodes[at] = nodes[at]._replace(
+        layer=resized(nodes[at].layer, params[f"{name}.weight"].shape, True)
+    )
+    params[key] = params.get(key, np.zeros_like(amount)) + amount
+    if key in masks:
+        masks[key] = masks[key] | (amount != 0)
 
 
 def _takes_bias(model: Model, add: Node, rest: list[str]) -> str | None:
