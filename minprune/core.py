@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -72,20 +73,72 @@ class Dataset:
         return 1 + max(int(y.max(initial=0)) for _, y in (self.train, self.val, self.test))
 
 
+# What there is to look at, what it is, and what it takes to get it.
+KINDS: dict[str, tuple[str, str]] = {
+    "weights": ("w; of a unit: a row, see Mark.unit", "nothing"),
+    "masks": ("True = kept", "nothing"),
+    "rng": ("the caller's generator", "nothing"),
+    "grads": ("g = dL/dw of the mean loss over the chunk", "one gradient"),
+    "squared_grads": ("mean over samples of g_p^2", "one gradient of each sample"),
+    "hess_diag": ("H_ww, the diagonal of d2L/dw2", "one gradient for each output"),
+    "hess_grad": ("H g over the scored parameters", "two gradients"),
+    "hess_weight": ("H w over the scored parameters", "two gradients"),
+    "path_grads": ("dR/d|w|, R = 1^T (prod |W_l|) 1", "one gradient, no data"),
+    "removal": ("L(w | entry removed) - L(w)", "one pass for each entry"),
+    "gate_grads": ("dL/dc, c = 1 a factor on all that a unit sends on", "one gradient"),
+    "gate_hess": ("d2L/dc2 of each unit's own gate", "one gradient for each output"),
+    "activations": ("a, (n, units, positions)", "one pass"),
+    "act_grads": ("dl_p/da of each sample's own loss, (n, units, positions)", "one gradient"),
+    "labels": ("the classes of the chunk's samples, (n,)", "nothing"),
+    "outgoing": ("the weights that read a unit, (units, entries)", "nothing"),
+    "act_mean": ("mean over samples and positions of a, (units,)", "one pass"),
+    "act_gram": ("mean over samples and positions of a a^T, (units, units)", "one pass"),
+    "act_hist": ("counts of the mean a of each sample, over the unit's range", "two passes"),
+    "class_counts": ("samples of each class, (classes,)", "nothing"),
+    "class_means": ("class means of max a over positions, (classes, units)", "one pass"),
+    "within": ("mean over samples of (a - class mean)(...)^T, (units, units)", "one pass"),
+    "inverse_diag": ("[H^-1]_qq", "an inverse"),
+    "inverse_block": ("[H^-1]_SS of each unit, (units, entries, entries)", "an inverse"),
+    "sweep_loss": ("the loss of each step of exact row sweeps", "an inverse for each weight"),
+}
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What a criterion may look at, one dict of arrays per kind, keyed by parameter name.
 
-    A field is None unless the criterion's mark asks for it. Arrays may come from any framework.
-    `ev.of("grads")` is the field, or a sentence that says it is absent.
+    A field is None unless the criterion's mark asks for it; KINDS says what each is. Arrays may
+    come from any framework. `ev.of("grads")` is the field, or a sentence that says it is absent.
 
-    With unit=True the score of a unit is asked for: weights are (units, incoming), one row a unit
-    with the incoming weights of all tied producers, and scores are (units,).
+    With unit=True the score of a unit is asked for, scores are (units,), and arrays are
+    (units, entries), one row a unit, or (units,) where the unit's gate stands for it: Mark.unit
+    says which. `ev.sum(a)` adds up the rows.
     """
 
     weights: Arrays | None = None
     masks: Arrays | None = None
-    grads: Arrays | None = None  # of the mean loss over this chunk
+    grads: Arrays | None = None
+    squared_grads: Arrays | None = None
+    hess_diag: Arrays | None = None
+    hess_grad: Arrays | None = None
+    hess_weight: Arrays | None = None
+    path_grads: Arrays | None = None
+    removal: Arrays | None = None
+    gate_grads: Arrays | None = None
+    gate_hess: Arrays | None = None
+    activations: Arrays | None = None
+    act_grads: Arrays | None = None
+    labels: Array | None = None
+    outgoing: Arrays | None = None
+    act_mean: Arrays | None = None
+    act_gram: Arrays | None = None
+    act_hist: Arrays | None = None
+    class_counts: Array | None = None
+    class_means: Arrays | None = None
+    within: Arrays | None = None
+    inverse_diag: Arrays | None = None
+    inverse_block: Arrays | None = None
+    sweep_loss: Arrays | None = None
     rng: np.random.Generator | None = None
     unit: bool = False
 
@@ -104,34 +157,73 @@ class Evidence:
             }
         return found
 
+    def sum(self, a: Array) -> Array:
+        """The sum over each unit's row, in float64, for units; a itself for single weights."""
+        if not self.unit:
+            return a
+        return a.reshape(len(a), -1).sum(axis=1, dtype=np.float64).astype(a.dtype)
+
 
 Criterion = Callable[..., Arrays]
+Over = Literal["all", "batch", "sample"]
+Row = Literal["incoming", "incoming and bias", "outgoing", "gate", "whole"]
 C = TypeVar("C", bound=Criterion)
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What a criterion declares: the evidence it needs, what a chunk of data is, its source."""
+    """What a criterion declares.
 
-    needs: tuple[str, ...]
-    over: Literal["all", "batch", "sample"]
-    cite: str
+    needs: kinds of evidence, and over: what a chunk of data is; either may be a function of the
+    criterion's options. cite: its source, and which version of it. unit: what the arrays of a unit
+    hold: its "incoming" weights (of all tied producers), those "incoming and bias", its "outgoing"
+    weights, its "gate" (weights = 1; grads, squared_grads, hess_diag and hess_weight in the gate),
+    or "whole": evidence that is of units by nature; None: it cannot score units. single: whether it
+    can score single weights. finish: what is done to the scores once all chunks are averaged.
+    """
+
+    needs: tuple[str, ...] | Callable[..., tuple[str, ...]]
+    over: Over | Callable[..., Over] = "all"
+    cite: str = ""
+    unit: Row | None = "incoming"
+    single: bool = True
+    finish: Callable[[Arrays], Arrays] | None = None
+    raw: Criterion | None = None  # the criterion without its finish
+
+    def asked(self, options: dict[str, Any]) -> tuple[tuple[str, ...], Over]:
+        """(needs, over) for these options of the criterion."""
+        needs = self.needs(**options) if callable(self.needs) else self.needs
+        return needs, self.over(**options) if callable(self.over) else self.over
 
 
 def criterion(
-    *, needs: tuple[str, ...], over: Literal["all", "batch", "sample"] = "all", cite: str = ""
+    *,
+    needs: tuple[str, ...] | Callable[..., tuple[str, ...]],
+    over: Over | Callable[..., Over] = "all",
+    cite: str = "",
+    unit: Row | None = "incoming",
+    single: bool = True,
+    finish: Callable[[Arrays], Arrays] | None = None,
 ) -> Callable[[C], C]:
     """Mark a function Evidence -> scores as a criterion; it stays callable by hand
 
-    Raises ArgumentError for another `over`.
+    See Mark for the arguments. Called by hand it takes one chunk and finishes at once. Raises
+    ArgumentError for another `over`.
     """
-    if over not in ("all", "batch", "sample"):
+    if not callable(over) and over not in ("all", "batch", "sample"):
         raise ArgumentError(
             f"over is {over!r}, expected 'all', 'batch' or 'sample'; say what a chunk is"
         )
 
     def mark(fn: C) -> C:
-        fn.mark = Mark(needs, over, cite)  # type: ignore[attr-defined]
-        return fn
+        whole: Any = fn
+        if finish is not None:
+
+            @wraps(fn)
+            def whole(*args: Any, **options: Any) -> Arrays:
+                return finish(fn(*args, **options))
+
+        whole.mark = Mark(needs, over, cite, unit, single, finish, fn)
+        return whole  # type: ignore[no-any-return]
 
     return mark

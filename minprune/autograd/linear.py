@@ -1,6 +1,9 @@
 """y = W x + b and its family: matmul is closed under differentiation, row_sum is for the bias."""
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from minprune import kernels
 from minprune.autograd.activation import act_grad
@@ -45,6 +48,26 @@ def _affine_rule(
     )
 
 
+def _affine_each(
+    g: Array, y: Array, inputs: Any, need: Any, *, act: str = "none"
+) -> tuple[Any, None, Any]:
+    """dW_n = g_n x_n^T, db_n = g_n"""
+    _, x, _ = inputs
+    g = act_grad(g, y, kind=act).T
+    return g[:, :, None] * x.T[:, None, :] if need[0] else None, None, g if need[2] else None
+
+
+def _affine_squares(
+    gs: Sequence[Array], weights: Array, y: Array, inputs: Any, need: Any, *, act: str = "none"
+) -> tuple[Any, None, Any]:
+    """dW = S (x^2)^T, db = S 1      S = sum_k weights_k g_k^2, since (g x)^2 = g^2 x^2"""
+    _, x, _ = inputs
+    s = np.zeros(y.shape, y.dtype)
+    for g, c in zip(gs, weights, strict=True):
+        s += np.square(act_grad(g, y, kind=act)) * c
+    return s @ np.square(x).T if need[0] else None, None, s.sum(axis=1) if need[2] else None
+
+
 def _row_sum(x: Array) -> Array:
     """s_c = sum of x over all axes but the first"""
     return kernels.row_sum(x)
@@ -66,6 +89,6 @@ def _row_dot_rule(g: Value, s: Value, inputs: Any, need: Any) -> tuple[Value, Va
 
 
 matmul = Op(_matmul, _matmul_rule)
-affine = Op(_affine, _affine_rule, linear)
+affine = Op(_affine, _affine_rule, linear, _affine_each, _affine_squares)
 row_sum = Op(_row_sum, _row_sum_rule)
 row_dot = Op(_row_dot, _row_dot_rule)

@@ -5,6 +5,7 @@ adjoint, and built from ops, so that it can be differentiated again.
 Source: Ioffe & Szegedy (2015), Batch Normalization.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -83,10 +84,35 @@ def _scale_shift_rule(
     )
 
 
+def _scale_shift_each(
+    g: Array, y: Array, inputs: Any, need: Any, *, act: str = "none"
+) -> tuple[None, Any, Any]:
+    """dscale_n = sum over positions of g_n x_n, dshift_n = sum over positions of g_n"""
+    x, scale, _ = inputs
+    g = act_grad(g, y, kind=act)
+    g, x = (a.reshape(len(scale), -1, a.shape[-1]) for a in (g, x))
+    return (
+        None,
+        (g * x).sum(axis=1).T if need[1] else None,
+        g.sum(axis=1).T if need[2] else None,
+    )
+
+
+def _scale_shift_squares(
+    gs: Sequence[Array], weights: Array, y: Array, inputs: Any, need: Any, *, act: str = "none"
+) -> tuple[Any, ...]:
+    """sum_kn weights_kn each(g_k)_n^2"""
+    each = [_scale_shift_each(g, y, inputs, need, act=act) for g in gs]
+    return tuple(
+        np.einsum("kn,knc->c", weights, np.square(np.stack(found))) if needed else None
+        for needed, *found in zip(need, *each, strict=True)
+    )
+
+
 _normal = Op(_normalise, _normalise_rule)
 _inverse_std = Op(_inv, _inv_rule)
 normalise_grad = Op(_normalise_grad, _normalise_grad_rule)
-scale_shift = Op(_scale_shift, _scale_shift_rule, scaled)
+scale_shift = Op(_scale_shift, _scale_shift_rule, scaled, _scale_shift_each, _scale_shift_squares)
 
 
 def normalise(x: Value, *, eps: float) -> tuple[Value, Array, Array]:

@@ -100,15 +100,26 @@ class Op:
     derivatives. Non-float arguments (shapes, indices, labels) are settings: constants.
     `tie(links, output, inputs, settings)` says how the rows (channels, features: the first axis) of
     the output hang on those of the inputs; see tie.py.
+    Ops that take parameters have two rules more, both on arrays, for one gradient of each sample:
+    `each(g, output, inputs, need, **settings)` gives (n, *shape) for the parameters (the gradient
+    in column n of g alone), and `squares(gs, weights, output, inputs, need, **settings)` gives
+    sum over k, n of weights[k, n] * each(gs[k])[n]^2, without holding what it sums.
     """
 
     def __init__(
-        self, forward: Callable[..., Array], rule: Rule, tie: Callable[..., None] | None = None
+        self,
+        forward: Callable[..., Array],
+        rule: Rule,
+        tie: Callable[..., None] | None = None,
+        each: Callable[..., Sequence[Any]] | None = None,
+        squares: Callable[..., Sequence[Any]] | None = None,
     ) -> None:
         self.name = forward.__name__.strip("_")
         self.forward = forward
         self.rule = rule
         self.tie = tie
+        self.each = each
+        self.squares = squares
         self.__doc__ = forward.__doc__
 
     def __call__(self, *inputs: Value, **settings: Any) -> Value:

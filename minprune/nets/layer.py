@@ -21,6 +21,7 @@ class Pass:
     """One run through a net: its mode, its randomness, and the statistics that it gathers."""
 
     train: bool = False
+    direct: bool = False  # every parameter goes, as it is, into an op that has a batch axis
     rng: np.random.Generator | None = None  # of dropout
     moments: dict[str, tuple[Array, Array, int]] = field(default_factory=dict)
 

@@ -154,6 +154,8 @@ class BatchNorm(Layer):
             return ag.scale_shift(xhat, gamma, beta, act=act)
         mean, var = p[f"{name}.running_mean"], p[f"{name}.running_var"]
         inv = 1 / np.sqrt(var + var.dtype.type(self.eps))
+        if run.direct:
+            return ag.scale_shift(ag.scale_shift(x, inv, -mean * inv), gamma, beta, act=act)
         scale = ag.mul(gamma, inv)
         return ag.scale_shift(x, scale, ag.sub(beta, ag.mul(scale, mean)), act=act)
 

@@ -1,0 +1,112 @@
+"""One recorded pass in evaluation mode, and where on it the parameters enter."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from minprune.autograd import Tensor, Value, grad, softmax
+from minprune.autograd.tape import ancestors
+from minprune.core import Array, Split
+from minprune.nets.layer import Pass
+from minprune.nets.model import CHUNK, Model, batch_last
+from minprune.nets.net import Net, loss_of, run
+
+ROOM = 2**27  # bytes that the gradients of several outputs may take at once
+
+
+class Use(NamedTuple):
+    """An op with a batch axis that takes parameters; names: those of its inputs, or None."""
+
+    node: Tensor
+    names: tuple[str | None, ...]
+
+    def need(self, wanted: Sequence[str]) -> tuple[bool, ...]:
+        """Which inputs are wanted parameters."""
+        return tuple(name in wanted for name in self.names)
+
+    @property
+    def weight(self) -> str:
+        """The name of the first parameter."""
+        return next(name for name in self.names if name)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """out: (outputs, n), a Tensor; leaves: every parameter by name."""
+
+    net: Net
+    out: Tensor
+    leaves: dict[str, Tensor]
+
+    @cached_property
+    def uses(self) -> list[Use]:
+        """Where the parameters enter, in the order of the pass."""
+        return self.before(self.out)
+
+    def before(self, end: Tensor) -> list[Use]:
+        """Where the parameters that `end` was made from enter."""
+        names = {t: name for name, t in self.leaves.items()}
+        found = []
+        for t in ancestors(end):
+            mine = tuple(names.get(x) if isinstance(x, Tensor) else None for x in t.inputs)
+            if t.op is not None and t.op.each is not None and any(mine):
+                found.append(Use(t, mine))
+        return found
+
+    def cotangents(self, end: Tensor, uses: Sequence[Use], seed: Array) -> list[Array]:
+        """d(sum of seed * end)/d(output) of each use: of every sample at once, as they are apart"""
+        return grad(end, [u.node for u in uses], seed)
+
+    def loss(self, y: Array) -> Tensor:
+        """The mean loss, recorded."""
+        found: Tensor = loss_of(self.net, self.out, y)
+        return found
+
+    def pull(self, y: Array) -> Array:
+        """(outputs, n): dl_p/d(output) of each sample's own loss"""
+        (g,) = grad(self.loss(y), [self.out])
+        found: Array = g * g.dtype.type(g.shape[1])
+        return found
+
+
+def record(model: Model, x: Array, apart: bool = False) -> Recorded:
+    """A pass over x: (n, ...); apart: activations stay ops of their own"""
+    leaves = {name: Tensor(w) for name, w in model.params.items()}
+    values: dict[str, Value] = model.params | model.buffers | leaves
+    out = run(
+        model.net, values, batch_last(x, model.dtype), Pass(direct=True),
+        (lambda *_: None) if apart else None,
+    )  # fmt: skip
+    return Recorded(model.net, out, leaves)
+
+
+def chunks(model: Model, data: Split, seeds: int = 1) -> Iterator[Split]:
+    """Parts of the data, small enough that `seeds` gradients of all layers fit in ROOM bytes."""
+    entries = sum(math.prod(shape) for shape in model.net.shapes.values())
+    size = max(1, min(CHUNK, ROOM // (seeds * entries * model.dtype.itemsize)))
+    for i in range(0, len(data[0]), size):
+        yield data[0][i : i + size], data[1][i : i + size]
+
+
+def outputs(net: Net) -> int:
+    """How many outputs the net has."""
+    return net.shapes[net.nodes[-1].name][0]
+
+
+def factors(net: Net, out: Array) -> tuple[list[Array], Array]:
+    """(seeds, weights) with B_p = sum_k weights[k, p] seeds[k][:, p] seeds[k][:, p]^T
+
+    B: the Hessian of a sample's loss in the net's output. mse: e_k, 2. Softmax cross-entropy:
+    e_k - q, q_k, since diag(q) - q q^T = sum_k q_k (e_k - q)(e_k - q)^T. out: (outputs, n).
+    """
+    seeds = []
+    q = softmax(out) if net.loss == "cross_entropy" else np.zeros_like(out)
+    for k in range(len(out)):
+        seed = -q
+        seed[k] += 1
+        seeds.append(seed)
+    return seeds, q if net.loss == "cross_entropy" else np.full_like(out, 2)
