@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -141,10 +141,11 @@ class Evidence:
     sweep_loss: Arrays | None = None
     rng: np.random.Generator | None = None
     unit: bool = False
+    more: dict[str, Any] = field(default_factory=dict)  # kinds of one's own, see mp.score(needs=)
 
     def of(self, kind: str) -> Any:
         """The field of that name; raises ArgumentError where it was not filled."""
-        found = getattr(self, kind)
+        found = self.more[kind] if kind in self.more else getattr(self, kind, None)
         if found is None:
             raise ArgumentError(
                 f"evidence has no {kind}, which this criterion needs; "
@@ -161,7 +162,8 @@ class Evidence:
         """The sum over each unit's row, in float64, for units; a itself for single weights."""
         if not self.unit:
             return a
-        return a.reshape(len(a), -1).sum(axis=1, dtype=np.float64).astype(a.dtype)
+        total: Array = a.reshape(len(a), -1).sum(axis=1, dtype=np.float64).astype(a.dtype)
+        return total
 
 
 Criterion = Callable[..., Arrays]
@@ -188,7 +190,7 @@ class Mark:
     unit: Row | None = "incoming"
     single: bool = True
     finish: Callable[[Arrays], Arrays] | None = None
-    raw: Criterion | None = None  # the criterion without its finish
+    raw: Criterion | None = field(default=None, compare=False)  # the criterion without its finish
 
     def asked(self, options: dict[str, Any]) -> tuple[tuple[str, ...], Over]:
         """(needs, over) for these options of the criterion."""

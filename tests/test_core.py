@@ -96,7 +96,7 @@ def test_a_mark_only_declares() -> None:
     def plain(ev: Evidence) -> Arrays:
         return {}
 
-    assert plain.mark == Mark((), "all", "")  # type: ignore[attr-defined]
+    assert plain.mark == Mark(())  # type: ignore[attr-defined]
 
 
 SEED = "expected an integer of at least 0 or a numpy Generator; pass seed=0, for example"

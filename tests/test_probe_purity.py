@@ -10,6 +10,8 @@ from probing import X, Y, line, on_grads, product, square
 import minprune as mp
 from minprune.core import Array, Arrays, Criterion, Evidence, criterion
 from minprune.errors import ArgumentError, MinpruneError, NonFiniteError, ShapeError
+from minprune.probe import compatible
+from minprune.probe.fill import FILL
 
 
 def convolutional(dtype: Any) -> tuple[mp.Model, tuple[Array, Array]]:
@@ -23,13 +25,26 @@ def convolutional(dtype: Any) -> tuple[mp.Model, tuple[Array, Array]]:
 CRITERIA = [*mp.criteria.CRITERIA, on_grads("all", product), on_grads("sample", square)]
 
 
+def takes(fn: str | Criterion, unit: bool) -> bool:
+    try:
+        compatible(fn, unit)
+    except ArgumentError:
+        return False
+    return not unit or isinstance(fn, str)  # those of one's own here are for single weights
+
+
 def stays_as_it_was(fn: str | Criterion, dtype: Any = np.float64) -> bool:
     """Twice the same bits; arrays, data and numpy's random state are untouched."""
     model, data = convolutional(dtype)
     given = (model.params, model.buffers, model.masks, dict(enumerate(data)))
     before = [{k: a.copy() for k, a in arrays.items()} for arrays in given]
     state = repr(np.random.get_state())  # noqa: NPY002
-    first, second = (mp.score(model, data, fn, seed=3) for _ in range(2))
+    kinds = [unit for unit in (False, True) if takes(fn, unit)]
+    first, second = (
+        {f"{name} {unit}": s for unit in kinds
+         for name, s in mp.score(model, data, fn, seed=3, unit=unit).items()}
+        for _ in range(2)
+    )  # fmt: skip
     bits = all(first[n].tobytes() == second[n].tobytes() for n in first)
     held = all(np.array_equal(a[k], b[k]) for a, b in zip(given, before, strict=True) for k in a)
     return bits and held and repr(np.random.get_state()) == state  # noqa: NPY002
@@ -40,6 +55,11 @@ def stays_as_it_was(fn: str | Criterion, dtype: Any = np.float64) -> bool:
 def test_scoring_changes_nothing_and_keeps_dtype_and_shapes(fn: Any, dtype: Any) -> None:
     assert stays_as_it_was(fn, dtype)
     model, data = convolutional(dtype)
+    if takes(fn, unit=True):
+        for name, s in mp.score(model, data, fn, unit=True).items():
+            assert (s.shape, s.dtype) == (model.net.params[name][:1], np.dtype(dtype))
+    if not takes(fn, unit=False):
+        return
     for params, names in (("weights", model.net.weights), ("all", tuple(model.net.params))):
         scores = mp.score(model, data, fn, params=params)  # type: ignore[arg-type]
         assert tuple(scores) == names
@@ -124,7 +144,23 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: mp.score(line(), None, "magnitude", params="bias"), ArgumentError,  # type: ignore[arg-type]
      "params is 'bias', expected 'weights' or 'all'; choose one of them"),
     (lambda: mp.score(line(), None, ahead), ArgumentError,
-     "ahead: needs 'hessian', expected grads, masks, rng, weights; ask for evidence that there is"),
+     f"ahead: needs 'hessian', expected {', '.join(sorted(FILL))} or rng; "
+     "ask for evidence that there is"),
+    (lambda: mp.score(line(), None, "magnitude", diagonal="exact"), ArgumentError,
+     "magnitude: diagonal says how hess_diag is gathered, which this criterion does not need; "
+     "leave diagonal out"),
+    (lambda: mp.score(line(), None, "norm", q=1), ArgumentError,
+     "norm: got an unexpected keyword argument 'q'; of options it takes p, tol"),
+    (lambda: mp.score(line(), None, "magnitude", p=1), ArgumentError,
+     "magnitude: got an unexpected keyword argument 'p'; of options it takes none"),
+    (lambda: mp.score(line(), (X, Y), "obd", diagonal="exactly"), ArgumentError,
+     "diagonal is 'exactly', expected one of exact, gauss_newton, becker_lecun, empirical_fisher, "
+     "hutchinson; choose one of them"),
+    (lambda: mp.score(line(), (X, Y), "obd", samples=9), ArgumentError,
+     "samples belongs to diagonal='hutchinson', and diagonal is 'exact'; leave it out"),
+    (lambda: mp.score(line(), (X, Y), "obd", levenberg_marquardt=True), ArgumentError,
+     "levenberg_marquardt belongs to diagonal='becker_lecun', and diagonal is 'exact'; "
+     "leave it out"),
     (lambda: mp.score(line(), None, G), ArgumentError,
      "data is None, and this criterion looks at samples; give a pair (x, y), such as data.train"),
     (lambda: mp.score(line(), (X[:0], Y[:0]), G), ArgumentError,

@@ -12,6 +12,7 @@ import pytest
 
 import minprune as mp
 from minprune.cli import main
+from minprune.criteria import CRITERIA
 from minprune.jobs.run import choices, load_data
 from minprune.jobs.settings import Settings
 
@@ -106,8 +107,9 @@ BAD = {
     "--net lenet_5": "lenet_5: images are 8 x 8, expected at least 16 x 16; use cnn_small",
     "--sparsity 1.5": "sparsity is 1.5, expected a share in [0, 1]; give 0.9",
     "--sparsity nan": "sparsity is nan, expected a share in [0, 1]; give 0.9",
-    "--criterion obdd": "criterion is 'obdd', expected one of magnitude, norm, random, or a "
+    "--criterion obdd": f"criterion is 'obdd', expected one of {', '.join(sorted(CRITERIA))}, or a "
     "function Evidence -> scores",
+    "--criterion geometric_median": "geometric_median: scores units alone; pass unit=True",
     "--epochs -1": "epochs is -1, expected at least 0; give a count",
     "--batch-size 0": "batch_size is 0, expected at least 1; give a count",
     "--seed -1": "seed is -1, expected an integer of at least 0; give 0",

@@ -146,7 +146,7 @@ def test_scores_and_model_stay_as_they_are() -> None:
     assert model.masks == {}
 
 
-@mp.criterion(needs=("weights", "grads"))
+@mp.criterion(needs=("weights", "grads"), unit=None)
 def graded(ev: Evidence) -> Arrays:
     return {}
 
@@ -178,11 +178,12 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
      "sparsity is 0.8571428571428571, which leaves 1 of 7 units of the net, fewer than "
      "minimum=1 for each layer; the largest reachable is 0.7142857142857143"),
     (lambda: mp.score(net(), None, "random", unit=True, params="all"), ArgumentError,
-     "random: unit=True with params='all' is not to be had, only criteria on weights and rng; "
-     "score single weights"),
+     "random: unit=True with params='all' is not to be had, since a unit goes with its biases; "
+     "leave out params"),
     (lambda: mp.score(net(), None, graded, unit=True), ArgumentError,
-     "graded: unit=True with grads is not to be had, only criteria on weights and rng; "
-     "score single weights"),
+     "graded: scores single weights alone; leave out unit=True"),
+    (lambda: mp.score(net(), None, "geometric_median"), ArgumentError,
+     "geometric_median: scores units alone; pass unit=True"),
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from minprune.autograd.tape import ancestors
 from minprune.core import Array, Split
 from minprune.nets.layer import Pass
 from minprune.nets.model import CHUNK, Model, batch_last
-from minprune.nets.net import Net, loss_of, run
+from minprune.nets.net import Net, Watch, loss_of, run
 
 ROOM = 2**27  # bytes that the gradients of several outputs may take at once
 
@@ -73,13 +73,13 @@ class Recorded:
         return found
 
 
-def record(model: Model, x: Array, apart: bool = False) -> Recorded:
-    """A pass over x: (n, ...); apart: activations stay ops of their own"""
+def record(model: Model, x: Array, apart: bool = False, watch: Watch | None = None) -> Recorded:
+    """A pass over x: (n, ...); apart: activations stay ops of their own; watch: see `run`"""
     leaves = {name: Tensor(w) for name, w in model.params.items()}
     values: dict[str, Value] = model.params | model.buffers | leaves
     out = run(
         model.net, values, batch_last(x, model.dtype), Pass(direct=True),
-        (lambda *_: None) if apart else None,
+        watch or ((lambda *_: None) if apart else None),
     )  # fmt: skip
     return Recorded(model.net, out, leaves)
 

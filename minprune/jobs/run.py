@@ -22,7 +22,7 @@ from minprune.measures.quality import evaluate
 from minprune.nets.counts import counts
 from minprune.nets.model import Model
 from minprune.nets.zoo import ZOO
-from minprune.probe import find
+from minprune.probe import compatible
 from minprune.report import comparison, page
 from minprune.text import table
 from minprune.train.fingerprint import machinery
@@ -184,7 +184,7 @@ def _check(s: Settings) -> None:
         raise ArgumentError(f"net is {s.net!r}, expected one of {', '.join(ZOO)}; choose one")
     if not 0 <= s.sparsity <= 1:
         raise ArgumentError(f"sparsity is {s.sparsity}, expected a share in [0, 1]; give 0.9")
-    find(s.criterion)
+    compatible(s.criterion, s.unit)
     if s.seed < 0:
         raise ArgumentError(f"seed is {s.seed}, expected an integer of at least 0; give 0")
     optimizer(s.lr)

@@ -6,7 +6,7 @@ the unit means removing all of that at once. Source: Fang et al. (2023), DepGrap
 reading it off a trace.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,13 +92,38 @@ def ties(model: Model) -> Ties:
     t-th channel of every group; a depthwise one ties its input to its output. Raises ArgumentError
     where the trace meets an op that has no tie rule.
     """
+    found, _, x, out = _labelled(model)
+    return Ties(tuple(found.groups(x, out)))
+
+
+def carriers(model: Model, groups: Iterable[Group]) -> dict[str, dict[str, Array]]:
+    """{group: {layer: (units, k) the rows of its output that each unit is}}, in net order"""
+    found, outputs, _, _ = _labelled(model)
+    leaves = {name: t for t, name in found.names.items()}
+    rows: dict[str, dict[int, list[int]]] = {}
+    for layer, t in outputs.items():
+        rows[layer] = {}
+        for row, label in enumerate(found.rows[t].tolist() if t in found.rows else ()):
+            rows[layer].setdefault(found.root(label), []).append(row)
+    made: dict[str, dict[str, Array]] = {}
+    for g in groups:
+        m = g.producers[0]
+        units = [found.root(a) for a in found.rows[leaves[m.param]][m.index[:, 0]].tolist()]
+        made[g.name] = {
+            layer: np.array([at[u] for u in units]) for layer, at in rows.items() if units[0] in at
+        }
+    return made
+
+
+def _labelled(model: Model) -> "tuple[_Links, dict[str, Tensor], Tensor, Tensor]":
+    """The labels of a pass, the output of each layer, the net's input and output."""
     found = _Links()
     outputs: dict[str, Tensor] = {}
     x, out = trace(model, found.leaf, outputs.__setitem__)
     for name, end in outputs.items():
         if not model.net.readers[name]:  # the net's output, and layers that nobody reads
             follow(end, found)
-    return Ties(tuple(found.groups(x, out)))
+    return found, outputs, x, out
 
 
 def trace(

@@ -1,0 +1,135 @@
+"""c = 1, a factor on all that a unit sends on: one gate at the input of every layer that reads it.
+
+A gate multiplies the weights that read the unit, so dL/dc = sum over them of g w, and
+d2L/dc2 = w_S^T H_SS w_S, S being those weights.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+
+from minprune.autograd import Tensor
+from minprune.autograd.tape import ancestors
+from minprune.core import Array, Arrays, Split
+from minprune.curvature.checks import checked
+from minprune.curvature.diagonals import second
+from minprune.curvature.products import hvp
+from minprune.curvature.record import Recorded, Use, chunks, record
+from minprune.nets.model import Model
+from minprune.nets.rows import outgoing
+from minprune.nets.ties import Group, trace
+
+Groups = Mapping[str, Group]
+
+
+def gate_squares(model: Model, data: Split, groups: Groups) -> Arrays:
+    """(1/P) sum_p (dl_p/dc)^2, {group: (units,)} in float64"""
+    data = checked(model, data)
+    total = {name: np.zeros(g.size) for name, g in groups.items()}
+    for x, y in chunks(model, data):
+        seen = record(model, x)
+        pull = seen.pull(y)
+        square(total, seen, seen.out, [pull], np.ones((1, pull.shape[1])), groups=groups)
+    return {name: t / len(data[0]) for name, t in total.items()}
+
+
+def gate_hess(model: Model, data: Split, groups: Groups) -> Arrays:
+    """d2L/dc2 of each unit's own gate, {group: (units,)} in float64
+
+    As the exact diagonal of the Hessian, where no path of the net goes through a gate twice; else
+    (residual sums) a Hessian-vector product for each unit.
+    """
+    data = checked(model, data)
+    twice = serial(model, groups)
+    once = {name: g for name, g in groups.items() if name not in twice}
+    total = {name: np.zeros(g.size) for name, g in once.items()}
+    if once:
+        second(total, model, data, partial(square, groups=once))
+    found = {name: t / len(data[0]) for name, t in total.items()}
+    return found | {name: _products(model, data, groups[name]) for name in twice}
+
+
+def gate_product(model: Model, data: Split, groups: Groups) -> Arrays:
+    """sum over j of d2L/dc dc_j, all gates of all groups: {group: (units,)} in float64"""
+    v = {n: np.zeros(model.params[n].shape) for g in groups.values() for n in _read(g)}
+    for group in groups.values():
+        for m in group.readers:
+            at = (slice(None),) * m.axis + (m.index.ravel(),)
+            v[m.param][at] = model.params[m.param][at]
+    hv = hvp(model, data, v)
+    products = {name: hv[name] * model.params[name] for name in v}
+    return {n: outgoing(products, g).sum(axis=1, dtype=np.float64) for n, g in groups.items()}
+
+
+def square(
+    total: Arrays,
+    seen: Recorded,
+    end: Tensor,
+    seeds: Sequence[Array],
+    weights: Array,
+    *,
+    groups: Groups,
+) -> None:
+    """total[group] += sum_kp weights[k, p] (d(sum of seeds[k] * end)_p/dc)^2"""
+    read = {name for g in groups.values() for name in _read(g)}
+    uses = [u for u in seen.before(end) if u.weight in read]
+    for seed, c in zip(seeds, weights, strict=True):
+        parts: dict[str, Array] = {}
+        for use, g in zip(uses, seen.cotangents(end, uses, seed), strict=True):
+            sent = _sent(use, g, seen.leaves[use.weight].shape[1])
+            for name, group in groups.items():
+                for m in group.readers:
+                    if m.param == use.weight:
+                        parts[name] = parts.get(name, 0) + sent[m.index].sum(axis=1)
+        for name, part in parts.items():
+            total[name] += np.square(part, dtype=np.float64) @ c
+
+
+def serial(model: Model, groups: Groups) -> set[str]:
+    """The groups that some path of the net reads twice."""
+    names: dict[Tensor, str] = {}
+    _, out = trace(model, lambda name, t: names.__setitem__(t, name))
+    readers = {
+        names[x]: t
+        for t in ancestors(out)
+        for x in t.inputs
+        if isinstance(x, Tensor) and x in names
+    }
+    return {
+        name
+        for name, g in groups.items()
+        for a in _read(g)
+        if any(a != b and readers[a] in ancestors(readers[b]) for b in _read(g))
+    }
+
+
+def _sent(use: Use, g: Array, columns: int) -> Array:
+    """(columns, n): x dl/dx of each column that a weight reads, through this layer alone"""
+    inputs = [x.value if isinstance(x, Tensor) else x for x in use.node.inputs]
+    at = next(
+        i for i, (n, x) in enumerate(zip(use.names, inputs, strict=True)) if not n and x is not None
+    )
+    need = tuple(i == at for i in range(len(inputs)))
+    assert use.node.op is not None
+    dx = use.node.op.rule(g, use.node.value, tuple(inputs), need, **use.node.settings)[at]
+    parts = (inputs[at] * dx).reshape(-1, columns, *dx.shape[1:])
+    sent: Array = parts.sum(axis=(0, *range(2, parts.ndim - 1)))
+    return sent
+
+
+def _products(model: Model, data: Split, group: Group) -> Array:
+    found = np.zeros(group.size)
+    for unit in range(group.size):
+        v = {name: np.zeros(model.params[name].shape, model.dtype) for name in _read(group)}
+        for m in group.readers:
+            at = (slice(None),) * m.axis + (m.index[unit],)
+            v[m.param][at] = model.params[m.param][at]
+        hv = hvp(model, data, v)
+        found[unit] = sum(float((hv[n] * v[n]).sum(dtype=np.float64)) for n in v)
+    return found
+
+
+def _read(group: Group) -> list[str]:
+    """The weights that read the group, in net order."""
+    return list(dict.fromkeys(m.param for m in group.readers))

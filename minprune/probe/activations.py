@@ -1,0 +1,77 @@
+"""a of each unit: its channel after the last sum, through BatchNorm and activation, not pooled."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from minprune.autograd import Tensor, grad
+from minprune.core import Array, Arrays, Split
+from minprune.curvature.record import record
+from minprune.nets.layer import Pass
+from minprune.nets.model import Model, batch_last
+from minprune.nets.net import Net, run
+from minprune.nets.plain import Activation, Add
+from minprune.nets.ties import Group, carriers
+from minprune.nets.weighted import BatchNorm
+
+Groups = Mapping[str, Group]
+
+
+def spots(model: Model, groups: Groups) -> dict[str, tuple[str, Array]]:
+    """{group: (the layer whose output is its activation, the rows of each unit (units, k))}
+
+    The last of the layers that make its units or add them up, then as far as BatchNorm and
+    activations alone read it.
+    """
+    net, found = model.net, {}
+    for name, carried in carriers(model, groups.values()).items():
+        makers = {m.param.split(".")[0] for m in groups[name].producers}
+        last = [n.name for n in net.nodes if n.name in carried]
+        last = [n for n in last if n in makers or isinstance(net.node(n).layer, Add)]
+        at = _onwards(net, last[-1])
+        found[name] = at, carried[at]
+    return found
+
+
+def _onwards(net: Net, name: str) -> str:
+    while len(net.readers[name]) == 1:
+        (reader,) = net.readers[name]
+        if not isinstance(net.node(reader).layer, Activation | BatchNorm):
+            break
+        name = reader
+    return name
+
+
+def activations(model: Model, data: Split, groups: Groups) -> Arrays:
+    """a, {group: (n, units, positions)}, in evaluation mode"""
+    at = spots(model, groups)
+    found: dict[str, Array] = {}
+
+    def watch(name: str, out: Array) -> None:
+        if any(name == layer for layer, _ in at.values()):
+            found[name] = out
+
+    run(model.net, model.params | model.buffers, batch_last(data[0], model.dtype), Pass(), watch)
+    return {name: _laid_out(found[layer], rows) for name, (layer, rows) in at.items()}
+
+
+def act_grads(model: Model, data: Split, groups: Groups) -> Arrays:
+    """dl_p/da of each sample's own loss, {group: (n, units, positions)}"""
+    at = spots(model, groups)
+    found: dict[str, Tensor] = {}
+
+    def watch(name: str, out: Tensor) -> None:
+        if any(name == layer for layer, _ in at.values()):
+            found[name] = out
+
+    seen = record(model, data[0], watch=watch)
+    gs = grad(seen.out, list(found.values()), seen.pull(data[1]))
+    by_name = dict(zip(found, gs, strict=True))
+    return {name: _laid_out(by_name[layer], rows) for name, (layer, rows) in at.items()}
+
+
+def _laid_out(a: Array, rows: Array) -> Array:
+    """(c, ..., n) -> (n, units, positions); rows: (units, k), k rows being k times the positions"""
+    n = a.shape[-1]
+    part = a.reshape(len(a), -1, n)[rows].reshape(len(rows), -1, n)
+    return np.ascontiguousarray(part.transpose(2, 0, 1))

@@ -1,0 +1,69 @@
+"""What the probe asks of criteria and of what they return."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from minprune.core import Array, Arrays, Criterion
+from minprune.errors import ArgumentError, NonFiniteError, ShapeError
+from minprune.nets.blame import not_finite
+
+
+def label(fn: Criterion) -> str:
+    """What to call a criterion."""
+    return getattr(fn, "__name__", "criterion")
+
+
+def option_names(fn: Criterion, options: Mapping[str, Any]) -> None:
+    """Raises ArgumentError for options that the criterion does not take."""
+    import inspect
+
+    try:
+        inspect.signature(fn).bind(None, **options)
+    except TypeError as e:
+        known = [
+            p.name for p in inspect.signature(fn).parameters.values() if p.kind is p.KEYWORD_ONLY
+        ]
+        takes = f"takes {', '.join(known)}" if known else "takes none"
+        raise ArgumentError(f"{label(fn)}: {e}; of options it {takes}") from None
+
+
+def finite(kind: str, arrays: Arrays) -> None:
+    """Raises NonFiniteError, naming the array and counting the entries, unless all are numbers."""
+    remedy = "train with a lower learning rate, or mend the data"
+    if kind == "score":
+        remedy = "mend the criterion, or scale it to the dtype of the net"
+    for name, a in arrays.items():
+        bad = not_finite(a)
+        if bad:
+            what = kind.replace("_", " ").rstrip("s")
+            raise NonFiniteError(
+                f"{name}: {bad} of {a.size} entries of the {what} are not finite, "
+                f"expected numbers; {remedy}"
+            )
+
+
+def fitting(
+    fn: Criterion, scores: Arrays, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, Array]:
+    """The scores as arrays; raises unless they have these names and shapes and are finite."""
+    who = label(fn)
+    if not isinstance(scores, Mapping):
+        raise ArgumentError(
+            f"{who}: returned {type(scores).__name__}, expected a dict of arrays; "
+            f"return one array for each weight it is given"
+        )
+    for name in sorted(shapes.keys() ^ scores.keys()):
+        state = "gave no scores for" if name in shapes else "scored the unknown"
+        raise ShapeError(f"{who}: {state} {name}; return one array for each weight it is given")
+    for name, s in scores.items():
+        if np.shape(s) != shapes[name]:
+            what = "weight is" if len(shapes[name]) != 1 else "expected shape is"
+            raise ShapeError(
+                f"{who}: score of {name} is {np.shape(s)}, the {what} {shapes[name]}; "
+                f"return one score for each entry"
+            )
+    scores = {name: np.asarray(s) for name, s in scores.items()}
+    finite("score", scores)
+    return scores

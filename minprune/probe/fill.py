@@ -1,0 +1,112 @@
+"""Where the evidence for single weights comes from: a row for each kind."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minprune.autograd import Tensor, grad
+from minprune.core import Arrays, Split
+from minprune.curvature import diagonal, hvp, squared_grads
+from minprune.curvature.removal import removal
+from minprune.errors import ArgumentError
+from minprune.nets.model import CHUNK, Model, batch_last
+from minprune.nets.net import loss_of, run
+from minprune.nets.ties import Group
+from minprune.probe.paths import path_grads
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What evidence is wanted of: names: parameters; groups: units; gather: options, see OPTIONS"""
+
+    model: Model
+    names: list[str]
+    params: str
+    groups: dict[str, Group]
+    rng: np.random.Generator
+    gather: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Source:
+    """fn(asked, chunk) -> the evidence; looks: whether it looks at samples"""
+
+    fn: Callable[[Asked, Any], Any]
+    looks: bool = True
+
+    def __call__(self, asked: Asked, chunk: Any) -> Any:
+        return self.fn(asked, chunk)
+
+
+# How evidence is gathered: option of `score` -> the kind that it belongs to.
+OPTIONS = {
+    "diagonal": "hess_diag",
+    "samples": "hess_diag",
+    "levenberg_marquardt": "hess_diag",
+}
+
+
+def mean_gradients(model: Model, data: Split, names: list[str]) -> Arrays:
+    """g = dL/dw, L the mean loss over data, in evaluation mode; sums in float64"""
+    x, y = data
+    total = {name: np.zeros(model.params[name].shape) for name in names}
+    for i in range(0, len(x), CHUNK):
+        leaves = {name: Tensor(model.params[name]) for name in names}
+        part = batch_last(x[i : i + CHUNK], model.dtype)
+        loss = loss_of(
+            model.net, run(model.net, model.params | model.buffers | leaves, part), y[i : i + CHUNK]
+        )
+        grads = grad(loss, list(leaves.values()), free=True)
+        for name, g in zip(names, grads, strict=True):
+            total[name] += g.astype(np.float64) * len(x[i : i + CHUNK])
+    return {name: (t / len(x)).astype(model.dtype) for name, t in total.items()}
+
+
+def hess_diag(asked: Asked, data: Split, params: str | None = None) -> Arrays:
+    """The diagonal that asked.gather names"""
+    how = dict(asked.gather)
+    kind = how.pop("diagonal", "exact")
+    if kind == "hutchinson":
+        how["seed"] = asked.rng
+    elif "samples" in how:
+        raise ArgumentError(
+            f"samples belongs to diagonal='hutchinson', and diagonal is {kind!r}; leave it out"
+        )
+    if "levenberg_marquardt" in how and kind != "becker_lecun":
+        raise ArgumentError(
+            f"levenberg_marquardt belongs to diagonal='becker_lecun', and diagonal is {kind!r}; "
+            f"leave it out"
+        )
+    return diagonal(asked.model, data, kind, params=params or asked.params, **how)
+
+
+def hess_grad(asked: Asked, data: Split) -> Arrays:
+    """H g, both over the scored parameters, of the same samples"""
+    return hvp(asked.model, data, mean_gradients(asked.model, data, asked.names))
+
+
+def _of(asked: Asked, arrays: Mapping[str, Any]) -> Arrays:
+    return {name: arrays[name] for name in asked.names if name in arrays}
+
+
+FILL: dict[str, Source] = {
+    "weights": Source(lambda a, _: _of(a, a.model.params), looks=False),
+    "masks": Source(lambda a, _: _of(a, a.model.masks), looks=False),
+    "labels": Source(lambda a, chunk: chunk[1]),
+    "grads": Source(lambda a, chunk: mean_gradients(a.model, chunk, a.names)),
+    "squared_grads": Source(lambda a, chunk: squared_grads(a.model, chunk, params=a.params)),
+    "hess_diag": Source(hess_diag),
+    "hess_grad": Source(hess_grad),
+    "hess_weight": Source(lambda a, chunk: hvp(a.model, chunk, _of(a, a.model.params))),
+    "path_grads": Source(lambda a, _: path_grads(a.model, a.names), looks=False),
+    "removal": Source(
+        lambda a, chunk: {
+            name: changes.reshape(a.model.net.params[name])
+            for name, changes in removal(
+                a.model, chunk, {n: np.arange(a.model.params[n].size) for n in a.names}
+            ).items()
+        }
+    ),
+}

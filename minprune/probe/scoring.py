@@ -1,0 +1,194 @@
+"""score(model, data, criterion): the criterion's scores, averaged over chunks of the data."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from minprune.core import Array, Arrays, Criterion, Evidence, Mark, Seed, Split, stream
+from minprune.criteria import CRITERIA
+from minprune.curvature.checks import checked, names_of
+from minprune.errors import ArgumentError
+from minprune.nets.model import Model
+from minprune.nets.ties import Group, ties
+from minprune.probe.checks import finite, fitting, label, option_names
+from minprune.probe.fill import FILL, OPTIONS, Asked
+from minprune.probe.units import unit_filler
+
+Params = Literal["weights", "all"]
+Need = Callable[[Model, Split | None, np.random.Generator], Arrays]
+
+
+def score(
+    model: Model,
+    data: Split | None,
+    criterion: str | Criterion,
+    *,
+    params: Params = "weights",
+    unit: bool = False,
+    batch_size: int = 64,
+    seed: Seed = 0,
+    needs: Mapping[str, Need] | None = None,
+    **options: Any,
+) -> Arrays:
+    """{name: scores of the parameter's shape}, higher = kept longer
+
+    criterion: a name of `mp.criteria.CRITERIA`, or a function Evidence -> scores of one's own
+    (without a mark it gets the weights). data: (x, y), or None for criteria that need none.
+    Scores of chunks ("batch": `batch_size` samples, "sample": one) are averaged in float64,
+    weighted by their number of samples, and come back in the net's dtype. Evaluation mode: the
+    model, its statistics and the global random state stay as they are; the criterion sees arrays
+    that it cannot write to.
+
+    options go to the criterion, but for these, which say how evidence is gathered: diagonal
+    ("exact", "gauss_newton", "becker_lecun", "empirical_fisher" or "hutchinson"), samples (of
+    hutchinson), levenberg_marquardt. needs: evidence of one's own, {kind: function of
+    (model, data, rng) -> arrays}, which `ev.of(kind)` gives.
+
+    unit=True: one score for each unit that may be removed, {name: (o,)} for every weight that makes
+    such units; tied units share one value. (A weight of which only some units may be removed has
+    0 for the others, and `prune` does not look at them.)
+
+    Raises ArgumentError for an unknown name, option or kind of evidence, or absent data; ShapeError
+    for scores of other names or shapes than the weights; NonFiniteError, naming the parameter and
+    counting the entries, for weights, gradients or scores that are not finite.
+    """
+    fn = find(criterion)
+    mark: Mark = getattr(fn, "mark", Mark(("weights",)))
+    names = names_of(model, params)
+    gather = {k: options.pop(k) for k in list(options) if k in OPTIONS}
+    option_names(fn, options)
+    wanted, over = mark.asked(options)
+    custom = dict(needs or {})
+    compatible(fn, unit, params)
+    _known(fn, wanted, custom, gather, unit_filler(mark.unit) if unit else FILL)
+    rng = stream(seed, "criterion")
+    groups = {g.name: g for g in ties(model) if g.free} if unit else {}
+    asked = Asked(model, names, params, groups, rng, gather)
+    fill = unit_filler(mark.unit) if unit else FILL
+    fixed: dict[str, Any] = {"rng": rng} | {k: custom[k](model, data, rng) for k in custom}
+    for kind in wanted:
+        if kind in fill and kind not in fixed and not fill[kind].looks:
+            fixed[kind] = _guarded(fill[kind](asked, None), kind)
+    shapes = _shapes(model, names, groups if unit else None)
+    raw = mark.raw or fn
+    mean: Arrays = {}
+    seen = 0
+    for chunk in _chunks(model, data, any(k in fill and fill[k].looks for k in wanted), over,
+                         batch_size):  # fmt: skip
+        held = {k: fixed[k] for k in wanted if k in fixed}
+        held |= {k: _guarded(fill[k](asked, chunk), k) for k in wanted if k not in fixed}
+        more = {k: held.pop(k) for k in list(held) if k in custom}
+        scores = fitting(fn, raw(Evidence(**held, more=more, unit=unit), **options), shapes)
+        n = len(chunk[0]) if chunk else 1
+        seen += n
+        for name, s in scores.items():
+            # a running mean in float64: the scores of a single chunk come back bit for bit
+            if name in mean:
+                s = mean[name] + (s.astype(np.float64) - mean[name]) * (n / seen)
+            mean[name] = s
+    if mark.finish:
+        mean = fitting(fn, mark.finish(mean), shapes)
+    with np.errstate(over="ignore"):
+        found = {name: mean[name].astype(model.dtype, copy=False) for name in shapes}
+    finite("score", found)
+    return _handed_out(model, groups, found) if unit else found
+
+
+def find(criterion: str | Criterion) -> Criterion:
+    """The criterion of that name, or the function itself."""
+    if callable(criterion):
+        return criterion
+    if criterion not in CRITERIA:
+        raise ArgumentError(
+            f"criterion is {criterion!r}, expected one of {', '.join(sorted(CRITERIA))}, or a "
+            f"function Evidence -> scores"
+        )
+    return CRITERIA[criterion]
+
+
+def compatible(criterion: str | Criterion, unit: bool, params: str = "weights") -> None:
+    """Raises ArgumentError unless the criterion can score units, or single weights."""
+    fn = find(criterion)
+    mark: Mark = getattr(fn, "mark", Mark(("weights",)))
+    if unit and mark.unit is None:
+        raise ArgumentError(f"{label(fn)}: scores single weights alone; leave out unit=True")
+    if unit and params != "weights":
+        raise ArgumentError(
+            f"{label(fn)}: unit=True with params={params!r} is not to be had, since a unit goes "
+            f"with its biases; leave out params"
+        )
+    if not unit and not mark.single:
+        raise ArgumentError(f"{label(fn)}: scores units alone; pass unit=True")
+
+
+def _known(
+    fn: Criterion,
+    wanted: tuple[str, ...],
+    custom: Mapping[str, Need],
+    gather: Mapping[str, Any],
+    there: Mapping[str, Any],
+) -> None:
+    """Raises ArgumentError unless all that the criterion needs can be had, and options fit."""
+    for need in wanted:
+        if need not in custom and need not in there and need != "rng":
+            raise ArgumentError(
+                f"{label(fn)}: needs {need!r}, expected {', '.join(sorted({*there, *custom}))} or "
+                f"rng; ask for evidence that there is"
+            )
+    for name in gather:
+        if OPTIONS[name] not in wanted:
+            raise ArgumentError(
+                f"{label(fn)}: {name} says how {OPTIONS[name]} is gathered, which this criterion "
+                f"does not need; leave {name} out"
+            )
+
+
+def _shapes(
+    model: Model, names: list[str], groups: Mapping[str, Group] | None
+) -> dict[str, Any]:
+    if groups is not None:
+        return {name: (g.size,) for name, g in groups.items()}
+    return {name: model.net.params[name] for name in names}
+
+
+def _handed_out(model: Model, groups: Mapping[str, Group], scores: Arrays) -> Arrays:
+    """Each group's scores, for all of its producers."""
+    found: Arrays = {}
+    for name, g in groups.items():
+        for m in g.producers:
+            if m.param not in found:
+                found[m.param] = np.zeros(model.params[m.param].shape[0], model.dtype)
+            found[m.param][m.index] = scores[name][:, None]
+    return {name: found[name] for name in model.net.params if name in found}
+
+
+def _chunks(
+    model: Model, data: Split | None, looks: bool, over: str, batch_size: int
+) -> Iterator[Any]:
+    if not looks:
+        yield None
+        return
+    x, y = checked(model, data)
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ArgumentError(
+            f"batch_size is {batch_size!r}, expected an integer of at least 1; "
+            f"give batch_size=64, for example"
+        )
+    size = {"all": len(x), "batch": batch_size, "sample": 1}[over]
+    for i in range(0, len(x), size):
+        yield x[i : i + size], y[i : i + size]
+
+
+def _guarded(found: Any, kind: str) -> Any:
+    """Evidence that cannot be written to, all of it finite."""
+    if isinstance(found, Mapping):
+        finite(kind, dict(found))
+        return {name: _read_only(a) for name, a in found.items()}
+    return found
+
+
+def _read_only(a: Array) -> Array:
+    view = a.view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,76 @@
+"""Where the evidence for units comes from: rows of single weights, gates, activations."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from minprune.core import Array, Arrays, Row, Split
+from minprune.curvature.gates import gate_hess, gate_product, gate_squares
+from minprune.curvature.removal import unit_removal
+from minprune.nets.rows import incoming, outgoing
+from minprune.nets.ties import Group
+from minprune.probe.activations import act_grads, activations
+from minprune.probe.fill import FILL, Asked, Source, hess_diag, mean_gradients
+
+Rows = Callable[[Mapping[str, Array], Group], Array]
+ROWS: dict[str, Rows] = {
+    "incoming": incoming,
+    "incoming and bias": lambda arrays, group: incoming(arrays, group, bias=True),
+    "outgoing": outgoing,
+}
+
+
+def gate_grads(asked: Asked, data: Split) -> Arrays:
+    """dL/dc = sum over the outgoing weights of g w, in float64"""
+    grads = mean_gradients(asked.model, data, list(asked.model.net.weights))
+    products = {n: g * asked.model.params[n].astype(np.float64) for n, g in grads.items()}
+    return {name: outgoing(products, g).sum(axis=1) for name, g in asked.groups.items()}
+
+
+def _ones(asked: Asked, _: None) -> Arrays:
+    return {name: np.ones(g.size, asked.model.dtype) for name, g in asked.groups.items()}
+
+
+WHOLE: dict[str, Source] = {  # of units by nature
+    "labels": FILL["labels"],
+    "outgoing": Source(
+        lambda a, _: {n: outgoing(a.model.params, g) for n, g in a.groups.items()}, looks=False
+    ),
+    "gate_grads": Source(gate_grads),
+    "gate_hess": Source(lambda a, chunk: gate_hess(a.model, chunk, a.groups)),
+    "removal": Source(lambda a, chunk: unit_removal(a.model, chunk, a.groups)),
+    "activations": Source(lambda a, chunk: activations(a.model, chunk, a.groups)),
+    "act_grads": Source(lambda a, chunk: act_grads(a.model, chunk, a.groups)),
+}
+GATE: dict[str, Source] = {
+    "weights": Source(_ones, looks=False),
+    "grads": WHOLE["gate_grads"],
+    "hess_diag": WHOLE["gate_hess"],
+    "squared_grads": Source(lambda a, chunk: gate_squares(a.model, chunk, a.groups)),
+    "hess_weight": Source(lambda a, chunk: gate_product(a.model, chunk, a.groups)),
+}
+
+
+def unit_filler(row: Row | None) -> dict[str, Source]:
+    """The kinds of evidence for a criterion with that Mark.unit."""
+    if row == "gate":
+        return WHOLE | GATE
+    if row is None or row == "whole":
+        return WHOLE
+    kinds = {k for k in FILL if k not in ("masks", "labels", "removal")}
+    return WHOLE | {kind: _rows(kind, ROWS[row]) for kind in kinds}
+
+
+def _rows(kind: str, rows: Rows) -> Source:
+    """Evidence of single weights, gathered into one row a unit"""
+
+    def fill(asked: Asked, chunk: Split | None) -> Arrays:
+        everything = Asked(
+            asked.model, list(asked.model.net.params), "all", {}, asked.rng, asked.gather
+        )
+        # products with H run over the scored parameters, the weights; diagonals have biases too
+        of = asked if kind in ("hess_grad", "hess_weight") else everything
+        found = hess_diag(of, chunk) if kind == "hess_diag" else FILL[kind](of, chunk)  # type: ignore[arg-type]
+        return {name: rows(found, g) for name, g in asked.groups.items()}
+
+    return Source(fill, FILL[kind].looks)
