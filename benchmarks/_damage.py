@@ -3,7 +3,6 @@
 Those that change the arrays sign the checksum anew half of the time, as a foe would.
 """
 
-import hashlib
 import io
 import json
 import pickle
@@ -13,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from minprune.files.container import HEADER, digest_of
+
 Entries = dict[str, bytes]
-HEADER = "header.json"
 SIZES: list[Any] = [
     0, -1, 2**31, 2**63, 10**30, 10**4000, 1.5, 1e308, float("nan"), True, None, "7", [], [1],
     [2**40, 2**40], [0, -1], {}, {"a": 1},
@@ -54,7 +54,7 @@ def signed(entries: Entries) -> Entries:
     """The same, with a checksum that fits."""
     header = json.loads(entries[HEADER])
     header.pop("sha256", None)
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    digest = digest_of(header)
     for key, body in entries.items():
         if key != HEADER:
             digest.update(key.encode("utf-8", "replace") + b"\0" + body)
@@ -105,9 +105,9 @@ def zip_fields(content: bytes, rng: np.random.Generator) -> bytes:
 def wrong_magic(content: bytes, rng: np.random.Generator) -> bytes:
     if rng.random() < 0.5:
         return rng.bytes(4) + content[4:]
-    at = pick(rng, [k for k in range(len(content) - 6) if content[k : k + 6] == b"\x93NUMPY"])
-    entries = content[:at] + b"\x93NUMPZ" + content[at + 6 :]
-    return pick(rng, (entries, b"", b"PK\x05\x06" + b"\0" * 18, b"PK\x05\x06" + b"\xff" * 18))  # type: ignore[no-any-return]
+    entries = {k: v.replace(b"\x93NUMPY", b"\x93NUMPZ") for k, v in entries_of(content).items()}
+    ends = b"PK\x05\x06" + b"\0" * 18, b"PK\x05\x06" + b"\xff" * 18
+    return pick(rng, (packed(entries), packed(signed(entries)), b"", *ends))  # type: ignore[no-any-return]
 
 
 # --- of entries
@@ -133,7 +133,8 @@ def other_entries(content: bytes, rng: np.random.Generator) -> bytes:
             lambda: packed([*entries.items(), (name, entries[pick(rng, entries)])]),
             lambda: packed({**rest, path: entries[name]}),
             lambda: packed({**entries, path: b"x"}),
-            lambda: packed({**entries, f"params/{path}.npy": npy(np.zeros(3, np.float32))}),
+            lambda: packed({**entries, f"{path}.npy": npy(np.zeros(3, np.float32))}),
+            lambda: packed({**entries, "float64.npy": npy(np.zeros(3))}),
         ),
     )()  # type: ignore[no-any-return]
 

@@ -22,14 +22,14 @@ from benchmarks._damage import (
     Entries,
     entries_of,
     maybe_signed,
-    npy,
     packed,
     pick,
     signed,
 )
+from minprune.files.container import head_of
 
 Generator = np.random.Generator
-BOMB = 2**25  # bytes that a few compressed kilobytes claim to be
+BOMB = 2**27  # bytes that a few compressed kilobytes claim to be, or are
 SHARED, NESTED = 2**18, 20  # bytes that so many entries all claim to hold
 DEEP = ("[" * 100_000, '{"a":' * 100_000, "[" * 900 + "]" * 900, "9" * 5_000, "-1e999", "", "\0")
 NAMES: list[Any] = [
@@ -37,7 +37,21 @@ NAMES: list[Any] = [
     "input", "fc1", 7, None, ["a"], {"a": 1},
 ]  # fmt: skip
 TEXTS: list[Any] = ["float16", "object", "<f4", "float32\n", "O", "S9999999999", *NAMES]
-VERSIONS: list[Any] = [2, 10**30, -1, 0, 1.0, float("nan"), float("inf"), True, None, "1", [1], {}]
+VERSIONS: list[Any] = [
+    1,
+    3,
+    10**30,
+    -1,
+    0,
+    1.0,
+    float("nan"),
+    float("inf"),
+    True,
+    None,
+    "2",
+    [2],
+    {},
+]
 
 
 def with_header(content: bytes, rng: Generator, change: Callable[[Any], Any]) -> bytes:
@@ -84,11 +98,14 @@ def other_sizes(content: bytes, rng: Generator) -> bytes:
 
 
 def other_words(content: bytes, rng: Generator) -> bytes:
-    """Names that are paths, kinds that are none, versions of the future, masks of nothing."""
+    """Names that are paths, kinds that are none, other versions, arrays of nothing."""
 
     def change(header: Any) -> None:
         layer = pick(rng, header["net"]["layers"])
-        masks = header["masks"]
+        index = header["arrays"]
+        dtype = pick(rng, index)
+        row = index[dtype]
+        name = pick(rng, row)
         n = int(10 ** rng.uniform(0, 4))
         pick(
             rng,
@@ -99,10 +116,14 @@ def other_words(content: bytes, rng: Generator) -> bytes:
                 lambda: layer.update(inputs=[layer["inputs"][0]] * n),
                 lambda: layer["fields"].update({str(pick(rng, NAMES)): 1}),
                 lambda: header.update(version=pick(rng, VERSIONS)),
-                lambda: header.update(dtype=pick(rng, TEXTS)),
                 lambda: header.update(format=pick(rng, TEXTS)),
-                lambda: header.update(masks=pick(rng, [*NAMES, [pick(rng, NAMES)]])),
-                lambda: header.update(masks=masks * n),
+                lambda: index.update({str(pick(rng, TEXTS)): index.pop(dtype)}),
+                lambda: index.update(float64={name: row[name]}),
+                lambda: row.update({str(pick(rng, NAMES)): row.pop(name)}),
+                lambda: row.update({name: pick(rng, SIZES)}),
+                lambda: row.update({f"masks/{pick(rng, NAMES)}": [0]}),
+                lambda: row.update({f"x{k}": [0] for k in range(n)}),
+                lambda: index.update({dtype: dict(reversed(row.items()))}),
                 lambda: header.update(sha256=pick(rng, TEXTS)),
                 lambda: header["net"].update(layers=header["net"]["layers"] * n),
             ),
@@ -123,22 +144,39 @@ def no_header(content: bytes, rng: Generator) -> bytes:
 
 def fat(content: bytes, rng: Generator) -> bytes:
     """A header of very many small things, each of which takes more room than its text."""
-    piece = pick(rng, ([], {}, "", 0.5, [[0]], {"a": []}))
+    piece = pick(rng, ([], {}, "", 0.5, [[0]], {"a": []}, {"": 0}))
     n = int(10 ** rng.uniform(3, 5.3))
-    return with_header(content, rng, lambda header: header.update(x=[piece] * n))
+    found = with_header(content, rng, lambda header: header.update(x=[piece] * n))
+    return packed(entries_of(found), pick(rng, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)))
 
 
 def compressed(content: bytes, rng: Generator) -> bytes:
-    """All of it compressed, or one entry that claims to be huge."""
+    """All of it compressed in another way, or one entry that claims to be huge."""
+    entries = entries_of(content)
     if rng.random() < 0.2:
-        return packed(entries_of(content), zipfile.ZIP_DEFLATED)
-    return bomb(content, pick(rng, entries_of(content)))
+        return packed(entries, pick(rng, (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)))
+    return bomb(content, pick(rng, entries))
+
+
+def lying(content: bytes, rng: Generator) -> bytes:
+    """A deflated entry is far more than it claims, or less, and has the checksum of its claim."""
+    entries = entries_of(content)
+    key = pick(rng, entries)
+    size = len(entries[key])
+    claim = pick(rng, (size, 0, size - 1, size + 1, 2**20, 2**20 + 1, 2**31, 2**32 - 2))
+    found = bytearray(bomb(content, key) if rng.random() < 0.7 else packed(entries, 8))
+    at = found.rindex(key.encode())  # in the archive's table, at its end
+    bodies = entries[key], entries[key][:claim].ljust(min(claim, 2**20) + 1, b"\0")
+    found[at - 30 : at - 26] = struct.pack("<L", zlib.crc32(pick(rng, bodies)))
+    found[at - 22 : at - 18] = struct.pack("<L", claim)
+    return bytes(found)
 
 
 @cache
 def bomb(content: bytes, key: str) -> bytes:
-    """One entry is BOMB zeros in a few kilobytes."""
-    return packed(entries_of(content) | {key: bytes(BOMB)}, zipfile.ZIP_DEFLATED)
+    """One entry goes on with zeros, BOMB in all, in a few kilobytes."""
+    entries = entries_of(content)
+    return packed(entries | {key: entries[key].ljust(BOMB, b"\0")}, zipfile.ZIP_DEFLATED)
 
 
 def crowded(content: bytes, rng: Generator) -> bytes:
@@ -151,29 +189,24 @@ def crowded(content: bytes, rng: Generator) -> bytes:
 
 
 def nested(content: bytes, rng: Generator) -> bytes:
-    """Each array holds, as its data, the entries of all that come after it."""
+    """Each row holds, as its data, the entries of all that come after it."""
     return overlapping(int(rng.integers(2, NESTED)))
 
 
 @cache
 def overlapping(k: int) -> bytes:
-    """k arrays over one stretch of SHARED bytes: no entry is compressed, all checksums fit."""
+    """k rows over one stretch of SHARED bytes: no entry is compressed, all checksums fit."""
     blob, found = bytes(SHARED), []
-    for layer in reversed(range(k)):
-        name = f"params/l{layer:03d}.weight.npy".encode()  # 22 letters: data stays in step with 4
-        body = npy(np.frombuffer(blob, np.float32).reshape(-1, 1))
+    for depth in reversed(range(k)):
+        name = f"row{depth:02d}.npy".encode() if depth else b"uint8.npy"
+        body = head_of(np.dtype(np.uint8), len(blob)) + blob
         sizes = (zlib.crc32(body), len(body), len(body))
-        blob = struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0, *sizes, 22, 0) + name + body
+        blob = struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 0, *sizes, 9, 0) + name + body
         found.insert(0, (name, body))
-    layers = [
-        {
-            "name": f"l{layer:03d}", "kind": "Dense", "inputs": ["input"],
-            "fields": {"inputs": 1, "outputs": (len(body) - 128) // 4, "bias": False},
-        }
-        for layer, (_, body) in enumerate(found)
-    ]  # fmt: skip
+    layers = [{"name": "fc", "kind": "Dense", "inputs": ["input"], "fields": {}}]
+    index = {"uint8": {"masks/fc.weight": [len(found[0][1]) - 128]}}
     net = {"input_shape": [1], "loss": "mse", "layers": layers}
-    header = {"format": "minprune model", "version": 1, "dtype": "float32", "net": net, "masks": []}
+    header = {"format": "minprune model", "version": 2, "net": net, "arrays": index}
     entries: Entries = {HEADER: json.dumps(header).encode()}
     entries |= {name.decode(): body for name, body in found}
     first = packed({HEADER: signed(entries)[HEADER]})
@@ -196,7 +229,7 @@ def end(n: int, size: int, at: int) -> bytes:
     return struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, n & 0xFFFF, n & 0xFFFF, size, at, 0)
 
 
-SLOW = {fat, compressed, crowded, nested}  # larger files: fewer of them
+SLOW = {fat, compressed, lying, crowded, nested}  # larger files: fewer of them
 DAMAGES: list[Callable[[bytes, Generator], bytes]] = [
     _damage.cut, _damage.flipped, _damage.garbled, _damage.zip_fields, _damage.wrong_magic,
     _damage.swapped, _damage.other_entries, _damage.other_array, other_value, other_sizes,

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import math
 import os
 import subprocess
 import sys
@@ -117,13 +118,60 @@ def test_the_same_bytes_twice_and_in_other_processes(tmp_path: Path) -> None:
 def test_numpy_reads_the_arrays_without_pickle(tmp_path: Path) -> None:
     model = pruned("resnet_small")
     mp.save(model, tmp_path / "m.npz")
+    found = {}
     with np.load(tmp_path / "m.npz", allow_pickle=False) as stored:
-        assert bits({k: stored[f"params/{k}"] for k in model.params}) == bits(model.params)
-        assert bits({k: stored[f"buffers/{k}"] for k in model.buffers}) == bits(model.buffers)
-        mask = model.masks["fc.weight"]
-        held = np.unpackbits(stored["masks/fc.weight"], count=mask.size)
-        assert held.reshape(mask.shape).astype(bool).tolist() == mask.tolist()
-        assert json.loads(stored["header.json"])["format"] == "minprune model"
+        header = json.loads(stored["header.json"])
+        for dtype, shapes in header["arrays"].items():
+            ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
+            parts = np.split(stored[dtype], ends)
+            found |= {k: a.reshape(shapes[k]) for k, a in zip(shapes, parts, strict=False)}
+    assert header["format"] == "minprune model"
+    want = {f"params/{k}": a for k, a in model.params.items()}
+    want |= {f"buffers/{k}": a for k, a in model.buffers.items()}
+    want |= {f"masks/{k}": np.packbits(a) for k, a in sorted(model.masks.items())}
+    assert bits(found) == bits(want)
+    mask = model.masks["fc.weight"]
+    held = np.unpackbits(found["masks/fc.weight"], count=mask.size)
+    assert held.reshape(mask.shape).astype(bool).tolist() == mask.tolist()
+
+
+def noisy(model: mp.Model) -> mp.Model:
+    """As after training: no array has round numbers."""
+    rng = np.random.default_rng(0)
+    params, buffers = (
+        {k: (a + rng.normal(0, 0.05, a.shape)).astype(a.dtype) for k, a in arrays.items()}
+        for arrays in (model.params, model.buffers)
+    )
+    return mp.Model(model.net, params, buffers, model.masks)
+
+
+def test_a_small_net_has_a_small_file(tmp_path: Path) -> None:
+    """All beside its parameters, running statistics too, takes at most a twentieth of them."""
+    model = noisy(mp.zoo.resnet_small(((1, 28, 28), 10), 8))
+    mp.save(model, tmp_path / "m.npz")
+    needed = sum(a.nbytes for a in model.params.values())
+    assert 19_000 < needed < 21_000
+    assert (tmp_path / "m.npz").stat().st_size <= 1.05 * needed
+
+
+def test_small_entries_are_deflated_and_large_ones_stored(tmp_path: Path) -> None:
+    most = 2**18 - 32  # entries of float32, beside the 128 bytes that a row begins with
+    for units, how in ((most, zipfile.ZIP_DEFLATED), (most + 1, zipfile.ZIP_STORED)):
+        model = mp.initialise(mp.build((1,), [("fc", mp.Dense(1, units, bias=False))], "mse"))
+        mp.save(model, tmp_path / "m.npz")
+        with zipfile.ZipFile(tmp_path / "m.npz") as archive:
+            found = {e.filename: e.compress_type for e in archive.infolist()}
+        assert found == {"header.json": zipfile.ZIP_DEFLATED, "float32.npy": how}
+        assert equal(mp.load(tmp_path / "m.npz"), model)
+
+
+def test_the_checksum_is_of_what_is_held_and_not_of_how(tmp_path: Path) -> None:
+    model, path = pruned("mlp"), tmp_path / "m.npz"
+    mp.save(model, path)
+    path.write_bytes(forged(path.read_bytes(), lambda entries: None))  # all of it stored
+    with zipfile.ZipFile(path) as archive:
+        assert {e.compress_type for e in archive.infolist()} == {zipfile.ZIP_STORED}
+    assert equal(mp.load(path), model)
 
 
 @pytest.fixture(scope="module")

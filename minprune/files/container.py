@@ -1,32 +1,29 @@
-"""header.json + one .npy an array, in one .npz: a checksum, no pickle, same values same bytes.
+"""One .npz: header.json, and an entry for each dtype with its arrays in a row; no pickle.
 
-`numpy.load` reads the arrays anywhere. What is read is not trusted: sizes, shapes and dtypes are
-compared with what is expected before anything is made room for.
+    header.json   {"format", "version", ..., "arrays": {dtype: {name: shape}}, "sha256"}
+    float32.npy   all float32 arrays, flat, one after another in the order of "arrays"
+    uint8.npy     all uint8 arrays: in models the masks, by numpy.packbits; and so on
+
+`numpy.load` opens it anywhere. Entries of up to SMALL bytes are deflated in models; larger ones
+are stored, and so are states, which are written often. sha256 = of the header without it, then of
+each entry's name, a zero and its bytes, before deflation: what is held counts, not how it is
+packed. Same values, same bytes (for one zlib).
 """
 
-import math
 import os
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, BinaryIO, TypeVar
+from typing import Any
 
 import numpy as np
 
-from minprune.core import Array, Arrays
-from minprune.errors import FileError, MinpruneError
+from minprune.core import Arrays
+from minprune.errors import FileError
 from minprune.files.atomic import write_atomic
 
-T = TypeVar("T")
-NPY = b"\x93NUMPY\x01\x00"
-# What NumPy writes before the data; read without evaluating anything.
-HEAD = (
-    rb"\{'descr': '([<>|]\w{1,9})', 'fortran_order': False, 'shape': \(([\d, ]{0,200})\), \} *\n?"
-)
-ROOM = 4096  # bytes that an .npy header may take beside its data
-TABLE = 4 * 2**20  # bytes of the archive's table of entries, which zipfile reads as a whole
-LONGEST = 300  # characters of a sentence; names from a file may be of any length
+HEADER = "header.json"
+STORED, DEFLATED = 0, 8  # ways to compress, as archives number them
+SMALL = 2**20  # bytes of the largest entry that may be deflated: reading takes little room
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,8 @@ class Kind:
     writer: str
     remedy: str
     most: int  # bytes of header.json
-    indent: int | None = None  # of header.json, where people may read it
+    dtypes: tuple[str, ...]
+    deflated: bool  # entries of up to SMALL bytes; larger ones never are
 
     @property
     def format(self) -> str:
@@ -46,166 +44,61 @@ class Kind:
 
 
 def write(kind: Kind, path: str | os.PathLike[str], about: dict[str, Any], arrays: Arrays) -> None:
-    """`about` into header.json, arrays[key] into key.npy; raises FileError where it cannot be."""
-    import hashlib
+    """`about` into header.json, the arrays beside it; raises FileError where it cannot be."""
     import json
     import zipfile
 
-    bodies = {f"{key}.npy": _npy(a) for key, a in arrays.items()}
-    header = {"format": kind.format, "version": kind.version} | about
+    rows: dict[str, Arrays] = {}
+    for name, a in arrays.items():
+        rows.setdefault(a.dtype.name, {})[name] = a
+    index = {dtype: {k: list(a.shape) for k, a in row.items()} for dtype, row in rows.items()}
+    header = {"format": kind.format, "version": kind.version} | about | {"arrays": index}
     header = json.loads(json.dumps(header, default=lambda v: v.item()))
-    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    bodies = {f"{dtype}.npy": _body(np.dtype(dtype), row) for dtype, row in rows.items()}
+    digest = digest_of(header)
     for key, body in bodies.items():
-        digest.update(key.encode() + b"\0" + body)
-    header["sha256"] = digest.hexdigest()
-    text = json.dumps(header, indent=kind.indent).encode()
+        digest.update(key.encode() + b"\0")
+        digest.update(body)
+    text = _json(header | {"sha256": digest.hexdigest()})
     if len(text) > kind.most:
         raise FileError(
             f"{path}: its header takes {len(text)} bytes, expected at most {kind.most}; "
-            f"hold numbers in arrays"
+            f"hold numbers in arrays, in few of them"
         )
-    if sum(46 + len(key) for key in bodies) > TABLE:
-        raise FileError(f"{path}: {len(bodies)} arrays are too many for a file; join some of them")
     out = BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for key, body in ({"header.json": text} | bodies).items():
+    with zipfile.ZipFile(out, "w") as archive:
+        for key, body in ({HEADER: text} | bodies).items():
             entry = zipfile.ZipInfo(key)  # its date is fixed: same values, same bytes
             entry.create_system, entry.external_attr = 3, 0o644 << 16  # on any system
-            archive.writestr(entry, body)
+            how = DEFLATED if kind.deflated and len(body) <= SMALL else STORED
+            archive.writestr(entry, body, how, 9)
     write_atomic(path, out.getbuffer())
 
 
-def read(kind: Kind, path: str | os.PathLike[str], build: "Callable[[Reader], T]") -> T:
-    """What `build` makes of the file at `path`; raises FileError, in one sentence, for bad files.
+def head_of(dtype: np.dtype[Any], n: int) -> bytes:
+    """What stands before a row of n numbers in version 1.0 of the .npy format
 
-    `build` calls `Reader.check` once it has read all arrays.
+    NumPy's own function pads it differently from version to version.
     """
-    import struct
-    import zipfile
-
-    try:
-        with open(path, "rb") as f:
-            size = _checked_size(f, kind)
-            with zipfile.ZipFile(f) as archive:
-                return build(Reader(kind, archive, size))
-    except FileNotFoundError:
-        raise FileError(f"{path}: no such file; give the path of a saved {kind.what}") from None
-    except FileError as e:
-        raise FileError(f"{path}: {_line(e)}") from None
-    except (
-        MinpruneError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError
-    ) as e:  # fmt: skip
-        text = f"not a sound {kind.format} ({_line(e)}); {kind.remedy}"
-        raise FileError(f"{path}: {text}") from None
-    except (
-        OSError, zipfile.BadZipFile, struct.error, EOFError, RuntimeError, MemoryError
-    ) as e:  # fmt: skip
-        raise FileError(f"{path}: not a readable .npz ({_line(e)}); {kind.remedy}") from None
+    descr = dtype.newbyteorder("<").str
+    text = f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': ({n},), }}"
+    return b"\x93NUMPY\x01\x00\x76\x00" + text.ljust(117).encode() + b"\n"  # 128 bytes
 
 
-class Reader:
-    """The header of an open file, and its arrays one by one; raises FileError for what is wrong."""
+def digest_of(header: dict[str, Any]) -> Any:
+    """The sha256 of a header without its own; entries are still to be added."""
+    import hashlib
 
-    def __init__(self, kind: Kind, archive: Any, size: int) -> None:
-        import hashlib
-        import json
-
-        self.kind, self.archive = kind, archive
-        self.unread = {e.filename: e for e in archive.infolist()}
-        header = json.loads(self.stored("header.json", kind.most))
-        if not isinstance(header, dict) or header.get("format") != kind.format:
-            raise FileError(f"it is no {kind.format}; give a file that {kind.writer} wrote")
-        if type(header["version"]) is not int or header["version"] < 1:
-            raise FileError(
-                f"its format version is {header['version']!r}, expected an integer of at least 1; "
-                f"{kind.remedy}"
-            )
-        if header["version"] > kind.version:
-            raise FileError(
-                f"it has format version {header['version']}, and this minprune reads up to "
-                f"{kind.version}; use a newer minprune"
-            )
-        entries = archive.infolist()
-        if len(self.unread) + 1 < len(entries):  # header.json has been read
-            raise FileError(f"two of its entries have one name; {kind.remedy}")
-        if sum(e.file_size for e in entries) > size:  # entries that lie over one another
-            raise FileError(f"its entries claim more than its {size} bytes; {kind.remedy}")
-        self.claimed = header.pop("sha256")
-        self.header: dict[str, Any] = header
-        self.digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
-
-    def stored(self, key: str, most: int) -> bytes:
-        """The bytes of one entry, which is not compressed and has `most` bytes at most."""
-        entry = self.unread.pop(key, None)
-        if entry is None:
-            raise FileError(f"{key} is not in it; give a file that {self.kind.writer} wrote")
-        if entry.compress_type or entry.file_size > most or entry.compress_size > most:
-            raise FileError(f"{key} is compressed, or larger than {most} bytes; {self.kind.remedy}")
-        body: bytes = self.archive.read(entry)
-        return body
-
-    def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """The array in `name`.npy, which has that shape and dtype: a copy that may be written."""
-        key, nbytes, remedy = f"{name}.npy", math.prod(shape) * dtype.itemsize, self.kind.remedy
-        body = self.stored(key, nbytes + ROOM)
-        self.digest.update(key.encode() + b"\0" + body)
-        if body[: len(NPY)] != NPY:
-            raise FileError(f"{key} is not in version 1.0 of the .npy format; {remedy}")
-        start = len(NPY) + 2 + int.from_bytes(body[len(NPY) : len(NPY) + 2], "little")
-        head = re.fullmatch(HEAD, body[len(NPY) + 2 : start])
-        if head is None:
-            raise FileError(f"{key} is no plain array in the order of C; {remedy}")
-        held = np.dtype(head[1].decode())
-        found = tuple(int(side) for side in head[2].split(b",") if side.strip())
-        if found != shape or held != dtype:  # before anything is read or made room for
-            raise FileError(f"{key} is {held} {found}, expected {dtype} {shape}; {remedy}")
-        whole = start + nbytes
-        if len(body) != whole:
-            raise FileError(f"{key} holds {len(body)} bytes, expected {whole}; {remedy}")
-        return np.frombuffer(body, dtype, offset=start).reshape(shape).copy()
-
-    def check(self) -> None:
-        """Raises FileError unless all was read, and has the checksum that the header claims."""
-        if self.unread:
-            raise FileError(
-                f"{min(self.unread)!r} does not belong in it; give a file that "
-                f"{self.kind.writer} wrote"
-            )
-        if self.digest.hexdigest() != self.claimed:
-            raise FileError(
-                f"its checksum does not match what it holds; it is damaged: {self.kind.remedy}"
-            )
+    return hashlib.sha256(_json(header))
 
 
-def _checked_size(f: BinaryIO, kind: Kind) -> int:
-    """The size of an archive whose end is at the file's end, and whose table of entries is small
-
-    Zipfile makes room for the whole table, about ten times its bytes, before it can be asked.
-    """
-    import zipfile
-
-    size = f.seek(0, os.SEEK_END)
-    f.seek(max(size - 98, 0))
-    end = f.read(98).rjust(98, b"\0")
-    if end[-22:-18] != b"PK\x05\x06":
-        raise zipfile.BadZipFile("File is not a zip file")
-    table = int.from_bytes(end[-10:-6], "little")
-    if end[-42:-38] == b"PK\x06\x07":  # a second end, for archives beyond 4 GB
-        table = max(table, int.from_bytes(end[-58:-50], "little"))
-    if table > min(TABLE, size):
-        raise FileError(
-            f"its table of entries takes {table} bytes, expected at most {min(TABLE, size)}; "
-            f"{kind.remedy}"
-        )
-    return size
+def _body(dtype: np.dtype[Any], row: Arrays) -> bytes:
+    little = [np.ascontiguousarray(a, dtype.newbyteorder("<")).reshape(-1) for a in row.values()]
+    parts: list[Any] = [a.view(np.uint8) for a in little]
+    return b"".join([head_of(dtype, sum(a.size for a in little)), *parts])
 
 
-def _npy(a: Array) -> bytes:
-    out = BytesIO()
-    np.lib.format.write_array(out, np.asarray(a, order="C"), version=(1, 0), allow_pickle=False)
-    return out.getvalue()
+def _json(header: dict[str, Any]) -> bytes:
+    import json
 
-
-def _line(e: BaseException) -> str:
-    text = " ".join(str(e).split())
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+    return json.dumps(header, separators=(",", ":")).encode()

@@ -1,6 +1,6 @@
-"""model.npz: the net as JSON, its parameters, buffers and masks as arrays.
+"""model.npz: the net as JSON; arrays "params/...", "buffers/..." and "masks/..." by full names.
 
-Layers go by their names in nets/table.py. Masks are packed, eight entries a byte.
+Layers go by their names in nets/table.py. Masks are packed, eight entries a byte (uint8).
 """
 
 import math
@@ -11,25 +11,23 @@ from typing import Any
 import numpy as np
 
 from minprune.errors import FileError
-from minprune.files.container import Kind, Reader, read, write
+from minprune.files.container import Kind, write
+from minprune.files.reader import Reader, read
 from minprune.nets.model import Model
 from minprune.nets.net import Net, Node
 from minprune.nets.table import LAYERS
 
-KIND = Kind("model", 1, "mp.save", "save it again", 2**20, indent=1)
+KIND = Kind(
+    "model", 2, "mp.save", "save it again", 2**20, ("float32", "float64", "uint8"), deflated=True
+)
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Write the model to `path` (.npz); raises FileError where it cannot be written."""
     arrays = {f"params/{k}": model.params[k] for k in model.net.params}
     arrays |= {f"buffers/{k}": model.buffers[k] for k in model.net.buffers}
-    arrays |= {f"masks/{k}": np.packbits(m) for k, m in sorted(model.masks.items())}
-    about = {
-        "dtype": model.dtype.name,
-        "net": describe(model.net),
-        "masks": sorted(model.masks),
-    }
-    write(KIND, path, about, arrays)
+    arrays |= {f"masks/{k}": np.packbits(model.masks[k]) for k in sorted(model.masks)}
+    write(KIND, path, {"net": describe(model.net)}, arrays)
 
 
 def load(path: str | os.PathLike[str]) -> Model:
@@ -74,21 +72,24 @@ def rebuild(description: dict[str, Any]) -> Net:
 
 
 def _model(file: Reader) -> Model:
-    header = file.header
-    net = rebuild(header["net"])
-    if header["dtype"] not in ("float32", "float64"):
-        raise FileError(
-            f"its dtype is {header['dtype']!r}, expected float32 or float64; save it again"
-        )
-    dtype: np.dtype[Any] = np.dtype(header["dtype"])
-    params = {k: file.array(f"params/{k}", shape, dtype) for k, shape in net.params.items()}
-    buffers = {k: file.array(f"buffers/{k}", shape, dtype) for k, shape in net.buffers.items()}
+    net = rebuild(file.header["net"])
+    needed = {f"params/{k}": shape for k, shape in net.params.items()}
+    needed |= {f"buffers/{k}": shape for k, shape in net.buffers.items()}
+    packed = {f"masks/{k}": (-(-math.prod(shape) // 8),) for k, shape in net.params.items()}
+    expected = needed | packed
+    for name, shape in file.shapes.items():
+        if name not in expected:
+            raise FileError(f"{name!r} does not belong in it; give a file that mp.save wrote")
+        if shape != expected[name]:
+            raise FileError(f"{name} is {shape}, expected {expected[name]}; save it again")
+    absent = [name for name in needed if name not in file.shapes]
+    if absent:
+        raise FileError(f"{absent[0]} is not in it; give a file that mp.save wrote")
+    arrays = file.arrays()
+    params = {k: arrays[f"params/{k}"] for k in net.params}
+    buffers = {k: arrays[f"buffers/{k}"] for k in net.buffers}
     masks = {}
-    if header["masks"] != sorted(set(header["masks"]) & set(net.params)):
-        raise FileError("its masks are no sorted list of the net's parameters; save it again")
-    for k in header["masks"]:
-        size = math.prod(net.params[k])
-        bits = file.array(f"masks/{k}", (-(-size // 8),), np.dtype(np.uint8))
-        masks[k] = np.unpackbits(bits, count=size).astype(bool).reshape(net.params[k])
-    file.check()
+    for k in sorted(k for k in net.params if f"masks/{k}" in arrays):
+        bits = np.unpackbits(arrays[f"masks/{k}"], count=math.prod(net.params[k]))
+        masks[k] = bits.astype(bool).reshape(net.params[k])
     return Model(net, params, buffers, masks)

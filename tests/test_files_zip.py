@@ -1,0 +1,156 @@
+"""Archives that load must refuse: of another kind, cut, over one another, or bombs."""
+
+import io
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_files import equal, pruned
+from test_files_refused import ROW, refused
+
+import minprune as mp
+from benchmarks._damage import entries_of, npy, packed
+from minprune.errors import FileError
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    mp.save(pruned("mlp"), tmp_path / "m.npz")
+    return tmp_path / "m.npz"
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_entries_of_one_name_are_refused(path: Path) -> None:
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(ROW, npy(np.ones(4, np.float32)))
+    assert refused(path) == "two of its entries have one name; save it again"
+
+
+def test_entries_that_lie_over_one_another_are_refused(path: Path) -> None:
+    """A small file could otherwise claim any amount of memory."""
+    size, body = path.stat().st_size, path.read_bytes()
+    at = body.rindex(b"PK\1\2")  # the last entry of the directory: its size there, made the file's
+    huge = body[: at + 20] + (size - 1).to_bytes(4, "little") + body[at + 24 :]
+    path.write_bytes(huge)
+    assert refused(path) == f"its entries claim more than its {size} bytes; save it again"
+
+
+def deflated(path: Path, key: str, body: bytes, claim: int, crc: bytes) -> None:
+    """One entry deflated, and a claim of its size in the archive's table, with a checksum."""
+    entries = entries_of(path.read_bytes())
+    found = bytearray(packed(entries | {key: body}, zipfile.ZIP_DEFLATED))
+    at = found.rindex(key.encode())
+    found[at - 30 : at - 26] = zlib.crc32(crc).to_bytes(4, "little")
+    found[at - 22 : at - 18] = claim.to_bytes(4, "little")
+    path.write_bytes(found)
+
+
+def test_a_bomb_is_refused_by_its_claim(path: Path) -> None:
+    for key in ("header.json", ROW):
+        deflated(path, key, bytes(2**21), 2**21, bytes(2**21))
+        text = f"{key} claims 2097152 bytes, expected at most 1048576; save it again"
+        assert refused(path) == text
+        mp.save(pruned("mlp"), path)
+
+
+def test_a_bomb_that_claims_to_be_small_is_read_no_further(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        row, header = archive.read(ROW), archive.read("header.json")
+    whole = path.read_bytes()
+    deflated(path, ROW, row + bytes(2**25), 300, row + b"\0")
+    assert refused(path) == f"{ROW} holds more than the 300 bytes that it claims; save it again"
+    path.write_bytes(whole)
+    deflated(path, ROW, row[:-4], 300, row[:-4])
+    assert refused(path) == f"{ROW} holds less than it claims; save it again"
+    path.write_bytes(whole)
+    text = header + b" " * 2**25
+    deflated(path, "header.json", text, len(header), header + b" ")
+    assert refused(path) == (
+        f"header.json does not hold the {len(header)} bytes it claims; save it again"
+    )
+
+
+def test_what_does_not_inflate_is_refused(path: Path) -> None:
+    body = bytearray(path.read_bytes())
+    at = body.index(b"header.json") + len("header.json")  # the first byte that is deflated
+    body[at] |= 6  # a kind of block that is none
+    path.write_bytes(body)
+    assert refused(path) == (
+        "not a readable .npz (Error -3 while decompressing data: invalid block type); save it again"
+    )
+
+
+def test_another_compression_is_refused(path: Path) -> None:
+    entries = entries_of(path.read_bytes())
+    path.write_bytes(packed(entries, zipfile.ZIP_BZIP2))
+    assert refused(path) == (
+        "header.json is compressed in way 12, expected 0 (stored) or 8 (deflated); save it again"
+    )
+
+
+def test_encrypted_entries_are_refused(path: Path) -> None:
+    body = bytearray(path.read_bytes())
+    for mark, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        body[body.index(mark) + at] |= 1
+    path.write_bytes(body)
+    assert refused(path) == "header.json is encrypted; give a file that mp.save wrote"
+
+
+class Pipe(io.BytesIO):
+    """Where zipfile cannot go back, so that it writes the sizes behind each entry."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def tell(self) -> int:
+        raise OSError("a pipe")
+
+    def seek(self, *_: Any) -> int:
+        raise OSError("a pipe")
+
+
+def test_sizes_behind_the_entries_are_read(path: Path) -> None:
+    entries = entries_of(path.read_bytes())
+    out = Pipe()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, body in entries.items():
+            archive.writestr(name, body)
+    path.write_bytes(out.getvalue())
+    assert b"PK\7\x08" in out.getvalue()
+    assert equal(mp.load(path), pruned("mlp"))
+
+
+def test_an_entry_beyond_the_end_is_refused(path: Path) -> None:
+    body = path.read_bytes()
+    at = body.index(b"PK\1\2")  # header.json's own place in the file
+    path.write_bytes(body[: at + 42] + (len(body) - 9).to_bytes(4, "little") + body[at + 46 :])
+    assert refused(path).startswith("not a readable .npz (")
+
+
+NOT_ZIP = {
+    "cut": lambda body: body[: len(body) // 2],
+    "empty": lambda body: b"",
+    "text": lambda body: b"fc1.weight = 3",
+}
+
+
+@pytest.mark.parametrize("name", NOT_ZIP)
+def test_what_is_no_archive_is_refused(name: str, path: Path) -> None:
+    path.write_bytes(NOT_ZIP[name](path.read_bytes()))
+    with pytest.raises(FileError) as caught:
+        mp.load(path)
+    assert caught.value.args == (
+        f"{path}: not a readable .npz (File is not a zip file); save it again",
+    )
+
+
+def test_a_numpy_archive_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "m.npz", weight=np.ones(3))
+    with pytest.raises(FileError) as caught:
+        mp.load(tmp_path / "m.npz")
+    assert caught.value.args == (
+        f"{tmp_path / 'm.npz'}: header.json is not in it; give a file that mp.save wrote",
+    )
