@@ -11,11 +11,22 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compares the two
-    from minprune import criteria, data, errors, kernels, methods, schedule, structure
+    from minprune import (
+        criteria,
+        curvature,
+        data,
+        errors,
+        kernels,
+        methods,
+        schedule,
+        structure,
+        verify,
+    )
     from minprune.autograd import Tensor, grad
     from minprune.core import Dataset, Evidence, criterion
     from minprune.files import load, save
-    from minprune.masking.apply import prune, with_masks
+    from minprune.masking.apply import collapsed, prune, with_masks
+    from minprune.masking.combine import combine
     from minprune.measures.measure import measure
     from minprune.measures.quality import evaluate
     from minprune.nets import zoo
@@ -51,9 +62,11 @@ MODULES = {
     "kernels": "kernels",
     "zoo": "nets.zoo",
     "rates": "train.rates",
+    "curvature": "curvature",
     "criteria": "criteria",
     "structure": "structure",
     "methods": "methods",
+    "verify": "verify",
 }
 NAMES = {
     "core": ("Dataset", "Evidence", "criterion"),
@@ -71,7 +84,8 @@ NAMES = {
     "train.history": ("History",),
     "train.loop": ("fit",),
     "probe": ("score",),
-    "masking.apply": ("prune", "with_masks"),
+    "masking.combine": ("combine",),
+    "masking.apply": ("prune", "with_masks", "collapsed"),
     "structure.compact": ("compact",),
     "measures.quality": ("evaluate",),
     "measures.measure": ("measure",),

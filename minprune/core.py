@@ -162,7 +162,8 @@ class Evidence:
         """The sum over each unit's row, in float64, for units; a itself for single weights."""
         if not self.unit:
             return a
-        total: Array = a.reshape(len(a), -1).sum(axis=1, dtype=np.float64).astype(a.dtype)
+        over = tuple(range(1, a.ndim))  # reshape(len(a), -1) refuses a layer without units
+        total: Array = np.asarray(a.sum(axis=over, dtype=np.float64)).astype(a.dtype)
         return total
 
 
@@ -189,7 +190,7 @@ class Mark:
     cite: str = ""
     unit: Row | None = "incoming"
     single: bool = True
-    finish: Callable[[Arrays], Arrays] | None = None
+    finish: Callable[..., Arrays] | None = None
     raw: Criterion | None = field(default=None, compare=False)  # the criterion without its finish
 
     def asked(self, options: dict[str, Any]) -> tuple[tuple[str, ...], Over]:
@@ -205,7 +206,7 @@ def criterion(
     cite: str = "",
     unit: Row | None = "incoming",
     single: bool = True,
-    finish: Callable[[Arrays], Arrays] | None = None,
+    finish: Callable[..., Arrays] | None = None,
 ) -> Callable[[C], C]:
     """Mark a function Evidence -> scores as a criterion; it stays callable by hand
 
@@ -223,7 +224,7 @@ def criterion(
 
             @wraps(fn)
             def whole(*args: Any, **options: Any) -> Arrays:
-                return finish(fn(*args, **options))
+                return finish(fn(*args, **options), **options)
 
         whole.mark = Mark(needs, over, cite, unit, single, finish, fn)
         return whole  # type: ignore[no-any-return]

@@ -2,8 +2,30 @@
 
 from minprune.core import Criterion
 from minprune.criteria.chance import random
+from minprune.criteria.fisher import fisher
+from minprune.criteria.initial import grasp, snip
+from minprune.criteria.listing import Listing, listing
 from minprune.criteria.norms import magnitude, norm
+from minprune.criteria.obd import obd
+from minprune.criteria.oracle import oracle
+from minprune.criteria.spread import geometric_median, weight_entropy
+from minprune.criteria.synflow import synflow
+from minprune.criteria.taylor import taylor, taylor_activation
 
-CRITERIA: dict[str, Criterion] = {fn.__name__: fn for fn in (random, magnitude, norm)}
+CRITERIA: dict[str, Criterion] = {
+    fn.__name__: fn
+    for fn in (
+        random, magnitude, norm, geometric_median, weight_entropy, synflow,
+        taylor, taylor_activation, fisher, snip, grasp, obd, oracle,
+    )
+}  # fmt: skip
 
-__all__ = ["CRITERIA", "magnitude", "norm", "random"]
+__all__ = [
+    "CRITERIA", "fisher", "geometric_median", "grasp", "list", "magnitude", "norm", "obd", "oracle",
+    "random", "snip", "synflow", "taylor", "taylor_activation", "weight_entropy",
+]  # fmt: skip
+
+
+def list() -> Listing:
+    """All criteria, printable as a table: equation, needs, cost, what is scored, source."""
+    return listing(CRITERIA)

@@ -9,6 +9,7 @@ from minprune.curvature.diagonals import (
 )
 from minprune.curvature.products import ggn, ggn_product, hessian, hvp
 from minprune.curvature.recursion import becker_lecun
+from minprune.curvature.removal import removal, unit_removal
 from minprune.curvature.samples import ggn_rows, sample_grads, squared_grads
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "hessian",
     "hutchinson",
     "hvp",
+    "removal",
     "sample_grads",
     "squared_grads",
+    "unit_removal",
 ]

@@ -57,6 +57,8 @@ def gate_product(model: Model, data: Split, groups: Groups) -> Arrays:
         for m in group.readers:
             at = (slice(None),) * m.axis + (m.index.ravel(),)
             v[m.param][at] = model.params[m.param][at]
+    if not v:  # no units, or none that a layer reads
+        return {name: np.zeros(g.size) for name, g in groups.items()}
     hv = hvp(model, data, v)
     products = {name: hv[name] * model.params[name] for name in v}
     return {n: outgoing(products, g).sum(axis=1, dtype=np.float64) for n, g in groups.items()}
@@ -100,7 +102,8 @@ def serial(model: Model, groups: Groups) -> set[str]:
         name
         for name, g in groups.items()
         for a in _read(g)
-        if any(a != b and readers[a] in ancestors(readers[b]) for b in _read(g))
+        if a in readers  # a layer that nobody reads is on no path
+        and any(a != b and readers[a] in ancestors(readers[b]) for b in _read(g) if b in readers)
     }
 
 

@@ -35,6 +35,15 @@ def with_masks(model: Model, masks: Mapping[str, Array]) -> Model:
     return replace(model, params=apply(model.params, merged), masks=merged)
 
 
+def collapsed(model: Model) -> list[str]:
+    """The weights of which no entry is left, so that nothing passes: layer collapse, in net order
+
+    Empty where all weights of the net are gone, since then none could give.
+    """
+    gone = [n for n in model.net.weights if n in model.masks and not model.masks[n].any()]
+    return gone if len(gone) < len(model.net.weights) else []
+
+
 def prune(model: Model, scores: Mapping[str, Array], **target: Any) -> Model:
     """The model without its lowest-scored entries, or units: masked, 0.0, and held so by `fit`
 

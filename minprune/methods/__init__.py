@@ -1,6 +1,8 @@
-"""Methods that act during training, one file each."""
+"""What prunes before, during and after training, one file each."""
 
+from minprune.methods.at_init import at_init
 from minprune.methods.gradual import Gradual
 from minprune.methods.penalties import L1, L2
+from minprune.methods.rounds import in_rounds
 
-__all__ = ["L1", "L2", "Gradual"]
+__all__ = ["L1", "L2", "Gradual", "at_init", "in_rounds"]

@@ -57,7 +57,8 @@ class Gradual(Method):
         return Change(masks=masks) if masks else None
 
     def _needs(self) -> set[str]:
-        return set(getattr(getattr(find(self.criterion), "mark", None), "needs", ()))
+        mark = getattr(find(self.criterion), "mark", None)
+        return set(mark.asked({})[0]) if mark else {"weights"}
 
     def _masks(
         self, weights: Arrays, masks: Arrays, grads: Arrays | None, rng: np.random.Generator,

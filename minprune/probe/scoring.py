@@ -88,7 +88,7 @@ def score(
                 s = mean[name] + (s.astype(np.float64) - mean[name]) * (n / seen)
             mean[name] = s
     if mark.finish:
-        mean = fitting(fn, mark.finish(mean), shapes)
+        mean = fitting(fn, mark.finish(mean, **options), shapes)
     with np.errstate(over="ignore"):
         found = {name: mean[name].astype(model.dtype, copy=False) for name in shapes}
     finite("score", found)

@@ -1,0 +1,27 @@
+"""s = h w^2 / 2: Optimal Brain Damage."""
+
+import numpy as np
+
+from minprune.core import Arrays, Evidence, criterion
+from minprune.criteria.options import one_of
+
+
+@criterion(
+    needs=("weights", "hess_diag"),
+    unit="incoming and bias",
+    cite="LeCun, Denker & Solla (1989, printed 1990), Optimal Brain Damage",
+)
+def obd(ev: Evidence, *, clip: bool = False) -> Arrays:
+    """s = h w^2 / 2; unit: the sum over its incoming weights and bias
+
+    s, w, h: one shape per tensor; for units (units, incoming and bias) -> s: (units,). Unit of
+    measure: loss. The rise of the loss from zeroing one weight, if the Hessian is diagonal, the
+    gradient zero (a minimum) and the loss quadratic. Where h < 0 the score is negative and goes
+    first; clip=True takes such h as 0, entry by entry. Raises ArgumentError for another clip.
+    """
+    one_of("obd", "clip", clip, (False, True))
+    scores = {}
+    for name, w in ev.of("weights").items():
+        h = ev.of("hess_diag")[name]
+        scores[name] = ev.sum((np.maximum(h, 0) if clip else h) * w * w / 2)
+    return scores

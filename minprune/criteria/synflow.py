@@ -1,0 +1,21 @@
+"""s = |w| dR/d|w|: what flows through a weight when all weights and inputs are positive."""
+
+import numpy as np
+
+from minprune.core import Arrays, Evidence, criterion
+
+
+@criterion(
+    needs=("weights", "path_grads"),
+    cite="Tanaka et al. (2020), Pruning Neural Networks without any Data (SynFlow)",
+)
+def synflow(ev: Evidence) -> Arrays:
+    """s = |w| dR/d|w|, R = 1^T (prod |W_l|) 1; unit: the sum over its incoming weights
+
+    s, w, dR/d|w|: one shape per tensor; for units (units, incoming) -> s: (units,). Never negative;
+    unit of measure: that of R. What goes into a hidden unit comes out of it, and each layer has the
+    same total. Biases are 0, activations the identity, BatchNorm a positive scale. Version: the
+    paper's score; its 100 rounds, without which high sparsities empty layers, are the caller's.
+    """
+    paths = ev.of("path_grads")
+    return {name: ev.sum(np.abs(w) * paths[name]) for name, w in ev.of("weights").items()}

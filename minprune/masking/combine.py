@@ -1,0 +1,108 @@
+"""Criteria used in conjunction: one score from the ranks, or the sizes, of several."""
+
+from collections.abc import Mapping
+from numbers import Real
+from typing import Literal
+
+import numpy as np
+
+from minprune.core import Array, Arrays
+from minprune.errors import ArgumentError, ShapeError
+from minprune.masking.arguments import checked
+from minprune.masking.normalize import normalized
+
+NORMS = {"layer": "l2", None: None}
+
+
+def combine(
+    scores: Mapping[str, Arrays],
+    weights: Mapping[str, float] | None = None,
+    normalize: Literal["rank", "layer"] | None = "rank",
+) -> Arrays:
+    """s = sum_c weight_c s_c, the scores s_c of each criterion c made comparable first
+
+    scores: {criterion: {parameter: its scores}}, single weights or units, the same parameters and
+    shapes for each -> {parameter: scores} in float64. weights: {criterion: a number of at least 0},
+    1 for those left out. normalize: "rank": the rank of each entry among all entries of all layers,
+    from 0 (lowest) to 1, ties share their mean rank; "layer": each layer's scores over their L2
+    norm, 0/0 = 0; None: as they are.
+
+    Raises ArgumentError for no scores, unusable weights or another `normalize`; ShapeError for
+    other parameters or shapes; NonFiniteError for scores that are not finite.
+    """
+    if not scores:
+        raise ArgumentError(
+            "combine: no scores were given, expected those of at least one criterion; "
+            "give {'magnitude': mp.score(...)}, for example"
+        )
+    if normalize not in ("rank", "layer", None):
+        raise ArgumentError(
+            f"combine: normalize is {normalize!r}, expected 'rank', 'layer' or None; "
+            f"choose one of them"
+        )
+    share = _weights(scores, weights or {})
+    agreed = _agreed(scores)
+    total = {name: np.zeros(s.shape) for name, s in next(iter(agreed.values())).items()}
+    for criterion, arrays in agreed.items():
+        same = ranks(arrays) if normalize == "rank" else normalized(arrays, NORMS[normalize])
+        for name, s in same.items():
+            total[name] += share[criterion] * s.astype(np.float64)
+    return total
+
+
+def ranks(scores: Arrays) -> Arrays:
+    """(mean rank among all entries of all arrays) / (entries - 1), from 0 to 1; a lone entry 0"""
+    if not scores:
+        return {}
+    flat = np.concatenate([s.ravel() for s in scores.values()])
+    _, place, count = np.unique(flat, return_inverse=True, return_counts=True)
+    middle = np.cumsum(count) - (count + 1) / 2  # of the ranks 0, 1, ... that equal scores share
+    found = middle[place] / max(1, flat.size - 1) if flat.size else np.zeros(0)
+    ends = np.cumsum([s.size for s in scores.values()])[:-1]
+    parts = np.split(found, ends)
+    return {n: p.reshape(s.shape) for (n, s), p in zip(scores.items(), parts, strict=True)}
+
+
+def _weights(scores: Mapping[str, Arrays], weights: Mapping[str, float]) -> dict[str, float]:
+    for criterion, value in weights.items():
+        if criterion not in scores:
+            raise ArgumentError(
+                f"combine: weights name {criterion!r}, expected one of {', '.join(scores)}; "
+                f"weigh the criteria that you give scores of"
+            )
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < np.inf:
+            raise ArgumentError(
+                f"combine: the weight of {criterion} is {value!r}, expected a finite number of at "
+                f"least 0; give {{{criterion!r}: 1.0}}, for example"
+            )
+    share = {criterion: float(weights.get(criterion, 1)) for criterion in scores}
+    if not any(share.values()):
+        raise ArgumentError(
+            "combine: all weights are 0, expected one above 0; leave weights out to count all alike"
+        )
+    return share
+
+
+def _agreed(scores: Mapping[str, Arrays]) -> dict[str, dict[str, Array]]:
+    """The scores as float arrays, each criterion's in the order of the first's parameters."""
+    first, *_ = scores
+    shapes = {name: np.shape(s) for name, s in scores[first].items()}
+    for criterion, arrays in scores.items():
+        for name in sorted(shapes.keys() ^ arrays.keys()):
+            has, lacks = (first, criterion) if name in shapes else (criterion, first)
+            raise ShapeError(
+                f"combine: {has} has scores of {name} and {lacks} has none; "
+                f"score the same parameters with each criterion"
+            )
+        for name, s in arrays.items():
+            if np.shape(s) != shapes[name]:
+                raise ShapeError(
+                    f"combine: {name}: scores of {criterion} are {np.shape(s)}, those of {first} "
+                    f"are {shapes[name]}; score weights, or units, with each criterion"
+                )
+    return {
+        criterion: {
+            name: checked(f"{criterion}, {name}", arrays[name], None, None) for name in shapes
+        }
+        for criterion, arrays in scores.items()
+    }

@@ -1,0 +1,52 @@
+"""keep_k = (1 - s)^(k/n): score, prune a little, score what is left, n times; no training between.
+
+One round at a high sparsity can take every weight of a layer, though others could give some; n
+rounds of synflow do not. Source: Tanaka et al. (2020), Pruning neural networks without any data.
+"""
+
+from typing import Any
+
+from minprune.core import Criterion, Seed, Split, stream
+from minprune.errors import ArgumentError
+from minprune.masking.apply import prune
+from minprune.nets.model import Model
+from minprune.probe import score
+from minprune.schedule import exponential
+from minprune.train.progress import progress as bar
+
+
+def in_rounds(
+    model: Model,
+    data: Split | None,
+    criterion: str | Criterion,
+    *,
+    sparsity: float,
+    rounds: int = 100,
+    seed: Seed = 0,
+    minimum: int = 0,
+    unit: bool = False,
+    scope: Any = "global",
+    progress: bool = True,
+    **options: Any,
+) -> Model:
+    """The model at `sparsity`, reached in `rounds` rounds, each keeping the share (1 - s)^(k/n)
+
+    Scores are made anew in each round, of the weights that are left. criterion, data, unit and
+    options are those of `mp.score`; minimum (0: layers may empty, see `mp.collapsed`) and scope
+    those of `mp.prune`. A sparsity of 1, which no share per round leads to, takes one round.
+    Raises ArgumentError for rounds below 1, and as `score` and `prune` do.
+    """
+    if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1:
+        raise ArgumentError(
+            f"rounds is {rounds!r}, expected an integer of at least 1; give rounds=100"
+        )
+    seeds = stream(seed, "rounds")
+    with bar("rounds", rounds, progress and rounds > 1) as shown:
+        for k in range(1, rounds + 1):
+            share = sparsity
+            if k < rounds:
+                share = exponential(k, final=sparsity, span=rounds)
+            scores = score(model, data, criterion, unit=unit, seed=seeds, **options)
+            model = prune(model, scores, sparsity=share, minimum=minimum, scope=scope)
+            shown.update()
+    return model

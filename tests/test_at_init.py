@@ -1,0 +1,162 @@
+"""Pruning before training: rounds, tries, layer collapse; the same bits again, stopped or not."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from watching import small_data
+
+import minprune as mp
+from minprune.errors import ArgumentError
+from minprune.methods import at_init, in_rounds
+from minprune.train import plan
+
+DATA = small_data()
+NET = mp.build(DATA.input_shape, [
+    ("flat", mp.Flatten()), ("fc1", mp.Dense(20, 8)), ("relu1", mp.ReLU()),
+    ("fc2", mp.Dense(8, 8)), ("relu2", mp.ReLU()), ("fc3", mp.Dense(8, DATA.outputs)),
+])  # fmt: skip
+
+
+def net(seed: int = 0) -> mp.Model:
+    return mp.initialise(NET, seed=seed, dtype=np.float64)
+
+
+def live(model: mp.Model) -> int:
+    return sum(int(m.sum()) for m in model.masks.values())
+
+
+TOTAL = sum(w.size for w in net().params.values() if w.ndim > 1)
+
+
+def test_one_round_is_score_and_prune() -> None:
+    scores = mp.score(net(), DATA.train, "snip")
+    want = mp.prune(net(), scores, sparsity=0.5, minimum=0)
+    got = in_rounds(net(), DATA.train, "snip", sparsity=0.5, rounds=1)
+    assert all(np.array_equal(got.masks[n], m) for n, m in want.masks.items())
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 7])
+def test_the_last_round_meets_the_target_exactly(rounds: int) -> None:
+    model = in_rounds(net(), None, "synflow", sparsity=0.7, rounds=rounds, progress=False)
+    assert live(model) == TOTAL - round(0.7 * TOTAL)
+
+
+def test_rounds_see_what_is_left() -> None:
+    """Each round scores the net that the round before left, at keep (1 - s)^(k/n)."""
+    model = net()
+    for share in (1 - 0.2 ** (1 / 2), 0.8):
+        scores = mp.score(model, None, "synflow")
+        model = mp.prune(model, scores, sparsity=share, minimum=0)
+    got = in_rounds(net(), None, "synflow", sparsity=0.8, rounds=2, progress=False)
+    assert all(np.array_equal(got.masks[n], m) for n, m in model.masks.items())
+    once = in_rounds(net(), None, "synflow", sparsity=0.8, rounds=1)
+    assert any(not np.array_equal(got.masks[n], m) for n, m in once.masks.items())
+
+
+def test_one_round_at_high_sparsity_collapses_layers_and_many_do_not() -> None:
+    model, share = mp.zoo.mlp(((784,), 10), (300, 100), seed=0), 0.999
+    assert mp.collapsed(in_rounds(model, None, "synflow", sparsity=share, rounds=1))
+    many = in_rounds(model, None, "synflow", sparsity=share, rounds=100, progress=False)
+    assert mp.collapsed(many) == []
+
+
+def test_collapsed_names_empty_weights_while_others_could_give() -> None:
+    none = {n: np.zeros(s, bool) for n, s in NET.params.items() if len(s) > 1}
+    assert mp.collapsed(net()) == []
+    assert mp.collapsed(mp.with_masks(net(), {"fc2.weight": none["fc2.weight"]})) == ["fc2.weight"]
+    assert mp.collapsed(mp.with_masks(net(), none)) == []
+
+
+def test_a_minimum_prevents_collapse() -> None:
+    model = in_rounds(net(), None, "magnitude", sparsity=0.9, rounds=3, minimum=1, progress=False)
+    assert mp.collapsed(model) == []
+
+
+def small(**how: Any) -> Any:
+    return at_init(net(), DATA, **{"sparsity": 0.5, "epochs": 2, "progress": False, **how})
+
+
+def test_masks_are_held_and_reported() -> None:
+    found = small(criterion="snip")
+    assert live(found.pruned) == live(found.model) == TOTAL - round(0.5 * TOTAL)
+    for name, mask in found.pruned.masks.items():
+        assert np.array_equal(found.model.masks[name], mask)
+        assert not found.model.params[name][~mask].any()
+    assert len(found.history.epochs["val_loss"]) == 2
+    assert (found.accuracies, found.collapsed) == ((), ())
+
+
+def test_synflow_takes_100_rounds_unless_told() -> None:
+    want = in_rounds(net(), None, "synflow", sparsity=0.9, rounds=100, progress=False)
+    got, once = small(sparsity=0.9).pruned, small(sparsity=0.9, rounds=1).pruned
+    assert all(np.array_equal(got.masks[n], m) for n, m in want.masks.items())
+    assert any(not np.array_equal(got.masks[n], m) for n, m in once.masks.items())
+
+
+def test_the_best_of_several_tries_is_trained() -> None:
+    found = small(criterion="random", tries=4, sparsity=0.6)
+    assert len(found.accuracies) == 4
+    best = int(np.argmax(found.accuracies))
+    alone = small(criterion="random", sparsity=0.6, seed=best)
+    assert all(np.array_equal(found.pruned.masks[n], m) for n, m in alone.pruned.masks.items())
+    masks = [small(criterion="random", seed=k).pruned.masks["fc1.weight"] for k in range(2)]
+    assert not np.array_equal(*masks)
+
+
+def test_a_sparsity_of_0_is_plain_training() -> None:
+    found = small(sparsity=0.0, rounds=1)
+    plain, _ = mp.fit(net(), DATA, epochs=2, seed=0, progress=False)
+    assert all(np.array_equal(found.model.params[n], w) for n, w in plain.params.items())
+
+
+def test_stopped_between_phases_it_goes_on_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = small(criterion="random", tries=3)
+
+    class Stop(BaseException):
+        pass
+
+    fit, calls = plan.fit, []
+
+    def stopping(*args: Any, **how: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise Stop
+        return fit(*args, **how)
+
+    monkeypatch.setattr(plan, "fit", stopping)
+    with pytest.raises(Stop):
+        small(criterion="random", tries=3, folder=tmp_path)
+    again = small(criterion="random", tries=3, folder=tmp_path)
+    assert len(calls) == 5  # try 3 again, then training: tries 1 and 2 were kept
+    assert again.accuracies == whole.accuracies
+    for name, w in whole.model.params.items():
+        assert again.model.params[name].tobytes() == w.tobytes()
+
+
+MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
+    (lambda: small(tries=0), "tries is 0, expected an integer of at least 1; give tries=1"),
+    (lambda: small(trial_epochs=True),
+     "trial_epochs is True, expected an integer of at least 1; give trial_epochs=1"),
+    (lambda: small(rounds=0), "rounds is 0, expected an integer of at least 1; give rounds=100"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("provoke", "text"), MESSAGES, ids=[m[1][:30] for m in MESSAGES])
+def test_messages(provoke: Callable[[], Any], text: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        provoke()
+    assert caught.value.args == (text,)
+
+
+def test_the_model_given_is_not_changed() -> None:
+    model = net()
+    before = replace(model, params={n: w.copy() for n, w in model.params.items()})
+    at_init(model, DATA, sparsity=0.5, epochs=1, criterion="grasp", progress=False)
+    assert model.masks == {}
+    assert all(np.array_equal(model.params[n], w) for n, w in before.params.items())
