@@ -178,11 +178,12 @@ class Mark:
     """What a criterion declares.
 
     needs: kinds of evidence, and over: what a chunk of data is; either may be a function of the
-    criterion's options. cite: its source, and which version of it. unit: what the arrays of a unit
-    hold: its "incoming" weights (of all tied producers), those "incoming and bias", its "outgoing"
-    weights, its "gate" (weights = 1; grads, squared_grads, hess_diag and hess_weight in the gate),
-    or "whole": evidence that is of units by nature; None: it cannot score units. single: whether it
-    can score single weights. finish: what is done to the scores once all chunks are averaged.
+    criterion's options and of `unit`. cite: its source, and which version of it. unit: what the
+    arrays of a unit hold: its "incoming" weights (of all tied producers), those "incoming and
+    bias", its "outgoing" weights, its "gate" (weights = 1; grads, squared_grads, hess_diag and
+    hess_weight in the gate), or "whole": evidence that is of units by nature; None: it cannot score
+    units. single: whether it can score single weights. finish: what is done to the scores once all
+    chunks are averaged.
     """
 
     needs: tuple[str, ...] | Callable[..., tuple[str, ...]]
@@ -193,10 +194,11 @@ class Mark:
     finish: Callable[..., Arrays] | None = None
     raw: Criterion | None = field(default=None, compare=False)  # the criterion without its finish
 
-    def asked(self, options: dict[str, Any]) -> tuple[tuple[str, ...], Over]:
-        """(needs, over) for these options of the criterion."""
-        needs = self.needs(**options) if callable(self.needs) else self.needs
-        return needs, self.over(**options) if callable(self.over) else self.over
+    def asked(self, options: dict[str, Any], unit: bool = False) -> tuple[tuple[str, ...], Over]:
+        """(needs, over) for these options of the criterion, for units or for single weights."""
+        how = options | {"unit": True} if unit else options
+        needs = self.needs(**how) if callable(self.needs) else self.needs
+        return needs, self.over(**how) if callable(self.over) else self.over
 
 
 def criterion(

@@ -1,17 +1,19 @@
-"""Arguments for every dense kernel, small and odd, and the exact answers to compare with.
+"""Arguments for every kernel, small and odd, and the exact answers to compare with.
 
 `pick(lo, hi)` gives an integer: drawn by hypothesis, so that shapes shrink, or by a generator.
 """
 
+import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import sparse_cases
 
 from minprune import kernels
-from minprune.kernels import choice, dense_ref
+from minprune.kernels import choice, dense_ref, sparse_ref
 from minprune.kernels.bounds import Wide
 from minprune.kernels.contract import CONTRACT
 
@@ -66,6 +68,18 @@ class Maker:
     def rows(self, least: int = 1) -> np.ndarray:
         return self.floats(self.pick(1, 4), self.pick(least, 40), self.pick(1, 3))
 
+    def sweep(self) -> tuple[Any, ...]:
+        """w (rows, n), an inverse (n, n), count; equal scores only where they are exactly equal."""
+        rows, n = self.pick(0, 3), self.pick(0, 9)
+        w = self.floats(rows, n)
+        if self.tied:
+            inverse = np.diag(self.rng.choice([0.25, 1.0, 4.0], n))
+        else:
+            x = self.rng.standard_normal((n, n + 3))
+            inverse = np.linalg.inv(x @ x.T + np.eye(n))
+            inverse = (inverse + inverse.T) / 2
+        return w, inverse, self.pick(0, n)
+
     def index(self, kernel: Any, shape: Any) -> np.ndarray:
         return self.rng.integers(0, kernel[0] * kernel[1], shape).astype(np.uint16)
 
@@ -73,6 +87,8 @@ class Maker:
 def case(name: str, pick: Pick, dtype: Any) -> tuple[Any, ...]:
     """All arguments of the door's function `name`."""
     m = Maker(pick, dtype)
+    if is_sparse(name):
+        return sparse_cases.case(name, m)
     if name in ("unfold", "max_pool", "avg_pool"):
         x, kernel, stride, padding, _ = m.image()
         return x, kernel, stride, padding
@@ -126,6 +142,8 @@ def case(name: str, pick: Pick, dtype: Any) -> tuple[Any, ...]:
     if name == "gather_last":
         x = m.rows()
         return x, m.rng.integers(0, len(x), pick(1, 9))
+    if name == "obs_sweep":
+        return m.sweep()
     x = m.rows()
     c = len(x)
     others: dict[str, tuple[Any, ...]] = {
@@ -145,14 +163,26 @@ def drawn(rng: np.random.Generator) -> Pick:
     return lambda lo, hi: int(rng.integers(lo, hi + 1))
 
 
+def is_sparse(name: str) -> bool:
+    return hasattr(sparse_ref, name)
+
+
+def twin(impl: Any, name: str) -> Any:
+    """Where the kernel `name` is among those of dense_ref or dense_jit: there, or in sparse_*."""
+    if not is_sparse(name) or isinstance(impl, SimpleNamespace):
+        return impl
+    return importlib.import_module(impl.__name__.replace("dense", "sparse"))
+
+
 @contextmanager
 def computing(impl: Any) -> Iterator[None]:
-    """The door calls impl."""
-    before, choice._impl = choice._impl, impl
+    """The door calls impl, or its sparse twin."""
+    before = choice._impl, choice._sparse
+    choice._impl, choice._sparse = impl, twin(impl, "csr_matmul")
     try:
         yield
     finally:
-        choice._impl = before
+        choice._impl, choice._sparse = before
 
 
 def widened(a: Any) -> Any:
@@ -180,7 +210,7 @@ def exact(name: str, args: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
 
     def call(*inner: Any) -> None:
         wide = [widened(a) for a in inner]
-        getattr(dense_ref, name)(*wide)
+        getattr(twin(dense_ref, name), name)(*wide)
         seen.extend(wide)
 
     count = len(results(name, SimpleNamespace(**{name: call}), args))
@@ -192,7 +222,8 @@ def exact(name: str, args: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
 
 def breaks(name: str, impl: Any, args: tuple[Any, ...]) -> str | None:
     """None, or how impl leaves the bound of the contract around the exact answer."""
-    f = np.finfo(next(a.dtype for a in args if isinstance(a, np.ndarray)))
+    dtypes = [a.dtype for a in args if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+    f = np.finfo(dtypes[0] if dtypes else np.float32)
     got, want = results(name, impl, args), exact(name, args)
     off = CONTRACT[name].bound(f, *args)
     for k, (a, b, e) in enumerate(zip(got, want, off, strict=False)):

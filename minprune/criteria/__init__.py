@@ -1,13 +1,16 @@
 """Criteria: pure functions Evidence -> scores, by name. Higher = more important = kept longer."""
 
 from minprune.core import Criterion
+from minprune.criteria.activations import activation, activation_entropy, apoz
 from minprune.criteria.chance import random
+from minprune.criteria.discriminant import lda, lda_joint
 from minprune.criteria.fisher import fisher
 from minprune.criteria.initial import grasp, snip
 from minprune.criteria.listing import Listing, listing
 from minprune.criteria.norms import magnitude, norm
 from minprune.criteria.obd import obd
 from minprune.criteria.oracle import oracle
+from minprune.criteria.redundancy import correlation, cosine, similarity
 from minprune.criteria.spread import geometric_median, weight_entropy
 from minprune.criteria.synflow import synflow
 from minprune.criteria.taylor import taylor, taylor_activation
@@ -16,13 +19,15 @@ CRITERIA: dict[str, Criterion] = {
     fn.__name__: fn
     for fn in (
         random, magnitude, norm, geometric_median, weight_entropy, synflow,
+        apoz, activation, activation_entropy, similarity, correlation, cosine, lda, lda_joint,
         taylor, taylor_activation, fisher, snip, grasp, obd, oracle,
     )
 }  # fmt: skip
 
 __all__ = [
-    "CRITERIA", "fisher", "geometric_median", "grasp", "list", "magnitude", "norm", "obd", "oracle",
-    "random", "snip", "synflow", "taylor", "taylor_activation", "weight_entropy",
+    "CRITERIA", "activation", "activation_entropy", "apoz", "correlation", "cosine", "fisher",
+    "geometric_median", "grasp", "lda", "lda_joint", "list", "magnitude", "norm", "obd", "oracle",
+    "random", "similarity", "snip", "synflow", "taylor", "taylor_activation", "weight_entropy",
 ]  # fmt: skip
 
 

@@ -10,13 +10,13 @@ from minprune.criteria.options import of_units, one_of
 HESSIANS = {"diag": "hess_diag", "row": "hess_weight"}
 
 
-def _needs(order: int = 1, hessian: str = "diag") -> tuple[str, ...]:
+def _needs(order: int = 1, hessian: str = "diag", unit: bool = False) -> tuple[str, ...]:
     one_of("taylor", "order", order, (1, 2))
     one_of("taylor", "hessian", hessian, tuple(HESSIANS))
     return ("weights", "grads") if order == 1 else ("weights", "grads", HESSIANS[hessian])
 
 
-def _over(order: int = 1, hessian: str = "diag") -> Over:
+def _over(order: int = 1, hessian: str = "diag", unit: bool = False) -> Over:
     return "batch" if order == 1 else "all"
 
 
@@ -49,7 +49,7 @@ def taylor(
     return {name: np.square(c) for name, c in change.items()}
 
 
-def _activation_needs(order: int = 1) -> tuple[str, ...]:
+def _activation_needs(order: int = 1, unit: bool = True) -> tuple[str, ...]:
     one_of("taylor_activation", "order", order, (1, 2))
     return ("activations", "act_grads") if order == 1 else ("gate_grads", "gate_hess")
 

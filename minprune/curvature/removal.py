@@ -34,7 +34,9 @@ def removal(model: Model, data: Split, entries: Mapping[str, Array] | None = Non
     if entries is not None:
         wanted = {name: np.asarray(at) for name, at in entries.items()}
     for name, at in wanted.items():
-        size = model.params[name].size if name in model.params else 0
+        if name not in model.params:
+            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(model.params)}")
+        size = model.params[name].size
         if at.size and (at.dtype.kind not in "iu" or at.min() < 0 or at.max() >= size):
             raise ArgumentError(
                 f"{name}: entries {at.min()} to {at.max()} are asked for, and it has {size}; "

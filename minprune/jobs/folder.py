@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from minprune.errors import FileError
+from minprune.jobs.compare_settings import CompareSettings
 from minprune.jobs.settings import Settings
 from minprune.train.checkpoint import refuse
 from minprune.train.plan import FILE, forget
@@ -12,7 +13,7 @@ from minprune.train.plan import FILE, forget
 CHECKPOINT, RESULT = "checkpoint", "result.json"
 
 
-def earlier(out: Path, settings: Settings) -> dict[str, Any] | None:
+def earlier(out: Path, settings: Settings | CompareSettings) -> dict[str, Any] | None:
     """The result of a job that is done in that folder; None where there is still work to do
 
     Raises ArgumentError, naming what differs, where other settings made it; FileError where it

@@ -1,4 +1,4 @@
-"""The dense kernels, behind one door; importing this does not import Numba."""
+"""The kernels, dense and sparse, behind one door; importing this does not import Numba."""
 
 from minprune.kernels.door import *  # noqa: F403
 from minprune.kernels.door import __all__ as __all__

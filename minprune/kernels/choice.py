@@ -1,11 +1,13 @@
 """MINPRUNE_KERNELS=numpy|numba chooses the implementation, once, at the first kernel call."""
 
 import os
+from importlib import import_module
 from types import ModuleType
 
 from minprune.errors import ArgumentError, MissingError
 
 _impl: ModuleType | None = None
+_sparse: ModuleType | None = None
 
 
 def impl() -> ModuleType:
@@ -14,6 +16,14 @@ def impl() -> ModuleType:
     if _impl is None:
         _impl = load(os.environ.get("MINPRUNE_KERNELS"))
     return _impl
+
+
+def sparse() -> ModuleType:
+    """The same for the sparse kernels: sparse_jit or sparse_ref, loaded when first needed."""
+    global _sparse
+    if _sparse is None:
+        _sparse = import_module(f"minprune.kernels.sparse_{impl().__name__.rsplit('_')[-1]}")
+    return _sparse
 
 
 def load(wanted: str | None) -> ModuleType:

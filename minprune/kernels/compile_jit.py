@@ -21,3 +21,9 @@ def sums(fn: Function) -> Function:
     """As loops, and the terms of a sum may be added in another order."""
     flags = {"contract", "reassoc"}
     return cast(Function, numba.njit(cache=True, error_model="numpy", fastmath=flags)(fn))
+
+
+def threads(fn: Function) -> Function:
+    """As loops, with prange: the parts of the output are shared out among the threads."""
+    wrap = numba.njit(cache=True, error_model="numpy", fastmath={"contract"}, parallel=True)
+    return cast(Function, wrap(fn))

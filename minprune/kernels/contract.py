@@ -14,6 +14,8 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.kernels import bounds
+from minprune.kernels import sparse_bounds as sparse
+from minprune.kernels.bounds_obs import obs_sweep
 
 Count = Callable[..., int]
 Bound = Callable[..., tuple[Any, ...]]
@@ -53,6 +55,22 @@ def forward(x: Array, w: Array, b: Array | None, stride: Any, padding: Any, *_: 
     oh, ow = bounds.places(x.shape, w.shape[2:], stride, padding)
     count: int = w.size * oh * ow * x.shape[3]
     return count
+
+
+def sweeping(w: Array, inverse: Array, count: int | None = None) -> int:
+    """sum over steps of (m^2 + m) / 2, m weights left: one triangle of each downdate"""
+    n = len(inverse)
+    return len(w) * sum(m * (m + 1) // 2 for m in range(n - (n if count is None else count), n))
+
+
+def live(values: Array, columns: Array, row_start: Array, x: Array, *_: Any) -> int:
+    """One multiply-add for each live value and column of x."""
+    return values.size * (x.shape[1] if x.ndim == 2 else 1)
+
+
+def with_last(values: Array, *args: Any) -> int:
+    """One multiply-add for each live value and column of the last argument, g."""
+    return values.size * int(args[-1].shape[1])
 
 
 CONTRACT = {
@@ -109,4 +127,62 @@ CONTRACT = {
     ),
     "smallest": Contract("any -> bool, the same", none, bounds.exact),
     "gather_last": Contract("(rows, ...), (n,) -> (..., n)", none, bounds.exact),
+    "obs_sweep": Contract(
+        "(rows, n), (n, n) -> (rows, count), the same, (rows, n)", sweeping, obs_sweep
+    ),
+    "csr_matmul": Contract("(m, n) in CSR, (n, p), (m,) -> (m, p)", live, sparse.csr_matmul),
+    "csr_matvec": Contract("(m, n) in CSR, (n,) -> (m,)", live, sparse.csr_matvec),
+    "csr_transpose": Contract("(k,), (m + 1,) -> (k,), (k,), (n + 1,)", none, lambda *_: (0, 0, 0)),
+    "csr_matmul_t": Contract(
+        "(m, n) in CSR, turned, (m, p) -> (n, p)", with_last, sparse.csr_matmul_t
+    ),
+    "csr_sampled": Contract(
+        "places of (m, n), (m, p), (n, p) -> (k,)",
+        lambda columns, starts, g, x: columns.size * x.shape[1],
+        sparse.csr_sampled,
+    ),
+    "block_matmul": Contract(
+        "(m, n) in block CSR, (n, p), (m,) -> (m, p)",
+        lambda values, columns, starts, size, shape, x, *_: values.size * x.shape[1],
+        sparse.block_matmul,
+    ),
+    "block_matmul_t": Contract(
+        "(m, n) in block CSR, turned, (m, p) -> (n, p)", with_last, sparse.block_matmul_t
+    ),
+    "block_sampled": Contract(
+        "places of (m, n), (m, p), (n, p) -> (k,)",
+        lambda *args: sparse.block_sampled(np.finfo(np.float64), *args)[0].size * args[-1].shape[1],
+        sparse.block_sampled,
+    ),
+    "nm_columns": Contract("(m, bytes) -> (m, k)", none, bounds.exact),
+    "nm_matmul": Contract(
+        "(m, n) in N:M, (n, p), (m,) -> (m, p)",
+        lambda values, places, keep, group, x, *_: values.size * x.shape[1],
+        sparse.nm_matmul,
+    ),
+    "nm_matmul_t": Contract("(m, n) in N:M, (m, p) -> (n, p)", with_last, sparse.nm_matmul_t),
+    "nm_sampled": Contract(
+        "places of (m, n), (m, p), (n, p) -> (k,)",
+        lambda places, keep, group, g, x: (
+            len(g) * (len(x) // group * keep + min(keep, len(x) % group)) * x.shape[1]
+        ),
+        sparse.nm_sampled,
+    ),
+    "csr_conv2d": Contract(
+        "(o, i/groups*ky*kx) in CSR, (i, h, w, n), (o,) -> (o, oh, ow, n)",
+        lambda values, columns, starts, kernel, x, b=None, stride=(1, 1), padding=(0, 0), *_: (
+            values.size * prod(bounds.places(x.shape, kernel, stride, padding)) * x.shape[3]
+        ),
+        sparse.csr_conv2d,
+    ),
+    "csr_conv2d_grad_input": Contract(
+        "(o, i/groups*ky*kx) in CSR, (o, oh, ow, n) -> (i, h, w, n)",
+        lambda values, columns, starts, kernel, g, *_: values.size * g[0].size,
+        sparse.csr_conv2d_grad_input,
+    ),
+    "csr_conv2d_grad_weight": Contract(
+        "places of (o, i/groups*ky*kx), (o, oh, ow, n), (i, h, w, n) -> (k,)",
+        lambda columns, starts, kernel, g, *_: columns.size * g[0].size,
+        sparse.csr_conv2d_grad_weight,
+    ),
 }

@@ -1,9 +1,11 @@
 """Every dense kernel, compiled: the same names and parameters as dense_ref.py, one list.
 
-The loops are in conv_jit, pool_jit, rows_jit, train_jit and select_jit. Importing this loads Numba.
+The loops are in conv_jit, obs_jit, pool_jit, rows_jit, select_jit and train_jit. Importing this
+loads Numba.
 """
 
 from minprune.kernels.conv_jit import conv2d, conv2d_grad_input, conv2d_grad_weight, fold, unfold
+from minprune.kernels.obs_jit import obs_sweep
 from minprune.kernels.pool_jit import avg_pool, avg_pool_grad, max_pool, pick, put
 from minprune.kernels.rows_jit import (
     act,
@@ -39,6 +41,7 @@ __all__ = [
     "mse",
     "normalise",
     "normalise_grad",
+    "obs_sweep",
     "pick",
     "put",
     "row_dot",

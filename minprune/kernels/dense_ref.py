@@ -11,6 +11,7 @@ from itertools import product
 import numpy as np
 
 from minprune.core import Array
+from minprune.kernels.obs_ref import obs_sweep as obs_sweep
 
 Pair = tuple[int, int]
 SLOPE = 0.01  # of leaky_relu

@@ -1,4 +1,4 @@
-"""The one door to the dense kernels: every public name, in the order of the families.
+"""The one door to the kernels: every public name, in the order of the families.
 
 Each function checks its arguments once, allocates its result and calls the implementation that
 MINPRUNE_KERNELS chose; see contract.py for what each costs and how exact it is.
@@ -6,6 +6,7 @@ MINPRUNE_KERNELS chose; see contract.py for what each costs and how exact it is.
 
 from minprune.kernels.choice import backend
 from minprune.kernels.door_conv import conv2d, conv2d_grad_input, conv2d_grad_weight, fold, unfold
+from minprune.kernels.door_obs import obs_sweep
 from minprune.kernels.door_pool import avg_pool, avg_pool_grad, max_pool, pick, put
 from minprune.kernels.door_rows import (
     act,
@@ -20,6 +21,25 @@ from minprune.kernels.door_rows import (
     scale_shift,
 )
 from minprune.kernels.door_select import gather_last, smallest
+from minprune.kernels.door_sparse import (
+    block_matmul,
+    block_matmul_t,
+    block_sampled,
+    csr_matmul,
+    csr_matmul_t,
+    csr_matvec,
+    csr_sampled,
+    csr_transpose,
+    nm_columns,
+    nm_matmul,
+    nm_matmul_t,
+    nm_sampled,
+)
+from minprune.kernels.door_sparse_conv import (
+    csr_conv2d,
+    csr_conv2d_grad_input,
+    csr_conv2d_grad_weight,
+)
 from minprune.kernels.door_train import adam_step, cross_entropy, mse, sgd_step, softmax
 
 __all__ = [
@@ -30,18 +50,34 @@ __all__ = [
     "avg_pool",
     "avg_pool_grad",
     "backend",
+    "block_matmul",
+    "block_matmul_t",
+    "block_sampled",
     "conv2d",
     "conv2d_grad_input",
     "conv2d_grad_weight",
     "cross_entropy",
+    "csr_conv2d",
+    "csr_conv2d_grad_input",
+    "csr_conv2d_grad_weight",
+    "csr_matmul",
+    "csr_matmul_t",
+    "csr_matvec",
+    "csr_sampled",
+    "csr_transpose",
     "fold",
     "gather_last",
     "matmul",
     "max_pool",
     "moments",
     "mse",
+    "nm_columns",
+    "nm_matmul",
+    "nm_matmul_t",
+    "nm_sampled",
     "normalise",
     "normalise_grad",
+    "obs_sweep",
     "pick",
     "put",
     "row_dot",

@@ -2,7 +2,9 @@
 
 from minprune.methods.at_init import at_init
 from minprune.methods.gradual import Gradual
+from minprune.methods.obs import obs
 from minprune.methods.penalties import L1, L2
 from minprune.methods.rounds import in_rounds
+from minprune.methods.watched import Watched, watched
 
-__all__ = ["L1", "L2", "Gradual", "at_init", "in_rounds"]
+__all__ = ["L1", "L2", "Gradual", "Watched", "at_init", "in_rounds", "obs", "watched"]

@@ -1,6 +1,7 @@
 """a of each unit: its channel after the last sum, through BatchNorm and activation, not pooled."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -17,34 +18,34 @@ from minprune.nets.weighted import BatchNorm
 Groups = Mapping[str, Group]
 
 
-def spots(model: Model, groups: Groups) -> dict[str, tuple[str, Array]]:
+def spots(model: Model, groups: Groups, before: bool = False) -> dict[str, tuple[str, Array]]:
     """{group: (the layer whose output is its activation, the rows of each unit (units, k))}
 
     The last of the layers that make its units or add them up, then as far as BatchNorm and
-    activations alone read it.
+    activations alone read it; before: as far as BatchNorm alone does.
     """
     net, found = model.net, {}
     for name, carried in carriers(model, groups.values()).items():
         makers = {m.param.split(".")[0] for m in groups[name].producers}
         last = [n.name for n in net.nodes if n.name in carried]
         last = [n for n in last if n in makers or isinstance(net.node(n).layer, Add)]
-        at = _onwards(net, last[-1])
+        at = _onwards(net, last[-1], BatchNorm if before else Activation | BatchNorm)
         found[name] = at, carried[at]
     return found
 
 
-def _onwards(net: Net, name: str) -> str:
+def _onwards(net: Net, name: str, past: Any) -> str:
     while len(net.readers[name]) == 1:
         (reader,) = net.readers[name]
-        if not isinstance(net.node(reader).layer, Activation | BatchNorm):
+        if not isinstance(net.node(reader).layer, past):
             break
         name = reader
     return name
 
 
-def activations(model: Model, data: Split, groups: Groups) -> Arrays:
-    """a, {group: (n, units, positions)}, in evaluation mode"""
-    at = spots(model, groups)
+def activations(model: Model, data: Split, groups: Groups, before: bool = False) -> Arrays:
+    """a, {group: (n, units, positions)}, in evaluation mode; before: see `spots`"""
+    at = spots(model, groups, before)
     found: dict[str, Array] = {}
 
     def watch(name: str, out: Array) -> None:
@@ -52,12 +53,12 @@ def activations(model: Model, data: Split, groups: Groups) -> Arrays:
             found[name] = out
 
     run(model.net, model.params | model.buffers, batch_last(data[0], model.dtype), Pass(), watch)
-    return {name: _laid_out(found[layer], rows) for name, (layer, rows) in at.items()}
+    return {name: laid_out(found[layer], rows) for name, (layer, rows) in at.items()}
 
 
-def act_grads(model: Model, data: Split, groups: Groups) -> Arrays:
-    """dl_p/da of each sample's own loss, {group: (n, units, positions)}"""
-    at = spots(model, groups)
+def act_grads(model: Model, data: Split, groups: Groups, before: bool = False) -> Arrays:
+    """dl_p/da of each sample's own loss, {group: (n, units, positions)}; before: see `spots`"""
+    at = spots(model, groups, before)
     found: dict[str, Tensor] = {}
 
     def watch(name: str, out: Tensor) -> None:
@@ -67,10 +68,10 @@ def act_grads(model: Model, data: Split, groups: Groups) -> Arrays:
     seen = record(model, data[0], watch=watch)
     gs = grad(seen.out, list(found.values()), seen.pull(data[1]))
     by_name = dict(zip(found, gs, strict=True))
-    return {name: _laid_out(by_name[layer], rows) for name, (layer, rows) in at.items()}
+    return {name: laid_out(by_name[layer], rows) for name, (layer, rows) in at.items()}
 
 
-def _laid_out(a: Array, rows: Array) -> Array:
+def laid_out(a: Array, rows: Array) -> Array:
     """(c, ..., n) -> (n, units, positions); rows: (units, k), k rows being k times the positions"""
     n = a.shape[-1]
     part = a.reshape(len(a), -1, n)[rows].reshape(len(rows), -1, n)

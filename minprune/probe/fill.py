@@ -1,7 +1,6 @@
 """Where the evidence for single weights comes from: a row for each kind."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,39 +12,21 @@ from minprune.curvature.removal import removal
 from minprune.errors import ArgumentError
 from minprune.nets.model import CHUNK, Model, batch_last
 from minprune.nets.net import loss_of, run
-from minprune.nets.ties import Group
+from minprune.probe.asked import Asked, Source
+from minprune.probe.inverses import inverse_diag, sweep_loss
 from minprune.probe.paths import path_grads
 
-
-@dataclass(frozen=True)
-class Asked:
-    """What evidence is wanted of: names: parameters; groups: units; gather: options, see OPTIONS"""
-
-    model: Model
-    names: list[str]
-    params: str
-    groups: dict[str, Group]
-    rng: np.random.Generator
-    gather: Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Source:
-    """fn(asked, chunk) -> the evidence; looks: whether it looks at samples"""
-
-    fn: Callable[[Asked, Any], Any]
-    looks: bool = True
-
-    def __call__(self, asked: Asked, chunk: Any) -> Any:
-        return self.fn(asked, chunk)
-
-
-# How evidence is gathered: option of `score` -> the kind that it belongs to.
-OPTIONS = {
-    "diagonal": "hess_diag",
-    "samples": "hess_diag",
-    "levenberg_marquardt": "hess_diag",
-}
+# How evidence is gathered: option of `score` -> the kinds that it belongs to.
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "diagonal": ("hess_diag",),
+    "samples": ("hess_diag",),
+    "levenberg_marquardt": ("hess_diag",),
+    "damp": ("inverse_diag", "inverse_block", "sweep_loss"),
+    "block": ("inverse_diag",),
+    "nonlinearity": (
+        "activations", "act_grads", "act_mean", "act_gram", "act_hist", "class_means", "within",
+    ),
+}  # fmt: skip
 
 
 def mean_gradients(model: Model, data: Split, names: list[str]) -> Arrays:
@@ -100,6 +81,8 @@ FILL: dict[str, Source] = {
     "hess_diag": Source(hess_diag),
     "hess_grad": Source(hess_grad),
     "hess_weight": Source(lambda a, chunk: hvp(a.model, chunk, _of(a, a.model.params))),
+    "inverse_diag": Source(inverse_diag),
+    "sweep_loss": Source(sweep_loss),
     "path_grads": Source(lambda a, _: path_grads(a.model, a.names), looks=False),
     "removal": Source(
         lambda a, chunk: {

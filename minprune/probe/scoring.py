@@ -11,8 +11,9 @@ from minprune.curvature.checks import checked, names_of
 from minprune.errors import ArgumentError
 from minprune.nets.model import Model
 from minprune.nets.ties import Group, ties
+from minprune.probe.asked import Asked
 from minprune.probe.checks import finite, fitting, label, option_names
-from minprune.probe.fill import FILL, OPTIONS, Asked
+from minprune.probe.fill import FILL, OPTIONS
 from minprune.probe.units import unit_filler
 
 Params = Literal["weights", "all"]
@@ -42,7 +43,9 @@ def score(
 
     options go to the criterion, but for these, which say how evidence is gathered: diagonal
     ("exact", "gauss_newton", "becker_lecun", "empirical_fisher" or "hutchinson"), samples (of
-    hutchinson), levenberg_marquardt. needs: evidence of one's own, {kind: function of
+    hutchinson), levenberg_marquardt; of inverses: damp (1e-6), block (128 entries of the Fisher);
+    of activations: nonlinearity ("after", or "before": read in front of the activation function).
+    needs: evidence of one's own, {kind: function of
     (model, data, rng) -> arrays}, which `ev.of(kind)` gives.
 
     unit=True: one score for each unit that may be removed, {name: (o,)} for every weight that makes
@@ -58,13 +61,13 @@ def score(
     names = names_of(model, params)
     gather = {k: options.pop(k) for k in list(options) if k in OPTIONS}
     option_names(fn, options)
-    wanted, over = mark.asked(options)
+    wanted, over = mark.asked(options, unit)
     custom = dict(needs or {})
     compatible(fn, unit, params)
     _known(fn, wanted, custom, gather, unit_filler(mark.unit) if unit else FILL)
     rng = stream(seed, "criterion")
     groups = {g.name: g for g in ties(model) if g.free} if unit else {}
-    asked = Asked(model, names, params, groups, rng, gather)
+    asked = Asked(model, names, params, groups, rng, gather, options)
     fill = unit_filler(mark.unit) if unit else FILL
     fixed: dict[str, Any] = {"rng": rng} | {k: custom[k](model, data, rng) for k in custom}
     for kind in wanted:
@@ -137,16 +140,14 @@ def _known(
                 f"rng; ask for evidence that there is"
             )
     for name in gather:
-        if OPTIONS[name] not in wanted:
+        if not set(OPTIONS[name]) & set(wanted):
             raise ArgumentError(
-                f"{label(fn)}: {name} says how {OPTIONS[name]} is gathered, which this criterion "
-                f"does not need; leave {name} out"
+                f"{label(fn)}: {name} says how {OPTIONS[name][0]} is gathered, which this "
+                f"criterion does not need; leave {name} out"
             )
 
 
-def _shapes(
-    model: Model, names: list[str], groups: Mapping[str, Group] | None
-) -> dict[str, Any]:
+def _shapes(model: Model, names: list[str], groups: Mapping[str, Group] | None) -> dict[str, Any]:
     if groups is not None:
         return {name: (g.size,) for name, g in groups.items()}
     return {name: model.net.params[name] for name in names}

@@ -7,10 +7,22 @@ import numpy as np
 from minprune.core import Array, Arrays, Row, Split
 from minprune.curvature.gates import gate_hess, gate_product, gate_squares
 from minprune.curvature.removal import unit_removal
+from minprune.errors import ArgumentError
 from minprune.nets.rows import incoming, outgoing
 from minprune.nets.ties import Group
 from minprune.probe.activations import act_grads, activations
-from minprune.probe.fill import FILL, Asked, Source, hess_diag, mean_gradients
+from minprune.probe.asked import Asked, Source
+from minprune.probe.fill import FILL, hess_diag, mean_gradients
+from minprune.probe.inverses import inverse_block
+from minprune.probe.moments import (
+    BINS,
+    Classes,
+    Moments,
+    class_counts,
+    class_moments,
+    histograms,
+    moments,
+)
 
 Rows = Callable[[Mapping[str, Array], Group], Array]
 ROWS: dict[str, Rows] = {
@@ -27,6 +39,24 @@ def gate_grads(asked: Asked, data: Split) -> Arrays:
     return {name: outgoing(products, g).sum(axis=1) for name, g in asked.groups.items()}
 
 
+def in_front(asked: Asked) -> bool:
+    """Whether activations are read before the activation function; raises for another word."""
+    where = asked.gather.get("nonlinearity", "after")
+    if where not in ("after", "before"):
+        raise ArgumentError(
+            f"nonlinearity is {where!r}, expected 'after' or 'before'; choose one of them"
+        )
+    return bool(where == "before")
+
+
+def _moments(asked: Asked, data: Split) -> dict[str, Moments]:
+    return moments(asked.model, data, asked.groups, in_front(asked))
+
+
+def _classes(asked: Asked, data: Split) -> dict[str, Classes]:
+    return class_moments(asked.model, data, asked.groups, in_front(asked))
+
+
 def _ones(asked: Asked, _: None) -> Arrays:
     return {name: np.ones(g.size, asked.model.dtype) for name, g in asked.groups.items()}
 
@@ -39,8 +69,22 @@ WHOLE: dict[str, Source] = {  # of units by nature
     "gate_grads": Source(gate_grads),
     "gate_hess": Source(lambda a, chunk: gate_hess(a.model, chunk, a.groups)),
     "removal": Source(lambda a, chunk: unit_removal(a.model, chunk, a.groups)),
-    "activations": Source(lambda a, chunk: activations(a.model, chunk, a.groups)),
-    "act_grads": Source(lambda a, chunk: act_grads(a.model, chunk, a.groups)),
+    "inverse_block": Source(inverse_block),
+    "activations": Source(
+        lambda a, chunk: activations(a.model, chunk, a.groups, before=in_front(a))
+    ),
+    "act_grads": Source(lambda a, chunk: act_grads(a.model, chunk, a.groups, before=in_front(a))),
+    "act_mean": Source(lambda a, chunk: {n: m.mean for n, m in _moments(a, chunk).items()}),
+    "act_gram": Source(lambda a, chunk: {n: m.gram for n, m in _moments(a, chunk).items()}),
+    "act_hist": Source(
+        lambda a, chunk: histograms(
+            a.model, chunk, a.groups, in_front(a), a.options.get("bins", BINS)
+        )
+    ),
+    # in the net's dtype, which lda's scores come back in
+    "class_counts": Source(lambda a, chunk: class_counts(chunk[1]).astype(a.model.dtype)),
+    "class_means": Source(lambda a, chunk: {n: c.means for n, c in _classes(a, chunk).items()}),
+    "within": Source(lambda a, chunk: {n: c.within for n, c in _classes(a, chunk).items()}),
 }
 GATE: dict[str, Source] = {
     "weights": Source(_ones, looks=False),
@@ -57,12 +101,17 @@ def unit_filler(row: Row | None) -> dict[str, Source]:
         return WHOLE | GATE
     if row is None or row == "whole":
         return WHOLE
-    kinds = {k for k in FILL if k not in ("masks", "labels", "removal")}
-    return WHOLE | {kind: _rows(kind, ROWS[row]) for kind in kinds}
+    kinds = {
+        k for k in FILL if k not in ("masks", "labels", "removal", "inverse_diag", "sweep_loss")
+    }
+    return WHOLE | {kind: _rows(kind, row) for kind in kinds}
 
 
-def _rows(kind: str, rows: Rows) -> Source:
-    """Evidence of single weights, gathered into one row a unit"""
+def _rows(kind: str, row: Row) -> Source:
+    """Evidence of single weights, gathered into one row a unit
+
+    A criterion's option bias=False takes the biases out of "incoming and bias".
+    """
 
     def fill(asked: Asked, chunk: Split | None) -> Arrays:
         everything = Asked(
@@ -71,6 +120,8 @@ def _rows(kind: str, rows: Rows) -> Source:
         # products with H run over the scored parameters, the weights; diagonals have biases too
         of = asked if kind in ("hess_grad", "hess_weight") else everything
         found = hess_diag(of, chunk) if kind == "hess_diag" else FILL[kind](of, chunk)  # type: ignore[arg-type]
+        bare = row == "incoming and bias" and not asked.options.get("bias", True)
+        rows = incoming if bare else ROWS[row]
         return {name: rows(found, g) for name, g in asked.groups.items()}
 
     return Source(fill, FILL[kind].looks)

@@ -83,3 +83,16 @@ svg { width: 100%; height: auto; stroke-linejoin: round; font-family: inherit; }
   h2, p { break-after: avoid; } main { padding: 0; }
   pre { font-size: .68rem; white-space: pre-wrap; } .pairs section { break-inside: avoid; } }
 """
+
+COMPARE = """
+h3 { font-size: .95rem; font-weight: 500; margin: 1.4rem 0 .3rem; }
+.multiples { display: grid; gap: .75rem 1rem; margin: .6rem 0 1rem;
+  grid-template-columns: repeat(auto-fill, minmax(11.5rem, 1fr)); }
+.heat { font-size: .78rem; } .heat td, .heat thead th { text-align: right; padding: .2rem .28rem;
+  min-width: 1.9rem; white-space: nowrap; }
+.heat thead th:first-child:not([colspan]) { text-align: left; }
+.heat thead [colspan] { text-align: left; padding-left: .5rem; color: var(--ink); }
+.heat tbody td { background: color-mix(in srgb, var(--line-1) var(--k), var(--paper)); }
+.heat .first { border-left: .35rem solid var(--paper); }
+@media print { .multiples { grid-template-columns: repeat(4, 1fr); } }
+"""

@@ -1,6 +1,6 @@
 """One self-contained HTML page for one run: no network, no script, light, dark and print."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from minprune.report.classes import forgotten
@@ -53,11 +53,16 @@ def page(result: Mapping[str, Any], history: Mapping[str, Any]) -> str:
         pairs("Versions", result.get("versions", {})),
         "</div>",
     ]
+    return document(name, parts)
+
+
+def document(name: object, parts: Iterable[str], more: str = "") -> str:
+    """A whole page of those parts that are not empty; more: style sheet beside the common one."""
     body = "\n".join(part for part in parts if part)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{text(name)}</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<title>{text(name)}</title>\n<style>{STYLE}{more}</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
 

@@ -6,7 +6,8 @@ dark and print. The figure is made without pyplot: no window, no state between t
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 # Drawn in these colours, which stand for the page's own.
@@ -73,11 +74,6 @@ def curves(history: Mapping[str, Any]) -> list[str] | None:
     history: {phase: {"epochs": {"epoch", "train_loss", "val_loss", "val_accuracy", "sparsity"}}}
     None without matplotlib; no SVG for what was not recorded; phases are marked.
     """
-    try:
-        import matplotlib.style
-        from matplotlib.figure import Figure
-    except ImportError:
-        return None
     drawn = []
     for title, lines in PANELS.items():
         found: list[Any] = [(label, join(history, key), *look) for label, key, *look in lines]
@@ -85,12 +81,31 @@ def curves(history: Mapping[str, Any]) -> list[str] | None:
             continue
         if title == "sparsity" and not changes(history):
             continue
-        # the salt: ids that are the same on each call and differ between two panels
-        with matplotlib.style.context(["default", STYLE, {"svg.hashsalt": title}]):
-            figure = Figure(figsize=(4.6, 3.1), layout="constrained")
-            panel(figure.subplots(), title, found, history)
-            drawn.append(svg(figure, title))
+        one = drawing(title, (4.6, 3.1), partial(panel, title=title, lines=found, history=history))
+        if one is None:
+            return None
+        drawn.append(one)
     return drawn
+
+
+def drawing(
+    title: str, size: tuple[float, float], draw: Callable[[Any], None], font: float = 10
+) -> str | None:
+    """The axes that `draw` fills, `size` inches, as an <svg> element; None without matplotlib
+
+    title: HTML text, what the picture is called, other than any other's on the page.
+    """
+    try:
+        import matplotlib.style
+        from matplotlib.figure import Figure
+    except ImportError:
+        return None
+    # the salt: ids that are the same on each call and differ between two panels
+    look = STYLE | {"svg.hashsalt": title, "font.size": font, "axes.titlesize": font}
+    with matplotlib.style.context(["default", look]):
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure.subplots())
+        return svg(figure, title)
 
 
 def changes(history: Mapping[str, Any]) -> bool:

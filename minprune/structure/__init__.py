@@ -2,5 +2,6 @@
 
 from minprune.structure.compact import Plan, compact, plan
 from minprune.structure.merge import merge
+from minprune.structure.redundant import regressions
 
-__all__ = ["Plan", "compact", "merge", "plan"]
+__all__ = ["Plan", "compact", "merge", "plan", "regressions"]

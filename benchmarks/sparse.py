@@ -1,0 +1,286 @@
+"""Sparse kernels beside dense BLAS, SciPy and PyTorch: products, convolutions, formats, threads.
+
+float32, forward passes with the indices known, as in a net. Activations begin on a cache line, as
+those that `fit` lends do; all peers are given the same arrays, where they take them.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minprune as mp
+from benchmarks.harness import (
+    AbsentError,
+    Row,
+    Timing,
+    against,
+    attempt,
+    interleave,
+    peer,
+    within,
+)
+from minprune.sparse import CSR, BlockCSR, NofM
+
+SHAPES = ((1024, 1024), (300, 784))
+DENSE = {0.8: 0.6, 0.9: 0.24, 0.95: 0.14, 0.98: 0.06}  # sparsity -> target against dense BLAS
+SCIPY, TORCH, MATVEC = 0.5, 0.65, 0.9
+VECTORS = ((300, 784), (1024, 1024), (4096, 4096))
+LAYERS = {  # inputs, outputs, kernel, image side, padding
+    "LeNet-5 conv2 20->50 5x5": (20, 50, 5, 12, 0),
+    "64->128 3x3 on 16x16": (64, 128, 3, 16, 1),
+}
+CONV = {(64, 0.9): 0.45, (64, 0.95): 0.25, (1, 0.9): None, (1, 0.95): 0.8}
+DENSITIES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
+KERNELS = mp.kernels
+Fns = dict[str, Callable[[], Any]]
+
+
+def run(quick: bool, data: Path | None) -> list[Row]:
+    """The tables of the targets, then the break-even densities, threads and the slope."""
+    repeats = 7 if quick else 21
+    rows: list[Row] = []
+    for m, n in SHAPES[1:] if quick else SHAPES:
+        for p in (64, 256):
+            for sparsity in DENSE:
+                name = f"csr {m}x{n}, batch {p}, {sparsity:.0%}"
+                rows += attempt(name, partial(products, name, m, n, p, sparsity, repeats))
+    for m, n in VECTORS[:1] if quick else VECTORS:
+        for sparsity in (0.9, 0.98):
+            name = f"matvec {m}x{n}, {sparsity:.0%}"
+            rows += attempt(name, partial(vectors, name, m, n, sparsity, repeats))
+    for layer, sizes in LAYERS.items():
+        for (batch, sparsity), target in CONV.items():
+            name = f"{layer}, batch {batch}, {sparsity:.0%}"
+            rows += attempt(name, partial(convs, name, *sizes, batch, sparsity, target, repeats))
+    for m, n in SHAPES[1:] if quick else SHAPES:
+        for p in (1, 64, 256):
+            rows += break_even(m, n, p, 7)
+    rows += attempt("two threads", partial(threads, 7))
+    rows.append(slope(7))
+    return rows
+
+
+def lined(a: Any) -> Any:
+    """A copy that begins on a cache line."""
+    buffer = np.empty(a.nbytes + 64, np.uint8)
+    start = -buffer.ctypes.data % 64
+    out = np.ndarray(a.shape, a.dtype, buffer, start)
+    out[...] = a
+    return out
+
+
+def normal(rng: Any, *shape: int) -> Any:
+    return lined(rng.standard_normal(shape, np.float32))
+
+
+def matrix(rng: Any, m: int, n: int, sparsity: float) -> tuple[Any, Any]:
+    """A dense matrix and its CSR, exactly so many entries live"""
+    w, mask = normal(rng, m, n), np.ones(m * n, bool)
+    mask[rng.permutation(m * n)[: round(sparsity * m * n)]] = False
+    mask = mask.reshape(m, n)
+    w[~mask] = 0
+    return w, CSR.from_dense(w, mask)
+
+
+def timed(fns: Fns, repeats: int, seconds: float = 0.002) -> dict[str, Timing]:
+    """Each measurement calls its function often enough to take about `seconds`."""
+    single = interleave(fns, repeats=7, warmup=2)
+    counts = {name: max(1, round(seconds / t.median)) for name, t in single.items()}
+
+    def many(name: str) -> None:
+        for _ in range(counts[name]):
+            fns[name]()
+
+    found = interleave({name: partial(many, name) for name in fns}, repeats=repeats, warmup=1)
+    return {
+        name: Timing(t.median / counts[name], t.spread / counts[name], t.repeats)
+        for name, t in found.items()
+    }
+
+
+def csr_torch(torch: Any, a: Any) -> Any:
+    """PyTorch's CSR of ours, which wants signed indices"""
+    index = (torch.from_numpy(i.astype(np.int32)) for i in (a.row_start, a.columns))
+    return torch.sparse_csr_tensor(*index, torch.from_numpy(a.values), size=a.shape)
+
+
+def products(name: str, m: int, n: int, p: int, sparsity: float, repeats: int) -> Iterable[Row]:
+    rng = np.random.default_rng(0)
+    w, a = matrix(rng, m, n, sparsity)
+    x, out = normal(rng, n, p), normal(rng, m, p)
+    args = a.values, a.columns, a.row_start, x
+    fns: Fns = {
+        "ours": lambda: KERNELS.csr_matmul(*args),
+        "dense": lambda: np.matmul(w, x, out=out),
+    }
+    fns |= scipy_product(a, x) | torch_product(a, x)
+    with mp.kernels.lend():
+        found = timed(fns, repeats)
+    yield against(f"{name}, dense BLAS", found["ours"], found["dense"], DENSE[sparsity])
+    yield against(f"{name}, SciPy CSR", found["ours"], found["scipy"], SCIPY)
+    yield against(f"{name}, PyTorch CSR", found["ours"], found["torch"], TORCH)
+
+
+def scipy_product(a: Any, x: Any) -> Fns:
+    peer("scipy")
+    sparse = peer("scipy.sparse")
+    theirs = sparse.csr_matrix(
+        (a.values, a.columns.astype(np.int32), a.row_start.astype(np.int32)), a.shape
+    )
+    return {"scipy": lambda: theirs @ x}
+
+
+def torch_product(a: Any, x: Any) -> Fns:
+    torch = peer("torch")
+    torch.set_num_threads(1)
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that its CSR is in beta
+        theirs = csr_torch(torch, a)
+    given = torch.from_numpy(x)
+    return {"torch": lambda: theirs @ given}
+
+
+def vectors(name: str, m: int, n: int, sparsity: float, repeats: int) -> Iterable[Row]:
+    rng = np.random.default_rng(0)
+    _, a = matrix(rng, m, n, sparsity)
+    x = normal(rng, n)
+    args = a.values, a.columns, a.row_start, x
+    fns: Fns = {"ours": lambda: KERNELS.csr_matvec(*args)} | scipy_product(a, x)
+    found = timed(fns, repeats)
+    yield against(f"{name}, SciPy CSR", found["ours"], found["scipy"], MATVEC)
+
+
+def convs(
+    name: str, i: int, o: int, k: int, side: int, pad: int, n: int, sparsity: float,
+    target: float | None, repeats: int,
+) -> Iterable[Row]:  # fmt: skip
+    torch = peer("torch")
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(0)
+    w, a = matrix(rng, o, i * k * k, sparsity)
+    x = normal(rng, i, side, side, n)
+    where = (k, k), x, None, (1, 1), (pad, pad)
+    theirs, weight = torch.from_numpy(np.moveaxis(x, -1, 0).copy()), w.reshape(o, i, k, k)
+    both = {"default": torch.contiguous_format, "last": torch.channels_last}
+
+    def layer(layout: Any) -> Callable[[], Any]:
+        given = theirs.to(memory_format=layout)
+        kernel = torch.from_numpy(weight).to(memory_format=layout)
+        return lambda: torch.nn.functional.conv2d(given, kernel, padding=pad)
+
+    fns: Fns = {"ours": lambda: KERNELS.csr_conv2d(a.values, a.columns, a.row_start, *where)}
+    fns["dense"] = lambda: KERNELS.conv2d(x, weight, None, (1, 1), (pad, pad))
+    fns |= {layout: layer(memory) for layout, memory in both.items()}
+    with mp.kernels.lend(), torch.no_grad():
+        found = timed(fns, repeats)
+    faster = min(both, key=lambda layout: found[layout].median)
+    note = f"PyTorch {faster}"
+    yield against(f"{name}, PyTorch", found["ours"], found[faster], target, note)
+    yield against(f"{name}, our dense", found["ours"], found["dense"], None)
+
+
+def live_blocks(rng: Any, m: int, n: int, density: float, size: int) -> Any:
+    """A mask of whole blocks"""
+    grid = rng.random((-(-m // size), -(-n // size))) < density
+    return np.kron(grid, np.ones((size, size), bool))[:m, :n] > 0
+
+
+def break_even(m: int, n: int, p: int, repeats: int) -> list[Row]:
+    """For each format the density at which it takes as long as dense BLAS"""
+    rng = np.random.default_rng(0)
+    w, x, out = normal(rng, m, n), normal(rng, n, p), normal(rng, m, p)
+    fns: Fns = {"dense": lambda: np.matmul(w, x, out=out)}
+    for density in DENSITIES:
+        a = CSR.from_dense(w, rng.random((m, n)) < density)
+        b = BlockCSR.from_dense(w, live_blocks(rng, m, n, density, 4), 4)
+        fns[f"csr {density}"] = partial(KERNELS.csr_matmul, a.values, a.columns, a.row_start, x)
+        fns[f"block {density}"] = partial(
+            KERNELS.block_matmul, b.values, b.columns, b.row_start, 4, b.shape, x
+        )
+    for keep in (1, 2):
+        mask = np.zeros((m, n), bool)
+        for first in range(0, n, 4):
+            places = rng.random((m, min(4, n - first))).argsort(1)[:, :keep] + first
+            np.put_along_axis(mask, places, True, 1)
+        c = NofM.from_dense(w, mask, keep, 4)
+        fns[f"nm {keep / 4}"] = partial(KERNELS.nm_matmul, c.values, c.positions, keep, 4, x)
+    with mp.kernels.lend():
+        found = timed(fns, repeats)
+    dense = found["dense"]
+    rows = []
+    for kind in ("csr", "block"):
+        curve = [(d, found[f"{kind} {d}"].median / dense.median) for d in DENSITIES]
+        shown = ", ".join(f"{d:g}: {ratio:.2f}" for d, ratio in curve)
+        rows.append(
+            Row(
+                f"break-even density, {kind}{' 4x4' * (kind == 'block')} {m}x{n}, batch {p}",
+                crossing(curve),
+                None,
+                None,
+                None,
+                None,
+                unit="",
+                note=shown,
+            )
+        )
+    for keep in (1, 2):
+        name = f"{keep}:4 {m}x{n}, batch {p}, dense BLAS"
+        rows.append(against(name, found[f"nm {keep / 4}"], dense, None))
+    return rows
+
+
+def crossing(curve: list[tuple[float, float]]) -> float:
+    """Where the ratio passes 1, between two measured densities; 1.0 where it never does"""
+    for (d0, r0), (d1, r1) in pairwise(curve):
+        if r0 < 1 <= r1:
+            return d0 + (d1 - d0) * (1 - r0) / (r1 - r0)
+    return 1.0 if curve[-1][1] < 1 else curve[0][0]
+
+
+def threads(repeats: int) -> Iterable[Row]:
+    """Two threads against one, where the benchmark was started with --threads 2"""
+    import numba
+
+    if numba.config.NUMBA_NUM_THREADS < 2:
+        raise AbsentError("one thread only; pass --threads 2")
+    rng = np.random.default_rng(0)
+    _, a = matrix(rng, 1024, 1024, 0.9)
+    x = normal(rng, 1024, 256)
+
+    def on(count: int) -> Any:
+        numba.set_num_threads(count)
+        try:
+            return KERNELS.csr_matmul(a.values, a.columns, a.row_start, x)
+        finally:
+            numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+
+    assert on(1).tobytes() == on(2).tobytes()
+    with mp.kernels.lend():
+        found = timed({"two": partial(on, 2), "one": partial(on, 1)}, repeats)
+    yield against("csr 1024x1024, batch 256, 90%, two threads", found["two"], found["one"], None)
+
+
+def slope(repeats: int) -> Row:
+    """The slope of log time against log live weights, from 1e5 on: 1 is proportional"""
+    rng = np.random.default_rng(0)
+    x = normal(rng, 2048, 64)
+    counts = [100_000, 200_000, 400_000, 800_000, 1_600_000]
+    fns: Fns = {}
+    for count in counts:
+        _, a = matrix(rng, 2048, 2048, 1 - count / 2048**2)
+        fns[str(count)] = partial(KERNELS.csr_matmul, a.values, a.columns, a.row_start, x)
+    with mp.kernels.lend():
+        found = timed(fns, repeats)
+    times = [math.log(found[str(count)].median) for count in counts]
+    value = float(np.polyfit([math.log(count) for count in counts], times, 1)[0])
+    row = within("log-log slope of time, 1e5 to 1.6e6 live", abs(value - 1), 0.1, unit="")
+    return Row(
+        **{**vars(row), "name": f"{row.name}, distance from 1", "note": f"slope {value:.3f}"}
+    )

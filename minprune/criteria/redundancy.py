@@ -1,0 +1,196 @@
+"""How far a unit is from the nearest one still kept: of two that say the same, one goes first."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from minprune.core import Array, Arrays, Evidence, criterion
+from minprune.criteria.options import of_units, one_of
+
+Apart = dict[str, tuple[Array, Array]]  # distances (units, units), bool (units,): goes before all
+FLAT = 2.0**-46  # of a mean square: a smaller variance is float32's rounding of a constant
+
+
+def greedy(apart: Array, norms: Array, first: Array, dtype: npt.DTypeLike) -> Array:
+    """s_j = the distance of j's pair when j is dropped; sorted scores replay the greedy order
+
+    apart: (units, units), of which the part above the diagonal counts; norms, first: (units,).
+    What is in `first` goes before all pairs, with score 0, the higher index first. Then, again and
+    again: of the closest remaining pair (among equally close ones the lexicographically greatest
+    (lower, higher) index pair) goes the unit with the smaller norm, of equal ones the higher index.
+    A score that does not exceed the one before it is the next float above that, in `dtype`; so is
+    the survivor's, the last; a lone unit has 0. Time units^2 log(units).
+    """
+    n, left = len(apart), int(np.count_nonzero(~first))
+    scores = np.zeros(n, dtype)
+    if n < 2:
+        return scores
+    above, last = scores.dtype.type(np.inf), None if left == n else scores.dtype.type(0)
+    low, high = (index[::-1] for index in np.triu_indices(n, 1))
+    order = np.argsort(apart[low, high], kind="stable")
+    live, size = (~first).tolist(), norms.tolist()
+    for j, k in zip(low[order].tolist(), high[order].tolist(), strict=True):
+        if live[j] and live[k]:
+            gone, score = j if size[j] < size[k] else k, scores.dtype.type(apart[j, k])
+            last = score if last is None or score > last else np.nextafter(last, above)
+            scores[gone], live[gone], left = last, False, left - 1
+        if left < 2:
+            break
+    if left:
+        scores[live.index(True)] = np.nextafter(last, above)  # type: ignore[arg-type]
+    return scores
+
+
+def similarity_apart(ev: Evidence) -> Apart:
+    """d_jk = |a_j - a_k|^2 / (|a_j|^2 + |a_k|^2) = (G_jj - 2 G_jk + G_kk) / (G_jj + G_kk)"""
+    found = {}
+    for name, gram in ev.of("act_gram").items():
+        g = _symmetric(gram)
+        size = np.diagonal(g)
+        both = size[:, None] + size
+        gap = (size[:, None] - g) + (size - g)
+        d = np.where(both > 0, gap / np.where(both > 0, both, 1), 0)
+        found[name] = np.clip(d, 0, 2), np.zeros(len(g), bool)
+    return found
+
+
+def correlation_apart(ev: Evidence, *, source: str = "activations") -> Apart:
+    """d_jk = 1 - max(corr_jk, 0); first: what varies by less than 2^-23 of its root mean square"""
+    found = {}
+    if source == "weights":
+        for name, w in ev.of("weights").items():
+            u, zero = _directions(w)
+            shifted = u - u.sum(axis=1, keepdims=True) / max(u.shape[1], 1)
+            flat = zero | (np.einsum("ui,ui->u", shifted, shifted) <= FLAT)
+            v, _ = _directions(np.where(flat[:, None], 0, shifted))
+            found[name] = np.minimum(_half_squares(v), 1), flat
+        return found
+    for name, mean in ev.of("act_mean").items():
+        m, g = mean.astype(np.float64), _symmetric(ev.of("act_gram")[name])
+        cov = g - np.outer(m, m)
+        flat = np.diagonal(cov) <= FLAT * np.diagonal(g)
+        dev = np.sqrt(np.where(flat, 1, np.diagonal(cov)))
+        found[name] = np.clip(1 - cov / np.outer(dev, dev), 0, 1), flat
+    return found
+
+
+def cosine_apart(ev: Evidence, *, bias: bool = True) -> Apart:
+    """d_jk = 1 - cos(w_j, w_k) = 1/2 |u_j - u_k|^2, u = w / |w|; first: w = 0"""
+    found = {}
+    for name, w in ev.of("weights").items():
+        u, zero = _directions(w)
+        found[name] = np.minimum(_half_squares(u), 2), zero
+    return found
+
+
+def _symmetric(gram: Array) -> Array:
+    wide = gram.astype(np.float64)
+    return wide / 2 + wide.T / 2
+
+
+def _directions(w: Array) -> tuple[Array, Array]:
+    """(w / |w| of each row in float64, which rows are zero: they stay so)"""
+    wide = np.ascontiguousarray(w, np.float64)
+    top = np.abs(wide).max(axis=1, initial=0)
+    scaled = wide / np.where(top > 0, top, 1)[:, None]  # so that no square overflows or vanishes
+    norm = np.sqrt(np.einsum("ui,ui->u", scaled, scaled))
+    return scaled / np.where(top > 0, norm, 1)[:, None], top == 0
+
+
+def _half_squares(u: Array) -> Array:
+    """1/2 |u_j - u_k|^2: exactly 0 for twins, which 1 - u_j . u_k is not"""
+    apart = np.zeros((len(u), len(u)))
+    for j, row in enumerate(u):
+        step = u[j:] - row
+        apart[j, j:] = apart[j:, j] = 0.5 * np.einsum("ki,ki->k", step, step)
+    return apart
+
+
+def _scores(ev: Evidence, apart: Apart) -> Arrays:
+    """Greedy scores, in the dtype of the outgoing weights: that of the net."""
+    found = {}
+    for name, w in ev.of("outgoing").items():
+        norms = np.abs(w).astype(np.float64)
+        norms = np.square(norms / (norms.max(initial=0) or 1)).sum(axis=1)
+        found[name] = greedy(apart[name][0], norms, apart[name][1], w.dtype)
+    return found
+
+
+GREEDY = "Greedy removal with the outgoing norm: this project's reading of"
+
+
+@criterion(
+    needs=("act_gram", "outgoing"),
+    unit="whole",
+    single=False,
+    cite=f"{GREEDY} Srinivas & Babu (2015), Data-free parameter pruning, here from activations",
+)
+def similarity(ev: Evidence) -> Arrays:
+    """s_j = min_k |a_j - a_k|^2 / (|a_j|^2 + |a_k|^2) when j is dropped, k over units still kept
+
+    act_gram: (units, units), mean a a^T over samples and positions, uncentred; outgoing: (units,
+    entries) -> s: (units,), in its dtype: 0 twins, 1 never active together, 2 opposite. Units that
+    fire alike AND put out alike; hangs on their scale. Two silent units: 0. Removal is greedy: see
+    `greedy`. Raises ArgumentError for single weights.
+    """
+    of_units("similarity", ev)
+    return _scores(ev, similarity_apart(ev))
+
+
+def _correlation_needs(source: str = "activations", unit: bool = True) -> tuple[str, ...]:
+    one_of("correlation", "source", source, ("activations", "weights"))
+    return ("act_mean", "act_gram", "outgoing") if source == "activations" else (
+        "weights", "outgoing",
+    )  # fmt: skip
+
+
+@criterion(
+    needs=_correlation_needs,
+    unit="incoming",
+    single=False,
+    cite=f"{GREEDY} pruning by correlation; a merge makes up for it, Srinivas & Babu (2015)",
+)
+def correlation(
+    ev: Evidence, *, source: Literal["activations", "weights"] = "activations"
+) -> Arrays:
+    """s_j = 1 - max_k max(corr(a_j, a_k), 0) when j is dropped, k over units still kept
+
+    act_mean: (units,), act_gram: (units, units), or weights: (units, incoming); outgoing: (units,
+    entries) -> s: (units,), in its dtype. Pearson: centred and without scale, so an affine copy is
+    a twin; a unit of negative correlation says something else: s = 1. A constant unit goes before
+    all pairs with score 0. Removal is greedy: see `greedy`. From the moments, cov = gram - mean
+    mean^T has an error of about 2^-52 of the mean square. Raises ArgumentError for single weights
+    and for another source.
+    """
+    of_units("correlation", ev)
+    _correlation_needs(source)
+    return _scores(ev, correlation_apart(ev, source=source))
+
+
+@criterion(
+    needs=("weights", "outgoing"),
+    unit="incoming and bias",
+    single=False,
+    cite=f"{GREEDY} Srinivas & Babu (2015), whose saliency is of weight and bias vectors too",
+)
+def cosine(ev: Evidence, *, bias: bool = True) -> Arrays:
+    """s_j = 1 - max_k cos(w_j, w_k) = 1/2 |u_j - u_k|^2 when j is dropped, u = w / |w|
+
+    w: (units, incoming and bias), k over units still kept; outgoing: (units, entries) -> s:
+    (units,), in its dtype: 0 collinear, 1 orthogonal, 2 opposite. The bias is a coordinate: without
+    it units that differ in it alone are taken for twins. bias=False tells mp.score to leave it out;
+    by hand w is what it is. A zero vector goes before all pairs with score 0. Removal is greedy:
+    see `greedy`. Raises ArgumentError for single weights and for another bias.
+    """
+    of_units("cosine", ev)
+    one_of("cosine", "bias", bias, (False, True))
+    return _scores(ev, cosine_apart(ev))
+
+
+APART: dict[str, Callable[..., Any]] = {
+    "similarity": similarity_apart,
+    "correlation": correlation_apart,
+    "cosine": cosine_apart,
+}

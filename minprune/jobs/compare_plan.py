@@ -1,0 +1,193 @@
+"""The comparison as a plan: a net a seed, the scores of each criterion, then a cell a sparsity."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minprune.core import Array, Arrays, Dataset, Split, stream
+from minprune.curvature.removal import removal, unit_removal
+from minprune.errors import MinpruneError
+from minprune.jobs.plan import optimizer
+from minprune.masking.apply import prune
+from minprune.masking.units import live_units, unit_scores
+from minprune.measures.quality import evaluate
+from minprune.nets.model import Model
+from minprune.nets.ties import Group, ties
+from minprune.nets.zoo import ZOO
+from minprune.probe import score
+from minprune.train.plan import Desk, Phase, State
+from minprune.train.rates import cosine
+
+TRUTH = 200  # weights, or units, at most, that are really removed, one at a time
+OPTIONS: dict[tuple[str, bool], dict[str, Any]] = {  # (criterion, unit): where not the defaults
+    ("obs", unit): {"scale": "blocks"}  # the inverse of a whole net is for small nets
+    for unit in (False, True)
+}
+
+
+@dataclass(frozen=True)
+class Compare:
+    """For each seed: w, then mask(criterion, sparsity) * w, then fine-tuned; equal budgets
+
+    One net a seed, trained once; whatever the criterion, fine-tuning takes the same epochs, batches
+    in the same order, and learning rates.
+
+    state: "model", "scores": of the seed and the criterion at work; "dense", "truth", "scored",
+    "cells": lists of what is done; "left_out": {criterion: why}.
+    """
+
+    net: str
+    criteria: list[str]
+    unit: bool
+    sparsities: list[float]
+    seeds: int
+    epochs: int
+    fine_tune: int
+    samples: int
+    batch_size: int
+    lr: float
+
+    def next_phase(self, state: State) -> Phase | None:
+        """The first thing that is not there yet, seed by seed and criterion by criterion."""
+        done = {kind: state.get(kind, []) for kind in ("dense", "truth", "scored", "cells")}
+        scored = {(s["seed"], s["criterion"]) for s in done["scored"]}
+        cells = {(c["seed"], c["criterion"], c["sparsity"]) for c in done["cells"]}
+        for seed in range(self.seeds):
+            if len(done["dense"]) <= seed:
+                return Phase(f"train, seed {seed}", partial(self._train, seed))
+            if len(done["truth"]) <= seed:
+                return Phase(f"true changes, seed {seed}", partial(self._truth, seed))
+            for name in self.criteria:
+                if name in state.get("left_out", {}):
+                    continue
+                if (seed, name) not in scored:
+                    return Phase(f"score {name}, seed {seed}", partial(self._score, seed, name))
+                for s in self.sparsities:
+                    if (seed, name, s) not in cells:
+                        work = partial(self._cell, seed, name, s)
+                        return Phase(f"{name} at {s:g}, seed {seed}", work)
+        return None
+
+    def start(self, data: Dataset, seed: int = 0) -> Model:
+        """The net before training."""
+        return ZOO[self.net](data, seed=seed)
+
+    def calibration(self, data: Dataset, seed: int) -> Split:
+        """The samples that criteria look at: drawn from the training part, in its order."""
+        x, y = data.train
+        few = min(self.samples, len(x))
+        at = np.sort(stream(seed, "calibration").permutation(len(x))[:few])
+        return x[at], y[at]
+
+    def _train(self, seed: int, desk: Desk) -> State:
+        model = self._fit(desk, self.start(desk.data, seed), self.epochs, seed)
+        dense = {"seed": seed} | _quality(model, desk.data.test)
+        return {"model": model, "dense": [*desk.state.get("dense", []), dense]}
+
+    def _truth(self, seed: int, desk: Desk) -> State:
+        model, part = desk.state["model"], self.calibration(desk.data, seed)
+        rng = stream(seed, "truth")
+        found = units_removed(model, part, rng) if self.unit else weights_removed(model, part, rng)
+        return {"truth": [*desk.state.get("truth", []), {"seed": seed} | found]}
+
+    def _score(self, seed: int, name: str, desk: Desk) -> State:
+        model, truth = desk.state["model"], desk.state["truth"][seed]
+        part, how = self.calibration(desk.data, seed), OPTIONS.get((name, self.unit), {})
+        try:
+            scores = score(model, part, name, unit=self.unit, seed=seed, **how)
+        except MinpruneError as e:  # one that cannot score this net does not stop the others
+            return {"left_out": desk.state.get("left_out", {}) | {name: str(e)}}
+        there = of_groups(model, scores) if self.unit else scores
+        at = [there[n].ravel()[entries] for n, entries in truth["entries"].items()]
+        made = {"seed": seed, "criterion": name, "scores": np.concatenate(at)}
+        return {"scores": scores, "scored": [*desk.state.get("scored", []), made]}
+
+    def _cell(self, seed: int, name: str, sparsity: float, desk: Desk) -> State:
+        pruned = prune(desk.state["model"], desk.state["scores"], sparsity=sparsity)
+        tuned = self._fit(replace(desk, progress=False), pruned, self.fine_tune, seed)
+        cell: dict[str, Any] = {
+            "seed": seed, "criterion": name, "sparsity": sparsity,
+            "pruned": _quality(pruned, desk.data.test),
+            "fine-tuned": _quality(tuned, desk.data.test),
+            "kept": kept(pruned, self.unit),
+        }  # fmt: skip
+        cells = [*desk.state.get("cells", []), cell]
+        if desk.progress:
+            left = len(self.criteria) - len(desk.state.get("left_out", {}))
+            of = self.seeds * left * len(self.sparsities)
+            now, then = (cell[stage]["accuracy"] for stage in ("pruned", "fine-tuned"))
+            print(
+                f"{len(cells)}/{of}: {desk.label}: accuracy {now:.4f}, fine-tuned {then:.4f}",
+                file=sys.stderr, flush=True,
+            )  # fmt: skip
+        return {"cells": cells}
+
+    def _fit(self, desk: Desk, model: Model, epochs: int, seed: int) -> Model:
+        model, _ = desk.fit(
+            model, epochs=epochs, seed=seed, batch_size=self.batch_size,
+            optimizer=optimizer(self.lr), rate=cosine(),
+        )  # fmt: skip
+        return model
+
+
+def _quality(model: Model, data: Split) -> dict[str, float]:
+    found = evaluate(model, data)
+    return {"accuracy": found.accuracy, "loss": found.loss}
+
+
+def kept(model: Model, unit: bool) -> dict[str, float]:
+    """{weight: share of its entries that is kept}; unit: of the units that it makes"""
+    if unit:
+        free = [g for g in ties(model) if g.free]
+        return {g.name: float(live_units(g, model.masks).mean()) for g in free}
+    return {n: float(model.masks[n].mean()) if n in model.masks else 1.0 for n in model.net.weights}
+
+
+def drawn(sizes: Mapping[str, int], most: int, rng: np.random.Generator) -> Arrays:
+    """{layer: sorted entries}, `most` together, as evenly as the sizes allow, so all layers show"""
+    found, left = {}, most
+    for k, name in enumerate(sorted(sizes, key=sizes.__getitem__)):  # small ones leave room
+        n = min(sizes[name], left // (len(sizes) - k))
+        found[name] = np.sort(rng.permutation(sizes[name])[:n])
+        left -= n
+    return {name: found[name] for name in sizes}
+
+
+def weights_removed(model: Model, data: Split, rng: np.random.Generator) -> dict[str, Any]:
+    """Entries and true loss changes of TRUTH weights, in float64: the changes are tiny"""
+    at = drawn({n: model.params[n].size for n in model.net.weights}, TRUTH, rng)
+    changes = removal(_wide(model), data, at)
+    return {"entries": at, "change": np.concatenate([changes[name] for name in at])}
+
+
+def units_removed(model: Model, data: Split, rng: np.random.Generator) -> dict[str, Any]:
+    """As weights_removed, of all units, or of TRUTH of them"""
+    free = {g.name: g for g in ties(model) if g.free}
+    at = drawn({name: g.size for name, g in free.items()}, TRUTH, rng)
+    changes = unit_removal(_wide(model), data, {name: _some(free[name], at[name]) for name in at})
+    return {"entries": at, "change": np.concatenate([changes[name] for name in at])}
+
+
+def of_groups(model: Model, scores: Mapping[str, Array]) -> Arrays:
+    """{group: (units,)}, the scores of units that `score` handed out to all producers"""
+    found = {g.name: unit_scores(g, scores) for g in ties(model) if g.free}
+    return {name: s for name, s in found.items() if s is not None}
+
+
+def _some(group: Group, at: Array) -> Group:
+    """The group with these of its units only."""
+    members = tuple(replace(m, index=m.index[at]) for m in group.members)
+    return replace(group, size=len(at), members=members)
+
+
+def _wide(model: Model) -> Model:
+    """The model in float64."""
+    params, buffers = (
+        {name: a.astype(np.float64) for name, a in arrays.items()}
+        for arrays in (model.params, model.buffers)
+    )
+    return Model(model.net, params, buffers, model.masks)

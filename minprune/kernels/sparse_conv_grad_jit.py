@@ -1,0 +1,154 @@
+"""The gradients of direct sparse convolution, compiled.
+
+Of the input: the loop of the forward pass over a copy of g, once for each phase of the input. Of
+the live weights: for each, the product of g with its window of the copied image.
+"""
+
+import numpy as np
+
+from minprune.core import Array
+from minprune.kernels.compile_jit import loops
+from minprune.kernels.sparse_conv_jit import (
+    blocking,
+    offsets,
+    pack_image,
+    positions,
+    room,
+    sides,
+)
+from minprune.kernels.sparse_csr_jit import on_lines, scratch_of
+from minprune.kernels.sparse_sample_jit import dots
+from minprune.kernels.sparse_vector_jit import BYTES
+
+Pair = tuple[int, int]
+SLAB = 512 * 1024  # bytes of the image that are worked on at a time: they stay in the cache
+
+
+@loops
+def turn(values, columns, row_start, taps, i_group, o_group, ky, kx, sy, sx, plane, lines, find):  # type: ignore[no-untyped-def]
+    """The weights of one phase, by input channel: values, offsets into the copy of g, row starts
+
+    find: (phase y, phase x, u); lines: (top, left, wq) of the copy; plane: its entries a channel.
+    """
+    a, b, u = find
+    top, left, wq = lines
+    groups = (row_start.size - 1) // o_group
+    start = np.zeros(groups * i_group + 1, np.uint32)
+    for fill in range(2):
+        if fill:
+            for r in range(1, start.size):
+                start[r] += start[r - 1]
+            turned = np.empty(start[-1], values.dtype)
+            where = np.empty(start[-1], np.uint32)
+            free = start[:-1].copy()
+        for o in range(row_start.size - 1):
+            for k in range(row_start[o], row_start[o + 1]):
+                c = np.int64(columns[k])
+                x, y, c = c % kx, c // kx % ky, c // taps
+                if y % sy != a or x % sx != b:
+                    continue
+                r = o // o_group * i_group + c
+                if fill:
+                    to = free[r]
+                    turned[to] = values[k]
+                    where[to] = o * plane + ((top - y // sy) * wq + left - x // sx) * u
+                    free[r] += 1
+                else:
+                    start[r + 1] += 1
+    return turned, where, start
+
+
+@loops
+def phases(values, columns, row_start, g, out, kernel, geometry, u, scratch):  # type: ignore[no-untyped-def]
+    """conv2d_grad_input, a phase of the input at a time, for all blocks of samples"""
+    ky, kx = kernel
+    sy, sx, py, px, groups = geometry
+    o, _, _, n = g.shape
+    i, h, w, _ = out.shape
+    top, left = (ky - 1) // sy, (kx - 1) // sx
+    hq, wq = -(-(h + 2 * py) // sy) + top, -(-(w + 2 * px) // sx) + left
+    image = on_lines(scratch)[: room(o, 1, hq, wq, u, g.itemsize)]
+    floor = g.dtype.type(-np.inf)
+    none = np.empty(0, g.dtype)
+    for block in range(-(-n // u)):
+        pack_image(g, block * u, u, 1, 1, top, left, hq, wq, image)
+        for phase in range(sy * sx):
+            a, b = phase // sx, phase % sx
+            turned, where, start = turn(
+                values, columns, row_start, ky * kx, i // groups, o // groups, ky, kx, sy, sx,
+                hq * wq * u, (top, left, wq), (a, b, u),
+            )  # fmt: skip
+            t0, s0 = max(-(-(py - a) // sy), 0), max(-(-(px - b) // sx), 0)
+            y0, x0 = t0 * sy + a - py, s0 * sx + b - px
+            if y0 < h and x0 < w:
+                grid = y0, sy, -(-(h - y0) // sy), x0, sx, -(-(w - x0) // sx)
+                base = (t0 * wq + s0) * u
+                walk, first = (base, wq * u, 0, i), block * u
+                positions(turned, where, start, image, walk, u, none, floor, out, grid, 0, i, first)
+
+
+@loops
+def conv_dots(where, row_start, g, x, out, geometry, u, scratch):  # type: ignore[no-untyped-def]
+    """out[k] = sum over positions and samples of g[o] * the window of weight k"""
+    sy, sx, py, px, hq, wq, groups = geometry
+    o, oh, ow, n = g.shape
+    lanes = BYTES // x.itemsize
+    image = on_lines(scratch)[: room(x.shape[0], sy * sx, hq, wq, u, x.itemsize)]
+    line = wq * u
+    whole = u == lanes  # else the gaps between the lines are multiplied by zeros
+    plane, per = x.shape[0] // groups * sy * sx * hq * wq * u, o // groups
+    # So many lines at a time that what they meet of the image stays in the cache.
+    slab = min(oh, max(1, SLAB // (x.shape[0] * sy * sx * line * x.itemsize))) if whole else oh
+    length = ow * u if whole else -(-oh * line // lanes) * lanes
+    part = np.zeros((slab if whole else 1) * length, g.dtype)
+    out[:] = 0
+    for block in range(-(-n // u)):
+        first = block * u
+        pack_image(x, first, u, sy, sx, py, px, hq, wq, image)
+        there = min(u, n - first)
+        for y0 in range(0, oh, slab):
+            lines = min(slab, oh - y0)
+            for r in range(o):
+                for y in range(lines):
+                    for k in range(ow):
+                        to = y * length + k * u if whole else y * line + k * u
+                        target, source = part[to : to + u], g[r, y0 + y, k, first : first + there]
+                        for j in range(source.size):
+                            target[j] = source[j]
+                        for j in range(source.size, u):
+                            target[j] = 0
+                lo, hi = row_start[r], row_start[r + 1]
+                start = r // per * plane + y0 * line
+                count = lines if whole else 1
+                dots(
+                    part, 0, length, image, start, line, where, 1, lo, hi, count, length, out, lo
+                )  # fmt: skip
+
+
+def csr_conv2d_grad_input(
+    values: Array, columns: Array, row_start: Array, kernel: Pair, g: Array, stride: Pair,
+    padding: Pair, groups: int, out: Array,
+) -> None:  # fmt: skip
+    """dx = the adjoint of csr_conv2d in x"""
+    u = blocking(g.shape[3], g.dtype)
+    hq, wq = sides(out.shape, stride, padding)
+    top, left = (kernel[0] - 1) // stride[0], (kernel[1] - 1) // stride[1]
+    size = room(len(g), 1, hq + top, wq + left, u, g.itemsize)
+    scratch = scratch_of(size, g.dtype)
+    geometry = *stride, *padding, groups
+    phases(values, columns, row_start, g, out, kernel, geometry, u, scratch)
+
+
+def csr_conv2d_grad_weight(
+    columns: Array, row_start: Array, kernel: Pair, g: Array, x: Array, stride: Pair,
+    padding: Pair, groups: int, out: Array,
+) -> None:  # fmt: skip
+    """dvalues = the adjoint of csr_conv2d in the values"""
+    u = blocking(x.shape[3], x.dtype)
+    hq, wq = sides(x.shape, stride, padding)
+    where = np.empty(columns.shape, np.uint32)
+    offsets(columns, len(x) // groups, *kernel, *stride, hq, wq, u, where)
+    size = room(len(x), stride[0] * stride[1], hq, wq, u, x.itemsize)
+    scratch = scratch_of(size, x.dtype)
+    geometry = *stride, *padding, hq, wq, groups
+    conv_dots(where, row_start, g, x, out, geometry, u, scratch)

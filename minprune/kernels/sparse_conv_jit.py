@@ -1,0 +1,228 @@
+"""Direct sparse convolution, compiled: no unfold, a live weight is a product with a shifted image.
+
+The padded image is copied once, so that every weight (c, y, x) is one offset into it, whatever the
+stride: samples in blocks of u (a register, or all where there are fewer), rows and columns of each
+phase (position mod stride) together. Then output positions side by side lie side by side in the
+copy, and the loop is that of CSR: a tile of four registers of positions, an offset for a column.
+The gradients are in sparse_conv_grad_jit.
+"""
+
+import numba
+import numpy as np
+
+from minprune.core import Array
+from minprune.kernels.compile_jit import loops, threads
+from minprune.kernels.rows_jit import CODES, NOTHING, finish
+from minprune.kernels.sparse_csr_jit import (
+    on_lines,
+    row_of_one,
+    row_of_tile,
+    scratch_of,
+    shares,
+)
+from minprune.kernels.sparse_vector_jit import BYTES, at
+
+Pair = tuple[int, int]
+
+
+@loops
+def room(channels, phases, hq, wq, u, itemsize):  # type: ignore[no-untyped-def]
+    """How many entries the copy has, with a tile beyond the end that may be read"""
+    return channels * phases * hq * wq * u + 4 * BYTES // itemsize
+
+
+@loops
+def pack_image(x, first, u, sy, sx, py, px, hq, wq, image):  # type: ignore[no-untyped-def]
+    """image[c, a, b, y, x, :u] = padded[c, y*sy + a, x*sx + b, first : first + u]      0 outside"""
+    channels, h, w, n = x.shape
+    there = min(u, n - first)
+    lines = sx == 1 and u == n  # a line of x lies in one piece
+    to = 0
+    for c in range(channels):
+        for phase in range(sy * sx):
+            a, b = phase // sx, phase % sx
+            for y in range(hq):
+                iy = y * sy + a - py
+                line = image[to : to + wq * u]
+                to += wq * u
+                if iy < 0 or iy >= h:
+                    line[:] = 0
+                    continue
+                if lines:
+                    line[: px * u] = 0
+                    line[(px + w) * u :] = 0
+                    source = x[c, iy].reshape(-1)
+                    target = line[px * u : (px + w) * u]
+                    for j in range(source.size):
+                        target[j] = source[j]
+                    continue
+                for k in range(wq):
+                    ix = k * sx + b - px
+                    target = line[k * u : (k + 1) * u]
+                    if ix < 0 or ix >= w:
+                        target[:] = 0
+                        continue
+                    source = x[c, iy, ix, first : first + there]
+                    for j in range(source.size):
+                        target[j] = source[j]
+                    for j in range(source.size, u):
+                        target[j] = 0
+    image[to:] = 0
+
+
+@loops
+def offsets(columns, channels, ky, kx, sy, sx, hq, wq, u, out):  # type: ignore[no-untyped-def]
+    """out[k] = where in the image the window of the weight columns[k] = (c, y, x) begins"""
+    table = np.empty(channels * ky * kx, np.uint32)
+    to = 0
+    for c in range(channels):
+        for y in range(ky):
+            for x in range(kx):
+                plane = (c * sy + y % sy) * sx + x % sx
+                table[to] = (plane * hq * wq + y // sy * wq + x // sx) * u
+                to += 1
+    for k in range(columns.size):
+        out[k] = at(table, at(columns, k))
+
+
+@loops
+def scatter(source, step, out, r, y, x, dx, first, count):  # type: ignore[no-untyped-def]
+    """out[r, y, x + k*dx, first:] = source[k * step :]      k below count"""
+    if dx == 1 and step == out.shape[3]:
+        target = out[r, y, x : x + count].reshape(-1)
+        for j in range(target.size):
+            target[j] = source[j]
+        return
+    for k in range(count):
+        target = out[r, y, x + k * dx, first : first + step]
+        for j in range(target.size):
+            target[j] = source[k * step + j]
+
+
+@loops
+def positions(values, where, row_start, image, walk, u, b, floor, out, grid, r0, r1, first):  # type: ignore[no-untyped-def]
+    """out[r, y0 + t*dy, x0 + s*dx, first :] = max(sum_k values[k] * image[...] + b, floor)
+
+    The image entry is base + r // per * jump + where[k] + t*line + s*u; walk: (base, line, jump,
+    per), grid: (y0, dy, t's, x0, dx, s's). Rows r0 .. r1 - 1.
+    """
+    base, line, jump, per = walk
+    y0, dy, ts, x0, dx, ss = grid
+    lanes = BYTES // image.itemsize
+    n = out.shape[3]
+    flat = out.reshape(-1)
+    zero = image.dtype.type(0)
+    if u == lanes:  # a register to a position
+        rest = np.empty(4 * lanes, out.dtype)
+        whole = first + lanes <= n
+        for t in range(ts):
+            y = y0 + t * dy
+            for s in range(0, ss, 4):
+                count = min(4, ss - s)
+                for r in range(r0, r1):
+                    lo, hi = row_start[r], row_start[r + 1]
+                    at_ = base + r // per * jump + t * line + s * u
+                    shift = b[r] if b.size else zero
+                    x = x0 + s * dx
+                    if count == 4 and whole:
+                        to = ((r * out.shape[1] + y) * out.shape[2] + x) * n + first
+                        row_of_tile(
+                            values, where, lo, hi, image, at_, 1, shift, floor, flat, to, dx * n
+                        )
+                        continue
+                    if count > 2:
+                        row_of_tile(
+                            values, where, lo, hi, image, at_, 1, shift, floor, rest, 0, lanes
+                        )
+                    else:
+                        for k in range(0, count * lanes, lanes):
+                            row_of_one(
+                                values, where, lo, hi, image, at_ + k, 1, shift, floor, rest, k
+                            )  # fmt: skip
+                    scatter(rest, u, out, r, y, x, dx, first, count)
+        return
+    length = (ts - 1) * line + ss * u  # a few samples: the whole plane is one row, gaps and all
+    rest = np.empty(length + 4 * lanes, out.dtype)
+    for r in range(r0, r1):
+        lo, hi = row_start[r], row_start[r + 1]
+        at_ = base + r // per * jump
+        shift = b[r] if b.size else zero
+        k = 0
+        while k + 2 * lanes < length:
+            row_of_tile(values, where, lo, hi, image, at_ + k, 1, shift, floor, rest, k, lanes)
+            k += 4 * lanes
+        while k < length:
+            row_of_one(values, where, lo, hi, image, at_ + k, 1, shift, floor, rest, k)
+            k += lanes
+        for t in range(ts):
+            scatter(rest[t * line :], u, out, r, y0 + t * dy, x0, dx, first, ss)
+
+
+@loops
+def conv_part(values, where, row_start, x, b, floor, out, geometry, u, scratch, r0, r1, b0, b1):  # type: ignore[no-untyped-def]
+    """conv2d for rows r0 .. r1 - 1 and blocks of samples b0 .. b1 - 1"""
+    sy, sx, py, px, hq, wq, groups = geometry
+    image = on_lines(scratch)[: room(x.shape[0], sy * sx, hq, wq, u, x.itemsize)]
+    plane = sy * sx * hq * wq * u
+    walk = 0, wq * u, x.shape[0] // groups * plane, out.shape[0] // groups
+    grid = 0, 1, out.shape[1], 0, 1, out.shape[2]
+    for block in range(b0, b1):
+        pack_image(x, block * u, u, sy, sx, py, px, hq, wq, image)
+        first = block * u
+        positions(values, where, row_start, image, walk, u, b, floor, out, grid, r0, r1, first)
+
+
+@threads
+def conv_parts(values, where, row_start, x, b, floor, out, geometry, u, scratch, cuts, by_row):  # type: ignore[no-untyped-def]
+    """conv_part for the rows, or the blocks, between each two cuts; each part owns its output"""
+    blocks = -(-x.shape[3] // u)
+    for k in numba.prange(cuts.size - 1):
+        lo, hi = cuts[k], cuts[k + 1]
+        r0, r1 = (lo, hi) if by_row else (0, out.shape[0])
+        b0, b1 = (0, blocks) if by_row else (lo, hi)
+        conv_part(
+            values, where, row_start, x, b, floor, out, geometry, u, scratch[k], r0, r1, b0, b1
+        )  # fmt: skip
+
+
+def blocking(n: int, dtype: np.dtype[np.floating]) -> int:
+    """How many samples make a block: a register, or all if they are fewer"""
+    return min(n, BYTES // dtype.itemsize)
+
+
+def sides(shape: tuple[int, ...], stride: Pair, padding: Pair) -> Pair:
+    """(hq, wq) of the copy of an image: its padded sides, in strides"""
+    hq, wq = (-(-(shape[k + 1] + 2 * padding[k]) // stride[k]) for k in (0, 1))
+    return hq, wq
+
+
+def csr_conv2d(
+    values: Array, columns: Array, row_start: Array, kernel: Pair, x: Array, b: Array | None,
+    stride: Pair, padding: Pair, groups: int, kind: str, out: Array,
+) -> None:  # fmt: skip
+    """out = act(conv2d(x, w) + b)      w: (o, i/groups*ky*kx) in CSR"""
+    c, _, _, n = x.shape
+    u, code = blocking(n, x.dtype), CODES[kind]
+    hq, wq = sides(x.shape, stride, padding)
+    where = np.empty(columns.shape, np.uint32)
+    offsets(columns, len(x) // groups, *kernel, *stride, hq, wq, u, where)
+    floor = x.dtype.type(0 if code == 1 else -np.inf)
+    shift = NOTHING[x.dtype] if b is None else b
+    geometry = *stride, *padding, hq, wq, groups
+    size = room(c, stride[0] * stride[1], hq, wq, u, x.itemsize)
+    o, blocks = len(out), -(-n // u)
+    parts = shares(values.size * out[0].size, max(o, blocks))
+    if parts == 1:
+        scratch = scratch_of(size, x.dtype)
+        conv_part(
+            values, where, row_start, x, shift, floor, out, geometry, u, scratch, 0, o, 0, blocks
+        )  # fmt: skip
+    else:
+        by_row = blocks < parts
+        cuts = np.arange(parts + 1) * (o if by_row else blocks) // parts
+        many = np.empty((parts, size + BYTES // x.itemsize), x.dtype)
+        conv_parts(
+            values, where, row_start, x, shift, floor, out, geometry, u, many, cuts, by_row
+        )  # fmt: skip
+    if code > 1:
+        finish(out.reshape(o, -1), None, kind, 0, out[0].size)

@@ -1,0 +1,233 @@
+"""Products with a matrix in CSR, compiled: a tile of four registers of x goes through at a time.
+
+For each live value of a row: four products into four sums that stay in registers. The tiles of x
+are copied first, one behind the other, each row of a tile on whole cache lines: a register that
+lies across two lines takes twice as long to load. at, load and store see an array as flat.
+"""
+
+import threading
+from typing import Any
+
+import numba
+import numpy as np
+
+from minprune.core import Array
+from minprune.kernels.compile_jit import loops, threads
+from minprune.kernels.rows_jit import CODES, NOTHING, finish
+from minprune.kernels.sparse_vector_jit import BYTES, at, fma, least, load, splat, store
+from minprune.kernels.workspace import empty
+
+TILE = 4 * BYTES  # bytes of a row of a tile
+REUSE = 6  # live values to a row of x from which a copy of x pays
+WORTH = 4_000_000  # multiply-adds to a thread
+KEEP = 16 * 1024 * 1024  # bytes of scratch that stay
+
+
+@loops
+def row_of_tile(values, index, lo, hi, x, base, pitch, shift, floor, out, to, step):  # type: ignore[no-untyped-def]
+    """out = max(sum_k values[k] * x[base + index[k] * pitch :] + shift, floor)      4 registers
+
+    They are written to `to`, `to + step`, ...
+    """
+    n = BYTES // x.itemsize
+    a = b = c = d = splat(shift)
+    for k in range(lo, hi):
+        v = splat(at(values, k))
+        i = base + at(index, k) * pitch
+        a = fma(v, load(x, i), a)
+        b = fma(v, load(x, i + n), b)
+        c = fma(v, load(x, i + 2 * n), c)
+        d = fma(v, load(x, i + 3 * n), d)
+    store(out, to, least(a, floor))
+    store(out, to + step, least(b, floor))
+    store(out, to + 2 * step, least(c, floor))
+    store(out, to + 3 * step, least(d, floor))
+
+
+@loops
+def row_of_one(values, index, lo, hi, x, base, pitch, shift, floor, out, to):  # type: ignore[no-untyped-def]
+    """As row_of_tile, for one register."""
+    a = splat(shift)
+    for k in range(lo, hi):
+        a = fma(splat(at(values, k)), load(x, base + at(index, k) * pitch), a)
+    store(out, to, least(a, floor))
+
+
+@loops
+def on_lines(scratch):  # type: ignore[no-untyped-def]
+    """scratch from its first cache line on"""
+    return scratch[-scratch.ctypes.data % BYTES // scratch.itemsize :]
+
+
+@loops
+def pack(x, t, width, tile):  # type: ignore[no-untyped-def]
+    """tile[k, j] = x[k, t + j], 0 beyond the last column      tile: rows of `width`"""
+    for k in range(x.shape[0]):
+        source = x[k, t : t + width]
+        target = tile[k * width : (k + 1) * width]
+        for j in range(source.size):
+            target[j] = source[j]
+        for j in range(source.size, target.size):
+            target[j] = 0
+
+
+@loops
+def csr_part(values, index, row_start, x, b, floor, out, scratch, first, last, t0, t1):  # type: ignore[no-untyped-def]
+    """out[first:last, t0:t1] = max(A @ x + b, floor)      out: flat; t0: where a tile begins"""
+    (n, p), lanes = x.shape, BYTES // x.itemsize
+    full = 4 * lanes
+    # A copy pays where each row of x is used often enough, or lies across cache lines.
+    lines = x.ctypes.data % BYTES == 0 and p % lanes == 0
+    direct = lines and (p == full or index.size < REUSE * n)
+    flat = x.reshape(-1)
+    tile = on_lines(scratch)
+    rest = np.empty(full, out.dtype)
+    for t in range(t0, t1, full):
+        count = min(full, t1 - t)
+        wide = count > 2 * lanes
+        width = full if wide else -(-count // lanes) * lanes
+        whole = count == full
+        source, base, pitch = (flat, t, p) if direct and whole else (tile, 0, width)
+        if not (direct and whole):
+            pack(x, t, width, tile)
+        for r in range(first, last):
+            lo, hi = at(row_start, r), at(row_start, r + 1)
+            shift = b[r] if b.size else x.dtype.type(0)
+            y, to = (out, r * p + t) if whole else (rest, 0)
+            if wide:
+                row_of_tile(
+                    values, index, lo, hi, source, base, pitch, shift, floor, y, to, lanes
+                )  # fmt: skip
+            else:
+                for s in range(0, width, lanes):
+                    row_of_one(values, index, lo, hi, source, s, pitch, shift, floor, rest, s)
+            if not whole:
+                target = out[r * p + t : r * p + t + count]
+                for j in range(count):
+                    target[j] = rest[j]
+
+
+@threads
+def csr_parts(values, index, row_start, x, b, floor, out, scratch, cuts, by_row):  # type: ignore[no-untyped-def]
+    """csr_part for the rows, or the columns, between each two cuts; each part owns its output"""
+    m, p = row_start.size - 1, x.shape[1]
+    for k in numba.prange(cuts.size - 1):
+        lo, hi = cuts[k], cuts[k + 1]
+        r0, r1 = (lo, hi) if by_row else (0, m)
+        t0, t1 = (0, p) if by_row else (lo, hi)
+        csr_part(values, index, row_start, x, b, floor, out, scratch[k], r0, r1, t0, t1)
+
+
+@loops
+def dot_rows(values, columns, row_start, x, out):  # type: ignore[no-untyped-def]
+    """out[r] = sum_k values[k] * x[columns[k]]      four sums side by side: one would wait"""
+    for r in range(out.size):
+        k, hi = np.int64(at(row_start, r)), np.int64(at(row_start, r + 1))
+        a = b = c = d = x.dtype.type(0)
+        while k + 4 <= hi:
+            a += at(values, k) * at(x, at(columns, k))
+            b += at(values, k + 1) * at(x, at(columns, k + 1))
+            c += at(values, k + 2) * at(x, at(columns, k + 2))
+            d += at(values, k + 3) * at(x, at(columns, k + 3))
+            k += 4
+        while k < hi:
+            a += at(values, k) * at(x, at(columns, k))
+            k += 1
+        out[r] = (a + b) + (c + d)
+
+
+@loops
+def sort_columns(columns, row_start, positions, rows, column_start):  # type: ignore[no-untyped-def]
+    """A counting sort of the entries by column, stable; column_start comes in as zeros"""
+    for k in range(columns.size):
+        column_start[columns[k] + 1] += 1
+    for c in range(1, column_start.size):
+        column_start[c] += column_start[c - 1]
+    free = column_start[:-1].copy()
+    for r in range(row_start.size - 1):
+        for k in range(row_start[r], row_start[r + 1]):
+            c = columns[k]
+            positions[free[c]] = k
+            rows[free[c]] = r
+            free[c] += 1
+
+
+@loops
+def take(values, positions, out):  # type: ignore[no-untyped-def]
+    """out[k] = values[positions[k]]"""
+    for k in range(out.size):
+        out[k] = at(values, at(positions, k))
+
+
+_kept = threading.local()  # one scratch per dtype: fresh memory would cost page faults
+
+
+def scratch_of(size: int, dtype: Any) -> Array:
+    """At least `size` uninitialised entries after a cache line begins, until the next call"""
+    size += BYTES // dtype.itemsize
+    found: Array | None = getattr(_kept, dtype.char, None)
+    if found is None or found.size < size:
+        found = np.empty(size, dtype)
+        if found.nbytes <= KEEP:
+            setattr(_kept, dtype.char, found)
+    return found
+
+
+def shares(madds: int, most: int) -> int:
+    """How many threads a product of so many multiply-adds is worth"""
+    if numba.config.NUMBA_NUM_THREADS == 1 or madds < 2 * WORTH:
+        return 1
+    count: int = min(numba.get_num_threads(), madds // WORTH, most)
+    return max(1, count)
+
+
+def csr_matmul(
+    values: Array, columns: Array, row_start: Array, x: Array, b: Array | None, kind: str,
+    out: Array,
+) -> None:  # fmt: skip
+    """out[r, p] = act(sum_k values[k] * x[columns[k], p] + b[r])      k over row r"""
+    (n, p), m, code = x.shape, len(out), CODES[kind]
+    if p == 1:
+        dot_rows(values, columns, row_start, x.reshape(-1), out.reshape(-1))
+        finish(out, b, kind, 0, 1)
+        return
+    floor = x.dtype.type(0 if code == 1 else -np.inf)
+    width = TILE // x.itemsize
+    shift = NOTHING[x.dtype] if b is None else b
+    tiles = -(-p // width)
+    parts = shares(values.size * p, max(m, tiles))
+    flat = out.reshape(-1)
+    if parts == 1:
+        scratch = scratch_of(n * width, x.dtype)
+        csr_part(values, columns, row_start, x, shift, floor, flat, scratch, 0, m, 0, p)
+    else:
+        by_row = tiles < parts
+        cuts = np.arange(parts + 1) * (m if by_row else tiles) // parts
+        if not by_row:
+            cuts = np.minimum(cuts * width, p)
+        scratch = np.empty((parts, n * width + BYTES // x.itemsize), x.dtype)
+        csr_parts(values, columns, row_start, x, shift, floor, flat, scratch, cuts, by_row)
+    if code > 1:
+        finish(out, None, kind, 0, p)
+
+
+def csr_matvec(values: Array, columns: Array, row_start: Array, x: Array, out: Array) -> None:
+    """out[r] = sum_k values[k] * x[columns[k]]      k over row r"""
+    dot_rows(values, columns, row_start, x, out)
+
+
+def csr_transpose(
+    columns: Array, row_start: Array, positions: Array, rows: Array, column_start: Array
+) -> None:
+    """positions: the entries sorted by (column, row)      rows: the row of each"""
+    column_start[...] = 0
+    sort_columns(columns, row_start, positions, rows, column_start)
+
+
+def csr_matmul_t(
+    values: Array, positions: Array, rows: Array, column_start: Array, g: Array, out: Array
+) -> None:
+    """out = A^T @ g      the values are put in the order of the columns, then as csr_matmul"""
+    turned = empty(values.shape, values.dtype)
+    take(values, positions, turned)
+    csr_matmul(turned, rows, column_start, g, None, "none", out)

@@ -1,0 +1,219 @@
+"""[H^-1]_qq of every weight and [H^-1]_SS of every unit, at each scale of Optimal Brain Surgeon.
+
+whole: the damped GGN over all scored entries. layer: H = (2/P) X X^T of a layer's inputs, which all
+rows share. blocks: the empirical Fisher, `block` consecutive entries at a time; of units: each
+unit's own. rows: exact row sweeps.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from minprune.core import Array, Arrays, Split
+from minprune.curvature import ggn_rows, sample_grads
+from minprune.curvature.inputs import layer_hessian
+from minprune.curvature.inverse import (
+    LIMIT,
+    block_inverses,
+    check_damp,
+    damped_inverse,
+    inverse_from_rows,
+)
+from minprune.curvature.products import flat, unflat
+from minprune.curvature.sweeps import sweep_layer, sweep_scores
+from minprune.errors import ArgumentError
+from minprune.nets.rows import incoming
+from minprune.nets.ties import Group
+from minprune.probe.asked import Asked
+
+DAMP, BLOCK, CHUNK = 1e-6, 128, 16
+
+
+class Rows(Iterable[Array]):
+    """Blocks of rows that can be walked again: each walk makes them anew."""
+
+    def __init__(self, make: Callable[[], Iterator[Array]]) -> None:
+        self.make = make
+
+    def __iter__(self) -> Iterator[Array]:
+        return self.make()
+
+
+def inverse_diag(asked: Asked, data: Split) -> Arrays:
+    """[H^-1]_qq, {name: shape} in float64, at the scale that the criterion is asked for"""
+    scale = asked.options.get("scale", "whole")
+    if scale == "layer":
+        weights_alone(asked, "layer")
+        return {name: _layer_diag(asked, data, name) for name in asked.names}
+    shapes = {name: asked.model.net.params[name] for name in asked.names}
+    if scale == "whole":
+        found = _whole(asked, data, asked.names).diagonal()
+    else:
+        size = asked.gather.get("block", BLOCK)
+        inverses = block_inverses(_fisher_rows(asked, data), len(data[0]), size, damp(asked))
+        found = np.concatenate([part.inverse.diagonal() for part in inverses])
+    return unflat(found, shapes)
+
+
+def inverse_block(asked: Asked, data: Split) -> Arrays:
+    """[H^-1]_SS, {group: (units, entries, entries)}, S the incoming weights, then the biases"""
+    scale = asked.options.get("scale", "whole")
+    _room(asked)
+    if scale == "layer":
+        return {name: _layer_blocks(asked, data, g) for name, g in asked.groups.items()}
+    places = _places(asked)
+    if scale == "whole":
+        whole = _whole(asked, data, list(asked.model.net.params))
+        return {name: whole[at[:, :, None], at[:, None, :]] for name, at in places.items()}
+    return _unit_fisher(asked, data, places)
+
+
+def sweep_loss(asked: Asked, data: Split) -> Arrays:
+    """The losses of exact row sweeps, {name: shape}; sorted, they replay each row's order"""
+    weights_alone(asked, "rows")
+    found = {}
+    for name in asked.names:
+        w = asked.model.params[name]
+        h = layer_hessian(asked.model, data[0], name)
+        swept = sweep_layer(w, h, damp(asked), mask=asked.model.masks.get(name))
+        found[name] = sweep_scores(swept, dtype=asked.model.dtype)
+    return found
+
+
+def damp(asked: Asked) -> float:
+    """The share of the mean of diag H that is added to it."""
+    return float(asked.gather.get("damp", DAMP))
+
+
+def weights_alone(asked: Asked, scale: str) -> None:
+    """Raises ArgumentError where biases are asked for at a scale that has none."""
+    if asked.params == "all":
+        raise ArgumentError(
+            f"obs: scale {scale!r} knows weights alone, and params is 'all'; use scale='whole' or "
+            f"'blocks', or leave out params"
+        )
+
+
+def _whole(asked: Asked, data: Split, names: list[str]) -> Array:
+    n = sum(asked.model.params[name].size for name in names)
+    _guard(f"the inverse over {n:,} entries", 8 * n * n)
+    live = _live(asked, names)  # what is masked cannot move: its rows of H are zero
+
+    def make() -> Iterator[Array]:
+        return (block * live for block in ggn_rows(asked.model, data, names))
+
+    rows = Rows(make)
+    return inverse_from_rows(rows, len(data[0]), damp(asked)).inverse
+
+
+def _live(asked: Asked, names: list[str]) -> Array:
+    """(N,): 1.0 where an entry is not masked"""
+    masks, shapes = asked.model.masks, asked.model.net.params
+    return np.concatenate([masks.get(n, np.ones(shapes[n], bool)).ravel() for n in names]) * 1.0
+
+
+def _layer_diag(asked: Asked, data: Split, name: str) -> Array:
+    shape = asked.model.net.params[name]
+    parts = []
+    for h in layer_hessian(asked.model, data[0], name):
+        diag = damped_inverse(h, damp(asked)).inverse.diagonal()
+        parts.append(np.tile(diag, (shape[0] // _groups(asked, name), 1)))
+    return np.concatenate(parts).reshape(shape)
+
+
+def _groups(asked: Asked, name: str) -> int:
+    return int(getattr(asked.model.net.node(name.split(".")[0]).layer, "groups", 1))
+
+
+def _layer_blocks(asked: Asked, data: Split, group: Group) -> Array:
+    """One block for each producer, with its bias: what a unit's producers share is neglected"""
+    sizes = [_fan(asked, m.param) * m.index.shape[1] for m in group.producers]
+    biased = [m for m in group.producers if _bias(m.param) in asked.model.params]
+    total = sum(sizes) + sum(m.index.shape[1] for m in biased)
+    found = np.zeros((group.size, total, total))
+    start, last = 0, sum(sizes)
+    for m in group.producers:
+        has = _bias(m.param) in asked.model.params
+        hs = layer_hessian(asked.model, data[0], m.param, bias=has)
+        inverses = [damped_inverse(h, damp(asked)).inverse for h in hs]
+        per, n = len(asked.model.params[m.param]) // len(hs), _fan(asked, m.param)
+        for k in range(m.index.shape[1]):
+            at = np.concatenate([np.arange(start, start + n), np.arange(last, last + has)])
+            for unit, row in enumerate(m.index[:, k]):
+                found[unit][np.ix_(at, at)] = inverses[row // per]
+            start, last = start + n, last + has
+    return found
+
+
+def _fan(asked: Asked, name: str) -> int:
+    return int(np.prod(asked.model.net.params[name][1:]))
+
+
+def _bias(name: str) -> str:
+    return f"{name.split('.')[0]}.bias"
+
+
+def _places(asked: Asked) -> dict[str, Array]:
+    """Where the entries of each unit are among all parameters, flat: {group: (units, entries)}"""
+    params = asked.model.net.params
+    n = sum(w.size for w in asked.model.params.values())
+    places = unflat(np.arange(n), params)
+    return {name: incoming(places, g, bias=True) for name, g in asked.groups.items()}
+
+
+def _room(asked: Asked) -> None:
+    counts = incoming_counts(asked)
+    nbytes = sum(8 * g.size * counts[name] ** 2 for name, g in asked.groups.items())
+    _guard("[H^-1]_SS of all units", nbytes)
+
+
+def _guard(what: str, nbytes: int) -> None:
+    if nbytes > LIMIT:
+        raise ArgumentError(
+            f"obs: {what} would take {nbytes:,} bytes, more than the limit of {LIMIT:,}; "
+            f"use another scale ('layer', 'rows', 'blocks'), or a smaller net"
+        )
+
+
+def incoming_counts(asked: Asked) -> dict[str, int]:
+    """How many incoming weights and biases a unit of each group has."""
+    return {name: at.shape[1] for name, at in _places(asked).items()}
+
+
+def _fisher_rows(asked: Asked, data: Split, params: str | None = None) -> Rows:
+    names = list(asked.model.net.params) if params == "all" else asked.names
+    live = _live(asked, names)
+
+    def make() -> Iterator[Array]:
+        for i in range(0, len(data[0]), CHUNK):
+            part = data[0][i : i + CHUNK], data[1][i : i + CHUNK]
+            found: dict[str, Any] = sample_grads(asked.model, part, params="all")
+            rows = {name: found[name].reshape(len(part[0]), -1) for name in names}
+            yield live * np.concatenate([rows[n] for n in names], axis=1, dtype=np.float64)
+
+    return Rows(make)
+
+
+def _unit_fisher(asked: Asked, data: Split, places: dict[str, Array]) -> Arrays:
+    """inv(alpha I + F_SS) of each unit, F the empirical Fisher"""
+    check_damp(damp(asked), strict=True)
+    fisher = {name: np.zeros((*at.shape, at.shape[1])) for name, at in places.items()}
+    for rows in _fisher_rows(asked, data, "all"):
+        for name, at in places.items():
+            mine = rows[:, at].transpose(1, 2, 0)
+            fisher[name] += mine @ mine.transpose(0, 2, 1)
+    diag = flat(
+        {n: np.einsum("uss->us", f) / len(data[0]) for n, f in fisher.items()}, list(fisher)
+    )
+    alpha = damp(asked) * float(diag.mean())
+    if alpha == 0:
+        raise ArgumentError(
+            "obs: all gradients are zero, so the Fisher matrix is 0, which has no inverse; "
+            "check the data, or whether the net's output depends on its weights"
+        )
+    found = {}
+    for name, f in fisher.items():
+        inverse = np.linalg.inv(f / len(data[0]) + alpha * np.eye(f.shape[1]))
+        found[name] = (inverse + inverse.transpose(0, 2, 1)) / 2
+    return found

@@ -1,0 +1,171 @@
+"""Moments of activations over all samples in one pass: float64, memory that does not grow.
+
+Moments of chunks are merged as Chan, Golub & LeVeque (1983) do it, so that a mean far from 0 costs
+no digits of what is centred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from minprune.core import Array, Arrays, Split
+from minprune.curvature.record import chunks
+from minprune.errors import ArgumentError
+from minprune.nets.model import Model
+from minprune.probe.activations import Groups, activations
+
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Moments:
+    """weight: how many values, mean: (units,), cov: (units, units), divided by weight."""
+
+    weight: float
+    mean: Array
+    cov: Array
+
+    @property
+    def gram(self) -> Array:
+        """mean a a^T, uncentred"""
+        found: Array = self.cov + np.outer(self.mean, self.mean)
+        return found
+
+    def merged(self, other: Moments) -> Moments:
+        """mean = (n m + n' m') / N, cov = (n C + n' C') / N + n n' / N^2 (m' - m)(m' - m)^T"""
+        share = other.weight / (self.weight + other.weight)
+        gap = other.mean - self.mean
+        cov = self.cov + share * (other.cov - self.cov)
+        cov += share * (1 - share) * np.outer(gap, gap)
+        return Moments(self.weight + other.weight, self.mean + share * gap, cov)
+
+
+def moments_of(a: Array) -> Moments:
+    """Over samples and positions      a: (samples, units, positions)"""
+    flat = np.moveaxis(a, 1, 0).reshape(a.shape[1], -1).astype(np.float64)
+    mean = flat.mean(axis=1)
+    flat -= mean[:, None]
+    return Moments(flat.shape[1], mean, flat @ flat.T / flat.shape[1])
+
+
+@dataclass(frozen=True)
+class Classes:
+    """counts: (classes,), means: (classes, units), within: (units, units), divided by all counts
+
+    Of the activation's max over positions; within: products of deviations from the class means.
+    """
+
+    counts: Array
+    means: Array
+    within: Array
+
+    def merged(self, other: Classes) -> Classes:
+        """Each class as Moments.merged does it."""
+        a, b = (c.padded(max(len(self.counts), len(other.counts))) for c in (self, other))
+        counts = a.counts + b.counts
+        share = b.counts / np.where(counts > 0, counts, 1)
+        gap = b.means - a.means
+        between = (share * a.counts * gap.T) @ gap
+        within = a.counts.sum() * a.within + b.counts.sum() * b.within + between
+        return Classes(counts, a.means + share[:, None] * gap, within / counts.sum())
+
+    def padded(self, classes: int) -> Classes:
+        """With empty classes up to that many."""
+        more = classes - len(self.counts)
+        return Classes(
+            np.pad(self.counts, (0, more)), np.pad(self.means, ((0, more), (0, 0))), self.within
+        )
+
+
+def classes_of(a: Array, y: Array) -> Classes:
+    """a: (samples, units, positions), y: (samples,) of whole numbers"""
+    top = a.max(axis=2).astype(np.float64)
+    counts = np.bincount(y).astype(np.float64)
+    means = np.zeros((len(counts), top.shape[1]))
+    for c in np.flatnonzero(counts):
+        means[c] = top[y == c].mean(axis=0)
+        top[y == c] -= means[c]
+    return Classes(counts, means, top.T @ top / len(y))
+
+
+def moments(model: Model, data: Split, groups: Groups, before: bool = False) -> dict[str, Moments]:
+    """The moments of each group's activations, in one pass"""
+    found: dict[str, Moments] = {}
+    for a, _ in _parts(model, data, groups, before):
+        for name, part in a.items():
+            new = moments_of(part)
+            found[name] = found[name].merged(new) if name in found else new
+    return found
+
+
+def class_moments(
+    model: Model, data: Split, groups: Groups, before: bool = False
+) -> dict[str, Classes]:
+    """The moments of each group's activations in each class, in one pass
+
+    Raises as class_counts does.
+    """
+    class_counts(data[1])
+    found: dict[str, Classes] = {}
+    for a, y in _parts(model, data, groups, before):
+        for name, part in a.items():
+            new = classes_of(part, y)
+            found[name] = found[name].merged(new) if name in found else new
+    return found
+
+
+def histograms(
+    model: Model, data: Split, groups: Groups, before: bool = False, bins: int = BINS
+) -> Arrays:
+    """(units, bins): samples by their mean over positions, in equal bins over the unit's own range
+
+    Two passes: the range, then the counts; the last bin is closed. NaN where the range is not
+    finite. Raises ArgumentError for bins below 1.
+    """
+    if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 1:
+        raise ArgumentError(
+            f"bins is {bins!r}, expected an integer of at least 1; give bins=10, for example"
+        )
+    low: Arrays = {}
+    high: Arrays = {}
+    for a in _sample_means(model, data, groups, before):
+        for name, mean in a.items():
+            low[name] = np.minimum(low.get(name, np.inf), mean.min(axis=0))
+            high[name] = np.maximum(high.get(name, -np.inf), mean.max(axis=0))
+    with np.errstate(invalid="ignore"):
+        edges = {name: np.linspace(low[name], high[name], bins + 1, axis=1) for name in low}
+    found = {name: np.zeros((len(e), bins)) for name, e in edges.items()}
+    for a in _sample_means(model, data, groups, before):
+        for name, mean in a.items():
+            place = (mean[..., None] >= edges[name][:, 1:-1]).sum(axis=2)
+            units = np.broadcast_to(np.arange(place.shape[1]), place.shape)
+            np.add.at(found[name], (units, place), 1)
+    for name, e in edges.items():
+        found[name][~np.isfinite(e).all(axis=1)] = np.nan
+    return found
+
+
+def class_counts(y: Array) -> Array:
+    """(classes,): how many of each; raises ArgumentError unless y is (n,) of integers from 0."""
+    if y.ndim != 1 or y.dtype.kind not in "iu" or (y.size and y.min() < 0):
+        raise ArgumentError(
+            f"targets are {y.dtype} of shape {y.shape}, expected integer classes (n,) from 0, "
+            f"which class moments are of; choose a criterion without classes"
+        )
+    return np.bincount(y)
+
+
+def _parts(
+    model: Model, data: Split, groups: Groups, before: bool
+) -> Iterator[tuple[Arrays, Array]]:
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is named by the probe
+        for part in chunks(model, data):
+            yield activations(model, part, groups, before), part[1]
+
+
+def _sample_means(model: Model, data: Split, groups: Groups, before: bool) -> Iterator[Arrays]:
+    for a, _ in _parts(model, data, groups, before):
+        yield {name: part.mean(axis=2, dtype=np.float64) for name, part in a.items()}

@@ -1,0 +1,109 @@
+"""Small multiples of a comparison: one panel a criterion, the others grey behind it."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minprune.masking.combine import ranks
+from minprune.report.markup import text
+from minprune.report.plots import FAINT, INK, LINE_1, LINE_2, drawing
+
+SIZE, FONT = (2.2, 1.7), 8.5
+# Scores that foretell the change of the loss itself, and how: all others are compared by rank.
+FORETELL = {"oracle": 1.0, "obd": 1.0, "obs": 1.0, "fisher": 1.0, "taylor": 0.5}  # |score|^power
+FLOOR = 1e-6  # of the largest value: smaller ones, and 0, are drawn at it
+Line = tuple[list[float], list[float]]  # means, standard deviations
+
+
+def lines(summary: Sequence[Mapping[str, Any]], stage: str) -> dict[str, Line]:
+    """{criterion: (means, sds) in percent, a value each sparsity}; no sd is one of 0."""
+    found: dict[str, Line] = {}
+    for row in summary:
+        means, sds = found.setdefault(row["criterion"], ([], []))
+        mean, sd = row[stage]["accuracy"]
+        means.append(100 * mean)
+        sds.append(100 * (sd or 0.0))
+    return found
+
+
+def accuracy_panels(result: Mapping[str, Any], stage: str) -> list[str] | None:
+    """A panel a criterion: accuracy against sparsity, mean line, band of one sd, the dense line."""
+    found = lines(result["summary"], stage)
+    sparsities = list(dict.fromkeys(row["sparsity"] for row in result["summary"]))
+    dense = 100 * result["dense"]["accuracy"][0]
+    low = min(m - s for means, sds in found.values() for m, s in zip(means, sds, strict=True))
+    high = max(m + s for means, sds in found.values() for m, s in zip(means, sds, strict=True))
+    low, high = max(low, 0.0), max(min(high, 100.0), dense)
+    pad = 0.06 * (high - low) or 1.0
+    colour = LINE_1 if stage == "fine-tuned" else LINE_2
+    drawn = []
+    for name in found:
+        draw = partial(
+            accuracy_panel, name=name, found=found, sparsities=sparsities, dense=dense,
+            limits=(low - pad, high + pad), colour=colour,
+        )  # fmt: skip
+        one = drawing(text(f"{name}, accuracy, {stage}"), SIZE, draw, FONT)
+        if one is None:
+            return None
+        drawn.append(one)
+    return drawn
+
+
+def accuracy_panel(
+    ax: Any, name: str, found: Mapping[str, Line], sparsities: Sequence[float], dense: float,
+    limits: tuple[float, float], colour: str,
+) -> None:  # fmt: skip
+    """One criterion in colour, the others in grey, the dense nets dotted."""
+    x = range(len(sparsities))
+    for other, (means, _) in found.items():
+        if other != name:
+            ax.plot(x, means, color=FAINT, linewidth=0.7, alpha=0.45)
+    ax.axhline(dense, color=INK, linewidth=0.9, linestyle=":")
+    means, sds = found[name]
+    if any(sds):
+        low, high = ([m + k * s for m, s in zip(means, sds, strict=True)] for k in (-1, 1))
+        ax.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
+    ax.plot(x, means, color=colour, marker="o", markersize=2.5, linewidth=1.6)
+    ax.set_xticks(list(x), [f"{100 * s:g}" for s in sparsities])
+    ax.set_ylim(*limits)
+    ax.set_title(name, parse_math=False)
+
+
+def scatter_panels(result: Mapping[str, Any]) -> list[str] | None:
+    """A panel a criterion: its scores against the true changes of the loss, of the first seed."""
+    change = next(t["change"] for t in result["truth"])
+    seed = next(t["seed"] for t in result["truth"])
+    drawn = []
+    for p in result["predicted"]:
+        if p["seed"] != seed:
+            continue
+        name = p["criterion"]
+        draw = partial(scatter_panel, name=name, scores=p["scores"], change=change)
+        one = drawing(text(f"{name}, scores and true changes"), SIZE, draw, FONT)
+        if one is None:
+            return None
+        drawn.append(one)
+    return drawn
+
+
+def scatter_panel(ax: Any, name: str, scores: Sequence[float], change: Sequence[float]) -> None:
+    """Sizes on logarithmic axes where the score foretells the change, ranks where it does not."""
+    true, y = np.abs(change), np.asarray(scores, float)
+    rises = np.asarray(change) > 0
+    if name in FORETELL:
+        y = np.abs(y) ** FORETELL[name]
+        top = float(max(true.max(), y.max())) or 1.0
+        x, y = (np.maximum(v, FLOOR * top) for v in (true, y))
+        ax.set(xscale="log", yscale="log")
+        ax.plot([FLOOR * top, top], [FLOOR * top, top], color=FAINT, linewidth=0.8, zorder=0)
+    else:
+        x, y = ranks({"v": true})["v"], ranks({"v": y})["v"]
+        ax.set(xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
+    for which, colour in ((rises, LINE_1), (~rises, LINE_2)):
+        ax.plot(x[which], y[which], "o", color=colour, markersize=1.8, alpha=0.7, linewidth=0,
+                markeredgewidth=0)  # fmt: skip
+    ax.minorticks_off()
+    ax.grid(False)
+    ax.set_title(name if name in FORETELL else f"{name}, ranks", parse_math=False)

@@ -1,0 +1,166 @@
+"""a_dropped ~ slope a_kept + intercept: what `merge` needs, for the units that others replace."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minprune.core import Evidence, Mark, Split, stream
+from minprune.criteria import CRITERIA
+from minprune.criteria.redundancy import APART, FLAT, Apart
+from minprune.curvature.checks import checked
+from minprune.errors import ArgumentError
+from minprune.masking.apply import prune
+from minprune.masking.units import live_units
+from minprune.nets.model import Model
+from minprune.nets.plain import Activation
+from minprune.nets.ties import Group, ties
+from minprune.nets.weighted import BatchNorm, Conv2d, Dense
+from minprune.probe import score
+from minprune.probe.activations import spots
+from minprune.probe.asked import Asked
+from minprune.probe.moments import Moments, moments
+from minprune.probe.units import unit_filler
+from minprune.structure.merge import Unit, _exact
+
+Pair = tuple[Unit, Unit, float, float]
+ROUNDING = 2.0**-40  # of a unit's root mean square: a smaller intercept is none
+
+
+class Freedom(NamedTuple):
+    """What a merge may use and stay exact: an intercept, a slope below 0."""
+
+    intercept: bool
+    negative: bool
+
+
+def regressions(
+    model: Model,
+    data: Split,
+    criterion: str = "correlation",
+    *,
+    sparsity: float | Mapping[str, float] | None = None,
+    threshold: float | None = None,
+    scope: Any = "global",
+    protect: Iterable[str] = (),
+    minimum: int = 1,
+    **options: Any,
+) -> list[Pair]:
+    """[(dropped, kept, slope, intercept), ...] for `merge`: each dropped unit on its closest kept
+
+    criterion: "similarity", "correlation" or "cosine", with its options; sparsity (of the units
+    that can be merged) or threshold (a distance), scope, protect and minimum choose what is dropped
+    as `prune` does. slope and intercept are those of least squares over all samples and positions
+    of data, from moments of the activations in evaluation mode; where an intercept is not exact
+    (zero-padded convolutions, and whatever is not linear on the way to the readers) the line goes
+    through 0, and where a negative slope is not (max pooling), it is at least 0. So duplicates keep
+    the function, and affine copies where the layers let them. What cannot be merged stays: units
+    that a grouped convolution reads, or that BatchNorm scales behind a branch. Units that are read
+    at several places are judged by the last.
+
+    Raises ArgumentError for another criterion, a net without units to merge, and as `score` and
+    `prune` do. Source: Srinivas & Babu (2015), Data-free parameter pruning, here with data.
+    """
+    if criterion not in APART:
+        raise ArgumentError(
+            f"criterion is {criterion!r}, expected one of {', '.join(APART)}; "
+            f"choose one that measures distances between units"
+        )
+    data = checked(model, data)
+    groups, freedom = _mergeable(model)
+    made = {m.param for g in groups.values() for m in g.producers}
+    scores = score(model, data, criterion, unit=True, **options)
+    pruned = prune(
+        model, {n: s for n, s in scores.items() if n in made}, sparsity=sparsity,
+        threshold=threshold, scope=scope, protect=protect, minimum=minimum,
+    )  # fmt: skip
+    apart = _apart(model, data, groups, criterion, options)
+    found = moments(model, data, groups)
+    pairs = []
+    for name, g in groups.items():
+        kept = live_units(g, pruned.masks)
+        for d in np.flatnonzero(live_units(g, model.masks) & ~kept).tolist():
+            k = int(np.argmin(np.where(kept, apart[name][0][d], np.inf)))
+            pairs.append((_unit(g, d), _unit(g, k), *line(found[name], d, k, freedom[name])))
+    return pairs
+
+
+def line(m: Moments, dropped: int, kept: int, may: Freedom) -> tuple[float, float]:
+    """(slope, intercept) of least squares: cov / var and what is left of the mean, or through 0"""
+    gram = m.gram
+    over, under = (m.cov, m.cov[kept, kept]) if may.intercept else (gram, gram[kept, kept])
+    constant = under <= FLAT * gram[kept, kept]
+    slope = 0.0 if constant else float(over[dropped, kept] / under)
+    if slope < 0 and not may.negative:
+        slope = 0.0
+    level = float(m.mean[dropped] - slope * m.mean[kept]) if may.intercept else 0.0
+    return slope, level if abs(level) > ROUNDING * np.sqrt(gram[dropped, dropped]) else 0.0
+
+
+def _mergeable(model: Model) -> tuple[dict[str, Group], dict[str, Freedom]]:
+    """The groups whose units can be merged, and how; raises ArgumentError where there is none."""
+    groups = {g.name: g for g in ties(model) if g.free and g.readers}
+    freedom = {
+        name: found
+        for name, (layer, _) in spots(model, groups).items()
+        if (found := _freedom(model, groups[name], layer)) is not None
+    }
+    out = {name for name in groups if name not in freedom}
+    while True:  # a weight may make units of two groups, and is scored as a whole
+        stuck = {m.param for name in out for m in groups[name].producers}
+        more = {n for n, g in groups.items() if any(m.param in stuck for m in g.producers)}
+        if more == out:
+            break
+        out = more
+    if out == groups.keys():
+        raise ArgumentError(
+            "no units of this net can be merged, expected some that dense layers or ungrouped "
+            "convolutions read; print(mp.ties(model)) shows them"
+        )
+    return {n: g for n, g in groups.items() if n not in out}, freedom
+
+
+def _freedom(model: Model, group: Group, spot: str) -> Freedom | None:
+    """What is exact for units that are regressed at `spot`; None where nothing is."""
+    net, behind, between = model.net, {spot}, []
+    for node in net.nodes:
+        if behind.intersection(node.inputs) and not isinstance(node.layer, Dense | Conv2d):
+            behind.add(node.name)
+            between.append(node.layer)
+    bends = any(isinstance(layer, Activation) for layer in between)
+    reads = [net.node(m.param.split(".")[0]).inputs[0] for m in group.readers]
+    elsewhere = not behind.issuperset(reads)
+    if any(isinstance(layer, BatchNorm) for layer in between) or not _may(model, group, 1, 0):
+        return None
+    if bends or elsewhere:
+        return Freedom(False, False)
+    return Freedom(_may(model, group, 1, 1), _may(model, group, -1, 0))
+
+
+def _may(model: Model, group: Group, slope: float, intercept: float) -> bool:
+    """Whether `merge` takes such a pair."""
+    try:
+        _exact(model, group, slope, intercept)
+    except ArgumentError:
+        return False
+    return True
+
+
+def _apart(
+    model: Model, data: Split, groups: dict[str, Group], criterion: str, options: dict[str, Any]
+) -> Apart:
+    """The distances between the units of each group."""
+    mark: Mark = CRITERIA[criterion].mark  # type: ignore[attr-defined]
+    gather = {k: v for k, v in options.items() if k == "nonlinearity"}
+    own = {k: v for k, v in options.items() if k not in gather}
+    names = list(model.net.weights)
+    asked = Asked(model, names, "weights", groups, stream(0, "criterion"), gather, own)
+    fill = unit_filler(mark.unit)
+    held = {kind: fill[kind](asked, data) for kind in mark.asked(own, True)[0]}
+    found: Apart = APART[criterion](Evidence(unit=True, **held), **own)
+    return found
+
+
+def _unit(group: Group, unit: int) -> Unit:
+    maker = group.producers[0]
+    return maker.param.split(".")[0], int(maker.index[unit, 0])

@@ -1,0 +1,91 @@
+"""Two results side by side: how far apart they may be, and a clause that says how far they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from minprune.core import Array, Arrays
+from minprune.verify.criterion_subject import Subject, total
+from minprune.verify.definitions_table import Definition
+
+
+def worst(found: Arrays, want: Arrays, bound: Arrays) -> tuple[str, Any] | None:
+    """(name, index) of the entry that is furthest outside its bound, or None."""
+    place, most = None, 0.0
+    for name, w in want.items():
+        over = np.abs(np.asarray(found[name], np.float64) - w) - bound[name]
+        over = np.where(np.isnan(over), np.inf, over)
+        if over.size and over.max() > most:
+            most = float(over.max())
+            place = name, tuple(int(k) for k in np.unravel_index(int(over.argmax()), over.shape))
+    return place
+
+
+def factor(found: Arrays, want: Arrays) -> str:
+    """What one could do to all scores to make them right, as a clause; empty if nothing simple."""
+    a = np.concatenate([np.ravel(found[n]) for n in want]).astype(np.float64)
+    b = np.concatenate([np.ravel(w) for w in want.values()])
+    live = (a != 0) & (b != 0) & np.isfinite(a)
+    if not live.any():
+        return ""
+    ratio = a[live] / b[live]
+    told = {
+        2.0: "a factor 1/2 is missing", 4.0: "a factor 1/4 is missing",
+        0.5: "a factor 1/2 is too many", 0.25: "a factor 1/4 is too many",
+        -1.0: "the sign is turned round",
+    }  # fmt: skip
+    if np.allclose(ratio, ratio[0], rtol=1e-6):
+        often = f"all are {ratio[0]:.6g} times as much" if len(ratio) > 1 else ""
+        clause = told.get(round(float(ratio[0]), 6), often)
+        return f": {clause}" if clause else ""
+    if np.allclose(a[live] ** 2, b[live], rtol=1e-6):
+        return ": a square is missing"
+    return ""
+
+
+def clause(found: Arrays, want: Arrays, bound: Arrays, what: str) -> str | None:
+    """None, or "the score of w[0] is 4, and <what> 2: a factor 1/2 is missing" """
+    at = worst(found, want, bound)
+    if at is None:
+        return None
+    name, k = at
+    index = ", ".join(map(str, k))
+    here, there = float(np.asarray(found[name])[k]), float(want[name][k])
+    return f"the score of {name}[{index}] is {here:.6g}, and {what} {there:.6g}" + factor(
+        found, want
+    )
+
+
+def largest(arrays: Arrays, share: float = 2.0**-26) -> Arrays:
+    """Half the digits of each layer's largest score
+
+    What the laws allow between two runs of one function: sums in another order differ by far less,
+    and a wrong entry by far more.
+    """
+    top: dict[str, float] = {n: float(np.abs(a).max(initial=0)) for n, a in arrays.items()}
+    return {n: np.full(np.shape(a), share * top[n]) for n, a in arrays.items()}
+
+
+def rounding(row: Definition, options: dict[str, Any], s: Subject, ref: Subject, p: Any) -> Arrays:
+    """gamma(k) * the sum of the terms' sizes: how far any order of the definition's sums may be
+
+    k counts 4 roundings for each entry that is summed, twice for a square, and 64 for the rest.
+    Where s looks at other evidence, half the digits of that size: it was rounded on other ways.
+    """
+    same = set(s.needs) == set(ref.needs) and s.row == ref.row
+    size = total(replace(ref, raw=lambda ev: row.size(ev, options), finish=None), p)
+    terms = max((a.size for a in size.values()), default=0) + sum(w.size for w in p.params.values())
+    share = (64 + 8 * terms * (1 + len(getattr(p, "x", ())))) * 2.0**-53 if same else 2.0**-26
+    bound = {name: share * a + 2.0**-1000 for name, a in size.items()}
+    if ref.finish is None:
+        return bound
+    before = total(replace(ref, finish=None), p)  # s / norm(s): its own error, and that of the norm
+    after: dict[str, Array] = {}
+    for name, e in bound.items():
+        length = float(np.sqrt((before[name] ** 2).sum())) or 1.0
+        after[name] = (e + np.abs(before[name]) / length * np.sqrt((e**2).sum())) / length
+        after[name] = after[name] + share
+    return after

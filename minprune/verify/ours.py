@@ -1,0 +1,177 @@
+"""The kit on minprune itself: its selector, schedules, kernels, gradients, compaction, criteria."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minprune import kernels
+from minprune.autograd import grad
+from minprune.core import Array, Arrays, Mark, Split
+from minprune.criteria import CRITERIA
+from minprune.curvature import hvp
+from minprune.curvature.products import flat, unflat
+from minprune.curvature.record import record
+from minprune.curvature.removal import loss
+from minprune.masking.choose import choose
+from minprune.nets.model import Model
+from minprune.schedule import SCHEDULES
+from minprune.verify.criterion import check_criterion
+from minprune.verify.definitions_table import DEFINITIONS
+from minprune.verify.gradient import check_gradient, check_hvp
+from minprune.verify.kernel import check_kernel
+from minprune.verify.ours_compaction import check_compaction
+from minprune.verify.ours_formula import formula_nets
+from minprune.verify.schedule import check_schedule
+from minprune.verify.selector import check_selector
+from minprune.verify.verdict import Verdicts
+
+Check = Callable[[int, int], Verdicts]  # (examples, seed)
+
+
+def selector(
+    scores: Arrays, sparsity: float, masks: Arrays | None = None, minimum: int = 0,
+    protect: tuple[str, ...] = (),
+) -> Arrays:  # fmt: skip
+    """`choose` with the parameters that the kit asks for."""
+    return choose(scores, masks or {}, sparsity=sparsity, minimum=minimum, protect=protect)
+
+
+def conv2d(x: Array, w: Array) -> Array:
+    """The definition by loops, stride 1, no padding      (i, h, w, n), (o, i, y, x)"""
+    o, _, ky, kx = w.shape
+    oh, ow = x.shape[1] - ky + 1, x.shape[2] - kx + 1
+    out = np.zeros((o, oh, ow, x.shape[3]), x.dtype)
+    for r in range(oh):
+        for c in range(ow):
+            for j in range(o):
+                window = x[:, r : r + ky, c : c + kx, :]
+                out[j, r, c] = (window * w[j][..., None]).sum((0, 1, 2))
+    return out
+
+
+def smallest(scores: Array, k: int) -> Array:
+    """The definition: sorted by (score, higher index first)."""
+    flat = scores.ravel()
+    order = sorted(range(flat.size), key=lambda j: (flat[j], -j))
+    out = np.zeros(flat.size, bool)
+    out[order[:k]] = True
+    return out.reshape(scores.shape)
+
+
+def _shape(rng: np.random.Generator, *shape: int, tied: bool = False) -> Array:
+    if tied:
+        return rng.choice([-1.0, 0.0, 0.5], shape)
+    return rng.standard_normal(shape)
+
+
+def _images(rng: np.random.Generator) -> tuple[Array, Array]:
+    i, o, h, n = map(int, rng.integers(1, 5, 4))
+    y, x = map(int, rng.integers(1, 4, 2))
+    return _shape(rng, i, h + y, h + x, n), _shape(rng, o, i, y, x)
+
+
+def _pair(rng: np.random.Generator) -> tuple[Array, Array]:
+    m, n, p = map(int, rng.integers(1, 9, 3))
+    return _shape(rng, m, n), _shape(rng, n, p)
+
+
+def _rows(rng: np.random.Generator) -> tuple[Array, Array]:
+    c, n = map(int, rng.integers(1, 9, 2))
+    return _shape(rng, c, n, 2), _shape(rng, c, n, 2)
+
+
+def _scores(rng: np.random.Generator) -> tuple[Array, int]:
+    m, n = map(int, rng.integers(0, 7, 2))
+    return _shape(rng, m, n, tied=True), int(rng.integers(0, m * n + 1))
+
+
+# name: fast, slow, arguments
+KERNELS: dict[str, tuple[Callable[..., Any], Callable[..., Any], Callable[..., Any]]] = {
+    "matmul": (
+        lambda a, b: kernels.matmul(a, b, False, False),
+        lambda a, b: np.einsum("mn,np->mp", a, b),
+        _pair,
+    ),
+    "conv2d": (
+        lambda x, w: kernels.conv2d(x, w, None, (1, 1), (0, 0), 1, "none"), conv2d, _images,
+    ),
+    "row_dot": (kernels.row_dot, lambda a, b: np.einsum("cij,cij->c", a, b), _rows),
+    "smallest": (kernels.smallest, smallest, _scores),
+}  # fmt: skip
+
+
+def net_functions(model: Model, data: Split) -> tuple[Any, Any, Any, Array]:
+    """(loss, gradient, Hessian product, point): of all parameters of a net as one vector"""
+    x, y = data
+    names, shapes = list(model.params), {n: w.shape for n, w in model.params.items()}
+
+    def value(p: Array) -> float:
+        return loss(model, unflat(p, shapes), data)
+
+    def gradient(p: Array) -> Array:
+        seen = record(replace(model, params=unflat(p, shapes)), x)
+        found = grad(seen.loss(y), [seen.leaves[n] for n in names])
+        return np.concatenate([g.ravel() for g in found])
+
+    def product(p: Array, v: Array) -> Array:
+        at = replace(model, params=unflat(p, shapes))
+        return flat(hvp(at, data, unflat(v, shapes)), names)
+
+    return value, gradient, product, flat(model.params, names)
+
+
+RAMP: dict[str, Any] = {"initial": 0.1, "final": 0.8, "start": 3, "span": 20, "every": 3}
+# name: what the schedule is given, what it should do
+PLANS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "linear": (RAMP, RAMP),
+    "cubic": (RAMP, RAMP),
+    "exponential": (RAMP, RAMP),
+    "one_shot": ({"final": 0.9, "at": 3}, {"final": 0.9, "start": 3}),
+    "constant": ({"final": 0.9}, {"final": 0.9}),
+    "iterative": ({"fraction": 0.2}, {"final": 1 - 0.8**9, "span": 9}),
+}
+
+
+def check_plan(name: str, examples: int, seed: int) -> Verdicts:
+    """The laws of the schedule of that name, at every step."""
+    given, asked = PLANS[name]
+    return check_schedule(partial(SCHEDULES[name], **given), like=name, **asked)
+
+
+def check_ours(name: str, unit: bool, examples: int, seed: int) -> Verdicts:
+    """The laws of the criterion of that name."""
+    like = name if name in DEFINITIONS else None
+    few = max(1, examples // 8)  # one example has a whole net
+    return check_criterion(CRITERIA[name], like, unit=unit, examples=few, seed=seed)
+
+
+def checks() -> Iterator[tuple[str, Check]]:
+    """(name, check) of everything that --self runs."""
+
+    def found(check: Callable[..., Verdicts], *args: Any) -> Check:
+        return lambda examples, seed: check(*args, examples=examples, seed=seed)
+
+    yield "selector", found(check_selector, selector)
+    for name in PLANS:
+        yield f"schedule {name}", partial(check_plan, name)
+    for name, row in KERNELS.items():
+        yield f"kernel {name}", found(check_kernel, *row)
+    for name, (model, data) in formula_nets().items():
+        f, g, product, at = net_functions(model, data)
+        yield f"gradient, {name}", found(check_gradient, f, g, at)
+        yield f"hvp, {name}", found(check_hvp, product, g, at)
+    yield "compaction", found(check_compaction)
+    for name, criterion in CRITERIA.items():
+        mark: Mark = criterion.mark  # type: ignore[attr-defined]
+        if mark.single:
+            yield f"criterion {name}", partial(check_ours, name, False)
+        if mark.unit:
+            yield f"criterion {name} of units", partial(check_ours, name, True)
+
+
+def ours(examples: int = 100, seed: int = 0, only: str = "") -> dict[str, Verdicts]:
+    """{name: verdicts} of every check whose name starts with `only`, on minprune's own functions"""
+    return {name: check(examples, seed) for name, check in checks() if name.startswith(only)}

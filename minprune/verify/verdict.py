@@ -1,0 +1,184 @@
+"""A law either holds for all examples that were tried, or here is the smallest that breaks it."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import hypothesis as hyp
+import numpy as np
+
+Broken = Callable[[Any], "str | None"]  # an example -> None, or a clause that says what was wrong
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """law: its short name    sentence: what it asks, and what was found where it is broken
+
+    example: the smallest counterexample that was found, as text; empty where the law holds.
+    """
+
+    law: str
+    holds: bool
+    sentence: str
+    example: str = ""
+
+
+class Verdicts(tuple[Verdict, ...]):
+    """The verdicts of one check: a tuple that prints as a table and its counterexamples."""
+
+    __slots__ = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether every law holds."""
+        return all(v.holds for v in self)
+
+    @property
+    def broken(self) -> Verdicts:
+        """Those that do not hold."""
+        return Verdicts(v for v in self if not v.holds)
+
+    def __str__(self) -> str:
+        wide = max((len(v.law) for v in self), default=0)
+        lines = [f"{v.law:<{wide}}  {'holds' if v.holds else 'BROKEN'}" for v in self]
+        for v in self.broken:
+            lines += ["", f"{v.law}: {v.sentence}"]
+            lines += [f"    {line}" for line in v.example.splitlines()]
+        if self.broken:
+            lines.append("")
+        count = len(self) - len(self.broken)
+        return "\n".join([*lines, f"{count} of {len(self)} law{'s' * (len(self) != 1)} hold"])
+
+    __repr__ = __str__
+
+
+class FoundError(Exception):
+    """Tells hypothesis that an example breaks the law."""
+
+
+def find(
+    law: str, sentence: str, strategy: Any, broken: Broken, *, examples: int = 200, seed: int = 0
+) -> Verdict:
+    """Looks for an example of the strategy that breaks the law, and shrinks the first it finds.
+
+    sentence: what the law asks. broken: example -> None where the law holds, or a clause that says
+    what was wrong; an exception that it raises breaks the law too, a warning does not. The same
+    arguments look at the same examples in the same program (hypothesis also tries numbers that
+    stand in the modules that are loaded).
+    """
+    found: list[tuple[str, str]] = []
+
+    def test(example: Any) -> None:
+        text = described(example)  # before the call, which may change it
+        clause = told(broken, example)
+        if clause is not None:
+            found[:] = [(clause, text)]
+            raise FoundError
+
+    try:
+        _over(strategy, test, examples, seed)
+    except (FoundError, hyp.errors.Flaky):  # flaky: code that answers differently the second time
+        return verdict(law, sentence, *found[0])
+    return Verdict(law, True, sentence)
+
+
+def find_each(
+    laws: Mapping[str, tuple[str, Broken]], strategy: Any, *, examples: int = 200, seed: int = 0
+) -> list[Verdict]:
+    """`find` for {law: (sentence, broken)}: one search for all of them, then one for each broken.
+
+    Each law gets its own copy of an example.
+    """
+    if len(laws) == 1:
+        ((law, (sentence, broken)),) = laws.items()
+        return [find(law, sentence, strategy, broken, examples=examples, seed=seed)]
+    seen: dict[str, tuple[str, str]] = {}
+
+    def test(example: Any) -> None:
+        for law, (_, broken) in laws.items():
+            if law not in seen:
+                clause = told(broken, copy.deepcopy(example))
+                if clause is not None:
+                    seen[law] = clause, described(example)
+
+    _over(strategy, test, examples, seed)
+    verdicts = []
+    for law, (sentence, broken) in laws.items():
+        if law not in seen:
+            verdicts.append(Verdict(law, True, sentence))
+            continue
+        small = find(law, sentence, strategy, broken, examples=examples, seed=seed)
+        verdicts.append(verdict(law, sentence, *seen[law]) if small.holds else small)
+    return verdicts
+
+
+def _over(strategy: Any, test: Callable[[Any], None], examples: int, seed: int) -> None:
+    """Runs the test on examples of the strategy, and again on smaller ones where it raises."""
+    quiet = hyp.settings(
+        database=None,
+        deadline=None,
+        derandomize=False,
+        max_examples=examples,
+        phases=[hyp.Phase.generate, hyp.Phase.shrink],
+        print_blob=False,
+        report_multiple_bugs=False,
+        suppress_health_check=list(hyp.HealthCheck),
+        verbosity=hyp.Verbosity.quiet,
+    )
+    hyp.seed(seed)(quiet(hyp.given(strategy)(test)))()
+
+
+def first(law: str, sentence: str, examples: Iterable[Any], broken: Broken) -> Verdict:
+    """As `find`, over examples that are counted out, the smallest first."""
+    for example in examples:
+        text, clause = described(example), told(broken, example)
+        if clause is not None:
+            return verdict(law, sentence, clause, text)
+    return Verdict(law, True, sentence)
+
+
+def verdict(law: str, sentence: str, clause: str, example: str) -> Verdict:
+    """That of a broken law."""
+    return Verdict(law, False, f"{sentence}, but {clause}", example)
+
+
+def told(broken: Broken, example: Any) -> str | None:
+    """What `broken` says, or the exception that it raises."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return broken(example)
+        except hyp.errors.HypothesisException:  # hypothesis asks for another example
+            raise
+        except Exception as error:
+            lines = str(error).strip().splitlines() or [""]
+            return f"it raised {type(error).__name__}: {lines[0]}".rstrip(": ")
+
+
+def described(value: Any) -> str:
+    """One line for each part of an example; arrays short, with their shape and dtype"""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        if type(value).__str__ is not object.__str__:
+            return str(value)
+        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.repr}
+    if isinstance(value, Mapping):
+        return "\n".join(f"{name} = {short(part)}" for name, part in value.items())
+    if isinstance(value, tuple):
+        return "\n".join(short(part) for part in value)
+    return short(value)
+
+
+def short(value: Any) -> str:
+    """A value on one line: [[0., 1.]] of shape (1, 2), float64"""
+    if isinstance(value, np.ndarray):
+        large = value.size > 12
+        how: dict[str, Any] = {"precision": 4} if large else {"floatmode": "unique"}
+        text = np.array2string(value, separator=", ", threshold=12, edgeitems=2, **how)
+        return f"{' '.join(text.split())} of shape {value.shape}, {value.dtype}"
+    if isinstance(value, Mapping):
+        return "{" + "; ".join(f"{name}: {short(part)}" for name, part in value.items()) + "}"
+    return repr(value)

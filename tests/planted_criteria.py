@@ -1,0 +1,374 @@
+"""Slips in scores, met in public code or easily made, in a few wrong lines each.
+
+Each row: who does it, what it does, how it is checked, and the law that has to catch it. Longer
+than most files: a table is read as a whole.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from minprune.core import Array, Arrays, Evidence, criterion
+
+
+@dataclass(frozen=True)
+class Planted:
+    """law: the one that has to be broken    like, unit, options, ...: arguments of the check"""
+
+    project: str
+    what: str
+    fn: Callable[..., Any]
+    law: str
+    like: str | None = None
+    unit: bool | str = False
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+def on(score: Callable[..., Array], *kinds: str) -> Callable[..., Arrays]:
+    """An unmarked function of Evidence: score of one tensor's arrays."""
+
+    def scores(ev: Evidence, **options: Any) -> Arrays:
+        parts = [getattr(ev, kind) for kind in kinds]
+        return {name: score(*(part[name] for part in parts)) for name in parts[0]}
+
+    scores.__name__ = getattr(score, "__name__", "scores").replace("<lambda>", "planted")
+    return scores
+
+
+def of_weights(score: Callable[[Array], Array]) -> Callable[..., Arrays]:
+    def planted(weights: Arrays) -> Arrays:
+        return {name: score(w) for name, w in weights.items()}
+
+    return planted
+
+
+def of_grads(score: Callable[[Array, Array], Array]) -> Callable[..., Arrays]:
+    def planted(weights: Arrays, grads: Arrays) -> Arrays:
+        return {name: score(w, grads[name]) for name, w in weights.items()}
+
+    return planted
+
+
+def of_hess(score: Callable[[Array, Array], Array]) -> Callable[..., Arrays]:
+    def planted(weights: Arrays, hess_diag: Arrays) -> Arrays:
+        return {name: score(w, hess_diag[name]) for name, w in weights.items()}
+
+    return planted
+
+
+def of_order_2(kind: str, score: Callable[[Array, Array, Array], Array]) -> dict[str, Any]:
+    """The function and what the check of taylor order 2 needs to know."""
+    fn = on(score, "weights", "grads", kind)
+    options = {"order": 2} | ({"hessian": "row"} if kind == "hess_weight" else {})
+    return {"fn": fn, "more": {"needs": ("weights", "grads", kind), "options": options}}
+
+
+# ------------------------------------------------------------------ public code
+
+
+def last_sample(activations: Arrays, act_grads: Arrays) -> Arrays:
+    """g_p^2 is assigned in the loop over samples where it should be added."""
+    found = {}
+    for name, a in activations.items():
+        for p in range(len(a)):
+            found[name] = ((a[p] * act_grads[name][p]).sum(axis=1) ** 2) / 2
+    return found
+
+
+def skips_a_layer(weights: Arrays, grads: Arrays) -> Arrays:
+    """The branch asks for the type of another layer, so this one is never scored."""
+    scores = {name: (w * grads[name]) ** 2 for name, w in weights.items()}
+    return scores | {"fc1.weight": np.ones_like(weights["fc1.weight"])}
+
+
+def distances(w: Array) -> Array:
+    return np.asarray(np.sqrt(((w[:, None] - w[None]) ** 2).sum(axis=2)).sum(axis=1))
+
+
+def forward_pass_that_counts(weights: Arrays, grads: Arrays) -> Arrays:
+    """Scoring runs in training mode, so what is given is not what is left."""
+    for w in weights.values():
+        w *= 0.9
+    return {name: np.abs(w * grads[name]) for name, w in weights.items()}
+
+
+def signed_sum(weights: Arrays, grads: Arrays) -> Arrays:
+    return {name: weights[name] * g for name, g in grads.items()}
+
+
+def revived(weights: Arrays, hess_grad: Arrays) -> Arrays:
+    """The sign of the paper's -w (H g), which removes the highest, where higher is kept."""
+    return {name: -w * hess_grad[name] for name, w in weights.items()}
+
+
+PUBLIC = (
+    Planted("Torch-Pruning", "Hessian importance keeps only the last sample's squared gradient",
+            last_sample, "definition", "fisher", "whole"),
+    Planted("Torch-Pruning", "merging minibatches shows it too",
+            last_sample, "merge", "fisher", "whole"),
+    Planted("Torch-Pruning", "Taylor never scores a type of layer",
+            skips_a_layer, "sees its evidence"),
+    Planted("Torch-Pruning", "Taylor never scores a type of layer", skips_a_layer, "definition",
+            "taylor"),
+    Planted("Torch-Pruning", "geometric median measures distances on w^2 (sign-blind)",
+            of_weights(lambda w: distances(w**2)), "definition", "geometric_median", True),
+    Planted("shrinkbench", "scoring alters statistics", forward_pass_that_counts, "purity"),
+    Planted("shrinkbench", "scoring alters statistics, and so the second score",
+            forward_pass_that_counts, "any layout"),
+    Planted("distiller", "signed sum of gradients: removes what hurts most", signed_sum,
+            "direction", "taylor"),
+    Planted("distiller", "signed sum of gradients", signed_sum, "direction", "taylor", True),
+    Planted("Synaptic-Flow", "GraSP's order turned round", revived, "slope of the gradient",
+            "grasp"),
+    Planted("LLM-Pruner", "the sign of the second-order term", law="exact squared",
+            like="taylor",
+            **of_order_2("hess_diag", lambda w, g, h: (g * w + w * h * w / 2) ** 2)),
+    Planted("LLM-Pruner", "the sign of the second-order term, of units", law="definition",
+            like="taylor", unit=True,
+            **of_order_2("hess_diag", lambda w, g, h: (g * w + w * h * w / 2) ** 2)),
+)  # fmt: skip
+
+
+# ------------------------------------------------------------------ easily made
+
+
+def snip_by_layer(weights: Arrays, grads: Arrays) -> Arrays:
+    size = {name: np.abs(w * grads[name]) for name, w in weights.items()}
+    return {name: s / (s.sum() or 1) for name, s in size.items()}
+
+
+def snip_unguarded(weights: Arrays, grads: Arrays) -> Arrays:
+    size = {name: np.abs(w * grads[name]) for name, w in weights.items()}
+    total = sum(s.sum() for s in size.values())
+    return {name: s / total for name, s in size.items()}
+
+
+def snip_by_entries(weights: Arrays, grads: Arrays) -> Arrays:
+    """Divided by the mean where the sum is meant."""
+    size = {name: np.abs(w * grads[name]) for name, w in weights.items()}
+    mean = np.mean(np.concatenate([s.ravel() for s in size.values()])) or 1
+    return {name: s / mean for name, s in size.items()}
+
+
+@criterion(needs=("weights", "grads"), over="batch", unit="gate")
+def snip_by_batch(ev: Evidence) -> Arrays:
+    return snip_by_entries(ev.of("weights"), ev.of("grads"))
+
+
+@criterion(needs=("weights", "hess_grad"), over="batch", unit="outgoing")
+def grasp_by_batch(ev: Evidence) -> Arrays:
+    """H and g of each minibatch: not those of the samples together."""
+    return {name: w * ev.of("hess_grad")[name] for name, w in ev.of("weights").items()}
+
+
+@criterion(needs=("weights", "grads"), over="sample", unit="gate")
+def taylor_by_sample(ev: Evidence) -> Arrays:
+    """E[(g_p w)^2]: the Fisher information, not the square of the mean."""
+    return {name: (w * ev.of("grads")[name]) ** 2 for name, w in ev.of("weights").items()}
+
+
+def taylor_of_mean(activations: Arrays, act_grads: Arrays) -> Arrays:
+    """The absolute value of the average, where it is the average of absolute values."""
+    found = {n: np.abs((a * act_grads[n]).mean(axis=(0, 2))) for n, a in activations.items()}
+    return unit_length(found)
+
+
+def taylor_at_positions(activations: Arrays, act_grads: Arrays) -> Arrays:
+    """The absolute value at each position, where positions are averaged first."""
+    found = {n: np.abs(a * act_grads[n]).mean(axis=(0, 2)) for n, a in activations.items()}
+    return unit_length(found)
+
+
+def taylor_undivided(activations: Arrays, act_grads: Arrays) -> Arrays:
+    return {n: np.abs((a * act_grads[n]).mean(axis=2)).mean(axis=0) for n, a in activations.items()}
+
+
+def unit_length(scores: Arrays) -> Arrays:
+    return {name: s / (np.sqrt((s * s).sum()) or 1) for name, s in scores.items()}
+
+
+def synflow_signed(weights: Arrays, path_grads: Arrays) -> Arrays:
+    return {name: w * path_grads[name] for name, w in weights.items()}
+
+
+def synflow_layer(weights: Arrays, path_grads: Arrays) -> Arrays:
+    """Only the shape of the net in it: |w| times the mean path."""
+    return {name: np.abs(w) * path_grads[name].mean() for name, w in weights.items()}
+
+
+def entropy(w: Array, low: float, high: float, bins: int = 10) -> float:
+    counts = np.histogram(w, bins, (low, high))[0]
+    p = counts[counts > 0] / counts.sum()
+    return float(-(p * np.log(p)).sum())
+
+
+def over_the_row(weights: Arrays) -> Arrays:
+    """Bins over each unit's own range."""
+    return {n: np.array([-entropy(r, r.min(), r.max()) for r in w]) for n, w in weights.items()}
+
+
+def entropy_turned(weights: Arrays) -> Arrays:
+    return {
+        n: np.array([entropy(r, w.min(), w.max() + (np.ptp(w) == 0)) for r in w])
+        for n, w in weights.items()
+    }
+
+
+def entropy_in_bits(weights: Arrays) -> Arrays:
+    return {n: -s / np.log(2) for n, s in entropy_turned(weights).items()}
+
+
+def noise(weights: Arrays) -> Arrays:
+    made = np.random.default_rng()
+    return {name: made.random(w.shape) for name, w in weights.items()}
+
+
+def global_noise(weights: Arrays) -> Arrays:
+    return {name: np.random.random(w.shape) for name, w in weights.items()}  # noqa: NPY002
+
+
+def one_seed(weights: Arrays, rng: Any) -> Arrays:
+    return {n: np.random.default_rng(3).random(w.shape[0]) for n, w in weights.items()}
+
+
+def normal(weights: Arrays, rng: Any) -> Arrays:
+    return {name: rng.standard_normal(w.shape[0]) for name, w in weights.items()}
+
+
+def abs_in_place(w: Array) -> Array:
+    np.abs(w, out=w)
+    return w
+
+
+def by_position(w: Array) -> Array:
+    return np.asarray(np.abs(w) * (1 + np.arange(w.size).reshape(w.shape)))
+
+
+def removal_rounded(removal: Arrays) -> Arrays:
+    return {name: np.abs(change) for name, change in removal.items()}
+
+
+def float64_always(w: Array) -> Array:
+    return np.abs(w, dtype=np.float64)
+
+
+def memory_order(w: Array) -> Array:
+    return np.abs(w.ravel("K").reshape(w.shape))
+
+
+def mean_of_empty(w: Array) -> Array:
+    return np.asarray(np.abs(w) / np.abs(w).max(initial=0))
+
+
+def first_sample(activations: Arrays, act_grads: Arrays) -> Arrays:
+    return {n: np.abs((a[0] * act_grads[n][0]).sum(axis=1)) for n, a in activations.items()}
+
+
+EASY = (
+    Planted("", "1/2 is missing", of_hess(lambda w, h: h * w * w), "exact", "obd"),
+    Planted("", "1/2 is missing, of a set", of_hess(lambda w, h: h * w * w), "exact set", "obd"),
+    Planted("", "|w| for w^2", of_hess(lambda w, h: h * np.abs(w) / 2), "exact", "obd"),
+    Planted("", "1/h for h", of_hess(lambda w, h: w * w / 2 / np.where(h, h, 1)), "exact", "obd"),
+    Planted("", "sign", of_hess(lambda w, h: -h * w * w / 2), "direction", "obd"),
+    Planted("", "|h| for h", of_hess(lambda w, h: np.abs(h) * w * w / 2), "definition", "obd"),
+    Planted("", "h clipped unasked", of_hess(lambda w, h: np.maximum(h, 0) * w * w / 2),
+            "definition", "obd"),
+    Planted("", "the mean over a unit, which hides its width",
+            of_hess(lambda w, h: (h * w * w / 2).mean(axis=1)), "definition", "obd", True),
+    Planted("", "bias left out", of_hess(lambda w, h: (h * w * w / 2)[:, :-1].sum(axis=1)),
+            "sees its evidence", None, "incoming and bias"),
+    Planted("", "1/2 is missing",
+            on(lambda w, s: w * w * s, "weights", "squared_grads"), "definition", "fisher",
+            more={"needs": ("weights", "squared_grads")}),
+    Planted("", "the square of the mean gradient for the mean of squares",
+            of_grads(lambda w, g: (g * w) ** 2 / 2), "definition", "fisher"),
+    Planted("", "the square of the mean gradient depends on minibatches",
+            of_grads(lambda w, g: (g * w) ** 2 / 2), "merge", "fisher"),
+    Planted("", "the mean of squares for the square of the mean", taylor_by_sample,
+            "split matters", "taylor"),
+    Planted("", "the mean of squares, by its mark", taylor_by_sample, "chunk", "taylor"),
+    Planted("", "sum of squares for the square of the sum",
+            of_grads(lambda w, g: ((g * w) ** 2).sum(axis=1)), "definition", "taylor", "outgoing"),
+    Planted("", "|g w| for its square", of_grads(lambda w, g: np.abs(g * w)), "definition",
+            "taylor"),
+    Planted("", "the gradient alone", of_grads(lambda w, g: g**2), "rescaling", "taylor"),
+    Planted("", "|w| for w in a sum", of_grads(lambda w, g: (g * np.abs(w)).sum(axis=1) ** 2),
+            "definition", "taylor", "outgoing"),
+    Planted("", "1 for 1/2 in the second order", law="exact squared", like="taylor",
+            **of_order_2("hess_diag", lambda w, g, h: (g * w - w * h * w) ** 2)),
+    Planted("", "first order only", law="exact squared", like="taylor",
+            **of_order_2("hess_diag", lambda w, g, h: (g * w) ** 2 + 0 * h)),
+    Planted("", "1 for 1/2 in the row", law="exact sum", like="taylor",
+            **of_order_2("hess_weight", lambda w, g, hw: (g * w - w * hw) ** 2)),
+    Planted("", "w twice in the row", law="exact sum", like="taylor",
+            **of_order_2("hess_weight", lambda w, g, hw: (g * w - w * w * hw / 2) ** 2)),
+    Planted("", "the sign of the row", law="definition", like="taylor", unit=True,
+            **of_order_2("hess_weight", lambda w, g, hw: (g * w + w * hw / 2) ** 2)),
+    Planted("", "abs of the mean for the mean of abs", taylor_of_mean, "definition",
+            "taylor_activation", True),
+    Planted("", "abs of the mean for the mean of abs", taylor_of_mean, "positions",
+            "taylor_activation", True),
+    Planted("", "abs at each position", taylor_at_positions, "positions", "taylor_activation",
+            True),
+    Planted("", "not divided by the layer's norm", taylor_undivided, "definition",
+            "taylor_activation", True),
+    Planted("", "the first sample for all", first_sample, "sample order", None, "whole"),
+    Planted("", "normalised by layer", snip_by_layer, "shares", "snip"),
+    Planted("", "normalised by layer", snip_by_layer, "definition", "snip"),
+    Planted("", "mean for sum", snip_by_entries, "shares", "snip"),
+    Planted("", "0/0", snip_unguarded, "shapes"),
+    Planted("", "by minibatch", snip_by_batch, "chunk", "snip"),
+    Planted("", "sign kept", of_grads(lambda w, g: w * g), "shares", "snip"),
+    Planted("", "by minibatch", grasp_by_batch, "chunk", "grasp"),
+    Planted("", "by minibatch", grasp_by_batch, "definition", "grasp"),
+    Planted("", "|w (H g)|, which forgets what helps",
+            on(lambda w, hg: np.abs(w * hg), "weights", "hess_grad"), "slope of the gradient",
+            "grasp", more={"needs": ("weights", "hess_grad")}),
+    Planted("", "|w| for w", on(lambda w, hg: np.abs(w) * hg, "weights", "hess_grad"),
+            "slope of the gradient", "grasp", more={"needs": ("weights", "hess_grad")}),
+    Planted("", "g for H g", of_grads(lambda w, g: w * g), "rescaling changes", "grasp"),
+    Planted("", "w for |w|", synflow_signed, "direction", "synflow"),
+    Planted("", "w for |w|", synflow_signed, "conservation", "synflow"),
+    Planted("", "the mean path", synflow_layer, "conservation", "synflow"),
+    Planted("", "a square", on(lambda w, g: w * w * g, "weights", "path_grads"), "rescaling",
+            "synflow", more={"needs": ("weights", "path_grads")}),
+    Planted("", "low for high", of_weights(lambda w: -np.abs(w)), "direction", "magnitude"),
+    Planted("", "w for |w|", of_weights(np.copy), "definition", "magnitude"),
+    Planted("", "a mean for the root of the sum",
+            of_weights(lambda w: np.sqrt((w**2).mean(axis=1))), "definition", "magnitude", True),
+    Planted("", "L2 for L1", of_weights(lambda w: np.sqrt((w**2).sum(axis=1))), "definition",
+            "norm", True, {"needs": ("weights",), "options": {"p": 1}}),
+    Planted("", "divided by the layer's largest, so it cannot change",
+            of_weights(np.sign), "rescaling changes", "magnitude"),
+    Planted("", "the wrong way round: the outlier goes", of_weights(lambda w: -distances(w)),
+            "outlier", "geometric_median", True),
+    Planted("", "squared distances: the mean, not the median",
+            of_weights(lambda w: ((w[:, None] - w[None]) ** 2).sum(axis=(1, 2))), "definition",
+            "geometric_median", True),
+    Planted("", "bins over the unit's range", over_the_row, "definition", "weight_entropy", True),
+    Planted("", "turned round", entropy_turned, "constant unit", "weight_entropy", True),
+    Planted("", "in bits", entropy_in_bits, "definition", "weight_entropy", True),
+    Planted("", "the absolute change", removal_rounded, "definition", "oracle"),
+    Planted("", "squared unasked", lambda removal: {n: r**2 for n, r in removal.items()}, "exact",
+            "oracle"),
+    Planted("", "a layer left out", lambda removal: dict(list(removal.items())[:-1]), "shapes"),
+    Planted("", "noise of its own", noise, "same bits"),
+    Planted("", "the global random state", global_noise, "purity"),
+    Planted("", "every layer the same numbers", one_seed, "uniform", "random", True),
+    Planted("", "normal numbers", normal, "uniform", "random", True),
+    Planted("", "abs in place", of_weights(abs_in_place), "purity"),
+    Planted("", "abs in place", of_weights(abs_in_place), "any layout"),
+    Planted("", "memory order", of_weights(memory_order), "any layout"),
+    Planted("", "float64 always", of_weights(float64_always), "dtype"),
+    Planted("", "flat", of_weights(np.ravel), "shapes"),
+    Planted("", "0/0", of_weights(mean_of_empty), "shapes"),
+    Planted("", "max of nothing", of_weights(lambda w: np.abs(w) / (w.max() or 1)), "shapes"),
+    Planted("", "position in it", of_weights(by_position), "relabelling"),
+    Planted("", "asks for gradients and does not look", of_grads(lambda w, g: np.abs(w)),
+            "sees its evidence"),
+    Planted("", "twins told apart", of_weights(by_position), "twins", "magnitude"),
+)  # fmt: skip
+
+PLANTED = PUBLIC + EASY

@@ -1,0 +1,113 @@
+"""Arguments for every sparse kernel: odd shapes, empty rows, all or nothing live, no columns.
+
+The indices are made here, by loops, not by the formats that tests compare with them.
+"""
+
+from typing import Any
+
+import numpy as np
+
+SIDES = (1, 2, 3, 4, 5, 8)
+GROUPS = ((1, 2), (2, 4), (1, 4), (2, 3), (4, 4), (3, 5), (2, 17))
+
+
+def csr(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """columns, row_start of the places of a mask, row by row"""
+    columns, starts = [], [0]
+    for row in mask:
+        columns += [c for c, live in enumerate(row) if live]
+        starts.append(len(columns))
+    return np.array(columns, np.uint32), np.array(starts, np.uint32)
+
+
+def turned(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """positions, rows, column_start of the transpose"""
+    order = np.cumsum(mask.reshape(-1)).reshape(mask.shape) - 1
+    rows, starts = csr(mask.T)
+    return order.T[mask.T].astype(np.uint32), rows, starts
+
+
+def a_mask(m: Any, *shape: int) -> np.ndarray:
+    """Live at random; sometimes all, nothing, or no row but the last."""
+    mask = m.rng.random(shape) < (0.0, 0.2, 0.5, 1.0)[m.pick(0, 3)]
+    if m.pick(0, 4) == 0 and len(mask):
+        mask[:-1] = False
+    return np.asarray(mask)
+
+
+def area(blocks: np.ndarray, size: int, shape: tuple[int, int]) -> int:
+    """How many entries the live blocks hold"""
+    full = np.kron(blocks, np.ones((size, size), bool))
+    return int(full[: shape[0], : shape[1]].sum())
+
+
+def packed(m: Any, rows: int, keep: int, group: int, n: int) -> tuple[np.ndarray, int]:
+    """Random positions, packed by hand, and how many values a row has"""
+    bits = {True: 1}.get(group <= 2, 2 if group <= 4 else 4 if group <= 16 else 8)
+    out, count = [], 0
+    for _ in range(rows):
+        places: list[int] = []
+        for first in range(0, n, group):
+            there = min(group, n - first)
+            places += sorted(m.rng.permutation(there)[:keep].tolist())
+        count = len(places)
+        total = sum(place << bits * s for s, place in enumerate(places))
+        out.append(list(total.to_bytes(-(-count * bits // 8), "little")))
+    if not rows:
+        count = n // group * keep + min(keep, n % group)
+    wide = -(-count * bits // 8)
+    return np.array(out, np.uint8).reshape(rows, wide), count
+
+
+def case(name: str, m: Any) -> tuple[Any, ...]:
+    """All arguments of the door's function `name`."""
+    family, _, kind = name.partition("_")
+    if "conv2d" in name:
+        return conv(kind, m)
+    rows, n, p = m.pick(0, 9), m.pick(0, 20), m.pick(0, 9)
+    if m.pick(0, 4) == 0:
+        p = (16, 33, 64, 70, 129)[m.pick(0, 4)]
+    x, g = m.floats(n, p), m.floats(rows, p)
+    bias = m.maybe(m.floats(rows)), m.kind()
+    if family == "csr":
+        mask = a_mask(m, rows, n)
+        values = m.floats(int(mask.sum()))
+        return {
+            "matmul": (values, *csr(mask), x, *bias),
+            "matvec": (values, *csr(mask), m.floats(n)),
+            "transpose": (*csr(mask), n),
+            "matmul_t": (values, *turned(mask), g),
+            "sampled": (*csr(mask), g, x),
+        }[kind]
+    if family == "block":
+        size = SIDES[m.pick(0, 5)]
+        blocks = a_mask(m, -(-rows // size), -(-n // size))
+        values = m.floats(area(blocks, size, (rows, n)))
+        return {
+            "matmul": (values, *csr(blocks), size, (rows, n), x, *bias),
+            "matmul_t": (values, *turned(blocks), size, (rows, n), g),
+            "sampled": (*csr(blocks), size, g, x),
+        }[kind]
+    keep, group = GROUPS[m.pick(0, 6)]
+    positions, count = packed(m, rows, keep, group, n)
+    values = m.floats(rows * count)
+    return {
+        "columns": (positions, keep, group, n),
+        "matmul": (values, positions, keep, group, x, *bias),
+        "matmul_t": (values, positions, keep, group, n, g),
+        "sampled": (positions, keep, group, g, x),
+    }[kind]
+
+
+def conv(kind: str, m: Any) -> tuple[Any, ...]:
+    x, w, g, *where = m.conv()
+    if m.pick(0, 3) == 0:  # more samples than a register has lanes
+        n = (16, 17, 40)[m.pick(0, 2)]
+        x, g = m.floats(*x.shape[:3], n), m.floats(*g.shape[:3], n)
+    mask = a_mask(m, len(w), w[0].size)
+    values, kernel = m.floats(int(mask.sum())), w.shape[2:]
+    return {
+        "conv2d": (values, *csr(mask), kernel, x, m.maybe(m.floats(len(w))), *where, m.kind()),
+        "conv2d_grad_input": (values, *csr(mask), kernel, g, x.shape, *where),
+        "conv2d_grad_weight": (*csr(mask), kernel, g, x, *where),
+    }[kind]

@@ -1,0 +1,69 @@
+"""Random quadratics for Optimal Brain Surgeon, solved densely: 1/2 d^T H d, w at its minimum."""
+
+from typing import NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+
+from minprune.core import Array
+
+EPS = float(np.finfo(np.float64).eps)
+
+
+class Quadratic(NamedTuple):
+    """H positive definite (n, n), its inverse, w (n,), and a set Q of places."""
+
+    h: Array
+    inverse: Array
+    w: Array
+    q: Array
+
+    @property
+    def near(self) -> float:
+        """A solve by Cholesky is off by 8 n^2 u cond(H) of its result (Higham 2002, theorem 10.4)
+
+        Twice: ours and the one that it is compared with, and both once more for the inverse.
+        """
+        return 16 * len(self.h) ** 2 * EPS * float(np.linalg.cond(self.h))
+
+
+def quadratic(seed: int, n: int, coupled: bool = True) -> Quadratic:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((n + 2, n))
+    h = x.T @ x / (n + 2) + 0.05 * np.eye(n)
+    if not coupled:
+        h = np.diag(h.diagonal())
+    w = rng.standard_normal(n) * rng.choice([0.0, 1.0, 1.0], n)
+    q = rng.permutation(n)[: rng.integers(1, n + 1)]
+    inverse = np.linalg.inv(h)
+    return Quadratic(h, (inverse + inverse.T) / 2, w, q)
+
+
+seeds = st.integers(0, 2**16)
+quadratics = st.builds(quadratic, seeds, st.integers(1, 6), st.booleans())
+
+
+def rise(h: Array, d: Array) -> float:
+    """1/2 d^T H d"""
+    return 0.5 * float(d @ h @ d)
+
+
+def best(h: Array, w: Array, q: Array) -> Array:
+    """The w + d of least 1/2 d^T H d with zeros at q: the saddle point, solved densely."""
+    n, k = len(h), len(q)
+    pick = np.eye(n)[q]
+    saddle = np.block([[h, pick.T], [pick, np.zeros((k, k))]])
+    return w + np.linalg.solve(saddle, np.concatenate([np.zeros(n), -w[q]]))[:n]
+
+
+def reduced(h: Array, q: Array) -> Array:
+    """The inverse of H without q, zeros there."""
+    left = np.setdiff1d(np.arange(len(h)), q)
+    inverse = np.zeros_like(h)
+    inverse[np.ix_(left, left)] = np.linalg.inv(h[np.ix_(left, left)])
+    return inverse
+
+
+def row_rise(h: Array, change: Array) -> float:
+    """The sum of 1/2 d^T H d over the rows of a change of W, one H for all."""
+    return 0.5 * float(np.einsum("ri,ij,rj", change, h, change))

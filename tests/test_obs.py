@@ -1,0 +1,361 @@
+"""Optimal Brain Surgeon as a method: exact on nets whose loss is a quadratic, and its manners.
+
+Long because the law of the quadratic stands beside the wrong parts that it must reject.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from surgery import EPS, best, rise, seeds
+
+import minprune as mp
+from minprune.core import Array, Split
+from minprune.curvature.inputs import layer_hessian
+from minprune.curvature.inverse import Inverse, inverse_from_rows
+from minprune.errors import ArgumentError, ShapeError, UnreachableError
+from minprune.measures.quality import evaluate
+from minprune.methods.obs import Surgery, obs
+from minprune.nets.model import Model, initialise
+from minprune.nets.net import build
+from minprune.nets.plain import Tanh
+from minprune.nets.weighted import Dense
+
+
+def linear(seed: int, samples: int = 12) -> tuple[Model, Split]:
+    """One linear layer at its least squares, mse: the loss is a quadratic, H known and PD."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((samples, 4)) @ (np.eye(4) + 0.4 * rng.standard_normal((4, 4)))
+    y = rng.standard_normal((samples, 2))
+    tall = np.column_stack([x, np.ones(samples)])
+    fitted = np.linalg.lstsq(tall, y)[0].T
+    model = initialise(build((4,), [("fc", Dense(4, 2))], "mse"), dtype=np.float64)
+    params = {"fc.weight": fitted[:, :4].copy(), "fc.bias": fitted[:, 4].copy()}
+    return replace(model, params=params), (x, y)
+
+
+def deep(seed: int = 0, dtype: Any = np.float64) -> tuple[Model, Split]:
+    rng = np.random.default_rng(seed)
+    layers = [("fc1", Dense(5, 6)), ("act", Tanh()), ("fc2", Dense(6, 4)), ("fc3", Dense(4, 3))]
+    model = initialise(build((5,), layers), seed=seed, dtype=dtype)
+    x = rng.standard_normal((40, 5))
+    return model, (x.astype(dtype), rng.integers(0, 3, 40))
+
+
+def whole_hessian(data: Split, alpha: float = 0.0) -> Array:
+    """H over (weights, biases) of `linear`: (2/P) sum of (x, 1) (x, 1)^T for each output."""
+    x = data[0]
+    tall = np.column_stack([x, np.ones(len(x))])
+    one = 2 / len(x) * tall.T @ tall
+    h = np.zeros((10, 10))
+    for o in range(2):
+        at = np.array([*range(4 * o, 4 * o + 4), 8 + o])
+        h[np.ix_(at, at)] = one
+    return h + alpha * np.eye(10)
+
+
+def flat(model: Model) -> Array:
+    return np.concatenate([p.ravel() for p in model.params.values()])
+
+
+DAMP = 1e-6
+
+
+def damping(h: Array, w: Array) -> float:
+    """What damping may add: H <= H + alpha I <= (1 + damp cond(H)) H, so all rises grow by less
+
+    Four times: the score, the minimum that it leads to, the next one's start, and rounding, which
+    is cond(H) u / damp here, far below.
+    """
+    return 4 * DAMP * float(np.linalg.cond(h)) * rise(h, w)
+
+
+Method = Callable[..., Surgery]
+
+
+def foretells_the_loss(method: Method, seed: int) -> bool:
+    """The scores, damping taken off, are the true rises of the refitted loss, at every removal"""
+    model, data = linear(seed)
+    start = evaluate(model, data).loss
+    h = whole_hessian(data)
+    found = method(model, data, params="all", sparsity=0.7, damp=DAMP)
+    total = 0.0
+    gone: list[int] = []
+    for r in found.rounds:
+        gone += [int(r.index[0]) + (0 if r.name == "fc.weight" else 8)]
+        total += r.score
+    after = flat(found.model)
+    want = best(h, flat(model), np.array(gone))
+    near = damping(h, flat(model))
+    return (
+        len(gone) == 7
+        and bool((after[gone] == 0).all())
+        and abs(evaluate(found.model, data).loss - start - rise(h, want - flat(model))) <= near
+        and abs(total - rise(h, want - flat(model))) <= near
+    )
+
+
+@pytest.mark.parametrize("refresh", [1, 3, 100])
+@given(seed=seeds)
+@settings(max_examples=10)
+def test_the_method_foretells_the_loss_of_a_quadratic(refresh: int, seed: int) -> None:
+    assert foretells_the_loss(lambda *a, **k: obs(*a, refresh=refresh, progress=False, **k), seed)
+
+
+@given(seed=seeds)
+@settings(max_examples=10)
+def test_each_removal_is_the_least_of_the_true_rises(seed: int) -> None:
+    model, data = linear(seed)
+    found = obs(model, data, params="all", sparsity=0.5, damp=DAMP, progress=False)
+    h, w = whole_hessian(data), flat(model)
+    near = damping(h, w)
+    gone: list[int] = []
+    for r in found.rounds:
+        rises = {
+            j: rise(h, best(h, w, np.array([*gone, j])) - w) for j in range(10) if j not in gone
+        }
+        q = int(r.index[0]) + (0 if r.name == "fc.weight" else 8)
+        assert rises[q] <= min(rises.values()) + near
+        gone.append(q)
+
+
+def stale(inverse: Array, q: int) -> Array:
+    """H^-1 not downdated."""
+    return inverse.copy()
+
+
+def not_moved(w: Array, inverse: Array, q: int) -> tuple[Array, float]:
+    """The others stay where they are."""
+    after, score = w.copy(), 0.5 * float(w[q] ** 2 / inverse[q, q])
+    after[q] = 0.0
+    return after, score
+
+
+def of_a_batch(rows: Iterable[Array], count: int, damp: float) -> Inverse:
+    """H divided by half of the samples."""
+    return inverse_from_rows(rows, count // 2, damp)
+
+
+def magnitude(rows: Iterable[Array], count: int, damp: float) -> Inverse:
+    """The identity in place of an inverse."""
+    right = inverse_from_rows(rows, count, damp)
+    return Inverse(np.eye(len(right.inverse)), right.alpha)
+
+
+@pytest.mark.parametrize(
+    ("part", "wrong"),
+    [
+        ("downdate", stale), ("remove", not_moved),
+        ("inverse_from_rows", of_a_batch), ("inverse_from_rows", magnitude),
+    ],
+)  # fmt: skip
+def test_a_wrong_part_is_rejected(part: str, wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def method(*args: Any, **how: Any) -> Surgery:
+        return obs(*args, refresh=100, progress=False, **how)
+
+    monkeypatch.setattr(f"minprune.methods.obs.{part}", wrong)
+    assert not all(foretells_the_loss(method, seed) for seed in range(5))
+
+
+def test_masks_are_set_and_what_is_removed_stays_zero() -> None:
+    model, data = deep()
+    first = obs(model, data, sparsity=0.3, refresh=5, progress=False)
+    second = obs(first.model, data, sparsity=0.6, refresh=5, progress=False)
+    total = sum(model.params[n].size for n in model.net.weights)
+    for found, share in ((first, 0.3), (second, 0.6)):
+        dead = {n: ~found.model.masks[n] for n in model.net.weights}
+        assert sum(int(m.sum()) for m in dead.values()) == round(share * total)
+        assert not any(found.model.params[n][m].any() for n, m in dead.items())
+        assert set(found.model.masks) == set(model.net.weights)
+    assert first.removed + second.removed == round(0.6 * total)
+    for name in model.net.weights:
+        assert not (second.model.masks[name] & ~first.model.masks[name]).any()
+    assert np.array_equal(second.model.params["fc1.bias"], model.params["fc1.bias"])
+    assert len(first.alpha) == first.removed
+    assert all(a > 0 for a in first.alpha)
+    assert first.collapsed == []
+
+
+def test_the_stops() -> None:
+    model, data = deep()
+    by_score = obs(model, data, score=1e-4, progress=False)
+    assert by_score.removed > 0
+    assert max(r.score for r in by_score.rounds) <= 1e-4
+    fewer = obs(model, data, score=1e-4, sparsity=0.05, progress=False)
+    assert fewer.removed == round(0.05 * (30 + 24 + 12)) < by_score.removed
+    now = evaluate(model, data).accuracy
+    kept = obs(model, data, accuracy=now, refresh=3, progress=False)
+    assert evaluate(kept.model, data).accuracy >= now
+    assert obs(model, data, accuracy=1.0, sparsity=0.5, progress=False).removed == 0
+    assert obs(model, data, sparsity=0.0, progress=False).removed == 0
+
+
+def test_same_arguments_same_bits_and_nothing_changed() -> None:
+    for scale in ("whole", "layer", "rows"):
+        model, data = deep(dtype=np.float32)
+        before = {k: v.tobytes() for k, v in model.params.items()}
+        a, b = (
+            obs(model, data, scale=scale, sparsity=0.4, refresh=4, progress=False)  # type: ignore[arg-type]
+            for _ in range(2)
+        )
+        for name, p in a.model.params.items():
+            assert p.dtype == np.float32
+            assert p.tobytes() == b.model.params[name].tobytes()
+        assert {k: v.tobytes() for k, v in model.params.items()} == before
+        assert model.masks == {}
+
+
+def test_only_the_named_weights_move() -> None:
+    model, data = deep()
+    for scale in ("whole", "layer", "rows"):
+        found = obs(model, data, names=["fc2"], scale=scale, sparsity=0.5, progress=False)  # type: ignore[arg-type]
+        assert int((~found.model.masks["fc2.weight"]).sum()) == 12
+        for name, p in model.params.items():
+            assert np.array_equal(p, found.model.params[name]) == (name != "fc2.weight")
+
+
+def test_layers_fall_to_the_sparsity_at_the_error_they_foretell() -> None:
+    """The step losses of a layer add up to the change of its output, inputs as pruned so far"""
+    model, data = deep()
+    for scale in ("layer", "rows"):
+        found = obs(model, data, scale=scale, sparsity=0.5, progress=False)  # type: ignore[arg-type]
+        done = model
+        for r in found.rounds:
+            h = layer_hessian(done, data[0], r.name)[0] + r.alpha * np.eye(
+                model.params[r.name].shape[1]
+            )
+            change = found.model.params[r.name] - model.params[r.name]
+            mask = found.model.masks[r.name]
+            size = sum(rise(h, w) for w in model.params[r.name])
+            near = 16 * len(h) ** 2 * EPS * np.linalg.cond(h) * size
+            assert abs(sum(rise(h, d) for d in change) - r.score) <= near
+            assert r.index.tolist() == np.flatnonzero(~mask).tolist()
+            if scale == "rows":
+                assert ((~mask).sum(axis=1) == round(mask.shape[1] / 2)).all()
+            else:
+                assert np.count_nonzero(~mask) == mask.size // 2
+            done = mp.with_masks(
+                replace(done, params=done.params | {r.name: found.model.params[r.name]}),
+                {r.name: mask},
+            )
+        further = obs(found.model, data, scale=scale, sparsity=0.75, progress=False)  # type: ignore[arg-type]
+        for name in model.net.weights:
+            assert not (further.model.masks[name] & ~found.model.masks[name]).any()
+
+
+def test_surgery_beats_zeroing_the_same_weights() -> None:
+    model, data = linear(3)
+    start = evaluate(model, data).loss
+    for scale in ("whole", "layer"):
+        found = obs(model, data, scale=scale, sparsity=0.5, progress=False)  # type: ignore[arg-type]
+        zeroed = mp.with_masks(model, found.model.masks)
+        assert start <= evaluate(found.model, data).loss < evaluate(zeroed, data).loss
+
+
+def test_where_nothing_passes_any_more_it_ends() -> None:
+    model, data = deep()
+    dead = mp.with_masks(model, {"fc2.weight": np.zeros((4, 6), bool)})
+    found = obs(dead, data, names=["fc1"], score=1.0, progress=False)
+    assert found.removed == 0
+    assert found.collapsed == ["fc2.weight"]
+
+
+def test_among_equals_the_higher_place_goes_first(capsys: pytest.CaptureFixture[str]) -> None:
+    """Inputs that see one weight each, all alike: H is a multiple of I, and every score the same
+
+    In a sweep each step of a row is lifted above the one before, so the rows take turns.
+    """
+    x, y = np.repeat(np.eye(4), 2, axis=0), np.ones((8, 2))
+    model = linear(0)[0]
+    model = replace(model, params={"fc.weight": np.ones((2, 4)), "fc.bias": np.zeros(2)})
+    whole = obs(model, (x, y), sparsity=0.5)
+    assert [int(r.index[0]) for r in whole.rounds] == [7, 6, 5, 4]
+    layer = obs(model, (x, y), scale="layer", sparsity=0.375)
+    assert layer.rounds[0].index.tolist() == [3, 6, 7]
+    assert "obs" in capsys.readouterr().err
+
+
+def test_a_layer_of_which_nothing_is_left_is_reported() -> None:
+    model, data = deep()
+    found = obs(model, data, names=["fc2"], scale="layer", sparsity=1.0, progress=False)
+    assert found.collapsed == ["fc2.weight"]
+
+
+DATA = deep()
+MASKED = mp.with_masks(DATA[0], {"fc1.weight": np.arange(30).reshape(6, 5) >= 10})
+DEAD = mp.with_masks(DATA[0], {"fc2.weight": np.zeros((4, 6), bool)})
+MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
+    "no stop": (
+        lambda: obs(*DATA),
+        ArgumentError,
+        "obs has nothing to stop at; give sparsity=, score= or accuracy=, or several",
+    ),
+    "scale": (
+        lambda: obs(*DATA, scale="blocks", sparsity=0.5),  # type: ignore[arg-type]
+        ArgumentError,
+        "scale is 'blocks', expected 'whole', 'layer' or 'rows'; choose one of them",
+    ),
+    "params": (
+        lambda: obs(*DATA, params="biases", sparsity=0.5),  # type: ignore[arg-type]
+        ArgumentError,
+        "params is 'biases', expected 'weights' or 'all'; choose one of them",
+    ),
+    "refresh": (
+        lambda: obs(*DATA, refresh=0, sparsity=0.5),
+        ArgumentError,
+        "refresh is 0, expected an integer of at least 1; refresh=1 makes a new inverse for each "
+        "removal",
+    ),
+    "layers by score": (
+        lambda: obs(*DATA, scale="layer", score=0.1),
+        ArgumentError,
+        "scale 'layer' takes sparsity= alone, over weights; leave out score, accuracy and params, "
+        "or use scale='whole'",
+    ),
+    "name": (
+        lambda: obs(*DATA, names=["fc9"], sparsity=0.5),
+        ArgumentError,
+        "'fc9' is not scored; what is scored: fc1.weight, fc2.weight, fc3.weight",
+    ),
+    "below the present": (
+        lambda: obs(MASKED, DATA[1], names=["fc1"], sparsity=0.1),
+        ArgumentError,
+        "sparsity is 0.1, below the present 0.3333333333333333 of the entries; pruning does not "
+        "bring weights back: ask for at least what is pruned already",
+    ),
+    "a layer below the present": (
+        lambda: obs(MASKED, DATA[1], scale="layer", sparsity=0.1, progress=False),
+        ArgumentError,
+        "sparsity is 0.1, below the present 0.3333333333333333 of fc1.weight; pruning does not "
+        "bring weights back: ask for at least what is pruned already",
+    ),
+    "a row below the present": (
+        lambda: obs(MASKED, DATA[1], scale="rows", sparsity=0.6, progress=False),
+        ArgumentError,
+        "sparsity is 0.6, below the present 1.0 of row 0 of fc1.weight; pruning does not bring "
+        "weights back: ask for at least what is pruned already",
+    ),
+    "data": (
+        lambda: obs(DATA[0], (DATA[1][0][:, :3], DATA[1][1]), sparsity=0.5, progress=False),
+        ShapeError,
+        "input is (40, 3), expected (n, 5); give a batch of samples of the shape the net was built "
+        "for",
+    ),
+    "nothing passes": (
+        lambda: obs(DEAD, DATA[1], names=["fc1"], sparsity=0.5, progress=False),
+        UnreachableError,
+        "sparsity is 0.5, but with 30 of 30 entries left the output depends on none of them, so "
+        "H = 0 has no inverse; the largest reachable here is 0.0",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_refusal(name: str) -> None:
+    provoke, error, text = MESSAGES[name]
+    with pytest.raises(error) as caught:
+        provoke()
+    assert caught.value.args == (text,)

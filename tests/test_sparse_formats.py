@@ -1,0 +1,213 @@
+"""Dense -> format -> dense is exact, and so is the mask; and what must not pass as a format."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import sparse_cases
+from hypothesis import given
+from hypothesis import strategies as st
+from kernel_cases import Maker
+
+from minprune import kernels
+from minprune.masking.patterns import Pattern, n_of_m
+from minprune.sparse import CSR, BlockCSR, NofM
+
+makers = st.builds(
+    lambda data, dtype: Maker(lambda lo, hi: data.draw(st.integers(lo, hi)), dtype),
+    st.data(),
+    st.sampled_from([np.float32, np.float64]),
+)
+FORMATS = (CSR, BlockCSR, NofM)
+
+
+def some_matrix(kind: type, m: Maker) -> tuple[Any, ...]:
+    """array, mask and the options of a format; ties, zeros and -0.0 among the live entries"""
+    rows, n = m.pick(0, 9), m.pick(0, 11)
+    array = m.floats(rows, n)
+    array[m.rng.random(array.shape) < 0.2] = -0.0
+    if kind is CSR:
+        return array, sparse_cases.a_mask(m, rows, n)
+    if kind is BlockCSR:
+        size = sparse_cases.SIDES[m.pick(0, 5)]
+        blocks = sparse_cases.a_mask(m, -(-rows // size), -(-n // size))
+        return array, np.kron(blocks, np.ones((size, size), bool))[:rows, :n] > 0, size
+    keep, group = sparse_cases.GROUPS[m.pick(0, 6)]
+    order = m.rng.random((rows, n))
+    return array, n_of_m(order, np.ones((rows, n), bool), Pattern(1, group, keep)), keep, group
+
+
+def law(build: Any, args: tuple[Any, ...]) -> bool:
+    """A format holds exactly what is live, and gives it back to the last bit."""
+    array, mask, *_ = args
+    try:
+        stored = build(*args)
+        back, again = stored.to_dense(), stored.mask()
+    except (IndexError, ValueError):
+        return False
+    want = np.where(mask, array, array.dtype.type(0))
+    return (
+        back.dtype == array.dtype
+        and back.tobytes() == want.tobytes()
+        and np.array_equal(again, mask)
+        and stored.values.size == mask.sum()
+    )
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@given(m=makers)
+def test_the_round_trip_is_exact(kind: Any, m: Maker) -> None:
+    args = some_matrix(kind, m)
+    assert law(kind.from_dense, args)
+    again = kind.from_dense(*args)
+    rebuilt = kind(**vars(again))  # the checked constructor takes what from_dense gives
+    assert rebuilt.to_dense().tobytes() == again.to_dense().tobytes()
+
+
+@given(m=makers)
+def test_csr_is_the_loop_over_rows(m: Maker) -> None:
+    array, mask = some_matrix(CSR, m)
+    stored = CSR.from_dense(array, mask)
+    columns, row_start = sparse_cases.csr(mask)
+    assert np.array_equal(stored.columns, columns)
+    assert np.array_equal(stored.row_start, row_start)
+    want = [array[r, c] for r in range(len(mask)) for c in range(mask.shape[1]) if mask[r, c]]
+    assert stored.values.tolist() == want
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+@given(m=makers)
+def test_products_are_those_of_the_masked_matrix(kind: Any, m: Maker) -> None:
+    array, mask, *rest = some_matrix(kind, m)
+    array = np.round(array)  # small integers: sums are exact
+    a, stored = np.where(mask, array, 0), kind.from_dense(array, mask, *rest)
+    x = np.round(m.floats(a.shape[1], m.pick(0, 5)))
+    g = np.round(m.floats(a.shape[0], x.shape[1]))
+    if kind is NofM:
+        index: Any = (stored.positions, stored.keep, stored.group)
+        y = kernels.nm_matmul(stored.values, *index, x)
+        back = kernels.nm_matmul_t(stored.values, *index, a.shape[1], g)
+        slope = kernels.nm_sampled(*index, g, x)
+    elif kind is BlockCSR:
+        index, size, shape = (stored.columns, stored.row_start), stored.size, stored.shape
+        turned = kernels.csr_transpose(*index, -(-shape[1] // size))
+        y = kernels.block_matmul(stored.values, *index, size, shape, x)
+        back = kernels.block_matmul_t(stored.values, *turned, size, shape, g)
+        slope = kernels.block_sampled(*index, size, g, x)
+    else:
+        index = stored.columns, stored.row_start
+        y = kernels.csr_matmul(stored.values, *index, x)
+        turned = kernels.csr_transpose(*index, a.shape[1])
+        back = kernels.csr_matmul_t(stored.values, *turned, g)
+        slope = kernels.csr_sampled(*index, g, x)
+    assert np.array_equal(y, a @ x)
+    assert np.array_equal(back, a.T @ g)
+    expected = kind.from_dense((g @ x.T).astype(array.dtype), mask, *rest).values
+    assert np.array_equal(slope, expected)
+
+
+def test_bytes_by_hand() -> None:
+    mask = np.zeros((5, 6), bool)
+    mask[0, :4] = mask[4, 4:] = True
+    array = np.ones((5, 6), np.float32)
+    assert CSR.from_dense(array, mask).bytes == 4 * 6 + 4 * 6 + 4 * 6
+    mask[:4, :4] = True  # a whole block, and one cut to 1 x 2
+    stored = BlockCSR.from_dense(array, mask)
+    assert stored.values.size == 18
+    assert stored.bytes == 4 * 18 + 4 * 2 + 4 * 3
+    two = n_of_m(np.ones((5, 6)), np.ones((5, 6), bool), Pattern(1, 4, 2))
+    packed = NofM.from_dense(array, two)
+    assert packed.values.size == 20  # 2 of the first 4, and both of the tail
+    assert packed.bytes == 4 * 20 + 5  # 4 positions of 2 bits: one byte a row
+    assert packed.positions.tolist() == [[0b01000100]] * 5
+
+
+def test_a_live_zero_is_stored_and_a_masked_value_is_not() -> None:
+    array, mask = np.array([[0.0, 7.0]]), np.array([[True, False]])
+    stored = CSR.from_dense(array, mask)
+    assert stored.values.tolist() == [0.0]
+    assert stored.to_dense().tolist() == [[0.0, 0.0]]
+    assert stored.mask().tolist() == [[True, False]]
+
+
+def test_indices_are_read_only_and_the_caller_keeps_its_own() -> None:
+    columns = np.array([0, 1], np.uint32)
+    stored = CSR(np.ones(2), columns, np.array([0, 2], np.uint32), (1, 2))
+    columns[0] = 1
+    assert stored.columns.tolist() == [0, 1]
+    with pytest.raises(ValueError, match="read-only"):
+        stored.columns[0] = 1
+
+
+def nonzeros(array: np.ndarray, mask: np.ndarray) -> CSR:
+    return CSR.from_dense(array, mask & (array != 0))
+
+
+def everything(array: np.ndarray, mask: np.ndarray) -> CSR:
+    return CSR.from_dense(np.where(mask, array, 0), np.ones_like(mask))
+
+
+def column_order(array: np.ndarray, mask: np.ndarray) -> CSR:
+    right = CSR.from_dense(array, mask)
+    return CSR(array.T[mask.T], right.columns, right.row_start, right.shape)
+
+
+def wrapped(array: np.ndarray, mask: np.ndarray, size: int) -> BlockCSR:
+    """What overhangs the edge comes from the other side of the matrix."""
+    m, n = array.shape
+    rows, columns = np.arange(-(-m // size) * size) % m, np.arange(-(-n // size) * size) % n
+    full = BlockCSR.from_dense(array[rows][:, columns], mask[rows][:, columns], size)
+    return BlockCSR(full.values, full.columns, full.row_start, size, (m, n))
+
+
+def padded(array: np.ndarray, mask: np.ndarray, size: int) -> BlockCSR:
+    """The edge is filled up by the remainder, in place of what is missing."""
+    m, n = array.shape
+    array, mask = (np.pad(a, ((0, m % size), (0, n % size))) for a in (array, mask))
+    return BlockCSR.from_dense(array, mask, size)
+
+
+def by_columns(array: np.ndarray, mask: np.ndarray, size: int) -> BlockCSR:
+    right = BlockCSR.from_dense(array, mask, size)
+    values = [
+        array[r : r + size, c : c + size].T.reshape(-1)
+        for r in range(0, len(array), size)
+        for c in range(0, array.shape[1], size)
+        if mask[r, c]
+    ]
+    return BlockCSR(
+        np.concatenate([*values, array[:0, 0]]), right.columns, right.row_start, size, right.shape
+    )
+
+
+def over_outputs(array: np.ndarray, mask: np.ndarray, keep: int, group: int) -> NofM:
+    return NofM.from_dense(np.ascontiguousarray(array.T), mask.T.copy(), keep, group)
+
+
+def tail_dropped(array: np.ndarray, mask: np.ndarray, keep: int, group: int) -> NofM:
+    n = array.shape[1] // group * group
+    return NofM.from_dense(array[:, :n].copy(), mask[:, :n].copy(), keep, group)
+
+
+WRONG = {
+    "zeros are not stored": (CSR, nonzeros),
+    "the mask is forgotten": (CSR, everything),
+    "values in the order of columns": (CSR, column_order),
+    "blocks wrapped round the edge": (BlockCSR, wrapped),
+    "blocks padded by the remainder": (BlockCSR, padded),
+    "blocks column by column": (BlockCSR, by_columns),
+    "N:M over outputs": (NofM, over_outputs),
+    "the tail of N:M dropped": (NofM, tail_dropped),
+}
+
+
+@pytest.mark.parametrize("slip", WRONG)
+def test_the_law_rejects_a_wrong_format(slip: str) -> None:
+    kind, wrong = WRONG[slip]
+    rng = np.random.default_rng(0)
+    tries = []
+    while len(tries) < 60:
+        args = some_matrix(kind, Maker(lambda lo, hi: int(rng.integers(lo, hi + 1)), np.float64))
+        tries += [args] if args[0].size else []
+    assert all(law(kind.from_dense, args) for args in tries)
+    assert not all(law(wrong, args) for args in tries)

@@ -1,0 +1,256 @@
+"""The kit for curvature: ours passes, planted slips do not; the oracles by hand and by others."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+import minprune as mp
+from minprune import curvature
+from minprune.core import Array, Arrays
+from minprune.errors import ArgumentError
+from minprune.verify.criterion_curvature import KINDS, becker_lecun, check_curvature
+from minprune.verify.plain import (
+    ACTS,
+    Mlp,
+    flat,
+    gauss_newton,
+    gradient,
+    hessian,
+    shaped,
+    times,
+)
+from minprune.verify.plain_evidence import squared_grads, weights
+from minprune.verify.plain_nets import nets, plain_net
+
+EXAMPLES = 8
+LAYERS = {"relu": mp.ReLU, "tanh": mp.Tanh, "sigmoid": mp.Sigmoid}
+
+
+def ours(net: Mlp) -> tuple[mp.Model, Any]:
+    """The same net and samples, of minprune."""
+    layers: list[Any] = []
+    for k, name in enumerate(net.weights, 1):
+        o, i = net.params[name].shape
+        layers.append((f"fc{k}", mp.Dense(i, o, bias=f"fc{k}.bias" in net.params)))
+        if k < net.depth and net.act != "linear":
+            layers.append((f"act{k}", LAYERS[net.act]()))
+    built = mp.build((net.x.shape[1],), layers, loss=net.loss_kind)
+    y = net.y if net.loss_kind == "mse" else net.y.argmax(axis=1)
+    return mp.Model(built, {n: net.params[n] for n in built.params}), (net.x, y)
+
+
+def by_ours(fn: Callable[..., Any], **how: Any) -> Callable[..., Any]:
+    return lambda net, *args: fn(*ours(net), *args, **how)
+
+
+def hutchinson(net: Mlp, probes: int, rng: np.random.Generator) -> tuple[Arrays, Arrays]:
+    return curvature.hutchinson(*ours(net), samples=probes, seed=rng)
+
+
+OURS = {
+    "hvp": by_ours(curvature.hvp),
+    "ggn_product": by_ours(curvature.ggn_product),
+    "hessian": by_ours(curvature.hessian),
+    "ggn": by_ours(curvature.ggn),
+    "exact": by_ours(curvature.exact),
+    "gauss_newton": by_ours(curvature.gauss_newton),
+    "empirical_fisher": by_ours(curvature.squared_grads),
+    "becker_lecun": by_ours(curvature.becker_lecun),
+    "levenberg_marquardt": by_ours(curvature.becker_lecun, levenberg_marquardt=True),
+    "hutchinson": hutchinson,
+}
+
+
+@pytest.mark.parametrize("like", KINDS)
+def test_ours_passes(like: str) -> None:
+    found = check_curvature(OURS[like], like, examples=3 if like == "hutchinson" else EXAMPLES)
+    assert found.ok, str(found)
+
+
+def product(p: Mlp, v: Arrays) -> Arrays:
+    return times(p, v)
+
+
+def by_differences(p: Mlp, v: Arrays) -> Arrays:
+    h = 1e-5
+    up, down = ({n: p.params[n] + s * v[n] for n in v} for s in (h, -h))
+    a, b = gradient(p, list(v), up), gradient(p, list(v), down)
+    return {n: (a[n] - b[n]) / (2 * h) for n in v}
+
+
+def one_layer(p: Mlp, v: Arrays) -> Arrays:
+    """Each layer's own block: layers do not see each other."""
+    found: Arrays = {}
+    for name in v:
+        found |= times(p, {name: v[name]})
+    return found
+
+
+def upper(p: Mlp, v: Arrays) -> Arrays:
+    return shaped(np.triu(hessian(p, p.weights)) @ flat(v), v)
+
+
+def normalised(p: Mlp, v: Arrays) -> Arrays:
+    length = float(np.sqrt((flat(v) ** 2).sum())) or 1.0
+    return times(p, {n: a / length for n, a in v.items()})
+
+
+def diagonal(dense: Callable[[Mlp], Array]) -> Callable[[Mlp], Arrays]:
+    return lambda p: shaped(np.diagonal(dense(p)).copy(), weights(p, p.weights))
+
+
+def exact(p: Mlp) -> Array:
+    return hessian(p, p.weights)
+
+
+def ggn(p: Mlp) -> Array:
+    return gauss_newton(p, p.weights)
+
+
+def last_squared(p: Mlp) -> Arrays:
+    return {n: g[-1] ** 2 for n, g in p.per_sample().items() if n in p.weights}
+
+
+def squared_mean(p: Mlp) -> Arrays:
+    return {n: g**2 for n, g in gradient(p, p.weights).items()}
+
+
+def becker_of(p: Mlp, slip: str) -> Arrays:
+    """W for W^2 on the way back, or the last sample's share of the mean."""
+    if slip == "mean":
+        return {n: h * len(p.x) for n, h in becker_lecun(p).items()}
+    half = {n: np.sqrt(np.abs(w)) if n != "fc1.weight" else w for n, w in p.params.items()}
+    return becker_lecun(Mlp(p.act, p.loss_kind, half, p.x, p.y))
+
+
+def estimate(p: Mlp, probes: int, rng: Any, draw: Any, error: float = 1.0) -> Any:
+    like = weights(p, p.weights)
+    size = sum(w.size for w in like.values())
+    v = draw(rng, (probes, size))
+    one = v * (v @ exact(p))
+    return (
+        shaped(one.mean(axis=0), like),
+        shaped(error * one.std(axis=0, ddof=1) / np.sqrt(probes), like),
+    )
+
+
+def flips(rng: Any, shape: Any) -> Array:
+    return np.asarray(rng.choice([-1.0, 1.0], shape))
+
+
+PLANTED = (
+    ("hvp", "dense", by_differences, "finite differences"),
+    ("hvp", "dense", one_layer, "blocks of layers"),
+    ("hvp", "symmetric", upper, "one triangle of the matrix"),
+    ("hvp", "linear", normalised, "the vector is made a unit vector"),
+    ("ggn_product", "dense", product, "H for the GGN"),
+    ("ggn_product", "never negative", product, "H for the GGN"),
+    ("ggn_product", "symmetric", upper, "one triangle"),
+    ("ggn_product", "linear", normalised, "a unit vector"),
+    ("hessian", "dense", ggn, "the GGN for H"),
+    ("hessian", "dense", lambda p: exact(p) * len(p.x), "L-OBS: a sum over samples, no mean"),
+    ("hessian", "dense", lambda p: exact(p) / 2, "1/2 of the loss forgotten"),
+    ("ggn", "dense", exact, "H for the GGN"),
+    ("ggn", "dense", lambda p: ggn(p) * len(p.x), "L-OBS: divided by the batch"),
+    ("exact", "definition", diagonal(ggn), "the GGN's for H's"),
+    ("exact", "definition", lambda p: squared_grads(p, p.weights), "the Fisher's for H's"),
+    ("gauss_newton", "definition", diagonal(exact), "H's for the GGN's"),
+    ("gauss_newton", "never negative", diagonal(exact), "H's for the GGN's"),
+    ("gauss_newton", "definition", lambda p: squared_grads(p, p.weights), "the empirical Fisher"),
+    ("empirical_fisher", "definition", last_squared, "Torch-Pruning: the last sample's alone"),
+    ("empirical_fisher", "definition", squared_mean, "the square of the mean"),
+    ("empirical_fisher", "never negative", lambda p: gradient(p, p.weights), "no square"),
+    ("becker_lecun", "definition", lambda p: becker_lecun(p, True), "f'' dropped"),
+    ("becker_lecun", "definition", lambda p: becker_of(p, "mean"), "a sum over samples"),
+    ("becker_lecun", "definition", lambda p: becker_of(p, "W"), "|W| for W^2"),
+    ("becker_lecun", "definition", diagonal(exact), "couplings kept"),
+    ("levenberg_marquardt", "definition", becker_lecun, "f'' kept"),
+    ("levenberg_marquardt", "never negative", becker_lecun, "f'' kept"),
+    ("hutchinson", "6 errors", lambda p, n, rng: estimate(p, n, rng, lambda r, s: r.uniform(
+        -1, 1, s)), "probes of variance 1/3"),
+    ("hutchinson", "its error", lambda p, n, rng: estimate(p, n, rng, flips, n**0.5),
+     "the deviation for the error of the mean"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("like", "law", "fn", "what"), PLANTED, ids=lambda v: str(v)[:40])
+def test_no_slip_passes(like: str, law: str, fn: Any, what: str) -> None:
+    (verdict,) = check_curvature(fn, like, laws=(law,))
+    assert not verdict.holds
+    assert verdict.example
+
+
+def test_every_law_has_a_slip() -> None:
+    assert {(like, law) for like, (_, laws) in KINDS.items() for law in laws} == {
+        row[:2] for row in PLANTED
+    }
+
+
+def test_an_unknown_kind() -> None:
+    with pytest.raises(ArgumentError) as caught:
+        check_curvature(product, "fisher")
+    assert caught.value.args == (
+        "like is 'fisher', expected one of hvp, ggn_product, hessian, ggn, exact, gauss_newton, "
+        "empirical_fisher, becker_lecun, levenberg_marquardt, hutchinson; say what the function "
+        "claims",
+    )
+
+
+# ------------------------------------------------------------------ the oracle itself
+
+
+def formula_net() -> Mlp:
+    """Net 3-4-2 of sines and cosines, tanh, softmax cross-entropy: its loss is published."""
+
+    def filled(f: Any, *shape: int) -> Array:
+        return np.asarray(f(1.0 + np.arange(np.prod(shape)).reshape(shape)))
+
+    params = {
+        "fc1.weight": 0.7 * filled(np.sin, 4, 3), "fc1.bias": 0.1 * filled(np.cos, 4),
+        "fc2.weight": 0.7 * filled(np.cos, 2, 4), "fc2.bias": 0.1 * filled(np.sin, 2),
+    }  # fmt: skip
+    return Mlp("tanh", "cross_entropy", params, filled(np.cos, 5, 3), np.eye(2)[[0, 1, 1, 0, 1]])
+
+
+def test_the_loss_of_the_formula_net() -> None:
+    assert abs(formula_net().loss() - 0.7526966241546514) < 1e-15
+
+
+@given(net=nets(acts=("tanh", "sigmoid", "linear")))
+def test_gradients_are_differences_of_losses(net: Mlp) -> None:
+    """Central differences: h^2 times a third derivative, below 10^3 here, and rounding / h."""
+    h = 1e-5
+    names = [n for n in net.params]
+    g = gradient(net, names)
+    for name in names:
+        for k in np.ndindex(g[name].shape):
+            at = []
+            for step in (h, -h):
+                w = net.params[name].copy()
+                w[k] += step
+                at.append(net.loss({name: w}))
+            assert abs((at[0] - at[1]) / (2 * h) - g[name][k]) < 1e-6 * (1 + net.loss())
+
+
+@given(net=nets())
+def test_hessians_are_symmetric_and_equal_the_ggn_where_they_must(net: Mlp) -> None:
+    H, G = hessian(net, net.weights), gauss_newton(net, net.weights)
+    size = 1e-12 * (1 + np.abs(H).max())
+    assert np.abs(H - H.T).max() < size
+    assert np.linalg.eigvalsh(G).min() > -size * len(G)
+    if net.act in ("relu", "linear"):  # the outputs are linear in any one weight
+        assert np.abs(np.diagonal(H - G)).max() < size
+
+
+def test_becker_lecun_is_exact_where_it_must_be() -> None:
+    """For one hidden layer under mse; for the output layer always."""
+    for act in ACTS:
+        for loss in ("mse", "cross_entropy"):
+            net = plain_net((3, 4, 2), 5, act=act, loss_kind=loss)
+            found = becker_lecun(net)
+            want = shaped(np.diagonal(exact(net)).copy(), found)
+            same = [np.allclose(found[n], want[n], rtol=1e-12, atol=1e-14) for n in found]
+            assert same == [loss == "mse", True]

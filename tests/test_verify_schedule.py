@@ -1,0 +1,117 @@
+"""The kit on schedules: ours hold, each slip breaks its law; numbers of other projects too."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minprune.errors import ArgumentError
+from minprune.schedule import SCHEDULES, cubic, linear
+from minprune.verify import check_schedule
+from minprune.verify.laws_schedule import LAWS, LIKE
+from minprune.verify.ours import PLANS, check_plan
+
+RAMP: dict[str, Any] = {"initial": 0.2, "final": 0.8, "start": 4, "span": 10, "every": 3}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_ours_hold(name: str) -> None:
+    found = check_plan(name, 0, 0)
+    assert found.ok, found
+    assert found[-1].law == f"like {name}"
+    assert set(PLANS) == set(LIKE) == set(SCHEDULES)
+
+
+def test_parameters_are_given_by_name_or_bound_before() -> None:
+    assert check_schedule(cubic, **RAMP, like="cubic").ok
+    assert check_schedule(lambda t: cubic(t, **RAMP), **RAMP, like="cubic").ok
+
+
+EACH = RAMP | {"every": 1}
+
+
+def float32(t: int) -> Any:
+    p = np.float32(min(max(t - 4, 0) // 3 * 3 / 10, 1) if t < 14 else 1)
+    if p in (0, 1):
+        return np.float32(0.8 if p else 0.2)
+    return np.float32(0.8) - np.float32(0.6) * (np.float32(1) - p) ** 3
+
+
+def test_float32_is_judged_in_float32() -> None:
+    assert check_schedule(float32, **RAMP, like="cubic").ok
+    assert not check_schedule(lambda t: float(float32(t)), **RAMP, like="cubic").ok
+
+
+calls: list[int] = []
+
+
+def counts_its_calls(t: int) -> float:
+    """The step of a global counter, whatever it is asked for."""
+    calls.append(t)
+    return cubic(len(calls) % 17, **RAMP)
+
+
+WRONG: tuple[tuple[str, str, Callable[[int], float], dict[str, Any]], ...] = (
+    ("jaxpruner's step + 1", "start", lambda t: cubic(t + 1, **EACH), EACH),
+    ("not clamped above", "inside",
+     lambda t: 0.8 - 0.6 * (1 - max(t - 4, 0) / 10) ** 3, RAMP),
+    ("a share in percent", "in [0, 1]", lambda t: 100 * cubic(t, **RAMP), RAMP),
+    ("density for sparsity", "rises", lambda t: 1 - cubic(t, **RAMP), RAMP),
+    ("every is ignored", "every", lambda t: cubic(t, **{**RAMP, "every": 1}), RAMP),
+    ("the last update is missed", "end", lambda t: linear(min(t, 13), **RAMP), RAMP),
+    ("square for cube", "like cubic",
+     lambda t: 0.8 - 0.6 * (1 - min(max(t - 4, 0) // 3 * 3 / 10, 1)) ** 2, RAMP),
+    ("depends on earlier calls", "pure", counts_its_calls, RAMP),
+    ("linear for exponential", "like exponential", lambda t: linear(t, **RAMP), RAMP),
+    ("exponential for linear", "like linear",
+     lambda t: SCHEDULES["exponential"](t, **RAMP), RAMP),
+    ("a share of the original each round", "like iterative",
+     lambda t: min(0.2 * t, 1.0), {"final": 1 - 0.8**9, "span": 9}),
+    ("one step late", "like one_shot", lambda t: 0.9 if t > 3 else 0.0,
+     {"final": 0.9, "start": 3}),
+    ("not from the first step", "like constant", lambda t: 0.9 if t else 0.0, {"final": 0.9}),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("row", WRONG, ids=lambda row: row[0])
+def test_slips_are_caught(row: Any) -> None:
+    _, law, fn, ramp = row
+    like = law.removeprefix("like ") if law.startswith("like ") else None
+    found = check_schedule(fn, **ramp, like=like)
+    assert law in [v.law for v in found.broken], found
+
+
+def test_each_law_has_a_slip() -> None:
+    every = {*LAWS, "in [0, 1]", "pure", *(f"like {name}" for name in LIKE)}
+    assert {law for _, law, _, _ in WRONG} == every
+
+
+def test_the_verdict_names_the_step() -> None:
+    found = check_schedule(lambda t: min(linear(t, **RAMP), 0.75), **RAMP)
+    assert [v.sentence for v in found.broken] == [
+        "from the end on the value is exactly final, but step 14 has 0.75, expected 0.8"
+    ]
+
+
+MESSAGES: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"final": 0.5, "like": "sine"},
+     "like is 'sine', expected None or one of linear, exponential, cubic, one_shot, constant, "
+     "iterative; choose one of them"),
+    ({"final": 0.5, "initial": 0.8},
+     "initial is 0.8 and final is 0.5, expected 0 <= initial <= final <= 1; give shares that rise"),
+    ({"final": 0.5, "like": "cubic"},
+     "span is 0, expected at least 1 for like='cubic'; say how long"),
+    ({"final": 0.5, "start": -1},
+     "start is -1, span 0, every None, expected integers of at least 0, 0 and 1; "
+     "count steps from 0"),
+    ({"final": 0.5, "span": 10**6},
+     "start + span is 1000000 steps, expected at most 100000; check a shorter one"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("wrong", "text"), MESSAGES, ids=[m[1][:40] for m in MESSAGES])
+def test_messages(wrong: dict[str, Any], text: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        check_schedule(lambda t: 0.5, **wrong)
+    assert caught.value.args == (text,)
