@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
         kernels,
         methods,
         schedule,
+        sparse,
         structure,
         verify,
     )
@@ -48,6 +49,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     from minprune.nets.ties import ties
     from minprune.nets.weighted import BatchNorm, Conv2d, Dense
     from minprune.probe import score
+    from minprune.sparse.convert import densify, sparsify
     from minprune.structure.compact import compact
     from minprune.train import rates
     from minprune.train.history import History
@@ -65,6 +67,7 @@ MODULES = {
     "curvature": "curvature",
     "criteria": "criteria",
     "structure": "structure",
+    "sparse": "sparse",
     "methods": "methods",
     "verify": "verify",
 }
@@ -87,6 +90,7 @@ NAMES = {
     "masking.combine": ("combine",),
     "masking.apply": ("prune", "with_masks", "collapsed"),
     "structure.compact": ("compact",),
+    "sparse.convert": ("sparsify", "densify"),
     "measures.quality": ("evaluate",),
     "measures.measure": ("measure",),
     "files": ("save", "load"),

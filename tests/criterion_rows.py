@@ -2,6 +2,7 @@
 
 import numpy as np
 from criterion_laws import Row
+from criterion_rows_activations import ROWS as OF_ACTIVATIONS
 
 ULP = 4e-16  # of numbers below 2, where the row's own decimals are not exact in binary
 LN2 = np.log(2)
@@ -109,4 +110,4 @@ CURVATURE = (
     Row("oracle", "itself", [0.5, -2], {"removal": [0.5, -2]}, unit=True),
 )
 
-ROWS = (*FREE, *SPREAD, *GRADIENTS, *CURVATURE)
+ROWS = (*FREE, *SPREAD, *OF_ACTIVATIONS, *GRADIENTS, *CURVATURE)

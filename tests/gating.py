@@ -15,7 +15,7 @@ from minprune.nets.layer import Layer
 from minprune.nets.model import Model
 from minprune.nets.net import Net
 from minprune.nets.ties import Group
-from minprune.probe.fill import Asked
+from minprune.probe.asked import Asked
 from minprune.probe.units import gate_grads
 
 Groups = dict[str, Group]

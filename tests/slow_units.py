@@ -85,7 +85,8 @@ def unit_entropy(model: Model, data: Any, group: Group, unit: int, bins: int = 1
     return float((counts[counts > 0] * np.log(counts[counts > 0])).sum())
 
 
-def unit_activation(model: Model, data: Split, group: Group, unit: int, order: int = 1) -> float:
+def unit_activation(model: Model, data: Split, group: Group, unit: int, order: int = 1,
+                    batch_size: int = 64) -> float:  # fmt: skip
     """Where the way from the activation to its readers is linear, sum over x of a dl/da = dl/dc
 
     It is behind the last sum: of the readers, those that come after all that makes the units.

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
-from criterion_truths import TRUTHS
+from criterion_truths import TRUTHS as OTHERS
+from criterion_truths_activations import ACTIVATION_TRUTHS
 from hypothesis import given
 from hypothesis import strategies as st
 
 from minprune.core import Evidence
 from minprune.criteria import CRITERIA
 
+TRUTHS = OTHERS | ACTIVATION_TRUTHS
 SLIPS = [(name, slip) for name, truth in TRUTHS.items() for slip in truth.wrong]
 OWN = {"random", "magnitude", "norm", "oracle"}  # their rows and test_criteria.py say all
 

@@ -44,7 +44,8 @@ BOTH: list[tuple[str, dict[str, Any]]] = [
 ]  # fmt: skip
 OF_UNITS: list[tuple[str, dict[str, Any]]] = [
     ("geometric_median", {}), ("weight_entropy", {}), ("weight_entropy", {"bins": 3}),
-    ("taylor_activation", {}), ("taylor_activation", {"order": 2}),
+    ("taylor_activation", {}), ("taylor_activation", {"batch_size": 2}),
+    ("taylor_activation", {"order": 2}),
 ]  # fmt: skip
 # What other files hold to their definitions: inverses, sweeps, moments of activations.
 ELSEWHERE = {"obs", "apoz", "activation", "similarity", "correlation", "cosine", "lda", "lda_joint",
@@ -199,6 +200,20 @@ def test_evidence_that_nobody_has_names_ones_own_too() -> None:
         f"own: needs 'mine', expected {', '.join(sorted({*FILL, 'yours'}))} or rng; "
         "ask for evidence that there is",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("option", [{"diagonal": "gauss_newton"}, {"samples": 9}], ids=str)
+def test_the_curvature_of_a_gate_has_no_other_reading(option: dict[str, Any]) -> None:
+    model, data = case("tanh")
+    with pytest.raises(ArgumentError) as caught:
+        mp.score(model, data, "taylor", unit=True, order=2, **option)
+    (name,) = option
+    assert caught.value.args == (
+        f"{name} says how hess_diag is gathered, and that of a unit's gate is exact alone; "
+        f"leave {name} out",
+    )
+    single_ones = mp.score(model, data, "taylor", order=2, diagonal="gauss_newton")
+    assert not near(single_ones, mp.score(model, data, "taylor", order=2))
 
 
 def gathered(kind: str, unit: Any = None) -> Fn:

@@ -74,6 +74,7 @@ def test_size_of_lenet_5_by_hand() -> None:
         live_macs=2_293_000,
         bytes=4 * 431_080,
         sparse_bytes=4 * 431_080,  # as CSR a full matrix is larger, so it stays dense
+        stored=4 * 431_080,
     )
     assert weights + 20 + 50 + 500 + 10 == 431_080
 
@@ -96,6 +97,7 @@ def test_size_of_a_masked_net_by_hand(dtype: Any, each: int) -> None:
         live_macs=2 * 4 + 24,
         bytes=each * 89,
         sparse_bytes=2 * (each + 4) + 4 * (3 + 1) + each * (3 + 6 + 24 + 2),
+        stored=each * 89,
     )
 
 
@@ -138,13 +140,14 @@ multiply-adds       9,999
 live multiply-adds  999
 bytes, dense        4,936
 bytes, sparse       1,000
+bytes, stored       4,936
 latency, batch 1    0.125 (0.010) ms
 """
 
 
 def test_measures_print_as_a_table() -> None:
     quality = Quality(0.75, 0.5, (1.0, float("nan"), 0.25))
-    sizes = Size(1234, 123, 0.9, 9999, 999, 4936, 1000)
+    sizes = Size(1234, 123, 0.9, 9999, 999, 4936, 1000, 4936)
     assert str(Measures(quality, sizes, (Latency(1, 0.125, 0.01),))) == PRINTED.strip()
 
 

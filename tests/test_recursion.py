@@ -170,3 +170,26 @@ def test_becker_lecun_of_pooling_divides_by_the_window_twice() -> None:
     }
     got = becker_lecun(model, data)["l1.weight"]
     assert same(got, becker_lecun(Model(other.net, params), data)["l1.weight"])
+
+
+@pytest.mark.parametrize("join", [mp.Add, mp.Concat])
+@pytest.mark.parametrize("dropped", [False, True])
+def test_what_is_read_twice_has_the_sum_of_both_ways(join: Any, dropped: bool) -> None:
+    """h of one layer read twice = the sum of two equal layers read once: no coupling between."""
+    wide = 6 if join is mp.Concat else 3
+    twins = filled(mp.build((2,), [
+        ("a", mp.Dense(2, 3)), ("t", mp.Tanh()), ("b", mp.Dense(2, 3), "input"), ("u", mp.Tanh()),
+        ("join", join(), ("t", "u")), ("fc", mp.Dense(wide, 2)),
+    ]), 1)  # fmt: skip
+    shared = mp.build((2,), [
+        ("a", mp.Dense(2, 3)), ("t", mp.Tanh()), ("join", join(), ("t", "t")),
+        ("fc", mp.Dense(wide, 2)),
+    ])  # fmt: skip
+    params = {n: twins.params[n] for n in shared.params}
+    copies = params | {f"b.{k}": params[f"a.{k}"] for k in ("weight", "bias")}
+    data, how = batch(twins, 4), {"params": "all", "levenberg_marquardt": dropped}
+    one = becker_lecun(Model(shared, params), data, **how)
+    two = becker_lecun(Model(twins.net, copies), data, **how)
+    want = {n: h + two[n.replace("a.", "b.")] if n[:2] == "a." else h
+            for n, h in two.items() if n in one}  # fmt: skip
+    assert near(one, want)

@@ -23,7 +23,7 @@ from minprune.verify.plain import (
     times,
 )
 from minprune.verify.plain_evidence import squared_grads, weights
-from minprune.verify.plain_nets import nets, plain_net
+from minprune.verify.plain_nets import mlps, plain_net
 
 EXAMPLES = 8
 LAYERS = {"relu": mp.ReLU, "tanh": mp.Tanh, "sigmoid": mp.Sigmoid}
@@ -219,7 +219,7 @@ def test_the_loss_of_the_formula_net() -> None:
     assert abs(formula_net().loss() - 0.7526966241546514) < 1e-15
 
 
-@given(net=nets(acts=("tanh", "sigmoid", "linear")))
+@given(net=mlps(acts=("tanh", "sigmoid", "linear")))
 def test_gradients_are_differences_of_losses(net: Mlp) -> None:
     """Central differences: h^2 times a third derivative, below 10^3 here, and rounding / h."""
     h = 1e-5
@@ -235,7 +235,7 @@ def test_gradients_are_differences_of_losses(net: Mlp) -> None:
             assert abs((at[0] - at[1]) / (2 * h) - g[name][k]) < 1e-6 * (1 + net.loss())
 
 
-@given(net=nets())
+@given(net=mlps())
 def test_hessians_are_symmetric_and_equal_the_ggn_where_they_must(net: Mlp) -> None:
     H, G = hessian(net, net.weights), gauss_newton(net, net.weights)
     size = 1e-12 * (1 + np.abs(H).max())

@@ -14,7 +14,7 @@ from minprune.verify.criterion_subject import BATCH, Subject, reference, total
 from minprune.verify.definitions_table import definition
 from minprune.verify.laws_criterion_named import on_an_edge
 from minprune.verify.plain import Mlp
-from minprune.verify.plain_nets import nets, plain_net
+from minprune.verify.plain_nets import mlps, plain_net
 
 # Both roads round each of some hundred numbers; what cancels stands beside terms of order 10.
 NEAR = 2.0**-36
@@ -37,7 +37,7 @@ def apart(name: str, unit: bool, options: dict[str, Any], net: Mlp, like: str) -
 @pytest.mark.parametrize(("name", "unit", "options"), OURS[2:], ids=str)  # but for `random`
 def test_both_roads_meet(name: str, unit: bool, options: dict[str, Any]) -> None:
     @settings(max_examples=10)
-    @given(net=nets())
+    @given(net=mlps())
     def meets(net: Mlp) -> None:
         assert apart(name, unit, options, net, name) is None
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from minprune.core import Split
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.model import Model, checked_input
+from minprune.nets.model import Model, checked_input, dense_only
 
 
 def names_of(model: Model, params: str) -> list[str]:
@@ -13,6 +13,7 @@ def names_of(model: Model, params: str) -> list[str]:
         raise ArgumentError(
             f"params is {params!r}, expected 'weights' or 'all'; choose one of them"
         )
+    dense_only(model, "what looks at single weights")
     return list(model.net.params if params == "all" else model.net.weights)
 
 

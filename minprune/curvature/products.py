@@ -66,7 +66,9 @@ def hessian(model: Model, data: Split, *, params: str = "weights", limit: int = 
     n = sum(int(np.prod(s)) for s in shapes.values())
     guard("the Hessian", 8 * n * n, limit)
     found = np.zeros((n, n))
-    for column, unit in enumerate(np.eye(n, dtype=model.dtype)):
+    for column in range(n):
+        unit = np.zeros(n, model.dtype)
+        unit[column] = 1
         found[:, column] = flat(hvp(model, data, unflat(unit, shapes)), names)
     return found
 

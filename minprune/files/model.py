@@ -15,10 +15,16 @@ from minprune.files.container import Kind, write
 from minprune.files.reader import Reader, read
 from minprune.nets.model import Model
 from minprune.nets.net import Net, Node
-from minprune.nets.table import LAYERS
+from minprune.nets.table import kind_of
 
 KIND = Kind(
-    "model", 2, "mp.save", "save it again", 2**20, ("float32", "float64", "uint8"), deflated=True
+    "model",
+    2,
+    "mp.save",
+    "save it again",
+    2**20,
+    ("float32", "float64", "uint8", "uint32"),
+    deflated=True,
 )
 
 
@@ -61,7 +67,7 @@ def rebuild(description: dict[str, Any]) -> Net:
         )
     nodes = []
     for entry in description["layers"]:
-        kind = LAYERS.get(entry["kind"])
+        kind = kind_of(entry["kind"])
         if kind is None:
             raise FileError(
                 f"layer {entry['name']!r} is a {entry['kind']!r}, which this version does not "

@@ -12,14 +12,13 @@ from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
 from minprune.files import sweep, write_atomic
 from minprune.jobs import run as job
-from minprune.jobs.compare_plan import OPTIONS, Compare
+from minprune.jobs.compare_plan import BOUND, OPTIONS, Compare, macs
 from minprune.jobs.compare_settings import CompareSettings
 from minprune.jobs.compare_stats import agreement, spread, summary
 from minprune.jobs.folder import CHECKPOINT, RESULT, discard, earlier
 from minprune.jobs.plan import optimizer
 from minprune.jobs.settings import Settings
 from minprune.masking.apply import prune
-from minprune.nets.counts import counts
 from minprune.nets.model import Model
 from minprune.nets.ties import ties
 from minprune.nets.zoo import ZOO
@@ -28,7 +27,6 @@ from minprune.report import compare_page, compare_tables
 from minprune.text import table
 from minprune.train.plan import Done, run_plan
 
-BOUND = 2e12  # multiply-adds of one scoring, about three minutes; more is left out
 PAGE = "compare.html"
 
 
@@ -145,10 +143,9 @@ def possible(name: str, model: Model, unit: bool, samples: int) -> None:
     needs, _ = find(name).mark.asked(OPTIONS.get((name, unit), {}))  # type: ignore[attr-defined]
     if "removal" not in needs:
         return
-    found = counts(model.net, {})
     free = sum(g.size for g in ties(model) if g.free)
-    passes = free if unit else sum(c.total for c in found if c.name in model.net.weights)
-    each = passes * sum(c.macs for c in found)
+    passes = free if unit else sum(model.params[n].size for n in model.net.weights)
+    each = passes * macs(model)
     if each * samples > BOUND:
         raise ArgumentError(
             f"{name}: {passes:,} passes over {samples:,} samples take {each * samples:.1e} "

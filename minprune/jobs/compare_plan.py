@@ -15,6 +15,7 @@ from minprune.jobs.plan import optimizer
 from minprune.masking.apply import prune
 from minprune.masking.units import live_units, unit_scores
 from minprune.measures.quality import evaluate
+from minprune.nets.counts import counts
 from minprune.nets.model import Model
 from minprune.nets.ties import Group, ties
 from minprune.nets.zoo import ZOO
@@ -22,7 +23,8 @@ from minprune.probe import score
 from minprune.train.plan import Desk, Phase, State
 from minprune.train.rates import cosine
 
-TRUTH = 200  # weights, or units, at most, that are really removed, one at a time
+BOUND = 2e12  # multiply-adds of removing one by one: a minute or two; the oracle beyond is left out
+TRUTH, LEAST = 200, 20  # weights, or units, that are really removed, one at a time, within BOUND
 OPTIONS: dict[tuple[str, bool], dict[str, Any]] = {  # (criterion, unit): where not the defaults
     ("obs", unit): {"scale": "blocks"}  # the inverse of a whole net is for small nets
     for unit in (False, True)
@@ -157,17 +159,28 @@ def drawn(sizes: Mapping[str, int], most: int, rng: np.random.Generator) -> Arra
     return {name: found[name] for name in sizes}
 
 
+def macs(model: Model) -> int:
+    """Multiply-adds of one sample."""
+    return sum(c.macs for c in counts(model.net, {}))
+
+
+def within_bound(model: Model, data: Split) -> int:
+    """How many may be removed: LEAST to TRUTH"""
+    return int(min(TRUTH, max(LEAST, BOUND / (macs(model) * len(data[0])))))
+
+
 def weights_removed(model: Model, data: Split, rng: np.random.Generator) -> dict[str, Any]:
-    """Entries and true loss changes of TRUTH weights, in float64: the changes are tiny"""
-    at = drawn({n: model.params[n].size for n in model.net.weights}, TRUTH, rng)
+    """Entries and true loss changes of some weights, in float64: the changes are tiny"""
+    sizes = {n: model.params[n].size for n in model.net.weights}
+    at = drawn(sizes, within_bound(model, data), rng)
     changes = removal(_wide(model), data, at)
     return {"entries": at, "change": np.concatenate([changes[name] for name in at])}
 
 
 def units_removed(model: Model, data: Split, rng: np.random.Generator) -> dict[str, Any]:
-    """As weights_removed, of all units, or of TRUTH of them"""
+    """As weights_removed, of units: all of them where they are few"""
     free = {g.name: g for g in ties(model) if g.free}
-    at = drawn({name: g.size for name, g in free.items()}, TRUTH, rng)
+    at = drawn({name: g.size for name, g in free.items()}, within_bound(model, data), rng)
     changes = unit_removal(_wide(model), data, {name: _some(free[name], at[name]) for name in at})
     return {"entries": at, "change": np.concatenate([changes[name] for name in at])}
 

@@ -18,7 +18,7 @@ def impl() -> ModuleType:
     return _impl
 
 
-def sparse() -> ModuleType:
+def sparse_impl() -> ModuleType:
     """The same for the sparse kernels: sparse_jit or sparse_ref, loaded when first needed."""
     global _sparse
     if _sparse is None:

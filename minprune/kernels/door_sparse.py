@@ -12,7 +12,7 @@ import numpy as np
 from minprune.core import Array
 from minprune.kernels import sparse_checks as checks
 from minprune.kernels.checks import MATRIX, VECTOR, expect, known_act, ready
-from minprune.kernels.choice import sparse
+from minprune.kernels.choice import sparse_impl
 from minprune.kernels.workspace import empty
 
 Pair = tuple[int, int]
@@ -52,7 +52,7 @@ def csr_matmul(
     m = row_start.size - 1
     b = bias("csr_matmul", b, m, x, act)
     out = empty((m, x.shape[1]), x.dtype)
-    sparse().csr_matmul(values, columns, row_start, x, b, act, out)
+    sparse_impl().csr_matmul(values, columns, row_start, x, b, act, out)
     return out
 
 
@@ -63,7 +63,7 @@ def csr_matvec(values: Array, columns: Array, row_start: Array, x: Array) -> Arr
     columns, row_start = checks.csr("csr_matvec", columns, row_start, x.size)
     checks.one_each("csr_matvec", values, columns.size)
     out = empty((row_start.size - 1,), x.dtype)
-    sparse().csr_matvec(values, columns, row_start, x, out)
+    sparse_impl().csr_matvec(values, columns, row_start, x, out)
     return out
 
 
@@ -76,7 +76,7 @@ def csr_transpose(columns: Array, row_start: Array, n: int) -> tuple[Array, Arra
     columns, row_start = checks.csr("csr_transpose", columns, row_start, n)
     positions, rows = (np.empty(columns.shape, np.uint32) for _ in range(2))
     column_start = np.empty(n + 1, np.uint32)
-    sparse().csr_transpose(columns, row_start, positions, rows, column_start)
+    sparse_impl().csr_transpose(columns, row_start, positions, rows, column_start)
     for a in (positions, rows, column_start):
         a.flags.writeable = False
     return positions, rows, column_start
@@ -95,7 +95,7 @@ def csr_matmul_t(
     positions = checks.order("csr_matmul_t", positions, rows)
     checks.one_each("csr_matmul_t", values, rows.size)
     out = empty((column_start.size - 1, g.shape[1]), g.dtype)
-    sparse().csr_matmul_t(values, positions, rows, column_start, g, out)
+    sparse_impl().csr_matmul_t(values, positions, rows, column_start, g, out)
     return out
 
 
@@ -108,7 +108,7 @@ def csr_sampled(columns: Array, row_start: Array, g: Array, x: Array) -> Array:
     columns, row_start = checks.csr("csr_sampled", columns, row_start, len(x))
     checks.lines("csr_sampled", "row_start", row_start, len(g), "rows in g")
     out = empty(columns.shape, x.dtype)
-    sparse().csr_sampled(columns, row_start, g, x, out)
+    sparse_impl().csr_sampled(columns, row_start, g, x, out)
     return out
 
 
@@ -131,7 +131,7 @@ def block_matmul(
     checks.one_each(name, values, area)
     b = bias(name, b, shape[0], x, act)
     out = empty((shape[0], x.shape[1]), x.dtype)
-    sparse().block_matmul(values, columns, row_start, size, shape, x, b, act, out)
+    sparse_impl().block_matmul(values, columns, row_start, size, shape, x, b, act, out)
     return out
 
 
@@ -154,7 +154,7 @@ def block_matmul_t(
     area = checks.once(checks.block_area, name, (rows, column_start), size, shape[::-1])
     checks.one_each(name, values, area)
     out = empty((shape[1], g.shape[1]), g.dtype)
-    sparse().block_matmul_t(values, positions, rows, column_start, size, shape, g, out)
+    sparse_impl().block_matmul_t(values, positions, rows, column_start, size, shape, g, out)
     return out
 
 
@@ -168,7 +168,7 @@ def block_sampled(columns: Array, row_start: Array, size: int, g: Array, x: Arra
     checks.lines(name, "row_start", row_start, down, "rows of blocks")
     area = checks.once(checks.block_area, name, (columns, row_start), size, shape)
     out = empty((area,), x.dtype)
-    sparse().block_sampled(columns, row_start, size, g, x, out)
+    sparse_impl().block_sampled(columns, row_start, size, g, x, out)
     return out
 
 
@@ -177,7 +177,7 @@ def nm_columns(positions: Array, keep: int, group: int, n: int) -> Array:
     positions = checks.packed("nm_columns", positions, keep, group, n)
     count, _ = checks.pattern("nm_columns", keep, group, n)
     out = np.empty((len(positions), count), np.uint32)
-    sparse().nm_columns(positions, keep, group, n, out)
+    sparse_impl().nm_columns(positions, keep, group, n, out)
     return out
 
 
@@ -193,7 +193,7 @@ def nm_matmul(
     checks.one_each("nm_matmul", values, m * checks.pattern("nm_matmul", keep, group, len(x))[0])
     b = bias("nm_matmul", b, m, x, act)
     out = empty((m, x.shape[1]), x.dtype)
-    sparse().nm_matmul(values, positions, keep, group, x, b, act, out)
+    sparse_impl().nm_matmul(values, positions, keep, group, x, b, act, out)
     return out
 
 
@@ -206,7 +206,7 @@ def nm_matmul_t(values: Array, positions: Array, keep: int, group: int, n: int, 
     expect("nm_matmul_t", "g", g, (m, g.shape[1]), "one row per row of the matrix")
     checks.one_each("nm_matmul_t", values, m * checks.pattern("nm_matmul_t", keep, group, n)[0])
     out = empty((n, g.shape[1]), g.dtype)
-    sparse().nm_matmul_t(values, positions, keep, group, n, g, out)
+    sparse_impl().nm_matmul_t(values, positions, keep, group, n, g, out)
     return out
 
 
@@ -216,5 +216,5 @@ def nm_sampled(positions: Array, keep: int, group: int, g: Array, x: Array) -> A
     positions = checks.packed("nm_sampled", positions, keep, group, len(x))
     count, _ = checks.pattern("nm_sampled", keep, group, len(x))
     out = empty((len(positions) * count,), x.dtype)
-    sparse().nm_sampled(positions, keep, group, g, x, out)
+    sparse_impl().nm_sampled(positions, keep, group, g, x, out)
     return out

@@ -8,7 +8,7 @@ ShapeError for shapes that do not fit, ArgumentError for other arguments.
 from minprune.core import Array
 from minprune.kernels import sparse_checks as checks
 from minprune.kernels.checks import IMAGE, VECTOR, Pair, expect, grouping, positions, ready
-from minprune.kernels.choice import sparse
+from minprune.kernels.choice import sparse_impl
 from minprune.kernels.door_conv import four
 from minprune.kernels.door_sparse import bias
 from minprune.kernels.workspace import empty
@@ -46,7 +46,7 @@ def csr_conv2d(
     checks.one_each("csr_conv2d", values, columns.size)
     b = bias("csr_conv2d", b, o, x, act)
     out = empty((o, oh, ow, x.shape[3]), x.dtype)
-    sparse().csr_conv2d(
+    sparse_impl().csr_conv2d(
         values, columns, row_start, kernel, x, b, stride, padding, groups, act, out
     )  # fmt: skip
     return out
@@ -67,7 +67,7 @@ def csr_conv2d_grad_input(
     expect(name, "g", g, (len(g), oh, ow, n), "the shape of the output")
     checks.one_each(name, values, columns.size)
     out = empty(shape, g.dtype)
-    sparse().csr_conv2d_grad_input(
+    sparse_impl().csr_conv2d_grad_input(
         values, columns, row_start, kernel, g, stride, padding, groups, out
     )
     return out
@@ -89,5 +89,7 @@ def csr_conv2d_grad_weight(
     )
     expect(name, "g", g, (len(g), oh, ow, x.shape[3]), "the shape of the output")
     out = empty(columns.shape, x.dtype)
-    sparse().csr_conv2d_grad_weight(columns, row_start, kernel, g, x, stride, padding, groups, out)
+    sparse_impl().csr_conv2d_grad_weight(
+        columns, row_start, kernel, g, x, stride, padding, groups, out
+    )
     return out

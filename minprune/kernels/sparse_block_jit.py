@@ -135,15 +135,30 @@ def block_dots(values, index, row_start, size, x, out):  # type: ignore[no-untyp
     for block in range(row_start.size - 1):
         rows = out[block * size : (block + 1) * size]
         rows[:] = 0
+        a = b = c = d = x.dtype.type(0)
         for k in range(row_start[block], row_start[block + 1]):
             first = np.int64(at(index, k)) * size
             w = min(size, x.size - first)
+            if size == 4 and w == 4 and rows.size == 4:  # the usual block, its sums in registers
+                for j in range(4):
+                    v = at(x, first + j)
+                    a += at(values, s + j) * v
+                    b += at(values, s + 4 + j) * v
+                    c += at(values, s + 8 + j) * v
+                    d += at(values, s + 12 + j) * v
+                s += 16
+                continue
             for i in range(rows.size):
-                sum_ = x.dtype.type(0)
+                part = x.dtype.type(0)
                 for j in range(w):
-                    sum_ += at(values, s + j) * at(x, first + j)
-                rows[i] += sum_
+                    part += at(values, s + j) * at(x, first + j)
+                rows[i] += part
                 s += w
+        if size == 4 and rows.size == 4:
+            rows[0] += a
+            rows[1] += b
+            rows[2] += c
+            rows[3] += d
 
 
 @loops

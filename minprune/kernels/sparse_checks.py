@@ -18,6 +18,7 @@ Pair = tuple[int, int]
 Check = Callable[..., Any]
 MOST = 4096  # index arrays that are remembered
 _seen: dict[tuple[Any, ...], tuple[tuple[Any, ...], Any]] = {}
+_csr: dict[tuple[int, int, int], tuple[Any, Any]] = {}
 
 
 def once(check: Check, kernel: str, arrays: tuple[Array, ...], *numbers: Any) -> Any:
@@ -28,8 +29,7 @@ def once(check: Check, kernel: str, arrays: tuple[Array, ...], *numbers: Any) ->
         return found[1]
     result = check(kernel, *arrays, *numbers)
     if all(map(fixed, arrays)):
-        if len(_seen) >= MOST:
-            _seen.clear()
+        room(_seen)
         _seen[key] = tuple(map(weakref.ref, arrays)), result
     return result
 
@@ -55,7 +55,9 @@ def index(kernel: str, name: str, a: Array, dtype: Any = np.uint32, axes: int = 
     return a
 
 
-def rows_and_columns(kernel: str, columns: Array, row_start: Array, top: int, names: Pair) -> None:
+def rows_and_columns(
+    kernel: str, columns: Array, row_start: Array, top: int, names: tuple[str, str]
+) -> None:
     """row_start climbs from 0 to columns.size, and all columns are below top."""
     inner, outer = names
     if not row_start.size or row_start[0] or row_start[-1] != columns.size:
@@ -83,9 +85,22 @@ def csr(
     names: tuple[str, str] = ("columns", "row_start"),
 ) -> tuple[Array, Array]:  # fmt: skip
     """columns and row_start of a matrix with `top` columns, checked"""
+    key = id(columns), id(row_start), top  # as in `once`, spelt out: small products feel it
+    found = _csr.get(key)
+    if found is not None and found[0]() is columns and found[1]() is row_start:
+        return columns, row_start
     pair = index(kernel, names[0], columns), index(kernel, names[1], row_start)
-    once(rows_and_columns, kernel, pair, top, names)
+    rows_and_columns(kernel, *pair, top, names)
+    if pair[0] is columns and pair[1] is row_start and all(map(fixed, pair)):
+        room(_csr)
+        _csr[key] = weakref.ref(columns), weakref.ref(row_start)
     return pair
+
+
+def room(memory: dict[Any, Any]) -> None:
+    """Forget all when there is too much; what is still in use comes back."""
+    if len(memory) >= MOST:
+        memory.clear()
 
 
 def is_order(kernel: str, positions: Array) -> None:

@@ -8,11 +8,12 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.kernels.compile_jit import loops
+from minprune.kernels.rows_jit import NOTHING
 from minprune.kernels.sparse_conv_jit import (
+    all_positions,
     blocking,
     offsets,
     pack_image,
-    positions,
     room,
     sides,
 )
@@ -59,41 +60,12 @@ def turn(values, columns, row_start, taps, i_group, o_group, ky, kx, sy, sx, pla
 
 
 @loops
-def phases(values, columns, row_start, g, out, kernel, geometry, u, scratch):  # type: ignore[no-untyped-def]
-    """conv2d_grad_input, a phase of the input at a time, for all blocks of samples"""
-    ky, kx = kernel
-    sy, sx, py, px, groups = geometry
-    o, _, _, n = g.shape
-    i, h, w, _ = out.shape
-    top, left = (ky - 1) // sy, (kx - 1) // sx
-    hq, wq = -(-(h + 2 * py) // sy) + top, -(-(w + 2 * px) // sx) + left
-    image = on_lines(scratch)[: room(o, 1, hq, wq, u, g.itemsize)]
-    floor = g.dtype.type(-np.inf)
-    none = np.empty(0, g.dtype)
-    for block in range(-(-n // u)):
-        pack_image(g, block * u, u, 1, 1, top, left, hq, wq, image)
-        for phase in range(sy * sx):
-            a, b = phase // sx, phase % sx
-            turned, where, start = turn(
-                values, columns, row_start, ky * kx, i // groups, o // groups, ky, kx, sy, sx,
-                hq * wq * u, (top, left, wq), (a, b, u),
-            )  # fmt: skip
-            t0, s0 = max(-(-(py - a) // sy), 0), max(-(-(px - b) // sx), 0)
-            y0, x0 = t0 * sy + a - py, s0 * sx + b - px
-            if y0 < h and x0 < w:
-                grid = y0, sy, -(-(h - y0) // sy), x0, sx, -(-(w - x0) // sx)
-                base = (t0 * wq + s0) * u
-                walk, first = (base, wq * u, 0, i), block * u
-                positions(turned, where, start, image, walk, u, none, floor, out, grid, 0, i, first)
-
-
-@loops
 def conv_dots(where, row_start, g, x, out, geometry, u, scratch):  # type: ignore[no-untyped-def]
     """out[k] = sum over positions and samples of g[o] * the window of weight k"""
     sy, sx, py, px, hq, wq, groups = geometry
     o, oh, ow, n = g.shape
     lanes = BYTES // x.itemsize
-    image = on_lines(scratch)[: room(x.shape[0], sy * sx, hq, wq, u, x.itemsize)]
+    image = on_lines(scratch)
     line = wq * u
     whole = u == lanes  # else the gaps between the lines are multiplied by zeros
     plane, per = x.shape[0] // groups * sy * sx * hq * wq * u, o // groups
@@ -104,7 +76,7 @@ def conv_dots(where, row_start, g, x, out, geometry, u, scratch):  # type: ignor
     out[:] = 0
     for block in range(-(-n // u)):
         first = block * u
-        pack_image(x, first, u, sy, sx, py, px, hq, wq, image)
+        pack_image(x, first, u, sy, sx, py, px, hq, wq, scratch)
         there = min(u, n - first)
         for y0 in range(0, oh, slab):
             lines = min(slab, oh - y0)
@@ -129,14 +101,36 @@ def csr_conv2d_grad_input(
     values: Array, columns: Array, row_start: Array, kernel: Pair, g: Array, stride: Pair,
     padding: Pair, groups: int, out: Array,
 ) -> None:  # fmt: skip
-    """dx = the adjoint of csr_conv2d in x"""
-    u = blocking(g.shape[3], g.dtype)
+    """dx = the adjoint of csr_conv2d in x      one phase of x after the other"""
+    (ky, kx), (sy, sx), (py, px) = kernel, stride, padding
+    (o, _, _, n), (i, h, w, _) = g.shape, out.shape
+    u = blocking(n, g.dtype)
+    top, left = (ky - 1) // sy, (kx - 1) // sx
     hq, wq = sides(out.shape, stride, padding)
-    top, left = (kernel[0] - 1) // stride[0], (kernel[1] - 1) // stride[1]
-    size = room(len(g), 1, hq + top, wq + left, u, g.itemsize)
-    scratch = scratch_of(size, g.dtype)
-    geometry = *stride, *padding, groups
-    phases(values, columns, row_start, g, out, kernel, geometry, u, scratch)
+    hq, wq = hq + top, wq + left
+    scratch = scratch_of(room(o, 1, hq, wq, u, g.itemsize), g.dtype)
+    floor, none = g.dtype.type(-np.inf), NOTHING[g.dtype]
+    turned = [
+        turn(
+            values, columns, row_start, ky * kx, i // groups, o // groups, ky, kx, sy, sx,
+            hq * wq * u, (top, left, wq), (phase // sx, phase % sx, u),
+        )
+        for phase in range(sy * sx)
+    ]  # fmt: skip
+    for _, _, start in turned:
+        start.flags.writeable = False  # one type for Numba, here and in the forward pass
+    for first in range(0, n, u):
+        pack_image(g, first, u, 1, 1, top, left, hq, wq, scratch)
+        for phase, (weights, where, start) in enumerate(turned):
+            a, b = phase // sx, phase % sx
+            t0, s0 = max(-(-(py - a) // sy), 0), max(-(-(px - b) // sx), 0)
+            y0, x0 = t0 * sy + a - py, s0 * sx + b - px
+            if y0 < h and x0 < w:
+                grid = y0, sy, -(-(h - y0) // sy), x0, sx, -(-(w - x0) // sx)
+                walk = (t0 * wq + s0) * u, wq * u, 0, i
+                all_positions(
+                    weights, where, start, scratch, walk, u, none, floor, out, grid, first
+                )  # fmt: skip
 
 
 def csr_conv2d_grad_weight(

@@ -23,6 +23,8 @@ from minprune.kernels.sparse_csr_jit import (
 from minprune.kernels.sparse_vector_jit import BYTES, at
 
 Pair = tuple[int, int]
+Walk = tuple[int, int, int, int]
+Grid = tuple[int, int, int, int, int, int]
 
 
 @loops
@@ -32,42 +34,36 @@ def room(channels, phases, hq, wq, u, itemsize):  # type: ignore[no-untyped-def]
 
 
 @loops
-def pack_image(x, first, u, sy, sx, py, px, hq, wq, image):  # type: ignore[no-untyped-def]
-    """image[c, a, b, y, x, :u] = padded[c, y*sy + a, x*sx + b, first : first + u]      0 outside"""
+def pack_image(x, first, u, sy, sx, py, px, hq, wq, scratch):  # type: ignore[no-untyped-def]
+    """image[c, a, b, y, x, :u] = padded[c, y*sy + a, x*sx + b, first : first + u]      0 outside
+
+    The image is the scratch from its first cache line on.
+    """
     channels, h, w, n = x.shape
     there = min(u, n - first)
-    lines = sx == 1 and u == n  # a line of x lies in one piece
-    to = 0
+    image = on_lines(scratch)[: room(channels, sy * sx, hq, wq, u, x.itemsize)]
+    image[:] = 0
     for c in range(channels):
         for phase in range(sy * sx):
             a, b = phase // sx, phase % sx
             for y in range(hq):
                 iy = y * sy + a - py
-                line = image[to : to + wq * u]
-                to += wq * u
                 if iy < 0 or iy >= h:
-                    line[:] = 0
                     continue
-                if lines:
-                    line[: px * u] = 0
-                    line[(px + w) * u :] = 0
+                to = (((c * sy * sx + phase) * hq + y) * wq) * u
+                if sx == 1 and u == n:  # a line of x lies in one piece
                     source = x[c, iy].reshape(-1)
-                    target = line[px * u : (px + w) * u]
+                    target = image[to + px * u : to + (px + w) * u]
                     for j in range(source.size):
                         target[j] = source[j]
                     continue
                 for k in range(wq):
                     ix = k * sx + b - px
-                    target = line[k * u : (k + 1) * u]
-                    if ix < 0 or ix >= w:
-                        target[:] = 0
-                        continue
-                    source = x[c, iy, ix, first : first + there]
-                    for j in range(source.size):
-                        target[j] = source[j]
-                    for j in range(source.size, u):
-                        target[j] = 0
-    image[to:] = 0
+                    if ix >= 0 and ix < w:
+                        source = x[c, iy, ix, first : first + there]
+                        target = image[to + k * u : to + k * u + there]
+                        for j in range(source.size):
+                            target[j] = source[j]
 
 
 @loops
@@ -86,21 +82,21 @@ def offsets(columns, channels, ky, kx, sy, sx, hq, wq, u, out):  # type: ignore[
 
 
 @loops
-def scatter(source, step, out, r, y, x, dx, first, count):  # type: ignore[no-untyped-def]
-    """out[r, y, x + k*dx, first:] = source[k * step :]      k below count"""
+def scatter(source, at_, step, out, r, y, x, dx, first, count):  # type: ignore[no-untyped-def]
+    """out[r, y, x + k*dx, first:] = source[at_ + k*step :]      k below count"""
     if dx == 1 and step == out.shape[3]:
         target = out[r, y, x : x + count].reshape(-1)
         for j in range(target.size):
-            target[j] = source[j]
+            target[j] = source[at_ + j]
         return
     for k in range(count):
         target = out[r, y, x + k * dx, first : first + step]
         for j in range(target.size):
-            target[j] = source[k * step + j]
+            target[j] = source[at_ + k * step + j]
 
 
 @loops
-def positions(values, where, row_start, image, walk, u, b, floor, out, grid, r0, r1, first):  # type: ignore[no-untyped-def]
+def positions(values, where, row_start, scratch, walk, u, b, floor, out, grid, r0, r1, first):  # type: ignore[no-untyped-def]
     """out[r, y0 + t*dy, x0 + s*dx, first :] = max(sum_k values[k] * image[...] + b, floor)
 
     The image entry is base + r // per * jump + where[k] + t*line + s*u; walk: (base, line, jump,
@@ -108,80 +104,76 @@ def positions(values, where, row_start, image, walk, u, b, floor, out, grid, r0,
     """
     base, line, jump, per = walk
     y0, dy, ts, x0, dx, ss = grid
+    image = on_lines(scratch)
     lanes = BYTES // image.itemsize
     n = out.shape[3]
     flat = out.reshape(-1)
     zero = image.dtype.type(0)
     if u == lanes:  # a register to a position
         rest = np.empty(4 * lanes, out.dtype)
-        whole = first + lanes <= n
         for t in range(ts):
             y = y0 + t * dy
             for s in range(0, ss, 4):
-                count = min(4, ss - s)
+                count, x = min(4, ss - s), x0 + s * dx
+                whole = count == 4 and first + lanes <= n
                 for r in range(r0, r1):
                     lo, hi = row_start[r], row_start[r + 1]
-                    at_ = base + r // per * jump + t * line + s * u
+                    i = base + r // per * jump + t * line + s * u
                     shift = b[r] if b.size else zero
-                    x = x0 + s * dx
-                    if count == 4 and whole:
-                        to = ((r * out.shape[1] + y) * out.shape[2] + x) * n + first
-                        row_of_tile(
-                            values, where, lo, hi, image, at_, 1, shift, floor, flat, to, dx * n
-                        )
-                        continue
+                    to = ((r * out.shape[1] + y) * out.shape[2] + x) * n + first
+                    z, to, step = (flat, to, dx * n) if whole else (rest, 0, lanes)
                     if count > 2:
                         row_of_tile(
-                            values, where, lo, hi, image, at_, 1, shift, floor, rest, 0, lanes
-                        )
+                            values, where, lo, hi, image, i, 1, shift, floor, z, to, step
+                        )  # fmt: skip
                     else:
                         for k in range(0, count * lanes, lanes):
                             row_of_one(
-                                values, where, lo, hi, image, at_ + k, 1, shift, floor, rest, k
-                            )  # fmt: skip
-                    scatter(rest, u, out, r, y, x, dx, first, count)
+                                values, where, lo, hi, image, i + k, 1, shift, floor, rest, k
+                            )
+                    if not whole:
+                        scatter(rest, 0, u, out, r, y, x, dx, first, count)
         return
     length = (ts - 1) * line + ss * u  # a few samples: the whole plane is one row, gaps and all
     rest = np.empty(length + 4 * lanes, out.dtype)
     for r in range(r0, r1):
         lo, hi = row_start[r], row_start[r + 1]
-        at_ = base + r // per * jump
+        i = base + r // per * jump
         shift = b[r] if b.size else zero
         k = 0
         while k + 2 * lanes < length:
-            row_of_tile(values, where, lo, hi, image, at_ + k, 1, shift, floor, rest, k, lanes)
+            row_of_tile(values, where, lo, hi, image, i + k, 1, shift, floor, rest, k, lanes)
             k += 4 * lanes
         while k < length:
-            row_of_one(values, where, lo, hi, image, at_ + k, 1, shift, floor, rest, k)
+            row_of_one(values, where, lo, hi, image, i + k, 1, shift, floor, rest, k)
             k += lanes
         for t in range(ts):
-            scatter(rest[t * line :], u, out, r, y0 + t * dy, x0, dx, first, ss)
-
-
-@loops
-def conv_part(values, where, row_start, x, b, floor, out, geometry, u, scratch, r0, r1, b0, b1):  # type: ignore[no-untyped-def]
-    """conv2d for rows r0 .. r1 - 1 and blocks of samples b0 .. b1 - 1"""
-    sy, sx, py, px, hq, wq, groups = geometry
-    image = on_lines(scratch)[: room(x.shape[0], sy * sx, hq, wq, u, x.itemsize)]
-    plane = sy * sx * hq * wq * u
-    walk = 0, wq * u, x.shape[0] // groups * plane, out.shape[0] // groups
-    grid = 0, 1, out.shape[1], 0, 1, out.shape[2]
-    for block in range(b0, b1):
-        pack_image(x, block * u, u, sy, sx, py, px, hq, wq, image)
-        first = block * u
-        positions(values, where, row_start, image, walk, u, b, floor, out, grid, r0, r1, first)
+            scatter(rest, t * line, u, out, r, y0 + t * dy, x0, dx, first, ss)
 
 
 @threads
-def conv_parts(values, where, row_start, x, b, floor, out, geometry, u, scratch, cuts, by_row):  # type: ignore[no-untyped-def]
-    """conv_part for the rows, or the blocks, between each two cuts; each part owns its output"""
-    blocks = -(-x.shape[3] // u)
+def position_parts(values, where, row_start, scratch, walk, u, b, floor, out, grid, cuts, first):  # type: ignore[no-untyped-def]
+    """positions for the rows between each two cuts; each part owns its output"""
     for k in numba.prange(cuts.size - 1):
-        lo, hi = cuts[k], cuts[k + 1]
-        r0, r1 = (lo, hi) if by_row else (0, out.shape[0])
-        b0, b1 = (0, blocks) if by_row else (lo, hi)
-        conv_part(
-            values, where, row_start, x, b, floor, out, geometry, u, scratch[k], r0, r1, b0, b1
+        positions(
+            values, where, row_start, scratch, walk, u, b, floor, out, grid, cuts[k], cuts[k + 1],
+            first,
+        )  # fmt: skip
+
+
+def all_positions(
+    values: Array, where: Array, row_start: Array, scratch: Array, walk: Walk, u: int, b: Array,
+    floor: float, out: Array, grid: Grid, first: int,
+) -> None:  # fmt: skip
+    """positions for all rows, shared out among the threads where there is enough to do"""
+    rows = len(out)
+    parts = shares(values.size * grid[2] * grid[5] * u, rows)
+    if parts == 1:
+        positions(values, where, row_start, scratch, walk, u, b, floor, out, grid, 0, rows, first)
+    else:
+        cuts = np.arange(parts + 1) * rows // parts
+        position_parts(
+            values, where, row_start, scratch, walk, u, b, floor, out, grid, cuts, first
         )  # fmt: skip
 
 
@@ -201,28 +193,21 @@ def csr_conv2d(
     stride: Pair, padding: Pair, groups: int, kind: str, out: Array,
 ) -> None:  # fmt: skip
     """out = act(conv2d(x, w) + b)      w: (o, i/groups*ky*kx) in CSR"""
-    c, _, _, n = x.shape
+    (c, _, _, n), (o, oh, ow, _) = x.shape, out.shape
     u, code = blocking(n, x.dtype), CODES[kind]
     hq, wq = sides(x.shape, stride, padding)
     where = np.empty(columns.shape, np.uint32)
-    offsets(columns, len(x) // groups, *kernel, *stride, hq, wq, u, where)
+    offsets(columns, c // groups, *kernel, *stride, hq, wq, u, where)
     floor = x.dtype.type(0 if code == 1 else -np.inf)
     shift = NOTHING[x.dtype] if b is None else b
-    geometry = *stride, *padding, hq, wq, groups
-    size = room(c, stride[0] * stride[1], hq, wq, u, x.itemsize)
-    o, blocks = len(out), -(-n // u)
-    parts = shares(values.size * out[0].size, max(o, blocks))
-    if parts == 1:
-        scratch = scratch_of(size, x.dtype)
-        conv_part(
-            values, where, row_start, x, shift, floor, out, geometry, u, scratch, 0, o, 0, blocks
-        )  # fmt: skip
-    else:
-        by_row = blocks < parts
-        cuts = np.arange(parts + 1) * (o if by_row else blocks) // parts
-        many = np.empty((parts, size + BYTES // x.itemsize), x.dtype)
-        conv_parts(
-            values, where, row_start, x, shift, floor, out, geometry, u, many, cuts, by_row
+    phases = stride[0] * stride[1]
+    scratch = scratch_of(room(c, phases, hq, wq, u, x.itemsize), x.dtype)
+    walk = 0, wq * u, c // groups * phases * hq * wq * u, o // groups
+    grid = 0, 1, oh, 0, 1, ow
+    for first in range(0, n, u):
+        pack_image(x, first, u, *stride, *padding, hq, wq, scratch)
+        all_positions(
+            values, where, row_start, scratch, walk, u, shift, floor, out, grid, first
         )  # fmt: skip
     if code > 1:
         finish(out.reshape(o, -1), None, kind, 0, out[0].size)

@@ -18,7 +18,7 @@ from minprune.kernels.sparse_vector_jit import BYTES, at, fma, least, load, spla
 from minprune.kernels.workspace import empty
 
 TILE = 4 * BYTES  # bytes of a row of a tile
-REUSE = 6  # live values to a row of x from which a copy of x pays
+REUSE = 8  # live values to a row of x from which a copy of x pays
 WORTH = 4_000_000  # multiply-adds to a thread
 KEEP = 16 * 1024 * 1024  # bytes of scratch that stay
 

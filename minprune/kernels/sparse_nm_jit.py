@@ -10,27 +10,32 @@ from minprune.kernels.workspace import empty
 
 
 @loops
-def unpack(positions, keep, group, n, columns):  # type: ignore[no-untyped-def]
+def unpack(positions, keep, group, columns):  # type: ignore[no-untyped-def]
     """columns[r, s] = s // keep * group + the s-th position of row r"""
     bits = 1
     while 1 << bits < group:
         bits *= 2
-    mask = (1 << bits) - 1
+    mask, per, count = (1 << bits) - 1, 8 // bits, columns.shape[1]
+    firsts = np.empty(count, np.uint32)
+    for s in range(count):
+        firsts[s] = s // keep * group
     for r in range(columns.shape[0]):
         source, target = positions[r], columns[r]
-        first, used = 0, 0
-        for s in range(target.size):
-            place = s * bits
-            target[s] = first + (source[place >> 3] >> (place & 7) & mask)
-            used += 1
-            if used == keep:
-                first += group
-                used = 0
+        for k in range(source.size):
+            byte, s = np.uint32(source[k]), k * per
+            if s + per <= count:
+                for j in range(per):
+                    target[s + j] = firsts[s + j] + (byte & mask)
+                    byte >>= bits
+            else:
+                for j in range(count - s):
+                    target[s + j] = firsts[s + j] + (byte & mask)
+                    byte >>= bits
 
 
 def nm_columns(positions: Array, keep: int, group: int, n: int, out: Array) -> None:
     """out[r, s] = s // keep * group + the s-th position of row r"""
-    unpack(positions, keep, group, n, out)
+    unpack(positions, keep, group, out)
 
 
 def as_csr(positions: Array, keep: int, group: int, n: int) -> tuple[Array, Array]:

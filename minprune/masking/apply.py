@@ -10,7 +10,7 @@ from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.choose import choose
 from minprune.masking.units import choose_units, is_unit_score
-from minprune.nets.model import Model, check_masks
+from minprune.nets.model import Model, check_masks, dense_only
 from minprune.nets.ties import ties
 
 
@@ -55,6 +55,7 @@ def prune(model: Model, scores: Mapping[str, Array], **target: Any) -> Model:
     pattern=None | "2:4" | (4, 4), block_reduce="mean" | "sum" | "max"; see masking.choose for what
     they mean. Raises ArgumentError, ShapeError, UnreachableError.
     """
+    dense_only(model, "pruning")
     for name in scores:
         if name not in model.params:
             raise ArgumentError(f"{name}: no such parameter; there are {', '.join(model.params)}")

@@ -35,6 +35,7 @@ class Measures:
             ("live multiply-adds", f"{s.live_macs:,}"),
             ("bytes, dense", f"{s.bytes:,}"),
             ("bytes, sparse", f"{s.sparse_bytes:,}"),
+            ("bytes, stored", f"{s.stored:,}"),
         ]
         rows += [
             (f"latency, batch {t.batch}", f"{t.median_ms:.3f} ({t.spread_ms:.3f}) ms")

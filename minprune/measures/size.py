@@ -13,7 +13,8 @@ class Size:
     """Of one sample. sparsity: share of the WEIGHTS (no biases, no normalisation) that is masked.
 
     bytes: all parameters, dense. sparse_bytes: the same with each weight as CSR (live values,
-    uint32 columns and row starts) where that is smaller.
+    uint32 columns and row starts) where that is smaller. stored: what the arrays of this model
+    take, indices of sparse layers included, running statistics and masks not.
     """
 
     parameters: int
@@ -23,6 +24,7 @@ class Size:
     live_macs: int
     bytes: int
     sparse_bytes: int
+    stored: int
 
 
 def size(model: Model) -> Size:
@@ -37,6 +39,8 @@ def size(model: Model) -> Size:
         live_macs=sum(c.live_macs for c in found),
         bytes=each * sum(c.total for c in found),
         sparse_bytes=sum(min(each * c.total, _csr_bytes(c, each)) for c in found),
+        stored=sum(w.nbytes for w in model.params.values())
+        + sum(model.buffers[name].nbytes for name in model.net.indices),
     )
 
 

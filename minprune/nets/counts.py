@@ -45,12 +45,13 @@ def counts(net: Net, masks: Mapping[str, Array]) -> list[Count]:
         for kind, shape in node.layer.params().items():
             name = f"{node.name}.{kind}"
             live = int(np.count_nonzero(masks[name])) if name in masks else int(np.prod(shape))
+            shape = node.layer.dense().get(kind, shape)  # of what is stored all is live
             found.append(Count(name, shape, live, positions if len(shape) > 1 else 0))
     return found
 
 
 def sparsity(net: Net, masks: Mapping[str, Array]) -> float:
     """The share of the weights (no biases, no normalisation) that is masked; 0 without weights"""
-    weights = [c for c in counts(net, masks) if c.name in net.weights]
+    weights = [c for c in counts(net, masks) if len(c.shape) > 1]
     total = sum(c.total for c in weights)
     return 1 - sum(c.live for c in weights) / total if total else 0.0

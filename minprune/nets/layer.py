@@ -41,6 +41,14 @@ class Layer:
         """The shapes of what is kept but not trained."""
         return {}
 
+    def dense(self) -> dict[str, Shape]:
+        """The full shapes of parameters of which only the live entries are stored."""
+        return {}
+
+    def indices(self) -> dict[str, str]:
+        """The dtypes of buffers that hold no floats, but where stored entries stand."""
+        return {}
+
     def fan(self) -> tuple[int, int]:
         """(inputs, outputs) that one output, or one input, is connected to."""
         raise ArgumentError(f"{type(self).__name__} has no weight, so it has no fan")

@@ -42,12 +42,26 @@ class Model:
                         f"{name}: array is {given[name].shape}, the net says {shape}; "
                         f"give it that shape"
                     )
-                if given[name].dtype != self.dtype or self.dtype not in FLOATS:
+                if name in self.net.indices:
+                    if given[name].dtype != self.net.indices[name]:
+                        raise ArgumentError(
+                            f"{name}: array is {given[name].dtype}, expected "
+                            f"{self.net.indices[name]}; make sparse layers with mp.sparsify"
+                        )
+                elif given[name].dtype != self.dtype or self.dtype not in FLOATS:
                     raise ArgumentError(
                         f"{name}: array is {given[name].dtype}, expected all arrays of a model to "
                         f"be float32, or all float64; convert it with astype"
                     )
         check_masks(self.masks, self.net.params)
+        for name in self.net.stored:
+            if name in self.masks:
+                raise ArgumentError(
+                    f"{name}: has a mask, and only its live entries are stored; mask the dense "
+                    f"model, mp.densify(model)"
+                )
+        if self.net.indices:
+            object.__setattr__(self, "buffers", _locked(self.buffers, self.net.indices))
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -72,6 +86,25 @@ class Model:
 
     def __str__(self) -> str:
         return summary(self.net, self.params, self.masks)
+
+
+def _locked(buffers: Arrays, names: Mapping[str, str]) -> Arrays:
+    """Indices that nobody can write to, which lets kernels check them once."""
+    found = dict(buffers)
+    for name in names:
+        if found[name].flags.writeable or not found[name].flags.owndata:
+            found[name] = found[name].copy()
+            found[name].flags.writeable = False
+    return found
+
+
+def dense_only(model: Model, what: str) -> None:
+    """Raises ArgumentError where the model has sparse layers, which `what` cannot work on."""
+    for name in model.net.stored:
+        raise ArgumentError(
+            f"{name}: only its live entries are stored, and {what} needs the dense weight; "
+            f"give mp.densify(model), and mp.sparsify what comes of it"
+        )
 
 
 def check_masks(masks: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> None:

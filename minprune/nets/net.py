@@ -98,6 +98,16 @@ class Net:
         return {f"{n.name}.{k}": s for n in self.nodes for k, s in n.layer.buffers().items()}
 
     @cached_property
+    def indices(self) -> dict[str, str]:
+        """The dtype of each buffer that holds indices, by full name."""
+        return {f"{n.name}.{k}": d for n in self.nodes for k, d in n.layer.indices().items()}
+
+    @cached_property
+    def stored(self) -> dict[str, Shape]:
+        """The full shape of each parameter of which only the live entries are stored."""
+        return {f"{n.name}.{k}": s for n in self.nodes for k, s in n.layer.dense().items()}
+
+    @cached_property
     def weights(self) -> tuple[str, ...]:
         """The parameters that "weights" means: those of dense and convolution layers, no biases."""
         return tuple(p for p, shape in self.params.items() if len(shape) > 1)

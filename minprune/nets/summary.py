@@ -12,7 +12,8 @@ def summary(net: Net, params: Mapping[str, Array], masks: Mapping[str, Array]) -
     """A table with one row a layer; the live columns appear once something is masked."""
     found = counts(net, masks)
     header = ["layer", "kind", "reads", "output", "parameters"]
-    header += ["live"] * bool(masks) + ["multiply-adds"] + ["live"] * bool(masks)
+    some = bool(masks) or bool(net.stored)
+    header += ["live"] * some + ["multiply-adds"] + ["live"] * some
     rows: list[list[object]] = []
     before = INPUT
     for node in net.nodes:
@@ -20,11 +21,11 @@ def summary(net: Net, params: Mapping[str, Array], masks: Mapping[str, Array]) -
         reads = "" if node.inputs == (before,) else ", ".join(node.inputs)
         shape = " x ".join(map(str, net.shapes[node.name]))
         row: list[object] = [node.name, _kind(node.layer), reads, shape]
-        rows.append(row + _numbers(mine, bool(masks)))
+        rows.append(row + _numbers(mine, some))
         before = node.name
     dtype = next((a.dtype.name for a in params.values()), "")
     start = " x ".join(map(str, net.input_shape))
-    rows.append(["total", "", "", "", *_numbers(found, bool(masks))])
+    rows.append(["total", "", "", "", *_numbers(found, some)])
     title = f"input {start}, loss {net.loss}, {dtype}"
     return title + "\n" + table(header, rows, total=True)
 

@@ -16,7 +16,7 @@ from minprune.autograd.tape import ancestors
 from minprune.autograd.tie import Links
 from minprune.core import Array
 from minprune.errors import ArgumentError
-from minprune.nets.model import Model
+from minprune.nets.model import Model, dense_only
 from minprune.nets.net import Watch, run
 from minprune.text import table
 
@@ -133,6 +133,7 @@ def trace(
 
     leaf(name, tensor) is told of every parameter, watch(name, output) of every layer's output.
     """
+    dense_only(model, "what looks at units")
     leaves = {name: Tensor(w) for name, w in model.params.items()}
     for name, t in leaves.items():
         leaf(name, t)

@@ -12,7 +12,7 @@ from minprune.nets.rows import incoming, outgoing
 from minprune.nets.ties import Group
 from minprune.probe.activations import act_grads, activations
 from minprune.probe.asked import Asked, Source
-from minprune.probe.fill import FILL, hess_diag, mean_gradients
+from minprune.probe.fill import FILL, OPTIONS, hess_diag, mean_gradients
 from minprune.probe.inverses import inverse_block
 from minprune.probe.moments import (
     BINS,
@@ -57,6 +57,16 @@ def _classes(asked: Asked, data: Split) -> dict[str, Classes]:
     return class_moments(asked.model, data, asked.groups, in_front(asked))
 
 
+def _exact_alone(asked: Asked, data: Split) -> Arrays:
+    """d2L/dc2, which has no other reading; raises ArgumentError where one is asked for"""
+    for name in (n for n in asked.gather if "hess_diag" in OPTIONS[n]):
+        raise ArgumentError(
+            f"{name} says how hess_diag is gathered, and that of a unit's gate is exact alone; "
+            f"leave {name} out"
+        )
+    return gate_hess(asked.model, data, asked.groups)
+
+
 def _ones(asked: Asked, _: None) -> Arrays:
     return {name: np.ones(g.size, asked.model.dtype) for name, g in asked.groups.items()}
 
@@ -89,7 +99,7 @@ WHOLE: dict[str, Source] = {  # of units by nature
 GATE: dict[str, Source] = {
     "weights": Source(_ones, looks=False),
     "grads": WHOLE["gate_grads"],
-    "hess_diag": WHOLE["gate_hess"],
+    "hess_diag": Source(_exact_alone),
     "squared_grads": Source(lambda a, chunk: gate_squares(a.model, chunk, a.groups)),
     "hess_weight": Source(lambda a, chunk: gate_product(a.model, chunk, a.groups)),
 }

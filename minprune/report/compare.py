@@ -32,7 +32,7 @@ def compare_page(result: Mapping[str, Any]) -> str:
         f"<p><code>{text(result['command'])}</code></p>" if result.get("command") else "",
         *(stage_section(result, stage, words) for stage, words in STAGES.items()),
         section("Do the scores know what happens?", agreement(result), long=True),
-        section("Where the criteria kept", kept_table(result), long=True),
+        section("What each criterion kept of each layer", kept_table(result), long=True),
         section("Left out", left_out(result.get("left_out", []))),
         section("Net", f"<pre>{text(result['net'])}</pre>" if result.get("net") else ""),
         '<div class="pairs">',
@@ -52,7 +52,7 @@ def stage_section(result: Mapping[str, Any], stage: str, words: str) -> str:
         return ""
     note = (
         "Test accuracy in % against sparsity in %: the mean over the seeds, a band of one standard "
-        "deviation; grey: the other criteria; dotted: the dense nets. Sparsities are evenly spaced."
+        "deviation; grey: the other criteria; dotted: the dense nets; a triangle: below the panel."
     )
     tables = [accuracies(result, stage, words)]
     tables += [differences(result, stage, words, control) for control in CONTROLS]
@@ -107,8 +107,9 @@ def agreement(result: Mapping[str, Any]) -> str:
     named = ", ".join(name for name in FORETELL if name != "taylor")
     note = (
         "Across: the size of the true change; up: the score, of the first seed. Blue: the loss "
-        f"rises, orange: it falls. Logarithmic where the score foretells the change ({named}; of "
-        "taylor its root), with the line of exact prediction; all others by rank, from 0 to 1."
+        "rises, orange: it falls, grey: it stays. Logarithmic where the score foretells the change "
+        f"({named}; of taylor its root), with the line of exact prediction; all others by rank, "
+        "from 0 to 1."
     )
     return (
         f"<p>{text(said)}</p>{rows_table(*table[1:])}{panels(lambda: scatter_panels(result), note)}"

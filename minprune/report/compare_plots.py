@@ -29,13 +29,17 @@ def lines(summary: Sequence[Mapping[str, Any]], stage: str) -> dict[str, Line]:
 
 
 def accuracy_panels(result: Mapping[str, Any], stage: str) -> list[str] | None:
-    """A panel a criterion: accuracy against sparsity, mean line, band of one sd, the dense line."""
+    """A panel a criterion: accuracy against sparsity, mean line, band of one sd, the dense line
+
+    All on one scale, which the lowest quarter of the criteria may leave: else a control that fails
+    would press all others together.
+    """
     found = lines(result["summary"], stage)
     sparsities = list(dict.fromkeys(row["sparsity"] for row in result["summary"]))
     dense = 100 * result["dense"]["accuracy"][0]
-    low = min(m - s for means, sds in found.values() for m, s in zip(means, sds, strict=True))
-    high = max(m + s for means, sds in found.values() for m, s in zip(means, sds, strict=True))
-    low, high = max(low, 0.0), max(min(high, 100.0), dense)
+    lows = [min(m - s for m, s in zip(*line, strict=True)) for line in found.values()]
+    high = max(m + s for line in found.values() for m, s in zip(*line, strict=True))
+    low, high = max(float(np.quantile(lows, 0.25)), 0.0), max(min(high, 100.0), dense)
     pad = 0.06 * (high - low) or 1.0
     colour = LINE_1 if stage == "fine-tuned" else LINE_2
     drawn = []
@@ -55,18 +59,21 @@ def accuracy_panel(
     ax: Any, name: str, found: Mapping[str, Line], sparsities: Sequence[float], dense: float,
     limits: tuple[float, float], colour: str,
 ) -> None:  # fmt: skip
-    """One criterion in colour, the others in grey, the dense nets dotted."""
-    x = range(len(sparsities))
-    for other, (means, _) in found.items():
+    """One criterion in colour, the others in grey, the dense nets dotted, triangles: below."""
+    x = np.arange(len(sparsities))
+    for other, (others, _) in found.items():
         if other != name:
-            ax.plot(x, means, color=FAINT, linewidth=0.7, alpha=0.45)
+            ax.plot(x, others, color=FAINT, linewidth=0.7, alpha=0.45)
     ax.axhline(dense, color=INK, linewidth=0.9, linestyle=":")
-    means, sds = found[name]
-    if any(sds):
-        low, high = ([m + k * s for m, s in zip(means, sds, strict=True)] for k in (-1, 1))
-        ax.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
+    means, sds = map(np.array, found[name])
+    if sds.any():
+        ax.fill_between(x, means - sds, means + sds, color=colour, alpha=0.25, linewidth=0)
     ax.plot(x, means, color=colour, marker="o", markersize=2.5, linewidth=1.6)
-    ax.set_xticks(list(x), [f"{100 * s:g}" for s in sparsities])
+    below = x[means < limits[0]]
+    floor = np.full(len(below), limits[0])
+    (marks,) = ax.plot(below, floor, "v", color=colour, markersize=4, linewidth=0, clip_on=False)
+    marks.set_in_layout(False)  # all panels alike
+    ax.set_xticks(x, [f"{100 * s:g}" for s in sparsities])
     ax.set_ylim(*limits)
     ax.set_title(name, parse_math=False)
 
@@ -90,8 +97,8 @@ def scatter_panels(result: Mapping[str, Any]) -> list[str] | None:
 
 def scatter_panel(ax: Any, name: str, scores: Sequence[float], change: Sequence[float]) -> None:
     """Sizes on logarithmic axes where the score foretells the change, ranks where it does not."""
-    true, y = np.abs(change), np.asarray(scores, float)
-    rises = np.asarray(change) > 0
+    moved, y = np.asarray(change, float), np.asarray(scores, float)
+    true = np.abs(moved)
     if name in FORETELL:
         y = np.abs(y) ** FORETELL[name]
         top = float(max(true.max(), y.max())) or 1.0
@@ -100,8 +107,9 @@ def scatter_panel(ax: Any, name: str, scores: Sequence[float], change: Sequence[
         ax.plot([FLOOR * top, top], [FLOOR * top, top], color=FAINT, linewidth=0.8, zorder=0)
     else:
         x, y = ranks({"v": true})["v"], ranks({"v": y})["v"]
-        ax.set(xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
-    for which, colour in ((rises, LINE_1), (~rises, LINE_2)):
+        side = {"lim": (-0.05, 1.05), "ticks": [0, 0.5, 1]}
+        ax.set(**{f"{axis}{what}": v for axis in "xy" for what, v in side.items()})
+    for which, colour in ((moved == 0, FAINT), (moved < 0, LINE_2), (moved > 0, LINE_1)):
         ax.plot(x[which], y[which], "o", color=colour, markersize=1.8, alpha=0.7, linewidth=0,
                 markeredgewidth=0)  # fmt: skip
     ax.minorticks_off()

@@ -15,7 +15,7 @@ def percent(found: Sequence[float | None] | None, sign: bool = False) -> str:
     mean, sd = found or (None, None)
     if mean is None:
         return "-"
-    shown = f"{100 * mean:{'+' if sign else ''}.2f}"
+    shown = f"{round(100 * mean, 2) + 0.0:{'+' if sign else ''}.2f}"  # + 0.0: no -0.00
     return shown if sd is None else f"{shown} ({100 * sd:.2f})"
 
 
@@ -79,18 +79,24 @@ def correlations(result: Mapping[str, Any]) -> Titled:
 
 
 def headline(result: Mapping[str, Any]) -> str:
-    """One sentence: the dense accuracy, and who is best at the highest sparsity."""
+    """One sentence: who is best at the highest sparsity, beside magnitude and the dense nets."""
     rows = result.get("summary", [])
     if not rows:
         return ""
     top = max(row["sparsity"] for row in rows)
-    last = [row for row in rows if row["sparsity"] == top]
+    last = {row["criterion"]: row for row in rows if row["sparsity"] == top}
     parts = []
     for stage, words in STAGES.items():
-        best = max(last, key=lambda row: row[stage]["accuracy"][0])
-        parts.append(f"{best['criterion']} {share(best[stage]['accuracy'][0])} {words}")
+        found = {name: row[stage]["accuracy"][0] for name, row in last.items()}
+        best = max(found, key=found.__getitem__)
+        beside = "" if best == "magnitude" else f" ({_of(found, 'magnitude')})"
+        parts.append(f"{_of(found, best)}{beside.replace(' ()', '')} is the best mean {words}")
     dense = share(result["dense"]["accuracy"][0])
-    return f"Accuracy {dense} dense; best at {100 * top:g} % sparsity: {', '.join(parts)}"
+    return f"At {100 * top:g} % sparsity {', '.join(parts)}; dense: {dense}"
+
+
+def _of(found: Mapping[str, float], name: str) -> str:
+    return f"{name} {share(found[name])}" if name in found else ""
 
 
 def heat(cells: Sequence[Mapping[str, Any]]) -> list[tuple[str, dict[str, list[float]]]]:

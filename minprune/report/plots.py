@@ -164,7 +164,7 @@ def svg(figure: Any, title: str) -> str:
         text,
         count=1,
     )
-    text = re.sub(r' id="[a-z]\w*?_\d+"| id="matplotlib[.\w]*"| id="legend\w*"', "", text)
+    text = re.sub(r' id="[A-Za-z]\w*?_\d+"| id="matplotlib[.\w]*"| id="legend\w*"', "", text)
     text = re.sub(r"font-family: [^;\"]*;? ?", "", text)
     for drawn, shown in PAGE_COLOURS.items():
         text = text.replace(drawn, shown)

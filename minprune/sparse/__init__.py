@@ -1,5 +1,11 @@
-"""Matrices of which only the live entries are stored."""
+"""Models and matrices of which only the live entries are stored."""
 
+from minprune.sparse.convert import densify, matrix, sparsify
 from minprune.sparse.formats import CSR, BlockCSR, NofM
+from minprune.sparse.layers import SparseConv, SparseDense
+from minprune.sparse.speeds import Speeds, speeds
 
-__all__ = ["CSR", "BlockCSR", "NofM"]
+__all__ = [
+    "CSR", "BlockCSR", "NofM", "SparseConv", "SparseDense", "Speeds", "densify", "matrix",
+    "sparsify", "speeds",
+]  # fmt: skip

@@ -19,7 +19,7 @@ from minprune.verify.criterion_bounds import clause
 from minprune.verify.criterion_subject import Law
 from minprune.verify.plain import ACTS, Mlp, flat, gauss_newton, hessian, shaped
 from minprune.verify.plain_evidence import squared_grads, weights
-from minprune.verify.plain_nets import nets
+from minprune.verify.plain_nets import mlps
 from minprune.verify.verdict import Verdicts, find
 
 DIGITS = 2.0**-36  # of the largest entry: some thousand roundings, and less than differences cost
@@ -36,7 +36,7 @@ class Probe:
 
 Fn = Callable[..., Any]
 CurvatureLaw = Callable[[Fn, Fn], Law]
-probes = st.builds(Probe, nets(), st.integers(0, 99))
+probes = st.builds(Probe, mlps(), st.integers(0, 99))
 
 
 def drawn(p: Probe, count: int = 1) -> list[Arrays]:
@@ -112,7 +112,7 @@ def matrix(fn: Fn, dense: Fn) -> Law:
         )
         return told and told.replace("the score of ", "")
 
-    return Law("the matrix is that of complex steps, entry by entry", nets(), broken)
+    return Law("the matrix is that of complex steps, entry by entry", mlps(), broken)
 
 
 def diagonal(fn: Fn, dense: Fn) -> Law:
@@ -121,7 +121,7 @@ def diagonal(fn: Fn, dense: Fn) -> Law:
         told = clause(fn(net), want, near(want, float(np.abs(flat(want)).max())), "it has to be")
         return told and told.replace("the score of", "the diagonal at")
 
-    return Law("the diagonal is that of the definition, entry by entry", nets(), broken)
+    return Law("the diagonal is that of the definition, entry by entry", mlps(), broken)
 
 
 def never_negative(fn: Fn, dense: Fn) -> Law:
@@ -129,7 +129,7 @@ def never_negative(fn: Fn, dense: Fn) -> Law:
         least = float(flat(fn(net)).min())
         return f"one entry is {least:.6g}" if least < 0 else None
 
-    return Law("no entry of the diagonal is negative", nets(), broken)
+    return Law("no entry of the diagonal is negative", mlps(), broken)
 
 
 def six_errors(fn: Fn, dense: Fn) -> Law:

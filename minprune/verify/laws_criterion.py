@@ -18,7 +18,7 @@ from minprune.verify.criterion_subject import Law, Subject, changed, total
 from minprune.verify.laws_criterion_sight import sees_its_evidence
 from minprune.verify.plain import Mlp
 from minprune.verify.plain_evidence import evidence, shapes
-from minprune.verify.plain_nets import FILLS, nets, relabel
+from minprune.verify.plain_nets import FILLS, mlps, relabel
 
 READ = "get_state"  # of numpy's global generator, which is looked at and never drawn from
 
@@ -50,7 +50,7 @@ def one_array_each(s: Subject) -> Law:
     return Law(
         f"{s.name}: one array of finite scores for each parameter, of its shape, also for empty "
         f"layers, single units, zeros, equal weights and layers without a bias",
-        nets(hidden=(0, 3), fills=FILLS),
+        mlps(hidden=(0, 3), fills=FILLS),
         broken,
     )
 
@@ -64,7 +64,7 @@ def dtype(s: Subject) -> Law:
                     return f"{name} of {np.dtype(kind)} got scores of {np.asarray(score).dtype}"
         return None
 
-    return Law(f"{s.name}: scores come back in the dtype of the net", nets(), broken)
+    return Law(f"{s.name}: scores come back in the dtype of the net", mlps(), broken)
 
 
 def same_bits(s: Subject) -> Law:
@@ -77,7 +77,7 @@ def same_bits(s: Subject) -> Law:
                 return f"a score of {name} was {float(a[k])!r}, and {float(b[k])!r} the second time"
         return None
 
-    return Law(f"{s.name}: the same evidence gives the same bits", nets(), broken)
+    return Law(f"{s.name}: the same evidence gives the same bits", mlps(), broken)
 
 
 def global_state() -> str:
@@ -108,7 +108,7 @@ def purity(s: Subject) -> Law:
 
     return Law(
         f"{s.name}: scoring changes neither its evidence nor the global random state",
-        nets(),
+        mlps(),
         broken,
     )
 
@@ -135,7 +135,7 @@ def any_layout(s: Subject) -> Law:
 
     return Law(
         f"{s.name}: arrays that are not contiguous, or may not be written to, score the same",
-        nets(),
+        mlps(),
         broken,
     )
 
@@ -152,7 +152,7 @@ def relabelling(s: Subject) -> Law | None:
 
     return Law(
         f"{s.name}: hidden units in another order have their own scores in that order",
-        nets(hidden=(2, 3)),
+        mlps(hidden=(2, 3)),
         broken,
     )
 
@@ -168,7 +168,7 @@ def sample_order(s: Subject) -> Law | None:
         told = clause(found, want, largest(want), "with the samples in another order it is")
         return told and told.split(": ")[0]
 
-    return Law(f"{s.name}: the order of the samples does not matter", nets(samples=(2, 4)), broken)
+    return Law(f"{s.name}: the order of the samples does not matter", mlps(samples=(2, 4)), broken)
 
 
 GENERAL: dict[str, LawOf] = {

@@ -10,7 +10,7 @@ from minprune.verify.criterion_bounds import clause, largest
 from minprune.verify.criterion_subject import Law, Options, Subject, total
 from minprune.verify.definitions_table import Definition
 from minprune.verify.plain import STEP, Mlp, Quadratic, gradient
-from minprune.verify.plain_nets import FILLS, nets, quadratics
+from minprune.verify.plain_nets import FILLS, mlps, quadratics
 
 ROUND = 2.0**-40  # whole numbers below 2^10: their sums are exact, roots and quotients nearly so
 
@@ -115,7 +115,7 @@ def slope_of_the_gradient(s: Subject, row: Definition, options: Options) -> Law:
 
     return Law(
         f"{s.name}: shrinking a weight at the rate t lowers norm(g)^2 at the rate 2 * score",
-        nets(layers=(2, 2)),
+        mlps(layers=(2, 2)),
         broken,
     )
 
@@ -140,7 +140,7 @@ def conservation(s: Subject, row: Definition, options: Options) -> Law:
 
     return Law(
         f"{s.name}: what goes into a hidden unit comes out of it, and all layers sum to the same",
-        nets(layers=(3, 3)),
+        mlps(layers=(3, 3)),
         broken,
     )
 
@@ -157,7 +157,7 @@ def shares(s: Subject, row: Definition, options: Options) -> Law:
 
     return Law(
         f"{s.name}: all scores of all layers are shares that sum to 1 (or all are 0)",
-        nets(fills=FILLS),
+        mlps(fills=FILLS),
         broken,
     )
 

@@ -11,7 +11,7 @@ from minprune.verify.criterion_bounds import clause, largest
 from minprune.verify.criterion_subject import Law, Options, Subject, total
 from minprune.verify.definitions_table import Definition
 from minprune.verify.plain import Mlp
-from minprune.verify.plain_nets import nets, rescale, with_twins
+from minprune.verify.plain_nets import mlps, rescale, with_twins
 
 
 def rescaling(s: Subject, row: Definition, options: Options) -> Law:
@@ -21,7 +21,7 @@ def rescaling(s: Subject, row: Definition, options: Options) -> Law:
 
     return Law(
         f"{s.name}: W1 *= a, b1 *= a, W2 /= a of a hidden ReLU unit leaves all scores as they are",
-        nets(acts=("relu",)),
+        mlps(acts=("relu",)),
         broken,
     )
 
@@ -34,7 +34,7 @@ def rescaling_changes(s: Subject, row: Definition, options: Options) -> Law:
 
     return Law(
         f"{s.name}: it is no invariant of W1 *= a, b1 *= a, W2 /= a of hidden ReLU units",
-        nets(acts=("relu",), hidden=(3, 3), inputs=(6, 6), samples=(4, 4), losses=("mse",)),
+        mlps(acts=("relu",), hidden=(3, 3), inputs=(6, 6), samples=(4, 4), losses=("mse",)),
         broken,
     )
 
@@ -54,7 +54,7 @@ def twins(s: Subject, row: Definition, options: Options) -> Law:
 
     return Law(
         f"{s.name}: two hidden units with the same weights in and out score the same",
-        nets(hidden=(2, 3)),
+        mlps(hidden=(2, 3)),
         broken,
     )
 
@@ -84,7 +84,7 @@ def direction(s: Subject, row: Definition, options: Options) -> Law:
     return Law(
         f"{s.name}: higher means kept longer, so a {what} scores lowest",
         # of such nets the Hessian's diagonal is never negative
-        nets(acts=("linear", "relu"), losses=("mse",), hidden=(2, 3), layers=(2, 2)),
+        mlps(acts=("linear", "relu"), losses=("mse",), hidden=(2, 3), layers=(2, 2)),
         broken,
     )
 
@@ -101,7 +101,7 @@ def outlier(s: Subject, row: Definition, options: Options) -> Law:
 
     return Law(
         f"{s.name}: a unit far from all others is kept, one in their middle can be replaced",
-        nets(hidden=(3, 3)),
+        mlps(hidden=(3, 3)),
         broken,
     )
 
@@ -120,7 +120,7 @@ def constant_unit(s: Subject, row: Definition, options: Options) -> Law:
 
     return Law(
         f"{s.name}: a unit of equal weights is kept {'longest' if high else 'shortest'}",
-        nets(hidden=(2, 3), inputs=(4, 4)),
+        mlps(hidden=(2, 3), inputs=(4, 4)),
         broken,
     )
 
@@ -136,7 +136,7 @@ def merge(s: Subject, row: Definition, options: Options) -> Law | None:
 
     return Law(
         f"{s.name}: minibatches, averaged by their count of samples, give the score of them all",
-        nets(samples=(2, 4)),
+        mlps(samples=(2, 4)),
         broken,
     )
 
@@ -150,6 +150,6 @@ def split_matters(s: Subject, row: Definition, options: Options) -> Law:
 
     return Law(
         f"{s.name}: averaged over minibatches it is another number than of all samples at once",
-        nets(acts=("tanh",), hidden=(2, 3), samples=(3, 4)),
+        mlps(acts=("tanh",), hidden=(2, 3), samples=(3, 4)),
         broken,
     )

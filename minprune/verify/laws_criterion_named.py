@@ -18,7 +18,7 @@ from minprune.verify.definitions import weight_entropy
 from minprune.verify.definitions_table import Definition
 from minprune.verify.plain import Mlp
 from minprune.verify.plain_evidence import evidence
-from minprune.verify.plain_nets import FILLS, nets
+from minprune.verify.plain_nets import FILLS, mlps
 
 NamedLaw = Callable[[Subject, Definition, Options], "Law | None"]
 ROUND = 2.0**-40  # far more than some ten numbers of order 1 are rounded
@@ -35,7 +35,7 @@ def equals_the_definition(s: Subject, row: Definition, options: Options) -> Law:
 
     return Law(
         f"{s.name}: scores are those of the definition, {said(row)}",
-        nets(fills=FILLS, hidden=(1, 3), inputs=(1, 4)),
+        mlps(fills=FILLS, hidden=(1, 3), inputs=(1, 4)),
         broken,
     )
 
@@ -75,7 +75,7 @@ def any_evidence(s: Subject, row: Definition, options: Options) -> Law | None:
         )
 
     return Law(
-        f"{s.name}: several positions are averaged within each sample, {said(row)}", nets(), broken
+        f"{s.name}: several positions are averaged within each sample, {said(row)}", mlps(), broken
     )
 
 

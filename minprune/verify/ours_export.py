@@ -4,6 +4,7 @@ Plain JSON: numbers as the shortest decimals that round to the same float64, arr
 "values"}, row-major. Masks are 1 = kept. Nothing in it needs minprune to be read.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from minprune.criteria import CRITERIA
 from minprune.curvature import diagonal, hessian
 from minprune.curvature.record import record
 from minprune.curvature.removal import loss
+from minprune.errors import ArgumentError
 from minprune.files.atomic import write_atomic
 from minprune.masking.choose import choose
 from minprune.nets.model import Model
@@ -48,14 +50,18 @@ def arrays(many: Arrays) -> dict[str, Any]:
 
 
 def scores(model: Model, data: Split) -> dict[str, Arrays]:
-    """{criterion: scores}, of units ("... of units") where it scores no single weights."""
+    """{criterion: scores}, of units ("... of units") where it scores no single weights.
+
+    Without those that draw numbers, and those that refuse the net (LDA without classes).
+    """
     found = {}
     for name, criterion in CRITERIA.items():
         mark: Mark = criterion.mark  # type: ignore[attr-defined]
-        if name == "random":
+        if "rng" in mark.asked({})[0]:
             continue
         label = name if mark.single else f"{name} of units"
-        found[label] = score(model, data, name, unit=not mark.single)
+        with suppress(ArgumentError):
+            found[label] = score(model, data, name, unit=not mark.single)
     return found
 
 

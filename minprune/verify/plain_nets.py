@@ -47,7 +47,7 @@ def plain_net(
 
 
 @st.composite
-def nets(
+def mlps(
     draw: Any,
     acts: tuple[str, ...] = tuple(ACTS),
     losses: tuple[str, ...] = LOSSES,

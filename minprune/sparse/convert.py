@@ -1,0 +1,151 @@
+"""sparsify: masked dense layers -> layers that store live weights alone; densify: back again."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from minprune.core import Array
+from minprune.errors import ArgumentError
+from minprune.nets.layer import Layer
+from minprune.nets.model import Model
+from minprune.nets.net import Net, Node
+from minprune.nets.weighted import Conv2d, Dense
+from minprune.sparse.formats import CSR, BlockCSR, NofM
+from minprune.sparse.layers import SparseConv, SparseDense, tile
+from minprune.sparse.speeds import Speeds, cheapest, speeds
+
+Format = CSR | BlockCSR | NofM
+SIDES, PATTERNS = (8, 4, 2), ("2:4", "1:4")  # what "auto" looks for in a mask
+
+
+def sparsify(
+    model: Model, format: str | Mapping[str, str] = "auto", *, batch: int = 64,
+    measured: Speeds | None = None,
+) -> Model:  # fmt: skip
+    """The same function on sparse kernels: live values as parameters, their places as buffers
+
+    format: for every masked weight of a dense or convolution layer: "csr", blocks ("4x4"), "2:4"
+    (dense layers only), "dense", or "auto": the fastest of those that fit the mask, by the
+    multiply-adds of each and the speeds of this machine, for a batch of `batch` (see
+    minprune.sparse.speeds; measured= gives them). A dict {layer: format} leaves the others dense.
+    Layers without a mask stay dense. The choice is in the layers, and so in the model's file.
+
+    Raises ArgumentError for a format that does not fit a mask, or a layer that has no weight.
+    """
+    each = format if isinstance(format, Mapping) else {}
+    asked = {name.split(".")[0]: f for name, f in each.items()}
+    for layer in asked:
+        if f"{layer}.weight" not in model.net.weights:
+            raise ArgumentError(
+                f"{layer}: no dense or convolution layer of this net, so it has no format; those "
+                f"are {', '.join(w.split('.')[0] for w in model.net.weights)}"
+            )
+    nodes, params, buffers, masks = [], dict(model.params), dict(model.buffers), dict(model.masks)
+    for node in model.net.nodes:
+        name = f"{node.name}.weight"
+        wanted = format if isinstance(format, str) else asked.get(node.name, "dense")
+        if name not in model.net.weights or (name not in masks and node.name not in asked):
+            nodes.append(node)
+            continue
+        w, mask = params[name], masks.get(name, np.ones(params[name].shape, bool))
+        if wanted == "auto":
+            known = measured or speeds()
+            wanted = cheapest(known, node.layer, mask, fitting(node.layer, mask), batch)
+        if wanted == "dense":
+            nodes.append(node)
+            continue
+        found = stored(node.layer, node.name, w, mask, wanted)
+        nodes.append(Node(node.name, sparse_layer(node.layer, found, wanted), node.inputs))
+        params[name] = found.values
+        buffers |= {f"{node.name}.{k}": getattr(found, k) for k in nodes[-1].layer.indices()}
+        masks.pop(name, None)
+    net = Net(tuple(nodes), model.net.input_shape, model.net.loss)
+    return Model(
+        net, {k: params[k] for k in net.params}, {k: buffers[k] for k in net.buffers}, masks
+    )
+
+
+def densify(model: Model) -> Model:
+    """The same function on dense layers, with masks where entries are not stored"""
+    nodes, params, masks = [], dict(model.params), dict(model.masks)
+    for node in model.net.nodes:
+        if not isinstance(node.layer, SparseDense | SparseConv):
+            nodes.append(node)
+            continue
+        name, shape = f"{node.name}.weight", node.layer.dense()["weight"]
+        found = matrix(model, node.name)
+        params[name] = found.to_dense().reshape(shape)
+        masks[name] = found.mask().reshape(shape)
+        nodes.append(Node(node.name, dense_layer(node.layer), node.inputs))
+    net = Net(tuple(nodes), model.net.input_shape, model.net.loss)
+    return Model(
+        net, {k: params[k] for k in net.params}, {k: model.buffers[k] for k in net.buffers}, masks
+    )
+
+
+def matrix(model: Model, layer: str) -> Format:
+    """The weight of a sparse layer as a format value, (outputs, inputs ...)"""
+    return matrix_of(model.net.node(layer).layer, layer, model.params | model.buffers)
+
+
+def matrix_of(kind: Layer, name: str, p: Mapping[str, Array]) -> Format:
+    """The same from the layer, and parameters and buffers by full name."""
+    assert isinstance(kind, SparseDense | SparseConv)
+    shape = kind.dense()["weight"]
+    flat = shape[0], int(np.prod(shape[1:]))
+    values, form = p[f"{name}.weight"], tile(kind.format)
+    if isinstance(form, tuple):
+        return NofM(values, p[f"{name}.positions"], *form, flat)
+    at = p[f"{name}.columns"], p[f"{name}.row_start"]
+    return CSR(values, *at, flat) if form is None else BlockCSR(values, *at, form, flat)
+
+
+def stored(layer: Layer, name: str, w: Array, mask: Array, wanted: str) -> Format:
+    """The live entries of w in the format that is wanted"""
+    form = tile(wanted)
+    if form is not None and not isinstance(layer, Dense):
+        raise ArgumentError(
+            f"{name}: format is {wanted!r}, expected 'csr' or 'dense' for a convolution; "
+            f"choose one of them, or 'auto'"
+        )
+    flat, live = w.reshape(len(w), -1), mask.reshape(len(w), -1)
+    try:
+        if isinstance(form, tuple):
+            return NofM.from_dense(flat, live, *form)
+        return CSR.from_dense(flat, live) if form is None else BlockCSR.from_dense(flat, live, form)
+    except ArgumentError as e:
+        raise ArgumentError(f"{name}: {e}") from None
+
+
+def sparse_layer(layer: Layer, found: Format, wanted: str) -> SparseDense | SparseConv:
+    """The layer that holds it"""
+    if isinstance(layer, Conv2d):
+        return SparseConv(
+            layer.inputs, layer.outputs, layer.kernel, found.values.size, layer.stride,
+            layer.padding, layer.groups, layer.bias,
+        )  # fmt: skip
+    assert isinstance(layer, Dense)
+    blocks = found.columns.size if isinstance(found, BlockCSR) else 0
+    return SparseDense(layer.inputs, layer.outputs, found.values.size, wanted, blocks, layer.bias)
+
+
+def dense_layer(layer: SparseDense | SparseConv) -> Layer:
+    """The dense layer of the same shape"""
+    if isinstance(layer, SparseConv):
+        return layer.like()
+    return Dense(layer.inputs, layer.outputs, layer.bias)
+
+
+def fitting(layer: Layer, mask: Array) -> list[str]:
+    """The formats that fit a mask, csr first"""
+    found = ["csr"]
+    if isinstance(layer, Dense):
+        name = "mask"
+        zeros = np.zeros(mask.shape, np.float32)
+        for form in (*(f"{k}x{k}" for k in SIDES), *PATTERNS):
+            try:
+                stored(layer, name, zeros, mask, form)
+            except ArgumentError:
+                continue
+            found.append(form)
+    return found

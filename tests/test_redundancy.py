@@ -1,0 +1,227 @@
+"""Greedy removal: sorted scores replay the rule, ties included, in either precision."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import find, given
+from hypothesis import strategies as st
+from selection import SEARCH
+
+from minprune.core import Array, Evidence
+from minprune.criteria import CRITERIA
+from minprune.criteria.redundancy import APART, greedy
+
+
+@dataclass(frozen=True)
+class Case:
+    """Distances and norms of few values, so that ties are the rule."""
+
+    apart: Array
+    norms: Array
+    first: Array
+    dtype: Any
+
+    def scores(self, fn: Callable[..., Array]) -> Array:
+        return fn(self.apart, self.norms, self.first, self.dtype)
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    n = draw(st.integers(1, 7))
+    values = draw(st.sampled_from([[0.0, 0.5], [0.0, 0.1, 0.1 + 1e-12, 1.0], [2.0]]))
+    apart = np.zeros((n, n))
+    for j in range(n):
+        for k in range(j + 1, n):
+            apart[j, k] = apart[k, j] = draw(st.sampled_from(values))
+    norms = np.array([draw(st.sampled_from([0.0, 1.0, 1.5])) for _ in range(n)])
+    first = np.array([draw(st.sampled_from([False, False, True])) for _ in range(n)])
+    return Case(apart, norms, first, draw(st.sampled_from([np.float32, np.float64])))
+
+
+def order(case: Case) -> list[tuple[int, float]]:
+    """The rule, pair by pair: (unit, distance when dropped), the survivor last."""
+    gone = [(j, 0.0) for j in range(len(case.apart))[::-1] if case.first[j]]
+    left = [j for j in range(len(case.apart)) if not case.first[j]]
+    while len(left) > 1:
+        pairs = [(j, k) for j in left for k in left if j < k]
+        closest = min(case.apart[pair] for pair in pairs)
+        j, k = max(pair for pair in pairs if case.apart[pair] == closest)
+        out = j if case.norms[j] < case.norms[k] else k
+        gone.append((out, closest))
+        left.remove(out)
+    return gone + [(j, -1.0) for j in left]
+
+
+def replays(fn: Callable[..., Array], case: Case) -> bool:
+    """Sorted by score, among equals the higher index first, as `prune` does it."""
+    s = case.scores(fn)
+    got = sorted(range(len(s)), key=lambda j: (s[j], -j))
+    return got == [j for j, _ in order(case)] and s.dtype == case.dtype
+
+
+def is_the_distance(fn: Callable[..., Array], case: Case) -> bool:
+    """Of what goes first 0; else the distance, or the next float above the one before."""
+    s, before, kind = case.scores(fn), None, case.dtype
+    if len(s) == 1:
+        return bool(s[0] == 0)
+    for j, d in order(case):
+        if case.first[j]:
+            want = kind(0)
+        elif before is None or kind(d) > before:
+            want = kind(d)
+        else:
+            want = np.nextafter(before, kind(np.inf))
+        if s[j] != want:
+            return False
+        before = want
+    return True
+
+
+def without_lifting(apart: Array, norms: Array, first: Array, dtype: Any) -> Array:
+    case = Case(apart, norms, first, dtype)
+    return np.array([max(d, 0) for _, d in sorted(order(case))], dtype)
+
+
+def lifted_in_float64(apart: Array, norms: Array, first: Array, dtype: Any) -> Array:
+    return greedy(apart, norms, first, np.float64).astype(dtype)
+
+
+def both_of_a_pair(apart: Array, norms: Array, first: Array, dtype: Any) -> Array:
+    """Each unit's nearest, whoever went before."""
+    alone = np.diag(np.full(len(apart), 9.0))
+    return np.where(first, 0, (apart + alone).min(axis=1)).astype(dtype)
+
+
+def least_pair(apart: Array, norms: Array, first: Array, dtype: Any) -> Array:
+    """Of equally close pairs the lexicographically least one, of equal norms the lower index."""
+    turned = greedy(apart[::-1, ::-1], norms[::-1], first[::-1], dtype)
+    return turned[::-1].copy()
+
+
+def heavier(apart: Array, norms: Array, first: Array, dtype: Any) -> Array:
+    return greedy(apart, -norms, first, dtype)
+
+
+def nobody_first(apart: Array, norms: Array, first: Array, dtype: Any) -> Array:
+    return greedy(apart, norms, np.zeros_like(first), dtype)
+
+
+def survivor_at_0(apart: Array, norms: Array, first: Array, dtype: Any) -> Array:
+    s = greedy(apart, norms, first, dtype)
+    s[np.argmax(s)] = 0
+    return s
+
+
+def survivor_far(apart: Array, norms: Array, first: Array, dtype: Any) -> Array:
+    s = greedy(apart, norms, first, dtype)
+    s[np.argmax(s)] += 1
+    return s
+
+
+LAWS = {law.__name__: law for law in (replays, is_the_distance)}
+WRONG = {
+    "ties left": ("replays", without_lifting),
+    "lifted in float64": ("replays", lifted_in_float64),
+    "both of a pair": ("replays", both_of_a_pair),
+    "least pair": ("replays", least_pair),
+    "the heavier goes": ("replays", heavier),
+    "nobody first": ("replays", nobody_first),
+    "survivor at 0": ("replays", survivor_at_0),
+    "survivor far": ("is_the_distance", survivor_far),
+}
+
+
+@pytest.mark.parametrize("law", LAWS)
+@given(case=cases())
+def test_greedy_keeps_the_laws(law: str, case: Case) -> None:
+    assert LAWS[law](greedy, case)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_each_law_rejects_its_wrong_variants(name: str) -> None:
+    law, fn = WRONG[name]
+    find(cases(), lambda case: not LAWS[law](fn, case), settings=SEARCH)
+
+
+def test_each_law_has_a_wrong_variant() -> None:
+    assert {law for law, _ in WRONG.values()} == set(LAWS)
+
+
+def test_by_hand() -> None:
+    """Four equal distances: (2, 3) is the greatest pair, then (1, 2), then (0, 1)."""
+    norms = np.array([1.0, 1, 1, 1])
+    s = greedy(np.full((4, 4), 0.25), norms, np.zeros(4, bool), np.float32)
+    step = np.spacing(np.float32(0.25))
+    assert s.tolist() == [0.25 + 3 * step, 0.25 + 2 * step, 0.25 + step, 0.25]
+    assert greedy(np.zeros((0, 0)), norms[:0], np.zeros(0, bool), np.float32).shape == (0,)
+    assert greedy(np.zeros((1, 1)), norms[:1], np.ones(1, bool), np.float32).tolist() == [0]
+
+
+rows = st.integers(2, 6).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, 999)))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("cosine", {}), ("correlation", {"source": "weights"})]
+)
+@given(size=rows)
+def test_twins_of_weights_are_exactly_0_apart_and_one_goes_first(
+    name: str, options: Any, size: tuple[int, int]
+) -> None:
+    n, seed = size
+    rng = np.random.default_rng(seed)
+    w = rng.standard_normal((n, 5))
+    j, k = rng.permutation(n)[:2]
+    w[j] = w[k] * 2.0 ** int(rng.integers(-3, 4))
+    for lay_out in (np.ascontiguousarray, np.asfortranarray):
+        ev = Evidence(weights={"w": lay_out(w)}, outgoing={"w": rng.random((n, 2))}, unit=True)
+        apart, first = APART[name](ev, **options)["w"]
+        assert apart[j, k] == apart[k, j] == 0
+        assert not first.any()
+        s = CRITERIA[name](ev, **options)["w"]
+        assert sorted([s[j], s[k]])[0] == 0 == s.min()
+        assert np.count_nonzero(s == 0) == 1
+
+
+def test_one_minus_the_product_is_not_0_for_twins() -> None:
+    """Why the distance of weights is 1/2 |u - v|^2."""
+    w = np.random.default_rng(0).standard_normal((50, 7))
+    u = w / np.linalg.norm(w, axis=1, keepdims=True)
+    assert (1 - np.einsum("ui,ui->u", u, u)).any()
+
+
+def test_constant_vectors_and_zeros_go_first() -> None:
+    w = np.array([[0.1, 0.1, 0.1], [1.0, 2, 3], [0, 0, 0], [3.0, 2, 2]])
+    out = np.ones((4, 1))
+    ev = Evidence(weights={"w": w}, outgoing={"w": out}, unit=True)
+    _, first = APART["correlation"](ev, source="weights")["w"]
+    assert first.tolist() == [True, False, True, False]
+    assert APART["cosine"](ev)["w"][1].tolist() == [False, False, True, False]
+
+
+@pytest.mark.parametrize("mean", [0.0, 1.0, 1e3, 1e6])
+def test_correlation_from_moments_errs_by_rounding_of_the_mean_square(mean: float) -> None:
+    rng = np.random.default_rng(1)
+    a = rng.standard_normal((3, 4000)) + mean
+    a[2] = mean  # constant
+    m = a.mean(axis=1)
+    gram = np.cov(a, bias=True) + np.outer(m, m)
+    ev = Evidence(act_mean={"w": m}, act_gram={"w": gram}, unit=True)
+    apart, first = APART["correlation"](ev)["w"]
+    assert first.tolist() == [False, False, True]
+    want = 1 - max(np.corrcoef(a[:2])[0, 1], 0)
+    assert abs(apart[0, 1] - want) <= 8 * 2.0**-52 * (1 + mean**2)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_largest_and_smallest_numbers_do_not_overflow_or_vanish(dtype: type) -> None:
+    for size in (np.finfo(dtype).max / 64, np.finfo(dtype).tiny * 64):
+        w = np.array([[1, 0], [1, 1], [-1, 0]], dtype) * dtype(size)
+        ev = Evidence(weights={"w": w}, outgoing={"w": w}, unit=True)
+        s = CRITERIA["cosine"](ev)["w"]
+        assert s.dtype == dtype
+        # 0 and 1 are closest, and 0 sends on less; what is left points 135 degrees apart
+        assert np.allclose(s, [1 - np.sqrt(0.5), 1 + np.sqrt(0.5), 1 + np.sqrt(0.5)])
+        assert s[0] < s[2] < s[1]

@@ -1,0 +1,331 @@
+"""Every refusal of the sparse door and of the formats, its sentence compared whole.
+
+Long because it is one table: a row per sentence.
+"""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from test_kernel_errors import Row, f
+
+from minprune import kernels as k
+from minprune.errors import ArgumentError, ShapeError
+from minprune.kernels import choice, sparse_ref
+from minprune.sparse import CSR, BlockCSR, NofM
+
+
+def u(*entries: int) -> np.ndarray:
+    return np.array(entries, np.uint32)
+
+
+def yes(*shape: int) -> np.ndarray:
+    return np.ones(shape, bool)
+
+
+V, C, S = f(3), u(0, 2, 1), u(0, 2, 3)  # 2 x 3, three entries live
+X, G = f(3, 4), f(2, 4)
+P, R, T = k.csr_transpose(C, S, 3)
+N = np.full((2, 1), 0b0100, np.uint8)  # 2:4, 2 x 4: columns 0 and 1
+BELONG = "; give arrays that belong to one layer and one batch"
+TAKE = "; take it from a format of minprune.sparse"
+IMAGE = f(3, 4, 4, 2)
+ONE = (1, 1)
+ROWS = {
+    "signed columns": Row(
+        lambda: k.csr_matmul(V, C.astype(np.int32), S, X),
+        ArgumentError,
+        f"csr_matmul: columns is int32 (3,), expected a vector of uint32{TAKE}",
+    ),
+    "a list of starts": Row(
+        lambda: k.csr_matvec(V, C, [0, 2, 3], f(3)),  # type: ignore[arg-type]
+        ArgumentError,
+        f"csr_matvec: row_start is list, expected a vector of uint32{TAKE}",
+    ),
+    "no starts": Row(
+        lambda: k.csr_matmul(V, C, u(), X),
+        ArgumentError,
+        "csr_matmul: row_start goes from nothing, expected 0 to 3, the number of columns; "
+        "it has one entry more than there are lines",
+    ),
+    "starts that end early": Row(
+        lambda: k.csr_matmul(V, C, u(0, 2), X),
+        ArgumentError,
+        "csr_matmul: row_start goes from 0 to 2, expected 0 to 3, the number of columns; "
+        "it has one entry more than there are lines",
+    ),
+    "starts that fall": Row(
+        lambda: k.csr_sampled(C, u(0, 3, 2, 3), f(3, 4), X),
+        ArgumentError,
+        "csr_sampled: row_start[2] is 2, below 3 before it; expected starts that never fall, so "
+        "sort the entries by line",
+    ),
+    "a column beyond x": Row(
+        lambda: k.csr_matmul(V, C, S, f(2, 4)),
+        ArgumentError,
+        "csr_matmul: columns[1] is 2, expected below 2; "
+        "give indices that belong to this matrix and this batch",
+    ),
+    "too few values": Row(
+        lambda: k.csr_matmul(V[:2], C, S, X),
+        ShapeError,
+        "csr_matmul: values has 2 entries, expected 3, one for each place that the indices name; "
+        "give values and indices of one matrix",
+    ),
+    "values of another dtype": Row(
+        lambda: k.csr_matmul(V.astype(np.float64), C, S, X),
+        ArgumentError,
+        "csr_matmul: values is float64, x is float32; give all arrays one dtype",
+    ),
+    "bias of another layer": Row(
+        lambda: k.csr_matmul(V, C, S, X, f(3)),
+        ShapeError,
+        f"csr_matmul: b is (3,), expected (2,), one per row of the matrix{BELONG}",
+    ),
+    "another act": Row(
+        lambda: k.csr_matmul(V, C, S, X, None, "gelu"),
+        ArgumentError,
+        "csr_matmul: act is 'gelu', expected one of leaky_relu, none, relu, sigmoid, tanh; "
+        "apply another function as a layer of its own",
+    ),
+    "positions twice": Row(
+        lambda: k.csr_matmul_t(V, u(0, 0, 1), R, T, G),
+        ArgumentError,
+        "csr_matmul_t: positions lacks 2 of 0 to 2, expected each once; take it from csr_transpose",
+    ),
+    "positions of another matrix": Row(
+        lambda: k.csr_matmul_t(V, P[:2], R, T, G),
+        ShapeError,
+        "csr_matmul_t: positions is (2,), rows is (3,), expected one shape; "
+        "take both from csr_transpose",
+    ),
+    "a row beyond g": Row(
+        lambda: k.csr_matmul_t(V, P, R, T, G[:1]),
+        ArgumentError,
+        "csr_matmul_t: rows[1] is 1, expected below 1; "
+        "give indices that belong to this matrix and this batch",
+    ),
+    "g of another batch": Row(
+        lambda: k.csr_sampled(C, S, f(2, 3), X),
+        ShapeError,
+        "csr_sampled: g is (2, 3), expected (2, 4), a row for each of the matrix, the columns "
+        f"of x{BELONG}",
+    ),
+    "g of another matrix": Row(
+        lambda: k.csr_sampled(C, S, f(5, 4), X),
+        ShapeError,
+        "csr_sampled: row_start has 3 entries, expected 6, one more than there are rows in g; "
+        "give indices that belong to this matrix",
+    ),
+    "blocks of nothing": Row(
+        lambda: k.block_matmul(V, u(0), u(0, 1), 0, (2, 3), X),
+        ArgumentError,
+        "block_matmul: size is 0, expected an integer of at least 1; blocks are size x size",
+    ),
+    "a shape of three": Row(
+        lambda: k.block_matmul(V, u(0), u(0, 1), 2, (2, 3, 1), X),  # type: ignore[arg-type]
+        ArgumentError,
+        "block_matmul: shape is (2, 3, 1), expected (m, n); pass the shape of the matrix",
+    ),
+    "a block cut but stored whole": Row(
+        lambda: k.block_matmul(f(4), u(1), u(0, 1), 2, (2, 3), X),
+        ShapeError,
+        "block_matmul: values has 4 entries, expected 2, one for each place that the indices "
+        "name; give values and indices of one matrix",
+    ),
+    "x of another matrix": Row(
+        lambda: k.block_matmul(f(4), u(0), u(0, 1), 2, (2, 2), X),
+        ShapeError,
+        f"block_matmul: x is (3, 4), expected (2, 4), one row per column of the matrix{BELONG}",
+    ),
+    "too many rows of blocks": Row(
+        lambda: k.block_matmul(f(4), u(0), u(0, 1, 1), 2, (2, 3), X),
+        ShapeError,
+        "block_matmul: row_start has 3 entries, expected 2, one more than there are rows of "
+        "blocks; give indices that belong to this matrix",
+    ),
+    "more than there are in a group": Row(
+        lambda: k.nm_matmul(f(4), N, 5, 4, f(4, 2)),
+        ArgumentError,
+        "nm_matmul: 5 of 4, expected integers with 1 <= N <= M <= 256; 2 of 4, for example",
+    ),
+    "positions of int64": Row(
+        lambda: k.nm_matmul(f(4), N.astype(np.int64), 2, 4, f(4, 2)),
+        ArgumentError,
+        f"nm_matmul: positions is int64 (2, 1), expected a matrix of uint8{TAKE}",
+    ),
+    "positions of a wider matrix": Row(
+        lambda: k.nm_matmul(f(4), N, 2, 4, f(12, 2)),
+        ShapeError,
+        "nm_matmul: positions has 1 bytes a row, expected 2 for 2 of 4 in 12 columns; "
+        "give positions that belong to this matrix",
+    ),
+    "the same position twice": Row(
+        lambda: k.nm_columns(np.array([[0b0000]], np.uint8), 2, 4, 4),
+        ArgumentError,
+        "nm_columns: position 1 of row 0 is column 0, expected columns that climb, 2 in each "
+        "group of 4 and below 4; take positions from minprune.sparse.NofM",
+    ),
+    "a position beyond the tail": Row(
+        lambda: k.nm_columns(np.array([[0b1000]], np.uint8), 2, 4, 2),
+        ArgumentError,
+        "nm_columns: position 1 of row 0 is column 2, expected columns that climb, 2 in each "
+        "group of 4 and below 2; take positions from minprune.sparse.NofM",
+    ),
+    "a weight of other channels": Row(
+        lambda: k.csr_conv2d(f(1), u(27), u(0, 1), (3, 3), IMAGE),
+        ArgumentError,
+        "csr_conv2d: columns[0] is 27, expected below 27; "
+        "give indices that belong to this matrix and this batch",
+    ),
+    "groups that do not divide": Row(
+        lambda: k.csr_conv2d(f(1), u(0), u(0, 1), (3, 3), IMAGE, groups=2),
+        ShapeError,
+        "csr_conv2d: 3 channels in, 1 out and 1 per filter do not fit 2 groups; "
+        "w is (o, i/groups, ky, kx), and groups divides both o and i",
+    ),
+    "a gradient of another stride": Row(
+        lambda: k.csr_conv2d_grad_input(
+            f(1), u(0), u(0, 1), (3, 3), f(1, 2, 2, 2), IMAGE.shape, (2, 2)
+        ),
+        ShapeError,
+        "csr_conv2d_grad_input: g is (1, 2, 2, 2), expected (1, 1, 1, 2), the shape of the "
+        f"output{BELONG}",
+    ),
+    "a filter more than g has": Row(
+        lambda: k.csr_conv2d_grad_weight(u(0), u(0, 1), ONE, f(3, 4, 4, 2), IMAGE),
+        ShapeError,
+        "csr_conv2d_grad_weight: row_start has 2 entries, expected 4, one more than there are "
+        "output channels; give indices that belong to this matrix",
+    ),
+    "CSR: shape": Row(
+        lambda: CSR(V, C, S, (2,)),  # type: ignore[arg-type]
+        ArgumentError,
+        "CSR: shape is (2,), expected two integers of at least 0; "
+        "pass the shape (m, n) of the dense matrix",
+    ),
+    "CSR: signed": Row(
+        lambda: CSR(V, C.astype(np.int64), S, (2, 3)),
+        ArgumentError,
+        "CSR: columns is int64 (3,), expected a vector of uint32; make it with from_dense",
+    ),
+    "CSR: rows": Row(
+        lambda: CSR(V, u(0, 2, 1), S, (3, 3)),
+        ShapeError,
+        "CSR: row_start has 3 entries, 0 .. 3, expected 4, 0 .. 3; "
+        "it says where each row begins, and where the last one ends",
+    ),
+    "CSR: starts that fall": Row(
+        lambda: CSR(V, C, u(0, 3, 2, 3), (3, 3)),
+        ArgumentError,
+        "CSR: row 1 ends at 2 and begins at 3, expected starts that never fall; "
+        "sort the entries by row",
+    ),
+    "CSR: beyond the edge": Row(
+        lambda: CSR(V, C, S, (2, 2)),
+        ArgumentError,
+        "CSR: columns[1] is 2, expected below 2; give indices that belong to this shape",
+    ),
+    "CSR: unsorted": Row(
+        lambda: CSR(V, u(2, 0, 1), S, (2, 3)),
+        ArgumentError,
+        "CSR: columns[1] is 0, after 2 in its row, expected columns that climb; "
+        "sort the entries of each row, and add up equal ones",
+    ),
+    "CSR: twice": Row(
+        lambda: CSR(V, u(1, 1, 1), S, (2, 3)),
+        ArgumentError,
+        "CSR: columns[1] is 1, twice in its row, expected columns that climb; "
+        "sort the entries of each row, and add up equal ones",
+    ),
+    "CSR: values of integers": Row(
+        lambda: CSR(np.ones(3, int), C, S, (2, 3)),
+        ArgumentError,
+        "CSR: values is int64 (3,), expected a vector of float32 or float64; "
+        "convert it with np.asarray(values, np.float32)",
+    ),
+    "CSR: too few values": Row(
+        lambda: CSR(V[:2], C, S, (2, 3)),
+        ShapeError,
+        "CSR: values has 2 entries, expected 3, one for each place that the indices name; "
+        "give values and indices of one matrix",
+    ),
+    "CSR: a convolution's weight": Row(
+        lambda: CSR.from_dense(f(2, 1, 3, 3), yes(2, 1, 3, 3)),
+        ArgumentError,
+        "CSR: array is float32 (2, 1, 3, 3), expected a matrix of float32 or float64; "
+        "reshape a convolution's weight to (o, i*ky*kx)",
+    ),
+    "CSR: mask of another shape": Row(
+        lambda: CSR.from_dense(f(2, 3), yes(3, 2)),
+        ShapeError,
+        "CSR: mask is bool (3, 2), expected bool (2, 3); "
+        "True means stored, and np.ones(array.shape, bool) stores all",
+    ),
+    "BlockCSR: size": Row(
+        lambda: BlockCSR.from_dense(f(2, 3), yes(2, 3), True),
+        ArgumentError,
+        "BlockCSR: size is True, expected an integer of at least 1; blocks are size x size",
+    ),
+    "BlockCSR: half a block": Row(
+        lambda: BlockCSR.from_dense(f(2, 3), np.eye(2, 3) > 0, 2),
+        ArgumentError,
+        "BlockCSR: block (0, 0) has 2 of its 4 entries live, expected all or none; "
+        "prune with pattern=(2, 2), or use CSR",
+    ),
+    "BlockCSR: unsorted": Row(
+        lambda: BlockCSR(f(6), u(1, 0), u(0, 2), 2, (2, 3)),
+        ArgumentError,
+        "BlockCSR: columns[1] is 0, after 1 in its row, expected columns that climb; "
+        "sort the entries of each row, and add up equal ones",
+    ),
+    "NofM: ratio": Row(
+        lambda: NofM.from_dense(f(2, 4), yes(2, 4), 2, 300),
+        ArgumentError,
+        "NofM: 2 of 300, expected integers with 1 <= N <= M <= 256; "
+        "write keep=2, group=4, for example",
+    ),
+    "NofM: over outputs": Row(
+        lambda: NofM.from_dense(f(4, 4), yes(4, 4) & (np.arange(4) < 2)[:, None]),
+        ArgumentError,
+        "NofM: group 0 of row 0 has 4 live entries, expected 2; "
+        "prune with pattern='2:4', or use CSR",
+    ),
+    "NofM: rows": Row(
+        lambda: NofM(f(2), N, 2, 4, (1, 4)),
+        ShapeError,
+        "NofM: positions has 2 rows, expected 1, those of the matrix; "
+        "make positions with from_dense",
+    ),
+    "NofM: values": Row(
+        lambda: NofM(f(3), N, 2, 4, (2, 4)),
+        ShapeError,
+        "NofM: values has 3 entries, expected 4, one for each place that the indices name; "
+        "give values and indices of one matrix",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_refusal(name: str) -> None:
+    row = ROWS[name]
+    with pytest.raises(row.error) as caught:
+        row.provoke()
+    assert caught.value.args == (row.text,)
+
+
+def test_a_changed_index_is_checked_again() -> None:
+    """An index that can be written to is never trusted, however often it was right."""
+    columns = C.copy()
+    assert k.csr_matmul(V, columns, S, X).shape == (2, 4)
+    columns[2] = 7
+    with pytest.raises(ArgumentError):
+        k.csr_matmul(V, columns, S, X)
+
+
+def test_the_same_implementation_for_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(choice, "_impl", choice.load("numpy"))
+    monkeypatch.setattr(choice, "_sparse", None)
+    assert choice.sparse_impl() is sparse_ref
+    found: Any = k.csr_matmul(V, C, S, X)
+    assert found.tolist() == [[2.0] * 4, [1.0] * 4]
