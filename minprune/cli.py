@@ -4,6 +4,7 @@ import argparse
 import os
 import shlex
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -154,15 +155,12 @@ def _compare(commands: Any) -> None:
         help="prune units (neurons, filters) with all that is tied to them, not single weights")
     add("--sparsities", type=shares, metavar="S,S,...",
         help="shares of the weights, or units, to prune (default 0.5,0.7,0.8,0.9,0.95)")
-    add("--seeds", type=int, metavar="N",
-        help=f"how many nets, of the seeds 0, 1, ... (default {had.seeds})")
+    add("--seeds", type=int, metavar="N", help=f"nets, of seeds 0, 1, ... (default {had.seeds})")
     add("--epochs", type=int, help="of training (default: 30 on the digits, 10 elsewhere)")
-    add("--fine-tune", type=int, metavar="EPOCHS",
-        help=f"after pruning, the same for each (default {had.fine_tune})")
+    add("--fine-tune", type=int, metavar="EPOCHS", help=f"after pruning (default {had.fine_tune})")
     add("--samples", type=int, metavar="N",
         help=f"of the training part, for the scores to look at (default {had.samples:,})")
-    add("--batch-size", type=int, metavar="N",
-        help=f"samples in a step (default {had.batch_size})")
+    add("--batch-size", type=int, metavar="N", help=f"samples in a step (default {had.batch_size})")
     add("--lr", type=float,
         help=f"learning rate of SGD, falling by a cosine in each phase (default {had.lr})")
     add("--threads", type=count, default=None, metavar="N",
@@ -171,9 +169,13 @@ def _compare(commands: Any) -> None:
     add("--resume", action="store_true", default=False,
         help="go on with a comparison that was stopped, from what its folder holds")
     add("--quiet", action="store_true", default=False, help="no progress")
-    add("--json", action="store_true", default=False,
-        help="print the result as JSON in place of the tables")
+    add("--json", action="store_true", default=False, help="print JSON in place of the tables")
 # fmt: on
+
+
+def say(message: object, *where: object, **more: object) -> None:
+    """A warning as one line, without the place in the code."""
+    print(f"minprune: {message}", file=sys.stderr)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -182,7 +184,9 @@ def main(argv: list[str] | None = None) -> int:
     args = vars(parser().parse_args(given))
     command: Callable[..., str] = COMMANDS[args.pop("command")]
     try:
-        print(command(given, **args))
+        with warnings.catch_warnings():
+            warnings.showwarning = say
+            print(command(given, **args))
     except BrokenError as e:
         print(e)
         return 1

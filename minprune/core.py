@@ -183,7 +183,7 @@ class Mark:
     bias", its "outgoing" weights, its "gate" (weights = 1; grads, squared_grads, hess_diag and
     hess_weight in the gate), or "whole": evidence that is of units by nature; None: it cannot score
     units. single: whether it can score single weights. finish: what is done to the scores once all
-    chunks are averaged.
+    chunks are averaged. note: what is to be said of the evidence, or "": `mp.score` warns with it.
     """
 
     needs: tuple[str, ...] | Callable[..., tuple[str, ...]]
@@ -192,6 +192,7 @@ class Mark:
     unit: Row | None = "incoming"
     single: bool = True
     finish: Callable[..., Arrays] | None = None
+    note: Callable[..., str] | None = None
     raw: Criterion | None = field(default=None, compare=False)  # the criterion without its finish
 
     def asked(self, options: dict[str, Any], unit: bool = False) -> tuple[tuple[str, ...], Over]:
@@ -209,6 +210,7 @@ def criterion(
     unit: Row | None = "incoming",
     single: bool = True,
     finish: Callable[..., Arrays] | None = None,
+    note: Callable[..., str] | None = None,
 ) -> Callable[[C], C]:
     """Mark a function Evidence -> scores as a criterion; it stays callable by hand
 
@@ -228,7 +230,7 @@ def criterion(
             def whole(*args: Any, **options: Any) -> Arrays:
                 return finish(fn(*args, **options), **options)
 
-        whole.mark = Mark(needs, over, cite, unit, single, finish, fn)
+        whole.mark = Mark(needs, over, cite, unit, single, finish, note, fn)
         return whole  # type: ignore[no-any-return]
 
     return mark

@@ -5,6 +5,10 @@ class MinpruneError(Exception):
     """Anything minprune refuses to do."""
 
 
+class MinpruneWarning(UserWarning):
+    """Something that a result hides and a reader should know."""
+
+
 class ArgumentError(MinpruneError, ValueError):
     """A call with a value that it cannot use."""
 

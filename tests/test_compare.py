@@ -182,7 +182,7 @@ def test_units_count_units(folder: Path) -> None:
 @mp.criterion(needs=("weights",))
 def refuses(ev: mp.Evidence) -> dict[str, Any]:
     """It cannot."""
-    raise ArgumentError("it never scores; choose another")
+    raise ArgumentError("refuses: it never scores; choose another")
 
 
 def test_one_that_cannot_score_does_not_stop_the_others(
@@ -191,7 +191,7 @@ def test_one_that_cannot_score_does_not_stop_the_others(
     monkeypatch.setitem(CRITERIA, "refuses", refuses)
     assert main([*SHORT, "--criteria", "refuses,magnitude", "--out", "out"]) == 0
     printed = capsys.readouterr().out
-    assert "\n\nrefuses: it never scores; choose another\n\n" in printed
+    assert "\n\nrefuses is left out: it never scores; choose another\n\n" in printed
     found = json.loads((folder / "out" / "result.json").read_text())
     assert {cell["criterion"] for cell in found["cells"]} == {"magnitude"}
     assert main([*SHORT, "--criteria", "refuses", "--out", "none"]) == 2

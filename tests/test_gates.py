@@ -176,9 +176,6 @@ def test_units_that_a_dead_end_reads_have_gates() -> None:
     assert not gate_squares(model, data, side)["side.weight"].any()
 
 
-@pytest.mark.xfail(
-    raises=ValueError, reason="nets/rows.py: the outgoing entries of units that no layer reads"
-)
 @pytest.mark.parametrize("criterion", ["taylor", "snip", "grasp"])
 def test_units_that_no_layer_reads_score_0(criterion: str) -> None:
     model = filled(NETS["unread"], 2)

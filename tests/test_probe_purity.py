@@ -1,5 +1,6 @@
 """mp.score: scoring changes nothing, criteria of one's own, and every sentence."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,13 @@ from probing import X, Y, line, on_grads, product, square
 
 import minprune as mp
 from minprune.core import Array, Arrays, Criterion, Evidence, criterion
-from minprune.errors import ArgumentError, MinpruneError, NonFiniteError, ShapeError
+from minprune.errors import (
+    ArgumentError,
+    MinpruneError,
+    MinpruneWarning,
+    NonFiniteError,
+    ShapeError,
+)
 from minprune.probe import compatible
 from minprune.probe.fill import FILL
 
@@ -202,3 +209,21 @@ def test_messages(provoke: Callable[[], Any], kind: type[MinpruneError], text: s
     with pytest.raises(kind) as caught:
         provoke()
     assert caught.value.args == (text,)
+
+
+def test_obd_says_how_many_second_derivatives_are_negative() -> None:
+    """f = tanh(w x), l = f^2: at w = 1, x = 1 the second derivative is negative."""
+    net = mp.build((1,), [("fc", mp.Dense(1, 1, bias=False)), ("t", mp.Tanh())], "mse")
+    model, data = (
+        mp.Model(net, {"fc.weight": np.ones((1, 1))}),
+        (np.ones((1, 1)), np.zeros((1, 1))),
+    )
+    rest = "1 of 1 second derivatives are negative, so the net is at no minimum; "
+    with pytest.warns(MinpruneWarning, match=f"^obd: {rest}their scores are negative, clip=True"):
+        low = mp.score(model, data, "obd")["fc.weight"]
+    with pytest.warns(MinpruneWarning, match=f"^obd: {rest}they count as 0$"):
+        clipped = mp.score(model, data, "obd", clip=True)["fc.weight"]
+    assert low < 0 == clipped
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mp.score(model, data, "obd", diagonal="gauss_newton")  # never negative

@@ -6,8 +6,21 @@ from minprune.core import Arrays, Evidence, criterion
 from minprune.criteria.options import one_of
 
 
+def negative(ev: Evidence, *, clip: bool = False) -> str:
+    """How many h are below 0, which no minimum has."""
+    diag = ev.of("hess_diag").values()
+    below, n = sum(int((h < 0).sum()) for h in diag), sum(h.size for h in diag)
+    if not below:
+        return ""
+    return (
+        f"obd: {below} of {n} second derivatives are negative, so the net is at no minimum; "
+        + ("they count as 0" if clip else "their scores are negative, clip=True takes them as 0")
+    )
+
+
 @criterion(
     needs=("weights", "hess_diag"),
+    note=negative,
     unit="incoming and bias",
     cite="LeCun, Denker & Solla (1989, printed 1990), Optimal Brain Damage",
 )

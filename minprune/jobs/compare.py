@@ -62,17 +62,14 @@ def run(
     say(f"kernels: {kernels.backend()}, ready after {ready:.1f} s")
     done = run_plan(plan, dataset, out / CHECKPOINT, progress=not quiet)
     left_out |= done.state.get("left_out", {})
-    result = {
-        "name": out.name,
-        "command": command,
-        "out": str(out),
-        "settings": asdict(settings),
+    about = {"name": out.name, "command": command, "out": str(out), "settings": asdict(settings)}
+    result = about | {
         "options": {n: OPTIONS[n, u] for n, u in OPTIONS if n in plan.criteria and u is plan.unit},
         "left_out": [{"criterion": name, "why": why} for name, why in left_out.items()],
         "data": job.about(dataset),
         "net": str(plan.start(dataset)),
         **measured(done, left_out),
-        "seconds": seconds(done, plan, ready),
+        "seconds": seconds(done, ready),
         "versions": job.versions(),
     }
     write_atomic(out / PAGE, compare_page(result))
@@ -84,7 +81,9 @@ def run(
 def text(result: dict[str, Any]) -> str:
     """The tables of a result, what was left out, where the time went, and where the files are."""
     parts = [f"{title}\n\n{table(header, rows)}" for title, header, rows in compare_tables(result)]
-    parts += ["\n".join(f"{one['criterion']}: {one['why']}" for one in result["left_out"])]
+    parts += [
+        "\n".join(f"{one['criterion']} is left out: {one['why']}" for one in result["left_out"])
+    ]
     spent = ", ".join(f"{name} {s:.1f} s" for name, s in result["seconds"]["of"].items())
     parts += [f"{spent}\nwritten to {result['out']}; open {PAGE} there"]
     return "\n\n".join(part for part in parts if part)
@@ -184,7 +183,7 @@ def measured(done: Done, left_out: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def seconds(done: Done, plan: Compare, ready: float) -> dict[str, Any]:
+def seconds(done: Done, ready: float) -> dict[str, Any]:
     """Seconds of each kind of work, and the mean of each criterion's scoring."""
     kinds = {"train": "train", "true": "true changes", "score": "score"}
     of = {"compile and warm up": ready} | dict.fromkeys(kinds.values(), 0.0)

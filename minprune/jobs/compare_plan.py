@@ -102,7 +102,10 @@ class Compare:
         try:
             scores = score(model, part, name, unit=self.unit, seed=seed, **how)
         except MinpruneError as e:  # one that cannot score this net does not stop the others
-            return {"left_out": desk.state.get("left_out", {}) | {name: str(e)}}
+            return {
+                "left_out": desk.state.get("left_out", {})
+                | {name: str(e).removeprefix(f"{name}: ")}
+            }
         there = of_groups(model, scores) if self.unit else scores
         at = [there[n].ravel()[entries] for n, entries in truth["entries"].items()]
         made = {"seed": seed, "criterion": name, "scores": np.concatenate(at)}

@@ -1,6 +1,6 @@
 """Products with block CSR, compiled: four rows and four registers of x at a time.
 
-Each register that is loaded is used four times. Rows that are left over go one by one.
+Each register loaded is used four times. Rows that are left over go one by one.
 """
 
 import numpy as np
@@ -155,10 +155,8 @@ def block_dots(values, index, row_start, size, x, out):  # type: ignore[no-untyp
                 rows[i] += part
                 s += w
         if size == 4 and rows.size == 4:
-            rows[0] += a
-            rows[1] += b
-            rows[2] += c
-            rows[3] += d
+            for i, part in enumerate((a, b, c, d)):
+                rows[i] += part
 
 
 @loops
@@ -229,8 +227,7 @@ def block_matmul(
     floor = x.dtype.type(0 if code == 1 else -np.inf)
     shift = NOTHING[x.dtype] if b is None else b
     scratch = scratch_of(len(x) * (TILE // x.itemsize), x.dtype)
-    flat = out.reshape(-1)
-    block_rows(values, columns, row_start, size, x, shift, floor, flat, m, scratch)
+    block_rows(values, columns, row_start, size, x, shift, floor, out.reshape(-1), m, scratch)
     if code > 1:
         finish(out, None, kind, 0, p)
 

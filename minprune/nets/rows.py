@@ -24,4 +24,4 @@ def outgoing(arrays: Mapping[str, Array], group: Group) -> Array:
 
 def _rows(arrays: Mapping[str, Array], members: list[Member], size: int) -> Array:
     rows = [np.moveaxis(arrays[m.param], m.axis, 0)[m.index].reshape(size, -1) for m in members]
-    return np.concatenate(rows, axis=1)
+    return np.concatenate(rows, axis=1) if rows else np.zeros((size, 0))  # nobody reads them

@@ -1,5 +1,6 @@
 """score(model, data, criterion): the criterion's scores, averaged over chunks of the data."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
@@ -8,7 +9,7 @@ import numpy as np
 from minprune.core import Array, Arrays, Criterion, Evidence, Mark, Seed, Split, stream
 from minprune.criteria import CRITERIA
 from minprune.curvature.checks import checked, names_of
-from minprune.errors import ArgumentError
+from minprune.errors import ArgumentError, MinpruneWarning
 from minprune.nets.model import Model
 from minprune.nets.ties import Group, ties
 from minprune.probe.asked import Asked
@@ -52,7 +53,8 @@ def score(
     such units; tied units share one value. (A weight of which only some units may be removed has
     0 for the others, and `prune` does not look at them.)
 
-    Raises ArgumentError for an unknown name, option or kind of evidence, or absent data; ShapeError
+    Warns (MinpruneWarning) of what a criterion notes, such as negative second derivatives. Raises
+    ArgumentError for an unknown name, option or kind of evidence, or absent data; ShapeError
     for scores of other names or shapes than the weights; NonFiniteError, naming the parameter and
     counting the entries, for weights, gradients or scores that are not finite.
     """
@@ -82,7 +84,10 @@ def score(
         held = {k: fixed[k] for k in wanted if k in fixed}
         held |= {k: _guarded(fill[k](asked, chunk), k) for k in wanted if k not in fixed}
         more = {k: held.pop(k) for k in list(held) if k in custom}
-        scores = fitting(fn, raw(Evidence(**held, more=more, unit=unit), **options), shapes)
+        ev = Evidence(**held, more=more, unit=unit)
+        if mark.note and (text := mark.note(ev, **options)):
+            warnings.warn(text, MinpruneWarning, stacklevel=2)
+        scores = fitting(fn, raw(ev, **options), shapes)
         n = len(chunk[0]) if chunk else 1
         seen += n
         for name, s in scores.items():

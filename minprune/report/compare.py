@@ -136,7 +136,7 @@ def kept_table(result: Mapping[str, Any]) -> str:
     what = "units" if result.get("settings", {}).get("unit") else "weights"
     return (
         f'<p class="note">Percent of the {what} of each layer that are kept, at each sparsity (in '
-        f"%), means over the seeds; darker: more is kept.</p>"
+        f"%), means over the seeds; the stronger the colour, the more.</p>"
         f'<div class="wide"><table class="heat"><thead><tr><td></td>{head}</tr>\n'
         f'<tr><th scope="col">criterion</th>{second}</tr></thead>\n'
         f"<tbody>\n{body}\n</tbody></table></div>"

@@ -94,5 +94,5 @@ h3 { font-size: .95rem; font-weight: 500; margin: 1.4rem 0 .3rem; }
 .heat thead [colspan] { text-align: left; padding-left: .5rem; color: var(--ink); }
 .heat tbody td { background: color-mix(in srgb, var(--line-1) var(--k), var(--paper)); }
 .heat .first { border-left: .35rem solid var(--paper); }
-@media print { .multiples { grid-template-columns: repeat(4, 1fr); } }
+@media print { .multiples { grid-template-columns: repeat(4, 1fr); } h3 { break-after: avoid; } }
 """

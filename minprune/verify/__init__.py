@@ -21,6 +21,7 @@ NAMES = {
     "Verdicts": "verdict",
     "find": "verdict",
     "check_criterion": "criterion",
+    "check_curvature": "criterion_curvature",
     "check_selector": "selector",
     "check_shuffle": "shuffle",
     "check_allocation": "allocation",
