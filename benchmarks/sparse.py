@@ -1,7 +1,8 @@
 """Sparse kernels beside dense BLAS, SciPy and PyTorch: products, convolutions, formats, threads.
 
 float32, forward passes with the indices known, as in a net. Activations begin on a cache line, as
-those that `fit` lends do; all peers are given the same arrays, where they take them.
+those that `fit` lends do; all peers are given the same arrays, where they take them. Long because
+the tables of all targets read as one list.
 """
 
 import math

@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     from minprune.autograd import Tensor, grad
     from minprune.core import Dataset, Evidence, criterion
     from minprune.files import load, save
+    from minprune.masking.allocate import allocate
     from minprune.masking.apply import collapsed, prune, with_masks
     from minprune.masking.combine import combine
     from minprune.measures.measure import measure
@@ -88,6 +89,7 @@ NAMES = {
     "train.loop": ("fit",),
     "probe": ("score",),
     "masking.combine": ("combine",),
+    "masking.allocate": ("allocate",),
     "masking.apply": ("prune", "with_masks", "collapsed"),
     "structure.compact": ("compact",),
     "sparse.convert": ("sparsify", "densify"),

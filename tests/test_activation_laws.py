@@ -203,6 +203,23 @@ def test_neither_the_order_nor_the_split_of_samples_matters(
     assert near(got, want, within)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["lda", "lda_joint"])
+def test_no_variance_within_classes_is_the_largest_number_of_the_nets_dtype(
+    name: str, dtype: type
+) -> None:
+    model = filled(NETS["dense"], 1, dtype)
+    bias = model.params["a.bias"].copy()
+    bias[0] = -1e3
+    model = replace(model, params=model.params | {"a.bias": bias})
+    x = np.array([[1.0, 0, 0, 0], [0, 1, 0, 0]])[np.arange(N) % 2]
+    s = scored(name, model, (x, np.arange(N) % 2))["a.weight"]
+    assert s.dtype == dtype
+    assert s[0] == 0  # silent
+    assert s.max() == np.finfo(dtype).max
+    assert set(s.tolist()) == {0, float(np.finfo(dtype).max)}
+
+
 @pytest.mark.parametrize("net", NETS)
 def test_joint_equals_alone_where_units_are_uncorrelated_within_classes(net: str) -> None:
     model, data = case(net, 0)

@@ -226,6 +226,13 @@ BAD = {
     "--criteria ,": "criteria are none, expected at least one, and each of them once; list them",
     "--criteria oracle --net cnn_small": "oracle: 38,160 passes over 1,000 samples take 1.3e+13 "
     "multiply-adds, more than the bound of 2e+12; compare units, or ask for 155 samples at most",
+    "--criteria oracle --net lenet_300_100": "oracle: 50,200 passes over 1,000 samples take "
+    "2.5e+12 multiply-adds, more than the bound of 2e+12; compare units, or ask for 793 samples at "
+    "most",
+    "--criteria oracle --net conv_4 --unit": "oracle: 896 passes over 1,000 samples take 5.5e+12 "
+    "multiply-adds, more than the bound of 2e+12; ask for 363 samples at most",
+    "--criteria oracle --net conv_4 --samples 60": "oracle: 457,792 passes over 60 samples take "
+    "1.7e+14 multiply-adds, more than the bound of 2e+12; compare units, or use a smaller net",
     "--sparsities 0.5,1.5": "sparsity is 1.5, expected a share in [0, 1]; give 0.9",
     "--sparsities 0.5,0.5": "sparsities are 0.5, 0.5, expected at least one, and each of them "
     "once; list them",

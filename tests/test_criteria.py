@@ -164,6 +164,39 @@ MESSAGES = (
      "weight_entropy: bins is 2.5, expected an integer of at least 1; give bins=10, for example"),
     (call("weight_entropy", prune="most"),
      "weight_entropy: prune is 'most', expected 'high' or 'low'; choose one of them"),
+    (call("apoz", unit=False),
+     "apoz: scores units, and the evidence is of single weights; "
+     "give Evidence(..., unit=True), or unit=True to mp.score"),
+    (call("apoz", tol=-1),
+     "apoz: tol is -1, expected a finite number of at least 0; "
+     "an activation counts as silent where |a| <= tol"),
+    (call("apoz", tol=np.inf),
+     "apoz: tol is inf, expected a finite number of at least 0; "
+     "an activation counts as silent where |a| <= tol"),
+    (call("activation", kind="max"),
+     "activation: kind is 'max', expected 'mean' or 'rms'; choose one of them"),
+    (call("activation_entropy", prune="most"),
+     "activation_entropy: prune is 'most', expected 'low' or 'high'; choose one of them"),
+    (lambda: CRITERIA["activation_entropy"](Evidence(act_hist={"w": np.ones((2, 3))}, unit=True)),
+     "activation_entropy: bins is 10, and act_hist of w has 3; say how many it has"),
+    (call("similarity", unit=False),
+     "similarity: scores units, and the evidence is of single weights; "
+     "give Evidence(..., unit=True), or unit=True to mp.score"),
+    (call("correlation", source="gradients"),
+     "correlation: source is 'gradients', expected 'activations' or 'weights'; "
+     "choose one of them"),
+    (lambda: CRITERIA["correlation"].mark.asked({"source": 1}, True),
+     "correlation: source is 1, expected 'activations' or 'weights'; choose one of them"),
+    (call("cosine", bias="no"),
+     "cosine: bias is 'no', expected False or True; choose one of them"),
+    (lambda: CRITERIA["lda"](Evidence(class_counts=np.array([0.0, 3]), class_means={}, within={},
+                                      unit=True)),
+     "lda: all samples are of one class, expected at least two classes; "
+     "give data with more of them"),
+    (lambda: CRITERIA["lda_joint"](Evidence(class_counts=np.array([3]), class_means={}, within={},
+                                            unit=True)),
+     "lda_joint: all samples are of one class, expected at least two classes; "
+     "give data with more of them"),
     (call("taylor", order=3),
      "taylor: order is 3, expected 1 or 2; choose one of them"),
     (lambda: CRITERIA["taylor"].mark.asked({"order": 0}),

@@ -105,7 +105,7 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     ),
     "one dtype more": (
         lambda e: header(arrays=json.loads(e["header.json"])["arrays"] | {"object": {}})(e),
-        "it has arrays of object, expected float32, float64, uint8; save it again",
+        "it has arrays of object, expected float32, float64, uint8, uint32; save it again",
     ),
     "two dtypes": (
         doubled,

@@ -77,8 +77,28 @@ def test_comparison_by_hand():
     assert rows[0] == ["accuracy", "97.78 %", "97.22 %"]
     assert rows[1] == ["loss", "0.08123", "0.08123"]
     assert rows[3] == ["live parameters", "12,345", "1,345"]
-    assert rows[-2] == ["latency, batch of 1", "0.123 (0.005) ms", "0.123 (0.005) ms"]
-    assert rows[-1] == ["latency, batch of 64", "2.5 ms", "2.5 ms"]
+    assert rows[-5] == ["latency, batch of 1", "0.123 (0.005) ms", "0.123 (0.005) ms"]
+    assert rows[-4] == ["latency, batch of 64", "2.5 ms", "2.5 ms"]
+    assert rows[-3:] == speedups_by_hand()
+
+
+def speedups_by_hand():
+    theory = f"{DENSE['macs'] / SMALL['live_macs']:.3g}x"
+    first = f"{DENSE['macs'] / DENSE['live_macs']:.3g}x"
+    return [
+        ["speedup in theory", first, theory],
+        ["speedup measured, batch of 1", "1x", "1x"],
+        ["speedup measured, batch of 64", "1x", "1x"],
+    ]
+
+
+def test_a_form_that_is_twice_as_fast():
+    slow = {"stage": "dense", "macs": 900, "live_macs": 900, "latency_64_ms": 3.0}
+    fast = {"stage": "sparse", "macs": 900, "live_macs": 90, "latency_64_ms": 1.2}
+    rows = dict((row[0], row[1:]) for row in comparison([slow, fast])[1])
+    assert rows["speedup in theory"] == ["1x", "10x"]
+    assert rows["speedup measured, batch of 64"] == ["1x", "2.5x"]
+    assert "speedup measured, batch of 1" not in rows
 
 
 def test_what_no_stage_has_is_left_out_and_what_one_lacks_is_a_gap():

@@ -35,10 +35,19 @@ def test_a_short_run_writes_everything(folder: Path, capsys: pytest.CaptureFixtu
     out = folder / "runs" / "digits-mlp-magnitude-0.8-seed0"
     assert sorted(p.name for p in out.iterdir()) == [
         "compacted.npz", "dense.npz", "fine-tuned.npz", "history.json", "pruned.npz",
-        "report.html", "result.json",
+        "report.html", "result.json", "sparse.npz",
     ]  # fmt: skip
     result = json.loads((out / "result.json").read_text())
-    assert [s["stage"] for s in result["stages"]] == ["dense", "pruned", "fine-tuned", "compacted"]
+    stages = ["dense", "pruned", "fine-tuned", "compacted", "sparse"]
+    assert [s["stage"] for s in result["stages"]] == stages
+    small, thin = (mp.load(out / f"{name}.npz") for name in stages[3:])
+    x = mp.data.digits().test[0]
+    assert np.allclose(small(x), thin(x), atol=1e-5)
+    assert result["stages"][4]["live"] == result["stages"][3]["live"]
+    assert [row["name"] for row in result["facts"]["sparse"]] == ["fc1", "fc2", "fc3"]
+    assert all(
+        limit > 0 for row in result["facts"]["sparse"] for limit in row["break_even"].values()
+    )
     weights = 64 * 64 + 64 * 32 + 32 * 10
     kept = sum(layer["kept"] for layer in result["layers"])
     assert kept == weights - round(0.8 * weights)
@@ -161,7 +170,7 @@ def test_a_folder_of_images(folder: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_units_are_removed_for_good(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", *SHORT, "--unit", "--sparsity", "0.5", "--json", "--out", "out"]) == 0
     result = json.loads(capsys.readouterr().out)
-    tuned, small = result["stages"][2:]
+    tuned, small, _ = result["stages"][2:]
     assert small["accuracy"] == tuned["accuracy"]
     assert small["parameters"] == small["live"] == tuned["live"]
     assert small["macs"] == small["live_macs"] == tuned["live_macs"]

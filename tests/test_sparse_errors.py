@@ -88,6 +88,23 @@ ROWS = {
         "csr_matmul: act is 'gelu', expected one of leaky_relu, none, relu, sigmoid, tanh; "
         "apply another function as a layer of its own",
     ),
+    "fewer than no columns": Row(
+        lambda: k.csr_transpose(C, S, -1),
+        ArgumentError,
+        "csr_transpose: n is -1, expected an integer of at least 0; "
+        "pass the number of columns of the matrix",
+    ),
+    "half a column": Row(
+        lambda: k.nm_columns(N, 2, 4, 4.0),  # type: ignore[arg-type]
+        ArgumentError,
+        "nm_columns: n is 4.0, expected an integer of at least 0; "
+        "pass the number of columns of the matrix",
+    ),
+    "a shape of floats": Row(
+        lambda: k.block_matmul(V, u(0), u(0, 1), 2, (2.0, 3), X),  # type: ignore[arg-type]
+        ArgumentError,
+        "block_matmul: shape is (2.0, 3), expected (m, n); pass the shape of the matrix",
+    ),
     "positions twice": Row(
         lambda: k.csr_matmul_t(V, u(0, 0, 1), R, T, G),
         ArgumentError,

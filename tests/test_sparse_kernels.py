@@ -1,6 +1,7 @@
 """The sparse kernels against the dense masked product, in every path; and slips they must not pass.
 
-test_kernels.py holds them to their bounds, case by case, as it does the dense kernels.
+test_kernels.py holds them to their bounds, case by case, as it does the dense kernels. Long because
+every family has its own loop or row, and they read as one list.
 """
 
 from types import SimpleNamespace

@@ -10,6 +10,7 @@ from minprune.core import Array, Arrays, Evidence, criterion
 from minprune.criteria.options import of_units, one_of
 
 Apart = dict[str, tuple[Array, Array]]  # distances (units, units), bool (units,): goes before all
+COLUMNS = 256  # of the weights at a time, so that they stay in the cache
 FLAT = 2.0**-46  # of a mean square: a smaller variance is float32's rounding of a constant
 
 
@@ -102,10 +103,12 @@ def _directions(w: Array) -> tuple[Array, Array]:
 def _half_squares(u: Array) -> Array:
     """1/2 |u_j - u_k|^2: exactly 0 for twins, which 1 - u_j . u_k is not"""
     apart = np.zeros((len(u), len(u)))
-    for j, row in enumerate(u):
-        step = u[j:] - row
-        apart[j, j:] = apart[j:, j] = 0.5 * np.einsum("ki,ki->k", step, step)
-    return apart
+    for i in range(0, u.shape[1], COLUMNS):
+        part = np.ascontiguousarray(u[:, i : i + COLUMNS])
+        for j, row in enumerate(part):
+            step = part[j:] - row
+            apart[j, j:] += 0.5 * np.einsum("ki,ki->k", step, step)
+    return np.triu(apart) + np.triu(apart, 1).T
 
 
 def _scores(ev: Evidence, apart: Apart) -> Arrays:

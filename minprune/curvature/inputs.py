@@ -14,7 +14,7 @@ from minprune.autograd import Value
 from minprune.core import Array
 from minprune.curvature.checks import guard
 from minprune.errors import ArgumentError
-from minprune.nets.model import CHUNK, Model, batch_last, checked_input
+from minprune.nets.model import CHUNK, Model, batch_last, checked_input, dense_only
 from minprune.nets.net import INPUT, Node, run
 from minprune.nets.weighted import Conv2d, Dense
 
@@ -71,6 +71,7 @@ def layer_hessian(
 def weighted(model: Model, name: str) -> Node:
     """The dense or convolution layer that `name` means; raises ArgumentError for another."""
     node = model.net.node(name.removesuffix(".weight"))
+    dense_only(model, "the product of a layer's inputs", [f"{node.name}.weight"])
     if not isinstance(node.layer, Dense | Conv2d):
         raise ArgumentError(
             f"{name}: {type(node.layer).__name__} has no weight matrix, expected a Dense or Conv2d "

@@ -7,7 +7,7 @@ import numpy as np
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.checks import checked
 from minprune.errors import ArgumentError
-from minprune.nets.model import CHUNK, Model, batch_last
+from minprune.nets.model import CHUNK, Model, batch_last, dense_only
 from minprune.nets.net import loss_of, run
 from minprune.nets.ties import Group
 
@@ -30,8 +30,10 @@ def removal(model: Model, data: Split, entries: Mapping[str, Array] | None = Non
     ArgumentError for names or indices that the net does not have.
     """
     data = checked(model, data)
-    wanted = {n: np.arange(model.params[n].size) for n in model.net.weights}
-    if entries is not None:
+    if entries is None:
+        dense_only(model, "what looks at single weights")
+        wanted = {n: np.arange(model.params[n].size) for n in model.net.weights}
+    else:
         wanted = {name: np.asarray(at) for name, at in entries.items()}
     for name, at in wanted.items():
         if name not in model.params:

@@ -8,7 +8,7 @@ from minprune.autograd import Tensor
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.checks import checked, guard, names_of
 from minprune.curvature.record import Recorded, Use, chunks, factors, outputs, record
-from minprune.nets.model import Model
+from minprune.nets.model import Model, dense_only
 
 LIMIT = 2**30
 
@@ -48,6 +48,7 @@ def ggn_rows(model: Model, data: Split, names: Sequence[str]) -> Iterator[Array]
     mse: sqrt(2) J_po; softmax cross-entropy: sqrt(q_k) J_p^T (e_k - q), one for each class k. N:
     the entries of the named parameters, one after another.
     """
+    dense_only(model, "what looks at single samples")
     data = checked(model, data)
     for x, _ in chunks(model, data, outputs(model.net)):
         seen = record(model, x)

@@ -28,6 +28,7 @@ from minprune.text import table
 from minprune.train.plan import Done, run_plan
 
 PAGE = "compare.html"
+FEWEST = 10  # samples that it makes sense to advise
 
 
 def run(
@@ -145,12 +146,15 @@ def possible(name: str, model: Model, unit: bool, samples: int) -> None:
     free = sum(g.size for g in ties(model) if g.free)
     passes = free if unit else sum(model.params[n].size for n in model.net.weights)
     each = passes * macs(model)
-    if each * samples > BOUND:
-        raise ArgumentError(
-            f"{name}: {passes:,} passes over {samples:,} samples take {each * samples:.1e} "
-            f"multiply-adds, more than the bound of {BOUND:.0e}; compare units, or ask for "
-            f"{max(1, int(BOUND / each)):,} samples at most"
-        )
+    if each * samples <= BOUND:
+        return
+    most = int(BOUND / each)
+    remedies = [] if unit else ["compare units"]
+    remedies += [f"ask for {most:,} samples at most"] if most >= FEWEST else ["use a smaller net"]
+    raise ArgumentError(
+        f"{name}: {passes:,} passes over {samples:,} samples take {each * samples:.1e} "
+        f"multiply-adds, more than the bound of {BOUND:.0e}; {', or '.join(remedies)}"
+    )
 
 
 def measured(done: Done, left_out: dict[str, str]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ def info(path: str | os.PathLike[str]) -> str:
     weights = [
         [c.name, " x ".join(map(str, c.shape)), c.total, c.live, share(1 - c.live / c.total)]
         for c in found
-        if c.name in model.net.weights
+        if c.name in model.net.every_weight
     ]
     facts = [
         ["parameters", count(total.parameters)],

@@ -13,6 +13,7 @@ from minprune import data, kernels
 from minprune.core import Dataset
 from minprune.errors import ArgumentError
 from minprune.files import save, sweep, write_atomic
+from minprune.jobs.break_even import break_even
 from minprune.jobs.facts import facts
 from minprune.jobs.folder import CHECKPOINT, RESULT, discard, earlier
 from minprune.jobs.plan import TrainPruneTune, optimizer
@@ -24,6 +25,7 @@ from minprune.nets.model import Model
 from minprune.nets.zoo import ZOO
 from minprune.probe import compatible
 from minprune.report import comparison, page
+from minprune.sparse import sparsify
 from minprune.text import table
 from minprune.train.fingerprint import machinery
 from minprune.train.loop import fit
@@ -64,7 +66,8 @@ def run(
     ready = time.perf_counter() - started
     say(f"kernels: {kernels.backend()}, ready after {ready:.1f} s")
     done = run_plan(plan, dataset, out / CHECKPOINT, progress=not quiet)
-    models = {name: done.state[name] for name in plan.stages}
+    stages_only = {name: done.state[name] for name in plan.stages}
+    models = stages_only | {"sparse": sparsify(stages_only["compacted"])}
     for name, m in models.items():
         save(m, out / f"{name}.npz")
     begun = time.perf_counter()
@@ -88,7 +91,7 @@ def run(
         ],
         "seconds": seconds,
         "versions": versions(),
-        "facts": facts(models),
+        "facts": facts(stages_only) | {"sparse": break_even(models["sparse"])},
     }
     history = {phase: asdict(h) for phase, h in done.state["history"].items()}
     write_atomic(out / "history.json", as_json(history))

@@ -1,4 +1,4 @@
-"""The two ways in which loops are compiled; the only place that imports Numba.
+"""The three ways in which loops are compiled; the only place that imports Numba.
 
 All keep NaN and infinities as IEEE says. "contract" lets a*b + c round once; "reassoc", for sums
 only, lets the partial sums be vectorised: both stay inside the bounds of contract.py.
@@ -23,7 +23,9 @@ def sums(fn: Function) -> Function:
     return cast(Function, numba.njit(cache=True, error_model="numpy", fastmath=flags)(fn))
 
 
-def threads(fn: Function) -> Function:
-    """As loops, with prange: the parts of the output are shared out among the threads."""
-    wrap = numba.njit(cache=True, error_model="numpy", fastmath={"contract"}, parallel=True)
-    return cast(Function, wrap(fn))
+def shared(fn: Function) -> Function:
+    """As loops, and other Python threads run meanwhile: each call owns its part of the output."""
+    flags = {"contract"}
+    return cast(
+        Function, numba.njit(cache=True, error_model="numpy", fastmath=flags, nogil=True)(fn)
+    )

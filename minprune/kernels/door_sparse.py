@@ -73,6 +73,7 @@ def csr_transpose(columns: Array, row_start: Array, n: int) -> tuple[Array, Arra
     n: columns of A. Entry k of A^T in CSR is the value positions[k], in column rows[k]. Of blocks
     too: then n counts blocks. All uint32 and read-only.
     """
+    checks.extent("csr_transpose", n)
     columns, row_start = checks.csr("csr_transpose", columns, row_start, n)
     positions, rows = (np.empty(columns.shape, np.uint32) for _ in range(2))
     column_start = np.empty(n + 1, np.uint32)

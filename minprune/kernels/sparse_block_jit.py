@@ -1,15 +1,13 @@
-"""Products with block CSR, compiled: four rows and four registers of x at a time.
-
-Each register loaded is used four times. Rows that are left over go one by one.
-"""
+"""Products with block CSR, compiled: four rows by four registers, each loaded once for four."""
 
 import numpy as np
 
 from minprune.core import Array
 from minprune.kernels.compile_jit import loops
 from minprune.kernels.rows_jit import CODES, NOTHING, finish
-from minprune.kernels.sparse_csr_jit import TILE, on_lines, pack, scratch_of
+from minprune.kernels.sparse_csr_jit import FLOOR, TILE, on_lines, pack
 from minprune.kernels.sparse_sample_jit import dots, line_of
+from minprune.kernels.sparse_share_jit import scratch_of
 from minprune.kernels.sparse_vector_jit import BYTES, at, fma, least, load, splat, store
 from minprune.kernels.workspace import empty
 
@@ -103,6 +101,7 @@ def block_rows(values, index, row_start, size, x, b, floor, out, m, scratch):  #
     for t in range(0, p, full):
         pack(x, t, full, tile)
         count = min(full, p - t)
+        y, step = (out, p) if count == full else (rest, full)
         s = 0
         for block in range(row_start.size - 1):
             lo, hi = np.int64(at(row_start, block)), np.int64(at(row_start, block + 1))
@@ -110,7 +109,7 @@ def block_rows(values, index, row_start, size, x, b, floor, out, m, scratch):  #
             i = 0
             while i < h:
                 r = block * size + i
-                y, to, step = (out, r * p + t, p) if count == full else (rest, 0, full)
+                to = r * p + t if count == full else 0
                 if i + 4 <= h:
                     four_rows(
                         values, s, i, h, index, lo, hi, size, n, tile, b, r, floor, y, to, step
@@ -224,7 +223,7 @@ def block_matmul(
         block_dots(values, columns, row_start, size, x.reshape(-1), out.reshape(-1))
         finish(out, b, kind, 0, 1)
         return
-    floor = x.dtype.type(0 if code == 1 else -np.inf)
+    floor = FLOOR[x.dtype][code == 1]
     shift = NOTHING[x.dtype] if b is None else b
     scratch = scratch_of(len(x) * (TILE // x.itemsize), x.dtype)
     block_rows(values, columns, row_start, size, x, shift, floor, out.reshape(-1), m, scratch)

@@ -134,13 +134,27 @@ def block_area(kernel: str, columns: Array, row_start: Array, size: int, shape: 
     return int(wide @ np.repeat(high, counts))
 
 
+def is_extent(n: Any) -> bool:
+    """n counts rows or columns."""
+    return isinstance(n, int | np.integer) and not isinstance(n, bool) and int(n) >= 0
+
+
+def extent(kernel: str, n: Any) -> None:
+    """n is a number of columns."""
+    if not is_extent(n):
+        raise ArgumentError(
+            f"{kernel}: n is {n!r}, expected an integer of at least 0; "
+            f"pass the number of columns of the matrix"
+        )
+
+
 def block_side(kernel: str, size: int, shape: Any) -> Pair:
     """How many blocks stand above and beside each other in a matrix of this shape"""
     if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
         raise ArgumentError(
             f"{kernel}: size is {size!r}, expected an integer of at least 1; blocks are size x size"
         )
-    if not isinstance(shape, tuple) or len(shape) != 2:
+    if not isinstance(shape, tuple) or len(shape) != 2 or not all(map(is_extent, shape)):
         raise ArgumentError(
             f"{kernel}: shape is {shape!r}, expected (m, n); pass the shape of the matrix"
         )
@@ -158,8 +172,8 @@ def lines(kernel: str, name: str, start: Array, count: int, what: str) -> None:
 
 def pattern(kernel: str, keep: int, group: int, n: int) -> Pair:
     """(values, bytes of packed positions) of a row of n columns with keep of every group"""
-    whole = all(isinstance(k, int | np.integer) and not isinstance(k, bool) for k in (keep, group))
-    if not whole or not 1 <= keep <= group <= 256:
+    extent(kernel, n)
+    if not (is_extent(keep) and is_extent(group) and 1 <= keep <= group <= 256):
         raise ArgumentError(
             f"{kernel}: {keep!r} of {group!r}, expected integers with 1 <= N <= M <= 256; "
             f"2 of 4, for example"

@@ -17,8 +17,9 @@ from minprune.kernels.sparse_conv_jit import (
     room,
     sides,
 )
-from minprune.kernels.sparse_csr_jit import on_lines, scratch_of
+from minprune.kernels.sparse_csr_jit import FLOOR, on_lines
 from minprune.kernels.sparse_sample_jit import dots
+from minprune.kernels.sparse_share_jit import scratch_of
 from minprune.kernels.sparse_vector_jit import BYTES
 
 Pair = tuple[int, int]
@@ -109,7 +110,7 @@ def csr_conv2d_grad_input(
     hq, wq = sides(out.shape, stride, padding)
     hq, wq = hq + top, wq + left
     scratch = scratch_of(room(o, 1, hq, wq, u, g.itemsize), g.dtype)
-    floor, none = g.dtype.type(-np.inf), NOTHING[g.dtype]
+    floor, none = FLOOR[g.dtype][0], NOTHING[g.dtype]
     turned = [
         turn(
             values, columns, row_start, ky * kx, i // groups, o // groups, ky, kx, sy, sx,

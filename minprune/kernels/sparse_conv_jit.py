@@ -7,19 +7,13 @@ copy, and the loop is that of CSR: a tile of four registers of positions, an off
 The gradients are in sparse_conv_grad_jit.
 """
 
-import numba
 import numpy as np
 
 from minprune.core import Array
-from minprune.kernels.compile_jit import loops, threads
+from minprune.kernels.compile_jit import loops, shared
 from minprune.kernels.rows_jit import CODES, NOTHING, finish
-from minprune.kernels.sparse_csr_jit import (
-    on_lines,
-    row_of_one,
-    row_of_tile,
-    scratch_of,
-    shares,
-)
+from minprune.kernels.sparse_csr_jit import FLOOR, on_lines, row_of_one, row_of_tile
+from minprune.kernels.sparse_share_jit import scratch_of, share, shares
 from minprune.kernels.sparse_vector_jit import BYTES, at
 
 Pair = tuple[int, int]
@@ -95,7 +89,7 @@ def scatter(source, at_, step, out, r, y, x, dx, first, count):  # type: ignore[
             target[j] = source[at_ + k * step + j]
 
 
-@loops
+@shared
 def positions(values, where, row_start, scratch, walk, u, b, floor, out, grid, r0, r1, first):  # type: ignore[no-untyped-def]
     """out[r, y0 + t*dy, x0 + s*dx, first :] = max(sum_k values[k] * image[...] + b, floor)
 
@@ -116,12 +110,13 @@ def positions(values, where, row_start, scratch, walk, u, b, floor, out, grid, r
             for s in range(0, ss, 4):
                 count, x = min(4, ss - s), x0 + s * dx
                 whole = count == 4 and first + lanes <= n
+                z, step = (flat, dx * n) if whole else (rest, lanes)
                 for r in range(r0, r1):
                     lo, hi = row_start[r], row_start[r + 1]
                     i = base + r // per * jump + t * line + s * u
                     shift = b[r] if b.size else zero
                     to = ((r * out.shape[1] + y) * out.shape[2] + x) * n + first
-                    z, to, step = (flat, to, dx * n) if whole else (rest, 0, lanes)
+                    to = to if whole else 0
                     if count > 2:
                         row_of_tile(
                             values, where, lo, hi, image, i, 1, shift, floor, z, to, step
@@ -151,30 +146,16 @@ def positions(values, where, row_start, scratch, walk, u, b, floor, out, grid, r
             scatter(rest, t * line, u, out, r, y0 + t * dy, x0, dx, first, ss)
 
 
-@threads
-def position_parts(values, where, row_start, scratch, walk, u, b, floor, out, grid, cuts, first):  # type: ignore[no-untyped-def]
-    """positions for the rows between each two cuts; each part owns its output"""
-    for k in numba.prange(cuts.size - 1):
-        positions(
-            values, where, row_start, scratch, walk, u, b, floor, out, grid, cuts[k], cuts[k + 1],
-            first,
-        )  # fmt: skip
-
-
 def all_positions(
     values: Array, where: Array, row_start: Array, scratch: Array, walk: Walk, u: int, b: Array,
     floor: float, out: Array, grid: Grid, first: int,
 ) -> None:  # fmt: skip
     """positions for all rows, shared out among the threads where there is enough to do"""
-    rows = len(out)
-    parts = shares(values.size * grid[2] * grid[5] * u, rows)
-    if parts == 1:
-        positions(values, where, row_start, scratch, walk, u, b, floor, out, grid, 0, rows, first)
-    else:
-        cuts = np.arange(parts + 1) * rows // parts
-        position_parts(
-            values, where, row_start, scratch, walk, u, b, floor, out, grid, cuts, first
-        )  # fmt: skip
+
+    def part(lo: int, hi: int) -> None:
+        positions(values, where, row_start, scratch, walk, u, b, floor, out, grid, lo, hi, first)
+
+    share(part, len(out), shares(values.size * grid[2] * grid[5] * u, len(out)))
 
 
 def blocking(n: int, dtype: np.dtype[np.floating]) -> int:
@@ -198,7 +179,7 @@ def csr_conv2d(
     hq, wq = sides(x.shape, stride, padding)
     where = np.empty(columns.shape, np.uint32)
     offsets(columns, c // groups, *kernel, *stride, hq, wq, u, where)
-    floor = x.dtype.type(0 if code == 1 else -np.inf)
+    floor = FLOOR[x.dtype][code == 1]
     shift = NOTHING[x.dtype] if b is None else b
     phases = stride[0] * stride[1]
     scratch = scratch_of(room(c, phases, hq, wq, u, x.itemsize), x.dtype)

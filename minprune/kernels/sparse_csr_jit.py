@@ -5,22 +5,18 @@ are copied first, one behind the other, each row of a tile on whole cache lines:
 lies across two lines takes twice as long to load. at, load and store see an array as flat.
 """
 
-import threading
-from typing import Any
-
-import numba
 import numpy as np
 
 from minprune.core import Array
-from minprune.kernels.compile_jit import loops, threads
+from minprune.kernels.compile_jit import loops, shared
 from minprune.kernels.rows_jit import CODES, NOTHING, finish
+from minprune.kernels.sparse_share_jit import scratch_of, share, shares
 from minprune.kernels.sparse_vector_jit import BYTES, at, fma, least, load, splat, store
 from minprune.kernels.workspace import empty
 
 TILE = 4 * BYTES  # bytes of a row of a tile
+FLOOR = {np.dtype(t): (t(-np.inf), t(0)) for t in (np.float32, np.float64)}  # without, with relu
 REUSE = 8  # live values to a row of x from which a copy of x pays
-WORTH = 4_000_000  # multiply-adds to a thread
-KEEP = 16 * 1024 * 1024  # bytes of scratch that stay
 
 
 @loops
@@ -71,7 +67,7 @@ def pack(x, t, width, tile):  # type: ignore[no-untyped-def]
             target[j] = 0
 
 
-@loops
+@shared
 def csr_part(values, index, row_start, x, b, floor, out, scratch, first, last, t0, t1):  # type: ignore[no-untyped-def]
     """out[first:last, t0:t1] = max(A @ x + b, floor)      out: flat; t0: where a tile begins"""
     (n, p), lanes = x.shape, BYTES // x.itemsize
@@ -88,12 +84,13 @@ def csr_part(values, index, row_start, x, b, floor, out, scratch, first, last, t
         width = full if wide else -(-count // lanes) * lanes
         whole = count == full
         source, base, pitch = (flat, t, p) if direct and whole else (tile, 0, width)
+        y = out if whole else rest  # chosen here: inside, each choice would count references
         if not (direct and whole):
             pack(x, t, width, tile)
         for r in range(first, last):
             lo, hi = at(row_start, r), at(row_start, r + 1)
             shift = b[r] if b.size else x.dtype.type(0)
-            y, to = (out, r * p + t) if whole else (rest, 0)
+            to = r * p + t if whole else 0
             if wide:
                 row_of_tile(
                     values, index, lo, hi, source, base, pitch, shift, floor, y, to, lanes
@@ -105,17 +102,6 @@ def csr_part(values, index, row_start, x, b, floor, out, scratch, first, last, t
                 target = out[r * p + t : r * p + t + count]
                 for j in range(count):
                     target[j] = rest[j]
-
-
-@threads
-def csr_parts(values, index, row_start, x, b, floor, out, scratch, cuts, by_row):  # type: ignore[no-untyped-def]
-    """csr_part for the rows, or the columns, between each two cuts; each part owns its output"""
-    m, p = row_start.size - 1, x.shape[1]
-    for k in numba.prange(cuts.size - 1):
-        lo, hi = cuts[k], cuts[k + 1]
-        r0, r1 = (lo, hi) if by_row else (0, m)
-        t0, t1 = (0, p) if by_row else (lo, hi)
-        csr_part(values, index, row_start, x, b, floor, out, scratch[k], r0, r1, t0, t1)
 
 
 @loops
@@ -159,28 +145,6 @@ def take(values, positions, out):  # type: ignore[no-untyped-def]
         out[k] = at(values, at(positions, k))
 
 
-_kept = threading.local()  # one scratch per dtype: fresh memory would cost page faults
-
-
-def scratch_of(size: int, dtype: Any) -> Array:
-    """At least `size` uninitialised entries after a cache line begins, until the next call"""
-    size += BYTES // dtype.itemsize
-    found: Array | None = getattr(_kept, dtype.char, None)
-    if found is None or found.size < size:
-        found = np.empty(size, dtype)
-        if found.nbytes <= KEEP:
-            setattr(_kept, dtype.char, found)
-    return found
-
-
-def shares(madds: int, most: int) -> int:
-    """How many threads a product of so many multiply-adds is worth"""
-    if numba.config.NUMBA_NUM_THREADS == 1 or madds < 2 * WORTH:
-        return 1
-    count: int = min(numba.get_num_threads(), madds // WORTH, most)
-    return max(1, count)
-
-
 def csr_matmul(
     values: Array, columns: Array, row_start: Array, x: Array, b: Array | None, kind: str,
     out: Array,
@@ -191,22 +155,22 @@ def csr_matmul(
         dot_rows(values, columns, row_start, x.reshape(-1), out.reshape(-1))
         finish(out, b, kind, 0, 1)
         return
-    floor = x.dtype.type(0 if code == 1 else -np.inf)
+    floor = FLOOR[x.dtype][code == 1]
     width = TILE // x.itemsize
     shift = NOTHING[x.dtype] if b is None else b
-    tiles = -(-p // width)
-    parts = shares(values.size * p, max(m, tiles))
-    flat = out.reshape(-1)
-    if parts == 1:
+    tiles, flat = -(-p // width), out.reshape(-1)
+
+    def part(r0: int, r1: int, t0: int, t1: int) -> None:
         scratch = scratch_of(n * width, x.dtype)
-        csr_part(values, columns, row_start, x, shift, floor, flat, scratch, 0, m, 0, p)
+        csr_part(values, columns, row_start, x, shift, floor, flat, scratch, r0, r1, t0, t1)
+
+    parts = shares(values.size * p, max(m, tiles))
+    if parts == 1:
+        part(0, m, 0, p)
+    elif tiles < parts:
+        share(lambda lo, hi: part(lo, hi, 0, p), m, parts)
     else:
-        by_row = tiles < parts
-        cuts = np.arange(parts + 1) * (m if by_row else tiles) // parts
-        if not by_row:
-            cuts = np.minimum(cuts * width, p)
-        scratch = np.empty((parts, n * width + BYTES // x.itemsize), x.dtype)
-        csr_parts(values, columns, row_start, x, shift, floor, flat, scratch, cuts, by_row)
+        share(lambda lo, hi: part(0, m, lo * width, min(hi * width, p)), tiles, parts)
     if code > 1:
         finish(out, None, kind, 0, p)
 

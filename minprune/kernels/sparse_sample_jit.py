@@ -7,7 +7,8 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.kernels.compile_jit import loops
-from minprune.kernels.sparse_csr_jit import TILE, on_lines, pack, scratch_of
+from minprune.kernels.sparse_csr_jit import TILE, on_lines, pack
+from minprune.kernels.sparse_share_jit import scratch_of
 from minprune.kernels.sparse_vector_jit import BYTES, at, fma, load, splat, total
 
 

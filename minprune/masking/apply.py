@@ -10,6 +10,7 @@ from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.choose import choose
 from minprune.masking.units import choose_units, is_unit_score
+from minprune.nets.counts import counts
 from minprune.nets.model import Model, check_masks, dense_only
 from minprune.nets.ties import ties
 
@@ -29,8 +30,9 @@ def apply(params: Mapping[str, Array], masks: Mapping[str, Array]) -> Arrays:
 def with_masks(model: Model, masks: Mapping[str, Array]) -> Model:
     """The model with these masks in place of its own of the same names, and 0.0 where they say
 
-    Raises as `apply` does.
+    Raises as `apply` does, and ArgumentError for a weight of which only live entries are stored.
     """
+    dense_only(model, "a mask", masks)
     merged = model.masks | {k: np.asarray(m) for k, m in masks.items()}
     return replace(model, params=apply(model.params, merged), masks=merged)
 
@@ -40,8 +42,9 @@ def collapsed(model: Model) -> list[str]:
 
     Empty where all weights of the net are gone, since then none could give.
     """
-    gone = [n for n in model.net.weights if n in model.masks and not model.masks[n].any()]
-    return gone if len(gone) < len(model.net.weights) else []
+    weights = model.net.every_weight
+    gone = [c.name for c in counts(model.net, model.masks) if c.name in weights and not c.live]
+    return gone if len(gone) < len(weights) else []
 
 
 def prune(model: Model, scores: Mapping[str, Array], **target: Any) -> Model:

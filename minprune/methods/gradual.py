@@ -14,7 +14,7 @@ from minprune.masking.apply import with_masks
 from minprune.masking.arguments import Scope
 from minprune.masking.choose import choose
 from minprune.masking.count import pruned_count
-from minprune.nets.model import Model
+from minprune.nets.model import Model, dense_only
 from minprune.probe import find
 from minprune.train.method import Change, Method, View
 
@@ -44,6 +44,7 @@ class Gradual(Method):
             )
 
     def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
+        dense_only(model, "pruning")
         if self.schedule(0) > 0 and "grads" not in self._needs():
             weights = {k: model.params[k] for k in model.net.weights}
             masks = self._masks(weights, model.masks, None, rng, self.schedule(0))

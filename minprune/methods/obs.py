@@ -19,7 +19,7 @@ from minprune.masking.arguments import named
 from minprune.measures.quality import evaluate
 from minprune.methods.obs_layers import layers
 from minprune.methods.surgery import Round, Surgery, more
-from minprune.nets.model import Model
+from minprune.nets.model import Model, dense_only
 from minprune.train.progress import progress as bar
 
 Scale = Literal["whole", "layer", "rows"]
@@ -49,6 +49,7 @@ def obs(
     together or a sparsity below the present one, UnreachableError for one at which nothing would
     pass any more, and as curvature.inverse does.
     """
+    dense_only(model, "Optimal Brain Surgeon")
     listed = list(model.net.params) if params == "all" else list(model.net.weights)
     if params not in ("weights", "all"):
         raise ArgumentError(

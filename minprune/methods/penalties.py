@@ -1,12 +1,14 @@
 """L + lam sum w^2 / 2 in the loss, or lam sum |w| by its proximal step after each update."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from minprune.autograd import Value, mul, total, value
-from minprune.core import Array
+from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
+from minprune.nets.model import Model, dense_only
 from minprune.train.method import Change, Method, View
 
 
@@ -14,13 +16,19 @@ from minprune.train.method import Change, Method, View
 class L2(Method):
     """L + lam/2 sum w^2 over the weights (no biases)      null setting: lam = 0
 
-    Krogh & Hertz (1991). Unlike the optimizer's weight decay, it is part of the loss.
+    Krogh & Hertz (1991). Unlike the optimizer's weight decay, it is part of the loss. Raises
+    ArgumentError at the start for sparse layers: to a penalty their weights look like biases.
     """
 
     lam: float
 
     def __post_init__(self) -> None:
         _positive("L2", self.lam)
+
+    def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
+        if self.lam:
+            dense_only(model, "the penalty L2")
+        return model, {}, None
 
     def penalty(self, params: dict[str, Value], extra: dict[str, Value], step: int) -> Value | None:
         if self.lam == 0:
@@ -33,7 +41,8 @@ class L2(Method):
 class L1(Method):
     """w = soft(w, lr lam) after each update: the proximal step of lam sum |w|      null: lam = 0
 
-    soft(v, t) = sign(v) max(|v| - t, 0), so weights become exactly zero. Weights only, no biases.
+    soft(v, t) = sign(v) max(|v| - t, 0), so weights become exactly zero. Weights only, no biases;
+    of sparse layers those that are stored.
     The threshold is that of gradient descent with step lr (Daubechies et al. 2004).
     """
 
@@ -46,7 +55,7 @@ class L1(Method):
         if self.lam == 0:
             return None
         t = view.lr * self.lam
-        return Change(params={k: soft(view.params[k], t) for k in view.net.weights})
+        return Change(params={k: soft(view.params[k], t) for k in view.net.every_weight})
 
 
 def soft(v: Array, t: float) -> Array:

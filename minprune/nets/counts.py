@@ -1,5 +1,6 @@
 """Counts: parameters, live parameters, multiply-adds = (live) weights x positions, bytes."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ class Count:
 
     @property
     def total(self) -> int:
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     @property
     def macs(self) -> int:
@@ -44,7 +45,7 @@ def counts(net: Net, masks: Mapping[str, Array]) -> list[Count]:
         positions = node.layer.positions(net.shapes[node.name])
         for kind, shape in node.layer.params().items():
             name = f"{node.name}.{kind}"
-            live = int(np.count_nonzero(masks[name])) if name in masks else int(np.prod(shape))
+            live = int(np.count_nonzero(masks[name])) if name in masks else math.prod(shape)
             shape = node.layer.dense().get(kind, shape)  # of what is stored all is live
             found.append(Count(name, shape, live, positions if len(shape) > 1 else 0))
     return found

@@ -49,6 +49,9 @@ class Layer:
         """The dtypes of buffers that hold no floats, but where stored entries stand."""
         return {}
 
+    def check(self, name: str, p: Mapping[str, Array]) -> None:
+        """Raises ArgumentError or ShapeError where indices, by full name, point to no entries."""
+
     def fan(self) -> tuple[int, int]:
         """(inputs, outputs) that one output, or one input, is connected to."""
         raise ArgumentError(f"{type(self).__name__} has no weight, so it has no fan")

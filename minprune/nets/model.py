@@ -1,6 +1,6 @@
 """Model = (net, params, buffers, masks): a frozen value; model(x) gives the outputs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,8 @@ class Model:
 
     Functions return new Models and never change one. Raises ShapeError, naming the array, where an
     array is absent, foreign or of another shape than the net says; ArgumentError for arrays that
-    do not share one of the dtypes float32 and float64, and for masks that are not bool.
+    do not share one of the dtypes float32 and float64, for masks that are not bool, and for indices
+    of sparse layers that name no entries of their weight.
     """
 
     net: Net
@@ -62,6 +63,8 @@ class Model:
                 )
         if self.net.indices:
             object.__setattr__(self, "buffers", _locked(self.buffers, self.net.indices))
+            for node in self.net.nodes:
+                node.layer.check(node.name, self.params | self.buffers)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -98,9 +101,12 @@ def _locked(buffers: Arrays, names: Mapping[str, str]) -> Arrays:
     return found
 
 
-def dense_only(model: Model, what: str) -> None:
-    """Raises ArgumentError where the model has sparse layers, which `what` cannot work on."""
-    for name in model.net.stored:
+def dense_only(model: Model, what: str, names: Iterable[str] | None = None) -> None:
+    """Raises ArgumentError where the model has sparse layers, which `what` cannot work on
+
+    names: the parameters that it works on; all unless given.
+    """
+    for name in model.net.stored if names is None else [k for k in names if k in model.net.stored]:
         raise ArgumentError(
             f"{name}: only its live entries are stored, and {what} needs the dense weight; "
             f"give mp.densify(model), and mp.sparsify what comes of it"

@@ -113,6 +113,11 @@ class Net:
         return tuple(p for p, shape in self.params.items() if len(shape) > 1)
 
     @cached_property
+    def every_weight(self) -> tuple[str, ...]:
+        """`weights`, and those of which only the live entries are stored, in net order."""
+        return tuple(p for p, shape in self.params.items() if len(shape) > 1 or p in self.stored)
+
+    @cached_property
     def readers(self) -> dict[str, tuple[str, ...]]:
         """Who reads each layer's output."""
         found: dict[str, list[str]] = {name: [] for name in (INPUT, *(n.name for n in self.nodes))}

@@ -11,6 +11,7 @@ from minprune.report.look import STYLE
 from minprune.report.markup import layer_bars, pairs, rows_table, section, text
 from minprune.report.masks import mask_pictures
 from minprune.report.plots import curves
+from minprune.report.sparse_layers import sparse_table
 from minprune.report.stages import comparison, headline
 
 HOW_TO_GET_PICTURES = '<p class="note">For pictures: pip install "minprune[report]"</p>'
@@ -36,6 +37,7 @@ def page(result: Mapping[str, Any], history: Mapping[str, Any]) -> str:
         section("Training", pictures(history)),
         section("Classes that the pruning forgot", forgotten(stages)),
         section("Weights kept in each layer", bars(result.get("layers", []))),
+        section("Sparse or dense", sparse_table(facts.get("sparse", []))),
         section("Weights and work", costs_table(facts.get("costs", []), before, last)),
         section(
             "Weights before and after",
@@ -73,8 +75,10 @@ def before_and_after(stages: list[Mapping[str, Any]]) -> str:
         return ""
     note = (
         "In brackets: the distance between the quartiles of repeated measurements. A masked net "
-        "does the same dense work: only compaction saves time, other differences are noise. Bytes "
-        "as sparse arrays: what compressed rows would take."
+        "does the same dense work: only compaction and sparse kernels save time, other differences "
+        "are noise. Speedup in theory: multiply-adds of the first column over the live ones of "
+        "this; measured: its latency over this one's. Bytes as sparse arrays: what compressed rows "
+        "would take; in memory: what this form takes."
     )
     timed = any(stage.get("latency_1_spread_ms") is not None for stage in stages)
     return rows_table(*comparison(stages)) + (f'<p class="note">{note}</p>' if timed else "")

@@ -33,6 +33,7 @@ ROWS: list[tuple[str, str, Callable[[float], str]]] = [
     ("live multiply-adds", "live_macs", count),
     ("bytes as dense arrays", "bytes", count),
     ("bytes as sparse arrays", "sparse_bytes", count),
+    ("bytes in memory", "stored", count),
     ("bytes on disk", "file_bytes", count),
 ]
 
@@ -54,12 +55,31 @@ def comparison(stages: Sequence[Stage]) -> Table:
     for batch in (1, 64):
         label = f"latency, batch of {batch}"
         lines.append((label, [latency(stage, batch) for stage in stages]))
+    lines += speedups(stages)
     header = ["", *(str(stage.get("stage", "")) for stage in stages)]
     return header, [
         [label, *(text or "-" for text in texts)]
         for label, texts in lines
         if any(text is not None for text in texts)
     ]
+
+
+def speedups(stages: Sequence[Stage]) -> list[tuple[str, list[str | None]]]:
+    """Times as fast as the first stage: by live multiply-adds, and by the latency of a batch."""
+    first = stages[0] if stages else {}
+    rows: list[tuple[str, list[str | None]]] = [
+        ("speedup in theory", [times(first.get("macs"), s.get("live_macs")) for s in stages])
+    ]
+    for batch in (1, 64):
+        key = f"latency_{batch}_ms"
+        cells = [times(first.get(key), s.get(key)) for s in stages]
+        rows.append((f"speedup measured, batch of {batch}", cells))
+    return rows
+
+
+def times(before: float | None, now: float | None) -> str | None:
+    """before / now as 2.5x"""
+    return f"{before / now:.3g}x" if before and now else None
 
 
 def headline(stages: Sequence[Stage]) -> str:

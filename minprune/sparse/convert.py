@@ -11,10 +11,9 @@ from minprune.nets.model import Model
 from minprune.nets.net import Net, Node
 from minprune.nets.weighted import Conv2d, Dense
 from minprune.sparse.formats import CSR, BlockCSR, NofM
-from minprune.sparse.layers import SparseConv, SparseDense, tile
+from minprune.sparse.layers import Format, SparseConv, SparseDense, matrix_of, tile
 from minprune.sparse.speeds import Speeds, cheapest, speeds
 
-Format = CSR | BlockCSR | NofM
 SIDES, PATTERNS = (8, 4, 2), ("2:4", "1:4")  # what "auto" looks for in a mask
 
 
@@ -32,14 +31,11 @@ def sparsify(
 
     Raises ArgumentError for a format that does not fit a mask, or a layer that has no weight.
     """
-    each = format if isinstance(format, Mapping) else {}
-    asked = {name.split(".")[0]: f for name, f in each.items()}
-    for layer in asked:
-        if f"{layer}.weight" not in model.net.weights:
-            raise ArgumentError(
-                f"{layer}: no dense or convolution layer of this net, so it has no format; those "
-                f"are {', '.join(w.split('.')[0] for w in model.net.weights)}"
-            )
+    asked = _asked(model.net, format)
+    if isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 1:
+        raise ArgumentError(
+            f"batch is {batch!r}, expected an integer of at least 1; give batch=64, for example"
+        )
     nodes, params, buffers, masks = [], dict(model.params), dict(model.buffers), dict(model.masks)
     for node in model.net.nodes:
         name = f"{node.name}.weight"
@@ -65,6 +61,22 @@ def sparsify(
     )
 
 
+def _asked(net: Net, format: str | Mapping[str, str]) -> dict[str, str]:
+    """{layer: format} where format names layers, once every format is known"""
+    each = dict(format) if isinstance(format, Mapping) else {}
+    asked = {str(name).removesuffix(".weight"): form for name, form in each.items()}
+    for form in asked.values() if isinstance(format, Mapping) else [format]:
+        if form not in ("auto", "dense"):
+            tile(form)
+    for layer in asked:
+        if f"{layer}.weight" not in net.weights:
+            raise ArgumentError(
+                f"{layer}: no dense or convolution layer of this net, so it has no format; those "
+                f"are {', '.join(w.split('.')[0] for w in net.weights)}"
+            )
+    return asked
+
+
 def densify(model: Model) -> Model:
     """The same function on dense layers, with masks where entries are not stored"""
     nodes, params, masks = [], dict(model.params), dict(model.masks)
@@ -84,20 +96,17 @@ def densify(model: Model) -> Model:
 
 
 def matrix(model: Model, layer: str) -> Format:
-    """The weight of a sparse layer as a format value, (outputs, inputs ...)"""
-    return matrix_of(model.net.node(layer).layer, layer, model.params | model.buffers)
+    """The weight of a sparse layer as a format value, (outputs, inputs ...)
 
-
-def matrix_of(kind: Layer, name: str, p: Mapping[str, Array]) -> Format:
-    """The same from the layer, and parameters and buffers by full name."""
-    assert isinstance(kind, SparseDense | SparseConv)
-    shape = kind.dense()["weight"]
-    flat = shape[0], int(np.prod(shape[1:]))
-    values, form = p[f"{name}.weight"], tile(kind.format)
-    if isinstance(form, tuple):
-        return NofM(values, p[f"{name}.positions"], *form, flat)
-    at = p[f"{name}.columns"], p[f"{name}.row_start"]
-    return CSR(values, *at, flat) if form is None else BlockCSR(values, *at, form, flat)
+    Raises ArgumentError where there is no such layer, or it is not sparse.
+    """
+    kind = model.net.node(layer).layer
+    if not isinstance(kind, SparseDense | SparseConv):
+        raise ArgumentError(
+            f"{layer}: a {type(kind).__name__}, expected a sparse layer; make it one with "
+            f"mp.sparsify(model, {{{layer!r}: 'csr'}})"
+        )
+    return matrix_of(kind, layer, model.params | model.buffers)
 
 
 def stored(layer: Layer, name: str, w: Array, mask: Array, wanted: str) -> Format:

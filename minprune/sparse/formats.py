@@ -81,12 +81,20 @@ class BlockCSR:
         for name in ("columns", "row_start"):
             freeze(self, name, np.uint32, 1)
         climb("BlockCSR", self.columns, self.row_start, self._blocks)
-        count("BlockCSR", self.values, int(self.mask().sum()))
+        count("BlockCSR", self.values, self._area())
 
     @property
     def _blocks(self) -> Shape:
         """How many blocks stand above and beside each other."""
         return -(-self.shape[0] // self.size), -(-self.shape[1] // self.size)
+
+    def _area(self) -> int:
+        """How many entries the blocks hold; no room is made for the matrix."""
+        (m, n), k = self.shape, self.size
+        wide = np.minimum(k, n - self.columns.astype(np.int64) * k)
+        high = np.minimum(k, m - np.arange(self._blocks[0]) * k)
+        starts = self.row_start.astype(np.int64)
+        return int(wide @ np.repeat(high, starts[1:] - starts[:-1]))
 
     @classmethod
     def from_dense(cls, array: Array, mask: Array, size: int = 4) -> Self:

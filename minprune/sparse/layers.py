@@ -5,18 +5,22 @@ they do; the indices are buffers. The structure is fixed: training moves values,
 move connections replace indices of the same size.
 """
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from minprune.autograd import Value
-from minprune.errors import ArgumentError
-from minprune.masking.patterns import parse
+from minprune.core import Array
+from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.layer import Layer, Pass, Shape, count, pair
 from minprune.nets.weighted import Conv2d, Dense
 from minprune.sparse import ops
+from minprune.sparse.formats import CSR, BlockCSR, NofM
 
 Pair = tuple[int, int]
+Format = CSR | BlockCSR | NofM
 
 
 def tile(given: str) -> tuple[int, int] | int | None:
@@ -26,18 +30,34 @@ def tile(given: str) -> tuple[int, int] | int | None:
     """
     if given == "csr":
         return None
-    if ":" in given:
-        form = parse(given)
-        assert form is not None
-        assert form.kept is not None
-        return form.kept, form.columns
-    rows, _, columns = given.partition("x")
-    if rows == columns and rows.isdecimal() and 1 <= int(rows) <= 64:
-        return int(rows)
+    found = re.fullmatch(r"([1-9][0-9]{0,2})(x|:)([1-9][0-9]{0,2})", str(given))
+    if found:
+        first, between, second = int(found[1]), found[2], int(found[3])
+        if between == ":" and first <= second <= 256:
+            return first, second
+        if between == "x" and first == second <= 64:
+            return first
     raise ArgumentError(
-        f"format is {given!r}, expected 'csr', blocks such as '4x4', or N:M such as '2:4'; "
-        f"choose one of them"
+        f"format is {given!r}, expected 'csr', blocks of up to '64x64' such as '4x4', or N:M of up "
+        f"to 256 such as '2:4'; choose one of them, or 'auto' or 'dense' for mp.sparsify"
     )
+
+
+def matrix_of(layer: "SparseDense | SparseConv", name: str, p: Mapping[str, Array]) -> Format:
+    """The weight as a format value (outputs, inputs ...), from arrays by full name
+
+    Raises ArgumentError or ShapeError, naming the layer, where indices and values do not fit.
+    """
+    shape = layer.dense()["weight"]
+    flat = shape[0], math.prod(shape[1:])
+    values, form = p[f"{name}.weight"], tile(layer.format)
+    try:
+        if isinstance(form, tuple):
+            return NofM(values, p[f"{name}.positions"], *form, flat)
+        at = p[f"{name}.columns"], p[f"{name}.row_start"]
+        return CSR(values, *at, flat) if form is None else BlockCSR(values, *at, form, flat)
+    except (ArgumentError, ShapeError) as e:
+        raise type(e)(f"{name}: {e}") from None
 
 
 @dataclass(frozen=True)
@@ -60,11 +80,13 @@ class SparseDense(Layer):
         count("SparseDense", "outputs", self.outputs)
         tile(self.format)
         for what in ("stored", "blocks"):
-            given = getattr(self, what)
-            if type(given) is not int or not 0 <= given <= self.inputs * self.outputs:
+            given, most = getattr(self, what), self.inputs * self.outputs
+            if what == "blocks" and not isinstance(tile(self.format), int):
+                most = 0
+            if type(given) is not int or not 0 <= given <= most:
                 raise ArgumentError(
-                    f"SparseDense: {what} is {given!r}, expected 0 to "
-                    f"{self.inputs * self.outputs}; make the layer with mp.sparsify"
+                    f"SparseDense: {what} is {given!r}, expected 0 to {most}; "
+                    f"make the layer with mp.sparsify"
                 )
 
     def params(self) -> dict[str, Shape]:
@@ -97,6 +119,9 @@ class SparseDense(Layer):
 
     def positions(self, out: Shape) -> int:
         return 1
+
+    def check(self, name: str, p: Mapping[str, Array]) -> None:
+        matrix_of(self, name, p)
 
     def places(self, name: str, p: Mapping[str, Any]) -> ops.Places:
         """Where its values stand, from the buffers."""
@@ -171,6 +196,9 @@ class SparseConv(Layer):
 
     def positions(self, out: Shape) -> int:
         return out[1] * out[2]
+
+    def check(self, name: str, p: Mapping[str, Array]) -> None:
+        matrix_of(self, name, p)
 
     def places(self, name: str, p: Mapping[str, Any]) -> ops.Places:
         """Where its values stand, from the buffers."""

@@ -17,7 +17,7 @@ from minprune.core import Array
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
 MOST = 1024  # matrices whose transposed order is remembered
-_turned: dict[int, tuple[Any, Any]] = {}
+_turned: dict[tuple[int, int, int], tuple[Any, ...]] = {}
 
 
 class Places(Protocol):
@@ -124,15 +124,16 @@ class ConvPlaces:
 
 
 def turned(columns: Array, row_start: Array, n: int) -> tuple[Array, Array, Array]:
-    """csr_transpose, remembered for as long as the arrays live"""
-    found = _turned.get(id(columns))
-    if found is not None and found[0]() is columns:
-        return found[1]  # type: ignore[no-any-return]
+    """csr_transpose, remembered for as long as the arrays live; those that can change never are"""
+    key = id(columns), id(row_start), n
+    found = _turned.get(key)
+    if found is not None and found[0]() is columns and found[1]() is row_start:
+        return found[2]  # type: ignore[no-any-return]
     made = kernels.csr_transpose(columns, row_start, n)
-    if not columns.flags.writeable:
+    if not any(a.flags.writeable or a.base is not None for a in (columns, row_start)):
         if len(_turned) >= MOST:
             _turned.clear()
-        _turned[id(columns)] = weakref.ref(columns), made
+        _turned[key] = weakref.ref(columns), weakref.ref(row_start), made
     return made
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -18,16 +19,16 @@ from minprune import kernels
 from minprune.core import Array
 from minprune.errors import FileError
 from minprune.files import write_atomic
-from minprune.nets.layer import Layer
-from minprune.nets.weighted import Conv2d
+from minprune.nets.layer import Layer, Pass, Shape
+from minprune.nets.weighted import Conv2d, Dense
 from minprune.sparse.formats import CSR, BlockCSR, NofM
-from minprune.sparse.ops import BlockPlaces, ConvPlaces, CSRPlaces, NofMPlaces
+from minprune.sparse.ops import BlockPlaces, ConvPlaces, CSRPlaces, NofMPlaces, Places
 from minprune.text import table
 
 BATCHES = (1, 64)
-SIDE, DENSITY = 512, 0.1  # of the matrix that is measured
-CHANNELS, IMAGE, REPEATS = 32, 12, 7
-ONE, ZERO = (1, 1), (0, 0)
+DENSITY, REPEATS, MARGIN = 0.1, 7, 1.25
+SIDE, IMAGE = 512, (32, 12, 12)
+MATRIX, SLIDING = Dense(SIDE, SIDE, bias=False), Conv2d(32, 32, 3, bias=False)  # what is measured
 
 
 @dataclass(frozen=True)
@@ -49,26 +50,45 @@ def speeds(again: bool = False) -> Speeds:
     """The speeds of this machine, from the cache folder, or measured (about a second) and kept
 
     again=True measures anew. The file is speeds.json in MINPRUNE_CACHE, or XDG_CACHE_HOME or
-    ~/.cache with /minprune. Another CPU, backend or thread count is another machine.
+    ~/.cache with /minprune. Another CPU, backend or thread count is another machine. A file that is
+    absent, damaged or of another machine is written anew; where it cannot be, nothing is kept.
     """
     import json
 
-    path, machine = cache() / "speeds.json", here()
-    if not again:
-        try:
-            found = json.loads(path.read_text("utf-8"))
-            if found["machine"] == machine:
-                return Speeds(machine, {str(k): float(v) for k, v in found["nanoseconds"].items()})
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
-            pass  # absent or of somebody else: measured below
+    machine = here()
+    found = None if again else kept(machine)
+    if found is not None:
+        return found
     measured = Speeds(machine, measure())
-    with suppress(FileError):  # a folder that cannot be written to: measured again next time
-        write_atomic(path, json.dumps(asdict(measured), indent=1))
+    with suppress(FileError, RuntimeError):
+        write_atomic(cache() / "speeds.json", json.dumps(asdict(measured), indent=1))
     return measured
 
 
+def kept(machine: str) -> Speeds | None:
+    """What the cache folder has on this machine, if it is whole."""
+    import json
+
+    try:
+        found = json.loads((cache() / "speeds.json").read_text("utf-8"))
+        each = {name: float(found["nanoseconds"][name]) for name in names()}
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, OverflowError):
+        return None
+    whole = found.get("machine") == machine and all(0 < ns < np.inf for ns in each.values())
+    return Speeds(machine, each) if whole else None
+
+
+def names() -> list[str]:
+    """Everything that is measured."""
+    kinds = ("dense", "conv dense", "csr", "blocks", "N:M", "conv csr")
+    return [f"{kind}, batch {n}" for n in BATCHES for kind in kinds]
+
+
 def cheapest(known: Speeds, layer: Layer, mask: Array, formats: list[str], batch: int) -> str:
-    """ "dense", or the format of least time: (live) weights x speed"""
+    """ "dense", or the format of least time: (live) weights x speed
+
+    A format has to win by a quarter, since speeds differ from shape to shape.
+    """
     size = min(BATCHES, key=lambda b: abs(np.log(b / max(batch, 1))))
     conv = "conv " if isinstance(layer, Conv2d) else ""
     live = int(np.count_nonzero(mask))
@@ -76,54 +96,63 @@ def cheapest(known: Speeds, layer: Layer, mask: Array, formats: list[str], batch
     for form in formats:
         kind = "blocks" if "x" in form else form
         kind = "N:M" if ":" in form else kind
-        cost[form] = live * known.nanoseconds[f"{conv}{kind}, batch {size}"]
+        cost[form] = MARGIN * live * known.nanoseconds[f"{conv}{kind}, batch {size}"]
     return min(cost, key=lambda form: cost[form])
 
 
 def measure() -> dict[str, float]:
     """Nanoseconds per multiply-add of every format, dense too, at the batches"""
-    rng = np.random.default_rng(0)
-    w = rng.standard_normal((SIDE, SIDE), dtype=np.float32)
-    some = rng.random((SIDE, SIDE)) < DENSITY
-    tiles = rng.random((SIDE // 4, SIDE // 4)) < DENSITY
-    whole = tiles.repeat(4, axis=0).repeat(4, axis=1)
-    fours = np.tile([True, True, False, False], (SIDE, SIDE // 4))
-    csr, blocks = CSR.from_dense(w, some), BlockCSR.from_dense(w, whole)
-    nofm = NofM.from_dense(w, fours)
-    kernel = rng.standard_normal((CHANNELS, CHANNELS, 3, 3), dtype=np.float32)
-    taps = CSR.from_dense(
-        kernel.reshape(CHANNELS, -1), rng.random((CHANNELS, CHANNELS * 9)) < DENSITY
-    )
     found = {}
     for n in BATCHES:
-        x = rng.standard_normal((SIDE, n), dtype=np.float32)
-        image = rng.standard_normal((CHANNELS, IMAGE, IMAGE, n), dtype=np.float32)
-        area = (IMAGE - 2) ** 2
-        runs: dict[str, tuple[Callable[[], Array], int]] = {
-            "dense": (partial(kernels.matmul, w, x), w.size),
-            "conv dense": (
-                partial(kernels.conv2d, image, kernel, None, ONE, ZERO, 1, "none"),
-                kernel.size * area,
-            ),
-        }
-        for name, at, values, given, times in (
-            ("csr", CSRPlaces(csr.columns, csr.row_start, SIDE), csr.values, x, 1),
-            ("blocks", BlockPlaces(blocks.columns, blocks.row_start, 4, blocks.shape),
-             blocks.values, x, 1),
-            ("N:M", NofMPlaces(nofm.positions, 2, 4, SIDE), nofm.values, x, 1),
-            ("conv csr", ConvPlaces(taps.columns, taps.row_start, (3, 3), ONE, ZERO, 1),
-             taps.values, image, area),
-        ):  # fmt: skip
-            runs[name] = partial(at.matmul, values, given, None, "none"), values.size * times
-        for name, (fn, madds) in runs.items():
-            fn()  # compiled and warm
-            seconds = []
-            for _ in range(REPEATS):
-                begun = perf_counter()
-                fn()
-                seconds.append(perf_counter() - begun)
-            found[f"{name}, batch {n}"] = 1e9 * sorted(seconds)[REPEATS // 2] / (madds * n)
+        for kind, layer, shape in (("", MATRIX, (SIDE,)), ("conv ", SLIDING, IMAGE)):
+            for name, ns in nanoseconds(layer, shape, n).items():
+                found[f"{kind}{name}, batch {n}"] = ns
     return found
+
+
+def nanoseconds(layer: Layer, shape: Shape, batch: int) -> dict[str, float]:
+    """{format: nanoseconds per multiply-add of a live weight} of a dense or convolution layer
+
+    Random float32 weights of density 0.1 (N:M: 2:4) on inputs (*shape, batch), the median of 7. The
+    density below which a format wins is about nanoseconds["dense"] / nanoseconds[format].
+    """
+    rng = np.random.default_rng(0)
+    w = rng.standard_normal(layer.params()["weight"], dtype=np.float32)
+    x = rng.standard_normal((*shape, batch), dtype=np.float32)
+    flat = w.reshape(len(w), -1)
+    m, n = flat.shape
+    csr = CSR.from_dense(flat, rng.random((m, n)) < DENSITY)
+    runs: dict[str, tuple[Callable[[], Any], int]] = {
+        "dense": (partial(layer.apply, "it", {"it.weight": w}, [x], Pass()), w.size)
+    }
+    places: dict[str, tuple[Places, Array]] = {}
+    if isinstance(layer, Conv2d):
+        at = layer.kernel, layer.stride, layer.padding, layer.groups
+        places["csr"] = ConvPlaces(csr.columns, csr.row_start, *at), csr.values  # type: ignore[arg-type]
+    else:
+        some = rng.random((-(-m // 4), -(-n // 4))) < DENSITY
+        blocks = BlockCSR.from_dense(flat, some.repeat(4, 0).repeat(4, 1)[:m, :n])
+        nofm = NofM.from_dense(flat, np.broadcast_to(np.arange(n) % 4 < 2, (m, n)))
+        places["csr"] = CSRPlaces(csr.columns, csr.row_start, n), csr.values
+        places["blocks"] = (
+            BlockPlaces(blocks.columns, blocks.row_start, 4, (m, n)), blocks.values
+        )  # fmt: skip
+        places["N:M"] = NofMPlaces(nofm.positions, 2, 4, n), nofm.values
+    for name, (where, values) in places.items():
+        runs[name] = partial(where.matmul, values, x, None, "none"), values.size
+    often = layer.positions(layer.out_shape(shape)) * batch
+    return {name: 1e9 * seconds(fn) / (max(size, 1) * often) for name, (fn, size) in runs.items()}
+
+
+def seconds(fn: Callable[[], Any]) -> float:
+    """The median of a few calls, warm"""
+    fn()
+    times = []
+    for _ in range(REPEATS):
+        begun = perf_counter()
+        fn()
+        times.append(perf_counter() - begun)
+    return sorted(times)[REPEATS // 2]
 
 
 def cache() -> Path:

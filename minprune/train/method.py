@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -43,7 +44,8 @@ class View:
 class Change:
     """What `after` replaces; None leaves a part as it is. Dicts may hold only what changes.
 
-    New masks are applied to the weights by the loop.
+    New masks are applied to the weights by the loop. buffers: the indices of sparse layers alone,
+    of which the loop installs read-only copies.
     """
 
     params: Arrays | None = None
@@ -51,6 +53,7 @@ class Change:
     extra: Arrays | None = None
     opt_state: OptState | None = None
     state: Any = None
+    buffers: Arrays | None = None
 
 
 def replace(arrays: Arrays, new: Arrays, kind: str) -> None:
@@ -70,6 +73,38 @@ def replace(arrays: Arrays, new: Arrays, kind: str) -> None:
                 f"{np.shape(a)}; keep the shape"
             )
         arrays[name] = np.array(a, arrays[name].dtype, order="C")
+
+
+def relocate(buffers: Arrays, new: Arrays, indices: Mapping[str, str]) -> None:
+    """buffers[name] = a read-only copy of new[name]      indices: {name: dtype} of what may change
+
+    Raises ArgumentError for a buffer that holds no indices or another dtype, ShapeError for another
+    shape.
+    """
+    for name, a in new.items():
+        if name not in indices:
+            raise ArgumentError(
+                f"{name}: a method changes it in buffers, of which only the indices of sparse "
+                f"layers may change ({', '.join(indices) or 'there are none'}); leave it out"
+            )
+        if np.shape(a) != buffers[name].shape:
+            raise ShapeError(
+                f"{name}: a method changes it in buffers from {buffers[name].shape} to "
+                f"{np.shape(a)}; keep the shape"
+            )
+        if np.asarray(a).dtype != indices[name]:
+            raise ArgumentError(
+                f"{name}: a method changes it in buffers from {indices[name]} to "
+                f"{np.asarray(a).dtype}; keep the dtype"
+            )
+        buffers[name] = locked(a)
+
+
+def locked(a: Array) -> Array:
+    """A read-only copy, which kernels check once."""
+    a = np.array(a, order="C")
+    a.flags.writeable = False
+    return a
 
 
 class Method:

@@ -15,7 +15,7 @@ from minprune.nets.model import Model, check_masks
 from minprune.nets.net import Net, loss_of, run
 from minprune.nets.weighted import BatchNorm
 from minprune.train.fingerprint import described
-from minprune.train.method import Change, Method, View, replace
+from minprune.train.method import Change, Method, View, locked, relocate, replace
 from minprune.train.optim import Optimizer, OptState
 from minprune.train.rates import Rate
 from minprune.train.tree import Tree
@@ -74,6 +74,7 @@ class Training:
         """Go on from what `tree` gave; raises ShapeError where it is not of this training."""
         for kind in ("params", "buffers", "extra"):
             refill(getattr(self, kind), tree[kind], kind)
+        self.buffers.update({k: locked(self.buffers[k]) for k in self.net.indices})
         for slot, arrays in self.opt_state.items():
             refill(arrays, tree["opt_state"][slot], slot)
         check_masks(tree["masks"], self.net.params)
@@ -133,6 +134,9 @@ class Training:
         held = {k: self.masks[k] for k in new.keys() | masks.keys() if k in self.masks}
         masked = apply(self.params | new, held)
         replace(self.params, {k: masked[k] for k in new}, "params")
+        relocate(self.buffers, change.buffers or {}, self.net.indices)
+        for layer in sorted({name.split(".")[0] for name in change.buffers or {}}):
+            self.net.node(layer).layer.check(layer, self.params | self.buffers)
         replace(self.extra, change.extra or {}, "extra")
         for slot, arrays in (change.opt_state or {}).items():
             replace(self.opt_state.get(slot, {}), arrays, f"opt_state[{slot!r}]")

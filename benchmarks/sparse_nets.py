@@ -1,0 +1,119 @@
+"""Whole nets on sparse kernels: latency and training steps, beside dense ones, ours and PyTorch's.
+
+Unstructured masks by magnitude over the whole net. Memory is that of weights, indices, gradients
+and the optimizer's state.
+"""
+
+import os
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minprune as mp
+from benchmarks.harness import Row, against, attempt, interleave, peer
+from benchmarks.step import LR, MOMENTUM, sample, torch_net, torch_step
+from minprune.nets.model import Model
+from minprune.train.training import Training
+
+SHAPE, BATCH = (1, 28, 28), 64
+LATENCY = [("lenet_300_100", 0.95, 0.2), ("lenet_5", 0.95, 0.35)]
+STEPS = [("lenet_300_100", 0.95, 0.5), ("lenet_300_100", 0.98, 0.35)]
+
+
+def run(quick: bool, data: Path | None) -> list[Row]:
+    """Latency of two nets, then steps of one, then memory."""
+    rows: list[Row] = []
+    repeats = 15 if quick else 51
+    for net, share, target in LATENCY:
+        rows += attempt(f"{net}, {share:.0%}", partial(latency, net, share, target, repeats))
+    for net, share, target in STEPS:
+        rows += attempt(f"{net}, step", partial(steps, net, share, target, repeats))
+    return rows
+
+
+def pruned(net: str, share: float) -> Model:
+    """The net with its smallest weights masked."""
+    model = getattr(mp.zoo, net)((SHAPE, 10), seed=0)
+    return mp.prune(model, mp.score(model, None, "magnitude"), sparsity=share)
+
+
+def latency(net: str, share: float, target: float, repeats: int) -> Iterable[Row]:
+    """Forward passes of a batch: sparse, masked dense, PyTorch dense in its faster layout."""
+    torch = peer("torch")
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    dense = pruned(net, share)
+    sparse = mp.sparsify(dense)
+    x, _ = sample(BATCH, SHAPE)
+    fns: dict[str, Callable[[], Any]] = {"sparse": lambda: sparse(x), "dense": lambda: dense(x)}
+    for layout in ("default", "last"):
+        fns[layout] = torch_pass(torch, net, x, layout)
+    found = interleave(fns, repeats=repeats, warmup=5)
+    kinds = ", ".join(
+        f"{n.name} {getattr(n.layer, 'format', 'dense')}"
+        for n in sparse.net.nodes
+        if f"{n.name}.weight" in sparse.net.params
+    )
+    label = f"{net} at {share:.0%}, latency, batch {BATCH}"
+    yield against(f"{label}, our dense", found["sparse"], found["dense"], target, kinds)
+    best = min(("default", "last"), key=lambda name: found[name].median)
+    yield against(f"{label}, PyTorch", found["sparse"], found[best], target, f"{best} layout")
+
+
+def torch_pass(torch: Any, net: str, x: Any, layout: str) -> Callable[[], Any]:
+    """A forward pass without a graph."""
+    given, built = torch.from_numpy(x), torch_net(torch, net).eval()
+    if layout == "last":
+        given, built = (a.to(memory_format=torch.channels_last) for a in (given, built))
+
+    def go() -> Any:
+        with torch.inference_mode():
+            return built(given)
+
+    return go
+
+
+def steps(net: str, share: float, target: float, repeats: int) -> Iterable[Row]:
+    """A step of training: sparse, masked dense, PyTorch dense."""
+    dense = pruned(net, share)
+    sparse = mp.sparsify(dense)
+    ours = {name: training(m) for name, m in (("sparse", sparse), ("dense", dense))}
+    fns: dict[str, Callable[[], Any]] = {name: step_of(t) for name, t in ours.items()}
+    fns["torch"] = torch_step(net, BATCH, SHAPE, "default")
+    found = interleave(fns, repeats=repeats, warmup=5)
+    label = f"{net} at {share:.0%}, step, batch {BATCH}"
+    yield against(f"{label}, our dense", found["sparse"], found["dense"], target)
+    yield against(f"{label}, PyTorch", found["sparse"], found["torch"], target)
+    held = {name: memory(t) for name, t in ours.items()}
+    ratio = held["sparse"] / held["dense"]
+    yield Row(
+        f"{label}, memory", held["sparse"] / 1024, held["dense"] / 1024, ratio, None, None,
+        unit="KiB", note="weights, indices, gradients, velocity",
+    )  # fmt: skip
+
+
+def training(model: Model) -> Training:
+    """What `fit` steps with."""
+    return Training(model, mp.SGD(LR, momentum=MOMENTUM), mp.rates.constant(), mp.Method(), 0)
+
+
+def step_of(state: Training) -> Callable[[], float]:
+    """A step on a batch that is at hand, in a workspace of its own."""
+    x, y = sample(BATCH, SHAPE)
+    x = np.ascontiguousarray(np.moveaxis(x, 0, -1))
+    space = mp.kernels.Workspace()
+
+    def step() -> float:
+        with mp.kernels.lend(space):
+            return state.step(x, y)
+
+    return step
+
+
+def memory(state: Training) -> int:
+    """Bytes of weights, their gradients, the optimizer's state, and indices."""
+    weights = sum(w.nbytes for w in state.params.values())
+    slots = sum(a.nbytes for arrays in state.opt_state.values() for a in arrays.values())
+    return 2 * weights + slots + sum(state.buffers[name].nbytes for name in state.net.indices)

@@ -1,0 +1,93 @@
+"""sparsity_l = round(n_l (1 - d_l)) / n_l: how sparse each layer gets, for a sparsity of them all."""
+
+import math
+from collections.abc import Iterable, Mapping
+from numbers import Real
+
+from minprune.errors import ArgumentError, ShapeError
+from minprune.masking.arguments import named
+from minprune.masking.count import pruned_count
+from minprune.nets.model import Model, dense_only
+
+Shape = tuple[int, ...]
+UNIT = 10**9  # remainders are compared in billionths: errors of the last bit make and break no tie
+RULES = ("uniform", "er", "erk")
+
+
+def allocate(
+    layers: Model | Mapping[str, Shape],
+    sparsity: float,
+    how: str = "erk",
+    *,
+    power: float = 1.0,
+    protect: Iterable[str] = (),
+) -> dict[str, float]:
+    """{weight: its sparsity}, for prune(..., sparsity=): round(sparsity n) of all n weights go
+
+    layers: a model, or the shapes of weights, (o, i) or (o, i/groups, y, x). how, power: see
+    `densities`. protect: layers that are left as they are and not counted. Each layer gets the
+    whole part of n_l (1 - d_l); what is missing goes by one to those with the largest remainder,
+    the earlier layer among equals. A layer may get 1.0, which `prune` refuses unless minimum=0.
+
+    Raises ArgumentError and ShapeError, naming what it cannot use.
+    """
+    if isinstance(layers, Model):
+        dense_only(layers, "allocation")
+        shapes: Mapping[str, Shape] = {k: layers.net.params[k] for k in layers.net.weights}
+    else:
+        shapes = layers
+    left = set(named(shapes, protect))
+    shapes = {name: tuple(shape) for name, shape in shapes.items() if name not in left}
+    found = densities(shapes, sparsity, how, power)
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    quota = {name: divmod(round(sizes[name] * (1 - d) * UNIT), UNIT) for name, d in found.items()}
+    counts = {name: whole for name, (whole, _) in quota.items()}
+    missing = pruned_count(sparsity, sum(sizes.values())) - sum(counts.values())
+    for name in sorted(quota, key=lambda name: -quota[name][1])[:missing]:  # stable: earlier first
+        counts[name] += 1
+    assert sum(counts.values()) == pruned_count(sparsity, sum(sizes.values()))
+    return {name: counts[name] / sizes[name] for name in shapes}
+
+
+def densities(
+    shapes: Mapping[str, Shape], sparsity: float, how: str = "erk", power: float = 1.0
+) -> dict[str, float]:
+    """d_l = min(1, e r_l^power), with e such that sum of n_l d_l = (1 - sparsity) sum of n_l
+
+    r_l: 1 ("uniform"), (o + i) / (o i) ("er", Erdos-Renyi), or the sum of all sides over their
+    product, (o + i + y + x) / (o i y x) ("erk", with the kernel). What the cap at 1 takes away is
+    spread over the other layers in the same proportion. Not rounded: `allocate` does that.
+
+    Raises ArgumentError for another `how`, a power that is no positive number and a sparsity
+    outside [0, 1], ShapeError for a shape that is no weight's. Sources: Mocanu et al. (2018), er;
+    Evci et al. (2020), erk; power: as in jaxpruner.
+    """
+    if how not in RULES:
+        raise ArgumentError(f"how is {how!r}, expected one of {', '.join(RULES)}; choose one")
+    if isinstance(power, bool) or not isinstance(power, Real) or not 0 < power < math.inf:
+        raise ArgumentError(f"power is {power!r}, expected a number above 0; power=1 is the rule")
+    ratio = {name: _ratio(name, shape, how) ** float(power) for name, shape in shapes.items()}
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    n = sum(sizes.values())
+    pruned_count(sparsity, n)  # raises unless it is a share
+    dense: set[str] = set()
+    while True:
+        rest = [name for name in shapes if name not in dense]
+        live = n * (1 - sparsity) - sum(sizes[name] for name in dense)
+        e = max(live, 0.0) / sum(sizes[name] * ratio[name] for name in rest) if rest else 0.0
+        over = {name for name in rest if e * ratio[name] > 1}
+        if not over:  # e only grows on the way, so that what was over the cap stays over it
+            return {name: 1.0 if name in dense else e * ratio[name] for name in shapes}
+        dense |= over
+
+
+def _ratio(name: str, shape: Shape, how: str) -> float:
+    if len(shape) < 2 or any(side < 1 for side in shape):
+        raise ShapeError(
+            f"{name}: shape is {tuple(shape)}, expected (o, i) or (o, i, y, x) with sides of at "
+            f"least 1; give the shapes of weights alone"
+        )
+    if how == "uniform":
+        return 1.0
+    sides = shape[:2] if how == "er" else shape
+    return sum(sides) / math.prod(sides)

@@ -1,0 +1,202 @@
+"""sparsify(m) is the function of the masked m, with its gradients; densify gives m back."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel_cases import using
+from randomnets import batch, filled
+from sparsely import NEAR, Formats, apart, bits, gradients, live, masked, masked_models
+from structures import ZOO
+
+import minprune as mp
+from minprune.kernels import choice
+from minprune.nets.model import Model
+from minprune.sparse import CSR, NofM, matrix
+from minprune.sparse.layers import SparseConv, SparseDense
+
+Pair = tuple[Model, Formats]
+
+
+def is_the_masked_model(sparse: Model, dense: Model, train: bool, n: int = 5) -> bool:
+    """Outputs and gradients: of live weights, biases, normalisation and the input."""
+    x, y = batch(dense, n)
+    out, grads = gradients(sparse, x, y, train)
+    want, slopes = gradients(dense, x, y, train)
+    images = slopes.pop("input")
+    close = apart(grads.pop("input"), images) <= NEAR and apart(out, want) <= NEAR
+    return close and apart(grads, live(dense, slopes, sparse)) <= NEAR
+
+
+@given(pair=masked_models, train=st.booleans())
+def test_sparsify_keeps_outputs_and_gradients(pair: Pair, train: bool) -> None:
+    dense, formats = pair
+    sparse = mp.sparsify(dense, formats)
+    assert len(sparse.net.stored) == len(formats)
+    assert is_the_masked_model(sparse, dense, train)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_every_net_of_the_zoo(name: str) -> None:
+    dense, formats = masked(ZOO[name]().net, 1)
+    sparse = mp.sparsify(dense, formats)
+    assert sparse.net.every_weight == dense.net.weights
+    assert not sparse.net.weights
+    for train in (False, True):
+        assert is_the_masked_model(sparse, dense, train, 3)
+
+
+@pytest.mark.parametrize("how", ["numba", "numpy"])
+def test_numpy_kernels_too(how: str) -> None:
+    """Depthwise, grouped, strides, padding and every format, in one net."""
+    layers: list[Any] = [
+        ("depth", mp.Conv2d(4, 8, (3, 2), stride=(2, 1), padding=(1, 0), groups=4)),
+        ("bn", mp.BatchNorm(8)), ("relu", mp.ReLU()), ("pairs", mp.Conv2d(8, 4, 2, groups=2)),
+        ("flat", mp.Flatten()), ("fc1", mp.Dense(16, 9)), ("tanh", mp.Tanh()),
+        ("fc2", mp.Dense(9, 6, bias=False)), ("relu2", mp.ReLU()), ("fc3", mp.Dense(6, 3)),
+    ]  # fmt: skip
+    for seed in range(4):
+        dense, formats = masked(mp.build((4, 5, 6), layers), seed)
+        with using(choice.load(how)):
+            sparse = mp.sparsify(dense, formats)
+            assert is_the_masked_model(sparse, dense, train=True)
+            for n in (1, 5):
+                assert apart(sparse(batch(dense, n)[0]), dense(batch(dense, n)[0])) <= NEAR
+
+
+@pytest.mark.parametrize("n", [0, 1, 64, 257])
+def test_every_number_of_samples(n: int) -> None:
+    """257: a whole chunk, and one sample by the product with a vector."""
+    for name in ("mlp", "cnn_small"):
+        dense, formats = masked(ZOO[name]().net, n)
+        x = batch(dense, n)[0]
+        found = mp.sparsify(dense, formats)(x)
+        assert found.shape == (n, 3)
+        assert apart(found, dense(x)) <= NEAR
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(pair=masked_models)
+@settings(max_examples=settings.default.max_examples // 2)
+def test_densify_gives_the_model_back_to_the_bit(dtype: type, pair: Pair) -> None:
+    dense, formats = pair
+    arrays = ({k: a.astype(dtype) for k, a in d.items()} for d in (dense.params, dense.buffers))
+    dense = Model(dense.net, *arrays, dense.masks)
+    before = bits(dense.params | dense.masks)
+    sparse = mp.sparsify(dense, formats)
+    back = mp.densify(sparse)
+    assert back.net == dense.net
+    for kind in ("params", "buffers", "masks"):
+        assert bits(getattr(back, kind)) == bits(getattr(dense, kind)), kind
+    assert bits(dense.params | dense.masks) == before
+    again = mp.sparsify(back, formats)
+    assert again.net == sparse.net
+    assert bits(again.params | again.buffers) == bits(sparse.params | sparse.buffers)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0], ids=["everything masked", "nothing masked"])
+@pytest.mark.parametrize("form", ["csr", "4x4", "8x8", "auto"])
+def test_all_or_nothing(share: float, form: str) -> None:
+    model = filled(ZOO["mlp"]().net, 0)
+    masks = {k: np.full(model.params[k].shape, bool(share)) for k in model.net.weights}
+    dense = mp.with_masks(model, masks)
+    sparse = mp.sparsify(dense, form, measured=FLAT)
+    x = batch(dense, 3)[0]
+    assert apart(sparse(x), dense(x)) <= NEAR
+    back = mp.densify(sparse)
+    assert bits(back.params | back.masks) == bits(dense.params | dense.masks)
+
+
+FLAT = mp.sparse.Speeds(
+    "this one", dict.fromkeys(mp.sparse.speeds_names(), 1.0)
+)  # as fast as another: fewest multiply-adds win
+
+
+def test_layers_without_a_mask_stay_as_they_are() -> None:
+    dense, _ = masked(ZOO["cnn_small"]().net, 0)
+    dense = replace(dense, masks={k: m for k, m in dense.masks.items() if k == "fc.weight"})
+    sparse = mp.sparsify(dense, "csr")
+    assert list(sparse.net.stored) == ["fc.weight"]
+    assert sparse.net.weights == dense.net.weights[:-1]
+    assert mp.sparsify(filled(dense.net, 0), "csr").net == dense.net
+    whole = mp.sparsify(filled(dense.net, 0), {"fc": "csr"})  # unless the dict names them
+    assert whole.params["fc.weight"].size == dense.params["fc.weight"].size
+    assert mp.sparsify(sparse).net == sparse.net  # sparse ones too
+
+
+def test_the_weight_as_a_format_value() -> None:
+    dense, _ = masked(ZOO["mlp"]().net, 0)
+    found = matrix(mp.sparsify(dense, {"fc1": "csr"}), "fc1")
+    assert isinstance(found, CSR)
+    assert found.to_dense().tolist() == dense.params["fc1.weight"].tolist()
+
+
+# --- what the laws must reject
+
+Wrong = Callable[[Model, Formats], Model]
+
+
+def changed(model: Model, name: str, fn: Callable[[np.ndarray], np.ndarray]) -> Model:
+    """The sparse model with one array changed."""
+    kind = "params" if name in model.params else "buffers"
+    arrays = getattr(model, kind)
+    return replace(model, **{kind: arrays | {name: fn(arrays[name])}})
+
+
+def group_forgotten(model: Model, formats: Formats) -> Model:
+    """Columns counted over all channels: the weight of a grouped convolution made dense."""
+    nodes = []
+    for node in mp.sparsify(model, formats).net.nodes:
+        layer = node.layer
+        if isinstance(layer, SparseConv) and layer.groups == 2:
+            layer = replace(layer, stride=layer.stride[::-1])  # type: ignore[index]
+        nodes.append(node._replace(layer=layer))
+    sparse = mp.sparsify(model, formats)
+    return replace(sparse, net=replace(sparse.net, nodes=tuple(nodes)))
+
+
+WRONG: dict[str, Wrong] = {
+    "values in another order": lambda m, f: changed(
+        mp.sparsify(m, f), "fc.weight", lambda w: w[::-1].copy()
+    ),
+    "a column beside its place": lambda m, f: changed(
+        mp.sparsify(m, f | {"fc": "csr"}), "fc.columns", lambda c: (c + 1) % (c.max() + 2)
+    ),
+    "strides turned round": group_forgotten,
+    "masked values stored": lambda m, f: mp.sparsify(
+        replace(m, params=filled(m.net, 5).params), f
+    ),
+}
+
+
+@pytest.mark.parametrize("slip", WRONG)
+def test_the_law_rejects(slip: str) -> None:
+    net = mp.build((4, 6, 6), [
+        ("conv", mp.Conv2d(4, 4, 3, stride=(1, 2), padding=(1, 1), groups=2)),
+        ("mean", mp.GlobalAvgPool()), ("fc", mp.Dense(4, 3)),
+    ])  # fmt: skip
+    model = filled(net, 0)
+    masks = {"conv.weight": np.arange(72).reshape(4, 2, 3, 3) % 3 > 0}
+    masks["fc.weight"] = np.array([[True, False, True, False]] * 3)
+    dense, formats = mp.with_masks(model, masks), {"conv": "csr", "fc": "csr"}
+    assert is_the_masked_model(mp.sparsify(dense, formats), dense, train=True)
+    assert not is_the_masked_model(WRONG[slip](dense, formats), dense, train=True)
+
+
+def test_kinds_of_layers() -> None:
+    dense, _ = masked(ZOO["lenet_5"]().net, 0)
+    kinds = {type(n.layer) for n in mp.sparsify(dense, "csr").net.nodes}
+    assert {SparseDense, SparseConv} <= kinds
+    assert isinstance(
+        matrix(mp.sparsify(mp.with_masks(dense, {"fc3.weight": two_of_four(dense)}), {"fc3": "2:4"}),
+               "fc3"), NofM,
+    )  # fmt: skip
+
+
+def two_of_four(model: Model) -> np.ndarray:
+    return np.broadcast_to(np.arange(model.params["fc3.weight"].shape[1]) % 4 < 2,
+                           model.params["fc3.weight"].shape).copy()  # fmt: skip

@@ -1,0 +1,238 @@
+"""Pruning by activations of training: the schedule to one unit, moving moments, the same bits."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import find, given, settings
+from hypothesis import strategies as st
+from watching import same, small_data, small_net
+
+import minprune as mp
+from minprune import schedule
+from minprune.core import Array, Arrays
+from minprune.errors import ArgumentError
+from minprune.masking.units import live_units
+from minprune.methods import Watched, watched
+from minprune.nets.model import Model
+from minprune.probe.moments import Moments, moments_of
+from minprune.train import checkpoint
+
+HOW: dict[str, Any] = {"epochs": 2, "batch_size": 4, "optimizer": mp.Adam(0.1), "progress": False}
+QUIET = settings(derandomize=True, database=None)
+FEW = settings(max_examples=max(settings().max_examples // 3, 5))
+KINDS = {
+    "apoz": {}, "activation": {"kind": "rms"}, "similarity": {}, "correlation": {}, "lda": {},
+    "lda_joint": {}, "cosine": {}, "magnitude": {}, "random": {},
+}  # fmt: skip
+
+
+def net() -> Model:
+    """Two hidden layers without dropout or batch statistics."""
+    layers = [
+        ("a", mp.Conv2d(1, 4, 2)), ("r", mp.ReLU()), ("f", mp.Flatten()), ("b", mp.Dense(48, 6)),
+        ("s", mp.ReLU()), ("fc", mp.Dense(6, 3)),
+    ]  # fmt: skip
+    return mp.initialise(mp.build((1, 4, 5), layers), dtype=np.float64)
+
+
+def dead(model: Model) -> int:
+    return sum(int((~live_units(g, model.masks)).sum()) for g in mp.ties(model) if g.free)
+
+
+@dataclass(frozen=True)
+class Recorded(Watched):
+    """Keeps how many units are gone after each update, and which."""
+
+    seen: list[Model] = field(default_factory=list)
+
+    def after(self, view: mp.View) -> mp.Change | None:
+        change = super().after(view)
+        masks = view.masks | (change.masks or {} if change else {})
+        self.seen.append(Model(view.net, dict(view.params), dict(view.buffers), dict(masks)))
+        return change
+
+
+def recorded(plan: Callable[[int], float], name: str = "apoz", kind: Any = Recorded) -> Any:
+    method = watched(net(), plan, name, **KINDS[name])
+    return kind(**{k: getattr(method, k) for k in method.__dataclass_fields__ if k != "seen"})
+
+
+plans = st.tuples(
+    st.sampled_from([0.0, 0.1, 0.3]), st.floats(0.3, 0.7), st.integers(0, 3), st.integers(1, 5),
+    st.integers(1, 3), st.sampled_from(sorted(KINDS)),
+)  # fmt: skip
+Plan = tuple[float, float, int, int, int, str]
+
+
+def is_the_schedule(kind: type[Recorded], plan: Plan) -> bool:
+    """After update t round(schedule(t) n) of the units are silent; what is silent stays so."""
+    initial, final, start, span, every, name = plan
+    ramp = partial(
+        schedule.cubic, initial=initial, final=final, start=start, span=span, every=every
+    )
+    method = recorded(ramp, name, kind)
+    mp.fit(net(), small_data(), method=method, **HOW)
+    counts = [dead(m) for m in method.seen]
+    grows = all(
+        not (b.masks[k] & ~a.masks[k]).any() for a, b in pairwise(method.seen) for k in a.masks
+    )
+    return counts == [round(ramp(t) * 10) for t in range(1, 7)] and grows
+
+
+@FEW
+@given(plan=plans)
+def test_sparsity_is_the_schedule_to_one_unit(plan: Plan) -> None:
+    assert is_the_schedule(Recorded, plan)
+
+
+class Late(Recorded):
+    def after(self, view: mp.View) -> mp.Change | None:
+        return super().after(view) if view.step > 1 else None
+
+
+class OneMore(Recorded):
+    def _masks(self, view: mp.View, moving: Any, share: float) -> Arrays | None:
+        return super()._masks(view, moving, min(share + 0.1, 0.8))
+
+
+@pytest.mark.parametrize("kind", [Late, OneMore])
+def test_the_law_of_the_schedule_rejects(kind: type[Recorded]) -> None:
+    find(plans, lambda plan: not is_the_schedule(kind, plan), settings=QUIET)
+
+
+@pytest.mark.parametrize("name", ["apoz", "activation", "similarity", "correlation", "lda"])
+def test_without_forgetting_or_learning_it_is_score_and_prune(name: str) -> None:
+    """One epoch at a rate of 0, decay 1: the moments of all samples."""
+    data, plan = small_data(23), partial(schedule.one_shot, final=0.5, at=6)
+    method = watched(net(), plan, name, decay=1.0, **KINDS[name])
+    how = HOW | {"optimizer": mp.SGD(0.0), "epochs": 1}
+    got, _ = mp.fit(net(), data, method=method, **how)
+    scores = mp.score(net(), data.train, name, unit=True, batch_size=4, **KINDS[name])
+    want = mp.prune(net(), scores, sparsity=0.5)
+    assert dead(got) == 5
+    assert {k: m.tolist() for k, m in got.masks.items()} == {
+        k: m.tolist() for k, m in want.masks.items()
+    }
+
+
+def test_moving_moments_by_hand() -> None:
+    """Three batches of 4, 4, 3 samples: weights 4/4, 4/2, 3."""
+    states: list[Any] = []
+
+    class Spy(Watched):
+        def after(self, view: mp.View) -> mp.Change | None:
+            change = super().after(view)
+            states.append((change.state["moving"], view.activations["s"].copy()))  # type: ignore[union-attr]
+            return change
+
+    method = watched(net(), lambda t: 0.0, "correlation", decay=0.5)
+    spy = Spy(**{k: getattr(method, k) for k in method.__dataclass_fields__})
+    mp.fit(net(), small_data(), method=spy, **(HOW | {"epochs": 1}))
+    weights = np.array([1.0, 2.0, 3.0])
+    parts = [moments_of(a[:, :, None]) for _, a in states]
+    assert [len(a) for _, a in states] == [4, 4, 3]
+    mean = sum(w * m.mean for w, m in zip(weights, parts, strict=True)) / 6
+    gram = sum(w * m.gram for w, m in zip(weights, parts, strict=True)) / 6
+    got = Moments(**states[-1][0]["b.weight"])
+    assert got.weight == 6
+    assert np.allclose(got.mean, mean, rtol=1e-14)
+    assert np.allclose(got.gram, gram, rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_schedule_of_0_is_plain_training_bit_for_bit(name: str) -> None:
+    plain, history = mp.fit(small_net(0.5), small_data(), **HOW)
+    method = watched(small_net(0.5), partial(schedule.constant, final=0.0), name, **KINDS[name])
+    got, other = mp.fit(small_net(0.5), small_data(), method=method, **HOW)
+    assert same(plain, got)
+    assert history.steps == other.steps
+
+
+def ramp(step: int) -> float:
+    return min(step / 10, 0.5)
+
+
+@pytest.mark.parametrize("name", ["apoz", "correlation", "lda", "random"])
+def test_it_repeats_and_resumes_to_the_same_bits(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(path: Path | None) -> Model:
+        method = watched(small_net(), ramp, name)
+        every = {} if path is None else {"checkpoint": path, "every": 1}
+        return mp.fit(small_net(), small_data(), method=method, **HOW, **every)[0]
+
+    whole, again = run(None), run(None)
+    assert same(whole, again)
+    files: list[bytes] = []
+    real = checkpoint.save_tree
+
+    def spy(*args: Any) -> None:
+        real(*args)
+        files.append((tmp_path / "all.npz").read_bytes())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save_tree", spy)
+        run(tmp_path / "all.npz")
+    assert len(files) >= 6
+    for k, content in enumerate(files):
+        path = tmp_path / f"{k}.npz"
+        path.write_bytes(content)
+        resumed = run(path)
+        assert same(whole, resumed)
+        assert all(np.array_equal(whole.masks[n], m) for n, m in resumed.masks.items())
+
+
+def test_tied_units_and_layers_of_their_own_share() -> None:
+    """small_net: conv1 and conv2 make one group of 3, fc1 one of 5."""
+    method = watched(small_net(), ramp, "correlation", scope="layer")
+    assert method.layers == ("sum", "tanh1")
+    got, _ = mp.fit(small_net(), small_data(), method=method, **HOW)
+    gone = {g.name: int((~live_units(g, got.masks)).sum()) for g in mp.ties(got) if g.free}
+    assert gone == {"conv1.weight": round(0.5 * 3), "fc1.weight": round(0.5 * 5)}
+
+
+def test_it_prunes_what_is_silent_in_training() -> None:
+    """Two units with large negative biases."""
+    model = net()
+    bias: Array = model.params["b.bias"].copy()
+    bias[[1, 4]] = -100
+    model = Model(model.net, model.params | {"b.bias": bias})
+    method = watched(model, partial(schedule.one_shot, final=0.2, at=4), "apoz")
+    got, _ = mp.fit(model, small_data(), method=method, **HOW)
+    assert np.flatnonzero(~got.masks["b.weight"].any(axis=1)).tolist() == [1, 4]
+
+
+FLAT = mp.initialise(mp.build((3,), [("fc", mp.Dense(3, 2))]))
+MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
+    (lambda: watched(net(), ramp, "apozz"),
+     "Watched: criterion is 'apozz', expected one of "
+     f"{', '.join(sorted(mp.criteria.CRITERIA))}; choose one of them"),
+    (lambda: watched(net(), ramp, decay=0.0),
+     "Watched: decay is 0.0, expected a number above 0, at most 1; "
+     "0.9 forgets nine tenths in 22 updates"),
+    (lambda: watched(net(), ramp, "activation_entropy"),
+     "Watched: activation_entropy needs act_hist, and training shows act_gram, act_mean, "
+     "activations, class_counts, class_means, within; choose a criterion on those, or on weights"),
+    (lambda: watched(net(), ramp, "fisher"),
+     "Watched: fisher needs squared_grads, and training shows act_gram, act_mean, "
+     "activations, class_counts, class_means, within; choose a criterion on those, or on weights"),
+    (lambda: watched(FLAT, ramp),
+     "no units of this net may be removed, expected at least one hidden layer; "
+     "print(mp.ties(model)) shows the groups"),
+    (lambda: mp.fit(net(), small_data(), method=Watched(ramp, "apoz", ("r",)), **HOW),
+     "Watched: s puts out units of this net and is not watched, expected layers r, s; "
+     "make it with mp.methods.watched(model, ...)"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("provoke", "text"), MESSAGES, ids=[m[1][:60] for m in MESSAGES])
+def test_messages(provoke: Callable[[], Any], text: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        provoke()
+    assert caught.value.args == (text,)
