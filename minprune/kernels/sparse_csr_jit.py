@@ -5,6 +5,8 @@ are copied first, one behind the other, each row of a tile on whole cache lines:
 lies across two lines takes twice as long to load. at, load and store see an array as flat.
 """
 
+from typing import Any
+
 import numpy as np
 
 from minprune.core import Array
@@ -15,7 +17,9 @@ from minprune.kernels.sparse_vector_jit import BYTES, at, fma, least, load, spla
 from minprune.kernels.workspace import empty
 
 TILE = 4 * BYTES  # bytes of a row of a tile
-FLOOR = {np.dtype(t): (t(-np.inf), t(0)) for t in (np.float32, np.float64)}  # without, with relu
+FLOOR: dict[Any, tuple[Any, Any]] = {  # without relu, with it
+    np.dtype(t): (t(-np.inf), t(0)) for t in (np.float32, np.float64)
+}
 REUSE = 8  # live values to a row of x from which a copy of x pays
 
 

@@ -16,7 +16,7 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 1rem/1.5 system-ui, "Segoe UI", "Liberation Sans", Arial, sans-serif; }
-main { max-width: 56rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
+main { max-width: 62rem; margin: 0 auto; padding: 2rem 1.25rem 4rem; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .25rem; }
 h2 { font-size: 1.1rem; margin: 2.25rem 0 .6rem; }
 p { margin: .4rem 0; }
@@ -32,6 +32,8 @@ thead th { color: var(--faint); font-size: .85rem; }
 .n { text-align: right; padding: .28rem 0 .28rem 1.6rem; white-space: nowrap; }
 tbody th, .shape { white-space: nowrap; }
 .n + :not(.n) { padding-left: 1.4rem; }
+table:has(tr > :nth-child(6)) { font-size: .82rem; } /* many columns: closer together */
+table:has(tr > :nth-child(6)) .n { padding-left: .7rem; }
 .pairs { display: flex; flex-wrap: wrap; gap: 0 3.5rem; }
 .pairs td { overflow-wrap: anywhere; }
 figure { margin: 0; display: grid; gap: 1rem;

@@ -6,9 +6,9 @@ from typing import Any
 from minprune.report.markup import rows_table
 
 NOTE = (
-    "Break-even: the share of live weights below which that format is faster than the dense layer, "
-    "measured on this machine at this shape, by random masks. The form that was chosen is for "
-    "batches of 64."
+    "Under each format and batch, its break-even density: the share of live weights below which it "
+    "is faster than the dense layer, measured on this machine at this shape, by random masks. The "
+    "form that was chosen is for batches of 64."
 )
 
 
@@ -17,11 +17,11 @@ def sparse_table(layers: Sequence[Mapping[str, Any]]) -> str:
     if not layers:
         return ""
     kinds = list(dict.fromkeys(kind for layer in layers for kind in layer["break_even"]))
-    header = ["layer", "shape", "live", "runs as", *(f"break-even, {kind}" for kind in kinds)]
+    header = ["layer", "shape", "live", "runs as", *kinds]
     rows = [
         [
             str(layer["name"]),
-            " x ".join(map(str, layer["shape"])),
+            "\u00a0x\u00a0".join(map(str, layer["shape"])),
             percent(layer["density"]),
             str(layer["format"]),
             *(percent(layer["break_even"].get(kind)) for kind in kinds),
