@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import minprune as mp
+from benchmarks import sparse_nets
 from benchmarks.harness import (
     AbsentError,
     Row,
@@ -39,6 +40,7 @@ CONV = {(64, 0.9): 0.45, (64, 0.95): 0.25, (1, 0.9): None, (1, 0.95): 0.8}
 DENSITIES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 KERNELS = mp.kernels
 Fns = dict[str, Callable[[], Any]]
+Curve = list[tuple[float, float]]  # (density, time over that of dense BLAS)
 
 
 def run(quick: bool, data: Path | None) -> list[Row]:
@@ -58,12 +60,14 @@ def run(quick: bool, data: Path | None) -> list[Row]:
         for (batch, sparsity), target in CONV.items():
             name = f"{layer}, batch {batch}, {sparsity:.0%}"
             rows += attempt(name, partial(convs, name, *sizes, batch, sparsity, target, repeats))
+    curves: dict[str, Curve] = {}
     for m, n in SHAPES[1:] if quick else SHAPES:
         for p in (1, 64, 256):
-            rows += break_even(m, n, p, 7)
+            rows += break_even(m, n, p, 7, curves)
+    rows += attempt("plot", partial(plot, curves, Path("runs", "benchmarks", "break_even.svg")))
     rows += attempt("two threads", partial(threads, 7))
     rows.append(slope(7))
-    return rows
+    return rows + sparse_nets.run(quick, data)
 
 
 def lined(a: Any) -> Any:
@@ -193,8 +197,8 @@ def live_blocks(rng: Any, m: int, n: int, density: float, size: int) -> Any:
     return np.kron(grid, np.ones((size, size), bool))[:m, :n] > 0
 
 
-def break_even(m: int, n: int, p: int, repeats: int) -> list[Row]:
-    """For each format the density at which it takes as long as dense BLAS"""
+def break_even(m: int, n: int, p: int, repeats: int, curves: dict[str, Curve]) -> list[Row]:
+    """For each format the density at which it takes as long as dense BLAS; curves takes the rest"""
     rng = np.random.default_rng(0)
     w, x, out = normal(rng, m, n), normal(rng, n, p), normal(rng, m, p)
     fns: Fns = {"dense": lambda: np.matmul(w, x, out=out)}
@@ -218,6 +222,7 @@ def break_even(m: int, n: int, p: int, repeats: int) -> list[Row]:
     rows = []
     for kind in ("csr", "block"):
         curve = [(d, found[f"{kind} {d}"].median / dense.median) for d in DENSITIES]
+        curves[f"{'4x4' if kind == 'block' else kind}, {m}x{n}, batch {p}"] = curve
         shown = ", ".join(f"{d:g}: {ratio:.2f}" for d, ratio in curve)
         rows.append(
             Row(
@@ -232,9 +237,36 @@ def break_even(m: int, n: int, p: int, repeats: int) -> list[Row]:
             )
         )
     for keep in (1, 2):
+        ratio = found[f"nm {keep / 4}"].median / dense.median
+        curves[f"{keep}:4, {m}x{n}, batch {p}"] = [(keep / 4, ratio)]
         name = f"{keep}:4 {m}x{n}, batch {p}, dense BLAS"
         rows.append(against(name, found[f"nm {keep / 4}"], dense, None))
     return rows
+
+
+def plot(curves: dict[str, Curve], path: Path) -> Iterable[Row]:
+    """Time over that of dense BLAS against density: a panel for each shape and batch"""
+    peer("matplotlib").use("svg")
+    pyplot = peer("matplotlib.pyplot")
+    places = sorted({name.partition(", ")[2] for name in curves})
+    columns = 3
+    figure, panels = pyplot.subplots(
+        -(-len(places) // columns), columns, figsize=(11, 3.4 * -(-len(places) // columns)),
+        squeeze=False, sharey=True, layout="constrained",
+    )  # fmt: skip
+    for place, panel in zip(places, panels.flat, strict=False):
+        for name, curve in curves.items():
+            kind, _, where = name.partition(", ")
+            if where == place:
+                panel.plot(*zip(*curve, strict=True), marker="o", markersize=3, label=kind)
+        panel.axhline(1, color="0.5", linewidth=0.8)  # below: faster than dense
+        panel.set(title=place, xlabel="density", yscale="log")
+    panels[0, 0].set_ylabel("time / dense BLAS")
+    panels[0, 0].legend(fontsize=8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
+    pyplot.close(figure)
+    yield Row("plot of the break-even densities", None, None, None, None, None, note=str(path))
 
 
 def crossing(curve: list[tuple[float, float]]) -> float:
@@ -251,21 +283,50 @@ def threads(repeats: int) -> Iterable[Row]:
 
     if numba.config.NUMBA_NUM_THREADS < 2:
         raise AbsentError("one thread only; pass --threads 2")
+    for name, fn in kernels_at_work().items():
+
+        def on(count: int, fn: Callable[[], Any] = fn) -> Any:
+            numba.set_num_threads(count)
+            try:
+                return fn()
+            finally:
+                numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+
+        assert on(1).tobytes() == on(2).tobytes()
+        with mp.kernels.lend():
+            found = timed({"two": partial(on, 2), "one": partial(on, 1)}, repeats)
+        yield against(f"{name}, 90%, two threads", found["two"], found["one"], None, "same bits")
+
+
+def kernels_at_work() -> Fns:
+    """Every sparse product at 1024 x 1024 and batch 256, and the convolutions"""
     rng = np.random.default_rng(0)
-    _, a = matrix(rng, 1024, 1024, 0.9)
-    x = normal(rng, 1024, 256)
-
-    def on(count: int) -> Any:
-        numba.set_num_threads(count)
-        try:
-            return KERNELS.csr_matmul(a.values, a.columns, a.row_start, x)
-        finally:
-            numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
-
-    assert on(1).tobytes() == on(2).tobytes()
-    with mp.kernels.lend():
-        found = timed({"two": partial(on, 2), "one": partial(on, 1)}, repeats)
-    yield against("csr 1024x1024, batch 256, 90%, two threads", found["two"], found["one"], None)
+    w, a = matrix(rng, 1024, 1024, 0.9)
+    x, g = normal(rng, 1024, 256), normal(rng, 1024, 256)
+    b = BlockCSR.from_dense(w, live_blocks(rng, 1024, 1024, 0.1, 4), 4)
+    c = NofM.from_dense(w, np.tile([True, False, False, False], (1024, 256)), 1, 4)
+    at = a.columns, a.row_start
+    k, taps = (3, 3), matrix(rng, 128, 64 * 9, 0.9)[1]
+    image, out = normal(rng, 64, 16, 16, 64), normal(rng, 128, 14, 14, 64)
+    where = taps.columns, taps.row_start
+    return {
+        "csr": partial(KERNELS.csr_matmul, a.values, *at, x),
+        "csr transposed": partial(
+            KERNELS.csr_matmul_t, a.values, *KERNELS.csr_transpose(*at, 1024), g
+        ),
+        "csr sampled": partial(KERNELS.csr_sampled, *at, g, x),
+        "blocks 4x4": partial(
+            KERNELS.block_matmul, b.values, b.columns, b.row_start, 4, b.shape, x
+        ),
+        "1:4": partial(KERNELS.nm_matmul, c.values, c.positions, 1, 4, x),
+        "convolution": partial(KERNELS.csr_conv2d, taps.values, *where, k, image),
+        "convolution, input gradient": partial(
+            KERNELS.csr_conv2d_grad_input, taps.values, *where, k, out, image.shape
+        ),
+        "convolution, weight gradient": partial(
+            KERNELS.csr_conv2d_grad_weight, *where, k, out, image
+        ),
+    }
 
 
 def slope(repeats: int) -> Row:

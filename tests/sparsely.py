@@ -12,7 +12,7 @@ from minprune.core import Array, Arrays, stream
 from minprune.masking.patterns import Pattern, n_of_m
 from minprune.nets.layer import Pass
 from minprune.nets.model import Model
-from minprune.nets.net import loss_of, run
+from minprune.nets.net import Net, loss_of, run
 from minprune.nets.weighted import Conv2d
 
 TILES: dict[str, tuple[int, int]] = {"2:4": (2, 4), "1:4": (1, 4), "3:5": (3, 5), "2:17": (2, 17)}
@@ -37,7 +37,7 @@ def a_mask(rng: np.random.Generator, shape: tuple[int, ...], form: str) -> Array
     return np.ascontiguousarray(whole[: shape[0], : shape[1]])
 
 
-def masked(net: mp.build, seed: int, share: float = 1.0) -> tuple[Model, Formats]:  # type: ignore[valid-type]
+def masked(net: Net, seed: int, share: float = 1.0) -> tuple[Model, Formats]:
     """A model in float64 with masks on its weights, and {layer: the format that fits its mask}
 
     Some live entries are 0.0 and -0.0. share: of the weights that have a mask.
@@ -78,7 +78,7 @@ def gradients(model: Model, x: Array, y: Array, train: bool) -> tuple[Array, Arr
     how = Pass(train=train, rng=stream(0, "dropout"))
     out = run(model.net, leaves | model.buffers, images, how)
     found = grad(loss_of(model.net, out, y), [*leaves.values(), images])
-    return out.value, dict(zip([*leaves, "input"], found, strict=True))  # type: ignore[union-attr]
+    return out.value, dict(zip([*leaves, "input"], found, strict=True))
 
 
 def apart(a: Any, b: Any) -> float:

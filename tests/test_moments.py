@@ -215,6 +215,14 @@ def test_bins_and_biases_are_as_asked() -> None:
         assert ev.weights["a.weight"].shape == (4, entries)  # type: ignore[index]
 
 
+def test_a_value_on_an_edge_is_in_the_bin_above_and_the_last_bin_is_closed() -> None:
+    net = mp.build((1,), [("a", mp.Dense(1, 1)), ("fc", mp.Dense(1, 2))])
+    params = {n: np.ones(s) * (n == "a.weight") for n, s in net.params.items()}
+    x = np.array([[0.0], [1], [2], [3], [4]])
+    ev = evidence(Model(net, params), (x, np.zeros(5, int)), "act_hist", bins=4)
+    assert ev.act_hist["a.weight"].tolist() == [[1, 1, 1, 2]]  # type: ignore[index]
+
+
 def nan_in(model: Model, data: Split) -> Split:
     x = data[0].copy()
     x.flat[0] = np.nan

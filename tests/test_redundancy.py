@@ -201,6 +201,19 @@ def test_constant_vectors_and_zeros_go_first() -> None:
     assert APART["cosine"](ev)["w"][1].tolist() == [False, False, True, False]
 
 
+def test_what_varies_by_rounding_alone_is_constant() -> None:
+    """Less than 2^-23 of its root mean square: float32's rounding."""
+    for noise, constant in ((2.0**-30, True), (2.0**-16, False)):
+        w = np.array([[1 + noise, 1, 1 - noise], [1.0, 2, 3]])
+        ev = Evidence(weights={"w": w}, outgoing={"w": np.ones((2, 1))}, unit=True)
+        assert APART["correlation"](ev, source="weights")["w"][1].tolist() == [constant, False]
+        gram = np.array([[1 + noise**2, 1], [1, 5]])
+        ev = Evidence(act_mean={"w": np.ones(2)}, act_gram={"w": gram}, unit=True)
+        if noise == 2.0**-30:
+            gram[0, 0] = 1 + 2.0**-50
+        assert APART["correlation"](ev)["w"][1].tolist() == [constant, False]
+
+
 @pytest.mark.parametrize("mean", [0.0, 1.0, 1e3, 1e6])
 def test_correlation_from_moments_errs_by_rounding_of_the_mean_square(mean: float) -> None:
     rng = np.random.default_rng(1)

@@ -210,6 +210,15 @@ def test_max_pooling_takes_no_negative_slope_and_norm_behind_a_branch_nothing() 
     assert redundant._freedom(model, group, "a") is None
 
 
+@pytest.mark.parametrize("name", sorted(NETS))
+def test_every_structure_is_merged_as_far_as_it_can_be(name: str) -> None:
+    model = filled(NETS[name], 0)
+    pairs = regressions(model, batch(model, N), "similarity", sparsity=0.3)
+    sizes = [sum(g.size for g in mp.ties(m) if g.free) for m in (model, merge(model, pairs))]
+    assert pairs
+    assert sizes[1] == sizes[0] - len(pairs)
+
+
 def test_a_threshold_and_what_is_chosen_are_those_of_prune() -> None:
     model = mp.zoo.lenet_300_100(((1, 4, 4), 3), dtype=np.float64)
     data = batch(model, 100)
@@ -225,6 +234,17 @@ def test_a_threshold_and_what_is_chosen_are_those_of_prune() -> None:
         assert {dropped for dropped, _, _, _ in pairs} == gone
         small = merge(model, pairs)
         assert sum(g.size for g in mp.ties(small) if g.free) == 400 - len(gone)
+
+
+def test_duplicates_get_no_intercept_and_silent_units_are_left_alone() -> None:
+    case = planted("chain", "a.weight", 1, 1.0, 0.0, "similarity")
+    ((_, _, slope, level),) = regressions(case.model, case.data, "similarity", sparsity=0.25)
+    assert abs(slope - 1) <= LARGE
+    assert level == 0
+    silent = mp.prune(case.model, {"a.weight": np.arange(4.0)}, sparsity=0.25)
+    pairs = regressions(silent, case.data, "similarity", sparsity=0.5)
+    assert len(pairs) == 1
+    assert ("a", 0) not in pairs[0][:2]
 
 
 def test_merging_errs_less_than_silencing() -> None:

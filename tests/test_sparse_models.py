@@ -56,7 +56,7 @@ def test_numpy_kernels_too(how: str) -> None:
     layers: list[Any] = [
         ("depth", mp.Conv2d(4, 8, (3, 2), stride=(2, 1), padding=(1, 0), groups=4)),
         ("bn", mp.BatchNorm(8)), ("relu", mp.ReLU()), ("pairs", mp.Conv2d(8, 4, 2, groups=2)),
-        ("flat", mp.Flatten()), ("fc1", mp.Dense(16, 9)), ("tanh", mp.Tanh()),
+        ("flat", mp.Flatten()), ("fc1", mp.Dense(32, 9)), ("tanh", mp.Tanh()),
         ("fc2", mp.Dense(9, 6, bias=False)), ("relu2", mp.ReLU()), ("fc3", mp.Dense(6, 3)),
     ]  # fmt: skip
     for seed in range(4):
@@ -116,14 +116,16 @@ FLAT = Speeds("none", dict.fromkeys(names(), 1.0))  # the fewest multiply-adds w
 
 def test_layers_without_a_mask_stay_as_they_are() -> None:
     dense, _ = masked(ZOO["cnn_small"]().net, 0)
-    dense = replace(dense, masks={k: m for k, m in dense.masks.items() if k == "fc.weight"})
+    last = dense.net.weights[-1]
+    dense = replace(dense, masks={last: dense.masks[last]})
     sparse = mp.sparsify(dense, "csr")
-    assert list(sparse.net.stored) == ["fc.weight"]
+    assert list(sparse.net.stored) == [last]
     assert sparse.net.weights == dense.net.weights[:-1]
-    assert mp.sparsify(filled(dense.net, 0), "csr").net == dense.net
-    whole = mp.sparsify(filled(dense.net, 0), {"fc": "csr"})  # unless the dict names them
-    assert whole.params["fc.weight"].size == dense.params["fc.weight"].size
-    assert mp.sparsify(sparse).net == sparse.net  # sparse ones too
+    assert mp.sparsify(sparse, "csr").net == sparse.net  # sparse ones too
+    bare = filled(dense.net, 0)
+    assert mp.sparsify(bare, "csr").net == bare.net
+    named = mp.sparsify(bare, {last: "csr"})  # unless the dict names them
+    assert named.params[last].size == bare.params[last].size
 
 
 def test_the_weight_as_a_format_value() -> None:

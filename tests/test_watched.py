@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
+from randomnets import batch, filled
+from structures import NETS
 from watching import same, small_data, small_net
 
 import minprune as mp
@@ -145,6 +147,24 @@ def test_moving_moments_by_hand() -> None:
     assert np.allclose(got.gram, gram, rtol=1e-13)
 
 
+def test_moving_scores_and_classes_forget_alike() -> None:
+    method = watched(net(), lambda t: 0.0, "apoz", decay=0.5)
+    rng = np.random.default_rng(0)
+    parts = [{"w": rng.standard_normal((n, 2, 3)).clip(0)} for n in (4, 4, 3)]
+    moving: dict[str, Any] = {}
+    for a in parts:
+        moving = method._moved(moving, a, (a["w"], np.arange(len(a["w"]))))
+    shares = [(a["w"] > 0).mean(axis=(0, 2)) for a in parts]
+    assert moving["weight"] == 6
+    want = (1 * shares[0] + 2 * shares[1] + 3 * shares[2]) / 6
+    assert np.allclose(moving["scores"]["w"], want, rtol=1e-14)
+    method = watched(net(), lambda t: 0.0, "lda", decay=0.5)
+    moving = {}
+    for a in parts:
+        moving = method._moved(moving, a, (a["w"], np.arange(len(a["w"])) % 2))
+    assert moving["w"]["counts"].tolist() == [0.5 + 1 + 2, 0.5 + 1 + 1]
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_a_schedule_of_0_is_plain_training_bit_for_bit(name: str) -> None:
     plain, history = mp.fit(small_net(0.5), small_data(), **HOW)
@@ -197,6 +217,17 @@ def test_tied_units_and_layers_of_their_own_share() -> None:
     assert gone == {"conv1.weight": round(0.5 * 3), "fc1.weight": round(0.5 * 5)}
 
 
+@pytest.mark.parametrize("name", NETS)
+def test_every_structure_can_be_watched(name: str) -> None:
+    model = filled(NETS[name], 0)
+    parts = batch(model, 12)
+    data = mp.Dataset(parts, parts, parts)
+    n = sum(g.size for g in mp.ties(model) if g.free)
+    for which in ("apoz", "correlation", "lda"):
+        method = watched(model, partial(schedule.constant, final=0.3), which)
+        assert dead(mp.fit(model, data, method=method, **HOW)[0]) == round(0.3 * n)
+
+
 def test_it_prunes_what_is_silent_in_training() -> None:
     """Two units with large negative biases."""
     model = net()
@@ -216,6 +247,8 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: watched(net(), ramp, decay=0.0),
      "Watched: decay is 0.0, expected a number above 0, at most 1; "
      "0.9 forgets nine tenths in 22 updates"),
+    (lambda: watched(net(), ramp, "apoz", nonlinearity="before"),
+     "apoz: got an unexpected keyword argument 'nonlinearity'; of options it takes tol"),
     (lambda: watched(net(), ramp, "activation_entropy"),
      "Watched: activation_entropy needs act_hist, and training shows act_gram, act_mean, "
      "activations, class_counts, class_means, within; choose a criterion on those, or on weights"),

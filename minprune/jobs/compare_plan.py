@@ -26,8 +26,8 @@ from minprune.train.rates import cosine
 BOUND = 2e12  # multiply-adds of removing one by one: a minute or two; the oracle beyond is left out
 TRUTH, LEAST = 200, 20  # weights, or units, that are really removed, one at a time, within BOUND
 OPTIONS: dict[tuple[str, bool], dict[str, Any]] = {  # (criterion, unit): where not the defaults
-    ("obs", unit): {"scale": "blocks"}  # the inverse of a whole net is for small nets
-    for unit in (False, True)
+    ("obs", False): {"scale": "blocks"},  # the inverse of a whole net is for small nets
+    ("obs", True): {"scale": "blocks"},  # equals fisher for ReLU units; layers have no common scale
 }
 
 

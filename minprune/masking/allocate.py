@@ -1,4 +1,4 @@
-"""sparsity_l = round(n_l (1 - d_l)) / n_l: how sparse each layer gets, for a sparsity of them all."""
+"""sparsity_l = round(n_l (1 - d_l)) / n_l: how sparse each layer is, for a sparsity of all."""
 
 import math
 from collections.abc import Iterable, Mapping

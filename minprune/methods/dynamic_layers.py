@@ -87,17 +87,9 @@ def move(view: View, counts: Mapping[str, int], grow: Callable[[str], Array]) ->
         kept, come = rewire(live, drop, scores, count)
         del scores  # before those of the next layer are made
         now = kept | come
-
-        def carried(a: Array) -> Array:
-            """a at what stays, 0 elsewhere."""
-            new = np.zeros_like(a)
-            old = (kept[live], kept[now]) if stored else (kept, kept)  # noqa: B023
-            new[old[1]] = a[old[0]]
-            return new
-
-        params[name] = carried(w)
+        params[name] = carried(w, live, kept, now)
         for slot, arrays in view.opt_state.items():
-            slots[slot][name] = carried(arrays[name])
+            slots[slot][name] = carried(arrays[name], live, kept, now)
         if stored:
             layer = name.split(".")[0]
             at = places(now.reshape(len(now), -1))
@@ -105,6 +97,16 @@ def move(view: View, counts: Mapping[str, int], grow: Callable[[str], Array]) ->
         else:
             masks[name] = now
     return Change(params, masks, opt_state=slots, buffers=buffers) if counts else None
+
+
+def carried(a: Array, live: Array, kept: Array, now: Array) -> Array:
+    """a at what stays, 0 elsewhere      a: of the weight's full shape, or a vector of the live"""
+    new = np.zeros_like(a)
+    if a.shape == live.shape:
+        new[kept] = a[kept]
+    else:
+        new[kept[now]] = a[kept[live]]
+    return new
 
 
 def live_places(view: View, name: str) -> Array:

@@ -19,6 +19,7 @@ from minprune.nets.model import Model
 from minprune.nets.ties import Group, ties
 from minprune.probe.activations import spots
 from minprune.probe.asked import Asked
+from minprune.probe.checks import option_names
 from minprune.probe.moments import Classes, Moments, classes_of, moments_of
 from minprune.probe.units import unit_filler
 from minprune.train.method import Change, Method, View
@@ -37,7 +38,7 @@ class Watched(Method):
     for criteria of single chunks (apoz, activation) so do each batch's scores. decay=1: all updates
     alike. Silenced units stay so. Made by `watched`, which finds the layers to watch. Null setting:
     a schedule of 0. Raises ArgumentError for a criterion that needs more than moments, weights or
-    rng, and for a decay outside (0, 1].
+    rng, for options that it does not take, and for a decay outside (0, 1].
     """
 
     schedule: Callable[[int], float]
@@ -54,6 +55,7 @@ class Watched(Method):
                 f"Watched: criterion is {self.criterion!r}, expected one of "
                 f"{', '.join(sorted(CRITERIA))}; choose one of them"
             )
+        option_names(CRITERIA[self.criterion], self.options)
         if not 0 < self.decay <= 1:
             raise ArgumentError(
                 f"Watched: decay is {self.decay!r}, expected a number above 0, at most 1; "

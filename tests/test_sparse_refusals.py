@@ -1,0 +1,239 @@
+"""What needs dense shapes says so, and what counts, prints and measures knows what is stored."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from sparsely import masked
+from structures import ZOO
+
+import minprune as mp
+from minprune import curvature, methods, structure
+from minprune.core import Split
+from minprune.criteria import CRITERIA
+from minprune.curvature.inputs import layer_inputs
+from minprune.errors import ArgumentError, MinpruneError, ShapeError
+from minprune.measures.size import size
+from minprune.nets.model import Model
+from minprune.sparse import matrix
+
+
+def mlp(form: str = "csr") -> Model:
+    """7 -> 6 -> 5 -> 3, every second entry of every weight live; half of fc1 for 2:4"""
+    model = ZOO["mlp"]()
+    masks = {k: np.indices(model.params[k].shape).sum(0) % 2 > 0 for k in model.net.weights}
+    return mp.sparsify(mp.with_masks(model, masks), form)
+
+
+S = mlp()
+K, FULL = 21, np.ones((6, 7), bool)  # entries of fc1 that are live
+DATA: Split = np.random.default_rng(0).standard_normal((6, 7)), np.arange(6) % 3
+ALL = mp.Dataset(DATA, DATA, DATA)
+HOW: dict[str, Any] = {"epochs": 1, "progress": False}
+REMEDY = " needs the dense weight; give mp.densify(model), and mp.sparsify what comes of it"
+
+
+def training(method: mp.Method) -> Callable[[], Any]:
+    return lambda: mp.fit(S, ALL, method=method, **HOW)
+
+
+NEED: dict[str, tuple[str, Callable[[], Any]]] = {
+    "scores of one's own": (
+        "what looks at single weights", lambda: mp.score(S, None, lambda e: e.weights),
+    ),
+    "scores of all parameters": (
+        "what looks at single weights", lambda: mp.score(S, None, "magnitude", params="all"),
+    ),
+    "prune": ("pruning", lambda: mp.prune(S, {"fc1.weight": np.ones(K)}, sparsity=0.6)),
+    "prune by scores of a dense shape": (
+        "pruning", lambda: mp.prune(S, {"fc1.weight": np.ones((6, 7))}, threshold=1.0),
+    ),
+    "prune units": ("pruning", lambda: mp.prune(S, {"fc1.weight": np.ones(6)}, sparsity=0.5)),
+    "a dense mask": ("a mask", lambda: mp.with_masks(S, {"fc1.weight": FULL})),
+    "a mask of what is stored": (
+        "a mask",
+        lambda: mp.with_masks(S, {"fc1.bias": FULL[:, 0], "fc1.weight": FULL.ravel()[:K]}),
+    ),
+    "ties": ("what looks at units", lambda: mp.ties(S)),
+    "compact": ("what looks at units", lambda: mp.compact(S)),
+    "plan": ("what looks at units", lambda: structure.plan(S)),
+    "merge": ("what looks at units", lambda: structure.merge(S, [(("fc1", 0), ("fc1", 1), 1, 0)])),
+    "regressions": ("what looks at units", lambda: structure.regressions(S, DATA)),
+    "hessian": ("what looks at single weights", lambda: curvature.hessian(S, DATA)),
+    "ggn": ("what looks at single weights", lambda: curvature.ggn(S, DATA)),
+    "sample_grads": ("what looks at single weights", lambda: curvature.sample_grads(S, DATA)),
+    "squared_grads": ("what looks at single weights", lambda: curvature.squared_grads(S, DATA)),
+    "removal": ("what looks at single weights", lambda: curvature.removal(S, DATA)),
+    "ggn_rows": (
+        "what looks at single samples", lambda: list(curvature.ggn_rows(S, DATA, ["fc1.weight"])),
+    ),
+    "layer_inputs": (
+        "the product of a layer's inputs", lambda: list(layer_inputs(S, DATA[0], "fc1")),
+    ),
+    "obs": ("Optimal Brain Surgeon", lambda: methods.obs(S, DATA, sparsity=0.7)),
+    "at_init": (
+        "what looks at single weights",
+        lambda: methods.at_init(S, ALL, sparsity=0.7, epochs=1, progress=False),
+    ),
+    "watched": ("what looks at units", lambda: methods.watched(S, lambda step: 0.5)),
+    "gradual": ("pruning", training(methods.Gradual(lambda step: 0.7))),
+    "L2": ("the penalty L2", training(methods.L2(0.1))),
+}  # fmt: skip
+NEED |= {
+    f"diagonal {kind}": (
+        "what looks at single weights", lambda kind=kind: curvature.diagonal(S, DATA, kind),  # type: ignore[misc]
+    )
+    for kind in curvature.DIAGONALS
+}  # fmt: skip
+NEED |= {
+    f"score {name}, {'units' if unit else 'weights'}": (
+        "what looks at single weights",
+        lambda name=name, unit=unit: mp.score(S, DATA, name, unit=unit),  # type: ignore[misc]
+    )
+    for name, fn in CRITERIA.items()
+    for unit in (False, True)
+    if (fn.mark.unit if unit else fn.mark.single)  # type: ignore[attr-defined]
+}
+
+
+@pytest.mark.parametrize("name", NEED)
+def test_what_needs_dense_weights_names_densify(name: str) -> None:
+    what, call = NEED[name]
+    with pytest.raises(ArgumentError) as caught:
+        call()
+    text = f"fc1.weight: only its live entries are stored, and {what}{REMEDY}"
+    assert caught.value.args == (text,)
+
+
+def test_every_curvature_function_refuses_or_is_right() -> None:
+    tried = (
+        {name.split()[0] for name in NEED} | {"DIAGONALS", "diagonal"} | set(curvature.DIAGONALS)
+    )
+    products = {"hvp", "ggn_product"}  # of vectors of the stored shape, as below
+    assert set(curvature.__all__) - tried == products | {"unit_removal"}  # which takes ties
+
+
+def test_products_with_curvature_are_those_of_the_live_entries() -> None:
+    dense, _ = masked(ZOO["mlp"]().net, 3)
+    sparse = mp.sparsify(dense, dict.fromkeys(("fc1", "fc2", "fc3"), "csr"))
+    rng = np.random.default_rng(0)
+    v = {k: rng.standard_normal(w.shape) for k, w in sparse.params.items()}
+    wide = mp.densify(replace(sparse, params=v)).params
+    for product in (curvature.hvp, curvature.ggn_product):
+        want = product(dense, DATA, wide)
+        masks = dense.masks
+        for k, found in product(sparse, DATA, v).items():
+            flat = want[k][masks[k]] if k in sparse.net.stored else want[k]
+            assert np.abs(found - flat).max(initial=0) <= 1e-10
+
+
+TILE = (
+    ", expected 'csr', blocks of up to '64x64' such as '4x4', or N:M of up to 256 such as '2:4'; "
+    "choose one of them, or 'auto' or 'dense' for mp.sparsify"
+)
+NONE = "no dense or convolution layer of this net, so it has no format; those are "
+D = mp.densify(S)
+CONV = mp.with_masks(ZOO["cnn_small"](), {"conv1.weight": np.ones((16, 1, 3, 3), bool)})
+REFUSED: dict[str, tuple[Callable[[], Any], type[MinpruneError], str]] = {
+    "a format that nobody has": (
+        lambda: mp.sparsify(D, "sell"), ArgumentError, f"format is 'sell'{TILE}",
+    ),
+    "even where nothing is masked": (
+        lambda: mp.sparsify(ZOO["mlp"](), "4x8"), ArgumentError, f"format is '4x8'{TILE}",
+    ),
+    "a format that is no text": (
+        lambda: mp.sparsify(D, 4), ArgumentError, f"format is 4{TILE}",  # type: ignore[arg-type]
+    ),
+    "one format of several": (
+        lambda: mp.sparsify(D, {"fc1": "csr", "fc2": "4:2"}), ArgumentError,
+        f"format is '4:2'{TILE}",
+    ),
+    "an unknown layer": (
+        lambda: mp.sparsify(D, {"fc9": "csr"}), ArgumentError, f"fc9: {NONE}fc1, fc2, fc3",
+    ),
+    "a layer without a weight": (
+        lambda: mp.sparsify(D, {"relu_fc1": "csr"}), ArgumentError,
+        f"relu_fc1: {NONE}fc1, fc2, fc3",
+    ),
+    "a bias": (
+        lambda: mp.sparsify(D, {"fc1.bias": "csr"}), ArgumentError,
+        f"fc1.bias: {NONE}fc1, fc2, fc3",
+    ),
+    "a batch of nothing": (
+        lambda: mp.sparsify(D, batch=0), ArgumentError,
+        "batch is 0, expected an integer of at least 1; give batch=64, for example",
+    ),
+    "a format that does not fit the mask": (
+        lambda: mp.sparsify(D, "2:4"), ArgumentError,
+        "fc1: NofM: group 1 of row 0 has 1 live entries, expected 2; prune with pattern='2:4', or "
+        "use CSR",
+    ),
+    "blocks that are half empty": (
+        lambda: mp.sparsify(D, "2x2"), ArgumentError,
+        "fc1: BlockCSR: block (0, 0) has 2 of its 4 entries live, expected all or none; prune with "
+        "pattern=(2, 2), or use CSR",
+    ),
+    "blocks of a convolution": (
+        lambda: mp.sparsify(CONV, "4x4"), ArgumentError,
+        "conv1: format is '4x4', expected 'csr' or 'dense' for a convolution; choose one of them, "
+        "or 'auto'",
+    ),
+    "a matrix of a dense layer": (
+        lambda: matrix(D, "fc1"), ArgumentError,
+        "fc1: a Dense, expected a sparse layer; make it one with mp.sparsify(model, "
+        "{'fc1': 'csr'})",
+    ),
+    "too few values": (
+        lambda: replace(S, params=S.params | {"fc1.weight": np.ones(K - 1)}), ShapeError,
+        "fc1.weight: array is (20,), the net says (21,); give it that shape",
+    ),
+    "indices of another dtype": (
+        lambda: replace(S, buffers=S.buffers | {"fc1.columns": np.zeros(K, np.int64)}),
+        ArgumentError,
+        "fc1.columns: array is int64, expected uint32; make sparse layers with mp.sparsify",
+    ),
+    "indices absent": (
+        lambda: replace(S, buffers={}), ShapeError,
+        "fc1.columns: absent; buffers must have exactly the net's names",
+    ),
+    "indices that point nowhere": (
+        lambda: replace(S, buffers=S.buffers | {"fc1.columns": S.buffers["fc1.columns"] + 3}),
+        ArgumentError,
+        "fc1: CSR: columns[2] is 8, expected below 7; give indices that belong to this shape",
+    ),
+    "a mask": (
+        lambda: replace(S, masks={"fc1.weight": np.ones(K, bool)}), ArgumentError,
+        "fc1.weight: has a mask, and only its live entries are stored; mask the dense model, "
+        "mp.densify(model)",
+    ),
+    "a model of nothing but a net": (
+        lambda: mp.initialise(S.net), ArgumentError,
+        "fc1.columns: array is float32, expected uint32; make sparse layers with mp.sparsify",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(name: str) -> None:
+    call, kind, text = REFUSED[name]
+    with pytest.raises(kind) as caught:
+        call()
+    assert caught.value.args == (text,)
+
+
+def test_what_does_not_need_dense_weights_works() -> None:
+    bare = mp.with_masks(S, {"fc1.bias": np.arange(6) > 2})  # a mask of a dense parameter
+    assert bare.masks.keys() == {"fc1.bias"}
+    assert not bare.params["fc1.bias"][:3].any()
+    scores = mp.score(D, None, "magnitude")
+    assert mp.combine({"a": scores, "b": scores}).keys() == set(D.net.weights)
+    dense = mp.prune(mp.densify(S), scores, sparsity=0.7)  # the way round
+    assert size(mp.sparsify(dense, "csr")).sparsity == size(dense).sparsity
+
+
+def test_layers_of_which_nothing_is_stored_are_collapsed() -> None:
+    assert mp.collapsed(S) == []
+    empty = mp.sparsify(mp.with_masks(D, {"fc2.weight": np.zeros((5, 6), bool)}), "csr")
+    assert mp.collapsed(empty) == mp.collapsed(mp.densify(empty)) == ["fc2.weight"]
