@@ -18,7 +18,7 @@ from minprune.curvature.inputs import layer_hessian
 from minprune.curvature.inverse import Inverse, inverse_from_rows
 from minprune.errors import ArgumentError, ShapeError, UnreachableError
 from minprune.measures.quality import evaluate
-from minprune.methods.obs import Surgery, obs
+from minprune.methods.surgeon import Surgery, obs
 from minprune.nets.model import Model, initialise
 from minprune.nets.net import build
 from minprune.nets.plain import Tanh
@@ -156,7 +156,7 @@ def test_a_wrong_part_is_rejected(part: str, wrong: Any, monkeypatch: pytest.Mon
     def method(*args: Any, **how: Any) -> Surgery:
         return obs(*args, refresh=100, progress=False, **how)
 
-    monkeypatch.setattr(f"minprune.methods.obs.{part}", wrong)
+    monkeypatch.setattr(f"minprune.methods.surgeon.{part}", wrong)
     assert not all(foretells_the_loss(method, seed) for seed in range(5))
 
 

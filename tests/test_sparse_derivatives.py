@@ -174,3 +174,17 @@ def test_a_transpose_of_what_can_change_is_not_remembered() -> None:
     ops.turned(view, starts, 2)
     columns[:] = [1, 0]
     assert ops.turned(view, starts, 2)[1].tolist() == [1, 0]
+
+
+def test_a_transpose_is_forgotten_with_its_arrays() -> None:
+    """A method that moves connections makes new arrays all the time."""
+    before = len(ops._turned)
+    starts = np.array([0, 1, 2], np.uint32)
+    starts.flags.writeable = False
+    for _ in range(3):
+        columns = np.array([0, 1], np.uint32)
+        columns.flags.writeable = False
+        ops.turned(columns, starts, 2)
+        assert len(ops._turned) == before + 1
+    del columns
+    assert len(ops._turned) == before

@@ -128,6 +128,15 @@ def test_layers_without_a_mask_stay_as_they_are() -> None:
     assert named.params[last].size == bare.params[last].size
 
 
+def test_what_is_masked_counts_as_zero() -> None:
+    dense, formats = masked(ZOO["mlp"]().net, 2)
+    dirty = replace(dense, params=dense.params | {"fc1.weight": dense.params["fc1.weight"] + 1})
+    clean = mp.with_masks(dirty, {})
+    back = mp.densify(mp.sparsify(dirty, formats))
+    assert bits(dirty.params) != bits(clean.params)
+    assert bits(back.params) == bits(clean.params)
+
+
 def test_the_weight_as_a_format_value() -> None:
     dense, _ = masked(ZOO["mlp"]().net, 0)
     found = matrix(mp.sparsify(dense, {"fc1": "csr"}), "fc1")

@@ -63,8 +63,9 @@ class Model:
                 )
         if self.net.indices:
             object.__setattr__(self, "buffers", _locked(self.buffers, self.net.indices))
+            arrays = self.params | self.buffers
             for node in self.net.nodes:
-                node.layer.check(node.name, self.params | self.buffers)
+                node.layer.check(node.name, arrays)
 
     @property
     def dtype(self) -> np.dtype[Any]:

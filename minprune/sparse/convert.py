@@ -27,7 +27,8 @@ def sparsify(
     (dense layers only), "dense", or "auto": the fastest of those that fit the mask, by the
     multiply-adds of each and the speeds of this machine, for a batch of `batch` (see
     minprune.sparse.speeds; measured= gives them). A dict {layer: format} leaves the others dense.
-    Layers without a mask stay dense. The choice is in the layers, and so in the model's file.
+    Layers without a mask stay dense. The choice is in the layers, and so in the model's file. What
+    is masked counts as 0, whatever its value.
 
     Raises ArgumentError for a format that does not fit a mask, or a layer that has no weight.
     """

@@ -6,6 +6,7 @@
 
 import weakref
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from minprune import kernels
@@ -16,7 +17,6 @@ from minprune.core import Array
 
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
-MOST = 1024  # matrices whose transposed order is remembered
 _turned: dict[tuple[int, int, int], tuple[Any, ...]] = {}
 
 
@@ -131,9 +131,8 @@ def turned(columns: Array, row_start: Array, n: int) -> tuple[Array, Array, Arra
         return found[2]  # type: ignore[no-any-return]
     made = kernels.csr_transpose(columns, row_start, n)
     if not any(a.flags.writeable or a.base is not None for a in (columns, row_start)):
-        if len(_turned) >= MOST:
-            _turned.clear()
-        _turned[key] = weakref.ref(columns), weakref.ref(row_start), made
+        forget = partial(_turned.pop, key)  # is called with the dead reference: pop's default
+        _turned[key] = weakref.ref(columns, forget), weakref.ref(row_start, forget), made
     return made
 
 
