@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sparsely import Formats, bits, masked_models
+from sparsely import Formats, apart, bits, masked_models
 from test_files import forged
 
 import minprune as mp
@@ -256,8 +256,8 @@ def test_any_index_and_field_is_a_model_or_a_sentence(
         assert said.startswith(f"{path}: ")
         assert "\n" not in said
         return
-    assert np.isfinite(found(np.ones((2, 2, 2, 2)))).all()
-    assert mp.densify(found).net == mp.densify(sparse).net
+    x = np.random.default_rng(0).standard_normal((3, 2, 2, 2))
+    assert apart(found(x), mp.densify(found)(x)) <= 1e-6  # another sound net of float32, perhaps
     mp.save(found, path)
 
 
