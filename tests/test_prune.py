@@ -207,3 +207,18 @@ def test_messages(provoke: Callable[[], Any], kind: type[MinpruneError], text: s
         provoke()
     assert type(caught.value) is kind
     assert caught.value.args == (text,)
+
+
+def test_the_minimum_is_of_a_layer_so_its_biases_may_all_go() -> None:
+    """Of the 58 parameters of the MONK net 56 can go: one weight stays in each of two layers."""
+    model = mp.zoo.monk(3)
+    scores = mp.score(model, None, "magnitude", params="all")
+    left = mp.prune(model, scores, sparsity=56 / 58)
+    assert {n: int(m.sum()) for n, m in left.masks.items()} == {
+        "fc1.weight": 1, "fc1.bias": 0, "fc2.weight": 1, "fc2.bias": 0,
+    }  # fmt: skip
+    with pytest.raises(UnreachableError, match=r"the largest reachable is 0\.9655172413793104$"):
+        mp.prune(model, scores, sparsity=57 / 58)
+    alone = {n: s for n, s in scores.items() if n.endswith("bias")}
+    kept = mp.prune(model, alone, sparsity=0.5).masks  # biases alone keep one each, as before
+    assert min(int(m.sum()) for m in kept.values()) == 1

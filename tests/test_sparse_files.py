@@ -1,4 +1,7 @@
-"""Sparse models in files: the same bits back; garbled indices are one sentence, before any use."""
+"""Sparse models in files: the same bits back; garbled indices are one sentence, before any use.
+
+Longer than most files: a row per sentence.
+"""
 
 import json
 from collections.abc import Callable

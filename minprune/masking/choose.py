@@ -42,9 +42,9 @@ def choose(
     sparsity: the share of all scored, unprotected entries that is pruned afterwards (what was
     masked counts); exactly round(sparsity n), over all of them together (scope "global") or in
     each layer ("layer"); a dict gives each layer its own. threshold: what scores below it goes.
-    protect: layers or parameters left as they are and not counted. minimum: how many entries a
-    layer keeps at least. normalize: None compares raw scores across layers; "l1", "l2", "max"
-    divide each layer's scores by that norm first.
+    protect: layers or parameters left as they are and not counted. minimum: how many weights a
+    layer keeps at least (of biases scored beside them none). normalize: None compares raw scores
+    across layers; "l1", "l2", "max" divide each layer's scores by that norm first.
 
     pattern: None for single weights; "2:4": of every 4 consecutive inputs (of the channels a group
     reads, at each (o, y, x) of a convolution) the 2 best live ones stay, which takes no sparsity or
@@ -68,14 +68,15 @@ def choose(
     ready = {name: checked(name, scores[name], masks.get(name), form) for name in names}
     ready = normalized(ready, normalize)
     live = {n: masks[n] if n in masks else np.ones(s.shape, bool) for n, s in ready.items()}
+    least = {name: 0 if _beside(name, ready) else minimum for name in names}
     if form is None:
-        return select(ready, live, sparsity, threshold, scope, minimum, things)
+        return select(ready, live, sparsity, threshold, scope, least, things)
     if form.kept is not None:
         return {n: _every(n, ready[n], live[n], form, minimum) for n in names}
     tiled = {n: blocks(n, s, live[n], form, block_reduce) for n, s in ready.items()}
     kept = select(
         {n: s for n, (s, _) in tiled.items()}, {n: m for n, (_, m) in tiled.items()},
-        sparsity, threshold, scope, minimum, "blocks",
+        sparsity, threshold, scope, least, "blocks",
     )  # fmt: skip
     return {n: live[n] & spread(m, live[n].shape, form) for n, m in kept.items()}
 
@@ -86,18 +87,18 @@ def select(
     sparsity: Target | None,
     threshold: Target | None,
     scope: Scope,
-    minimum: int,
+    minimum: Mapping[str, int],
     things: str = "weights",
 ) -> Arrays:
     """The masks of `choose` over checked arrays of any `things` that are counted one by one
 
-    Exactly one of sparsity and threshold is None. Raises as `choose` does.
+    minimum: of each array. Exactly one of sparsity and threshold is None. Raises as `choose` does.
     """
     names = list(scores)
     if sparsity is None:
         levels = each(names, threshold)  # type: ignore[arg-type]
         return {
-            name: _above(scores[name], live[name], level(levels[name]), minimum)
+            name: _above(scores[name], live[name], level(levels[name]), minimum[name])
             for name in names
             if name in levels
         }
@@ -111,6 +112,14 @@ def select(
     for name, share in shares.items():
         chosen |= _lowest({name: scores[name]}, {name: live[name]}, share, minimum, name, things)
     return chosen
+
+
+def _beside(name: str, scores: Arrays) -> bool:
+    """Whether it is a vector (a bias) of a layer whose weight matrix is scored too."""
+    layer = name.split(".")[0]
+    return scores[name].ndim == 1 and any(
+        other.split(".")[0] == layer and s.ndim > 1 for other, s in scores.items()
+    )
 
 
 def _forced(scores: Array, live: Array, minimum: int) -> Array:
@@ -138,7 +147,12 @@ def _every(name: str, scores: Array, live: Array, form: Pattern, minimum: int) -
 
 
 def _lowest(
-    scores: Arrays, live: Arrays, sparsity: float, minimum: int, what: str, things: str
+    scores: Arrays,
+    live: Arrays,
+    sparsity: float,
+    minimum: Mapping[str, int],
+    what: str,
+    things: str,
 ) -> Arrays:
     """Exactly round(sparsity n) entries masked over the given layers together."""
     n = sum(s.size for s in scores.values())
@@ -150,11 +164,12 @@ def _lowest(
             f"sparsity is {sparsity}, below the present {dead / n!r} of {what}; pruning does not "
             f"bring {things} back: ask for at least what is pruned already"
         )
-    most = n - sum(min(minimum, a) for a in alive.values())
+    most = n - sum(min(minimum[name], a) for name, a in alive.items())
     if count > most:
         raise UnreachableError(
             f"sparsity is {sparsity}, which leaves {n - count} of {n} {things} of {what}, fewer "
-            f"than minimum={minimum} for each layer; the largest reachable is {most / n!r}"
+            f"than minimum={max(minimum.values())} for each layer; "
+            f"the largest reachable is {most / n!r}"
         )
     if not scores:
         return {}
@@ -164,8 +179,8 @@ def _lowest(
     masks, start = {}, 0
     for name, s in scores.items():
         part = flat[start : start + s.size].reshape(s.shape)
-        if s.size - count < minimum:  # else the layer keeps its minimum whatever goes
-            part[_forced(s, live[name], minimum)] = np.inf
+        if s.size - count < minimum[name]:  # else the layer keeps its minimum whatever goes
+            part[_forced(s, live[name], minimum[name])] = np.inf
         if alive[name] < s.size:
             part[~live[name]] = -np.inf
         start += s.size
