@@ -118,6 +118,8 @@ BAD = {
     "--sparsity nan": "sparsity is nan, expected a share in [0, 1]; give 0.9",
     "--criterion obdd": f"criterion is 'obdd', expected one of {', '.join(sorted(CRITERIA))}, or a "
     "function Evidence -> scores",
+    "--sparsity 0.99999": "sparsity is 0.99999, which leaves 0 of 38160 weights of the net, fewer "
+    "than minimum=1 for each layer; the largest reachable is 0.999895178197065",
     "--criterion geometric_median": "geometric_median: scores units alone; pass unit=True",
     "--epochs -1": "epochs is -1, expected at least 0; give a count",
     "--batch-size 0": "batch_size is 0, expected at least 1; give a count",

@@ -159,6 +159,10 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
                       sparsity=0.5), ArgumentError,
      "c.weight: units that are tied to a.weight have other scores than there; "
      "give tied units one score, as mp.score(unit=True) does"),
+    (lambda: mp.prune(net("residual"), {"a.weight": np.ones(4), "c.weight": np.ones(4)},
+                      sparsity={"a": 0.25, "c": 0.5}), ArgumentError,
+     "c: its sparsity is 0.5, and 0.25 is asked of what it is tied to, a.weight; "
+     "give tied units one sparsity"),
     (lambda: mp.prune(net(), SCORES, sparsity=0.5, round_to=0), ArgumentError,
      "round_to is 0, expected an integer of at least 1; 8 keeps 8, 16, 24, ..."),
     (lambda: mp.prune(net(), SCORES, sparsity=0.5, round_to=True), ArgumentError,

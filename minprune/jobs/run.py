@@ -18,12 +18,13 @@ from minprune.jobs.facts import facts
 from minprune.jobs.folder import CHECKPOINT, RESULT, discard, earlier
 from minprune.jobs.plan import TrainPruneTune, optimizer
 from minprune.jobs.settings import Settings
+from minprune.masking.apply import prune
 from minprune.measures.measure import measure
 from minprune.measures.quality import evaluate
 from minprune.nets.counts import counts
 from minprune.nets.model import Model
 from minprune.nets.zoo import ZOO
-from minprune.probe import compatible
+from minprune.probe import compatible, score
 from minprune.report import comparison, page
 from minprune.sparse import sparsify
 from minprune.text import table
@@ -59,6 +60,8 @@ def run(
     if resume and (finished := earlier(out, settings)):
         say(f"{out}: this job is done; without --resume it begins anew")
         return finished
+    sizes = score(model, None, "magnitude", unit=settings.unit)
+    prune(model, sizes, sparsity=settings.sparsity, scope=settings.scope)  # refused now or never
     if not resume:
         discard(out / RESULT, out / CHECKPOINT)
     sweep(out, "*.npz", "*.json", "*.html")

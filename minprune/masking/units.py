@@ -88,7 +88,7 @@ def choose_units(
     live = {name: live_units(groups[name], model.masks) for name in scored}
     for what in ("sparsity", "threshold"):
         if isinstance(target.get(what), Mapping):
-            target[what] = {n: v for p, v in target[what].items() for n in _owners(groups, p)}
+            target[what] = _each(groups, target[what], what)
     protected = [n for n in left if n in scored]
     chosen = choose(scored, live, protect=protected, things="units", **target)
     if round_to > 1:
@@ -129,6 +129,19 @@ def is_unit_score(scores: Mapping[str, Array], shapes: Mapping[str, tuple[int, .
             f"{np.shape(scores[other])}; score units of all layers, or single weights"
         )
     return bool(units)
+
+
+def _each(groups: Mapping[str, Group], given: Mapping[str, float], what: str) -> dict[str, float]:
+    """{group: target} from {layer or parameter: target}"""
+    found: dict[str, float] = {}
+    for wanted, value in given.items():
+        for name in _owners(groups, wanted):
+            if found.setdefault(name, value) != value:
+                raise ArgumentError(
+                    f"{wanted}: its {what} is {value!r}, and {found[name]!r} is asked of what it "
+                    f"is tied to, {name}; give tied units one {what}"
+                )
+    return found
 
 
 def _owners(groups: Mapping[str, Group], wanted: str) -> list[str]:

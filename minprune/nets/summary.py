@@ -38,4 +38,5 @@ def _numbers(found: list, masked: bool) -> list[object]:  # type: ignore[type-ar
 
 
 def _kind(layer: object) -> str:
-    return type(layer).__name__
+    form = getattr(layer, "format", "")  # of sparse layers
+    return f"{type(layer).__name__} {form}".strip()
