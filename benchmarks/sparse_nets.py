@@ -10,11 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import minprune as mp
 from benchmarks.harness import Row, against, attempt, interleave, peer
-from benchmarks.step import LR, MOMENTUM, sample, torch_net, torch_step
+from benchmarks.step import sample, stepping, torch_net, torch_step, training
 from minprune.nets.model import Model
 from minprune.train.training import Training
 
@@ -80,7 +78,9 @@ def steps(net: str, share: float, target: float, repeats: int) -> Iterable[Row]:
     dense = pruned(net, share)
     sparse = mp.sparsify(dense)
     ours = {name: training(m) for name, m in (("sparse", sparse), ("dense", dense))}
-    fns: dict[str, Callable[[], Any]] = {name: step_of(t) for name, t in ours.items()}
+    fns: dict[str, Callable[[], Any]] = {
+        name: stepping(t, *sample(BATCH, SHAPE)) for name, t in ours.items()
+    }
     fns["torch"] = torch_step(net, BATCH, SHAPE, "default")
     found = interleave(fns, repeats=repeats, warmup=5)
     label = f"{net} at {share:.0%}, step, batch {BATCH}"
@@ -92,24 +92,6 @@ def steps(net: str, share: float, target: float, repeats: int) -> Iterable[Row]:
         f"{label}, memory", held["sparse"] / 1024, held["dense"] / 1024, ratio, None, None,
         unit="KiB", note="weights, indices, gradients, velocity",
     )  # fmt: skip
-
-
-def training(model: Model) -> Training:
-    """What `fit` steps with."""
-    return Training(model, mp.SGD(LR, momentum=MOMENTUM), mp.rates.constant(), mp.Method(), 0)
-
-
-def step_of(state: Training) -> Callable[[], float]:
-    """A step on a batch that is at hand, in a workspace of its own."""
-    x, y = sample(BATCH, SHAPE)
-    x = np.ascontiguousarray(np.moveaxis(x, 0, -1))
-    space = mp.kernels.Workspace()
-
-    def step() -> float:
-        with mp.kernels.lend(space):
-            return state.step(x, y)
-
-    return step
 
 
 def memory(state: Training) -> int:

@@ -55,15 +55,22 @@ def sample(batch: int, shape: tuple[int, ...]) -> tuple[Any, Any]:
 
 def our_step(name: str, batch: int, shape: tuple[int, ...]) -> Callable[[], Any]:
     """A step of the loop of `fit`, on a batch that is at hand."""
-    x, y = sample(batch, shape)
-    model = getattr(mp.zoo, name)((shape, 10))
-    training = Training(model, mp.SGD(LR, momentum=MOMENTUM), mp.rates.constant(), mp.Method(), 0)
+    return stepping(training(getattr(mp.zoo, name)((shape, 10))), *sample(batch, shape))
+
+
+def training(model: mp.Model) -> Training:
+    """What `fit` steps with."""
+    return Training(model, mp.SGD(LR, momentum=MOMENTUM), mp.rates.constant(), mp.Method(), 0)
+
+
+def stepping(state: Training, x: Any, y: Any) -> Callable[[], float]:
+    """A step on this batch, in a workspace of its own."""
     x = np.ascontiguousarray(np.moveaxis(x, 0, -1))
     space = mp.kernels.Workspace()
 
     def step() -> float:
         with mp.kernels.lend(space):
-            return training.step(x, y)
+            return state.step(x, y)
 
     return step
 

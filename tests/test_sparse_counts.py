@@ -70,9 +70,12 @@ def test_summary_shows_what_is_stored() -> None:
     found = [line.split() for line in lines]
     assert len(found) == len(want)
     for a, b in zip(found, want, strict=True):
-        assert [w.replace("Sparse", "").replace("Conv2d", "Conv") for w in a if w[0] != "-"] == [
+        form = formats.get(a[0]) if a else None  # stands behind the kind
+        plain = [w.replace("Sparse", "").replace("Conv2d", "Conv") for w in a if w != form]
+        assert [w for w in plain if w[0] != "-"] == [
             w.replace("Conv2d", "Conv") for w in b if w[0] != "-"
         ]
+        assert form is None or a[2] == form
     assert {line[1] for line in found if len(line) > 1} & set(kinds) == set(kinds[:2])
 
 
