@@ -1,10 +1,14 @@
 """Hypothesis profiles: quick (default), ci (where CI is set), deep (HYPOTHESIS_PROFILE=deep)."""
 
 import os
+import signal
 
 # Same bits need one BLAS thread count, and it is read when numpy is first imported.
 for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, which some of them send.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from hypothesis import settings  # noqa: E402
 
