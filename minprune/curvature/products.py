@@ -16,9 +16,9 @@ from minprune.nets.model import Model
 def hvp(model: Model, data: Split, v: Arrays) -> Arrays:
     """H v, H = d2L/dw2 over the parameters that v names      {name: shape} -> {name: shape}
 
-    Exact: the derivative of sum(g v), through the backward pass. Sums in float64, in evaluation
-    mode. Raises ArgumentError or ShapeError where v has other names or shapes than the net.
-    Source: Pearlmutter (1994), Fast Exact Multiplication by the Hessian.
+    Exact: the derivative of sum(g v), through the backward pass, in evaluation mode. Chunks of
+    samples add up in float64. Raises ArgumentError or ShapeError where v has other names or shapes
+    than the net. Source: Pearlmutter (1994), Fast Exact Multiplication by the Hessian.
     """
     names, v = _vector(model, v)
     data = checked(model, data)

@@ -32,7 +32,7 @@ def sample_grads(
 
 
 def squared_grads(model: Model, data: Split, *, params: str = "weights") -> Arrays:
-    """(1/P) sum_p g_p^2, {name: shape}: the diagonal of the empirical Fisher; sums in float64"""
+    """(1/P) sum_p g_p^2, {name: shape}: diagonal of the empirical Fisher; chunks add in float64"""
     names, data = names_of(model, params), checked(model, data)
     total = {name: np.zeros(model.params[name].shape) for name in names}
     for x, y in chunks(model, data):

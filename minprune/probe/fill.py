@@ -30,7 +30,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 
 
 def mean_gradients(model: Model, data: Split, names: list[str]) -> Arrays:
-    """g = dL/dw, L the mean loss over data, in evaluation mode; sums in float64"""
+    """g = dL/dw, L the mean loss over data, in evaluation mode; chunks add up in float64"""
     x, y = data
     total = {name: np.zeros(model.params[name].shape) for name in names}
     for i in range(0, len(x), CHUNK):
