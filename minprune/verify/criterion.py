@@ -11,6 +11,7 @@ from minprune.verify.criterion_subject import Law, subject
 from minprune.verify.definitions_table import DEFINITIONS, definition
 from minprune.verify.laws_criterion import GENERAL
 from minprune.verify.laws_criterion_named import NAMED
+from minprune.verify.plain_moments import two_classes
 from minprune.verify.verdict import Verdict, Verdicts, find
 
 
@@ -44,7 +45,7 @@ def check_criterion(
             f"like is {like!r}, expected one of {', '.join(DEFINITIONS)}; "
             f"leave it out for a criterion of your own"
         )
-    row = definition(like, options) if like else None
+    row = definition(like, options, bool(unit)) if like else None
     s = subject(fn, needs, unit, options, over, row)
     if row is not None and s.row is None and not row.single:
         raise ArgumentError(f"like is {like!r}, which scores units alone; say unit=True")
@@ -60,8 +61,16 @@ def check_criterion(
             raise ArgumentError(
                 f"laws has {name!r}, expected some of chunk, {', '.join(found)}; correct the name"
             )
+    classes = {"class_counts", "class_means", "within"} & set(s.needs)
     verdicts += [
-        find(name, law.sentence, law.examples, law.broken, examples=examples, seed=seed)
+        find(
+            name,
+            law.sentence,
+            law.examples.filter(two_classes) if classes else law.examples,
+            law.broken,
+            examples=examples,
+            seed=seed,
+        )
         for name, law in found.items()
         if law is not None and (laws is None or name in laws)
     ]

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from minprune.core import Array, Arrays
-from minprune.verify.criterion_subject import Subject, total
+from minprune.verify.criterion_subject import Subject, jittered, total
+from minprune.verify.definitions import layer_norm
 from minprune.verify.definitions_table import Definition
+from minprune.verify.plain_evidence import evidence
 
 
 def worst(found: Arrays, want: Arrays, bound: Arrays) -> tuple[str, Any] | None:
@@ -69,6 +71,16 @@ def largest(arrays: Arrays, share: float = 2.0**-26) -> Arrays:
     return {n: np.full(np.shape(a), share * top[n]) for n, a in arrays.items()}
 
 
+def steady(s: Subject, p: Any) -> bool:
+    """Whether scores hold still where the evidence is off by rounding: near a tie they do not.
+
+    A law that compares two roads to one score says nothing about an example where they do not.
+    """
+    ev = evidence(p, s.needs, s.row)
+    one = {name: np.asarray(a) for name, a in s(ev).items()}
+    return worst(s(jittered(ev)), one, largest(one)) is None
+
+
 def rounding(row: Definition, options: dict[str, Any], s: Subject, ref: Subject, p: Any) -> Arrays:
     """gamma(k) * the sum of the terms' sizes: how far any order of the definition's sums may be
 
@@ -82,8 +94,12 @@ def rounding(row: Definition, options: dict[str, Any], s: Subject, ref: Subject,
     bound = {name: share * a + 2.0**-1000 for name, a in size.items()}
     if ref.finish is None:
         return bound
-    before = total(replace(ref, finish=None), p)  # s / norm(s): its own error, and that of the norm
-    after: dict[str, Array] = {}
+    before = total(replace(ref, finish=None), p)
+    if row.finish is not layer_norm:
+        up, down = (ref.finish({n: np.maximum(b + d * bound[n], 0) for n, b in before.items()})
+                    for d in (1, -1))  # fmt: skip
+        return {n: up[n] - down[n] + share * up[n] for n in up}
+    after: dict[str, Array] = {}  # s / norm(s): its own error, and that of the norm
     for name, e in bound.items():
         length = float(np.sqrt((before[name] ** 2).sum())) or 1.0
         after[name] = (e + np.abs(before[name]) / length * np.sqrt((e**2).sum())) / length

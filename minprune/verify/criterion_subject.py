@@ -15,6 +15,7 @@ from minprune.verify.definitions_table import Definition
 from minprune.verify.plain_evidence import SINGLE, UNITS, evidence
 
 Options = dict[str, Any]
+SYMMETRIC = ("act_gram", "within", "inverse_block")
 BATCH = 2  # samples of a minibatch, where a chunk is one
 
 
@@ -53,6 +54,22 @@ def changed(ev: Evidence, how: Callable[[Array], Array]) -> Evidence:
     filled: dict[str, Any] = {k: v for k, v in vars(ev).items() if isinstance(v, dict)}
     new: dict[str, Any] = {k: {n: how(a) for n, a in v.items()} for k, v in filled.items()}
     return replace(ev, **new)
+
+
+def jittered(ev: Evidence) -> Evidence:
+    """The evidence with each number off by some 2^-44 of it; matrices stay symmetric."""
+    rng = np.random.default_rng(0)
+
+    def off(kind: str, a: Array) -> Array:
+        factor = 1 + 2.0**-44 * rng.standard_normal(np.shape(a))
+        if kind in SYMMETRIC:
+            factor = (factor + np.swapaxes(factor, -1, -2)) / 2
+        return a * factor if np.asarray(a).dtype.kind == "f" else a
+
+    filled: dict[str, Any] = {k: v for k, v in vars(ev).items() if isinstance(v, dict)}
+    return replace(
+        ev, **{k: {n: off(k, a) for n, a in v.items()} for k, v in filled.items() if k != "more"}
+    )
 
 
 def total(s: Subject, p: Any, chunks: Sequence[Sequence[int]] | None = None) -> Arrays:
@@ -103,10 +120,12 @@ def subject(
             f"say what the arrays of a unit hold"
         )
     if mark is not None:
-        asked, chunk = mark.asked(options)
+        asked, chunk = mark.asked(options, bool(unit))
         raw, finish = mark.raw or fn, _bound(mark.finish, options)
         if unit and reading is None:
             reading = mark.unit
+            if reading == "incoming and bias" and options.get("bias") is False:
+                reading = "incoming"  # as mp.score reads that option
         if (reading is None) == bool(unit) or (reading is None and not mark.single):
             kind, other = ("units", "False") if unit else ("single weights", "True")
             raise ArgumentError(f"{name}: its mark says it cannot score {kind}; say unit={other}")

@@ -175,6 +175,28 @@ def obd(w: Values, h: Values, clip: bool = False) -> float:
     return dot([max(v, 0.0) for v in h] if clip else h, w, w) / 2
 
 
+@by_entry("weights", "inverse_diag")
+def obs(w: Values, d: Values) -> float:
+    """w^2 / (2 [H^-1]_qq): the rise from removing the weight while all others adjust"""
+    return fsum(v * v / (2 * i) for v, i in zip(w, d, strict=True))
+
+
+def obs_set(ev: Evidence) -> Arrays:
+    """1/2 w_S^T ([H^-1]_SS)^-1 w_S of each unit, S its incoming weights and bias"""
+    found = {}
+    for name, w in ev.of("weights").items():
+        blocks, w = ev.of("inverse_block")[name].astype(np.float64), w.astype(np.float64)
+        solved = [np.linalg.solve(block, row) for block, row in zip(blocks, w, strict=True)]
+        halves = [dot(row.tolist(), x.tolist()) / 2 for row, x in zip(w, solved, strict=True)]
+        found[name] = np.array(halves, np.float64)
+    return found
+
+
+def obs_rows(ev: Evidence) -> Arrays:
+    """the loss of the weight's step in exact row sweeps, risen along the row's order"""
+    return {name: np.array(loss, np.float64) for name, loss in ev.of("sweep_loss").items()}
+
+
 @by_entry("removal")
 def oracle(change: Values, square: bool = False) -> float:
     """L(w | removed) - L(w), or its square"""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from minprune.core import Arrays, Evidence, Over, Row
+from minprune.verify import definitions_units as units
 from minprune.verify.definitions import (
     by_sample,
     fisher,
@@ -20,6 +21,9 @@ from minprune.verify.definitions import (
     magnitude,
     norm,
     obd,
+    obs,
+    obs_rows,
+    obs_set,
     oracle,
     random,
     snip,
@@ -30,6 +34,9 @@ from minprune.verify.definitions import (
     taylor_gate,
     weight_entropy,
 )
+
+
+Spread = Callable[[Evidence], Arrays]
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,7 @@ class Definition:
     single: bool = True
     finish: Callable[[Arrays], Arrays] | None = None
     minus: tuple[str, ...] = ()
-    spread: Callable[[Evidence], Arrays] | None = None  # the size of the terms, if not the usual
+    spread: Spread | None = None  # the size of the terms, if not the usual
 
     def takes(self, options: dict[str, Any]) -> dict[str, Any]:
         """Those of the options that the definition knows: code of one's own may have others."""
@@ -81,8 +88,42 @@ def entropy_size(ev: Evidence) -> Arrays:
     return {name: np.full(len(w), 1 + log(max(w.size, 1))) for name, w in ev.of("weights").items()}
 
 
+def score_size(score: Callable[[Evidence], Arrays], times: float = 1.0) -> Spread:
+    """Scores that a chain of sums and quotients makes, or a singular matrix, `times` as large."""
+
+    def size(ev: Evidence) -> Arrays:
+        found = {}
+        for name, s in score(ev).items():
+            edge = s > np.finfo(s.dtype).max / 2  # no variance within the classes
+            rest = times * float(np.where(edge, 0, s).max(initial=0)) if times > 1 else s
+            found[name] = np.where(edge, s, rest)
+        return found
+
+    return size
+
+
+def set_size(ev: Evidence) -> Arrays:
+    """|w_S|^2 / (2 the least eigenvalue of [H^-1]_SS)"""
+    found = {}
+    for name, w in ev.of("weights").items():
+        least = [np.linalg.eigvalsh(b).min(initial=np.inf) for b in ev.of("inverse_block")[name]]
+        found[name] = (np.asarray(w, np.float64) ** 2).sum(axis=1) / 2 / np.array(least)
+    return found
+
+
+def distance_2(ev: Evidence) -> Arrays:
+    """2, the largest distance, for each unit; and as much as a variance may cancel"""
+    return {name: np.full(len(w), 2.0**20) for name, w in ev.of("outgoing").items()}
+
+
+def bins_size(ev: Evidence) -> Arrays:
+    return {name: np.full(len(h), 1 + log(max(h.size, 1))) for name, h in ev.of("act_hist").items()}
+
+
 W, G = "weights", "grads"
 SLOPE = ("twins", "rescaling", "direction")
+CHANGES = ("twins", "rescaling changes", "direction")
+CLASSES = ("class_counts", "class_means", "within")
 DEFINITIONS: dict[str, Definition] = {
     "random": Definition(random, (W, "rng"), "incoming", ("uniform",)),
     "magnitude": Definition(magnitude, (W,), "incoming", ("rescaling changes", *SLOPE[::2])),
@@ -124,20 +165,84 @@ DEFINITIONS: dict[str, Definition] = {
     "obd": Definition(
         obd, (W, "hess_diag"), "incoming and bias", (*SLOPE, "merge", "exact", "exact set")
     ),
+    "obs": Definition(
+        obs, (W, "inverse_diag"), "incoming and bias",
+        (*CHANGES, "split matters", "exact removal", "below zeroing"), over="all",
+    ),
+    "obs of units": Definition(
+        obs_set, (W, "inverse_block"), "incoming and bias",
+        (*CHANGES, "split matters", "exact removal", "below zeroing", "downdated singles"),
+        over="all", single=False, spread=set_size,
+    ),
+    "obs rows": Definition(
+        obs_rows, ("sweep_loss",), "incoming", ("rescaling changes", "direction", "split matters"),
+        over="all",
+    ),
     "oracle": Definition(oracle, ("removal",), "whole", (*SLOPE[:2], "merge", "exact")),
+    "apoz": Definition(units.apoz, ("activations",), "whole", (*SLOPE, "merge"), single=False),
+    "activation": Definition(
+        units.activation, ("activations",), "whole", (*CHANGES, "merge"), single=False
+    ),
+    "activation rms": Definition(
+        units.mean_square, ("activations",), "whole", (*CHANGES, "merge"), single=False,
+        finish=units.root,
+    ),
+    "activation_entropy": Definition(
+        units.activation_entropy, ("act_hist",), "whole", (*SLOPE, "split matters"), over="all",
+        single=False, spread=bins_size,
+    ),
+    "similarity": Definition(
+        units.similarity, ("act_gram", "outgoing"), "whole",
+        ("rescaling changes", "duplicates", "greedy"), over="all", single=False, spread=distance_2,
+    ),
+    "correlation": Definition(
+        units.correlation, ("act_mean", "act_gram", "outgoing"), "whole",
+        ("same pairs", "duplicates", "constant first", "greedy"), over="all", single=False,
+        spread=distance_2,
+    ),
+    "correlation of weights": Definition(
+        units.correlation_of_weights, (W, "outgoing"), "incoming",
+        ("same pairs", "duplicates", "constant first", "greedy"), single=False, spread=distance_2,
+    ),
+    "cosine": Definition(
+        units.cosine, (W, "outgoing"), "incoming and bias",
+        ("same pairs", "duplicates", "constant first", "greedy"), single=False, spread=distance_2,
+    ),
+    "lda": Definition(
+        units.lda, CLASSES, "whole", SLOPE, over="all", single=False, spread=score_size(units.lda)
+    ),
+    "lda_joint": Definition(
+        units.lda_joint, CLASSES, "whole", SLOPE[1:], over="all", single=False,
+        spread=score_size(units.lda_joint, 2.0**27),
+    ),
 }  # fmt: skip
 
 
-def definition(name: str, options: dict[str, Any]) -> Definition:
+# (criterion, option, value): the row of that reading, where it has one of its own
+READINGS: dict[tuple[str, str, Any], str] = {
+    ("taylor_activation", "order", 2): "taylor_activation order 2",
+    ("activation", "kind", "rms"): "activation rms",
+    ("correlation", "source", "weights"): "correlation of weights",
+    ("obs", "scale", "rows"): "obs rows",
+}
+
+
+def definition(name: str, options: dict[str, Any], unit: bool = False) -> Definition:
     """The row of a criterion with these options; KeyError for a name that has none."""
     if name == "taylor" and options.get("order", 1) == 2:
-        row = DEFINITIONS["taylor row" if options.get("hessian") == "row" else "taylor order 2"]
-    elif name == "taylor_activation" and options.get("order", 1) == 2:
-        row = DEFINITIONS["taylor_activation order 2"]
-    else:
-        row = DEFINITIONS[name]
+        name = "taylor row" if options.get("hessian") == "row" else "taylor order 2"
+    for (owner, option, value), reading in READINGS.items():
+        if name == owner and options.get(option) == value:
+            name = reading
+    row = DEFINITIONS["obs of units" if name == "obs" and unit else name]
     if name == "norm" and options.get("p", 2) == 0:
         row = replace(row, laws=SLOPE if not options.get("tol") else SLOPE[::2])
+    if name == "apoz" and options.get("tol"):
+        row = replace(row, laws=("twins", "direction", "merge"))
+    if name == "activation_entropy" and options.get("prune") == "high":
+        row = replace(row, laws=("twins", "rescaling", "split matters"))
+    if name == "cosine" and options.get("bias") is False:
+        row = replace(row, unit="incoming")
     if options.get("square"):  # the square of a change is no sum over samples
         row = replace(
             row, laws=("twins", "rescaling", "split matters", "exact squared"), over="all"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minprune.core import Array, Evidence
-from minprune.verify.criterion_bounds import clause, largest
+from minprune.verify.criterion_bounds import clause, largest, steady
 from minprune.verify.criterion_subject import Law, Subject, changed, total
 from minprune.verify.laws_criterion_sight import sees_its_evidence
 from minprune.verify.plain import Mlp
@@ -148,7 +148,7 @@ def relabelling(s: Subject) -> Law | None:
         want = relabel(p, total(s, p))
         found = total(s, replace(p, params=relabel(p, p.params)))
         told = clause(found, want, largest(want), "before the units were turned round it was")
-        return told and told.split(": ")[0]
+        return told.split(": ")[0] if told and steady(s, p) else None
 
     return Law(
         f"{s.name}: hidden units in another order have their own scores in that order",
@@ -166,7 +166,7 @@ def sample_order(s: Subject) -> Law | None:
         want = total(s, p, [list(n)])
         found = total(s, p, [list(n)[::-1]])
         told = clause(found, want, largest(want), "with the samples in another order it is")
-        return told and told.split(": ")[0]
+        return told.split(": ")[0] if told and steady(s, p) else None
 
     return Law(f"{s.name}: the order of the samples does not matter", mlps(samples=(2, 4)), broken)
 

@@ -12,7 +12,9 @@ import numpy as np
 
 from minprune.verify import laws_criterion_exact as numbers
 from minprune.verify import laws_criterion_moves as moves
-from minprune.verify.criterion_bounds import clause, rounding
+from minprune.verify import laws_criterion_redundant as pairs
+from minprune.verify import laws_criterion_removal as rises
+from minprune.verify.criterion_bounds import clause, rounding, steady
 from minprune.verify.criterion_subject import Law, Options, Subject, changed, reference, total
 from minprune.verify.definitions import weight_entropy
 from minprune.verify.definitions_table import Definition
@@ -31,7 +33,8 @@ def equals_the_definition(s: Subject, row: Definition, options: Options) -> Law:
         want = total(ref, p)
         if row.score is weight_entropy and on_an_edge(p, ref, options.get("bins", 10)):
             return None
-        return clause(total(s, p), want, rounding(row, options, s, ref, p), "by the definition")
+        told = clause(total(s, p), want, rounding(row, options, s, ref, p), "by the definition")
+        return told if told and steady(ref, p) else None
 
     return Law(
         f"{s.name}: scores are those of the definition, {said(row)}",
@@ -67,7 +70,7 @@ def any_evidence(s: Subject, row: Definition, options: Options) -> Law | None:
         rng = np.random.default_rng(int(1000 * abs(p.x).sum()))
         ev = changed(
             evidence(p, s.needs, s.row),
-            lambda a: rng.standard_normal((*a.shape[:2], 3)),
+            lambda a: rng.integers(-3, 4, (*a.shape[:2], 3)) / 2,  # with zeros
         )
         want, found = ref(ev), s(ev)
         return clause(
@@ -98,4 +101,11 @@ NAMED: dict[str, NamedLaw] = {
     "slope of the gradient": numbers.slope_of_the_gradient,
     "shares": numbers.shares,
     "uniform": numbers.uniform,
+    "greedy": pairs.replays_the_rule,
+    "duplicates": pairs.duplicates,
+    "constant first": pairs.constant_first,
+    "same pairs": pairs.same_pairs,
+    "exact removal": rises.exact_removal,
+    "below zeroing": rises.below_zeroing,
+    "downdated singles": rises.downdated_singles,
 }

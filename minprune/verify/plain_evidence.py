@@ -11,16 +11,9 @@ from typing import Any
 import numpy as np
 
 from minprune.core import Arrays, Evidence, Row
-from minprune.verify.plain import (
-    ACTS,
-    Mlp,
-    Problem,
-    at,
-    gradient,
-    hessian,
-    shaped,
-    times,
-)
+from minprune.verify import plain_moments as moments
+from minprune.verify.plain import Mlp, Problem, at, gradient, hessian, shaped, times
+from minprune.verify.plain_inverse import inverse_block, inverse_diag, sweep_loss
 
 Names = Sequence[str]
 
@@ -72,7 +65,7 @@ def removal(p: Problem, names: Names) -> Arrays:
     return found
 
 
-SINGLE: dict[str, Callable[[Any, Names], Arrays]] = {
+SINGLE: dict[str, Callable[[Any, Names], Any]] = {
     "weights": weights,
     "masks": lambda p, names: {name: np.ones(at(p, name).shape, bool) for name in names},
     "grads": gradient,
@@ -82,6 +75,9 @@ SINGLE: dict[str, Callable[[Any, Names], Arrays]] = {
     "hess_weight": hess_weight,
     "path_grads": path_grads,
     "removal": removal,
+    "inverse_diag": inverse_diag,
+    "sweep_loss": sweep_loss,
+    "labels": lambda p, names: moments.labels(p),
 }
 
 
@@ -96,24 +92,20 @@ def of_gates(kind: str) -> Callable[[Mlp], Arrays]:
     }
 
 
-def activations(p: Mlp) -> Arrays:
-    """a of each hidden unit, (n, units, 1)"""
-    made = p.forward()[1]
-    return {n: ACTS[p.act][0](z)[:, :, None] for n, z in zip(p.weights[:-1], made, strict=False)}
-
-
-def act_grads(p: Mlp) -> Arrays:
-    """dl_p/da of each sample's own loss, (n, units, 1)"""
-    each = p.per_sample()
-    return {n: each[n.replace("weight", "act")][:, :, None] for n in p.weights[:-1]}
-
-
-UNITS: dict[str, Callable[[Mlp], Arrays]] = {
+UNITS: dict[str, Callable[[Mlp], Any]] = {
     "gate_grads": of_gates("grads"),
     "gate_hess": of_gates("hess_diag"),
     "removal": of_gates("removal"),
-    "activations": activations,
-    "act_grads": act_grads,
+    "activations": moments.activations,
+    "act_grads": moments.act_grads,
+    "act_mean": moments.act_mean,
+    "act_gram": moments.act_gram,
+    "act_hist": moments.act_hist,
+    "labels": moments.labels,
+    "class_counts": moments.class_counts,
+    "class_means": moments.class_means,
+    "within": moments.within,
+    "inverse_block": inverse_block,
     "outgoing": lambda p: unit_rows(p, weights(p, p.weights), "outgoing"),
 }
 
@@ -132,7 +124,7 @@ def unit_rows(p: Mlp, arrays: Arrays, row: Row) -> Arrays:
     return found
 
 
-def unit_kind(p: Mlp, kind: str, row: Row) -> Arrays:
+def unit_kind(p: Mlp, kind: str, row: Row) -> Any:
     """One kind of evidence of the hidden units."""
     if kind in UNITS:
         return UNITS[kind](p)

@@ -1,0 +1,125 @@
+"""Laws of greedy removal: of two that say the same one goes, first of all, and then is forgotten.
+
+Numbers that are exact: a net whose hidden units put out a table of signs, one column a sample, so
+that moments, norms and cosines are small whole numbers over powers of two, and ties are ties.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from hypothesis import strategies as st
+
+from minprune.core import Array, Arrays
+from minprune.verify.criterion_bounds import clause, largest, steady
+from minprune.verify.criterion_subject import Law, Options, Subject, reference, total
+from minprune.verify.definitions_table import Definition
+from minprune.verify.plain import Mlp
+from minprune.verify.plain_nets import mlps, rescale, with_twins
+
+SIZE = 16  # samples: norms of signs are 4, a power of two
+NEAR = 2.0**-26
+
+
+def table_net(a: Array, out: Array) -> Mlp:
+    """A linear net whose hidden unit u gives a[u, p] for sample p, and sends on out[u]."""
+    params = {"fc1.weight": a, "fc2.weight": out.T.copy()}
+    n = a.shape[1]
+    return Mlp("linear", "mse", params, np.eye(n), np.zeros((n, out.shape[1])))
+
+
+def table(kinds: list[int], scales: list[float], sends: list[float]) -> Mlp:
+    """Units of the kinds 0 to 5: signs that sum to 0; 6: zero; 7: constant."""
+    rng = np.random.default_rng(5)
+    rows = [rng.permutation(np.repeat([1.0, -1.0], SIZE // 2)) for _ in range(4)]
+    rows += [-rows[0], np.repeat([1.0, -1.0], SIZE // 2), np.zeros(SIZE), np.ones(SIZE)]
+    a = np.array([rows[k] * f for k, f in zip(kinds, scales, strict=True)])
+    return table_net(a, np.array([[s, 0.0] for s in sends]))
+
+
+def tables(kinds: int = 8) -> st.SearchStrategy[Mlp]:
+    """One to six units, of which many are equal, opposite, or send on as much as another."""
+
+    def of(n: int) -> st.SearchStrategy[Mlp]:
+        def many(of: list[float]) -> st.SearchStrategy[list[float]]:
+            return st.lists(st.sampled_from(of), min_size=n, max_size=n)
+
+        chosen = st.lists(st.integers(0, kinds - 1), min_size=n, max_size=n)
+        return st.builds(table, chosen, many([1.0, 1.0, 2.0]), many([1.0, 2.0, -2.0]))
+
+    return st.integers(1, 6).flatmap(of)
+
+
+def replays_the_rule(s: Subject, row: Definition, options: Options) -> Law:
+    ref = reference(row, options, s)
+
+    def broken(p: Mlp) -> str | None:
+        want = total(ref, p)
+        told = clause(total(s, p), want, {n: 0 * w for n, w in want.items()}, "by greedy removal")
+        return told and told.split(": ")[0] + exactly(total(s, p), want)
+
+    return Law(
+        f"{s.name}: the closest pair left, of equal ones the greatest (lower, higher) index pair, "
+        f"loses its unit of smaller outgoing norm, of equal ones the higher; its score is their "
+        f"distance, or the next float above the one before",
+        tables(),
+        broken,
+    )
+
+
+def exactly(found: Arrays, want: Arrays) -> str:
+    """All scores in full: next floats look alike in six digits."""
+    return "".join(f"; all are {np.asarray(found[n]).tolist()}, and by it {w.tolist()}"
+                   for n, w in want.items())  # fmt: skip
+
+
+def duplicates(s: Subject, row: Definition, options: Options) -> Law:
+    def broken(p: Mlp) -> str | None:
+        score = np.asarray(total(s, with_twins(p))["fc1.weight"])
+        first, second = int(np.argmin(score)), float(score[:2].max())
+        if first > 1:
+            return f"unit {first} goes first with {score[first]:.6g}, twins with {score[:2]}"
+        if score[first] > NEAR:
+            return f"the twins are {score[first]:.6g} apart"
+        return f"both twins go, at {score[:2]}" if second <= NEAR else None
+
+    return Law(
+        f"{s.name}: of two equal units, distance 0, exactly one goes, and before any live unit",
+        mlps(acts=("tanh",), layers=(2, 2), hidden=(3, 3), inputs=(3, 3), samples=(4, 4)),
+        broken,
+    )
+
+
+def constant_first(s: Subject, row: Definition, options: Options) -> Law:
+    def broken(p: Mlp) -> str | None:
+        w, score = p.params["fc1.weight"], np.asarray(total(s, p)["fc1.weight"])
+        gone = ~w.any(axis=1)
+        if row.score.__name__ != "cosine":
+            gone |= np.ptp(w, axis=1) == 0
+        for j in range(len(w)):
+            if gone[j] and score[j] != 0:
+                return f"unit {j}, which says nothing, scores {score[j]:.6g}"
+            if not gone[j] and gone.any() and score[j] <= 0:
+                return f"unit {j} scores {score[j]:.6g}, as one that says nothing does"
+        return None
+
+    what = "zero vector" if row.score.__name__ == "cosine" else "constant unit"
+    return Law(f"{s.name}: a {what} goes before all pairs, with score 0", tables(), broken)
+
+
+def same_pairs(s: Subject, row: Definition, options: Options) -> Law:
+    def broken(p: Mlp) -> str | None:
+        params = dict(p.params)
+        params["fc2.weight"] = params["fc2.weight"] * 2.0 ** (20 * np.arange(len(p.params["fc1.weight"])))
+        p = replace(p, params=params)
+        want = total(s, p)
+        told = clause(total(s, rescale(p)), want, largest(want), "before the rescaling it was")
+        return told if told and steady(s, p) else None
+
+    return Law(
+        f"{s.name}: W1 *= a, b1 *= a, W2 /= a of a hidden ReLU unit leaves the distances of pairs, "
+        f"so the scores where the order of the outgoing norms stays",
+        mlps(acts=("relu",), layers=(2, 2)),
+        broken,
+    )
