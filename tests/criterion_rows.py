@@ -98,6 +98,10 @@ GRADIENTS = (
 )  # fmt: skip
 
 BENT = {"weights": [[3.0, -1], [2, 1]], "hess_diag": [[2.0, -4], [1, 2]]}
+INVERSE = {"weights": [[3.0, -1], [0, 2]], "inverse_diag": [[1.0, 4], [2, 0.5]]}
+# the inverses of the blocks are [[1, -1], [-1, 2]] and [[1, 0], [0, 0.25]]
+BLOCKS = {"weights": [[2.0, 1], [2, 4]], "inverse_block": [[[2.0, 1], [1, 1]], [[1, 0], [0, 4]]]}
+SWEPT = {"sweep_loss": [[1.0, 2], [0, 0.5]]}
 REMOVED = {"removal": [[0.5, -2], [0, 1]]}
 CURVATURE = (
     Row("obd", "by hand", [9, 2, 0], {"weights": [3.0, -1, 0], "hess_diag": [2.0, 4, 9]}),
@@ -105,6 +109,11 @@ CURVATURE = (
     Row("obd", "by hand", [[9, 0], [2, 1]], BENT, {"clip": True}),
     Row("obd", "by hand", [7, 3], BENT, unit=True),
     Row("obd", "by hand: clipped entry by entry", [9, 3], BENT, {"clip": True}, unit=True),
+    Row("obs", "by hand", [[4.5, 0.125], [0, 4]], INVERSE),
+    Row("obs", "by hand: scales share a formula", [[4.5, 0.125], [0, 4]], INVERSE,
+        {"scale": "layer"}),
+    Row("obs", "itself", [[1, 2], [0, 0.5]], SWEPT, {"scale": "rows"}),
+    Row("obs", "by hand: (4 - 2 - 2 + 2) / 2, (4 + 4) / 2", [1, 4], BLOCKS, unit=True, within=ULP),
     Row("oracle", "itself", [[0.5, -2], [0, 1]], REMOVED),
     Row("oracle", "by hand", [[0.25, 4], [0, 1]], REMOVED, {"square": True}),
     Row("oracle", "itself", [0.5, -2], {"removal": [0.5, -2]}, unit=True),

@@ -93,3 +93,15 @@ def test_a_bar_is_closed_when_training_fails(capsys: pytest.CaptureFixture[str])
     with pytest.raises(mp.errors.NonFiniteError):
         mp.fit(one_weight(1e200), one_sample(), epochs=1)
     assert capsys.readouterr().err.endswith("\n") or "tqdm" not in sys.modules
+
+
+def test_long_work_without_epochs_says_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hide_tqdm(monkeypatch)
+    clock = iter([0.0, 4.0, 11.0, 11.0, 12.0, 15.0])  # read at the start, per step and per line
+    monkeypatch.setattr("minprune.train.progress.monotonic", lambda: next(clock))
+    with progress("obs", 30, show=True, done=5) as shown:
+        for _ in range(4):
+            shown.update()
+    assert capsys.readouterr().err == "obs: 7 of 30 steps\n"

@@ -9,6 +9,7 @@ from minprune.criteria.initial import grasp, snip
 from minprune.criteria.listing import Listing, listing
 from minprune.criteria.norms import magnitude, norm
 from minprune.criteria.obd import obd
+from minprune.criteria.obs import obs
 from minprune.criteria.oracle import oracle
 from minprune.criteria.redundancy import correlation, cosine, similarity
 from minprune.criteria.spread import geometric_median, weight_entropy
@@ -20,14 +21,15 @@ CRITERIA: dict[str, Criterion] = {
     for fn in (
         random, magnitude, norm, geometric_median, weight_entropy, synflow,
         apoz, activation, activation_entropy, similarity, correlation, cosine, lda, lda_joint,
-        taylor, taylor_activation, fisher, snip, grasp, obd, oracle,
+        taylor, taylor_activation, fisher, snip, grasp, obd, obs, oracle,
     )
 }  # fmt: skip
 
 __all__ = [
     "CRITERIA", "activation", "activation_entropy", "apoz", "correlation", "cosine", "fisher",
-    "geometric_median", "grasp", "lda", "lda_joint", "list", "magnitude", "norm", "obd", "oracle",
-    "random", "similarity", "snip", "synflow", "taylor", "taylor_activation", "weight_entropy",
+    "geometric_median", "grasp", "lda", "lda_joint", "list", "magnitude", "norm", "obd", "obs",
+    "oracle", "random", "similarity", "snip", "synflow", "taylor", "taylor_activation",
+    "weight_entropy",
 ]  # fmt: skip
 
 

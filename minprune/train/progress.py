@@ -1,9 +1,12 @@
-"""Progress on stderr: a tqdm bar where tqdm is installed, a plain line an epoch otherwise."""
+"""Progress on stderr: a tqdm bar where tqdm is installed, plain lines otherwise."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
+
+EVERY = 10.0  # seconds
 
 
 class Quiet:
@@ -17,12 +20,21 @@ class Quiet:
 
 
 class Lines(Quiet):
-    """A line an epoch, for logs and where tqdm is absent."""
+    """A line an epoch, or every EVERY seconds, for logs and where tqdm is absent."""
 
-    def __init__(self, label: str) -> None:
-        self.label = label
+    def __init__(self, label: str, steps: int, done: int) -> None:
+        self.label, self.steps, self.done, self.last = label, steps, done, monotonic()
+
+    def update(self) -> None:
+        self.done += 1
+        if monotonic() - self.last >= EVERY:
+            self._say(f"{self.done} of {self.steps} steps")
 
     def epoch(self, text: str) -> None:
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        self.last = monotonic()
         print(f"{self.label}: {text}", file=sys.stderr, flush=True)
 
 
@@ -51,7 +63,7 @@ def progress(label: str, steps: int, show: bool, done: int = 0) -> Iterator[Quie
     try:
         from tqdm import tqdm
     except ImportError:
-        yield Lines(label)
+        yield Lines(label, steps, done)
         return
     with tqdm(
         total=steps, initial=done, desc=label, unit="step", file=sys.stderr, mininterval=0.5

@@ -22,6 +22,7 @@ NAMES = {
     "find": "verdict",
     "check_criterion": "criterion",
     "check_curvature": "criterion_curvature",
+    "check_obs": "obs",
     "check_selector": "selector",
     "check_shuffle": "shuffle",
     "check_allocation": "allocation",

@@ -14,6 +14,9 @@ from minprune.verify.definitions_table import Definition
 from minprune.verify.plain_evidence import evidence
 
 
+LEAST = 2.0**-1000  # what is below is no score but the next float above 0, or the one above that
+
+
 def worst(found: Arrays, want: Arrays, bound: Arrays) -> tuple[str, Any] | None:
     """(name, index) of the entry that is furthest outside its bound, or None."""
     place, most = None, 0.0
@@ -68,7 +71,7 @@ def largest(arrays: Arrays, share: float = 2.0**-26) -> Arrays:
     and a wrong entry by far more.
     """
     top: dict[str, float] = {n: float(np.abs(a).max(initial=0)) for n, a in arrays.items()}
-    return {n: np.full(np.shape(a), share * top[n]) for n, a in arrays.items()}
+    return {n: np.full(np.shape(a), share * top[n] + LEAST) for n, a in arrays.items()}
 
 
 def steady(s: Subject, p: Any) -> bool:
@@ -91,7 +94,7 @@ def rounding(row: Definition, options: dict[str, Any], s: Subject, ref: Subject,
     size = total(replace(ref, raw=lambda ev: row.size(ev, options), finish=None), p)
     terms = max((a.size for a in size.values()), default=0) + sum(w.size for w in p.params.values())
     share = (64 + 8 * terms * (1 + len(getattr(p, "x", ())))) * 2.0**-53 if same else 2.0**-26
-    bound = {name: share * a + 2.0**-1000 for name, a in size.items()}
+    bound = {name: share * a + LEAST for name, a in size.items()}
     if ref.finish is None:
         return bound
     before = total(replace(ref, finish=None), p)

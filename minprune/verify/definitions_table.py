@@ -175,8 +175,7 @@ DEFINITIONS: dict[str, Definition] = {
         over="all", single=False, spread=set_size,
     ),
     "obs rows": Definition(
-        obs_rows, ("sweep_loss",), "incoming", ("rescaling changes", "direction", "split matters"),
-        over="all",
+        obs_rows, ("sweep_loss",), "incoming", ("rescaling changes", "direction"), over="all"
     ),
     "oracle": Definition(oracle, ("removal",), "whole", (*SLOPE[:2], "merge", "exact")),
     "apoz": Definition(units.apoz, ("activations",), "whole", (*SLOPE, "merge"), single=False),
@@ -193,11 +192,11 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "similarity": Definition(
         units.similarity, ("act_gram", "outgoing"), "whole",
-        ("rescaling changes", "duplicates", "greedy"), over="all", single=False, spread=distance_2,
+        ("rescaling changes", "duplicates", "greedy", "split matters"), over="all", single=False, spread=distance_2,
     ),
     "correlation": Definition(
         units.correlation, ("act_mean", "act_gram", "outgoing"), "whole",
-        ("same pairs", "duplicates", "constant first", "greedy"), over="all", single=False,
+        ("same pairs", "duplicates", "constant first", "greedy", "split matters"), over="all", single=False,
         spread=distance_2,
     ),
     "correlation of weights": Definition(

@@ -12,6 +12,7 @@ from minprune.autograd import grad
 from minprune.core import Array, Arrays, Mark, Split
 from minprune.criteria import CRITERIA
 from minprune.curvature import hvp
+from minprune.curvature.inverse import downdate_set, inverse_from_rows, remove_set
 from minprune.curvature.products import flat, unflat
 from minprune.curvature.record import record
 from minprune.curvature.removal import loss
@@ -22,6 +23,7 @@ from minprune.verify.criterion import check_criterion
 from minprune.verify.definitions_table import DEFINITIONS
 from minprune.verify.gradient import check_gradient, check_hvp
 from minprune.verify.kernel import check_kernel
+from minprune.verify.obs import check_obs
 from minprune.verify.ours_compaction import check_compaction
 from minprune.verify.ours_formula import formula_nets
 from minprune.verify.schedule import check_schedule
@@ -29,6 +31,28 @@ from minprune.verify.selector import check_selector
 from minprune.verify.verdict import Verdicts
 
 Check = Callable[[int, int], Verdicts]  # (examples, seed)
+
+
+def _hessian_inverse(batches: list[Array], damp: float) -> Array:
+    """H = (2/P) X X^T: rows sqrt(2) x"""
+    count = sum(map(len, batches))
+    return inverse_from_rows([np.sqrt(2) * x for x in batches], count, damp).inverse
+
+
+def _swept(w: Array, inverse: Array) -> tuple[Array, Array]:
+    """(order, losses) of the one row w"""
+    order, losses, _ = kernels.obs_sweep(w[None], inverse)
+    return order[0], losses[0]
+
+
+# Optimal Brain Surgeon, step by step
+OBS: dict[str, Callable[..., Any]] = {
+    "update": lambda w, inverse, q: remove_set(w, inverse, q)[0],
+    "score": lambda w, inverse, q: remove_set(w, inverse, q)[1],
+    "downdate": downdate_set,
+    "inverse": _hessian_inverse,
+    "sweep": _swept,
+}
 
 
 def selector(
@@ -164,6 +188,8 @@ def checks() -> Iterator[tuple[str, Check]]:
         yield f"gradient, {name}", found(check_gradient, f, g, at)
         yield f"hvp, {name}", found(check_hvp, product, g, at)
     yield "compaction", found(check_compaction)
+    for name, step in OBS.items():
+        yield f"obs {name}", found(check_obs, step, name)
     for name, criterion in CRITERIA.items():
         mark: Mark = criterion.mark  # type: ignore[attr-defined]
         if mark.single:
