@@ -15,6 +15,7 @@ AXES: dict[str, tuple[int, ...]] = {
     "within": (0, 1),
 }  # fmt: skip
 OF_ALL = ("labels", "class_counts")
+DEFINITE = ("inverse_diag", "inverse_block")  # never zero, never all ones
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,10 @@ def follows_its_units(fn: Criterion, row: Row) -> bool:
 def takes_the_edges(fn: Criterion, row: Row) -> bool:
     """All zero, all equal, one unit, no unit, no array at all: finite scores of their shape."""
     whole = row.taken(range(len(row.want)))
-    edges = [{k: np.full_like(a, value) for k, a in whole.items()} for value in (0, 1)]
+    edges = [
+        {k: a if k in DEFINITE else np.full_like(a, value) for k, a in whole.items()}
+        for value in (0, 1)
+    ]
     for arrays in [*edges, row.taken([0]), row.taken([])]:
         units = min(a.shape[AXES.get(k, (0,))[0]] for k, a in arrays.items() if k not in OF_ALL)
         s = np.asarray(fn(row.of(arrays), **row.options)["w"])

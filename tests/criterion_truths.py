@@ -69,6 +69,37 @@ def zeroes_one(score: Score, rng: np.random.Generator) -> bool:
     return close(score(weights=q.w, hess_diag=np.diag(q.H)), true, q.scale)
 
 
+def removes_one(score: Score, rng: np.random.Generator) -> bool:
+    """At a minimum, H definite: the least rise with entry k at 0, all others free."""
+    w, H = definite(rng)
+    true = [least_rise(w, H, [k]) for k in range(len(w))]
+    got = score(weights=w, inverse_diag=np.diag(np.linalg.inv(H)))
+    return close(got, true, np.linalg.cond(H) * (np.abs(w) @ np.abs(H) @ np.abs(w)))
+
+
+def removes_a_unit(score: Score, rng: np.random.Generator) -> bool:
+    """The same with a unit's entries at 0 at once; the rest of the net stays free."""
+    w, H = definite(rng)
+    block = np.linalg.inv(H)[:2, :2]
+    got = score(weights=w[None, :2], inverse_block=(block + block.T)[None] / 2)
+    scale = np.linalg.cond(H) * (np.abs(w) @ np.abs(H) @ np.abs(w))
+    return close(got, [least_rise(w, H, [0, 1])], scale)
+
+
+def definite(rng: np.random.Generator) -> tuple[Array, Array]:
+    """(w, H), H positive definite (4, 4)"""
+    a = rng.standard_normal((6, 4))
+    return rng.standard_normal(4), a.T @ a / 6 + 0.1 * np.eye(4)
+
+
+def least_rise(w: Array, H: Array, q: list[int]) -> float:
+    """min over d of 1/2 d H d with (w + d)_q = 0, by Lagrange multipliers"""
+    pick = np.eye(4)[q]
+    saddle = np.block([[H, pick.T], [pick, np.zeros((len(q), len(q)))]])
+    d = np.linalg.solve(saddle, np.concatenate([np.zeros(4), -w[q]]))[:4]
+    return float(d @ H @ d / 2)
+
+
 def zeroes_a_set(score: Score, rng: np.random.Generator) -> bool:
     """At a minimum, H diagonal: L(w without a unit's entries) - L(w)."""
     q = Quadratic(rng)
@@ -231,6 +262,19 @@ TRUTHS = {
     "obd, a unit": Truth(zeroes_a_set, by("obd", unit=True), {
         "no 1/2": lambda weights, hess_diag: (hess_diag * weights**2).sum(axis=1),
         "the mean": lambda weights, hess_diag: (hess_diag * weights**2 / 2).mean(axis=1),
+    }),
+    "obs, one weight": Truth(removes_one, by("obs"), {
+        "no 1/2": lambda weights, inverse_diag: weights**2 / inverse_diag,
+        "a product": lambda weights, inverse_diag: weights**2 * inverse_diag / 2,
+        "not squared": lambda weights, inverse_diag: np.abs(weights) / inverse_diag / 2,
+    }),
+    "obs, a unit": Truth(removes_a_unit, by("obs", unit=True), {
+        "a sum of single scores": lambda weights, inverse_block: (
+            (weights**2 / np.diagonal(inverse_block, axis1=1, axis2=2) / 2).sum(axis=1)),
+        "not inverted": lambda weights, inverse_block: (
+            np.einsum("ui,uij,uj->u", weights, inverse_block, weights) / 2),
+        "no 1/2": lambda weights, inverse_block: 2 * by("obs", unit=True)(
+            weights=weights, inverse_block=inverse_block),
     }),
     "taylor, order 2": Truth(squares_the_change, by("taylor", order=2), {
         "no 1/2": lambda weights, grads, hess_diag: (

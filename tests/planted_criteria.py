@@ -5,36 +5,13 @@ than most files: a table is read as a whole.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from planted_units import OF_UNITS
+from planting import Planted, on
 
 from minprune.core import Array, Arrays, Evidence, criterion
-
-
-@dataclass(frozen=True)
-class Planted:
-    """law: the one that has to be broken    like, unit, options, ...: arguments of the check"""
-
-    project: str
-    what: str
-    fn: Callable[..., Any]
-    law: str
-    like: str | None = None
-    unit: bool | str = False
-    more: dict[str, Any] = field(default_factory=dict)
-
-
-def on(score: Callable[..., Array], *kinds: str) -> Callable[..., Arrays]:
-    """An unmarked function of Evidence: score of one tensor's arrays."""
-
-    def scores(ev: Evidence, **options: Any) -> Arrays:
-        parts = [getattr(ev, kind) for kind in kinds]
-        return {name: score(*(part[name] for part in parts)) for name in parts[0]}
-
-    scores.__name__ = getattr(score, "__name__", "scores").replace("<lambda>", "planted")
-    return scores
 
 
 def of_weights(score: Callable[[Array], Array]) -> Callable[..., Arrays]:
@@ -371,4 +348,4 @@ EASY = (
     Planted("", "twins told apart", of_weights(by_position), "twins", "magnitude"),
 )  # fmt: skip
 
-PLANTED = PUBLIC + EASY
+PLANTED = PUBLIC + EASY + OF_UNITS

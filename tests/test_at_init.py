@@ -11,6 +11,7 @@ from watching import small_data
 
 import minprune as mp
 from minprune.errors import ArgumentError
+from minprune.masking.units import unit_sparsity
 from minprune.methods import at_init, in_rounds
 from minprune.train import plan
 
@@ -160,3 +161,20 @@ def test_the_model_given_is_not_changed() -> None:
     at_init(model, DATA, sparsity=0.5, epochs=1, criterion="grasp", progress=False)
     assert model.masks == {}
     assert all(np.array_equal(model.params[n], w) for n, w in before.params.items())
+
+
+def test_a_sparsity_of_1_and_a_model_that_is_pruned_already() -> None:
+    assert live(in_rounds(net(), None, "synflow", sparsity=1.0, progress=False)) == 0
+    half = in_rounds(net(), None, "magnitude", sparsity=0.5, rounds=1)
+    more = in_rounds(half, None, "magnitude", sparsity=0.9, rounds=10, progress=False)
+    assert live(more) == TOTAL - round(0.9 * TOTAL)
+    units = mp.prune(net(), mp.score(net(), None, "magnitude", unit=True), sparsity=0.25)
+    fewer = in_rounds(units, None, "magnitude", sparsity=0.5, rounds=3, unit=True, progress=False)
+    assert unit_sparsity(fewer) == 0.5
+    with pytest.raises(ArgumentError, match="below the present"):
+        in_rounds(half, None, "magnitude", sparsity=0.2, rounds=3, progress=False)
+
+
+def test_the_function_synflow_takes_its_rounds_too() -> None:
+    named, given = small(sparsity=0.9), small(sparsity=0.9, criterion=mp.criteria.synflow)
+    assert all(np.array_equal(named.pruned.masks[n], m) for n, m in given.pruned.masks.items())

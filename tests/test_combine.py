@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
+import minprune as mp
 from minprune.core import Array, Arrays
-from minprune.errors import ArgumentError
+from minprune.errors import ArgumentError, NonFiniteError
 from minprune.masking.combine import combine, ranks
 
 # Three values, so that ties are the rule; -0.0 and 0.0 are one.
@@ -212,3 +213,31 @@ def test_messages(provoke: Callable[[], Any], text: str) -> None:
     with pytest.raises((ArgumentError, ArithmeticError)) as caught:
         provoke()
     assert caught.value.args == (text,)
+
+
+def test_with_the_model_tied_units_count_once() -> None:
+    """Units a0 = c0 and a1 = c1 are tied: four rows, two units, beside three of b."""
+    net = mp.build((2,), [
+        ("a", mp.Dense(2, 2)), ("c", mp.Dense(2, 2), "input"), ("sum", mp.Add(), ("a", "c")),
+        ("b", mp.Dense(2, 3)), ("fc", mp.Dense(3, 2)),
+    ])  # fmt: skip
+    model = mp.initialise(net, dtype=np.float64)
+    one = {"a.weight": np.array([3.0, 1]), "c.weight": np.array([3.0, 1]),
+           "b.weight": np.array([2.0, 4, 5])}  # fmt: skip
+    found = combine({"one": one}, model=model)
+    assert {n: s.tolist() for n, s in found.items()} == {
+        "a.weight": [0.5, 0], "c.weight": [0.5, 0], "b.weight": [0.25, 0.75, 1],
+    }  # fmt: skip
+    assert combine({"one": one})["a.weight"].tolist() != found["a.weight"].tolist()
+    length = combine({"one": one}, normalize="layer", model=model)
+    assert np.allclose(length["a.weight"], np.array([3, 1]) / np.sqrt(10))
+    whole = mp.score(model, None, "magnitude")
+    assert combine({"w": whole}, model=model).keys() == whole.keys()
+
+
+def test_a_sum_that_overflows_is_said() -> None:
+    with pytest.raises(NonFiniteError) as caught:
+        combine({"a": {"w": np.array([1.7e308])}, "b": {"w": np.array([1.7e308])}}, normalize=None)
+    assert caught.value.args == (
+        "combine: w: the sum of the scores is not finite, expected numbers; use normalize='rank'",
+    )

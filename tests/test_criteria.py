@@ -44,7 +44,7 @@ def test_names_sources_and_needs_are_declared() -> None:
 
 @each_row
 def test_a_row_has_the_evidence_that_is_declared_and_no_more(row: Row) -> None:
-    needs, over = row.fn.mark.asked(row.options)  # type: ignore[attr-defined]
+    needs, over = row.fn.mark.asked(row.options, row.unit)  # type: ignore[attr-defined]
     assert row.evidence.keys() | ({"rng"} & set(needs)) == set(needs)
     assert set(needs) <= KINDS.keys()
     assert over in ("all", "batch", "sample")
@@ -210,6 +210,9 @@ MESSAGES = (
      "give Evidence(..., unit=True), or unit=True to mp.score"),
     (call("obd", clip="yes"),
      "obd: clip is 'yes', expected False or True; choose one of them"),
+    (call("obs", scale="net"),
+     "obs with unit=True: scale is 'net', expected 'whole', 'layer' or 'blocks'; "
+     "choose one of them"),
     (call("oracle", square=2),
      "oracle: square is 2, expected False or True; choose one of them"),
 )  # fmt: skip

@@ -186,3 +186,22 @@ def test_each_law_rejects_its_wrong_variants(name: str) -> None:
 
 def test_each_law_has_a_wrong_variant() -> None:
     assert {law for law, _ in WRONG.values()} == set(LAWS)
+
+
+def test_a_unit_without_live_inputs_is_a_constant_until_it_is_silenced() -> None:
+    """Its bias lives on: pruning units counts it, and at the present share touches nothing."""
+    net = mp.build((2,), [
+        ("a", mp.Dense(2, 4)), ("s", mp.Sigmoid()), ("fc", mp.Dense(4, 2)),
+    ])  # fmt: skip
+    model = mp.initialise(net, dtype=np.float64)
+    mask = np.ones((4, 2), bool)
+    mask[0] = False
+    model = mp.with_masks(model, {"a.weight": mask})
+    scores = {"a.weight": np.array([4.0, 3, 2, 1])}
+    x = np.ones((1, 2))
+    same = mp.prune(model, scores, sparsity=0.0)
+    assert np.array_equal(same(x), model(x))
+    pruned = mp.prune(model, scores, sparsity=0.25)
+    assert pruned.masks["fc.weight"][0].tolist() == [True, True, True, False]
+    twice = mp.prune(pruned, scores, sparsity=0.25)  # what is silenced counts as pruned
+    assert all(np.array_equal(twice.masks[n], m) for n, m in pruned.masks.items())

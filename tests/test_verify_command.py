@@ -69,6 +69,21 @@ def pair(rng):
 def shuffled(masks, rng):
     return {n: rng.permuted(m.ravel()).reshape(m.shape) for n, m in masks.items()}
 
+def singles(w, inverse, q):
+    """Single-weight updates added up, as in SparseML."""
+    new = w - sum(w[k] / inverse[k, k] * inverse[:, k] for k in q)
+    new[q] = 0
+    return new
+
+def joint(w, inverse, q):
+    new = w - inverse[:, q] @ np.linalg.solve(inverse[np.ix_(q, q)], w[q])
+    new[q] = 0
+    still = np.abs(inverse[:, q]).sum(axis=1) == 0
+    return np.where(still, w, new)
+
+def saliency(weights, inverse_diag):
+    return {n: (0.5 * w**2 / inverse_diag[n]).astype(w.dtype) for n, w in weights.items()}
+
 def uniform(shapes, sparsity):
     return dict.fromkeys(shapes, sparsity)
 
@@ -104,6 +119,8 @@ RIGHT = (
     "mypkg.prune:product --kind kernel --against mypkg.prune:slow --draw mypkg.prune:pair",
     "mypkg.prune:shuffled --kind shuffle",
     "mypkg.prune:uniform --kind allocation",
+    "mypkg.prune:joint --kind obs",
+    "mypkg.prune:saliency --kind criterion --as obs",
 )
 
 
@@ -145,7 +162,16 @@ def test_a_wrong_criterion_and_a_wrong_schedule(folder: Path) -> None:
     assert "like linear: it is the linear formula, but step 1 has " in out
 
 
-KIND = "criterion, selector, schedule, kernel, gradient, allocation, shuffle"
+def test_a_sum_of_single_updates_is_told_what_it_costs(folder: Path) -> None:
+    code, out, _ = run(folder, "mypkg.prune:singles", "--kind", "obs", "--as", "update")
+    assert code == 1
+    assert [line.split("  ")[0] for line in out.splitlines() if "BROKEN" in line] == [
+        "least rise", "exact",
+    ]  # fmt: skip
+    assert "the loss rises no more than it must, but it rises by " in out
+
+
+KIND = "criterion, selector, schedule, kernel, gradient, allocation, shuffle, obs"
 BAD = (
     ("mypkg.nope:f --kind selector",
      "mypkg.nope cannot be imported: ModuleNotFoundError: No module named 'mypkg.nope'; "
@@ -154,8 +180,8 @@ BAD = (
      "mypkg.cut cannot be imported: SyntaxError: invalid syntax (cut.py, line 1); "
      "run from the folder that holds it, or install it"),
     ("mypkg.prune:nope --kind selector",
-     "mypkg.prune has no nope; it has cubic, floor, gradient, hashed, loss, magnitude, np, number, "
-     "order, pair, product, right, shuffled, signed, slow, uniform"),
+     "mypkg.prune has no nope; it has cubic, floor, gradient, hashed, joint, loss, magnitude, np, "
+     "number, order, pair, product, right, saliency, shuffled, signed, singles, slow, uniform"),
     ("mypkg.prune:number --kind selector",
      "mypkg.prune:number is of type int, expected a function"),
     ("mypkg.prune --kind selector",
@@ -187,7 +213,7 @@ def test_the_list_names_what_there_is() -> None:
 
 
 def test_ours_holds() -> None:
-    for start in ("selector", "schedule", "kernel", "gradient", "hvp", "compaction"):
+    for start in ("selector", "schedule", "kernel", "gradient", "hvp", "compaction", "obs"):
         for name, found in ours(10, only=start).items():
             assert found.ok, (name, found)
     assert len({name for name, _ in checks()}) == len(list(checks()))
@@ -202,6 +228,23 @@ def test_the_formula_net_is_that_of_the_page(tmp_path: Path) -> None:
     synflow = found["nets"]["relu without biases, mse"]["scores"]["synflow"]
     for scores in synflow.values():
         assert sum(scores["values"]) == pytest.approx(4.683040952299719, rel=1e-14)
+
+
+def test_every_criterion_that_draws_no_numbers_is_in_the_file() -> None:
+    every = {*mp.criteria.CRITERIA} - {"random"}
+    for name, net in oracles()["nets"].items():
+        refused = {"lda", "lda_joint"} if "mse" in name else set()  # which want classes
+        found = {label.removesuffix(" of units") for label in net["scores"]}
+        assert found == every - refused, name
+
+
+def test_every_criterion_is_checked_against_its_definition() -> None:
+    names = {name for name, _ in checks()}
+    for name, fn in mp.criteria.CRITERIA.items():
+        mark = fn.mark  # type: ignore[attr-defined]
+        assert (f"criterion {name}" in names) == mark.single
+        assert (f"criterion {name} of units" in names) == (mark.unit is not None)
+        assert name in likes()["criterion"]
 
 
 def test_the_file_is_plain_and_round_trips(tmp_path: Path) -> None:

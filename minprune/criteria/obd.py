@@ -12,9 +12,8 @@ def negative(ev: Evidence, *, clip: bool = False) -> str:
     below, n = sum(int((h < 0).sum()) for h in diag), sum(h.size for h in diag)
     if not below:
         return ""
-    return (
-        f"obd: {below} of {n} second derivatives are negative, so the net is at no minimum; "
-        + ("they count as 0" if clip else "their scores are negative, clip=True takes them as 0")
+    return f"obd: {below} of {n} second derivatives are negative, so the net is at no minimum; " + (
+        "they count as 0" if clip else "their scores are negative, clip=True takes them as 0"
     )
 
 

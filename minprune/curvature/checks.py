@@ -4,7 +4,7 @@ import numpy as np
 
 from minprune.core import Split
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.model import Model, checked_input, dense_only
+from minprune.nets.model import Model, checked_input, dense_only, is_split
 
 
 def names_of(model: Model, params: str) -> list[str]:
@@ -19,6 +19,8 @@ def names_of(model: Model, params: str) -> list[str]:
 
 def checked(model: Model, data: Split | None) -> Split:
     """(x, y) as arrays that fit the net and each other, at least one sample."""
+    if data is not None:
+        is_split(data, "data")
     if data is None or len(data[0]) == 0:
         raise ArgumentError(
             f"data is {'None' if data is None else 'empty'}, and this criterion looks at samples; "

@@ -56,7 +56,7 @@ def sweep_layer(
     for rows, part in zip(_groups(w2, h), h, strict=True):
         found = damped_inverse(part, damp, strict=strict)
         alpha.append(found.alpha)
-        for some, inverse, kept in _alike(rows, live, found.inverse):
+        for some, inverse, kept in alike(rows, live, found.inverse):
             gone = np.flatnonzero(~kept)[::-1]
             order[some, : gone.size] = gone
             step, loss, _ = kernels.obs_sweep(w2[np.ix_(some, kept)].astype(np.float64), inverse)
@@ -151,7 +151,7 @@ def _groups(w2: Array, h: Array) -> Array:
     return np.arange(len(w2)).reshape(len(h), -1)
 
 
-def _alike(rows: Array, live: Array, inverse: Array) -> Iterator[tuple[Array, Array, Array]]:
+def alike(rows: Array, live: Array, inverse: Array) -> Iterator[tuple[Array, Array, Array]]:
     """(rows, inverse, live) for rows that share their mask: the inverse of H over what lives"""
     masks, which = np.unique(live[rows], axis=0, return_inverse=True)
     for k, kept in enumerate(masks):

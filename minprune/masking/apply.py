@@ -11,7 +11,7 @@ from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.choose import choose
 from minprune.masking.units import choose_units, is_unit_score
 from minprune.nets.counts import counts
-from minprune.nets.model import Model, check_masks, dense_only
+from minprune.nets.model import Model, check_masks, dense_only, is_model
 from minprune.nets.ties import ties
 
 
@@ -47,6 +47,23 @@ def collapsed(model: Model) -> list[str]:
     return gone if len(gone) < len(weights) else []
 
 
+TARGETS = (
+    "sparsity", "threshold", "scope", "protect", "minimum", "normalize", "pattern", "block_reduce",
+    "round_to",
+)  # fmt: skip
+
+
+def _arguments(scores: object, target: Mapping[str, Any]) -> None:
+    for name in target:
+        if name not in TARGETS:
+            raise ArgumentError(f"prune: {name} is not among its arguments: {', '.join(TARGETS)}")
+    if not isinstance(scores, Mapping):
+        raise ArgumentError(
+            f"prune: scores is {type(scores).__name__}, expected a dict of arrays; "
+            f"give what mp.score returns"
+        )
+
+
 def prune(model: Model, scores: Mapping[str, Array], **target: Any) -> Model:
     """The model without its lowest-scored entries, or units: masked, 0.0, and held so by `fit`
 
@@ -58,7 +75,9 @@ def prune(model: Model, scores: Mapping[str, Array], **target: Any) -> Model:
     pattern=None | "2:4" | (4, 4), block_reduce="mean" | "sum" | "max"; see masking.choose for what
     they mean. Raises ArgumentError, ShapeError, UnreachableError.
     """
+    is_model(model, "prune")
     dense_only(model, "pruning")
+    _arguments(scores, target)
     for name in scores:
         if name not in model.params:
             raise ArgumentError(f"{name}: no such parameter; there are {', '.join(model.params)}")

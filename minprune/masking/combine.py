@@ -7,9 +7,12 @@ from typing import Literal
 import numpy as np
 
 from minprune.core import Array, Arrays
-from minprune.errors import ArgumentError, ShapeError
+from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.masking.arguments import checked
 from minprune.masking.normalize import normalized
+from minprune.masking.units import is_unit_score, unit_scores
+from minprune.nets.model import Model
+from minprune.nets.ties import ties
 
 NORMS = {"layer": "l2", None: None}
 
@@ -18,6 +21,8 @@ def combine(
     scores: Mapping[str, Arrays],
     weights: Mapping[str, float] | None = None,
     normalize: Literal["rank", "layer"] | None = "rank",
+    *,
+    model: Model | None = None,
 ) -> Arrays:
     """s = sum_c weight_c s_c, the scores s_c of each criterion c made comparable first
 
@@ -25,7 +30,8 @@ def combine(
     shapes for each -> {parameter: scores} in float64. weights: {criterion: a number of at least 0},
     1 for those left out. normalize: "rank": the rank of each entry among all entries of all layers,
     from 0 (lowest) to 1, ties share their mean rank; "layer": each layer's scores over their L2
-    norm, 0/0 = 0; None: as they are.
+    norm, 0/0 = 0; None: as they are. model: of scores of units; then tied units count once, and
+    rows that cannot be removed not at all.
 
     Raises ArgumentError for no scores, unusable weights or another `normalize`; ShapeError for
     other parameters or shapes; NonFiniteError for scores that are not finite.
@@ -42,11 +48,50 @@ def combine(
         )
     share = _weights(scores, weights or {})
     agreed = _agreed(scores)
+    if model is not None:
+        return _once(model, agreed, share, normalize)
+    return _sum(agreed, share, normalize)
+
+
+def _sum(
+    agreed: dict[str, dict[str, Array]], share: dict[str, float], normalize: str | None
+) -> Arrays:
     total = {name: np.zeros(s.shape) for name, s in next(iter(agreed.values())).items()}
     for criterion, arrays in agreed.items():
         same = ranks(arrays) if normalize == "rank" else normalized(arrays, NORMS[normalize])
         for name, s in same.items():
             total[name] += share[criterion] * s.astype(np.float64)
+    for name, s in total.items():
+        if not np.isfinite(s).all():
+            raise NonFiniteError(
+                f"combine: {name}: the sum of the scores is not finite, expected numbers; "
+                f"use normalize='rank'"
+            )
+    return total
+
+
+def _once(
+    model: Model,
+    agreed: dict[str, dict[str, Array]],
+    share: dict[str, float],
+    normalize: str | None,
+) -> Arrays:
+    """The sum over groups of tied units, handed out to all that makes them."""
+    groups = {g.name: g for g in ties(model) if g.free}
+    first = next(iter(agreed.values()))
+    if not is_unit_score(first, model.net.params):
+        return _sum(agreed, share, normalize)
+    units = {
+        criterion: {
+            name: s for name, g in groups.items() if (s := unit_scores(g, arrays)) is not None
+        }
+        for criterion, arrays in agreed.items()
+    }
+    total = {name: np.zeros(s.shape) for name, s in first.items()}
+    for name, s in _sum(units, share, normalize).items():
+        for m in groups[name].producers:
+            if m.param in total:
+                total[m.param][m.index] = s[:, None]
     return total
 
 

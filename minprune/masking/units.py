@@ -12,18 +12,27 @@ from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.choose import choose, keep_top
 from minprune.nets.model import Model
-from minprune.nets.ties import Group, Ties
+from minprune.nets.ties import Group, Ties, ties
 
 
 def live_units(group: Group, masks: Mapping[str, Array]) -> Array:
-    """bool (units,): whether any incoming weight of any of its producers is not masked"""
+    """bool (units,): whether anything that a unit owns is not masked
+
+    So a unit without live incoming weights, which gives a constant, is live until it is silenced.
+    """
     live = np.zeros(group.size, bool)
-    for m in group.producers:
+    for m in group.members:
         if m.param not in masks:
             return np.ones(group.size, bool)
-        mask = masks[m.param]
-        live |= mask.reshape(len(mask), -1)[m.index].any(axis=(1, 2))
+        mask = np.moveaxis(masks[m.param], m.axis, 0)
+        live |= mask[m.index].reshape(group.size, -1).any(axis=1)
     return live
+
+
+def unit_sparsity(model: Model) -> float:
+    """The share of the units that may be removed which is silenced; 0 without such units"""
+    live = [live_units(g, model.masks) for g in ties(model) if g.free]
+    return 1 - float(np.mean(np.concatenate(live))) if live else 0.0
 
 
 def unit_scores(group: Group, scores: Mapping[str, Array]) -> Array | None:

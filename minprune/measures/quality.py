@@ -7,7 +7,7 @@ import numpy as np
 from minprune.core import Array, Split
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.nets.blame import blame
-from minprune.nets.model import Model, batch_last
+from minprune.nets.model import Model, batch_last, is_model, is_split
 from minprune.nets.net import loss_of
 
 
@@ -27,6 +27,8 @@ def evaluate(model: Model, data: Split) -> Quality:
     Raises ArgumentError for empty data, ShapeError for targets that do not fit the net's loss,
     NonFiniteError, naming the layer, where the loss is not finite.
     """
+    is_model(model, "evaluate")
+    is_split(data, "evaluate")
     x, y = data[0], np.asarray(data[1])
     if len(x) == 0:
         raise ArgumentError("data has no samples, expected at least one; give a pair (x, y)")

@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from minprune.core import Criterion, Dataset
+from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
 from minprune.masking.apply import collapsed
 from minprune.measures.quality import evaluate
 from minprune.methods.rounds import in_rounds
 from minprune.nets.model import Model
+from minprune.probe import find
 from minprune.train.history import History
 from minprune.train.plan import Desk, Phase, State, run_plan
 
@@ -120,7 +122,7 @@ def at_init(
                 f"{what} is {given!r}, expected an integer of at least 1; give {what}=1"
             )
     if rounds is None:
-        rounds = 100 if criterion == "synflow" else 1
+        rounds = 100 if find(criterion) is CRITERIA["synflow"] else 1
     plan = AtInit(
         model, criterion, sparsity, rounds, tries, trial_epochs, seed, dict(options or {}),
         {"epochs": epochs, **train},

@@ -1,4 +1,4 @@
-"""keep_k = (1 - s)^(k/n): score, prune a little, score what is left, n times; no training between.
+"""keep_k = keep_0 ((1 - s) / keep_0)^(k/n): score, prune a little, n times; no training between.
 
 One round at a high sparsity can take every weight of a layer, though others could give some; n
 rounds of synflow do not. Source: Tanaka et al. (2020), Pruning neural networks without any data.
@@ -9,6 +9,8 @@ from typing import Any
 from minprune.core import Criterion, Seed, Split, stream
 from minprune.errors import ArgumentError
 from minprune.masking.apply import prune
+from minprune.masking.units import unit_sparsity
+from minprune.nets.counts import sparsity as sparsity_of
 from minprune.nets.model import Model
 from minprune.probe import score
 from minprune.schedule import exponential
@@ -31,22 +33,30 @@ def in_rounds(
 ) -> Model:
     """The model at `sparsity`, reached in `rounds` rounds, each keeping the share (1 - s)^(k/n)
 
-    Scores are made anew in each round, of the weights that are left. criterion, data, unit and
-    options are those of `mp.score`; minimum (0: layers may empty, see `mp.collapsed`) and scope
-    those of `mp.prune`. A sparsity of 1, which no share per round leads to, takes one round.
+    A model that is pruned already goes on from there. Scores are made anew in each round.
+    criterion, data, unit and options are those of `mp.score`; minimum (0: layers may empty, see
+    `mp.collapsed`) and scope those of `mp.prune`. A sparsity of 1, which no share per round leads
+    to, takes one round.
     Raises ArgumentError for rounds below 1, and as `score` and `prune` do.
     """
     if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1:
         raise ArgumentError(
             f"rounds is {rounds!r}, expected an integer of at least 1; give rounds=100"
         )
-    seeds = stream(seed, "rounds")
+    seeds, before = stream(seed, "rounds"), present(model, unit)
+    if sparsity == 1:
+        rounds = 1
     with bar("rounds", rounds, progress and rounds > 1) as shown:
         for k in range(1, rounds + 1):
             share = sparsity
             if k < rounds:
-                share = exponential(k, final=sparsity, span=rounds)
+                share = exponential(k, final=max(sparsity, before), initial=before, span=rounds)
             scores = score(model, data, criterion, unit=unit, seed=seeds, **options)
             model = prune(model, scores, sparsity=share, minimum=minimum, scope=scope)
             shown.update()
     return model
+
+
+def present(model: Model, unit: bool) -> float:
+    """The sparsity of the weights, or of the units that may be removed."""
+    return unit_sparsity(model) if unit else sparsity_of(model.net, model.masks)

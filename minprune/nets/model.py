@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minprune.core import Array, Arrays, Seed, stream
+from minprune.core import Array, Arrays, Dataset, Seed, stream
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.net import Net, run
 from minprune.nets.summary import summary
@@ -100,6 +100,28 @@ def _locked(buffers: Arrays, names: Mapping[str, str]) -> Arrays:
             found[name] = found[name].copy()
             found[name].flags.writeable = False
     return found
+
+
+def is_model(model: object, call: str) -> None:
+    """Raises ArgumentError unless it is a Model."""
+    if not isinstance(model, Model):
+        raise ArgumentError(
+            f"{call}: the model is {type(model).__name__}, expected a Model; "
+            f"give one that mp.zoo, mp.initialise or mp.load made"
+        )
+
+
+def is_split(data: object, call: str) -> None:
+    """Raises ArgumentError unless data is a pair (x, y)."""
+    if isinstance(data, Dataset):
+        raise ArgumentError(
+            f"{call}: data is a Dataset, expected one of its pairs; give data.train, for example"
+        )
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise ArgumentError(
+            f"{call}: data is {type(data).__name__}, expected a pair (x, y); "
+            f"give data.train, for example"
+        )
 
 
 def dense_only(model: Model, what: str, names: Iterable[str] | None = None) -> None:

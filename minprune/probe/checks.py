@@ -65,5 +65,10 @@ def fitting(
                 f"return one score for each entry"
             )
     scores = {name: np.asarray(s) for name, s in scores.items()}
+    for name, s in scores.items():
+        if s.dtype.kind not in "fiub":
+            raise ArgumentError(
+                f"{who}: score of {name} is {s.dtype}, expected real numbers; return those"
+            )
     finite("score", scores)
     return scores

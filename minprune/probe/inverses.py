@@ -21,7 +21,7 @@ from minprune.curvature.inverse import (
     inverse_from_rows,
 )
 from minprune.curvature.products import flat, unflat
-from minprune.curvature.sweeps import sweep_layer, sweep_scores
+from minprune.curvature.sweeps import alike, sweep_layer, sweep_scores
 from minprune.errors import ArgumentError
 from minprune.nets.rows import incoming
 from minprune.nets.ties import Group
@@ -103,8 +103,9 @@ def _whole(asked: Asked, data: Split, names: list[str]) -> Array:
     def make() -> Iterator[Array]:
         return (block * live for block in ggn_rows(asked.model, data, names))
 
-    rows = Rows(make)
-    return inverse_from_rows(rows, len(data[0]), damp(asked)).inverse
+    check_damp(damp(asked), strict=True)
+    share = damp(asked) * live.size / max(live.sum(), 1)  # of the mean over what is live
+    return inverse_from_rows(Rows(make), len(data[0]), share, strict=False).inverse
 
 
 def _live(asked: Asked, names: list[str]) -> Array:
@@ -115,11 +116,14 @@ def _live(asked: Asked, names: list[str]) -> Array:
 
 def _layer_diag(asked: Asked, data: Split, name: str) -> Array:
     shape = asked.model.net.params[name]
-    parts = []
-    for h in layer_hessian(asked.model, data[0], name):
-        diag = damped_inverse(h, damp(asked)).inverse.diagonal()
-        parts.append(np.tile(diag, (shape[0] // _groups(asked, name), 1)))
-    return np.concatenate(parts).reshape(shape)
+    live = asked.model.masks.get(name, np.ones(shape, bool)).reshape(shape[0], -1)
+    rows = np.arange(shape[0]).reshape(_groups(asked, name), -1)
+    diag = np.ones(live.shape)  # of what is masked: any number above 0, its weight is 0
+    for mine, h in zip(rows, layer_hessian(asked.model, data[0], name), strict=True):
+        inverse = damped_inverse(h, damp(asked)).inverse
+        for some, inner, kept in alike(mine, live, inverse):  # over what can still move
+            diag[np.ix_(some, kept)] = inner.diagonal()
+    return diag.reshape(shape)
 
 
 def _groups(asked: Asked, name: str) -> int:

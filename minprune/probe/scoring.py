@@ -6,11 +6,22 @@ from typing import Any, Literal
 
 import numpy as np
 
-from minprune.core import Array, Arrays, Criterion, Evidence, Mark, Seed, Split, stream
+from minprune.core import (
+    KINDS,
+    Array,
+    Arrays,
+    Criterion,
+    Evidence,
+    Mark,
+    Seed,
+    Split,
+    stream,
+)
+from minprune.core import criterion as make_criterion
 from minprune.criteria import CRITERIA
 from minprune.curvature.checks import checked, names_of
 from minprune.errors import ArgumentError, MinpruneWarning
-from minprune.nets.model import Model
+from minprune.nets.model import Model, is_model
 from minprune.nets.ties import Group, ties
 from minprune.probe.asked import Asked
 from minprune.probe.checks import finite, fitting, label, option_names
@@ -35,8 +46,9 @@ def score(
 ) -> Arrays:
     """{name: scores of the parameter's shape}, higher = kept longer
 
-    criterion: a name of `mp.criteria.CRITERIA`, or a function Evidence -> scores of one's own
-    (without a mark it gets the weights). data: (x, y), or None for criteria that need none.
+    criterion: a name of `mp.criteria.CRITERIA`, or a function of one's own: Evidence -> scores
+    (without a mark it gets the weights), or of dicts of arrays whose arguments are named like kinds
+    of evidence, such as f(weights, grads). data: (x, y), or None for criteria that need none.
     Scores of chunks ("batch": `batch_size` samples, "sample": one) are averaged in float64,
     weighted by their number of samples, and come back in the net's dtype. Evaluation mode: the
     model, its statistics and the global random state stay as they are; the criterion sees arrays
@@ -58,6 +70,7 @@ def score(
     for scores of other names or shapes than the weights; NonFiniteError, naming the parameter and
     counting the entries, for weights, gradients or scores that are not finite.
     """
+    is_model(model, "score")
     fn = find(criterion)
     mark: Mark = getattr(fn, "mark", Mark(("weights",)))
     names = names_of(model, params)
@@ -106,13 +119,29 @@ def score(
 def find(criterion: str | Criterion) -> Criterion:
     """The criterion of that name, or the function itself."""
     if callable(criterion):
-        return criterion
-    if criterion not in CRITERIA:
+        return criterion if hasattr(criterion, "mark") else _adopted(criterion)
+    if not isinstance(criterion, str) or criterion not in CRITERIA:
         raise ArgumentError(
             f"criterion is {criterion!r}, expected one of {', '.join(sorted(CRITERIA))}, or a "
             f"function Evidence -> scores"
         )
     return CRITERIA[criterion]
+
+
+def _adopted(fn: Criterion) -> Criterion:
+    """fn itself, or what calls it with dicts, where its arguments are kinds of evidence"""
+    import inspect
+
+    parameters = inspect.signature(fn).parameters.values()
+    kinds = tuple(p.name for p in parameters if p.name in KINDS and p.default is p.empty)
+    if not kinds:
+        return fn
+
+    def by_name(ev: Evidence, **options: Any) -> Arrays:
+        return fn(**{kind: ev.of(kind) for kind in kinds}, **options)
+
+    by_name.__name__ = label(fn)
+    return make_criterion(needs=kinds, unit=None)(by_name)
 
 
 def compatible(criterion: str | Criterion, unit: bool, params: str = "weights") -> None:

@@ -12,7 +12,7 @@ from minprune.core import Array, Dataset, Seed, stream
 from minprune.data import batches
 from minprune.errors import ArgumentError
 from minprune.measures.quality import evaluate
-from minprune.nets.model import Model, checked_input
+from minprune.nets.model import Model, checked_input, is_model
 from minprune.train.checkpoint import Keeper, Place
 from minprune.train.fingerprint import data_print, fingerprint, machinery, rate_print
 from minprune.train.history import History
@@ -54,6 +54,7 @@ def fit(
     Raises ArgumentError for arguments it cannot use, and for a checkpoint that was made with
     others; NonFiniteError, naming step, layer and learning rate, where the loss is not finite.
     """
+    _kinds(model, data, optimizer, method)
     x, y = _checked(model, data, epochs, batch_size, patience, checkpoint, every)
     optimizer, rate, method = optimizer or Adam(), rate or constant(), method or Method()
     total = epochs * -(-len(x) // batch_size)
@@ -108,6 +109,19 @@ def _end_epoch(
         f"epoch {place.epoch}/{epochs}, loss {train_loss:.4f}, val loss {val_loss:.4f}, "
         f"val accuracy {accuracy:.4f}, sparsity {state.sparsity:.4f}"
     )
+
+
+def _kinds(model: object, data: object, optimizer: object, method: object) -> None:
+    """Raises ArgumentError for a value of another kind than fit asks for."""
+    is_model(model, "fit")
+    for what, given, kind, instead in (
+        ("data", data, Dataset, "mp.Dataset(train, val, test)"),
+        ("optimizer", optimizer or Adam(), Optimizer, "mp.SGD(0.1)"),
+        ("method", method or Method(), Method, "mp.methods.L1(1e-4), with its brackets"),
+    ):
+        if not isinstance(given, kind):
+            found = given.__name__ if isinstance(given, type) else type(given).__name__
+            raise ArgumentError(f"fit: {what} is {found}, expected {kind.__name__}; give {instead}")
 
 
 def _checked(

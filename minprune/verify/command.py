@@ -10,7 +10,7 @@ from minprune.verify.calling import located, new_process
 from minprune.verify.laws_schedule import LIKE
 from minprune.verify.verdict import Verdicts
 
-KINDS = ("criterion", "selector", "schedule", "kernel", "gradient", "allocation", "shuffle")
+KINDS = ("criterion", "selector", "schedule", "kernel", "gradient", "allocation", "shuffle", "obs")
 SCHEDULE = {"initial": 0.0, "final": 0.9, "start": 0, "span": 100, "every": 1}
 
 
@@ -81,11 +81,11 @@ def check(
 ) -> Verdicts:
     """The verdicts on the function "package.module:name"
 
-    kind: one of KINDS. like: the criterion or schedule to equal, or the tie rule "any" of a
-    selector. against: of a kernel its slow twin; of a gradient the function that it derives. draw:
-    a function of a numpy Generator that makes arguments (kernel), or a point (gradient). facts:
-    "final=0.8" and the like, for a schedule; "needs=weights,grads", "unit=yes" and options, for a
-    criterion.
+    kind: one of KINDS. like: the criterion, schedule or step of Optimal Brain Surgeon to equal, or
+    the tie rule "any" of a selector. against: of a kernel its slow twin; of a gradient the function
+    that it derives. draw: a function of a numpy Generator that makes arguments (kernel), or a point
+    (gradient). facts: "final=0.8" and the like, for a schedule; "needs=weights,grads", "unit=yes"
+    and options, for a criterion.
 
     The current folder is importable. Raises ArgumentError for what cannot be found or used.
     """
@@ -143,6 +143,12 @@ def _shuffle(fn: Any, like: str | None, others: Any, given: Any, run: Any) -> Ve
     return check_shuffle(fn, **_known(given, ()), **run)
 
 
+def _obs(fn: Any, like: str | None, others: Any, given: Any, run: Any) -> Verdicts:
+    from minprune.verify.obs import check_obs
+
+    return check_obs(fn, like or "update", **_known(given, ()), **run)
+
+
 def _allocation(fn: Any, like: str | None, others: Any, given: Any, run: Any) -> Verdicts:
     from minprune.verify.allocation import check_allocation
 
@@ -195,6 +201,7 @@ CHECKS: dict[str, Callable[..., Verdicts]] = {
     "gradient": _gradient,
     "allocation": _allocation,
     "shuffle": _shuffle,
+    "obs": _obs,
 }
 
 
@@ -215,8 +222,12 @@ def _needed(kind: str, option: str, value: str | None, what: str) -> str:
 def likes() -> dict[str, tuple[str, ...]]:
     """{kind: what --as takes}"""
     from minprune.verify.definitions_table import DEFINITIONS
+    from minprune.verify.obs import KINDS as STEPS
 
-    return {"criterion": tuple(DEFINITIONS), "schedule": LIKE, "selector": ("lower", "any")}
+    return {
+        "criterion": tuple(DEFINITIONS), "schedule": LIKE, "selector": ("lower", "any"),
+        "obs": tuple(STEPS),
+    }  # fmt: skip
 
 
 def listing() -> str:

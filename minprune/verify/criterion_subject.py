@@ -15,6 +15,7 @@ from minprune.verify.definitions_table import Definition
 from minprune.verify.plain_evidence import SINGLE, UNITS, evidence
 
 Options = dict[str, Any]
+LEAST = 2.0**-1000  # what is below is no score but the next float above 0, or the one above that
 SYMMETRIC = ("act_gram", "within", "inverse_block")
 BATCH = 2  # samples of a minibatch, where a chunk is one
 
@@ -33,6 +34,7 @@ class Subject:
     row: Row | None = None
     finish: Callable[[Arrays], Arrays] | None = None
     marked: bool = False
+    floor: float = LEAST  # what two runs may differ by however small the scores are
 
     def __call__(self, ev: Evidence) -> Arrays:
         """The scores of one chunk, finished."""
@@ -56,9 +58,9 @@ def changed(ev: Evidence, how: Callable[[Array], Array]) -> Evidence:
     return replace(ev, **new)
 
 
-def jittered(ev: Evidence) -> Evidence:
+def jittered(ev: Evidence, seed: int) -> Evidence:
     """The evidence with each number off by some 2^-44 of it; matrices stay symmetric."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
 
     def off(kind: str, a: Array) -> Array:
         factor = 1 + 2.0**-44 * rng.standard_normal(np.shape(a))
@@ -67,9 +69,8 @@ def jittered(ev: Evidence) -> Evidence:
         return a * factor if np.asarray(a).dtype.kind == "f" else a
 
     filled: dict[str, Any] = {k: v for k, v in vars(ev).items() if isinstance(v, dict)}
-    return replace(
-        ev, **{k: {n: off(k, a) for n, a in v.items()} for k, v in filled.items() if k != "more"}
-    )
+    new: dict[str, Any] = {k: {n: off(k, a) for n, a in v.items()} for k, v in filled.items()}
+    return replace(ev, **new)
 
 
 def total(s: Subject, p: Any, chunks: Sequence[Sequence[int]] | None = None) -> Arrays:
@@ -131,8 +132,9 @@ def subject(
             raise ArgumentError(f"{name}: its mark says it cannot score {kind}; say unit={other}")
         _known(name, asked, reading)
         return Subject(
-            name, lambda ev: raw(ev, **options), tuple(asked), over or chunk, reading, finish, True
-        )
+            name, lambda ev: raw(ev, **options), tuple(asked), over or chunk, reading, finish, True,
+            row.floor if row else LEAST,
+        )  # fmt: skip
     if unit and reading is None:
         reading = row.unit if row else "incoming"
     chunk = over or (row.over if row else None) or "all"
@@ -155,7 +157,8 @@ def subject(
 
     # such a function divides by the norm itself; a linear one may still be averaged over chunks
     raw = by_keyword if by_name else by_evidence
-    return Subject(name, raw, asked, "all" if finish else chunk, reading)
+    over, floor = "all" if finish else chunk, row.floor if row else LEAST
+    return Subject(name, raw, asked, over, reading, floor=floor)
 
 
 def _bound(finish: Any, options: dict[str, Any]) -> Any:

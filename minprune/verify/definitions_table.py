@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import log
 from typing import Any
 
 import numpy as np
 
 from minprune.core import Arrays, Evidence, Over, Row
+from minprune.verify import definitions_sizes as sizes
 from minprune.verify import definitions_units as units
 from minprune.verify.definitions import (
     by_sample,
@@ -36,9 +36,6 @@ from minprune.verify.definitions import (
 )
 
 
-Spread = Callable[[Evidence], Arrays]
-
-
 @dataclass(frozen=True)
 class Definition:
     """A criterion by name: its definition, what it looks at, and which laws hold for it.
@@ -56,7 +53,8 @@ class Definition:
     single: bool = True
     finish: Callable[[Arrays], Arrays] | None = None
     minus: tuple[str, ...] = ()
-    spread: Spread | None = None  # the size of the terms, if not the usual
+    floor: float = 2.0**-1000  # see Subject
+    spread: sizes.Spread | None = None  # the size of the terms, if not the usual
 
     def takes(self, options: dict[str, Any]) -> dict[str, Any]:
         """Those of the options that the definition knows: code of one's own may have others."""
@@ -76,53 +74,11 @@ class Definition:
         return {n: np.abs(s) for n, s in scores.items()}
 
 
-def distance_size(ev: Evidence) -> Arrays:
-    """sum_k norm(|w_j| + |w_k|): also what a distance from a Gram matrix cancels"""
-    return {
-        name: np.array([np.sqrt(((abs(w) + abs(u)) ** 2).sum(axis=1)).sum() for u in w])
-        for name, w in ev.of("weights").items()
-    }
-
-
-def entropy_size(ev: Evidence) -> Arrays:
-    return {name: np.full(len(w), 1 + log(max(w.size, 1))) for name, w in ev.of("weights").items()}
-
-
-def score_size(score: Callable[[Evidence], Arrays], times: float = 1.0) -> Spread:
-    """Scores that a chain of sums and quotients makes, or a singular matrix, `times` as large."""
-
-    def size(ev: Evidence) -> Arrays:
-        found = {}
-        for name, s in score(ev).items():
-            edge = s > np.finfo(s.dtype).max / 2  # no variance within the classes
-            rest = times * float(np.where(edge, 0, s).max(initial=0)) if times > 1 else s
-            found[name] = np.where(edge, s, rest)
-        return found
-
-    return size
-
-
-def set_size(ev: Evidence) -> Arrays:
-    """|w_S|^2 / (2 the least eigenvalue of [H^-1]_SS)"""
-    found = {}
-    for name, w in ev.of("weights").items():
-        least = [np.linalg.eigvalsh(b).min(initial=np.inf) for b in ev.of("inverse_block")[name]]
-        found[name] = (np.asarray(w, np.float64) ** 2).sum(axis=1) / 2 / np.array(least)
-    return found
-
-
-def distance_2(ev: Evidence) -> Arrays:
-    """2, the largest distance, for each unit; and as much as a variance may cancel"""
-    return {name: np.full(len(w), 2.0**20) for name, w in ev.of("outgoing").items()}
-
-
-def bins_size(ev: Evidence) -> Arrays:
-    return {name: np.full(len(h), 1 + log(max(h.size, 1))) for name, h in ev.of("act_hist").items()}
-
-
 W, G = "weights", "grads"
 SLOPE = ("twins", "rescaling", "direction")
 CHANGES = ("twins", "rescaling changes", "direction")
+GREEDY = ("same pairs", "duplicates", "constant first", "greedy")
+NEAR_0 = 2.0**-40  # of distances up to 2: rounding of what is at none
 CLASSES = ("class_counts", "class_means", "within")
 DEFINITIONS: dict[str, Definition] = {
     "random": Definition(random, (W, "rng"), "incoming", ("uniform",)),
@@ -130,11 +86,11 @@ DEFINITIONS: dict[str, Definition] = {
     "norm": Definition(norm, (W,), "incoming", ("rescaling changes", *SLOPE[::2])),
     "geometric_median": Definition(
         geometric_median, (W,), "incoming", ("rescaling changes", "twins", "outlier"),
-        single=False, spread=distance_size,
+        single=False, spread=sizes.distance_size,
     ),
     "weight_entropy": Definition(
         weight_entropy, (W,), "incoming", ("rescaling changes", "twins", "constant unit"),
-        single=False, spread=entropy_size,
+        single=False, spread=sizes.entropy_size,
     ),
     "synflow": Definition(synflow, (W, "path_grads"), "incoming", (*SLOPE, "conservation")),
     "taylor": Definition(
@@ -172,7 +128,7 @@ DEFINITIONS: dict[str, Definition] = {
     "obs of units": Definition(
         obs_set, (W, "inverse_block"), "incoming and bias",
         (*CHANGES, "split matters", "exact removal", "below zeroing", "downdated singles"),
-        over="all", single=False, spread=set_size,
+        over="all", single=False, spread=sizes.set_size,
     ),
     "obs rows": Definition(
         obs_rows, ("sweep_loss",), "incoming", ("rescaling changes", "direction"), over="all"
@@ -188,31 +144,32 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "activation_entropy": Definition(
         units.activation_entropy, ("act_hist",), "whole", (*SLOPE, "split matters"), over="all",
-        single=False, spread=bins_size,
+        single=False, spread=sizes.bins_size,
     ),
     "similarity": Definition(
         units.similarity, ("act_gram", "outgoing"), "whole",
-        ("rescaling changes", "duplicates", "greedy", "split matters"), over="all", single=False, spread=distance_2,
+        ("rescaling changes", "duplicates", "greedy"), over="all", single=False,
+        spread=sizes.distance_2, floor=NEAR_0,
     ),
     "correlation": Definition(
         units.correlation, ("act_mean", "act_gram", "outgoing"), "whole",
-        ("same pairs", "duplicates", "constant first", "greedy", "split matters"), over="all", single=False,
-        spread=distance_2,
+        GREEDY, over="all", single=False, spread=sizes.distance_2, floor=NEAR_0,
     ),
     "correlation of weights": Definition(
         units.correlation_of_weights, (W, "outgoing"), "incoming",
-        ("same pairs", "duplicates", "constant first", "greedy"), single=False, spread=distance_2,
+        GREEDY, single=False, spread=sizes.distance_2, floor=NEAR_0,
     ),
     "cosine": Definition(
         units.cosine, (W, "outgoing"), "incoming and bias",
-        ("same pairs", "duplicates", "constant first", "greedy"), single=False, spread=distance_2,
+        GREEDY, single=False, spread=sizes.distance_2, floor=NEAR_0,
     ),
     "lda": Definition(
-        units.lda, CLASSES, "whole", SLOPE, over="all", single=False, spread=score_size(units.lda)
+        units.lda, CLASSES, "whole", SLOPE, over="all", single=False,
+        spread=sizes.score_size(units.lda),
     ),
     "lda_joint": Definition(
         units.lda_joint, CLASSES, "whole", SLOPE[1:], over="all", single=False,
-        spread=score_size(units.lda_joint, 2.0**27),
+        spread=sizes.score_size(units.lda_joint, 2.0**27),
     ),
 }  # fmt: skip
 

@@ -67,7 +67,8 @@ def greedy(apart: Rows, norms: Values, first: list[bool], kind: Any) -> Array:
     or the next float of `kind` above the score before it. What is in first has 0; a lone unit 0.
     """
     left = [j for j in range(len(norms)) if not first[j]]
-    scores, last = np.zeros(len(norms), kind), None if len(left) == len(norms) else kind(0)
+    scores = np.zeros(len(norms), kind)
+    last: Any = None if len(left) == len(norms) else kind(0)
     while len(left) > 1:
         pairs = [(j, k) for j in left for k in left if j < k]
         least = min(apart[j][k] for j, k in pairs)
@@ -156,9 +157,7 @@ def correlation_of_weights(ev: Evidence) -> Arrays:
     return redundant(ev, pairs)
 
 
-def by_classes(
-    ev: Evidence, ratio: Callable[[Array, Array, Array, list[int]], Values]
-) -> Arrays:
+def by_classes(ev: Evidence, ratio: Callable[[Array, Array, Array, list[int]], Values]) -> Arrays:
     """ratio(S_w, mu_c - mu, n_c / n, the units that vary within classes), and the edges
 
     No variance within the classes and differing means: the largest finite number; none at all: 0.

@@ -128,7 +128,7 @@ def any_layout(s: Subject) -> Law:
         plain = s(filled(s, p))
         for lay_out, what in ((strided, "contiguous"), (read_only, "writable")):
             ev = changed(filled(s, p), lay_out)
-            told = clause(s(ev), plain, largest(plain), f"of {what} arrays")
+            told = clause(s(ev), plain, largest(plain, floor=s.floor), f"of {what} arrays")
             if told:
                 return told.replace(" is ", f" of arrays that are not {what} is ", 1)
         return None
@@ -147,7 +147,9 @@ def relabelling(s: Subject) -> Law | None:
     def broken(p: Mlp) -> str | None:
         want = relabel(p, total(s, p))
         found = total(s, replace(p, params=relabel(p, p.params)))
-        told = clause(found, want, largest(want), "before the units were turned round it was")
+        told = clause(
+            found, want, largest(want, floor=s.floor), "before the units were turned round it was"
+        )
         return told.split(": ")[0] if told and steady(s, p) else None
 
     return Law(
@@ -165,7 +167,9 @@ def sample_order(s: Subject) -> Law | None:
         n = range(len(p.x))
         want = total(s, p, [list(n)])
         found = total(s, p, [list(n)[::-1]])
-        told = clause(found, want, largest(want), "with the samples in another order it is")
+        told = clause(
+            found, want, largest(want, floor=s.floor), "with the samples in another order it is"
+        )
         return told.split(": ")[0] if told and steady(s, p) else None
 
     return Law(f"{s.name}: the order of the samples does not matter", mlps(samples=(2, 4)), broken)

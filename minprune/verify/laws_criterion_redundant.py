@@ -15,6 +15,7 @@ from minprune.core import Array, Arrays
 from minprune.verify.criterion_bounds import clause, largest, steady
 from minprune.verify.criterion_subject import Law, Options, Subject, reference, total
 from minprune.verify.definitions_table import Definition
+from minprune.verify.definitions_units import cosine
 from minprune.verify.plain import Mlp
 from minprune.verify.plain_nets import mlps, rescale, with_twins
 
@@ -92,29 +93,33 @@ def duplicates(s: Subject, row: Definition, options: Options) -> Law:
 
 
 def constant_first(s: Subject, row: Definition, options: Options) -> Law:
+    of_zeros = row.score is cosine
+
     def broken(p: Mlp) -> str | None:
         w, score = p.params["fc1.weight"], np.asarray(total(s, p)["fc1.weight"])
-        gone = ~w.any(axis=1)
-        if row.score.__name__ != "cosine":
-            gone |= np.ptp(w, axis=1) == 0
+        same = np.ptp(w, axis=1) == 0
+        gone = (same & (w[:, 0] == 0)).tolist() if of_zeros else same.tolist()
         for j in range(len(w)):
             if gone[j] and score[j] != 0:
                 return f"unit {j}, which says nothing, scores {score[j]:.6g}"
-            if not gone[j] and gone.any() and score[j] <= 0:
+            if not gone[j] and any(gone) and score[j] <= 0:
                 return f"unit {j} scores {score[j]:.6g}, as one that says nothing does"
         return None
 
-    what = "zero vector" if row.score.__name__ == "cosine" else "constant unit"
+    what = "zero vector" if of_zeros else "constant unit"
     return Law(f"{s.name}: a {what} goes before all pairs, with score 0", tables(), broken)
 
 
 def same_pairs(s: Subject, row: Definition, options: Options) -> Law:
     def broken(p: Mlp) -> str | None:
         params = dict(p.params)
-        params["fc2.weight"] = params["fc2.weight"] * 2.0 ** (20 * np.arange(len(p.params["fc1.weight"])))
+        params["fc2.weight"] = params["fc2.weight"] * 2.0 ** (
+            20 * np.arange(len(p.params["fc1.weight"]))
+        )
         p = replace(p, params=params)
         want = total(s, p)
-        told = clause(total(s, rescale(p)), want, largest(want), "before the rescaling it was")
+        near = largest(want, floor=s.floor)
+        told = clause(total(s, rescale(p)), want, near, "before the rescaling it was")
         return told if told and steady(s, p) else None
 
     return Law(

@@ -1,4 +1,4 @@
-"""Laws of Optimal Brain Surgeon's score: the rise of a quadratic loss whose other weights adjust."""
+"""Laws of Optimal Brain Surgeon's score: the rise of a quadratic loss when all others adjust."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def sets() -> st.SearchStrategy[Sets]:
 
 def set_score(s: Subject, p: Quadratic, q: tuple[int, ...]) -> float:
     """The score of a unit whose weights are those at q."""
-    block, w = np.linalg.inv(p.H)[np.ix_(q, q)], p.params["w"][list(q)]
+    block, w = np.linalg.inv(p.H)[np.ix_(np.array(q), np.array(q))], p.params["w"][list(q)]
     ev = Evidence(weights={"w": w[None]}, inverse_block={"w": block[None]}, unit=True)
     return float(np.asarray(s(ev)["w"])[0])
 
@@ -97,11 +97,11 @@ def below_zeroing(s: Subject, row: Definition, options: Options) -> Law | None:
             found = float(total(s, p)["w"][q[0]])
         else:
             found = set_score(s, p, q)
-        w, at = p.params["w"][list(q)], np.ix_(q, q)
+        w, at = p.params["w"][list(q)], np.ix_(np.array(q), np.array(q))
         zeroed = float(w @ p.H[at] @ w) / 2
         if found > zeroed + ROUND * (zeroed + 1):
             return f"the score of {list(q)} is {found:.6g}, and zeroing it costs {zeroed:.6g}"
-        alone = not (p.H[np.ix_(q, np.flatnonzero(drop(p, q)))].T @ w).any()
+        alone = not (p.H[np.ix_(np.array(q), np.flatnonzero(drop(p, q)))].T @ w).any()
         if alone != (abs(found - zeroed) <= ROUND * (zeroed + 1)):
             how = "uncoupled" if alone else "coupled"
             return f"{list(q)} is {how} and scores {found:.6g}, and zeroing costs {zeroed:.6g}"
