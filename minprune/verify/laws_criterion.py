@@ -129,7 +129,7 @@ def any_layout(s: Subject) -> Law:
         for lay_out, what in ((strided, "contiguous"), (read_only, "writable")):
             ev = changed(filled(s, p), lay_out)
             told = clause(s(ev), plain, largest(plain, floor=s.floor), f"of {what} arrays")
-            if told:
+            if told and steady(s, p):
                 return told.replace(" is ", f" of arrays that are not {what} is ", 1)
         return None
 
