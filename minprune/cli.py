@@ -117,7 +117,8 @@ def parser() -> Parser:
     add = verify.add_argument
     add("name", metavar="MODULE:FUNCTION", nargs="?",
         help="importable from here, mypkg.prune:select for example")
-    add("--kind", help="criterion, selector, schedule, kernel, gradient, allocation, shuffle or obs")
+    add("--kind", metavar="KIND",
+        help="criterion, selector, schedule, kernel, gradient, allocation, shuffle or obs")
     add("--as", dest="like", metavar="NAME",
         help="the criterion or schedule to equal, or any: a selector with a tie rule of its own")
     add("--against", metavar="MODULE:FUNCTION",
