@@ -60,7 +60,8 @@ def _sum(
     for criterion, arrays in agreed.items():
         same = ranks(arrays) if normalize == "rank" else normalized(arrays, NORMS[normalize])
         for name, s in same.items():
-            total[name] += share[criterion] * s.astype(np.float64)
+            with np.errstate(over="ignore"):  # said below
+                total[name] += share[criterion] * s.astype(np.float64)
     for name, s in total.items():
         if not np.isfinite(s).all():
             raise NonFiniteError(
