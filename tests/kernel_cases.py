@@ -34,18 +34,19 @@ class Maker:
         x = self.rng.choice(GRID, shape) if self.tied else self.rng.standard_normal(shape) * 3
         return x.astype(self.dtype)
 
-    def window(self) -> tuple[Any, ...]:
-        """h, w, kernel, stride, padding with at least one output; padding below the kernel."""
+    def window(self, beyond: int = 0) -> tuple[Any, ...]:
+        """h, w, kernel, stride, padding with at least one output; padding below kernel + beyond."""
         kernel = self.pick(1, 3), self.pick(1, 3)
         stride = self.pick(1, 3), self.pick(1, 3)
-        padding = self.pick(0, kernel[0] - 1), self.pick(0, kernel[1] - 1)
+        padding = tuple(self.pick(0, side - 1 + beyond) for side in kernel)
         h, w = (max(self.pick(1, 7), kernel[k] - 2 * padding[k]) for k in (0, 1))
         return h, w, kernel, stride, padding
 
-    def image(self) -> tuple[Any, ...]:
+    def image(self, channels: int = 0, beyond: int = 0) -> tuple[Any, ...]:
         """x (c, h, w, n), kernel, stride, padding, and the output shape (c, oh, ow, n)."""
-        h, w, kernel, stride, padding = self.window()
-        c, n = self.pick(1, 3), self.pick(1, 5)
+        h, w, kernel, stride, padding = self.window(beyond)
+        c = channels or self.pick(1, 3)
+        n = self.pick(1, 5) + (0, 16)[self.pick(0, 1)]  # less than a register, or more
         out = tuple(
             (s + 2 * p - k) // t + 1
             for s, p, k, t in zip((h, w), padding, kernel, stride, strict=True)
@@ -53,10 +54,11 @@ class Maker:
         return self.floats(c, h, w, n), kernel, stride, padding, (c, *out, n)
 
     def conv(self) -> tuple[Any, ...]:
-        x, kernel, stride, padding, (c, oh, ow, n) = self.image()
-        groups = c if self.pick(0, 1) else 1
+        """x, w, g, stride, padding, groups: one, several or depthwise; windows of padding alone."""
+        groups, each = self.pick(1, 3), self.pick(1, 3)
+        x, kernel, stride, padding, (_, oh, ow, n) = self.image(groups * each, beyond=2)
         o = groups * self.pick(1, 3)
-        w = self.floats(o, c // groups, *kernel)
+        w = self.floats(o, each, *kernel)
         return x, w, self.floats(o, oh, ow, n), stride, padding, groups
 
     def kind(self) -> str:
@@ -89,11 +91,11 @@ def case(name: str, pick: Pick, dtype: Any) -> tuple[Any, ...]:
     m = Maker(pick, dtype)
     if is_sparse(name):
         return sparse_cases.case(name, m)
-    if name in ("unfold", "max_pool", "avg_pool"):
-        x, kernel, stride, padding, _ = m.image()
+    if name in ("unfold", "max_pool", "max_values", "avg_pool"):
+        x, kernel, stride, padding, _ = m.image(beyond=0 if "max" in name else 2)
         return x, kernel, stride, padding
     if name in ("fold", "pick", "put", "avg_pool_grad"):
-        x, kernel, stride, padding, out = m.image()
+        x, kernel, stride, padding, out = m.image(beyond=2)
         cols = x.shape[0] * kernel[0] * kernel[1], out[1] * out[2] * out[3]
         index = m.index(kernel, out)
         arrays = {
@@ -140,8 +142,8 @@ def case(name: str, pick: Pick, dtype: Any) -> tuple[Any, ...]:
         x = m.rows()
         return x, pick(0, x.size)
     if name == "gather_last":
-        x = m.rows()
-        return x, m.rng.integers(0, len(x), pick(1, 9))
+        x = m.rows()  # up to 40 x 3: wider and longer than a square of registers
+        return x, m.maybe(m.rng.integers(0, len(x), pick(0, 40)))
     if name == "obs_sweep":
         return m.sweep()
     x = m.rows()

@@ -59,13 +59,13 @@ def packed(m: Any, rows: int, keep: int, group: int, n: int) -> tuple[np.ndarray
     return np.array(out, np.uint8).reshape(rows, wide), count
 
 
-def case(name: str, m: Any) -> tuple[Any, ...]:
-    """All arguments of the door's function `name`."""
+def case(name: str, m: Any, batch: int | None = None) -> tuple[Any, ...]:
+    """All arguments of the door's function `name`; batch: how many samples, in place of a few."""
     family, _, kind = name.partition("_")
     if "conv2d" in name:
-        return conv(kind, m)
-    rows, n, p = m.pick(0, 9), m.pick(0, 20), m.pick(0, 9)
-    if m.pick(0, 4) == 0:
+        return conv(kind, m, batch)
+    rows, n, p = m.pick(0, 9), m.pick(0, 20), m.pick(0, 9) if batch is None else batch
+    if batch is None and m.pick(0, 4) == 0:
         p = (16, 33, 64, 70, 129)[m.pick(0, 4)]
     x, g = m.floats(n, p), m.floats(rows, p)
     bias = m.maybe(m.floats(rows)), m.kind()
@@ -99,11 +99,10 @@ def case(name: str, m: Any) -> tuple[Any, ...]:
     }[kind]
 
 
-def conv(kind: str, m: Any) -> tuple[Any, ...]:
+def conv(kind: str, m: Any, batch: int | None = None) -> tuple[Any, ...]:
     x, w, g, *where = m.conv()
-    if m.pick(0, 3) == 0:  # more samples than a register has lanes
-        n = (16, 17, 40)[m.pick(0, 2)]
-        x, g = m.floats(*x.shape[:3], n), m.floats(*g.shape[:3], n)
+    if batch is not None:
+        x, g = m.floats(*x.shape[:3], batch), m.floats(*g.shape[:3], batch)
     mask = a_mask(m, len(w), w[0].size)
     values, kernel = m.floats(int(mask.sum())), w.shape[2:]
     return {

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+import weakref
+from typing import Any
 
 import numpy as np
 import pytest
 
 from minprune import autograd as ag
-from minprune.autograd import Tensor, grad, value
+from minprune.autograd import Op, Tensor, Value, grad, value
 from minprune.errors import ArgumentError, ShapeError
 
 
@@ -71,10 +73,45 @@ def test_free_forgets_the_tape() -> None:
     assert y.inputs == ()
     with pytest.raises(ArgumentError) as again:
         grad(y, [x])
-    assert str(again.value) == (
-        "y was differentiated with free=True, which forgets how it was made; "
-        "leave out free, or make it again"
-    )
+    assert str(again.value) == FREED
+
+
+FREED = (
+    "y, or what it was made from, was differentiated with free=True, which forgets how it was "
+    "made; leave out free, or make it again"
+)
+
+
+def test_what_was_freed_on_another_way_is_no_zero() -> None:
+    """Two losses on one trunk: the second would lose the way through it, and its gradient."""
+    x = Tensor(np.array([1.0, 2.0]))
+    trunk = ag.mul(x, x)
+    one, two = ag.total(trunk), ag.total(ag.mul(trunk, trunk))
+    grad(one, [x], free=True)
+    with pytest.raises(ArgumentError) as lost:
+        grad(two, [x])
+    assert lost.value.args == (FREED,)
+
+
+@pytest.mark.parametrize("free", [False, True])
+def test_free_gives_values_back_on_the_way(free: bool) -> None:
+    """When a rule runs, nothing is left of what came after its output."""
+    made: list[weakref.ref[np.ndarray]] = []
+    alive: list[int] = []
+
+    def forward(x: np.ndarray) -> np.ndarray:
+        y = x + 1
+        made.append(weakref.ref(y))
+        return y
+
+    def rule(g: Value, y: Value, inputs: Any, need: Any) -> tuple[Value]:
+        alive.append(sum(ref() is not None for ref in made))
+        return (g,)
+
+    x, step = Tensor(np.ones(3)), Op(forward, rule)
+    y = ag.total(step(step(step(step(x)))))
+    grad(y, [x], free=free)
+    assert alive == ([4, 3, 2, 1] if free else [4, 4, 4, 4])
 
 
 def test_inputs_are_untouched() -> None:
@@ -116,6 +153,14 @@ def test_messages() -> None:
     with pytest.raises(ArgumentError) as no_tensor:
         grad(np.ones(2), [])  # type: ignore[arg-type]
     assert str(no_tensor.value) == "y is ndarray, expected a Tensor; wrap the inputs: Tensor(x)"
+    t = Tensor(np.ones(2))
+    for wrt, found in ((t, "Tensor"), ([t, np.ones(2)], "ndarray"), (["w"], "str")):
+        with pytest.raises(ArgumentError) as no_list:
+            grad(ag.mul(t, t), wrt)  # type: ignore[arg-type]
+        assert str(no_list.value) == (
+            f"wrt is or holds a {found}, expected a list of Tensors; give those that y was made "
+            f"from"
+        )
     with pytest.raises(ShapeError) as other_shape:
         grad(Tensor(np.ones(2)), [], np.ones(3))
     assert str(other_shape.value) == "g is (3,), y is (2,); give g the shape of y"

@@ -4,13 +4,16 @@ Long because it is one table: a row per sentence.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from places import ROOT
 
 from minprune import kernels as k
 from minprune.errors import ArgumentError, MissingError, ShapeError
@@ -297,15 +300,15 @@ def test_numba_asked_for_but_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choice.load(None).__name__ == "minprune.kernels.dense_ref"
 
 
-def run(code: str, **env: str) -> str:
-    """What a new process prints."""
+def run(code: str, folder: Path = ROOT, **env: str) -> str:
+    """What a new process prints that imports minprune from a folder."""
     return subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, **env},
+        env={**os.environ, "PYTHONPATH": str(folder), **env},
         capture_output=True,
         text=True,
         check=True,
-        cwd=os.path.dirname(os.path.dirname(__file__)),
+        cwd=folder,
     ).stdout.strip()
 
 
@@ -318,3 +321,51 @@ def test_the_first_call_decides() -> None:
     pytest.importorskip("numba", reason="Numba does not import here")
     code = "import sys, minprune.kernels as k; print(k.backend(), 'numba' in sys.modules)"
     assert run(code, MINPRUNE_KERNELS="numba") == "numba True"
+
+
+FIRST_LOOP = """
+from minprune.kernels.compile_jit import loops
+@loops
+def first(x):
+    return x + {}
+"""
+SECOND_LOOP = """
+from minprune.kernels.compile_jit import loops
+from minprune.kernels.first_jit import first
+@loops
+def second(x):
+    return 10 * first(x)
+"""
+
+
+def test_a_change_in_one_file_reaches_the_compiled_loops_of_others(tmp_path: Path) -> None:
+    """What is on disk of `second` holds a copy of `first`: an update of minprune would miss it."""
+    pytest.importorskip("numba", reason="Numba does not import here")
+    shutil.copytree(ROOT / "minprune", tmp_path / "minprune",
+                    ignore=shutil.ignore_patterns("__pycache__"))  # fmt: skip
+    folder, found = tmp_path / "minprune" / "kernels", []
+    (folder / "second_jit.py").write_text(SECOND_LOOP)
+    for more in (1, 1, 2):
+        (folder / "first_jit.py").write_text(FIRST_LOOP.format(more))
+        code = (
+            "from minprune.kernels.second_jit import second as f;"
+            "print(f(1), sum(f.stats.cache_hits.values()))"
+        )
+        found.append(run(code, tmp_path))
+    assert found == ["20 0", "20 1", "30 0"]
+
+
+NO_CACHE = """
+from numba.core.dispatcher import Dispatcher
+def enable_caching(self):
+    raise RuntimeError("cannot cache function 'act': no locator available for file")
+Dispatcher.enable_caching = enable_caching
+import numpy as np, minprune.kernels as k
+print(k.backend(), k.gather_last(np.ones((1, 1), "f4"), np.array([0])).tolist())
+"""
+
+
+def test_where_nothing_can_be_cached_it_is_compiled_each_time() -> None:
+    """A package folder and a home that are read-only, as in some containers."""
+    pytest.importorskip("numba", reason="Numba does not import here")
+    assert run(NO_CACHE, MINPRUNE_KERNELS="numba") == "numba [[1.0]]"

@@ -121,7 +121,35 @@ def no_half(w: Array, inverse: Array, order: Array, losses: Array, left: Array) 
     losses *= 2
 
 
-@pytest.mark.parametrize("wrong", [identity, lower_first, no_half])
+def step_by_step(downdated: bool, moved: bool) -> Any:
+    """The definition without one of its parts."""
+
+    def sweep(w: Array, inverse: Array, order: Array, losses: Array, left: Array) -> None:
+        left[...] = w
+        for r, x in enumerate(left):
+            a, gone = inverse.copy(), np.zeros(x.size, bool)
+            for step in range(order.shape[1]):
+                score = np.where(gone, np.inf, x**2 / np.where(gone, 1, a.diagonal()) / 2)
+                q = x.size - 1 - int(score[::-1].argmin())
+                order[r, step], losses[r, step], gone[q] = q, score[q], True
+                x -= x[q] / a[q, q] * a[q] * moved
+                a -= np.outer(a[q], a[q]) / a[q, q] * downdated
+                x[gone] = 0
+
+    return sweep
+
+
+def test_the_definition_step_by_step_with_all_its_parts_is_in_bounds() -> None:
+    rng = np.random.default_rng(5)
+    impl = SimpleNamespace(obs_sweep=step_by_step(True, True))
+    tries = (cases.case("obs_sweep", cases.drawn(rng), np.float64) for _ in range(100))
+    assert not any(cases.breaks("obs_sweep", impl, args) for args in tries)
+
+
+NOT_DOWNDATED, NOT_MOVED = step_by_step(False, True), step_by_step(True, False)
+
+
+@pytest.mark.parametrize("wrong", [identity, lower_first, no_half, NOT_DOWNDATED, NOT_MOVED])
 def test_the_bound_rejects_a_wrong_sweep(wrong: Any) -> None:
     rng = np.random.default_rng(5)
     tries = (cases.case("obs_sweep", cases.drawn(rng), np.float64) for _ in range(100))

@@ -115,6 +115,8 @@ def test_pooling_is_the_loop(impl: Any, m: Integers, odd: float) -> None:
         assert index[k, oy, ox, j] == offset
     picked = cases.results("pick", impl, (x, index, kernel, stride, padding))[0]
     assert np.array_equal(picked, y, equal_nan=True)
+    (alone,) = cases.results("max_values", impl, (x, kernel, stride, padding))
+    assert np.array_equal(alone, y, equal_nan=True)
     if odd == 0.0:
         cols = cases.results("unfold", impl, (x, kernel, stride, padding))[0]
         want = cols.reshape(len(x), -1, *out[1:]).sum(1) / x.dtype.type(kernel[0] * kernel[1])
@@ -232,13 +234,15 @@ def test_smallest_of_many(impl: Any) -> None:
         assert np.flatnonzero(got).tolist() == sorted(order[:k])
 
 
-@pytest.mark.parametrize("shape", [(9, 2, 3, 5), (7, 130), (6,)])
-def test_gather_last_is_the_loop(impl: Any, shape: tuple[int, ...]) -> None:
-    x = np.arange(math.prod(shape), dtype=np.float32).reshape(shape)
-    index = np.array([0, 5, 5, 1], np.uint8)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(9, 2, 3, 5), (7, 130), (6,), (40, 33), (8, 0)])
+@pytest.mark.parametrize("count", [0, 1, 4, 16, 37])
+def test_gather_last_is_the_loop(impl: Any, count: int, shape: tuple[int, ...], dtype: Any) -> None:
+    x = np.arange(math.prod(shape), dtype=dtype).reshape(shape)
+    index = (np.arange(count) * 5 % 6).astype(np.uint8)
     (got,) = cases.results("gather_last", impl, (x, index))
     assert got.flags.c_contiguous
-    assert got.shape == (*shape[1:], 4)
+    assert got.shape == (*shape[1:], count)
     for j, k in enumerate(index):
         assert np.array_equal(got[..., j], x[k])
 

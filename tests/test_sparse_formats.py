@@ -64,6 +64,24 @@ def test_the_round_trip_is_exact(kind: Any, m: Maker) -> None:
     assert rebuilt.to_dense().tobytes() == again.to_dense().tobytes()
 
 
+@pytest.mark.parametrize("shape", [(3, 5), (0, 5), (3, 0)])
+def test_blocks_and_groups_larger_than_the_matrix(shape: tuple[int, int]) -> None:
+    """They take no more room than it."""
+    array, mask = np.arange(np.prod(shape), dtype=np.float32).reshape(shape), np.ones(shape, bool)
+    huge: tuple[Any, ...] = (BlockCSR, 10**9), (NofM, 200, 256)
+    for kind, *how in huge:
+        assert law(kind.from_dense, (array, mask, *how))
+    stored = BlockCSR.from_dense(array, mask, 10**9)
+    x = np.ones((shape[1], 3), np.float32)
+    at = stored.columns, stored.row_start, stored.size, shape
+    assert np.array_equal(kernels.block_matmul(stored.values, *at, x), array @ x)
+    g = np.ones((shape[0], 3), np.float32)
+    turned = kernels.csr_transpose(*at[:2], -(-shape[1] // stored.size))
+    back = kernels.block_matmul_t(stored.values, *turned, stored.size, shape, g)
+    assert np.array_equal(back, array.T @ g)
+    assert kernels.block_sampled(*at[:3], g, x).tolist() == [3.0] * array.size
+
+
 @given(m=makers)
 def test_csr_is_the_loop_over_rows(m: Maker) -> None:
     array, mask = some_matrix(CSR, m)

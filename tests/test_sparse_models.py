@@ -68,7 +68,7 @@ def test_numpy_kernels_too(how: str) -> None:
                 assert apart(sparse(batch(dense, n)[0]), dense(batch(dense, n)[0])) <= NEAR
 
 
-@pytest.mark.parametrize("n", [0, 1, 64, 257])
+@pytest.mark.parametrize("n", [0, 1, 2, 17, 64, 257, 1024])
 def test_every_number_of_samples(n: int) -> None:
     """257: a whole chunk, and one sample by the product with a vector."""
     for name in ("mlp", "cnn_small"):

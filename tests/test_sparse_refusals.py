@@ -1,4 +1,7 @@
-"""What needs dense shapes says so, and what counts, prints and measures knows what is stored."""
+"""What needs dense shapes says so, and what counts, prints and measures knows what is stored.
+
+Longer than most: a row per sentence.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -79,7 +82,6 @@ NEED: dict[str, tuple[str, Callable[[], Any]]] = {
     ),
     "watched": ("what looks at units", lambda: methods.watched(S, lambda step: 0.5)),
     "gradual": ("pruning", training(methods.Gradual(lambda step: 0.7))),
-    "L2": ("the penalty L2", training(methods.L2(0.1))),
 }  # fmt: skip
 NEED |= {
     f"diagonal {kind}": (
@@ -153,6 +155,14 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinpruneError], str]] = {
     "an unknown layer": (
         lambda: mp.sparsify(D, {"fc9": "csr"}), ArgumentError, f"fc9: {NONE}fc1, fc2, fc3",
     ),
+    "a layer that is sparse": (
+        lambda: mp.sparsify(S, {"fc1": "csr"}), ArgumentError,
+        "fc1: its live entries alone are stored already, so no format can be chosen; give "
+        "mp.densify(model)",
+    ),
+    "no layer at all": (
+        lambda: mp.sparsify(S, {"fc9": "csr"}), ArgumentError, f"fc9: {NONE}none",
+    ),
     "a layer without a weight": (
         lambda: mp.sparsify(D, {"relu_fc1": "csr"}), ArgumentError,
         f"relu_fc1: {NONE}fc1, fc2, fc3",
@@ -164,6 +174,27 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinpruneError], str]] = {
     "a batch of nothing": (
         lambda: mp.sparsify(D, batch=0), ArgumentError,
         "batch is 0, expected an integer of at least 1; give batch=64, for example",
+    ),
+    "no model": (
+        lambda: mp.sparsify(S.net), ArgumentError,  # type: ignore[arg-type]
+        "sparsify: the model is Net, expected a Model; give one that mp.zoo, mp.initialise or "
+        "mp.load made",
+    ),
+    "nothing to make dense": (
+        lambda: mp.densify({}), ArgumentError,  # type: ignore[arg-type]
+        "densify: the model is dict, expected a Model; give one that mp.zoo, mp.initialise or "
+        "mp.load made",
+    ),
+    "speeds that are none": (
+        lambda: mp.sparsify(D, measured={"csr": 1.0}), ArgumentError,  # type: ignore[arg-type]
+        "measured is {'csr': 1.0}, expected all speeds of a machine; give what mp.sparse.speeds() "
+        "returns, or leave it out",
+    ),
+    "speeds that lack some": (
+        lambda: mp.sparsify(D, measured=mp.sparse.Speeds("this", {"csr, batch 1": 1.0})),
+        ArgumentError,
+        "measured is Speeds(machine='this', nanoseconds={'csr, batch 1': 1.0}, calls={}), expected "
+        "all speeds of a machine; give what mp.sparse.speeds() returns, or leave it out",
     ),
     "a format that does not fit the mask": (
         lambda: mp.sparsify(D, "2:4"), ArgumentError,

@@ -1,7 +1,7 @@
-"""format="auto" is arithmetic on measured speeds, which are measured once and kept."""
+"""format="auto" is arithmetic on measured speeds; test_sparse_speeds_kept.py: they are kept."""
 
-import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,12 +11,11 @@ from structures import ZOO
 import minprune as mp
 from minprune.core import Array
 from minprune.nets.layer import Layer
-from minprune.sparse import Speeds, speeds
+from minprune.sparse import Speeds
 from minprune.sparse.convert import fitting
 from minprune.sparse.speeds import cheapest, measure, names
 
 HERE = "a machine"
-MADE = {name: 1.0 + k for k, name in enumerate(names())}
 
 
 def known(**ns: float) -> Speeds:
@@ -51,6 +50,31 @@ def test_the_cheapest_is_multiply_adds_times_speed(
     share: float, ns: dict[str, float], want: str
 ) -> None:
     assert chosen(mask_of(share), known(**ns)) == want
+
+
+@pytest.mark.parametrize(
+    ("batch", "positions", "want"),
+    [(1, 1, "dense"), (64, 1, "dense"), (96, 1, "dense"), (97, 1, "csr"), (1, 96, "dense"),
+     (1, 97, "csr"), (8, 13, "csr")],
+)  # fmt: skip
+def test_a_call_counts_so_small_layers_stay_dense(batch: int, positions: int, want: str) -> None:
+    """8 x 8, half live, csr as fast: 64 n of dense against 5/4 (1843.2 + 32 n), equal at 96"""
+    calls = {name: 1843.2 * name.startswith("csr") for name in names()}
+    given = Speeds(HERE, dict(known(dense=1.0, blocks=1e9, nm=1e9).nanoseconds), calls)
+    mask = np.indices((8, 8)).sum(0) % 2 > 0
+    assert cheapest(given, mp.Dense(8, 8), mask, ["csr"], batch, positions) == want
+
+
+def test_sparsify_counts_the_positions_of_a_convolution() -> None:
+    """One filter, half live, k x k outputs: 4 n k^2 of dense, 5/4 (600 + 2 n k^2): equal at 500"""
+    calls = {name: 600.0 * name.startswith("conv csr") for name in names()}
+    given = Speeds(HERE, dict(known().nanoseconds), calls)
+    for side, batch, sparse in ((4, 10, False), (23, 1, False), (24, 1, True), (8, 11, True)):
+        layers: list[Any] = [("c", mp.Conv2d(1, 1, 2)), ("mean", mp.GlobalAvgPool())]
+        net = mp.build((1, side, side), layers, "mse")
+        mask = np.array([[[[True, False], [False, True]]]])
+        dense = mp.with_masks(mp.initialise(net), {"c.weight": mask})
+        assert bool(mp.sparsify(dense, batch=batch, measured=given).net.stored) == sparse
 
 
 def test_the_speeds_are_those_of_the_nearer_batch() -> None:
@@ -106,117 +130,12 @@ def test_auto_is_the_same_function_and_survives_the_file(tmp_path: Path) -> None
     assert set(slow.net.stored) == {k for k, n in live.items() if not n}
 
 
-# --- measured once, and kept
-
-
-@pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How often it was measured; the cache is in tmp_path / "cache"."""
-    done: list[int] = []
-
-    def fake() -> dict[str, float]:
-        done.append(1)
-        return dict(MADE)
-
-    monkeypatch.setenv("MINPRUNE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setitem(speeds.__globals__, "measure", fake)
-    return done
-
-
-def test_measured_once_and_kept(runs: list[int], tmp_path: Path) -> None:
-    first = speeds()
-    assert first.nanoseconds == MADE
-    assert [p.name for p in (tmp_path / "cache").iterdir()] == ["speeds.json"]
-    assert speeds() == first
-    assert len(runs) == 1
-    assert speeds(again=True) == first
-    assert len(runs) == 2
-
-
-GARBLED = [
-    "", "{", "[]", "7", "null", '"x"', "{}", "\udcff", '{"machine": "HERE"}', "[" * 100_000,
-    '{"machine": "HERE", "nanoseconds": 3}', '{"machine": "HERE", "nanoseconds": {}}',
-    '{"machine": "HERE", "nanoseconds": [1]}', '{"nanoseconds": ALL}',
-    '{"machine": "another", "nanoseconds": ALL}',
-]  # fmt: skip
-BAD_NUMBERS = ["NaN", "Infinity", "-1", "0", '"fast"', "null", "[]", "1" + "0" * 400]
-
-
-@pytest.mark.parametrize("text", GARBLED + [f'{{"machine": "HERE", "nanoseconds": {{"csr, batch 1":'
-                                            f' {n}, REST}}}}' for n in BAD_NUMBERS])  # fmt: skip
-def test_a_garbled_file_is_measured_anew(text: str, runs: list[int], tmp_path: Path) -> None:
-    path, machine = tmp_path / "cache" / "speeds.json", speeds().machine
-    rest = {k: v for k, v in MADE.items() if k != "csr, batch 1"}
-    text = text.replace("HERE", machine).replace("ALL", json.dumps(MADE))
-    path.write_bytes(
-        text.replace("REST", json.dumps(rest)[1:-1]).encode("utf-8", "surrogateescape")
-    )
-    assert speeds().nanoseconds == MADE
-    assert len(runs) == 2
-    assert speeds().nanoseconds == MADE  # and written again
-    assert len(runs) == 2
-
-
-def test_more_in_the_file_than_is_needed_is_left_out(runs: list[int], tmp_path: Path) -> None:
-    path, machine = tmp_path / "cache" / "speeds.json", speeds().machine
-    more = {"machine": machine, "nanoseconds": MADE | {"new": 1.0}, "more": 1}
-    path.write_text(json.dumps(more))
-    assert speeds().nanoseconds == MADE
-    assert len(runs) == 1
-
-
-def test_a_folder_that_cannot_be_written_to(
-    runs: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "cache").write_text("a file, no folder")
-    assert speeds().nanoseconds == speeds().nanoseconds == MADE
-    assert len(runs) == 2
-
-    def nowhere() -> Path:
-        raise RuntimeError("Could not determine home directory.")
-
-    monkeypatch.delenv("MINPRUNE_CACHE")
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(Path, "home", nowhere)
-    assert speeds().nanoseconds == MADE
-    assert len(runs) == 3
-
-
-def test_where_the_cache_is(
-    runs: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("MINPRUNE_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    speeds()
-    assert (tmp_path / "xdg" / "minprune" / "speeds.json").exists()
-
-
-def test_another_thread_count_is_another_machine(
-    runs: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for threads in ("1", "2", "2"):
-        monkeypatch.setenv("OPENBLAS_NUM_THREADS", threads)
-        assert f"{threads} BLAS thread(s)" in speeds().machine
-    assert len(runs) == 2
-
-
-def test_sparsify_measures_where_it_must_choose_and_only_there(runs: list[int]) -> None:
-    dense, formats = masked(ZOO["mlp"]().net, 0)
-    mp.sparsify(dense, formats)
-    mp.sparsify(dense, "csr")
-    mp.sparsify(dense, "auto", measured=known())
-    mp.sparsify(ZOO["mlp"](), "auto")
-    assert not runs
-    mp.sparsify(dense, "auto")
-    mp.sparsify(dense)
-    assert len(runs) == 1
-
-
 def test_what_is_measured_is_what_is_asked_for() -> None:
     """The real measurement, once; no time is judged."""
-    found = measure()
-    assert set(found) == set(names())
+    found, calls = measure()
+    assert set(found) == set(calls) == set(names())
     assert all(0 < ns < np.inf for ns in found.values())
+    assert all(0 <= ns < np.inf for ns in calls.values())
     asked: set[str] = set()
 
     class Asked(dict[str, float]):
@@ -235,11 +154,12 @@ def test_what_is_measured_is_what_is_asked_for() -> None:
 
 
 def test_printing() -> None:
-    text = str(Speeds(HERE, {"csr, batch 1": 0.25, "dense, batch 64": 12.34567}))
+    each = {"csr, batch 1": 0.25, "dense, batch 64": 12.34567}
+    text = str(Speeds(HERE, each, {"csr, batch 1": 4321.4}))
     assert text == "\n".join([
         HERE,
-        "format           ns per multiply-add",
-        "---------------  -------------------",
-        "csr, batch 1                  0.2500",
-        "dense, batch 64              12.3457",
+        "format           ns per multiply-add  ns per call",
+        "---------------  -------------------  -----------",
+        "csr, batch 1                  0.2500         4321",
+        "dense, batch 64              12.3457            0",
     ])  # fmt: skip

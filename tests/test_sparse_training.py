@@ -11,7 +11,7 @@ from watching import Watching, half_masked, small_data, small_net
 
 import minprune as mp
 from minprune.errors import NonFiniteError
-from minprune.methods import L1
+from minprune.methods import L1, L2
 from minprune.methods.penalties import soft
 from minprune.nets.model import Model
 from minprune.train.training import Training
@@ -120,6 +120,18 @@ def test_a_stopped_run_goes_on_to_the_same_bits(
             with pytest.raises(KeyboardInterrupt):
                 mp.fit(sparse, given, checkpoint=path, every=1, **HOW)
     assert equal(mp.fit(sparse, given, checkpoint=path, every=1, **HOW), whole)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS[::3], ids=str)
+def test_l2_acts_on_what_is_stored(optimizer: Any) -> None:
+    """As on the masked model, whose masked weights are 0 and cost nothing; biases do not either."""
+    dense, how = dense_net(), HOW | {"optimizer": optimizer, "method": L2(0.25)}
+    want, wanted = mp.fit(dense, data(), **how)
+    got, found = mp.fit(mp.sparsify(dense, FORMATS), data(), **how)
+    plain, _ = mp.fit(dense, data(), **HOW | {"optimizer": optimizer})
+    assert apart(want.params, plain.params) > 1e-3
+    assert apart(mp.densify(got).params, want.params) <= NEAR
+    assert apart(np.array(found.steps["loss"]), np.array(wanted.steps["loss"])) <= NEAR
 
 
 def test_l1_acts_on_what_is_stored() -> None:

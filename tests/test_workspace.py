@@ -110,7 +110,18 @@ def test_blocks_nest_and_end() -> None:
     del inner, outer
     gc.collect()
     assert (a == 7).all()  # outlives its workspace
-    assert empty(BIG, np.float32).base is None
+
+
+def test_outside_a_block_each_array_has_memory_of_its_own_on_cache_lines() -> None:
+    with workspace.lend() as space:
+        pass
+    a, b = empty(BIG, np.float32), empty(BIG, np.float32)
+    assert not space.bytes
+    assert not np.shares_memory(a, b)
+    for each in (a, b):
+        assert address(each) % ALIGN == 0
+        assert each.flags.carray
+    assert empty(BIG, object).base is None
 
 
 def test_a_workspace_can_be_lent_again() -> None:
@@ -125,16 +136,16 @@ def test_a_workspace_can_be_lent_again() -> None:
 def test_a_block_ends_with_an_error_too() -> None:
     with pytest.raises(ValueError, match="stop"), workspace.lend():
         raise ValueError("stop")
-    assert empty(BIG, np.float32).base is None
+    assert workspace._current.get() is None
 
 
 def test_another_thread_does_not_draw_on_it() -> None:
     seen = []
     with workspace.lend() as space:
-        thread = threading.Thread(target=lambda: seen.append(empty(BIG, np.float32).base))
+        thread = threading.Thread(target=lambda: seen.append(empty(BIG, np.float32).size))
         thread.start()
         thread.join()
-    assert seen == [None]
+    assert seen == [*BIG]
     assert space.bytes == 0
 
 

@@ -29,7 +29,7 @@ def _add(x: Array, y: Array) -> Array:
 
 def _add_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
     x, y = inputs
-    return _like(x, g), _like(y, g)
+    return _like(x, g) if need[0] else None, _like(y, g) if need[1] else None
 
 
 def _sub(x: Array, y: Array) -> Array:
@@ -39,7 +39,7 @@ def _sub(x: Array, y: Array) -> Array:
 
 def _sub_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
     x, y = inputs
-    return _like(x, g), _like(y, -g) if need[1] else None
+    return _like(x, g) if need[0] else None, _like(y, -g) if need[1] else None
 
 
 def _mul(x: Array, y: Array) -> Array:
@@ -72,6 +72,8 @@ def _power(x: Array, *, p: float) -> Array:
 
 def _power_rule(g: Value, z: Value, inputs: Any, need: Any, *, p: float) -> tuple[Value]:
     (x,) = inputs
+    if p == 0:
+        return (None,)
     return (g * (p * power(x, p=p - 1)) if p != 1 else g,)
 
 

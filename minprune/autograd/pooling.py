@@ -3,7 +3,7 @@
 from typing import Any
 
 from minprune import kernels
-from minprune.autograd.tape import Op, Value, value
+from minprune.autograd.tape import Op, Tensor, Value
 from minprune.autograd.tie import rows
 from minprune.core import Array
 
@@ -61,6 +61,8 @@ spread = Op(_spread, _spread_rule)
 
 def max_pool(x: Value, *, kernel: Pair, stride: Pair, padding: Pair = (0, 0)) -> Value:
     """z = the largest entry of each window; padding never wins; among equals the first"""
-    result, index = kernels.max_pool(value(x), kernel, stride, padding)
+    if not isinstance(x, Tensor):  # nobody will ask where it was
+        return kernels.max_values(x, kernel, stride, padding)
+    result, index = kernels.max_pool(x.value, kernel, stride, padding)
     at = {"index": index, "kernel": kernel, "stride": stride, "padding": padding}
     return pick.record(result, (x,), at)

@@ -123,7 +123,10 @@ class Op:
         self.__doc__ = forward.__doc__
 
     def __call__(self, *inputs: Value, **settings: Any) -> Value:
-        return self.record(self.forward(*map(value, inputs), **settings), inputs, settings)
+        for x in inputs:
+            if isinstance(x, Tensor):
+                return self.record(self.forward(*map(value, inputs), **settings), inputs, settings)
+        return self.forward(*inputs, **settings)
 
     def record(self, result: Array, inputs: tuple[Value, ...], settings: dict[str, Any]) -> Value:
         """The output for a result that is already at hand (an array if no input is a Tensor)."""
@@ -169,16 +172,18 @@ def grad(
 
     `create_graph=True` returns Tensors that can be differentiated again. `free=True` forgets the
     tape on the way, so that memory is given back early; y cannot be differentiated again then.
-    Raises ArgumentError where y is not a Tensor, ShapeError where g does not have y's shape.
+    Raises ArgumentError where y or one of wrt is not a Tensor, or free=True has been before,
+    ShapeError where g does not have y's shape.
     """
     if not isinstance(y, Tensor):
         raise ArgumentError(
             f"y is {type(y).__name__}, expected a Tensor; wrap the inputs: Tensor(x)"
         )
-    if y.op is FREED:
+    others = [wrt] if isinstance(wrt, Tensor) else [x for x in wrt if not isinstance(x, Tensor)]
+    if others:
         raise ArgumentError(
-            "y was differentiated with free=True, which forgets how it was made; "
-            "leave out free, or make it again"
+            f"wrt is or holds a {type(others[0]).__name__}, expected a list of Tensors; "
+            f"give those that y was made from"
         )
     if g is None:
         g = np.ones_like(y.value)
@@ -189,6 +194,11 @@ def grad(
     targets = set(wrt)
     wanted = set(wrt)  # what lies on a path from wrt to y
     nodes = ancestors(y)
+    if any(t.op is FREED for t in nodes):
+        raise ArgumentError(
+            "y, or what it was made from, was differentiated with free=True, which forgets how it "
+            "was made; leave out free, or make it again"
+        )
     for t in nodes:
         if not wanted.isdisjoint(x for x in t.inputs if isinstance(x, Tensor)):
             wanted.add(t)
@@ -208,5 +218,6 @@ def grad(
                 grads[x] = grads[x] + part if x in grads else part
         if free:
             t.inputs, t.settings, t.op = (), {}, FREED
+            wanted.discard(t)  # or its value would live on in there
         del g, parts
     return [grads[x] if x in grads else np.zeros_like(x.value) for x in wrt]

@@ -5,7 +5,6 @@ relative error of k roundings in any order, so a sum of k products s = sum a b h
 |computed - s| <= gamma(k) sum |a| |b|; fused multiply-adds only round less. tanh, exp, log of the
 libraries are trusted to 4 ulp (8 u). Inputs are finite; args are all arguments of the kernel.
 Source: Higham (2002), Accuracy and Stability of Numerical Algorithms, sections 3.1 to 3.4.
-The file is a little long because a bound is read beside its neighbours.
 """
 
 from typing import Any
@@ -192,11 +191,14 @@ def mse(f: Any, x, y) -> tuple[Array]:  # type: ignore[no-untyped-def]
 def sgd_step(  # type: ignore[no-untyped-def]
     f: Any, w, g, v, mask, lr, momentum, nesterov, weight_decay
 ) -> tuple[Array, ...]:
-    """v: gamma(5) q, q = mu |v| + d, d = |g| + wd |w|      w: gamma(9) (|w| + lr (d + mu q))"""
+    """v: gamma(5) q, q = mu |v| + d, d = |g| + wd |w|      w: gamma(9) (|w| + lr step)
+
+    step: d without v, q with it, d + mu q for Nesterov.
+    """
     live = 1 if mask is None else mask
     d = size(g) + weight_decay * size(w)
-    moved = momentum * size(v).reshape(-1 if v is None else v.shape) + d
-    step = d + momentum * moved if nesterov or v is None else moved
+    moved = d if v is None else momentum * size(v) + d
+    step = d + momentum * moved if nesterov and v is not None else moved
     of_w = live * within(9, size(w) + lr * step, f)
     return (of_w,) if v is None else (of_w, live * within(5, moved, f))
 
@@ -211,20 +213,8 @@ def adam_step(  # type: ignore[no-untyped-def]
     live = 1 if mask is None else mask
     wide = [a.astype(Wide) for a in (w, g, m, s)]
     after = [a.copy() for a in wide]
-    ref.adam_step(
-        after[0],
-        after[1],
-        after[2],
-        after[3],
-        None,
-        lr,
-        beta1,
-        beta2,
-        eps,
-        weight_decay,
-        decoupled,
-        step,
-    )
+    rest = lr, beta1, beta2, eps, weight_decay, decoupled, step
+    ref.adam_step(after[0], after[1], after[2], after[3], None, *rest)
     d = size(g) + (0 if decoupled else weight_decay) * size(w)
     e_m = within(6, beta1 * size(m) + (1 - beta1) * d, f)
     e_s = within(10, beta2 * size(s) + (1 - beta2) * d**2, f)

@@ -94,7 +94,8 @@ def integers(kernel: str, name: str, x: Array, top: int) -> Array:
             f"convert it with np.asarray({name}, np.int64)"
         )
     # Seen as unsigned, a negative number is huge: one pass checks both ends.
-    x = np.require(x, np.int64, ["C", "W", "A"])
+    if x.dtype != np.int64 or not x.flags.carray:
+        x = np.require(x, np.int64, ["C", "W", "A"])
     if x.size and x.view(np.uint64).max() >= top:
         bad = int(np.argmax((x < 0) | (x >= top)))
         raise ArgumentError(

@@ -1,10 +1,12 @@
-"""The three ways in which loops are compiled; the only place that imports Numba.
+"""The three ways in which loops are compiled; the only place that calls Numba's compiler.
 
 All keep NaN and infinities as IEEE says. "contract" lets a*b + c round once; "reassoc", for sums
 only, lets the partial sums be vectorised: both stay inside the bounds of contract.py.
 """
 
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 import numba
@@ -12,20 +14,47 @@ import numba
 Function = Callable[..., Any]
 
 
+@cache
+def sources() -> str:
+    """A digest of the code of all loops"""
+    import hashlib
+
+    found = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.glob("*_jit.py")):
+        found.update(file.read_bytes())
+    return found.hexdigest()
+
+
+def stamped(made: Any) -> Any:
+    """made, its code on disk valid for as long as all our loops are what they were
+
+    It holds copies of the loops of other files that it calls; Numba asks after its own file alone.
+    """
+    file: Any = getattr(getattr(made, "_cache", None), "_cache_file", None)
+    if hasattr(file, "_source_stamp"):
+        file._source_stamp = file._source_stamp, sources()
+    return made
+
+
+def compiled(fn: Function, *flags: str, nogil: bool = False) -> Function:
+    """fn, compiled at its first call per dtype; cached on disk where there is a place for it"""
+    how = {"error_model": "numpy", "fastmath": {"contract", *flags}, "nogil": nogil}
+    try:
+        return cast(Function, stamped(numba.njit(cache=True, **how)(fn)))
+    except RuntimeError:  # neither the package's folder nor the user's cache can be written to
+        return cast(Function, numba.njit(**how)(fn))
+
+
 def loops(fn: Function) -> Function:
-    """Compile fn at its first call per dtype; cached on disk."""
-    return cast(Function, numba.njit(cache=True, error_model="numpy", fastmath={"contract"})(fn))
+    """Loops over arrays."""
+    return compiled(fn)
 
 
 def sums(fn: Function) -> Function:
     """As loops, and the terms of a sum may be added in another order."""
-    flags = {"contract", "reassoc"}
-    return cast(Function, numba.njit(cache=True, error_model="numpy", fastmath=flags)(fn))
+    return compiled(fn, "reassoc")
 
 
 def shared(fn: Function) -> Function:
     """As loops, and other Python threads run meanwhile: each call owns its part of the output."""
-    flags = {"contract"}
-    return cast(
-        Function, numba.njit(cache=True, error_model="numpy", fastmath=flags, nogil=True)(fn)
-    )
+    return compiled(fn, nogil=True)

@@ -108,6 +108,7 @@ CONTRACT = {
         "(c, ...), the same, (c,) -> (c, ...)", lambda g, *_: 3 * g.size, bounds.normalise_grad
     ),
     "max_pool": Contract("(c, h, w, n) -> (c, oh, ow, n) twice", none, bounds.exact),
+    "max_values": Contract("(c, h, w, n) -> (c, oh, ow, n)", none, bounds.exact),
     "pick": Contract("(c, h, w, n), (c, oh, ow, n) -> (c, oh, ow, n)", none, bounds.exact),
     "put": Contract(
         "(c, oh, ow, n), the same -> (c, h, w, n)", none, partial(bounds.spread, "put")

@@ -6,7 +6,7 @@ loads Numba.
 
 from minprune.kernels.conv_jit import conv2d, conv2d_grad_input, conv2d_grad_weight, fold, unfold
 from minprune.kernels.obs_jit import obs_sweep
-from minprune.kernels.pool_jit import avg_pool, avg_pool_grad, max_pool, pick, put
+from minprune.kernels.pool_jit import avg_pool, avg_pool_grad, max_pool, max_values, pick, put
 from minprune.kernels.rows_jit import (
     act,
     act_grad,
@@ -37,6 +37,7 @@ __all__ = [
     "gather_last",
     "matmul",
     "max_pool",
+    "max_values",
     "moments",
     "mse",
     "normalise",

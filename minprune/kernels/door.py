@@ -7,7 +7,7 @@ MINPRUNE_KERNELS chose; see contract.py for what each costs and how exact it is.
 from minprune.kernels.choice import backend
 from minprune.kernels.door_conv import conv2d, conv2d_grad_input, conv2d_grad_weight, fold, unfold
 from minprune.kernels.door_obs import obs_sweep
-from minprune.kernels.door_pool import avg_pool, avg_pool_grad, max_pool, pick, put
+from minprune.kernels.door_pool import avg_pool, avg_pool_grad, max_pool, max_values, pick, put
 from minprune.kernels.door_rows import (
     act,
     act_grad,
@@ -69,6 +69,7 @@ __all__ = [
     "gather_last",
     "matmul",
     "max_pool",
+    "max_values",
     "moments",
     "mse",
     "nm_columns",

@@ -4,7 +4,7 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.errors import ArgumentError, NonFiniteError
-from minprune.kernels.checks import MATRIX, contiguous, expect, ready
+from minprune.kernels.checks import MATRIX, expect, ready
 from minprune.kernels.choice import impl
 
 
@@ -45,8 +45,7 @@ def obs_sweep(w: Array, inverse: Array, count: int | None = None) -> tuple[Array
             )
     order = np.empty((rows, count), np.int64)
     losses, left = np.empty((rows, count)), np.empty((rows, n))
-    w = w if w.dtype == np.float64 else contiguous(w.astype(np.float64))
-    failed = impl().obs_sweep(w, inverse, order, losses, left)
+    failed = impl().obs_sweep(w.astype(np.float64, copy=False), inverse, order, losses, left)
     if failed is not None:
         raise NonFiniteError(
             f"obs_sweep: row {failed} meets a diagonal entry that is not above 0, so the inverse "

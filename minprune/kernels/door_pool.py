@@ -21,18 +21,23 @@ def max_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> tuple[Array
     x: (c, h, w, n) -> y: (c, oh, ow, n), index: the same shape, uint16. Padding never wins; NaN
     does. Raises ArgumentError for padding as large as the kernel, or above 65536 places in it.
     """
-    x = ready("max_pool", "x", x, IMAGE)
-    oh, ow = positions("max_pool", x.shape, kernel, stride, padding)
-    if padding[0] >= kernel[0] or padding[1] >= kernel[1]:
-        raise ArgumentError(
-            f"max_pool: padding is {padding}, kernel is {kernel}, and a window of nothing but "
-            f"padding has no maximum; use padding below the kernel"
-        )
+    x, shape = pooled("max_pool", x, kernel, stride, padding)
     countable("max_pool", kernel)
-    shape = (x.shape[0], oh, ow, x.shape[3])
     y, index = empty(shape, x.dtype), empty(shape, INDEX)
     impl().max_pool(x, kernel, stride, padding, y, index)
     return y, index
+
+
+def max_values(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
+    """y = max over the window: max_pool without the index, which only derivatives need
+
+    x: (c, h, w, n) -> (c, oh, ow, n). Padding never wins; NaN does. Raises ArgumentError for
+    padding as large as the kernel.
+    """
+    x, shape = pooled("max_values", x, kernel, stride, padding)
+    y = empty(shape, x.dtype)
+    impl().max_values(x, kernel, stride, padding, y)
+    return y
 
 
 def pick(x: Array, index: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
@@ -96,6 +101,20 @@ def avg_pool_grad(
     out = empty(shape, g.dtype)
     impl().avg_pool_grad(g, kernel, stride, padding, out)
     return out
+
+
+def pooled(
+    name: str, x: Array, kernel: Pair, stride: Pair, padding: Pair
+) -> tuple[Array, tuple[int, ...]]:
+    """x, and the shape of its windows' maxima, once every window holds an entry"""
+    x = ready(name, "x", x, IMAGE)
+    oh, ow = positions(name, x.shape, kernel, stride, padding)
+    if padding[0] >= kernel[0] or padding[1] >= kernel[1]:
+        raise ArgumentError(
+            f"{name}: padding is {padding}, kernel is {kernel}, and a window of nothing but "
+            f"padding has no maximum; use padding below the kernel"
+        )
+    return x, (x.shape[0], oh, ow, x.shape[3])
 
 
 def countable(kernel: str, window: Pair) -> None:

@@ -32,15 +32,16 @@ def smallest(scores: Array, k: int) -> Array:
     return out.reshape(scores.shape)
 
 
-def gather_last(x: Array, index: Array) -> Array:
+def gather_last(x: Array, index: Array | None = None) -> Array:
     """out[..., j] = x[index[j], ...]      rows of a batch-first array into a batch-last one
 
-    x: (rows, ...) floats, index: (n,) integers in 0..rows-1 -> (..., n). x may be read-only.
+    x: (rows, ...) floats, index: (n,) integers in 0..rows-1, or None for all rows in their order
+    -> (..., n). x may be read-only.
     Raises ArgumentError for a row that does not exist.
     """
     if not isinstance(x, np.ndarray) or x.dtype not in FLOATS or x.ndim < 1:
         x = ready("gather_last", "x", x, (-1, "(rows, ...)"))
-    index = integers("gather_last", "index", index, len(x))
-    out = empty((*x.shape[1:], index.size), x.dtype)
-    impl().gather_last(x, index, out)
+    rows = np.arange(len(x)) if index is None else integers("gather_last", "index", index, len(x))
+    out = empty((*x.shape[1:], rows.size), x.dtype)
+    impl().gather_last(x, rows, out)
     return out

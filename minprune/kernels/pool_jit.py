@@ -8,6 +8,7 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.kernels.compile_jit import loops
+from minprune.kernels.sparse_vector_jit import BYTES, greater, load, store
 
 Pair = tuple[int, int]
 
@@ -38,6 +39,36 @@ def max_windows(x, ky, kx, sy, sx, py, px, y, index):  # type: ignore[no-untyped
                                 at[j] = place if take else a
                                 best[j] = v if take else b
                         first = False
+
+
+@loops
+def largest(x, ky, kx, sy, sx, py, px, y):  # type: ignore[no-untyped-def]
+    """y = max over the window, NaN if there is one      the maximum stays in a register"""
+    _, h, w, n = x.shape
+    c, oh, ow, _ = y.shape
+    lanes = BYTES // x.itemsize
+    whole = n - n % lanes
+    source, target = x.reshape(-1), y.reshape(-1)
+    for k in range(c):
+        for oy in range(oh):
+            top, bottom = max(0, oy * sy - py), min(h, oy * sy - py + ky)
+            for ox in range(ow):
+                left, right = max(0, ox * sx - px), min(w, ox * sx - px + kx)
+                to = ((k * oh + oy) * ow + ox) * n
+                for j in range(0, whole, lanes):
+                    best = load(source, ((k * h + top) * w + left) * n + j)
+                    for iy in range(top, bottom):
+                        for ix in range(left, right):
+                            best = greater(best, load(source, ((k * h + iy) * w + ix) * n + j))
+                    store(target, to + j, best)
+                for j in range(whole, n):
+                    one = x[k, top, left, j]
+                    for iy in range(top, bottom):
+                        for ix in range(left, right):
+                            v = x[k, iy, ix, j]
+                            if not v <= one and one == one:
+                                one = v
+                    y[k, oy, ox, j] = one
 
 
 @loops
@@ -121,6 +152,11 @@ def spread_windows(g, ky, kx, sy, sx, py, px, out):  # type: ignore[no-untyped-d
 def max_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair, y: Array, index: Array) -> None:
     """y = max over the window, index = y*KX + x of the first one; NaN wins; padding never does"""
     max_windows(x, *kernel, *stride, *padding, y, index)
+
+
+def max_values(x: Array, kernel: Pair, stride: Pair, padding: Pair, y: Array) -> None:
+    """y = max over the window; NaN wins; padding never does"""
+    largest(x, *kernel, *stride, *padding, y)
 
 
 def pick(x: Array, index: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> None:

@@ -1,21 +1,29 @@
-"""Choosing entries, fast: a partition instead of a sort, and a transposing gather in blocks."""
+"""Choosing entries, fast: a partition instead of a sort, and a transposing gather in squares."""
+
+from math import prod
 
 import numpy as np
 
 from minprune.core import Array
 from minprune.kernels import dense_ref
 from minprune.kernels.compile_jit import loops
+from minprune.kernels.sparse_vector_jit import BYTES, gather_square
 
 
 @loops
 def gather_columns(x, index, out):  # type: ignore[no-untyped-def]
-    """out[f, j] = x[index[j], f]      in blocks of 64 features, so that the lines stay in L1"""
-    for start in range(0, out.shape[0], 64):
-        block = out[start : start + 64]
-        for j in range(index.size):
-            row = x[index[j], start : start + 64]
-            for f in range(block.shape[0]):
-                block[f, j] = row[f]
+    """out[f, j] = x[index[j], f]      squares as wide as a register, then the edges"""
+    n, features = index.size, x.shape[1]
+    lanes = BYTES // x.itemsize
+    down, across = n - n % lanes, features - features % lanes
+    source, target = x.reshape(-1), out.reshape(-1)
+    for j in range(0, down, lanes):
+        for f in range(0, across, lanes):
+            gather_square(source, index, j, features, f, target, f * n + j, n)
+    for j in range(n):
+        row = x[index[j]]
+        for f in range(across if j < down else 0, features):
+            out[f, j] = row[f]
 
 
 def smallest(scores: Array, k: int, out: Array) -> None:
@@ -32,6 +40,7 @@ def smallest(scores: Array, k: int, out: Array) -> None:
 def gather_last(x: Array, index: Array, out: Array) -> None:
     """out[..., j] = x[index[j], ...]"""
     if x.flags.c_contiguous and x.flags.aligned:
-        gather_columns(x.reshape(len(x), -1), index, out.reshape(-1, index.size))
+        features = prod(x.shape[1:])  # spelt out: of no rows, -1 could be anything
+        gather_columns(x.reshape(len(x), features), index, out.reshape(features, index.size))
     else:
         dense_ref.gather_last(x, index, out)

@@ -186,7 +186,10 @@ def sample_blocks(index, row_start, size, g, x, scratch, out):  # type: ignore[n
     full = 4 * (BYTES // x.itemsize)
     line = on_lines(scratch)
     tile = line[full:]
-    columns, part = np.empty(n, np.uint32), np.empty(n, out.dtype)
+    most = 0  # columns in a row of blocks; above n where a block stands there twice
+    for block in range(row_start.size - 1):
+        most = max(most, area(index, row_start[block], row_start[block + 1], size, n))
+    columns, part = np.empty(most, np.uint32), np.empty(most, out.dtype)
     out[:] = 0
     for t in range(0, p, full):
         pack(x, t, full, tile)

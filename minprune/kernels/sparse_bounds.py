@@ -1,7 +1,7 @@
 """How far off each sparse kernel may be: sums of products, so gamma(terms) sum |a| |b|.
 
 Terms: the entries of the longest row of the matrix (or all positions and samples), and one more
-for the bias. See bounds.py.
+where there is a bias. See bounds.py.
 """
 
 from typing import Any
@@ -51,20 +51,20 @@ def csr_matmul(f: Any, values, columns, row_start, x, b=None, act="none"):  # ty
 def csr_matvec(f: Any, values, columns, row_start, x):  # type: ignore[no-untyped-def]
     """gamma(k) |A| |x|"""
     args, m = (values, columns, row_start, x), row_start.size - 1
-    return linear("csr_matvec", f, args, longest(row_start) + 1, (m,), None)
+    return linear("csr_matvec", f, args, longest(row_start), (m,), None)
 
 
 def csr_matmul_t(f: Any, values, positions, rows, column_start, g):  # type: ignore[no-untyped-def]
     """gamma(k) |A|^T |g|"""
     shape = column_start.size - 1, g.shape[1]
     args = values, positions, rows, column_start, g
-    return linear("csr_matmul_t", f, args, longest(column_start) + 1, shape, None)
+    return linear("csr_matmul_t", f, args, longest(column_start), shape, None)
 
 
 def csr_sampled(f: Any, columns, row_start, g, x):  # type: ignore[no-untyped-def]
     """gamma(p) |g| |x|^T"""
     args = columns, row_start, g, x
-    return linear("csr_sampled", f, args, x.shape[1] + 1, columns.shape, None)
+    return linear("csr_sampled", f, args, x.shape[1], columns.shape, None)
 
 
 def block_matmul(f: Any, values, columns, row_start, side, shape, x, b=None, act="none"):  # type: ignore[no-untyped-def]
@@ -77,7 +77,7 @@ def block_matmul(f: Any, values, columns, row_start, side, shape, x, b=None, act
 def block_matmul_t(f: Any, values, positions, rows, column_start, side, shape, g):  # type: ignore[no-untyped-def]
     """gamma(k) |A|^T |g|"""
     args = values, positions, rows, column_start, side, shape, g
-    terms = longest(column_start) * side + 1
+    terms = longest(column_start) * side
     return linear("block_matmul_t", f, args, terms, (shape[1], g.shape[1]), None)
 
 
@@ -85,7 +85,7 @@ def block_sampled(f: Any, columns, row_start, side, g, x):  # type: ignore[no-un
     """gamma(p) |g| |x|^T"""
     r, _ = ref.block_places(ref.rows_of(row_start), columns, side, (len(g), len(x)))
     args = columns, row_start, side, g, x
-    return linear("block_sampled", f, args, x.shape[1] + 1, r.shape, None)
+    return linear("block_sampled", f, args, x.shape[1], r.shape, None)
 
 
 def nm_matmul(f: Any, values, positions, keep, group, x, b=None, act="none"):  # type: ignore[no-untyped-def]
@@ -97,13 +97,13 @@ def nm_matmul(f: Any, values, positions, keep, group, x, b=None, act="none"):  #
 def nm_matmul_t(f: Any, values, positions, keep, group, n, g):  # type: ignore[no-untyped-def]
     """gamma(m) |A|^T |g|"""
     args = values, positions, keep, group, n, g
-    return linear("nm_matmul_t", f, args, len(g) + 1, (n, g.shape[1]), None)
+    return linear("nm_matmul_t", f, args, len(g), (n, g.shape[1]), None)
 
 
 def nm_sampled(f: Any, positions, keep, group, g, x):  # type: ignore[no-untyped-def]
     """gamma(p) |g| |x|^T"""
     r, _ = ref.nm_places(positions, keep, group, len(x))
-    return linear("nm_sampled", f, (positions, keep, group, g, x), x.shape[1] + 1, r.shape, None)
+    return linear("nm_sampled", f, (positions, keep, group, g, x), x.shape[1], r.shape, None)
 
 
 def csr_conv2d(  # type: ignore[no-untyped-def]
@@ -119,9 +119,9 @@ def csr_conv2d(  # type: ignore[no-untyped-def]
 def csr_conv2d_grad_input(  # type: ignore[no-untyped-def]
     f: Any, values, columns, row_start, kernel, g, shape, stride=(1, 1), padding=(0, 0), groups=1
 ):
-    """gamma(k) conv2d_grad_input(|g|, |w|)      k: at most all live weights of a group"""
+    """gamma(k) conv2d_grad_input(|g|, |w|)      k: all entries of the group that has the most"""
     args = values, columns, row_start, kernel, g, stride, padding, groups
-    terms = len(g) // groups * kernel[0] * kernel[1] + 1
+    terms = longest(row_start[:: len(g) // groups])
     return linear("csr_conv2d_grad_input", f, args, terms, shape, None)
 
 
@@ -130,4 +130,4 @@ def csr_conv2d_grad_weight(  # type: ignore[no-untyped-def]
 ):
     """gamma(oh*ow*n) conv2d_grad_weight(|g|, |x|)"""
     args = columns, row_start, kernel, g, x, stride, padding, groups
-    return linear("csr_conv2d_grad_weight", f, args, g[0].size + 1, columns.shape, None)
+    return linear("csr_conv2d_grad_weight", f, args, g[0].size, columns.shape, None)

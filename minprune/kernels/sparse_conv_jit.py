@@ -14,7 +14,7 @@ from minprune.kernels.compile_jit import loops, shared
 from minprune.kernels.rows_jit import CODES, NOTHING, finish
 from minprune.kernels.sparse_csr_jit import FLOOR, on_lines, row_of_one, row_of_tile
 from minprune.kernels.sparse_share_jit import scratch_of, share, shares
-from minprune.kernels.sparse_vector_jit import BYTES, at
+from minprune.kernels.sparse_vector_jit import BYTES, at, load, store
 
 Pair = tuple[int, int]
 Walk = tuple[int, int, int, int]
@@ -35,8 +35,11 @@ def pack_image(x, first, u, sy, sx, py, px, hq, wq, scratch):  # type: ignore[no
     """
     channels, h, w, n = x.shape
     there = min(u, n - first)
+    register = there == u and u * x.itemsize == BYTES
     image = on_lines(scratch)[: room(channels, sy * sx, hq, wq, u, x.itemsize)]
-    image[:] = 0
+    covered = hq * sy == h and wq * sx == w and there == u  # else something is outside of x
+    image[channels * h * w * u if covered else 0 :] = 0
+    flat = x.reshape(-1)
     for c in range(channels):
         for phase in range(sy * sx):
             a, b = phase // sx, phase % sx
@@ -53,11 +56,15 @@ def pack_image(x, first, u, sy, sx, py, px, hq, wq, scratch):  # type: ignore[no
                     continue
                 for k in range(wq):
                     ix = k * sx + b - px
-                    if ix >= 0 and ix < w:
-                        source = x[c, iy, ix, first : first + there]
-                        target = image[to + k * u : to + k * u + there]
-                        for j in range(source.size):
-                            target[j] = source[j]
+                    if ix < 0 or ix >= w:
+                        continue
+                    start = ((c * h + iy) * w + ix) * n + first
+                    if register:
+                        store(image, to + k * u, load(flat, start))
+                        continue
+                    source, target = flat[start : start + there], image[to + k * u :]
+                    for j in range(source.size):
+                        target[j] = source[j]
 
 
 @loops
@@ -111,10 +118,11 @@ def positions(values, where, row_start, scratch, walk, u, b, floor, out, grid, r
                 count, x = min(4, ss - s), x0 + s * dx
                 whole = count == 4 and first + lanes <= n
                 z, step = (flat, dx * n) if whole else (rest, lanes)
+                corner = base + t * line + s * u
                 for r in range(r0, r1):
-                    lo, hi = row_start[r], row_start[r + 1]
-                    i = base + r // per * jump + t * line + s * u
-                    shift = b[r] if b.size else zero
+                    lo, hi = at(row_start, r), at(row_start, r + 1)
+                    i = corner + (r // per * jump if jump else 0)
+                    shift = at(b, r) if b.size else zero
                     to = ((r * out.shape[1] + y) * out.shape[2] + x) * n + first
                     to = to if whole else 0
                     if count > 2:
@@ -132,9 +140,9 @@ def positions(values, where, row_start, scratch, walk, u, b, floor, out, grid, r
     length = (ts - 1) * line + ss * u  # a few samples: the whole plane is one row, gaps and all
     rest = np.empty(length + 4 * lanes, out.dtype)
     for r in range(r0, r1):
-        lo, hi = row_start[r], row_start[r + 1]
+        lo, hi = at(row_start, r), at(row_start, r + 1)
         i = base + r // per * jump
-        shift = b[r] if b.size else zero
+        shift = at(b, r) if b.size else zero
         k = 0
         while k + 2 * lanes < length:
             row_of_tile(values, where, lo, hi, image, i + k, 1, shift, floor, rest, k, lanes)
@@ -183,7 +191,8 @@ def csr_conv2d(
     shift = NOTHING[x.dtype] if b is None else b
     phases = stride[0] * stride[1]
     scratch = scratch_of(room(c, phases, hq, wq, u, x.itemsize), x.dtype)
-    walk = 0, wq * u, c // groups * phases * hq * wq * u, o // groups
+    plane = phases * hq * wq * u
+    walk = 0, wq * u, c // groups * plane if groups > 1 else 0, o // groups
     grid = 0, 1, oh, 0, 1, ow
     for first in range(0, n, u):
         pack_image(x, first, u, *stride, *padding, hq, wq, scratch)

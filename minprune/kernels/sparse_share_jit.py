@@ -4,6 +4,7 @@ A part of the output belongs to one call, so the bits are the same on any number
 are threads of Python, whose lock the loops let go: prange would compile everything once more.
 """
 
+import os
 import threading
 from collections.abc import Callable
 from functools import cache
@@ -40,8 +41,8 @@ def shares(madds: int, most: int) -> int:
 
 
 @cache
-def pool() -> Any:
-    """The threads besides the calling one"""
+def pool(process: int) -> Any:
+    """The threads of this process besides the calling one: a fork has none of its parent's"""
     from concurrent.futures import ThreadPoolExecutor
 
     return ThreadPoolExecutor(max(1, numba.config.NUMBA_NUM_THREADS - 1))
@@ -53,7 +54,8 @@ def share(work: Callable[[int, int], None], count: int, parts: int) -> None:
         work(0, count)
         return
     cuts = [count * k // parts for k in range(parts + 1)]
-    others = [pool().submit(work, *cuts[k : k + 2]) for k in range(1, parts)]
+    threads = pool(os.getpid())
+    others = [threads.submit(work, *cuts[k : k + 2]) for k in range(1, parts)]
     work(*cuts[:2])
     for other in others:
         other.result()

@@ -128,6 +128,19 @@ def least(_: Any, a: Any, floor: Any) -> Any:
 
 
 @intrinsic
+def greater(_: Any, a: Any, b: Any) -> Any:
+    """b where b > a, else a; a NaN of either stays"""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        a_, b_ = args
+        beaten = builder.fcmp_unordered(">", b_, a_)  # by a NaN, too
+        sound = builder.fcmp_ordered("==", a_, a_)
+        return builder.select(builder.and_(beaten, sound), b_, a_)
+
+    return a(a, b), code
+
+
+@intrinsic
 def total(_: Any, a: Any) -> Any:
     """The sum of the lanes, by halves"""
 
@@ -146,3 +159,45 @@ def total(_: Any, a: Any) -> Any:
         return builder.extract_element(value, WORD(0))
 
     return a.dtype(a), code
+
+
+@intrinsic
+def gather_square(
+    _: Any, array: Any, index: Any, first: Any, pitch: Any, left: Any, out: Any, to: Any, step: Any
+) -> Any:
+    """out[to + j*step + i] = array[index[first + i]*pitch + left + j]      i, j below lanes
+
+    Each round interleaves register k with register k + lanes/2, which turns the bits of an entry's
+    (row, column) round by one place; after log2(lanes) rounds row and column have changed places.
+    """
+    kind = Vector(array.dtype)
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        n, align = kind.lanes, array.dtype.bitwidth // 8
+        kinds, wide = signature.args, ir.IntType(64)
+        array_, index_, first_, pitch_, left_, out_, to_, step_ = args
+
+        def line(k: int) -> Any:
+            at_ = place(context, builder, kinds[1:3], index_, builder.add(first_, wide(k)))
+            start = builder.add(builder.mul(builder.load(at_), pitch_), left_)
+            address = place(context, builder, (kinds[0], kinds[3]), array_, start, kind)
+            return builder.load(address, align=align)
+
+        rows = [line(k) for k in range(n)]
+        halves = [
+            ir.Constant(ir.VectorType(WORD, n), [j + side for j in part for side in (0, n)])
+            for part in (range(n // 2), range(n // 2, n))
+        ]
+        for _ in range(n.bit_length() - 1):
+            rows = [
+                builder.shuffle_vector(rows[k], rows[k + n // 2], half)
+                for k in range(n // 2)
+                for half in halves
+            ]
+        for k, row in enumerate(rows):
+            start = builder.add(to_, builder.mul(step_, wide(k)))
+            address = place(context, builder, (kinds[5], kinds[6]), out_, start, kind)
+            builder.store(row, address, align=align)
+        return context.get_dummy_value()
+
+    return types.void(array, index, first, pitch, left, out, to, step), code

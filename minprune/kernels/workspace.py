@@ -1,4 +1,4 @@
-"""empty(shape, dtype) = np.empty(shape, dtype); inside `with lend():` over memory used before.
+"""empty(shape, dtype) = np.empty(shape, dtype), on cache lines; with `lend():` in used memory.
 
 A training step asks for the same arrays every time. Fresh ones cost page faults (30 % of a step of
 LeNet); these come from a pool. A buffer is handed out again when nothing but the pool refers to it:
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from ctypes import addressof, c_char
 
 import numpy as np
 import numpy.typing as npt
@@ -32,9 +33,8 @@ class Workspace:
 
     def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
         """An uninitialised array (shape), C-contiguous, aligned to a cache line."""
-        dtype = np.dtype(dtype)
-        size = math.prod(shape) * dtype.itemsize
-        if size < SMALL or dtype.hasobject:
+        size = large(shape, dtype)
+        if not size:
             return np.empty(shape, dtype)
         step = 1 << (size.bit_length() - 4)  # 8 classes to a doubling: at most 1/8 is wasted
         size = -(-size // step) * step
@@ -43,21 +43,39 @@ class Workspace:
         for k, count in enumerate(map(sys.getrefcount, buffers)):
             if count == FREE:
                 return np.ndarray(shape, dtype, buffers[k], self._offsets[size][k])
-        buffer = np.empty(size + ALIGN, np.uint8)
-        offset = -buffer.ctypes.data % ALIGN
+        buffer, offset = on_line(size)
         buffers.append(buffer)
         self._offsets.setdefault(size, []).append(offset)
         self.bytes += buffer.nbytes
         return np.ndarray(shape, dtype, buffer, offset)
 
 
+def large(shape: tuple[int, ...], dtype: npt.DTypeLike) -> int:
+    """The bytes of such an array; 0 where NumPy's own allocator serves it best."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    return 0 if size < SMALL or dtype.hasobject else size
+
+
+def on_line(size: int) -> tuple[Array, int]:
+    """A buffer, and where in it `size` bytes begin on a cache line."""
+    buffer = np.empty(size + ALIGN, np.uint8)
+    return buffer, -addressof(c_char.from_buffer(buffer.data)) % ALIGN
+
+
 _current: ContextVar[Workspace | None] = ContextVar("minprune_workspace", default=None)
 
 
 def empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
-    """An uninitialised array (shape): from the current workspace, or np.empty where none lends."""
+    """An uninitialised array (shape), from the current workspace if one lends
+
+    One of SMALL bytes or more begins on a cache line: a register loads from one line then.
+    """
     space = _current.get()
-    return np.empty(shape, dtype) if space is None else space.empty(shape, dtype)
+    if space is not None:
+        return space.empty(shape, dtype)
+    size = large(shape, dtype)
+    return np.ndarray(shape, dtype, *on_line(size)) if size else np.empty(shape, dtype)
 
 
 @contextmanager

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from minprune import kernels
 from minprune.core import Array, Arrays, Dataset, Seed, stream
+from minprune.data.checks import float_type
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.net import Net, run
 from minprune.nets.summary import summary
@@ -21,9 +23,9 @@ class Model:
     """A net and its arrays, by full name ("conv1.weight"); masks: True = kept, absent = dense.
 
     Functions return new Models and never change one. Raises ShapeError, naming the array, where an
-    array is absent, foreign or of another shape than the net says; ArgumentError for arrays that
-    do not share one of the dtypes float32 and float64, for masks that are not bool, and for indices
-    of sparse layers that name no entries of their weight.
+    array is absent, foreign or of another shape than the net says; ArgumentError for what is no net
+    or no dict of arrays, for arrays that do not share one of the dtypes float32 and float64, for
+    masks that are not bool, and for indices of sparse layers that name no entries of their weight.
     """
 
     net: Net
@@ -32,11 +34,16 @@ class Model:
     masks: Arrays = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        is_net(self.net, "Model")
+        for kind in ("params", "buffers", "masks"):
+            hold_arrays(kind, getattr(self, kind))
         for kind in ("params", "buffers"):
             given, wanted = getattr(self, kind), getattr(self.net, kind)
             for name in sorted(given.keys() ^ wanted.keys()):
                 state = "absent" if name in wanted else "not of this net"
                 raise ShapeError(f"{name}: {state}; {kind} must have exactly the net's names")
+            if list(given) != list(wanted):  # net order decides ties and draws, not the caller's
+                object.__setattr__(self, kind, {name: given[name] for name in wanted})
             for name, shape in wanted.items():
                 if given[name].shape != shape:
                     raise ShapeError(
@@ -102,6 +109,29 @@ def _locked(buffers: Arrays, names: Mapping[str, str]) -> Arrays:
     return found
 
 
+def hold_arrays(what: str, given: object) -> None:
+    """Raises ArgumentError unless it is a dict of arrays."""
+    if not isinstance(given, Mapping):
+        raise ArgumentError(
+            f"{what}: found {type(given).__name__}, expected a dict of arrays by full name; "
+            f"give {{'fc1.weight': array, ...}}"
+        )
+    for name, a in given.items():
+        if not isinstance(a, np.ndarray):
+            raise ArgumentError(
+                f"{name}: {what} hold {type(a).__name__}, expected a NumPy array; use np.asarray"
+            )
+
+
+def is_net(net: object, call: str) -> None:
+    """Raises ArgumentError unless it is a Net."""
+    if not isinstance(net, Net):
+        raise ArgumentError(
+            f"{call}: the net is {type(net).__name__}, expected a Net; give one that mp.build "
+            f"made, or a model's model.net"
+        )
+
+
 def is_model(model: object, call: str) -> None:
     """Raises ArgumentError unless it is a Model."""
     if not isinstance(model, Model):
@@ -163,8 +193,7 @@ def checked_input(net: Net, x: Array) -> Array:
 
 def batch_last(x: Array, dtype: npt.DTypeLike) -> Array:
     """(n, ...) -> (..., n), contiguous, in the net's dtype"""
-    turned = x.reshape(len(x), -1).T if x.size else np.moveaxis(x, 0, -1)  # as a matrix: faster
-    return np.ascontiguousarray(turned, dtype).reshape(*x.shape[1:], len(x))
+    return kernels.gather_last(np.ascontiguousarray(x, dtype))
 
 
 SCHEMES: Mapping[str, str] = {
@@ -179,15 +208,15 @@ def initialise(
 ) -> Model:
     """A model with random weights: he, glorot or lecun; biases 0; BatchNorm gamma 1, beta 0.
 
-    Draws in float64, parameter by parameter in net order. Raises ArgumentError for another scheme
-    or a dtype other than float32 and float64.
+    Draws in float64, parameter by parameter in net order. Raises ArgumentError for what is no Net,
+    another scheme or a dtype other than float32 and float64.
     """
+    is_net(net, "initialise")
     if scheme not in SCHEMES:
         raise ArgumentError(
             f"scheme is {scheme!r}, expected one of {', '.join(SCHEMES)}; choose one of them"
         )
-    if np.dtype(dtype) not in FLOATS:
-        raise ArgumentError(f"dtype is {dtype!r}, expected float32 or float64; choose one of them")
+    dtype = float_type(dtype)
     rng = stream(seed, "initialisation")
     params: Arrays = {}
     for node in net.nodes:

@@ -1,10 +1,11 @@
 """Net: the immutable description of named layers in order, and `run`, the one forward pass."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from numbers import Integral
+from typing import Any, Literal, NamedTuple
 
 from minprune import autograd as ag
 from minprune.autograd import Value
@@ -26,6 +27,20 @@ class Node(NamedTuple):
     inputs: tuple[str, ...]
 
 
+class Step(NamedTuple):
+    """A layer of a forward pass, the name of what it makes, and the inputs nobody reads after it.
+
+    act: the activation inside; then `to` is that layer's name.
+    """
+
+    name: str
+    layer: Layer
+    inputs: tuple[str, ...]
+    to: str
+    act: str
+    spent: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Net:
     """Named layers, each reading earlier ones; the last one is the output. Make one with `build`.
@@ -44,9 +59,15 @@ class Net:
             )
         if not self.nodes:
             raise ArgumentError("a net has no layers, expected at least one; add a Dense layer")
+        sides = self.input_shape if isinstance(self.input_shape, tuple) else ()
+        if not sides or not all(isinstance(n, Integral) and n >= 1 for n in sides):
+            raise ArgumentError(
+                f"input_shape is {self.input_shape!r}, expected an integer of at least 1 for each "
+                f"axis but the batch; give (784,) or (1, 28, 28), for example"
+            )
         known = {INPUT}
         for name, layer, inputs in self.nodes:
-            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
                 raise ArgumentError(
                     f"{name!r} cannot name a layer: expected letters, digits and underscores, no "
                     f"digit first; rename it"
@@ -57,7 +78,7 @@ class Net:
                 raise ArgumentError(
                     f"{name}: {layer!r} is no layer; give one, with its brackets: ReLU()"
                 )
-            missing = [x for x in inputs if x not in known]
+            missing = [x for x in inputs if not isinstance(x, str) or x not in known]
             if missing:
                 raise ArgumentError(
                     f"{name}: reads {missing[0]!r}, which no earlier layer is called; "
@@ -139,6 +160,16 @@ class Net:
                     pairs[n.name] = reader
         return pairs
 
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """What a forward pass does, in order."""
+        return _steps(self, self.fused)
+
+    @cached_property
+    def steps_apart(self) -> tuple[Step, ...]:
+        """The same with no activation inside the layer before it."""
+        return _steps(self, {})
+
     def node(self, name: str) -> Node:
         """The node of that name; raises ArgumentError where there is none."""
         for n in self.nodes:
@@ -158,14 +189,44 @@ def build(
 
     build((4,), [("fc1", Dense(4, 3)), ("relu1", ReLU()), ("fc2", Dense(3, 4)),
                  ("sum", Add(), ("fc2", "input"))])
+
+    Raises ArgumentError and ShapeError as Net does, and for what is no such list.
     """
     nodes: list[Node] = []
-    for name, layer, *reads in layers:
+    for row in _several(layers):
+        if not isinstance(row, tuple | list) or len(row) not in (2, 3):
+            raise ArgumentError(
+                f"layer {len(nodes) + 1} is {row!r}, expected (name, layer) or (name, layer, what "
+                f"it reads); write [('fc1', mp.Dense(4, 3)), ...], for example"
+            )
+        name, layer, *reads = row
         before = nodes[-1].name if nodes else INPUT
-        given = reads[0] if reads else before
-        inputs = (given,) if isinstance(given, str) else tuple(given)
-        nodes.append(Node(name, layer, inputs))
-    return Net(tuple(nodes), tuple(input_shape), loss)
+        nodes.append(Node(name, layer, _several(reads[0] if reads else before)))
+    shape = tuple(input_shape) if isinstance(input_shape, Iterable) else input_shape
+    return Net(tuple(nodes), shape, loss)
+
+
+def _several(given: Any) -> tuple[Any, ...]:
+    """What was given, or the one thing that was."""
+    many = isinstance(given, Iterable) and not isinstance(given, str)
+    return tuple(given) if many else (given,)
+
+
+def _steps(net: Net, fused: Mapping[str, Node]) -> tuple[Step, ...]:
+    """The steps of a pass with these activations inside the layers before them"""
+    left = {name: len(readers) for name, readers in net.readers.items()}
+    inside = {act.name for act in fused.values()}
+    steps = []
+    for name, layer, inputs in net.nodes:
+        if name in inside:
+            continue
+        for i in inputs:
+            left[i] -= 1
+        spent = tuple(i for i in dict.fromkeys(inputs) if not left[i])
+        act = fused.get(name)
+        to, kind = (act.name, act.layer.kind) if act else (name, "none")  # type: ignore[attr-defined]
+        steps.append(Step(name, layer, inputs, to, kind, spent))
+    return tuple(steps)
 
 
 def run(
@@ -178,27 +239,13 @@ def run(
     array out; a Tensor among p or x, a Tensor out.
     """
     how = how or Pass()
-    fused = {} if watch else net.fused
-    left = {name: len(readers) for name, readers in net.readers.items()}
     values: dict[str, Value] = {INPUT: x}
-    done: set[str] = set()
-    for name, layer, inputs in net.nodes:
-        if name in done:
-            continue
-        xs = [values[i] for i in inputs]
-        if name in fused:
-            act = fused[name]
-            values[act.name] = layer.apply(name, p, xs, how, act.layer.kind)  # type: ignore[attr-defined]
-            done.add(act.name)
-        else:
-            values[name] = layer.apply(name, p, xs, how)
+    for name, layer, inputs, to, act, spent in net.steps_apart if watch else net.steps:
+        values[to] = layer.apply(name, p, [values[i] for i in inputs], how, act)
         if watch:
             watch(name, values[name])
-        del xs
-        for i in inputs:  # what nobody will read again is let go
-            left[i] -= 1
-            if not left[i]:
-                del values[i]
+        for i in spent:
+            del values[i]
     return values[net.nodes[-1].name]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from minprune.core import Array
-from minprune.nets.counts import counts
+from minprune.nets.counts import Count, counts
 from minprune.nets.net import INPUT, Net
 from minprune.text import table
 
@@ -30,11 +30,16 @@ def summary(net: Net, params: Mapping[str, Array], masks: Mapping[str, Array]) -
     return title + "\n" + table(header, rows, total=True)
 
 
-def _numbers(found: list, masked: bool) -> list[object]:  # type: ignore[type-arg]
-    total, live = sum(c.total for c in found), sum(c.live for c in found)
-    macs, live_macs = sum(c.macs for c in found), sum(c.live_macs for c in found)
-    cells = [total, live, macs, live_macs] if masked else [total, macs]
-    return [f"{v:,}" if v else "" for v in cells]
+def _numbers(found: list[Count], masked: bool) -> list[object]:
+    """Parameters and multiply-adds, with the live ones if masked; blank where there are none"""
+    cells: list[object] = []
+    for every, live in (
+        (sum(c.total for c in found), sum(c.live for c in found)),
+        (sum(c.macs for c in found), sum(c.live_macs for c in found)),
+    ):
+        pair: list[object] = [every, live] if every else ["", ""]
+        cells += pair if masked else pair[:1]
+    return cells
 
 
 def _kind(layer: object) -> str:

@@ -16,7 +16,8 @@ from minprune.autograd.tape import ancestors
 from minprune.autograd.tie import Links
 from minprune.core import Array
 from minprune.errors import ArgumentError
-from minprune.nets.model import Model, dense_only
+from minprune.nets.labels import Labels
+from minprune.nets.model import Model, dense_only, is_model
 from minprune.nets.net import Watch, run
 from minprune.text import table
 
@@ -92,8 +93,9 @@ def ties(model: Model) -> Ties:
     t-th channel of every group; a depthwise one ties its input to its output. Raises ArgumentError
     where the trace meets an op that has no tie rule.
     """
+    is_model(model, "ties")
     found, _, x, out = _labelled(model)
-    return Ties(tuple(found.groups(x, out)))
+    return Ties(tuple(_groups(found, x, out)))
 
 
 def carriers(model: Model, groups: Iterable[Group]) -> dict[str, dict[str, Array]]:
@@ -115,9 +117,9 @@ def carriers(model: Model, groups: Iterable[Group]) -> dict[str, dict[str, Array
     return made
 
 
-def _labelled(model: Model) -> "tuple[_Links, dict[str, Tensor], Tensor, Tensor]":
+def _labelled(model: Model) -> tuple[Labels, dict[str, Tensor], Tensor, Tensor]:
     """The labels of a pass, the output of each layer, the net's input and output."""
-    found = _Links()
+    found = Labels()
     outputs: dict[str, Tensor] = {}
     x, out = trace(model, found.leaf, outputs.__setitem__)
     for name, end in outputs.items():
@@ -154,99 +156,35 @@ def follow(out: Tensor, links: Links) -> None:
         t.op.tie(links, t, t.inputs, t.settings)
 
 
-class _Links:
-    """Labels for the rows of every tensor; equal roots go together (union-find)."""
-
-    def __init__(self) -> None:
-        self.parent: list[int] = []
-        self.rows: dict[Tensor, Array] = {}  # the labels of the first axis
-        self.columns: dict[Tensor, Array] = {}  # of a weight's input axis
-        self.names: dict[Tensor, str] = {}
-
-    def fresh(self, n: int) -> Array:
-        start = len(self.parent)
-        self.parent.extend(range(start, start + n))
-        return np.arange(start, start + n)
-
-    def root(self, a: int) -> int:
-        while self.parent[a] != a:
-            self.parent[a] = self.parent[self.parent[a]]
-            a = self.parent[a]
-        return a
-
-    def union(self, a: Array, b: Array) -> None:
-        for x, y in zip(a.ravel().tolist(), b.ravel().tolist(), strict=True):
-            low, high = sorted((self.root(x), self.root(y)))
-            self.parent[high] = low
-
-    def leaf(self, name: str, t: Tensor) -> None:
-        self.names[t] = name
-        self.rows[t] = self.fresh(t.shape[0])
-
-    def of(self, x: Tensor) -> Array:
-        if x not in self.rows:
-            self.rows[x] = self.fresh(x.shape[0])
-        return self.rows[x]
-
-    def same(self, out: Tensor, *xs: Tensor) -> None:
-        for x in xs:
-            if out in self.rows:
-                self.union(self.rows[out], self.of(x))
-            else:
-                self.rows[out] = self.of(x)
-
-    def scale(self, out: Tensor, x: Tensor, s: Tensor) -> None:
-        self.same(out, x, s)
-
-    def spread(self, out: Tensor, x: Tensor, times: int) -> None:
-        self.rows[out] = np.repeat(self.of(x), times)
-
-    def stack(self, out: Tensor, *xs: Tensor) -> None:
-        self.rows[out] = np.concatenate([self.of(x) for x in xs])
-
-    def mix(self, out: Tensor, w: Tensor, x: Tensor, groups: int, padded: bool) -> None:
-        made, read = self.rows[w], self.of(x)
-        if groups > 1 and w.shape[1] == 1:  # depthwise: the outputs of a group go with its input
-            self.union(made, np.repeat(read, len(made) // groups))
-        else:
-            if w not in self.columns:
-                self.columns[w] = self.fresh(w.shape[1])
-            for part in read.reshape(groups, -1):
-                self.union(part, self.columns[w])
-            for part in made.reshape(groups, -1)[1:]:
-                self.union(part, made.reshape(groups, -1)[0])
-        self.rows[out] = made
-
-    def groups(self, x: Tensor, out: Tensor) -> Iterator[Group]:
-        """The classes of labels, gathered where they touch the same axes equally often."""
-        axes = [
-            ((name, 0, "makes" if t.ndim > 1 else "shifts"), self.rows[t])
-            for t, name in self.names.items()
-        ]
-        axes += [((self.names[t], 1, "reads"), labels) for t, labels in self.columns.items()]
-        owned: dict[int, dict[tuple[str, int, str], list[int]]] = {}
-        for place, labels in axes:
-            for index, label in enumerate(labels.tolist()):
-                owned.setdefault(self.root(label), {}).setdefault(place, []).append(index)
-        reached = {self.root(a): OUTPUT for a in self.of(out).tolist()}
-        reached |= {self.root(a): INPUT for a in self.of(x).tolist()}
-        gathered: dict[object, list[int]] = {}
-        for root, places in owned.items():
-            kind = tuple((key, len(places[key])) for key in places), reached.get(root, "")
-            gathered.setdefault(kind, []).append(root)
-        taken: set[str] = set()
-        for roots in gathered.values():
-            members = tuple(
-                Member(*place, np.array([owned[r][place] for r in roots]))
-                for place in owned[roots[0]]
-            )
-            why = reached.get(roots[0], "")
-            maker = next((m for m in members if m.role == "makes"), None)
-            name = maker.param if maker else why
-            if name in taken:
-                name = f"{name} from row {(maker or members[0]).index[0, 0]}"
-            taken.add(name)
-            yield Group(name, len(roots), members, why)
+def _groups(found: Labels, x: Tensor, out: Tensor) -> Iterator[Group]:
+    """The classes of labels, gathered where they touch the same axes equally often."""
+    axes = [
+        ((name, 0, "makes" if t.ndim > 1 else "shifts"), found.rows[t])
+        for t, name in found.names.items()
+    ]
+    axes += [((found.names[t], 1, "reads"), labels) for t, labels in found.columns.items()]
+    owned: dict[int, dict[tuple[str, int, str], list[int]]] = {}
+    for place, labels in axes:
+        for index, label in enumerate(labels.tolist()):
+            owned.setdefault(found.root(label), {}).setdefault(place, []).append(index)
+    reached = {found.root(a): OUTPUT for a in found.of(out).tolist()}
+    reached |= {found.root(a): INPUT for a in found.of(x).tolist()}
+    gathered: dict[object, list[int]] = {}
+    for root, places in owned.items():
+        kind = tuple((key, len(places[key])) for key in places), reached.get(root, "")
+        gathered.setdefault(kind, []).append(root)
+    taken: set[str] = set()
+    for roots in gathered.values():
+        members = tuple(
+            Member(*place, np.array([owned[r][place] for r in roots])) for place in owned[roots[0]]
+        )
+        why = reached.get(roots[0], "")
+        maker = next((m for m in members if m.role == "makes"), None)
+        name = maker.param if maker else why
+        if name in taken:
+            name = f"{name} from row {(maker or members[0]).index[0, 0]}"
+        taken.add(name)
+        yield Group(name, len(roots), members, why)
 
 
 def _words(g: Group) -> list[str]:

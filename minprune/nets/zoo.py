@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minprune.core import Dataset, Seed
-from minprune.errors import ShapeError
+from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model, initialise
 from minprune.nets.net import Loss, build
@@ -22,7 +22,14 @@ Entry = tuple[str, Layer] | tuple[str, Layer, str | Sequence[str]]
 
 
 def _sizes(data: Data) -> tuple[Shape, int]:
-    return (data.input_shape, data.outputs) if isinstance(data, Dataset) else data
+    if isinstance(data, Dataset):
+        return data.input_shape, data.outputs
+    if isinstance(data, tuple) and len(data) == 2 and isinstance(data[0], tuple):
+        return data
+    raise ArgumentError(
+        f"data is {type(data).__name__}, expected a Dataset or a pair (input shape, outputs); "
+        f"give mp.data.digits() or ((1, 28, 28), 10), for example"
+    )
 
 
 def _image(name: str, data: Data, least: int, instead: str) -> tuple[Shape, int]:
@@ -54,6 +61,11 @@ def mlp(
 ) -> Model:  # fmt: skip
     """Dense layers with ReLU between; images are flattened."""
     shape, outputs = _sizes(data)
+    if not isinstance(hidden, tuple | list):
+        raise ArgumentError(
+            f"mlp: hidden is {hidden!r}, expected the size of each hidden layer; "
+            f"give hidden=(64, 32), or () for none"
+        )
     start: list[Entry] = [("flatten", Flatten())] if len(shape) > 1 else []
     layers = start + _dense(int(np.prod(shape)), [*hidden, outputs])
     return initialise(build(shape, layers, loss), seed=seed, dtype=dtype)
@@ -72,8 +84,8 @@ def _after(shape: Shape, layers: Sequence[Entry]) -> int:
 def lenet_5(data: Data, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float32) -> Model:
     """Caffe's 20-50-500-outputs: 431,080 parameters on 28 x 28
 
-    ReLU after both convolutions and fc1. Source: LeCun et al. (1998), as Caffe and Han et al.
-    (2015) use it.
+    ReLU after both convolutions too, where Caffe has one after fc1 alone. Source: LeCun et al.
+    (1998), in the sizes of Caffe and Han et al. (2015).
     """
     shape, outputs = _image("lenet_5", data, 16, "cnn_small")
     layers: list[Entry] = [

@@ -7,12 +7,12 @@ import numpy as np
 from minprune.core import Array
 from minprune.errors import ArgumentError
 from minprune.nets.layer import Layer
-from minprune.nets.model import Model
+from minprune.nets.model import Model, is_model
 from minprune.nets.net import Net, Node
 from minprune.nets.weighted import Conv2d, Dense
 from minprune.sparse.formats import CSR, BlockCSR, NofM
 from minprune.sparse.layers import Format, SparseConv, SparseDense, matrix_of, tile
-from minprune.sparse.speeds import Speeds, cheapest, speeds
+from minprune.sparse.speeds import Speeds, cheapest, names, speeds
 
 SIDES, PATTERNS = (8, 4, 2), ("2:4", "1:4")  # what "auto" looks for in a mask
 
@@ -24,15 +24,21 @@ def sparsify(
     """The same function on sparse kernels: live values as parameters, their places as buffers
 
     format: for every masked weight of a dense or convolution layer: "csr", blocks ("4x4"), "2:4"
-    (dense layers only), "dense", or "auto": the fastest of those that fit the mask, by the
-    multiply-adds of each and the speeds of this machine, for a batch of `batch` (see
+    (dense layers only), "dense", or "auto": the fastest of those that fit the mask, by the calls
+    and multiply-adds of each and the speeds of this machine, for a batch of `batch` (see
     minprune.sparse.speeds; measured= gives them). A dict {layer: format} leaves the others dense.
     Layers without a mask stay dense. The choice is in the layers, and so in the model's file. What
     is masked counts as 0, whatever its value.
 
     Raises ArgumentError for a format that does not fit a mask, or a layer that has no weight.
     """
-    asked = _asked(model.net, format)
+    is_model(model, "sparsify")
+    asked, known = _asked(model.net, format), measured
+    if known is not None and not (isinstance(known, Speeds) and {*names()} <= {*known.nanoseconds}):
+        raise ArgumentError(
+            f"measured is {known!r}, expected all speeds of a machine; give what "
+            f"mp.sparse.speeds() returns, or leave it out"
+        )
     if isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 1:
         raise ArgumentError(
             f"batch is {batch!r}, expected an integer of at least 1; give batch=64, for example"
@@ -46,8 +52,9 @@ def sparsify(
             continue
         w, mask = params[name], masks.get(name, np.ones(params[name].shape, bool))
         if wanted == "auto":
-            known = measured or speeds()
-            wanted = cheapest(known, node.layer, mask, fitting(node.layer, mask), batch)
+            known = known or speeds()
+            often = node.layer.positions(model.net.shapes[node.name])
+            wanted = cheapest(known, node.layer, mask, fitting(node.layer, mask), batch, often)
         if wanted == "dense":
             nodes.append(node)
             continue
@@ -70,16 +77,22 @@ def _asked(net: Net, format: str | Mapping[str, str]) -> dict[str, str]:
         if form not in ("auto", "dense"):
             tile(form)
     for layer in asked:
+        if f"{layer}.weight" in net.stored:
+            raise ArgumentError(
+                f"{layer}: its live entries alone are stored already, so no format can be chosen; "
+                f"give mp.densify(model)"
+            )
         if f"{layer}.weight" not in net.weights:
             raise ArgumentError(
                 f"{layer}: no dense or convolution layer of this net, so it has no format; those "
-                f"are {', '.join(w.split('.')[0] for w in net.weights)}"
+                f"are {', '.join(w.split('.')[0] for w in net.weights) or 'none'}"
             )
     return asked
 
 
 def densify(model: Model) -> Model:
-    """The same function on dense layers, with masks where entries are not stored"""
+    """The same function on dense layers, each with the mask of what was stored"""
+    is_model(model, "densify")
     nodes, params, masks = [], dict(model.params), dict(model.masks)
     for node in model.net.nodes:
         if not isinstance(node.layer, SparseDense | SparseConv):

@@ -14,7 +14,7 @@ import numpy as np
 from minprune import kernels
 from minprune.core import Array
 from minprune.errors import ArgumentError, ShapeError
-from minprune.masking.patterns import Pattern, tiles, untiled
+from minprune.masking.patterns import Pattern, spread, tiles, untiled
 from minprune.sparse.checks import Shape, climb, count, freeze, matrix, pair, ratio, side
 
 
@@ -129,8 +129,7 @@ class BlockCSR:
     def mask(self) -> Array:
         """(m, n), True where an entry is stored"""
         some = there(self.columns, self.row_start, self._blocks)
-        whole = some.repeat(self.size, axis=0).repeat(self.size, axis=1)
-        return np.ascontiguousarray(whole[: self.shape[0], : self.shape[1]])
+        return spread(some, self.shape, Pattern(self.size, self.size))
 
     @property
     def bytes(self) -> int:
@@ -184,7 +183,7 @@ class NofM:
                 f"prune with pattern='{keep}:{group}', or use CSR"
             )
         rows = (np.nonzero(mask)[1] % group).reshape(m, int(want.sum()))
-        bits = next(k for k in (1, 2, 4, 8) if 1 << k >= group)
+        bits = position_bits(group)
         binary = (rows[..., None] >> np.arange(bits) & 1).astype(bool)
         packed = np.packbits(binary.reshape(m, rows.shape[1] * bits), axis=1, bitorder="little")
         return cls(array[mask], packed, keep, group, array.shape)
@@ -209,6 +208,11 @@ class NofM:
     def bytes(self) -> int:
         """What the arrays take, the shape left out"""
         return self.values.nbytes + self.positions.nbytes
+
+
+def position_bits(group: int) -> int:
+    """Bits of a place in a group: 1, 2, 4 or 8, so that none lies across two bytes"""
+    return next(k for k in (1, 2, 4, 8) if 1 << k >= group)
 
 
 def places(mask: Array) -> tuple[Array, Array]:

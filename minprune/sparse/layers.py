@@ -17,7 +17,7 @@ from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.layer import Layer, Pass, Shape, count, pair
 from minprune.nets.weighted import Conv2d, Dense
 from minprune.sparse import ops
-from minprune.sparse.formats import CSR, BlockCSR, NofM
+from minprune.sparse.formats import CSR, BlockCSR, NofM, position_bits
 
 Pair = tuple[int, int]
 Format = CSR | BlockCSR | NofM
@@ -106,10 +106,8 @@ class SparseDense(Layer):
         form = tile(self.format)
         if isinstance(form, tuple):
             keep, group = form
-            tail = self.inputs % group
-            kept = self.inputs // group * keep + min(keep, tail)
-            bits = next(k for k in (1, 2, 4, 8) if 1 << k >= group)
-            return {"positions": (self.outputs, -(-kept * bits // 8))}
+            kept = self.inputs // group * keep + min(keep, self.inputs % group)
+            return {"positions": (self.outputs, -(-kept * position_bits(group) // 8))}
         if form is None:
             return {"columns": (self.stored,), "row_start": rows}
         return {"columns": (self.blocks,), "row_start": (-(-self.outputs // form) + 1,)}

@@ -33,7 +33,7 @@ class Places(Protocol):
         """g x^T at the stored places"""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class CSRPlaces:
     """columns (k,), row_start (m + 1,), of a matrix with n columns"""
 
@@ -42,9 +42,6 @@ class CSRPlaces:
     n: int
 
     def matmul(self, values: Array, x: Array, b: Array | None, act: str) -> Array:
-        if x.shape[1] == 1:  # one sample: a product with a vector is faster
-            y = kernels.csr_matvec(values, self.columns, self.row_start, x[:, 0])[:, None]
-            return kernels.act(y if b is None else y + b[:, None], act)
         return kernels.csr_matmul(values, self.columns, self.row_start, x, b, act)
 
     def matmul_t(self, values: Array, g: Array, shape: Shape) -> Array:
@@ -54,7 +51,7 @@ class CSRPlaces:
         return kernels.csr_sampled(self.columns, self.row_start, g, x)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class BlockPlaces:
     """columns, row_start of blocks of size x size, of a matrix of `shape`"""
 
@@ -75,7 +72,7 @@ class BlockPlaces:
         return kernels.block_sampled(self.columns, self.row_start, self.size, g, x)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class NofMPlaces:
     """positions: which `keep` of every `group` of n columns, packed"""
 
@@ -94,7 +91,7 @@ class NofMPlaces:
         return kernels.nm_sampled(self.positions, self.keep, self.group, g, x)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class ConvPlaces:
     """columns, row_start of a weight (o, i/groups ky kx), which slides over images"""
 

@@ -1,14 +1,14 @@
-"""seconds = multiply-adds x speed: which format is fastest on this machine, by one measurement.
+"""time = call + multiply-adds x speed: which format is fastest here, by one measurement.
 
-The speeds are measured once, kept in a file of the user's cache folder, and shown by printing them.
+Both are measured once, kept in a file of the user's cache folder, and shown by printing them.
 """
 
+import functools
 import os
 import platform
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from functools import partial
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -16,66 +16,99 @@ from typing import Any
 import numpy as np
 
 from minprune import kernels
-from minprune.core import Array
+from minprune.core import Array, Arrays
 from minprune.errors import FileError
 from minprune.files import write_atomic
 from minprune.nets.layer import Layer, Pass, Shape
 from minprune.nets.weighted import Conv2d, Dense
 from minprune.sparse.formats import CSR, BlockCSR, NofM
-from minprune.sparse.ops import BlockPlaces, ConvPlaces, CSRPlaces, NofMPlaces, Places
+from minprune.sparse.layers import SparseConv, SparseDense
 from minprune.text import table
+from minprune.train.fingerprint import digest, threads
 
 BATCHES = (1, 64)
 DENSITY, REPEATS, MARGIN = 0.1, 7, 1.25
-SIDE, IMAGE = 512, (32, 12, 12)
-MATRIX, SLIDING = Dense(SIDE, SIDE, bias=False), Conv2d(32, 32, 3, bias=False)  # what is measured
+LEAST = 2e-4  # seconds to a measurement, of as many calls as that takes
+Measured = tuple[Layer, Shape]
+MEASURED: dict[str, tuple[Measured, Measured]] = {  # a small layer, a large one, their inputs
+    "": ((Dense(16, 16, bias=False), (16,)), (Dense(512, 512, bias=False), (512,))),
+    "conv ": (
+        (Conv2d(2, 2, 3, bias=False), (2, 6, 6)), (Conv2d(32, 32, 3, bias=False), (32, 12, 12)),
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Speeds:
     """Nanoseconds for one multiply-add of a live weight: {"csr, batch 64": 0.05, ...}; print it
 
-    machine: what they were measured on.
+    calls: those that a call takes beside, 0 unless given. machine: what was measured.
     """
 
     machine: str
     nanoseconds: dict[str, float]
+    calls: dict[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        rows = [[name, f"{ns:.4f}"] for name, ns in self.nanoseconds.items()]
-        return f"{self.machine}\n" + table(["format", "ns per multiply-add"], rows)
+        rows = [
+            [name, f"{ns:.4f}", f"{self.calls.get(name, 0):.0f}"]
+            for name, ns in self.nanoseconds.items()
+        ]
+        return f"{self.machine}\n" + table(["format", "ns per multiply-add", "ns per call"], rows)
 
 
 def speeds(again: bool = False) -> Speeds:
     """The speeds of this machine, from the cache folder, or measured (about a second) and kept
 
     again=True measures anew. The file is speeds.json in MINPRUNE_CACHE, or XDG_CACHE_HOME or
-    ~/.cache with /minprune. Another CPU, backend or thread count is another machine. A file that is
-    absent, damaged or of another machine is written anew; where it cannot be, nothing is kept.
+    ~/.cache with /minprune. It holds one entry for each machine; another CPU, backend or thread
+    count is another machine. An entry that is absent, damaged or of other kernels is written anew;
+    where it cannot be, nothing is kept.
     """
     import json
 
-    machine = here()
-    found = None if again else kept(machine)
+    machine, before = here(), kept()
+    found = None if again else whole(machine, before.get(machine))
     if found is not None:
         return found
-    measured = Speeds(machine, measure())
+    measured = Speeds(machine, *measure())
+    each = {"nanoseconds": measured.nanoseconds, "calls": measured.calls}
+    entry = {"kernels": version()} | each
     with suppress(FileError, RuntimeError):
-        write_atomic(cache() / "speeds.json", json.dumps(asdict(measured), indent=1))
+        write_atomic(cache() / "speeds.json", json.dumps(before | {machine: entry}, indent=1))
     return measured
 
 
-def kept(machine: str) -> Speeds | None:
-    """What the cache folder has on this machine, if it is whole."""
+def kept() -> dict[str, Any]:
+    """What the cache folder has, by machine; nothing where the file is damaged."""
     import json
 
     try:
         found = json.loads((cache() / "speeds.json").read_text("utf-8"))
-        each = {name: float(found["nanoseconds"][name]) for name in names()}
-    except (OSError, ValueError, LookupError, TypeError, RuntimeError, OverflowError):
+    except (OSError, ValueError, RuntimeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def whole(machine: str, entry: Any) -> Speeds | None:
+    """The speeds in an entry of the file, if it has them all, of these kernels."""
+    try:
+        each, calls = (
+            {name: float(entry[kind][name]) for name in names()}
+            for kind in ("nanoseconds", "calls")
+        )
+        sound = all(0 < each[name] < np.inf and 0 <= calls[name] < np.inf for name in names())
+        sound = sound and entry["kernels"] == version()
+    except (ValueError, LookupError, TypeError, OverflowError):
         return None
-    whole = found.get("machine") == machine and all(0 < ns < np.inf for ns in each.values())
-    return Speeds(machine, each) if whole else None
+    return Speeds(machine, each, calls) if sound else None
+
+
+@functools.cache
+def version() -> str:
+    """A digest of the code of the kernels: other code has other speeds."""
+    files = sorted(Path(kernels.__file__).parent.glob("*.py"))
+    return digest(*(file.read_text("utf-8") for file in files))
 
 
 def names() -> list[str]:
@@ -84,75 +117,102 @@ def names() -> list[str]:
     return [f"{kind}, batch {n}" for n in BATCHES for kind in kinds]
 
 
-def cheapest(known: Speeds, layer: Layer, mask: Array, formats: list[str], batch: int) -> str:
-    """ "dense", or the format of least time: (live) weights x speed
+def cheapest(
+    known: Speeds, layer: Layer, mask: Array, formats: list[str], batch: int, positions: int = 1
+) -> str:
+    """ "dense", or the format of least time: call + (live) weights x positions x batch x speed
 
     A format has to win by a quarter, since speeds differ from shape to shape.
     """
     size = min(BATCHES, key=lambda b: abs(np.log(b / max(batch, 1))))
     conv = "conv " if isinstance(layer, Conv2d) else ""
-    live = int(np.count_nonzero(mask))
-    cost = {"dense": mask.size * known.nanoseconds[f"{conv}dense, batch {size}"]}
+
+    def time_of(kind: str, weights: int) -> float:
+        name = f"{conv}{kind}, batch {size}"
+        madds = weights * positions * batch
+        return known.calls.get(name, 0.0) + madds * known.nanoseconds[name]
+
+    cost = {"dense": time_of("dense", mask.size)}
     for form in formats:
-        kind = "blocks" if "x" in form else form
-        kind = "N:M" if ":" in form else kind
-        cost[form] = MARGIN * live * known.nanoseconds[f"{conv}{kind}, batch {size}"]
+        kind = "N:M" if ":" in form else "blocks" if "x" in form else form
+        cost[form] = MARGIN * time_of(kind, int(np.count_nonzero(mask)))
     return min(cost, key=lambda form: cost[form])
 
 
-def measure() -> dict[str, float]:
-    """Nanoseconds per multiply-add of every format, dense too, at the batches"""
-    found = {}
+def measure() -> tuple[dict[str, float], dict[str, float]]:
+    """Nanoseconds per multiply-add, and per call, of every format at the batches
+
+    The line through two times: of a small layer and of a large one.
+    """
+    speed, call = {}, {}
     for n in BATCHES:
-        for kind, layer, shape in (("", MATRIX, (SIDE,)), ("conv ", SLIDING, IMAGE)):
-            for name, ns in nanoseconds(layer, shape, n).items():
-                found[f"{kind}{name}, batch {n}"] = ns
-    return found
+        for kind, (small, large) in MEASURED.items():
+            few, many = timings(*small, n), timings(*large, n)
+            for form, (time, madds) in many.items():
+                name, (least, some) = f"{kind}{form}, batch {n}", few[form]
+                more = time - least if time > least else time  # as where something else ran
+                speed[name] = 1e9 * more / (madds - some)
+                call[name] = max(0.0, 1e9 * least - speed[name] * some)
+    return speed, call
 
 
 def nanoseconds(layer: Layer, shape: Shape, batch: int) -> dict[str, float]:
     """{format: nanoseconds per multiply-add of a live weight} of a dense or convolution layer
 
-    Random float32 weights of density 0.1 (N:M: 2:4) on inputs (*shape, batch), the median of 7. The
-    density below which a format wins is about nanoseconds["dense"] / nanoseconds[format].
+    See `timings`. Calls are in it, so that the density below which a format wins at this shape is
+    about nanoseconds["dense"] / nanoseconds[format].
+    """
+    found = timings(layer, shape, batch)
+    return {form: 1e9 * time / madds for form, (time, madds) in found.items()}
+
+
+def timings(layer: Layer, shape: Shape, batch: int) -> dict[str, tuple[float, int]]:
+    """{format: (seconds, multiply-adds)} of one pass through a dense or convolution layer
+
+    Random float32 weights of density 0.1 (N:M: 2:4) on inputs (*shape, batch), the median of 7.
     """
     rng = np.random.default_rng(0)
     w = rng.standard_normal(layer.params()["weight"], dtype=np.float32)
-    x = rng.standard_normal((*shape, batch), dtype=np.float32)
+    x = kernels.empty((*shape, batch), np.float32)  # begins where those inside a net do
+    x[...] = rng.standard_normal(x.shape, dtype=np.float32)
     flat = w.reshape(len(w), -1)
     m, n = flat.shape
+    runs: dict[str, tuple[Layer, Arrays]] = {"dense": (layer, {"weight": w})}
     csr = CSR.from_dense(flat, rng.random((m, n)) < DENSITY)
-    runs: dict[str, tuple[Callable[[], Any], int]] = {
-        "dense": (partial(layer.apply, "it", {"it.weight": w}, [x], Pass()), w.size)
-    }
-    places: dict[str, tuple[Places, Array]] = {}
     if isinstance(layer, Conv2d):
-        at = layer.kernel, layer.stride, layer.padding, layer.groups
-        places["csr"] = ConvPlaces(csr.columns, csr.row_start, *at), csr.values  # type: ignore[arg-type]
+        at = layer.stride, layer.padding, layer.groups
+        size = layer.inputs, layer.outputs, layer.kernel, csr.values.size
+        runs["csr"] = SparseConv(*size, *at, bias=False), vars(csr)
     else:
         some = rng.random((-(-m // 4), -(-n // 4))) < DENSITY
         blocks = BlockCSR.from_dense(flat, some.repeat(4, 0).repeat(4, 1)[:m, :n])
         nofm = NofM.from_dense(flat, np.broadcast_to(np.arange(n) % 4 < 2, (m, n)))
-        places["csr"] = CSRPlaces(csr.columns, csr.row_start, n), csr.values
-        places["blocks"] = (
-            BlockPlaces(blocks.columns, blocks.row_start, 4, (m, n)), blocks.values
-        )  # fmt: skip
-        places["N:M"] = NofMPlaces(nofm.positions, 2, 4, n), nofm.values
-    for name, (where, values) in places.items():
-        runs[name] = partial(where.matmul, values, x, None, "none"), values.size
+        each = (("csr", "csr", csr), ("blocks", "4x4", blocks), ("N:M", "2:4", nofm))
+        for name, form, found in each:
+            count = found.columns.size if isinstance(found, BlockCSR) else 0
+            sparse = SparseDense(n, m, found.values.size, form, count, bias=False)
+            runs[name] = sparse, vars(found)
     often = layer.positions(layer.out_shape(shape)) * batch
-    return {name: 1e9 * seconds(fn) / (max(size, 1) * often) for name, (fn, size) in runs.items()}
+    times = {}
+    for name, (kind, arrays) in runs.items():
+        p = {f"it.{k}": a for k, a in arrays.items()} | {"it.weight": arrays.get("values", w)}
+        go = functools.partial(kind.apply, "it", p, [x], Pass())
+        times[name] = seconds(go), max(p["it.weight"].size, 1) * often
+    return times
 
 
 def seconds(fn: Callable[[], Any]) -> float:
-    """The median of a few calls, warm"""
-    fn()
-    times = []
-    for _ in range(REPEATS):
+    """The median of a few measurements, warm"""
+
+    def once(count: int) -> float:
         begun = perf_counter()
-        fn()
-        times.append(perf_counter() - begun)
-    return sorted(times)[REPEATS // 2]
+        for _ in range(count):
+            fn()
+        return (perf_counter() - begun) / count
+
+    once(1)
+    count = max(1, int(LEAST / once(1)))
+    return sorted(once(count) for _ in range(REPEATS))[REPEATS // 2]
 
 
 def cache() -> Path:
@@ -170,5 +230,5 @@ def here() -> str:
     if info.exists():
         lines = [x for x in info.read_text("utf-8").splitlines() if x.startswith("model name")]
         cpu = lines[0].partition(":")[2].strip() if lines else cpu
-    threads = os.environ.get("OPENBLAS_NUM_THREADS", "all")
-    return f"{cpu}, {kernels.backend()}, {threads} BLAS thread(s)"
+    ours = os.environ.get("NUMBA_NUM_THREADS") or f"all {os.cpu_count()}"
+    return f"{cpu}, {kernels.backend()}, threads: {threads()} of BLAS, {ours} of kernels"
