@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from planted_units import OF_UNITS
 from planting import Planted, on
+from right_criteria import centred, lda, spread
 
 from minprune.core import Array, Arrays, Evidence, criterion
 
@@ -166,6 +167,17 @@ def unit_length(scores: Arrays) -> Arrays:
     return {name: s / (np.sqrt((s * s).sum()) or 1) for name, s in scores.items()}
 
 
+def taylor_of_squares(activations: Arrays, act_grads: Arrays) -> Arrays:
+    of = {n: ((a * act_grads[n]).mean(axis=2) ** 2).mean(axis=0) for n, a in activations.items()}
+    return unit_length(of)
+
+
+@criterion(needs=("activations", "act_grads"), over="batch", unit="whole", single=False)
+def taylor_divided_early(ev: Evidence) -> Arrays:
+    """The division before the average over minibatches."""
+    return unit_length(taylor_undivided(ev.of("activations"), ev.of("act_grads")))
+
+
 def synflow_signed(weights: Arrays, path_grads: Arrays) -> Arrays:
     return {name: w * path_grads[name] for name, w in weights.items()}
 
@@ -179,6 +191,13 @@ def entropy(w: Array, low: float, high: float, bins: int = 10) -> float:
     counts = np.histogram(w, bins, (low, high))[0]
     p = counts[counts > 0] / counts.sum()
     return float(-(p * np.log(p)).sum())
+
+
+def nine_bins(weights: Arrays) -> Arrays:
+    return {
+        n: np.array([-entropy(r, w.min(), w.max() + (np.ptp(w) == 0), 9) for r in w])
+        for n, w in weights.items()
+    }
 
 
 def over_the_row(weights: Arrays) -> Arrays:
@@ -243,9 +262,75 @@ def first_sample(activations: Arrays, act_grads: Arrays) -> Arrays:
     return {n: np.abs((a[0] * act_grads[n][0]).sum(axis=1)) for n, a in activations.items()}
 
 
+def of_rows(score: Callable[[Array], Array], *kinds: str) -> Callable[..., Arrays]:
+    """score of the products, summed over each row"""
+    return on(lambda *rows: score(np.prod(rows, axis=0)).sum(axis=1), *kinds)
+
+
+def sorts_labels(activations: Arrays, labels: Array) -> Arrays:
+    labels.sort()
+    return {name: np.abs(a).mean(axis=(0, 2)) for name, a in activations.items()}
+
+
+GW, GGW = ("weights", "grads"), ("weights", "weights", "squared_grads")
+READ = (
+    Planted("", "sum of squares for the square of the sum", of_rows(lambda s: s / 2, *GGW),
+            "definition", "fisher", "outgoing", {"needs": GGW[1:]}),
+    Planted("", "incoming weights, which are never meant",
+            of_rows(np.array, "weights", "hess_grad"), "definition", "grasp", "incoming",
+            {"needs": ("weights", "hess_grad")}),
+    Planted("", "bias left out", of_rows(lambda s: s / 2, "weights", "weights", "hess_diag"),
+            "definition", "obd", "incoming", {"needs": ("weights", "hess_diag")}),
+    Planted("", "incoming weights without the bias",
+            on(lambda w, g: (w * g).sum(axis=1) ** 2, *GW), "definition", "taylor", "incoming",
+            {"needs": GW}),
+    Planted("", "the diagonal for the unit's own block", law="definition", like="taylor",
+            unit="outgoing", **of_order_2("hess_diag", lambda w, g, h: (
+                (w * g - w * h * w / 2).sum(axis=1) ** 2))),
+    Planted("", "the mean over positions, where a gate has their sum",
+            on(lambda a, g: ((a * g).mean(axis=2) ** 2).mean(axis=0) / 2, "activations",
+               "act_grads"), "positions", "fisher", True, {"needs": ("activations", "act_grads")}),
+    Planted("", "each position squared",
+            on(lambda a, g: ((a * g).mean(axis=0) ** 2).sum(axis=1), "activations", "act_grads"),
+            "positions", "taylor", True, {"needs": ("activations", "act_grads")}),
+    Planted("", "each unit alone, from samples", on(lda, "activations", "labels"), "definition",
+            "lda_joint", True, {"needs": ("activations", "labels")}),
+    Planted("", "the mean over positions, not their max",
+            on(lambda a, y: lda(a.mean(axis=2, keepdims=True), y), "activations", "labels"),
+            "positions", "lda", True, {"needs": ("activations", "labels")}),
+    Planted("", "positions count as samples", on(lambda a: spread(np.moveaxis(a, 2, 0).reshape(
+                -1, a.shape[1], 1)), "activations"), "positions", "activation_entropy", True,
+            {"needs": ("activations",)}),
+    Planted("", "the mean over positions first", on(
+                lambda a, out: centred(a.mean(axis=2, keepdims=True), out), "activations",
+                "outgoing"), "positions", "correlation", True,
+            {"needs": ("activations", "outgoing")}),
+    Planted("", "labels are sorted in place", sorts_labels, "purity", None, "whole"),
+    Planted("", "a quarter too many", of_grads(lambda w, g: (w * g / 2) ** 2), "definition",
+            "taylor"),
+)  # fmt: skip
+
+
 EASY = (
     Planted("", "1/2 is missing", of_hess(lambda w, h: h * w * w), "exact", "obd"),
     Planted("", "1/2 is missing, of a set", of_hess(lambda w, h: h * w * w), "exact set", "obd"),
+    Planted("", "not of w", on(lambda w, s: s / 2, "weights", "squared_grads"), "rescaling",
+            "fisher", more={"needs": ("weights", "squared_grads")}),
+    Planted("", "not of w", of_grads(lambda w, g: np.abs(g) / max(np.abs(g).sum(), 1e-300)),
+            "rescaling", "snip"),
+    Planted("", "H w for H g", on(lambda w, hw: w * hw, "weights", "hess_weight"),
+            "slope of the gradient", "grasp", more={"needs": ("weights", "hess_weight")}),
+    Planted("", "not squared", law="exact squared", like="taylor",
+            **of_order_2("hess_diag", lambda w, g, h: w * h * w / 2 - g * w)),
+    Planted("", "first order only, of the row", law="exact sum", like="taylor",
+            **of_order_2("hess_weight", lambda w, g, hw: (g * w) ** 2 + 0 * hw)),
+    Planted("", "the mean of squares", taylor_of_squares, "positions", "taylor_activation", True),
+    Planted("", "divided before the average", taylor_divided_early, "merge", "taylor_activation",
+            True),
+    Planted("", "distances of directions", of_weights(lambda w: distances(
+            w / np.maximum(np.sqrt((w**2).sum(axis=1, keepdims=True)), 1e-300))),
+            "definition", "geometric_median", True),
+    Planted("", "9 bins", nine_bins, "definition", "weight_entropy", True),
     Planted("", "|w| for w^2", of_hess(lambda w, h: h * np.abs(w) / 2), "exact", "obd"),
     Planted("", "1/h for h", of_hess(lambda w, h: w * w / 2 / np.where(h, h, 1)), "exact", "obd"),
     Planted("", "sign", of_hess(lambda w, h: -h * w * w / 2), "direction", "obd"),
@@ -348,4 +433,4 @@ EASY = (
     Planted("", "twins told apart", of_weights(by_position), "twins", "magnitude"),
 )  # fmt: skip
 
-PLANTED = PUBLIC + EASY + OF_UNITS
+PLANTED = PUBLIC + READ + EASY + OF_UNITS

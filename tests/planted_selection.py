@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minprune.core import Array, Arrays
-from minprune.verify.laws_selector import Select, half_even, slow
+from minprune.verify.selection import Select, half_even, slow
 
 
 class Planted(NamedTuple):
@@ -212,8 +212,24 @@ def own_seed(masks: Arrays, rng: np.random.Generator) -> Arrays:
     return {n: np.random.permutation(m.T).T for n, m in masks.items()}  # noqa: NPY002
 
 
+def of_rows(masks: Arrays, rng: np.random.Generator) -> Arrays:
+    """NumPy's permutation moves the first axis alone."""
+    return {n: rng.permutation(m) for n, m in masks.items()}
+
+
+def turned_round(masks: Arrays, rng: np.random.Generator) -> Arrays:
+    return {n: m.ravel()[::-1].reshape(m.shape) for n, m in masks.items()}
+
+
+def flattened(masks: Arrays, rng: np.random.Generator) -> Arrays:
+    return {n: rng.permutation(m.ravel()) for n, m in masks.items()}
+
+
 SHUFFLES = (
     Planted("Synaptic-Flow", "the mask shuffle does nothing", "other places", shuffles_nothing),
+    Planted("", "whole rows are moved", "other places", of_rows),
+    Planted("", "every seed does the same", "other places", turned_round),
+    Planted("", "the masks stay flat", "shape", flattened),
     Planted("", "as many on average", "same count", draws_anew),
     Planted("", "the masks given are shuffled", "input untouched", in_the_given),
     Planted("", "global random state", "deterministic", own_seed),

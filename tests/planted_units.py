@@ -80,12 +80,14 @@ def shared(g: Array) -> Array:
     return np.maximum((both - 2 * g) / np.where(both > 0, both, 1), 0)
 
 
-def uncorrelated(mean: Array, gram: Array, centre: bool = True, sign: bool = True) -> Array:
+def uncorrelated(
+    mean: Array, gram: Array, centre: bool = True, sign: bool = True, most: float = 1
+) -> Array:
     cov = gram - np.outer(mean, mean) * centre
     dev = np.sqrt(np.maximum(np.diagonal(cov), 0))
     both = np.outer(dev, dev)
     corr = cov / np.where(both > 1e-12, both, 1)
-    return np.asarray(np.clip(1 - (corr if sign else np.abs(corr)), 0, 1))
+    return np.asarray(np.clip(1 - (corr if sign else np.abs(corr)), 0, most))
 
 
 def square(out: Array) -> Array:
@@ -193,6 +195,18 @@ def lda_alone(class_counts: Array, class_means: Arrays, within: Arrays) -> Array
     )
 
 
+def joint_of(change: Callable[[Array, Array], Array]) -> Any:
+    """change(within, right scores), where all varies"""
+
+    def scores(class_counts: Array, class_means: Arrays, within: Arrays) -> Arrays:
+        ev = Evidence(class_counts=class_counts, class_means=class_means, within=within, unit=True)
+        right = CRITERIA["lda_joint"](ev)
+        whole = {n: np.diagonal(w).all() for n, w in within.items()}
+        return {n: change(within[n], s) if whole[n] else s for n, s in right.items()}
+
+    return scores
+
+
 def last_class(class_counts: Array, class_means: Arrays, within: Arrays) -> Arrays:
     """A ratio of the first two classes alone."""
     first = {n: m[:2] for n, m in class_means.items()}
@@ -257,6 +271,8 @@ OF_UNITS = (
             "activation rms", True),
     Planted("", "the root of each minibatch", rms_by_batch, "merge", "activation", True,
             {"options": {"kind": "rms"}}),
+    Planted("", "the deviation", of_activations(lambda a: a.std(axis=(0, 2))), "definition",
+            "activation rms", True),
     Planted("", "no root", of_activations(lambda a: (a**2).mean(axis=(0, 2))), "definition",
             "activation rms", True),
     Planted("", "APoZ itself: the silent ones stay",
@@ -311,6 +327,10 @@ OF_UNITS = (
     Planted("", "the cosine of rows for their correlation", by_outgoing(
             lambda w: np.minimum(cosines(w), 1), *W), "definition", "correlation", True,
             {**COS, "options": {"source": "weights"}}),
+    Planted("", "centred", by_outgoing(centred_similarity, *M), "definition", "similarity", True,
+            COR),
+    Planted("", "what is opposite stands beyond 1", by_outgoing(
+            lambda m, g: uncorrelated(m, g, most=2), *M), "definition", "correlation", True, COR),
     Planted("", "no 2 for the product", by_outgoing(
             lambda g: np.clip(shared(g) + g / np.maximum(np.trace(g), 1e-9), 0, 2), *G),
             "definition", "similarity", True, SIM),
@@ -323,6 +343,12 @@ OF_UNITS = (
     Planted("", "of the total variance", lda_of(of_the_total), "definition", "lda", True),
     Planted("", "two classes for all", last_class, "sees its evidence", "lda", True),
     Planted("", "each unit alone", lda_alone, "definition", "lda_joint", True),
+    Planted("", "not in units of S_w,jj", joint_of(lambda w, s: s / np.diagonal(w)), "definition",
+            "lda_joint", True),
+    Planted("", "squared", joint_of(lambda w, s: s * s), "definition", "lda_joint", True),
+    Planted("", "not squared", of_inverse(lambda w, d: np.abs(w) / d / 2), "exact removal", "obs"),
+    Planted("", "the block, not its inverse", of_blocks(lambda w, b: w @ b @ w / 2),
+            "exact removal", "obs", True),
     Planted("", "1/2 is missing", of_inverse(lambda w, d: w * w / d), "exact removal", "obs"),
     Planted("", "1/2 is missing", of_inverse(lambda w, d: w * w / d), "below zeroing", "obs"),
     Planted("", "a product for the quotient", of_inverse(lambda w, d: w * w * d / 2),

@@ -1,101 +1,23 @@
 """`minprune verify` as a user has it: a package of one's own, exit codes, words, files."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-import minprune as mp
-from minprune.verify.command import KINDS, likes, listing
-from minprune.verify.ours import checks, ours
-from minprune.verify.ours_export import oracles
-from minprune.verify.ours_formula import formula_nets
+from minprune.verify.kinds import KINDS, likes, listing
 
-ROOT = Path(__file__).parent.parent
-CODE = '''
-import numpy as np
-
-def order(flat):
-    return np.lexsort((-np.arange(flat.size), flat))
-
-def right(scores, sparsity):
-    flat = np.concatenate([s.ravel() for s in scores.values()])
-    keep = np.ones(flat.size, bool)
-    keep[order(flat)[:round(sparsity * flat.size)]] = False
-    parts = np.split(keep, np.cumsum([s.size for s in scores.values()])[:-1])
-    return {n: p.reshape(s.shape) for (n, s), p in zip(scores.items(), parts)}
-
-def floor(scores, sparsity):
-    flat = np.concatenate([s.ravel() for s in scores.values()])
-    return right(scores, int(sparsity * flat.size) / max(flat.size, 1))
-
-def hashed(scores, sparsity):
-    """Ties by a seed that is the hash of a name, as in rigl."""
-    masks = {}
-    for name, s in scores.items():
-        tie = np.random.default_rng(hash(name) % 2**32).permutation(s.size)
-        keep = np.ones(s.size, bool)
-        keep[np.lexsort((tie, s.ravel()))[:round(sparsity * s.size)]] = False
-        masks[name] = keep.reshape(s.shape)
-    return masks
-
-def magnitude(weights):
-    return {n: abs(w) for n, w in weights.items()}
-
-def signed(weights):
-    return dict(weights)
-
-def cubic(step):
-    return 0.9 * (1 - (1 - min(step, 100) / 100) ** 3) if step < 100 else 0.9
-
-def loss(x):
-    return (x**3).sum()
-
-def gradient(x):
-    return 3 * x**2
-
-def product(a, b):
-    return a @ b
-
-def slow(a, b):
-    return np.einsum("mn,np->mp", a, b)
-
-def pair(rng):
-    return rng.standard_normal((3, 2)), rng.standard_normal((2, 4))
-
-def shuffled(masks, rng):
-    return {n: rng.permuted(m.ravel()).reshape(m.shape) for n, m in masks.items()}
-
-def singles(w, inverse, q):
-    """Single-weight updates added up, as in SparseML."""
-    new = w - sum(w[k] / inverse[k, k] * inverse[:, k] for k in q)
-    new[q] = 0
-    return new
-
-def joint(w, inverse, q):
-    new = w - inverse[:, q] @ np.linalg.solve(inverse[np.ix_(q, q)], w[q])
-    new[q] = 0
-    still = np.abs(inverse[:, q]).sum(axis=1) == 0
-    return np.where(still, w, new)
-
-def saliency(weights, inverse_diag):
-    return {n: (0.5 * w**2 / inverse_diag[n]).astype(w.dtype) for n, w in weights.items()}
-
-def uniform(shapes, sparsity):
-    return dict.fromkeys(shapes, sparsity)
-
-number = 3
-'''
+HERE = Path(__file__).parent
+ROOT = HERE.parent
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "mypkg").mkdir()
-    (tmp_path / "mypkg" / "prune.py").write_text(CODE)
+    (tmp_path / "mypkg" / "prune.py").write_text((HERE / "strangers.py").read_text("utf-8"))
     (tmp_path / "mypkg" / "cut.py").write_text("def f(:")
+    (tmp_path / "mypkg" / "script.py").write_text("raise SystemExit(2)")
     return tmp_path
 
 
@@ -117,10 +39,17 @@ RIGHT = (
     "mypkg.prune:cubic --kind schedule --as cubic --given final=0.9 span=100",
     "mypkg.prune:gradient --kind gradient --against mypkg.prune:loss",
     "mypkg.prune:product --kind kernel --against mypkg.prune:slow --draw mypkg.prune:pair",
+    "mypkg.prune:fast_softmax --kind kernel --against mypkg.prune:softmax --draw "
+    "mypkg.prune:logits --given relative=1e-14",
     "mypkg.prune:shuffled --kind shuffle",
     "mypkg.prune:uniform --kind allocation",
     "mypkg.prune:joint --kind obs",
     "mypkg.prune:saliency --kind criterion --as obs",
+    "mypkg.prune:floor --kind selector --given count=any",
+    "mypkg.prune:two_of_four --kind pattern --as 2:4",
+    "mypkg.prune:trained --kind steps",
+    "mypkg.prune:d_of_two --kind gradient --against mypkg.prune:of_two --draw mypkg.prune:point",
+    "mypkg.prune:uniform --kind allocation --as uniform",
 )
 
 
@@ -171,17 +100,44 @@ def test_a_sum_of_single_updates_is_told_what_it_costs(folder: Path) -> None:
     assert "the loss rises no more than it must, but it rises by " in out
 
 
-KIND = "criterion, selector, schedule, kernel, gradient, allocation, shuffle, obs"
+def test_defects_of_other_projects_are_told_apart(folder: Path) -> None:
+    words = ("mypkg.prune:as_in_sparseml", "--kind", "pattern", "--as", "2:4", "--examples", "60")
+    code, out, _ = run(folder, *words)
+    assert code == 1
+    assert "N of each M          BROKEN\n" in out
+    assert "which keeps 2 of every 4 in the order of memory\n" in out
+    code, out, _ = run(folder, "mypkg.prune:as_in_open_lth", "--kind", "steps", "--examples", "60")
+    assert code == 1
+    assert [line for line in out.splitlines() if "BROKEN" in line] == ["masked stay 0.0  BROKEN"]
+
+
+KIND = "criterion, selector, pattern, schedule, steps, kernel, gradient, allocation, shuffle, obs"
 BAD = (
     ("mypkg.nope:f --kind selector",
      "mypkg.nope cannot be imported: ModuleNotFoundError: No module named 'mypkg.nope'; "
      "run from the folder that holds it, or install it"),
     ("mypkg.cut:f --kind selector",
-     "mypkg.cut cannot be imported: SyntaxError: invalid syntax (cut.py, line 1); "
-     "run from the folder that holds it, or install it"),
+     "mypkg.cut cannot be imported: SyntaxError: invalid syntax (cut.py, line 1); mend it first"),
+    ("mypkg.script:f --kind selector",
+     "mypkg.script cannot be imported: SystemExit: 2; mend it first"),
+    ("mypkg/prune.py:right --kind selector",
+     "mypkg/prune.py is a file; write it as one imports it, mypkg.prune:right"),
     ("mypkg.prune:nope --kind selector",
-     "mypkg.prune has no nope; it has cubic, floor, gradient, hashed, joint, loss, magnitude, np, "
-     "number, order, pair, product, right, saliency, shuffled, signed, singles, slow, uniform"),
+     "mypkg.prune has no nope; it has as_in_open_lth, as_in_sparseml, cubic, d_of_two, "
+     "fast_softmax, floor, gradient, hashed, joint, logits, loss, magnitude, no_point, of_two, "
+     "order, pair, point, product, right, saliency and 8 more"),
+    ("mypkg.prune:order --kind selector",
+     "order(flat) is called as order(scores, sparsity): too many positional arguments; "
+     "wrap it in a function that takes these"),
+    ("mypkg.prune:right --kind selector --draw mypkg.prune:pair",
+     "--against and --draw are for a kernel or gradient, not a selector"),
+    ("mypkg.prune:two_of_four --kind pattern",
+     "a pattern needs --as N:M or ROWSxCOLUMNS; give --as 2:4, for example"),
+    ("mypkg.prune:gradient --kind gradient --against mypkg.prune:number",
+     "mypkg.prune:number is of type int, expected a function"),
+    ("mypkg.prune:gradient --kind gradient --against mypkg.prune:loss --draw mypkg.prune:no_point",
+     "mypkg.prune:no_point raised OSError: no data, expected arguments made with the numpy "
+     "Generator that it is given; mend it first"),
     ("mypkg.prune:number --kind selector",
      "mypkg.prune:number is of type int, expected a function"),
     ("mypkg.prune --kind selector",
@@ -202,85 +158,30 @@ BAD = (
 )  # fmt: skip
 
 
+def test_a_gradient_of_something_else_is_told_of_draw(folder: Path) -> None:
+    words = "mypkg.prune:d_of_two --kind gradient --against mypkg.prune:of_two"
+    code, out, err = run(folder, *words.split())
+    assert (code, out) == (2, "")
+    assert err.startswith("minprune: f and df/dx were called with an array: it raised IndexError: ")
+    assert err.endswith(
+        "; where x is something else, give --draw package.module:function, which makes one\n"
+    )
+
+
 @pytest.mark.parametrize(("words", "text"), BAD, ids=[words or "none" for words, _ in BAD])
 def test_bad_use_is_one_sentence(folder: Path, words: str, text: str) -> None:
     assert run(folder, *words.split()) == (2, "", f"minprune: {text}\n")
 
 
-def test_the_list_names_what_there_is() -> None:
-    assert [line.split()[0] for line in listing().splitlines()] == list(KINDS)
-    assert "obd" in likes()["criterion"]
-
-
-def test_ours_holds() -> None:
-    for start in ("selector", "schedule", "kernel", "gradient", "hvp", "compaction", "obs"):
-        for name, found in ours(10, only=start).items():
-            assert found.ok, (name, found)
-    assert len({name for name, _ in checks()}) == len(list(checks()))
-
-
-def test_the_formula_net_is_that_of_the_page(tmp_path: Path) -> None:
-    found = oracles()
-    net = found["nets"]["tanh, cross-entropy"]
-    assert net["loss"] == pytest.approx(0.7526966241546514, rel=1e-15)
-    assert net["params"]["fc1.weight"]["shape"] == [4, 3]
-    assert net["params"]["fc1.weight"]["values"][:2] == [0.7 * np.sin(1), 0.7 * np.sin(2)]
-    synflow = found["nets"]["relu without biases, mse"]["scores"]["synflow"]
-    for scores in synflow.values():
-        assert sum(scores["values"]) == pytest.approx(4.683040952299719, rel=1e-14)
-
-
-def test_every_criterion_that_draws_no_numbers_is_in_the_file() -> None:
-    every = {*mp.criteria.CRITERIA} - {"random"}
-    for name, net in oracles()["nets"].items():
-        refused = {"lda", "lda_joint"} if "mse" in name else set()  # which want classes
-        found = {label.removesuffix(" of units") for label in net["scores"]}
-        assert found == every - refused, name
-
-
-def test_every_criterion_is_checked_against_its_definition() -> None:
-    names = {name for name, _ in checks()}
-    for name, fn in mp.criteria.CRITERIA.items():
-        mark = fn.mark  # type: ignore[attr-defined]
-        assert (f"criterion {name}" in names) == mark.single
-        assert (f"criterion {name} of units" in names) == (mark.unit is not None)
-        assert name in likes()["criterion"]
-
-
-def test_the_file_is_plain_and_round_trips(tmp_path: Path) -> None:
-    path = tmp_path / "oracles.json"
-    code, out, _ = run(tmp_path, "--export", "oracles.json")
-    assert code == 0
+def test_the_export_is_told(tmp_path: Path) -> None:
+    code, out, err = run(tmp_path, "--export", "oracles.json")
+    assert (code, err) == (0, "")
     assert out.startswith("wrote oracles.json: 3 nets (")
-    read = json.loads(path.read_text("utf-8"), parse_constant=pytest.fail)
-    assert (read["format"], read["version"]) == ("minprune-oracles", 1)
-    for name, (model, data) in formula_nets().items():
-        given = read["nets"][name]
-        x = np.array(given["inputs"]["values"]).reshape(given["inputs"]["shape"])
-        assert np.array_equal(x, data[0])
-        outputs = np.array(given["outputs"]["values"]).reshape(given["outputs"]["shape"])
-        assert np.array_equal(outputs, model(x))
-        for share, masks in given["masks"]["magnitude"].items():
-            scores = mp.score(model, data, "magnitude")
-            pruned = mp.prune(model, scores, sparsity=float(share), minimum=0)
-            for key, mask in masks.items():
-                assert pruned.masks[key].ravel().astype(int).tolist() == mask["values"]
+    assert [p.name for p in tmp_path.iterdir()] == ["oracles.json"]
 
 
-def test_best_subsets_are_no_worse_than_greedy_ones() -> None:
-    found = oracles()["best_subsets"]
-    H = np.array(found["hessian"]["values"]).reshape(5, 5)
-    w, inverse = np.array(found["weights"]["values"]), np.linalg.inv(H)
-    rise, gone = 0.0, np.zeros(5, bool)
-    assert found["best"][5]["rise"] == 0
-    for kept in (4, 3, 2, 1):  # OBS, one weight at a time
-        scores = np.where(gone, np.inf, w**2 / (2 * np.where(gone, 1, np.diag(inverse))))
-        q = int(np.argmin(scores))
-        rise, gone = rise + scores[q], gone | (np.arange(5) == q)
-        column = inverse[:, q] / inverse[q, q]
-        w = w - w[q] * column
-        inverse = inverse - np.outer(column, inverse[q])
-        assert found["best"][kept]["rise"] <= rise * (1 + 1e-9)
-    assert found["best"][4]["rise"] == pytest.approx(
-        min(np.array(found["weights"]["values"]) ** 2 / (2 * np.diag(np.linalg.inv(H))))
-    )
+def test_the_list_names_what_there_is() -> None:
+    lines = [line for line in listing().splitlines() if not line.startswith(" ")]
+    assert [line.partition(": ")[0] for line in lines] == list(KINDS)
+    assert "obd" in likes()["criterion"]
+    assert "    --given form=array signed=no scope=layer count=any" in listing().splitlines()

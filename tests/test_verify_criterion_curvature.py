@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
 
 import minprune as mp
 from minprune import curvature
@@ -23,7 +22,7 @@ from minprune.verify.plain import (
     times,
 )
 from minprune.verify.plain_evidence import squared_grads, weights
-from minprune.verify.plain_nets import mlps, plain_net
+from minprune.verify.plain_nets import plain_net
 
 EXAMPLES = 8
 LAYERS = {"relu": mp.ReLU, "tanh": mp.Tanh, "sigmoid": mp.Sigmoid}
@@ -189,6 +188,23 @@ def test_every_law_has_a_slip() -> None:
     }
 
 
+def test_an_exception_is_told_once_and_a_wrong_shape_in_words() -> None:
+    first, second = check_curvature(lambda p, v: {}, "hvp", laws=("symmetric", "dense"))
+    assert first.sentence.endswith("but fc1.weight is missing, expected (1, 1)")
+    assert "but it raised ValueError" in second.sentence
+    found = check_curvature(lambda p: v, "gauss_newton")  # type: ignore[name-defined]  # noqa: F821
+    assert "but it raised NameError: name 'v' is not defined" in found[0].sentence
+    assert found[1].sentence.endswith("but it raised the same as under 'definition'")
+
+
+def test_an_unknown_law() -> None:
+    with pytest.raises(ArgumentError) as caught:
+        check_curvature(product, "hvp", laws=("definition",))
+    assert caught.value.args == (
+        "laws has 'definition', expected some of dense, symmetric, linear; correct the name",
+    )
+
+
 def test_an_unknown_kind() -> None:
     with pytest.raises(ArgumentError) as caught:
         check_curvature(product, "fisher")
@@ -197,52 +213,6 @@ def test_an_unknown_kind() -> None:
         "empirical_fisher, becker_lecun, levenberg_marquardt, hutchinson; say what the function "
         "claims",
     )
-
-
-# ------------------------------------------------------------------ the oracle itself
-
-
-def formula_net() -> Mlp:
-    """Net 3-4-2 of sines and cosines, tanh, softmax cross-entropy: its loss is published."""
-
-    def filled(f: Any, *shape: int) -> Array:
-        return np.asarray(f(1.0 + np.arange(np.prod(shape)).reshape(shape)))
-
-    params = {
-        "fc1.weight": 0.7 * filled(np.sin, 4, 3), "fc1.bias": 0.1 * filled(np.cos, 4),
-        "fc2.weight": 0.7 * filled(np.cos, 2, 4), "fc2.bias": 0.1 * filled(np.sin, 2),
-    }  # fmt: skip
-    return Mlp("tanh", "cross_entropy", params, filled(np.cos, 5, 3), np.eye(2)[[0, 1, 1, 0, 1]])
-
-
-def test_the_loss_of_the_formula_net() -> None:
-    assert abs(formula_net().loss() - 0.7526966241546514) < 1e-15
-
-
-@given(net=mlps(acts=("tanh", "sigmoid", "linear")))
-def test_gradients_are_differences_of_losses(net: Mlp) -> None:
-    """Central differences: h^2 times a third derivative, below 10^3 here, and rounding / h."""
-    h = 1e-5
-    names = [n for n in net.params]
-    g = gradient(net, names)
-    for name in names:
-        for k in np.ndindex(g[name].shape):
-            at = []
-            for step in (h, -h):
-                w = net.params[name].copy()
-                w[k] += step
-                at.append(net.loss({name: w}))
-            assert abs((at[0] - at[1]) / (2 * h) - g[name][k]) < 1e-6 * (1 + net.loss())
-
-
-@given(net=mlps())
-def test_hessians_are_symmetric_and_equal_the_ggn_where_they_must(net: Mlp) -> None:
-    H, G = hessian(net, net.weights), gauss_newton(net, net.weights)
-    size = 1e-12 * (1 + np.abs(H).max())
-    assert np.abs(H - H.T).max() < size
-    assert np.linalg.eigvalsh(G).min() > -size * len(G)
-    if net.act in ("relu", "linear"):  # the outputs are linear in any one weight
-        assert np.abs(np.diagonal(H - G)).max() < size
 
 
 def test_becker_lecun_is_exact_where_it_must_be() -> None:

@@ -1,16 +1,14 @@
-"""The kit on gradients and kernels: right ones hold, each slip breaks its law."""
+"""The kit on gradients and Hessian products: right ones hold, each slip breaks its law."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import strategies as st
 
 from minprune.core import Array, Arrays
-from minprune.verify import check_gradient, check_hvp, check_kernel
-from minprune.verify.kernel import gamma
-from minprune.verify.verdict import Verdicts
+from minprune.errors import ArgumentError
+from minprune.verify import check_gradient, check_hvp
 
 
 def f(x: Array) -> Any:
@@ -95,13 +93,63 @@ def test_slips_of_gradients_are_caught(row: Any) -> None:
     assert {law for _, law, _ in GRADIENTS} == {v.law for v in found}
 
 
-def test_a_kink_lets_both_slopes_pass() -> None:
-    def relu(x: Array) -> Array:
-        return (x > 0).astype(float)
+def relu(x: Array) -> Array:
+    return (x > 0).astype(float)
 
+
+def test_a_kink_lets_both_slopes_pass() -> None:
     at = np.array([1e-9, -1e-9, 0.0, 1.0, -2.0])
     assert check_gradient(lambda x: np.maximum(x, 0).sum(), relu, at).ok
     assert not check_gradient(lambda x: np.maximum(x, 0).sum(), lambda x: 2 * relu(x), at).ok
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_kink_at_any_distance_is_no_alarm(sign: int) -> None:
+    """h is 2^-15: of both differences, of the wide one alone, or of none is the kink a part."""
+    at = sign * 2.0**-15 * np.linspace(0, 1.25, 101)
+    assert check_gradient(lambda x: np.maximum(x, 0).sum(), relu, at, examples=1).ok
+
+
+def test_terms_that_cancel_are_no_alarm() -> None:
+    """f is 0 to rounding, and rounds like its terms, which are not."""
+    a = np.pi * np.cos(1.7 * np.arange(1.0, 51.0))
+
+    def cancelling(rng: np.random.Generator) -> Array:
+        x = rng.standard_normal(50)
+        x[-1] = -(a[:-1] * x[:-1]).sum() / a[-1]
+        return x
+
+    found = check_gradient(lambda x: (a * x).sum(), lambda x: a.copy(), cancelling, examples=20)
+    assert found.ok, found
+    wrong = check_gradient(lambda x: (a * x).sum(), lambda x: a * (1 + 1e-7), cancelling)
+    assert [v.law for v in wrong.broken] == ["every entry"]
+
+
+def test_single_precision_has_more_roundings() -> None:
+    def single(x: Array) -> Any:
+        return (x.astype(np.float32) ** 3).sum()
+
+    at, many = np.cos(np.arange(1.0, 9.0)), 100 * 2**29
+    assert not check_gradient(single, lambda x: 3 * x**2, at).ok
+    assert check_gradient(single, lambda x: 3 * x**2, at, roundings=many).ok
+    assert not check_gradient(single, lambda x: 3.3 * x**2, at, roundings=many).ok
+
+
+def test_messages() -> None:
+    for x, how, text in (
+        ([1.0], {}, "examples come from a list, expected a hypothesis strategy or a function of a "
+                    "numpy Generator; give lambda rng: ..."),
+        (None, {"roundings": "many"}, "roundings is 'many', expected an integer of at least 1"),
+    ):  # fmt: skip
+        with pytest.raises(ArgumentError) as caught:
+            check_gradient(f, df, x, **how)
+        assert caught.value.args == (text,)
+    with pytest.raises(ArgumentError) as caught:
+        check_gradient(f, hvp)  # type: ignore[arg-type]
+    assert caught.value.args == (
+        "hvp(x, v) is called as hvp(x): missing a required argument: 'v'; "
+        "wrap it in a function that takes these",
+    )
 
 
 def hvp(x: Array, v: Array) -> Array:
@@ -114,6 +162,7 @@ HVPS: tuple[tuple[str, str, Callable[[Array, Array], Array]], ...] = (
     ("half", "differences", lambda x, v: hvp(x, v) / 2),
     ("not symmetric", "symmetric", lambda x, v: hvp(x, v) + np.roll(v, 1)),
     ("not linear", "linear", lambda x, v: hvp(x, v) + 1e-3 * v**2),
+    ("flat", "shape", lambda x, v: hvp(x, v).reshape(1, -1)),
 )
 
 
@@ -124,76 +173,3 @@ def test_hessian_products() -> None:
         broken = check_hvp(wrong, df).broken
         assert law in [v.law for v in broken], what
     assert {law for _, law, _ in HVPS} == {v.law for v in found}
-
-
-def slow(a: Array, b: Array) -> Array:
-    return np.einsum("mn,np->mp", a, b)
-
-
-def pair(rng: np.random.Generator) -> tuple[Array, Array]:
-    m, n, p = rng.integers(1, 6, 3)
-    return rng.standard_normal((m, n)), rng.standard_normal((n, p))
-
-
-EMPTY = np.zeros((2, 0)), np.zeros((0, 3))
-
-
-def kernel(fn: Callable[..., Any], **how: Any) -> Verdicts:
-    return check_kernel(fn, slow, pair, empty=EMPTY, **how)
-
-
-def test_a_right_kernel_holds() -> None:
-    found = kernel(np.matmul)
-    assert found.ok, found
-    assert check_kernel(np.matmul, slow, st.just((np.ones((2, 2)), np.ones((2, 1))))).ok
-
-
-def single(a: Array, b: Array) -> Array:
-    return (a.astype(np.float32) @ b.astype(np.float32)).astype(np.float64)
-
-
-def as_if_packed(a: Array, b: Array) -> Array:
-    """Reads memory as if each row followed the other."""
-    item = a.itemsize
-    packed = np.lib.stride_tricks.as_strided(a, a.shape, (a.shape[1] * item, item))
-    return packed @ b
-
-
-def writes(a: Array, b: Array) -> Array:
-    a *= 1.0  # harmless, but not on what may not be written to
-    return a @ b
-
-
-def scaled(a: Array, b: Array) -> Array:
-    out = a @ b
-    a[:] = 0
-    return out
-
-
-noise = np.random.default_rng(0)
-KERNELS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
-    ("sums in float32", "within the bound", single),
-    ("answers in float32", "shape and dtype", lambda a, b: (a @ b).astype(np.float32)),
-    ("the last row is left out", "shape and dtype", lambda a, b: (a @ b)[:-1]),
-    ("strides are ignored", "gaps in memory", as_if_packed),
-    ("writes to its input", "read-only", writes),
-    ("changes its input", "input untouched", scaled),
-    ("adds in any order", "same bits", lambda a, b: (a @ b) * (1 + noise.integers(2) * 2**-52)),
-    ("starts from the first product", "empty",
-     lambda a, b: a[:, :1] @ b[:1] + sum(a[:, k : k + 1] @ b[k : k + 1]
-                                         for k in range(1, a.shape[1])) + 0 / min(a.shape)),
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("row", KERNELS, ids=lambda row: row[0])
-def test_slips_of_kernels_are_caught(row: Any) -> None:
-    found = kernel(row[2])
-    assert row[1] in [v.law for v in found.broken], found
-    assert {law for _, law, _ in KERNELS} == {v.law for v in found}
-
-
-def test_a_bound_of_ones_own() -> None:
-    assert not kernel(single).ok
-    off = gamma(40, np.finfo(np.float32))
-    generous = kernel(single, bound=lambda a, b: off * slow(np.abs(a), np.abs(b)))
-    assert generous.ok, generous

@@ -211,6 +211,28 @@ def test_an_unknown_kind() -> None:
     )
 
 
+def test_an_unknown_law_and_another_signature() -> None:
+    for fn, how, text in (
+        (update, {"laws": ("exct",)},
+         "'exct' is no law of update; there are gone, least rise, exact, uncoupled, any order, "
+         "input untouched"),
+        (update, {"like": "sweep"},
+         "update(w, inverse, q) is called as update(w, inverse): missing a required argument: "
+         "'q'; wrap it in a function that takes these"),
+    ):  # fmt: skip
+        with pytest.raises(ArgumentError) as caught:
+            check_obs(fn, **how)  # type: ignore[arg-type]
+        assert caught.value.args == (text,)
+
+
+def test_other_weights_may_move_by_rounding() -> None:
+    def rounded(w: Array, inverse: Array, q: Array) -> Array:
+        new = update(w, inverse, q) * (1 + 2.0**-50)
+        return np.asarray(np.where(np.isin(np.arange(len(w)), q), 0, new))
+
+    assert check_obs(rounded, examples=EXAMPLES).ok
+
+
 def test_the_oracles_agree_with_the_kernel_that_sweeps() -> None:
     assert {"downdate": downdate_set, "inverse": inverse_from_rows}.keys() <= OURS.keys()
     h = np.array([[2.0, 1.0], [1.0, 3.0]])

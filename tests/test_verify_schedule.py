@@ -43,6 +43,38 @@ def test_float32_is_judged_in_float32() -> None:
     assert not check_schedule(lambda t: float(float32(t)), **RAMP, like="cubic").ok
 
 
+def textbook(t: int, initial: float, final: float) -> float:
+    """Zhu & Gupta as printed: at p = 0 it is final + (initial - final), which rounds."""
+    return final + (initial - final) * (1 - min(max(t - 5, 0) / 10, 1)) ** 3
+
+
+def test_a_formula_may_round_at_its_ends() -> None:
+    asked: dict[str, Any] = {"initial": 0.1, "final": 0.9, "start": 5, "span": 10}
+    assert textbook(0, 0.1, 0.9) < 0.1
+    found = check_schedule(textbook, **asked, like="cubic")
+    assert found.ok, found
+    near = check_schedule(lambda t: textbook(t, 0.1, 0.9) * (1 - 1e-13), **asked)
+    assert [v.law for v in near.broken] == ["inside", "start", "end"]
+
+
+def test_numbers_may_be_of_several_types() -> None:
+    def jump(t: int) -> Any:
+        return np.float32(0.9) if t >= 3 else 0
+
+    found = check_schedule(jump, final=0.9, start=3, like="one_shot")
+    assert found.ok, found
+    half = check_schedule(lambda t: np.float16(0.9), final=0.9, like="constant")
+    assert half.ok, half
+
+
+@pytest.mark.parametrize("value", [None, "0.5", [0.5], float("nan")])
+def test_what_is_no_share_is_told_and_nothing_else_is_asked(value: Any) -> None:
+    found = check_schedule(lambda t: value, final=0.9, start=3)
+    assert len(found) == 1
+    start = "each value is a number from 0 to 1, but step 0 has "
+    assert found[0].sentence.startswith(start)
+
+
 calls: list[int] = []
 
 
@@ -90,7 +122,7 @@ def test_each_law_has_a_slip() -> None:
 def test_the_verdict_names_the_step() -> None:
     found = check_schedule(lambda t: min(linear(t, **RAMP), 0.75), **RAMP)
     assert [v.sentence for v in found.broken] == [
-        "from the end on the value is exactly final, but step 14 has 0.75, expected 0.8"
+        "from the end on the value is final, but step 14 has 0.75, expected 0.8"
     ]
 
 
@@ -106,7 +138,13 @@ MESSAGES: tuple[tuple[dict[str, Any], str], ...] = (
      "start is -1, span 0, every None, expected integers of at least 0, 0 and 1; "
      "count steps from 0"),
     ({"final": 0.5, "span": 10**6},
-     "start + span is 1000000 steps, expected at most 100000; check a shorter one"),
+     "start + span + every is 1000001 steps, expected less than 100000; check a shorter one"),
+    ({"final": 0.5, "span": 2.5},
+     "start is 0, span 2.5, every None, expected integers of at least 0, 0 and 1; "
+     "count steps from 0"),
+    ({"final": "half"},
+     "initial is 0.0 and final is half, expected 0 <= initial <= final <= 1; "
+     "give shares that rise"),
 )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Verdicts print what a person needs; the search finds, shrinks, repeats and never raises."""
 
+import re
 import subprocess
 import sys
 import warnings
@@ -11,7 +12,16 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from minprune import verify as kit
-from minprune.verify.verdict import Verdict, Verdicts, described, find, find_each, first, short
+from minprune.verify.verdict import (
+    ClauseError,
+    Verdict,
+    Verdicts,
+    described,
+    find,
+    find_each,
+    first,
+    short,
+)
 
 lists = st.lists(st.integers(0, 9), max_size=6)
 
@@ -42,8 +52,23 @@ def test_exceptions_are_told_and_warnings_are_not() -> None:
             raise KeyError("fc1")
 
     found = find("raise", "it answers", lists, broken)
-    assert found.sentence == "it answers, but it raised KeyError: 'fc1'"
+    assert re.fullmatch(
+        r"it answers, but it raised KeyError: 'fc1' \(line \d+ of test_verify_verdict.py\)",
+        found.sentence,
+    )
     assert found.example == "[0, 0]"
+
+
+def test_a_function_that_exits_breaks_the_law() -> None:
+    found = find("exit", "it answers", lists, lambda _: sys.exit(3))
+    assert found.sentence.startswith("it answers, but it raised SystemExit: 3 (line ")
+
+
+def test_a_clause_may_be_raised() -> None:
+    def broken(example: list[int]) -> None:
+        raise ClauseError("the rest makes no sense")
+
+    assert find("", "it is", lists, broken).sentence == "it is, but the rest makes no sense"
 
 
 def test_code_that_answers_at_random_breaks_the_law() -> None:
@@ -83,7 +108,7 @@ def test_the_table() -> None:
         "longer: all are even, but it is odd\n    3\n\n"
         "1 of 2 laws hold"
     )
-    assert str(Verdicts(found[:1])) == "a  holds\n1 of 1 law hold"
+    assert str(Verdicts(found[:1])) == "a  holds\n1 of 1 law holds"
     assert Verdicts().ok
 
 

@@ -24,6 +24,8 @@ NAMES = {
     "check_curvature": "criterion_curvature",
     "check_obs": "obs",
     "check_selector": "selector",
+    "check_pattern": "pattern",
+    "check_steps": "steps",
     "check_shuffle": "shuffle",
     "check_allocation": "allocation",
     "check_schedule": "schedule",

@@ -5,18 +5,20 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from minprune.errors import ArgumentError
 from minprune.verify.verdict import Verdict, verdict
 
+MOST = 20  # names that an error lists
 PROBE = """
 import sys
+from math import inf, nan
 sys.path[:] = {path!r}
-from minprune.verify.calling import fingerprint, located
-from minprune.verify.{module} import {again}
-print("fingerprint", fingerprint({again}(located({spec!r}))))
+from minprune.verify.calling import fingerprint, function
+from minprune.verify.{module} import again
+print("fingerprint", fingerprint(again(function({spec!r}), **{given!r})))
 """
 
 
@@ -29,27 +31,65 @@ def keywords(fn: Callable[..., Any], wanted: Sequence[str]) -> list[str]:
     return [name for name in wanted if name in names]
 
 
-def located(spec: str) -> Any:
-    """The object of "package.module:name"; raises ArgumentError, one sentence, where it is not."""
+def callable_as(fn: Any, *names: str, given: Sequence[str] = ()) -> None:
+    """Raises ArgumentError unless fn can be called with so many arguments, and these by name."""
+    if not callable(fn):
+        raise ArgumentError(f"{fn!r} is of type {type(fn).__name__}, expected a function")
+    try:
+        signature = inspect.signature(fn)
+    except (TypeError, ValueError):  # a builtin: the laws will tell
+        return
+    try:
+        signature.bind(*names, **dict.fromkeys(given))
+    except TypeError as error:
+        name = getattr(fn, "__name__", "the function")
+        raise ArgumentError(
+            f"{name}({', '.join(signature.parameters)}) is called as {name}({', '.join(names)}): "
+            f"{error}; wrap it in a function that takes these"
+        ) from error
+
+
+def function(spec: str) -> Any:
+    """The function "package.module:name"; raises ArgumentError, one sentence, if there is none."""
     module, _, name = spec.partition(":")
     if not module or not name:
         raise ArgumentError(f"{spec!r} is no function; write package.module:function")
+    if module.endswith(".py"):
+        dotted = module.removesuffix(".py").replace("\\", "/").strip("./").replace("/", ".")
+        raise ArgumentError(f"{module} is a file; write it as one imports it, {dotted}:{name}")
+    found = _imported(module)
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise ArgumentError(f"{module} has no {part}; it has {_functions(found)}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise ArgumentError(f"{spec} is of type {type(found).__name__}, expected a function")
+    return found
+
+
+def _imported(module: str) -> Any:
     import importlib
 
     try:
-        found: Any = importlib.import_module(module)
-    except Exception as error:
+        return importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # of strangers' code, anything
         lines = str(error).strip().splitlines() or [""]
+        absent = isinstance(error, ModuleNotFoundError) and module.startswith(str(error.name))
+        advice = "run from the folder that holds it, or install it" if absent else "mend it first"
         raise ArgumentError(
-            f"{module} cannot be imported: {type(error).__name__}: {lines[0]}; "
-            f"run from the folder that holds it, or install it"
+            f"{module} cannot be imported: {type(error).__name__}: {lines[0]}; {advice}"
         ) from error
-    for part in name.split("."):
-        if not hasattr(found, part):
-            names = ", ".join(n for n in dir(found) if not n.startswith("_")) or "nothing"
-            raise ArgumentError(f"{module} has no {part}; it has {names}")
-        found = getattr(found, part)
-    return found
+
+
+def _functions(found: Any) -> str:
+    """The public names that can be called."""
+    names = [n for n in dir(found) if not n.startswith("_") and callable(getattr(found, n, None))]
+    if isinstance(found, ModuleType):  # its own ones, if it has any
+        module = found.__name__
+        own = [n for n in names if getattr(getattr(found, n), "__module__", "") == module]
+        names = own or names
+    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+    return (", ".join(names[:MOST]) or "none") + more
 
 
 def fingerprint(value: Any) -> str:
@@ -66,10 +106,10 @@ def fingerprint(value: Any) -> str:
     return digest.hexdigest()
 
 
-def new_process(spec: str, module: str, again: str) -> Verdict:
-    """Calls verify.{module}.{again}(function) in two processes that hash text differently."""
+def new_process(spec: str, module: str, **given: Any) -> Verdict:
+    """Calls verify.{module}.again(function, **given) in two processes that hash text differently"""
     law, sentence = "new process", "another process gives the same bits"
-    code = PROBE.format(path=sys.path, module=module, again=again, spec=spec)
+    code = PROBE.format(path=sys.path, module=module, spec=spec, given=given)
     found = []
     for hashing in ("1", "2"):
         done = subprocess.run(
@@ -77,14 +117,11 @@ def new_process(spec: str, module: str, again: str) -> Verdict:
             env={**os.environ, "PYTHONHASHSEED": hashing},
             capture_output=True,
             text=True,
-            cwd=Path.cwd(),
         )
         lines = [x for x in done.stdout.splitlines() if x.startswith("fingerprint ")]
         last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
         found.append(lines[-1] if lines else f"it fails: {last}")
     if found[0] == found[1] and found[0].startswith("fingerprint "):
         return Verdict(law, True, sentence)
-    clause = "two processes differ" if found[0][:11] == found[1][:11] else "one fails"
-    if found[0].startswith("it fails"):
-        clause = found[0]
+    clause = next((x for x in found if x.startswith("it fails")), "two processes differ")
     return verdict(law, sentence, clause, f"{spec} with PYTHONHASHSEED=1 and =2")

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from minprune.core import Over
+from minprune.core import Arrays, Over
 from minprune.errors import ArgumentError
-from minprune.verify.criterion_subject import Law, subject
+from minprune.verify.criterion_bounds import once
+from minprune.verify.criterion_calling import subject
+from minprune.verify.criterion_subject import Law, Subject, total
 from minprune.verify.definitions_table import DEFINITIONS, definition
-from minprune.verify.laws_criterion import GENERAL
+from minprune.verify.laws_criterion import GENERAL, each_array
 from minprune.verify.laws_criterion_named import NAMED
+from minprune.verify.plain_evidence import evidence
 from minprune.verify.plain_moments import two_classes
-from minprune.verify.verdict import Verdict, Verdicts, find
+from minprune.verify.plain_nets import ordinary
+from minprune.verify.verdict import Verdict, Verdicts, find, told, verdict
+
+OF_CLASSES = {"labels", "class_counts", "class_means", "within"}
 
 
 def check_criterion(
@@ -34,10 +40,13 @@ def check_criterion(
     arrays; or, with needs=("weights", ...), an unmarked function of Evidence.
     like: the name of the criterion that it should equal ("obd"); None: only what holds for any.
     unit: whether it scores units; a string says what the arrays of a unit hold, see Mark.unit.
-    options: passed to fn.    over: "all", "batch" or "sample", what one call of fn is given.
-    laws: only these. The plain nets and losses behind it are NumPy alone (verify/plain.py).
+    True: what they hold for `like`, which may be a gate: one number for each unit.
+    options: passed to fn, as far as it takes them, and to the definition: {"p": 1} for a norm.
+    over: "all", "batch" or "sample", what one call of fn is given.    laws: only these.
 
-    Raises ArgumentError for an unknown name, law, reading or kind of evidence.
+    A function without an answer to an ordinary net is asked nothing else. The plain nets and losses
+    are NumPy alone (verify/plain.py). Raises ArgumentError for an unknown name, law, option,
+    reading or kind of evidence.
     """
     options = dict(options or {})
     if like is not None and like not in DEFINITIONS:
@@ -48,20 +57,28 @@ def check_criterion(
     row = definition(like, options, bool(unit)) if like else None
     s = subject(fn, needs, unit, options, over, row)
     if row is not None and s.row is None and not row.single:
-        raise ArgumentError(f"like is {like!r}, which scores units alone; say unit=True")
-    found: dict[str, Law | None] = {name: law(s) for name, law in GENERAL.items()}
+        raise ArgumentError(
+            f"like is {like!r}, which scores units alone; say unit=True (--given unit=yes)"
+        )
+    made = {name: law(s) for name, law in GENERAL.items()}
     if row is not None:
-        for name in ("definition", "positions", *row.laws):
-            found[name] = NAMED[name](s, row, options)
+        made |= {
+            name: NAMED[name](s, row, options) for name in ("definition", "positions", *row.laws)
+        }
+    found = {name: law for name, law in made.items() if law is not None}
     verdicts = []
     if row is not None and row.over is not None and s.marked:
         verdicts.append(chunk(s.name, s.over, row.over))
+    known = [*(v.law for v in verdicts), *found]
     for name in laws or ():
-        if name not in (*found, "chunk"):
+        if name not in known:
             raise ArgumentError(
-                f"laws has {name!r}, expected some of chunk, {', '.join(found)}; correct the name"
+                f"laws has {name!r}, expected some of {', '.join(known)}; correct the name"
             )
-    classes = {"class_counts", "class_means", "within"} & set(s.needs)
+    silent = no_answer(s, found["shapes"])
+    if silent is not None:
+        return Verdicts([silent])
+    classes = OF_CLASSES & {*s.needs, *(row.needs if row else ())}
     verdicts += [
         find(
             name,
@@ -72,9 +89,39 @@ def check_criterion(
             seed=seed,
         )
         for name, law in found.items()
-        if law is not None and (laws is None or name in laws)
+        if laws is None or name in laws
     ]
-    return Verdicts(v for v in verdicts if laws is None or v.law in laws)
+    return Verdicts(once(v for v in verdicts if laws is None or v.law in laws))
+
+
+def again(
+    fn: Callable[..., Any],
+    like: str | None = None,
+    needs: Sequence[str] | None = None,
+    unit: bool | str = False,
+    options: Mapping[str, Any] | None = None,
+    over: Over | None = None,
+) -> Arrays:
+    """The scores of an ordinary net, to be compared between processes."""
+    options = dict(options or {})
+    row = definition(like, options, bool(unit)) if like else None
+    return total(subject(fn, needs, unit, options, over, row), ordinary())
+
+
+def no_answer(s: Subject, law: Law) -> Verdict | None:
+    """What is wrong with the scores of an ordinary net; None if they are there and finite."""
+    net = ordinary()
+    clause = told(law.broken, net)
+    if clause is None:
+        return None
+    how = f"unit={s.row!r}" if s.row else "single weights"
+    if s.row == "gate":
+        how += ": one number for each unit, unit='outgoing' gives the weights that read it"
+    head = f"an ordinary net of 3-4-3-3, {how}"
+    given = [f"{what} {a.shape}" for what, a in each_array(evidence(net, s.needs, s.row))]
+    return verdict(
+        "shapes", law.sentence, f"{clause}; no other law was asked", "\n".join([head, *given])
+    )
 
 
 def chunk(name: str, found: Over, want: Over) -> Verdict:

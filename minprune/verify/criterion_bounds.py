@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +13,9 @@ from minprune.verify.criterion_subject import LEAST, Subject, jittered, total
 from minprune.verify.definitions import layer_norm
 from minprune.verify.definitions_table import Definition
 from minprune.verify.plain_evidence import evidence
+from minprune.verify.verdict import Verdict
+
+RAISED = ", but it raised "
 
 
 def worst(found: Arrays, want: Arrays, bound: Arrays) -> tuple[str, Any] | None:
@@ -30,11 +34,12 @@ def factor(found: Arrays, want: Arrays) -> str:
     """What one could do to all scores to make them right, as a clause; empty if nothing simple."""
     a = np.concatenate([np.ravel(found[n]) for n in want]).astype(np.float64)
     b = np.concatenate([np.ravel(w) for w in want.values()])
-    live = (a != 0) & (b != 0) & np.isfinite(a)
-    if not live.any():
+    live = (a != 0) | (b != 0)
+    if not live.any() or not (a[live].all() and b[live].all() and np.isfinite(a).all()):
         return ""
     ratio = a[live] / b[live]
     told = {
+        1.0: "six digits agree; look for float32, or for an epsilon that is added",
         2.0: "a factor 1/2 is missing", 4.0: "a factor 1/4 is missing",
         0.5: "a factor 1/2 is too many", 0.25: "a factor 1/4 is too many",
         -1.0: "the sign is turned round",
@@ -45,30 +50,39 @@ def factor(found: Arrays, want: Arrays) -> str:
         return f": {clause}" if clause else ""
     if np.allclose(a[live] ** 2, b[live], rtol=1e-6):
         return ": a square is missing"
-    return ""
+    return ": a square is too many" if np.allclose(a[live], b[live] ** 2, rtol=1e-6) else ""
 
 
 def clause(found: Arrays, want: Arrays, bound: Arrays, what: str) -> str | None:
     """None, or "the score of w[0] is 4, and <what> 2: a factor 1/2 is missing" """
+    for name, w in want.items():
+        shape = np.shape(found[name]) if name in found else "missing"
+        if shape != np.shape(w):
+            return f"{name} is {shape}, expected {np.shape(w)}"
     at = worst(found, want, bound)
     if at is None:
         return None
     name, k = at
     index = ", ".join(map(str, k))
-    here, there = float(np.asarray(found[name])[k]), float(want[name][k])
-    return f"the score of {name}[{index}] is {here:.6g}, and {what} {there:.6g}" + factor(
-        found, want
-    )
+    pair = float(np.asarray(found[name])[k]), float(want[name][k])
+    short, full = ([f"{v:{digits}}" for v in pair] for digits in (".6g", ".17g"))
+    here, there = short if short[0] != short[1] else full
+    return f"the score of {name}[{index}] is {here}, and {what} {there}" + factor(found, want)
 
 
-def largest(arrays: Arrays, share: float = 2.0**-26, floor: float = LEAST) -> Arrays:
-    """Half the digits of each layer's largest score, and not below the floor
+def largest(s: Subject, arrays: Arrays) -> Arrays:
+    """Half the digits, or what s may lose, of each layer's largest score, and s's floor
 
     What the laws allow between two runs of one function: sums in another order differ by far less,
     and a wrong entry by far more.
     """
     top: dict[str, float] = {n: float(np.abs(a).max(initial=0)) for n, a in arrays.items()}
-    return {n: np.full(np.shape(a), share * top[n] + floor) for n, a in arrays.items()}
+    return {n: np.full(np.shape(a), s.share * top[n] + s.floor) for n, a in arrays.items()}
+
+
+def near(arrays: Arrays, share: float) -> Arrays:
+    """That share of each number, or of 1."""
+    return {n: share * (np.abs(a) + 1) for n, a in arrays.items()}
 
 
 def steady(s: Subject, p: Any) -> bool:
@@ -78,21 +92,28 @@ def steady(s: Subject, p: Any) -> bool:
     """
     ev = evidence(p, s.needs, s.row)
     one = {name: np.asarray(a) for name, a in s(ev).items()}
-    bound = largest(one)
+    bound = largest(s, one)
     return all(worst(s(jittered(ev, seed)), one, bound) is None for seed in range(3))
+
+
+def alike(s: Subject, ref: Subject) -> bool:
+    """Whether both look at the same numbers."""
+    return set(s.needs) == set(ref.needs) and s.row == ref.row
 
 
 def rounding(row: Definition, options: dict[str, Any], s: Subject, ref: Subject, p: Any) -> Arrays:
     """gamma(k) * the sum of the terms' sizes: how far any order of the definition's sums may be
 
     k counts 4 roundings for each entry that is summed, twice for a square, and 64 for the rest.
-    Where s looks at other evidence, half the digits of that size: it was rounded on other ways.
+    Where s looks at other evidence, half the digits of that size, and of the layer's largest: what
+    is summed before the one may cancel in the other.
     """
-    same = set(s.needs) == set(ref.needs) and s.row == ref.row
+    same = alike(s, ref)
     size = total(replace(ref, raw=lambda ev: row.size(ev, options), finish=None), p)
     terms = max((a.size for a in size.values()), default=0) + sum(w.size for w in p.params.values())
-    share = (64 + 8 * terms * (1 + len(getattr(p, "x", ())))) * 2.0**-53 if same else 2.0**-26
-    bound = {name: share * a + LEAST for name, a in size.items()}
+    share = (64 + 8 * terms * (1 + np.size(getattr(p, "x", ())))) * 2.0**-53 if same else 2.0**-26
+    top = {name: 0.0 if same else a.max(initial=0) for name, a in size.items()}
+    bound = {name: share * (a + top[name]) + LEAST for name, a in size.items()}
     if ref.finish is None:
         return bound
     before = total(replace(ref, finish=None), p)
@@ -106,3 +127,16 @@ def rounding(row: Definition, options: dict[str, Any], s: Subject, ref: Subject,
         after[name] = (e + np.abs(before[name]) / length * np.sqrt((e**2).sum())) / length
         after[name] = after[name] + share
     return after
+
+
+def once(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
+    """Of verdicts on one exception the first tells it, and the others name that law."""
+    seen: dict[str, str] = {}
+    for v in verdicts:
+        sentence, raised, what = v.sentence.partition(RAISED)
+        if raised and what in seen:
+            yield Verdict(v.law, False, f"{sentence}{RAISED}the same as under {seen[what]!r}")
+        else:
+            yield v
+        if raised:
+            seen.setdefault(what, v.law)

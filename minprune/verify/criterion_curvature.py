@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
-from minprune.verify.criterion_bounds import clause
+from minprune.verify.criterion_bounds import clause, once
 from minprune.verify.criterion_subject import Law
-from minprune.verify.plain import ACTS, Mlp, flat, gauss_newton, hessian, shaped
+from minprune.verify.plain import ACTS, Mlp, flat, gauss_newton, hessian, shaped, softmax
 from minprune.verify.plain_evidence import squared_grads, weights
 from minprune.verify.plain_nets import mlps
 from minprune.verify.verdict import Verdicts, find
@@ -169,8 +169,7 @@ def becker_lecun(net: Mlp, levenberg_marquardt: bool = False) -> Arrays:
     """
     entered, made, f = net.forward()
     each = net.per_sample()
-    q = np.exp(f - f.max(axis=1, keepdims=True))
-    q /= q.sum(axis=1, keepdims=True)
+    q = softmax(f)
     h = np.full(f.shape, 2.0) if net.loss_kind == "mse" else q * (1 - q)
     found: Arrays = {}
     for k in range(net.depth, 0, -1):
@@ -225,7 +224,8 @@ def check_curvature(
     dense matrix, weights in net order, each in C order; "exact", "gauss_newton",
     "empirical_fisher", "becker_lecun", "levenberg_marquardt": fn(net) -> {name: diagonal};
     "hutchinson": fn(net, probes, rng) -> (estimate, standard error), Rademacher probes.
-    net: an Mlp of verify/plain.py.    laws: only these. Raises ArgumentError for another `like`.
+    net: an Mlp of verify/plain.py.    laws: only these. Raises ArgumentError for another `like` or
+    law.
     """
     if like not in KINDS:
         raise ArgumentError(
@@ -233,8 +233,17 @@ def check_curvature(
         )
     dense, rows = KINDS[like]
     name = getattr(fn, "__name__", like)
+    for law in laws or ():
+        if law not in rows:
+            raise ArgumentError(
+                f"laws has {law!r}, expected some of {', '.join(rows)}; correct the name"
+            )
     found = {law: make(fn, dense) for law, make in rows.items() if laws is None or law in laws}
     return Verdicts(
-        find(law, f"{name}: {of.sentence}", of.examples, of.broken, examples=examples, seed=seed)
-        for law, of in found.items()
+        once(
+            find(
+                law, f"{name}: {of.sentence}", of.examples, of.broken, examples=examples, seed=seed
+            )
+            for law, of in found.items()
+        )
     )

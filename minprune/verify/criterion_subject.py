@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
-from minprune.core import KINDS, Array, Arrays, Evidence, Over, Row
-from minprune.errors import ArgumentError
+from minprune.core import Array, Arrays, Evidence, Over, Row
 from minprune.verify.definitions_table import Definition
-from minprune.verify.plain_evidence import SINGLE, UNITS, evidence
+from minprune.verify.plain_evidence import evidence
 
 Options = dict[str, Any]
 LEAST = 2.0**-1000  # what is below is no score but the next float above 0, or the one above that
 SYMMETRIC = ("act_gram", "within", "inverse_block")
+OF_WEIGHTS = {"weights", "outgoing", "rng"}  # what needs no derivative and no data
 BATCH = 2  # samples of a minibatch, where a chunk is one
 
 
@@ -34,12 +33,16 @@ class Subject:
     row: Row | None = None
     finish: Callable[[Arrays], Arrays] | None = None
     marked: bool = False
-    floor: float = LEAST  # what two runs may differ by however small the scores are
+    share: float = 2.0**-26  # of the largest score: what two runs may differ by
+    floor: float = LEAST  # and what they may, however small the scores are
 
     def __call__(self, ev: Evidence) -> Arrays:
-        """The scores of one chunk, finished."""
-        scores: Arrays = self.raw(ev)
-        return scores if self.finish is None else self.finish(scores)
+        """The scores of one chunk, finished, as arrays of numpy; as they are if they are no dict"""
+        scores: Any = self.raw(ev)
+        scores = scores if self.finish is None else self.finish(scores)
+        if hasattr(scores, "items"):
+            return {name: np.asarray(score) for name, score in scores.items()}
+        return scores  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,9 @@ class Law:
     sentence: str
     examples: Any
     broken: Callable[[Any], str | None]
+
+
+NamedLaw = Callable[[Subject, Definition, Options], "Law | None"]
 
 
 def changed(ev: Evidence, how: Callable[[Array], Array]) -> Evidence:
@@ -96,84 +102,8 @@ def total(s: Subject, p: Any, chunks: Sequence[Sequence[int]] | None = None) -> 
 def reference(row: Definition, options: dict[str, Any], s: Subject) -> Subject:
     """The definition as a subject that scores what s scores."""
     unit = None if s.row is None else row.unit
-    if s.row is not None and set(row.needs) == set(s.needs) and not s.marked:
-        unit = s.row  # code of one's own may read a unit by its weights where ours has its gate
+    if s.row is not None and set(row.needs) <= OF_WEIGHTS and s.row not in ("gate", "whole"):
+        unit = s.row  # whose norm or distance is meant, s says; a derivative has one right reading
     over = row.over or s.over
     score, options = row.score, row.takes(options)
     return Subject("definition", lambda ev: score(ev, **options), row.needs, over, unit, row.finish)
-
-
-def subject(
-    fn: Callable[..., Any],
-    needs: Sequence[str] | None,
-    unit: bool | str,
-    options: dict[str, Any],
-    over: Over | None,
-    row: Definition | None,
-) -> Subject:
-    """See check_criterion; raises ArgumentError for a function that cannot be called."""
-    name = getattr(fn, "__name__", "criterion")
-    mark = getattr(fn, "mark", None)
-    reading: Any = unit if isinstance(unit, str) else None
-    if reading is not None and reading not in get_args(Row):
-        raise ArgumentError(
-            f"unit is {unit!r}, expected True, False or one of {', '.join(get_args(Row))}; "
-            f"say what the arrays of a unit hold"
-        )
-    if mark is not None:
-        asked, chunk = mark.asked(options, bool(unit))
-        raw, finish = mark.raw or fn, _bound(mark.finish, options)
-        if unit and reading is None:
-            reading = mark.unit
-            if reading == "incoming and bias" and options.get("bias") is False:
-                reading = "incoming"  # as mp.score reads that option
-        if (reading is None) == bool(unit) or (reading is None and not mark.single):
-            kind, other = ("units", "False") if unit else ("single weights", "True")
-            raise ArgumentError(f"{name}: its mark says it cannot score {kind}; say unit={other}")
-        _known(name, asked, reading)
-        return Subject(
-            name, lambda ev: raw(ev, **options), tuple(asked), over or chunk, reading, finish, True,
-            row.floor if row else LEAST,
-        )  # fmt: skip
-    if unit and reading is None:
-        reading = row.unit if row else "incoming"
-    chunk = over or (row.over if row else None) or "all"
-    takes = inspect.signature(fn).parameters
-    by_name = [kind for kind in takes if kind in KINDS]
-    finish = row.finish if row else None
-    if not by_name and needs is None:
-        raise ArgumentError(
-            f"{name}: takes {', '.join(takes) or 'nothing'}, expected evidence by name, such as "
-            f"weights= and grads=; name its arguments so, or say needs=(...) if it takes Evidence"
-        )
-    asked = tuple(by_name or needs or ())
-    _known(name, asked, reading)
-
-    def by_keyword(ev: Evidence) -> Any:
-        return fn(**{kind: getattr(ev, kind) for kind in asked}, **options)
-
-    def by_evidence(ev: Evidence) -> Any:
-        return fn(ev, **options)
-
-    # such a function divides by the norm itself; a linear one may still be averaged over chunks
-    raw = by_keyword if by_name else by_evidence
-    over, floor = "all" if finish else chunk, row.floor if row else LEAST
-    return Subject(name, raw, asked, over, reading, floor=floor)
-
-
-def _bound(finish: Any, options: dict[str, Any]) -> Any:
-    """The finish with those of the options that it takes."""
-    if finish is None:
-        return None
-    known = {k: v for k, v in options.items() if k in inspect.signature(finish).parameters}
-    return lambda scores: finish(scores, **known)
-
-
-def _known(name: str, needs: Sequence[str], row: Row | None) -> None:
-    known = [*SINGLE, *(UNITS if row else ()), "rng"]
-    for kind in needs:
-        if kind not in known:
-            raise ArgumentError(
-                f"{name}: needs {kind!r}, which verify/ has no arrays for, expected "
-                f"{', '.join(dict.fromkeys(known))}; ask for one of them"
-            )

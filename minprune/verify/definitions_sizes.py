@@ -24,20 +24,6 @@ def entropy_size(ev: Evidence) -> Arrays:
     return {name: np.full(len(w), 1 + log(max(w.size, 1))) for name, w in ev.of("weights").items()}
 
 
-def score_size(score: Callable[[Evidence], Arrays], times: float = 1.0) -> Spread:
-    """Scores that a chain of sums and quotients makes, or a singular matrix, `times` as large."""
-
-    def size(ev: Evidence) -> Arrays:
-        found = {}
-        for name, s in score(ev).items():
-            edge = s > np.finfo(s.dtype).max / 2  # no variance within the classes
-            rest = times * float(np.where(edge, 0, s).max(initial=0)) if times > 1 else s
-            found[name] = np.where(edge, s, rest)
-        return found
-
-    return size
-
-
 def set_size(ev: Evidence) -> Arrays:
     """|w_S|^2 / (2 the least eigenvalue of [H^-1]_SS)"""
     found = {}

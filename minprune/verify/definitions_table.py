@@ -10,30 +10,15 @@ from typing import Any
 import numpy as np
 
 from minprune.core import Arrays, Evidence, Over, Row
+from minprune.verify import definitions as of
 from minprune.verify import definitions_sizes as sizes
 from minprune.verify import definitions_units as units
-from minprune.verify.definitions import (
-    by_sample,
-    fisher,
-    geometric_median,
-    grasp,
-    layer_norm,
-    magnitude,
-    norm,
-    obd,
-    obs,
-    obs_rows,
-    obs_set,
-    oracle,
-    random,
-    snip,
-    synflow,
-    taylor_1,
-    taylor_2,
-    taylor_2_row,
-    taylor_gate,
-    weight_entropy,
-)
+
+
+def options_of(score: Callable[..., Arrays]) -> list[str]:
+    """The parameters that may be left out."""
+    takes = inspect.signature(score).parameters.values()
+    return [p.name for p in takes if p.default is not p.empty]
 
 
 @dataclass(frozen=True)
@@ -53,12 +38,13 @@ class Definition:
     single: bool = True
     finish: Callable[[Arrays], Arrays] | None = None
     minus: tuple[str, ...] = ()
-    floor: float = 2.0**-1000  # see Subject
+    share: float = 2.0**-26  # see Subject
+    floor: float = 2.0**-1000
     spread: sizes.Spread | None = None  # the size of the terms, if not the usual
 
     def takes(self, options: dict[str, Any]) -> dict[str, Any]:
         """Those of the options that the definition knows: code of one's own may have others."""
-        known = inspect.signature(self.score).parameters
+        known = options_of(self.score)
         return {k: v for k, v in options.items() if k in known}
 
     def size(self, ev: Evidence, options: dict[str, Any]) -> Arrays:
@@ -81,59 +67,59 @@ GREEDY = ("same pairs", "duplicates", "constant first", "greedy")
 NEAR_0 = 2.0**-40  # of distances up to 2: rounding of what is at none
 CLASSES = ("class_counts", "class_means", "within")
 DEFINITIONS: dict[str, Definition] = {
-    "random": Definition(random, (W, "rng"), "incoming", ("uniform",)),
-    "magnitude": Definition(magnitude, (W,), "incoming", ("rescaling changes", *SLOPE[::2])),
-    "norm": Definition(norm, (W,), "incoming", ("rescaling changes", *SLOPE[::2])),
+    "random": Definition(of.random, (W, "rng"), "incoming", ("uniform",)),
+    "magnitude": Definition(of.magnitude, (W,), "incoming", ("rescaling changes", *SLOPE[::2])),
+    "norm": Definition(of.norm, (W,), "incoming", ("rescaling changes", *SLOPE[::2])),
     "geometric_median": Definition(
-        geometric_median, (W,), "incoming", ("rescaling changes", "twins", "outlier"),
+        of.geometric_median, (W,), "incoming", ("rescaling changes", "twins", "outlier"),
         single=False, spread=sizes.distance_size,
     ),
     "weight_entropy": Definition(
-        weight_entropy, (W,), "incoming", ("rescaling changes", "twins", "constant unit"),
+        of.weight_entropy, (W,), "incoming", ("rescaling changes", "twins", "constant unit"),
         single=False, spread=sizes.entropy_size,
     ),
-    "synflow": Definition(synflow, (W, "path_grads"), "incoming", (*SLOPE, "conservation")),
+    "synflow": Definition(of.synflow, (W, "path_grads"), "incoming", (*SLOPE, "conservation")),
     "taylor": Definition(
-        taylor_1, (W, G), "gate", (*SLOPE, "split matters"), over="batch"
+        of.taylor_1, (W, G), "gate", (*SLOPE, "split matters"), over="batch"
     ),
     "taylor order 2": Definition(
-        taylor_2, (W, G, "hess_diag"), "gate", (*SLOPE, "split matters", "exact squared"),
+        of.taylor_2, (W, G, "hess_diag"), "gate", (*SLOPE, "split matters", "exact squared"),
         over="all", minus=("hess_diag",),
     ),
     "taylor row": Definition(
-        taylor_2_row, (W, G, "hess_weight"), "gate", (*SLOPE, "split matters", "exact sum"),
+        of.taylor_2_row, (W, G, "hess_weight"), "gate", (*SLOPE, "split matters", "exact sum"),
         over="all", minus=("hess_weight",),
     ),
     "taylor_activation": Definition(
-        by_sample, ("activations", "act_grads"), "whole", (*SLOPE, "merge"),
-        single=False, finish=layer_norm,
+        of.by_sample, ("activations", "act_grads"), "whole", (*SLOPE, "merge"),
+        single=False, finish=of.layer_norm,
     ),
     "taylor_activation order 2": Definition(
-        taylor_gate, ("gate_grads", "gate_hess"), "whole", (*SLOPE, "split matters"),
+        of.taylor_gate, ("gate_grads", "gate_hess"), "whole", (*SLOPE, "split matters"),
         over="all", single=False, minus=("gate_hess",),
     ),
-    "fisher": Definition(fisher, (W, "squared_grads"), "gate", (*SLOPE, "merge")),
-    "snip": Definition(snip, (W, G), "gate", (*SLOPE, "split matters", "shares"), over="all"),
+    "fisher": Definition(of.fisher, (W, "squared_grads"), "gate", (*SLOPE, "merge")),
+    "snip": Definition(of.snip, (W, G), "gate", (*SLOPE, "split matters", "shares"), over="all"),
     "grasp": Definition(
-        grasp, (W, "hess_grad"), "outgoing",
+        of.grasp, (W, "hess_grad"), "outgoing",
         ("twins", "rescaling changes", "split matters", "slope of the gradient"), over="all",
     ),
     "obd": Definition(
-        obd, (W, "hess_diag"), "incoming and bias", (*SLOPE, "merge", "exact", "exact set")
+        of.obd, (W, "hess_diag"), "incoming and bias", (*SLOPE, "merge", "exact", "exact set")
     ),
     "obs": Definition(
-        obs, (W, "inverse_diag"), "incoming and bias",
+        of.obs, (W, "inverse_diag"), "incoming and bias",
         (*CHANGES, "split matters", "exact removal", "below zeroing"), over="all",
     ),
     "obs of units": Definition(
-        obs_set, (W, "inverse_block"), "incoming and bias",
+        of.obs_set, (W, "inverse_block"), "incoming and bias",
         (*CHANGES, "split matters", "exact removal", "below zeroing", "downdated singles"),
         over="all", single=False, spread=sizes.set_size,
     ),
     "obs rows": Definition(
-        obs_rows, ("sweep_loss",), "incoming", ("rescaling changes", "direction"), over="all"
+        of.obs_rows, ("sweep_loss",), "incoming", ("rescaling changes", "direction"), over="all"
     ),
-    "oracle": Definition(oracle, ("removal",), "whole", (*SLOPE[:2], "merge", "exact")),
+    "oracle": Definition(of.oracle, ("removal",), "whole", (*SLOPE[:2], "merge", "exact")),
     "apoz": Definition(units.apoz, ("activations",), "whole", (*SLOPE, "merge"), single=False),
     "activation": Definition(
         units.activation, ("activations",), "whole", (*CHANGES, "merge"), single=False
@@ -165,28 +151,32 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "lda": Definition(
         units.lda, CLASSES, "whole", SLOPE, over="all", single=False,
-        spread=sizes.score_size(units.lda),
+        spread=units.lda_size,
     ),
     "lda_joint": Definition(
         units.lda_joint, CLASSES, "whole", SLOPE[1:], over="all", single=False,
-        spread=sizes.score_size(units.lda_joint, 2.0**27),
+        spread=units.joint_size, share=2.0**-20,  # a ridge of 2^-26, inverted twice
     ),
 }  # fmt: skip
 
 
 # (criterion, option, value): the row of that reading, where it has one of its own
 READINGS: dict[tuple[str, str, Any], str] = {
+    ("taylor", "order", 2): "taylor order 2",
+    ("taylor order 2", "hessian", "row"): "taylor row",
     ("taylor_activation", "order", 2): "taylor_activation order 2",
     ("activation", "kind", "rms"): "activation rms",
     ("correlation", "source", "weights"): "correlation of weights",
     ("obs", "scale", "rows"): "obs rows",
 }
+# every option that some definition knows, whatever it does with it
+OPTIONS = {"bias"}.union(
+    (option for _, option, _ in READINGS), *(options_of(row.score) for row in DEFINITIONS.values())
+)
 
 
 def definition(name: str, options: dict[str, Any], unit: bool = False) -> Definition:
     """The row of a criterion with these options; KeyError for a name that has none."""
-    if name == "taylor" and options.get("order", 1) == 2:
-        name = "taylor row" if options.get("hessian") == "row" else "taylor order 2"
     for (owner, option, value), reading in READINGS.items():
         if name == owner and options.get(option) == value:
             name = reading
@@ -199,10 +189,11 @@ def definition(name: str, options: dict[str, Any], unit: bool = False) -> Defini
         row = replace(row, laws=("twins", "rescaling", "split matters"))
     if name == "cosine" and options.get("bias") is False:
         row = replace(row, unit="incoming")
-    if options.get("square"):  # the square of a change is no sum over samples
+    known = row.takes(options)  # code of one's own may have an option of that name
+    if known.get("square"):  # the square of a change is no sum over samples
         row = replace(
             row, laws=("twins", "rescaling", "split matters", "exact squared"), over="all"
         )
-    if options.get("clip"):  # nor is what is clipped
+    if known.get("clip"):  # nor is what is clipped
         row = replace(row, laws=(*SLOPE, "exact"), over="all")
     return row

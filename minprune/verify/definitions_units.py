@@ -157,10 +157,13 @@ def correlation_of_weights(ev: Evidence) -> Arrays:
     return redundant(ev, pairs)
 
 
-def by_classes(ev: Evidence, ratio: Callable[[Array, Array, Array, list[int]], Values]) -> Arrays:
+def by_classes(
+    ev: Evidence, ratio: Callable[[Array, Array, Array, list[int]], Values], size: bool = False
+) -> Arrays:
     """ratio(S_w, mu_c - mu, n_c / n, the units that vary within classes), and the edges
 
     No variance within the classes and differing means: the largest finite number; none at all: 0.
+    size: |mu_c| + |mu| for mu_c - mu, of which the most may cancel.
     """
     counts = np.asarray(ev.of("class_counts"), np.float64)
     share, found = counts / counts.sum(), {}
@@ -174,34 +177,56 @@ def by_classes(ev: Evidence, ratio: Callable[[Array, Array, Array, list[int]], V
         most = float(np.finfo(given.dtype).max)
         found[name] = np.array([most if b > EPS * q else 0.0
                                 for b, q in zip(between, square, strict=True)])  # fmt: skip
+        if size:
+            apart = np.abs(means) + share @ np.abs(means)
         if vary:
             found[name][vary] = np.minimum(ratio(inside, apart, share, vary), most)
     return found
 
 
+def alone(inside: Array, apart: Array, share: Array, vary: list[int]) -> Values:
+    return [fsum(share * apart[:, j] ** 2) / inside[j, j] for j in vary]
+
+
 def lda(ev: Evidence) -> Arrays:
     """sum_c n_c/n (mu_c - mu)^2 / (the mean over samples of the squared deviation from mu_c)"""
+    return by_classes(ev, alone)
 
-    def ratio(inside: Array, apart: Array, share: Array, vary: list[int]) -> Values:
-        return [fsum(share * apart[:, j] ** 2) / inside[j, j] for j in vary]
 
-    return by_classes(ev, ratio)
+def lda_size(ev: Evidence) -> Arrays:
+    return by_classes(ev, alone, size=True)
+
+
+def correlations(inside: Array, vary: list[int]) -> tuple[Array, Array]:
+    """(S_w in units of its deviations, so that no score hangs on the scale; the deviations)"""
+    dev = np.sqrt(np.diagonal(inside)[vary])
+    sw = inside[np.ix_(vary, vary)] / np.outer(dev, dev)
+    singular = np.linalg.eigvalsh(sw)[0] < RIDGE
+    return sw + singular * RIDGE * np.eye(len(vary)), dev
+
+
+def joint(inside: Array, apart: Array, share: Array, vary: list[int]) -> Values:
+    sw, dev = correlations(inside, vary)
+    z = apart[:, vary] / dev
+    sb = sum(np.outer(row, row) * p for row, p in zip(z, share, strict=True))
+    lower = np.linalg.inv(np.linalg.cholesky(sw))
+    lam, u = np.linalg.eigh(lower @ sb @ lower.T)
+    v = lower.T @ u
+    n = range(len(vary))
+    return [sw[j, j] * fsum(lam[k] * v[j, k] ** 2 for k in n) for j in n]
 
 
 def lda_joint(ev: Evidence) -> Arrays:
     """S_w,jj sum_k lambda_k v_kj^2 over the eigenvectors S_b v = lambda S_w v, v^T S_w v = 1"""
+    return by_classes(ev, joint)
 
-    def ratio(inside: Array, apart: Array, share: Array, vary: list[int]) -> Values:
-        dev = np.sqrt(np.diagonal(inside)[vary])  # in units of it: no score hangs on the scale
-        sw = inside[np.ix_(vary, vary)] / np.outer(dev, dev)
-        if np.linalg.eigvalsh(sw)[0] < RIDGE:
-            sw = sw + RIDGE * np.eye(len(vary))
-        z = apart[:, vary] / dev
-        sb = sum(np.outer(row, row) * p for row, p in zip(z, share, strict=True))
-        lower = np.linalg.inv(np.linalg.cholesky(sw))
-        lam, u = np.linalg.eigh(lower @ sb @ lower.T)
-        v = lower.T @ u
-        n = range(len(vary))
-        return [sw[j, j] * fsum(lam[k] * v[j, k] ** 2 for k in n) for j in n]
 
-    return by_classes(ev, ratio)
+def joint_size(ev: Evidence) -> Arrays:
+    """2 cond(S_w) |S_w^-1|^2 sum of what lda divides: an inverse, twice, makes errors larger"""
+
+    def size(inside: Array, apart: Array, share: Array, vary: list[int]) -> Values:
+        values = np.linalg.eigvalsh(correlations(inside, vary)[0])
+        found = 2 * values[-1] / values[0] ** 3 * fsum(alone(inside, apart, share, vary))
+        return [float(found) for _ in vary]
+
+    return by_classes(ev, size, size=True)

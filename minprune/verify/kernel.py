@@ -31,12 +31,13 @@ def check_kernel(
 ) -> Verdicts:
     """The laws of a fast `fn(*args)` whose slow definition is `twin(*args)`
 
-    arguments: a hypothesis strategy of tuples, or a function of a numpy Generator. Both give one
-    array or a tuple of them. bound(*args): how far off each result may be; None: the kernel sums
-    products of its arguments, and gamma(k + 1) twin(|args|) holds, k the entries of the largest
-    one. The twin is called in long double. empty: arguments with an axis of length 0, tried once.
+    arguments: a hypothesis strategy of tuples (or of one argument), or a function of a numpy
+    Generator that makes them. Both functions give one array or a tuple of them. bound(*args): how
+    far off each result may be; None: the kernel sums products of its arguments, and
+    gamma(k + 1) twin(|args|) holds, k the entries of the largest one. The twin is called in long
+    double. empty: arguments with an axis of length 0, tried once.
     """
-    strategy = drawn(arguments)
+    strategy = drawn(arguments).map(packed)
     allowed = bound or of_products(twin)
 
     def shape(args: Arguments) -> str | None:
@@ -103,8 +104,18 @@ def of_products(twin: Callable[..., Any]) -> Bound:
         arrays = [a for a in args if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
         k = max((a.size for a in arrays), default=0) + 1
         f = np.finfo(np.result_type(*arrays) if arrays else np.float64)
-        sizes = [np.abs(wide(a)) if isinstance(a, np.ndarray) else a for a in args]
+        # an int may be an axis or a count, a float is a factor
+        sizes = [np.abs(wide(a)) if isinstance(a, np.ndarray | float) else a for a in args]
         return tuple(gamma(k, f) * r + k * Wide(f.tiny) for r in results(twin(*sizes)))
+
+    return bound
+
+
+def of_results(twin: Callable[..., Any], share: float) -> Bound:
+    """share max|twin(args)|, for kernels that do more than sum products"""
+
+    def bound(*args: Any) -> tuple[Any, ...]:
+        return tuple(share * np.abs(r).max(initial=0) for r in results(twin(*args)))
 
     return bound
 
@@ -113,6 +124,11 @@ def gamma(k: int, f: Any) -> Any:
     """k u / (1 - k u)      f: np.finfo, u half its spacing at 1"""
     ku = k * Wide(f.eps) / 2
     return ku / (1 - ku)
+
+
+def packed(args: Any) -> Arguments:
+    """Arguments as a tuple."""
+    return tuple(args) if isinstance(args, tuple | list) else (args,)
 
 
 def results(out: Any) -> tuple[Array, ...]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from hypothesis import strategies as st
 
 from minprune.core import Arrays, Evidence
-from minprune.verify.criterion_bounds import clause, largest
-from minprune.verify.criterion_subject import Law, Options, Subject, total
+from minprune.verify.criterion_bounds import clause, largest, near
+from minprune.verify.criterion_subject import Law, NamedLaw, Options, Subject, total
 from minprune.verify.definitions_table import Definition
 from minprune.verify.plain import STEP, Mlp, Quadratic, gradient
 from minprune.verify.plain_nets import FILLS, mlps, quadratics
@@ -15,7 +18,7 @@ from minprune.verify.plain_nets import FILLS, mlps, quadratics
 ROUND = 2.0**-40  # whole numbers below 2^10: their sums are exact, roots and quotients nearly so
 
 
-def one_at_a_time(p: Quadratic) -> Arrays:
+def changes(p: Quadratic) -> Arrays:
     """L(w | w_k = 0) - L(w)"""
     found = np.zeros(p.params["w"].shape)
     for k in range(len(found)):
@@ -25,77 +28,64 @@ def one_at_a_time(p: Quadratic) -> Arrays:
     return {"w": found}
 
 
-def near(arrays: Arrays) -> Arrays:
-    return {n: ROUND * (np.abs(a) + 1) for n, a in arrays.items()}
+def of_each(
+    sentence: str, what: str, want: Callable[[Quadratic], Arrays], examples: Any,
+    share: float = ROUND,
+) -> NamedLaw:  # fmt: skip
+    """The law that the score of each single weight of a quadratic loss is want(loss)."""
+
+    def law(s: Subject, row: Definition, options: Options) -> Law | None:
+        def broken(p: Quadratic) -> str | None:
+            right = want(p)
+            return clause(total(s, p), right, near(right, share), what)
+
+        return None if s.row else Law(f"{s.name}: {sentence}", examples, broken)
+
+    return law
 
 
-def exact(s: Subject, row: Definition, options: Options) -> Law | None:
-    if s.row is not None:
-        return None
+def of_all(sentence: str, what: str, each: Callable[[Any], Any], examples: Any) -> NamedLaw:
+    """The law that the sum of each(scores) is the change of the loss from zeroing all."""
 
-    def broken(p: Quadratic) -> str | None:
-        want = one_at_a_time(p)
-        return clause(total(s, p), want, near(want), "zeroing it raises this quadratic loss by")
+    def law(s: Subject, row: Definition, options: Options) -> Law | None:
+        def broken(p: Quadratic) -> str | None:
+            change = p.loss({"w": np.zeros(len(p.v))}) - p.loss()
+            found = float(each(total(s, p)["w"]).sum())
+            if abs(found - change) <= ROUND * (change + 1):
+                return None
+            return f"{what} {found:.6g}, and zeroing all changes the loss by {change:.6g}"
 
-    return Law(
-        f"{s.name}: at a minimum of a quadratic loss the score is the rise from zeroing the weight",
-        quadratics(minimum=True),
-        broken,
-    )
+        return None if s.row else Law(f"{s.name}: {sentence}", examples, broken)
 
-
-def exact_set(s: Subject, row: Definition, options: Options) -> Law | None:
-    if s.row is not None:
-        return None
-
-    def broken(p: Quadratic) -> str | None:
-        rise = p.loss({"w": np.zeros(len(p.v))}) - p.loss()
-        found = float(total(s, p)["w"].sum())
-        if abs(found - rise) <= ROUND * (rise + 1):
-            return None
-        return f"the scores sum to {found:.6g}, and zeroing all raises the loss by {rise:.6g}"
-
-    return Law(
-        f"{s.name}: with a diagonal Hessian the scores of a set sum to the rise from zeroing it",
-        quadratics(minimum=True, diagonal=True),
-        broken,
-    )
+    return law
 
 
-def exact_squared(s: Subject, row: Definition, options: Options) -> Law | None:
-    if s.row is not None:
-        return None
-
-    def broken(p: Quadratic) -> str | None:
-        want = {"w": one_at_a_time(p)["w"] ** 2}
-        what = "zeroing it changes this quadratic loss by the root of"
-        return clause(total(s, p), want, near(want), what)
-
-    return Law(
-        f"{s.name}: on a quadratic loss, anywhere, the score is the squared change of the loss "
-        f"from zeroing the weight",
-        quadratics(),
-        broken,
-    )
-
-
-def exact_sum(s: Subject, row: Definition, options: Options) -> Law | None:
-    if s.row is not None:
-        return None
-
-    def broken(p: Quadratic) -> str | None:
-        change = p.loss({"w": np.zeros(len(p.v))}) - p.loss()
-        found = float(np.sqrt(total(s, p)["w"]).sum())
-        if abs(found - change) <= ROUND * (change + 1):
-            return None
-        return f"their roots sum to {found:.6g}, and zeroing all changes the loss by {change:.6g}"
-
-    return Law(
-        f"{s.name}: the roots of the scores sum to the change of a quadratic loss from zeroing all "
-        f"(where every share has one sign)",
-        quadratics(one_way=True),
-        broken,
-    )
+exact = of_each(
+    "at a minimum of a quadratic loss the score is the rise from zeroing the weight",
+    "zeroing it raises this quadratic loss by",
+    changes,
+    quadratics(minimum=True),
+)
+exact_squared = of_each(
+    "on a quadratic loss, anywhere, the score is the squared change of the loss from zeroing the "
+    "weight",
+    "zeroing it changes this quadratic loss by the root of",
+    lambda p: {"w": changes(p)["w"] ** 2},
+    quadratics(),
+)
+exact_set = of_all(
+    "with a diagonal Hessian the scores of a set sum to the rise from zeroing it",
+    "the scores sum to",
+    np.asarray,
+    quadratics(minimum=True, diagonal=True),
+)
+exact_sum = of_all(
+    "the roots of the scores sum to the change of a quadratic loss from zeroing all (where every "
+    "share has one sign)",
+    "their roots sum to",
+    np.sqrt,
+    quadratics(one_way=True),
+)
 
 
 def slope_of_the_gradient(s: Subject, row: Definition, options: Options) -> Law:
@@ -111,7 +101,7 @@ def slope_of_the_gradient(s: Subject, row: Definition, options: Options) -> Law:
         if s.row is not None:
             want = {n: want[m].sum(axis=0) for n, m in zip(p.weights, p.weights[1:], strict=False)}
         found = total(s, p)
-        return clause(found, want, largest(want), "half the fall of norm(g)^2 is")
+        return clause(found, want, largest(s, want), "half the fall of norm(g)^2 is")
 
     return Law(
         f"{s.name}: shrinking a weight at the rate t lowers norm(g)^2 at the rate 2 * score",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune.verify.criterion_bounds import clause, largest
+from minprune.verify.criterion_bounds import clause, largest, steady
 from minprune.verify.criterion_subject import Law, Options, Subject, total
 from minprune.verify.definitions_table import Definition
 from minprune.verify.plain import Mlp
@@ -17,7 +17,7 @@ from minprune.verify.plain_nets import mlps, rescale, with_twins
 def rescaling(s: Subject, row: Definition, options: Options) -> Law:
     def broken(p: Mlp) -> str | None:
         want = total(s, p)
-        return clause(total(s, rescale(p)), want, largest(want), "before the rescaling it was")
+        return clause(total(s, rescale(p)), want, largest(s, want), "before the rescaling it was")
 
     return Law(
         f"{s.name}: W1 *= a, b1 *= a, W2 /= a of a hidden ReLU unit leaves all scores as they are",
@@ -29,7 +29,7 @@ def rescaling(s: Subject, row: Definition, options: Options) -> Law:
 def rescaling_changes(s: Subject, row: Definition, options: Options) -> Law:
     def broken(p: Mlp) -> str | None:
         before, after = total(s, p), total(s, rescale(p))
-        same = clause(after, before, largest(before), "") is None
+        same = clause(after, before, largest(s, before), "") is None
         return "the scores stayed as they are" if same else None
 
     return Law(
@@ -43,7 +43,7 @@ def rescaling_changes(s: Subject, row: Definition, options: Options) -> Law:
 def twins(s: Subject, row: Definition, options: Options) -> Law:
     def broken(p: Mlp) -> str | None:
         scores = total(s, with_twins(p))
-        for name, bound in largest(scores).items():
+        for name, bound in largest(s, scores).items():
             score = np.asarray(scores[name])
             if s.row is None and name == p.weights[-1]:
                 score, bound = score.T, bound.T  # the twins are its columns
@@ -72,10 +72,11 @@ def direction(s: Subject, row: Definition, options: Options) -> Law:
             if "fc1.bias" in params:
                 params["fc1.bias"][0] = 0
             at = (0,)
-        scores = total(s, replace(p, params=params))
+        changed = replace(p, params=params)
+        scores = total(s, changed)
         useless, rest = float(scores["fc1.weight"][at]), scores["fc1.weight"]
         lower = rest < useless - 2.0**-40 * float(np.abs(rest).max(initial=0))
-        if lower.any():
+        if lower.any() and steady(s, changed):
             return (
                 f"one that is 0 scores {useless:.6g}, and one that is not {float(rest.min()):.6g}"
             )
@@ -133,7 +134,7 @@ def merge(s: Subject, row: Definition, options: Options) -> Law | None:
     def broken(p: Mlp) -> str | None:
         n = range(len(p.x))
         whole, parts = total(s, p, [list(n)]), total(s, p, [[0], list(n)[1:]])
-        return clause(parts, whole, largest(whole), "of all samples at once")
+        return clause(parts, whole, largest(s, whole), "of all samples at once")
 
     return Law(
         f"{s.name}: minibatches, averaged by their count of samples, give the score of them all",
@@ -146,7 +147,7 @@ def split_matters(s: Subject, row: Definition, options: Options) -> Law:
     def broken(p: Mlp) -> str | None:
         n = range(len(p.x))
         whole, parts = total(s, p, [list(n)]), total(s, p, [[0], list(n)[1:]])
-        same = clause(parts, whole, largest(whole), "") is None
+        same = clause(parts, whole, largest(s, whole), "") is None
         return "it gave the same either way" if same else None
 
     return Law(

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 
 from minprune.core import Array, Arrays, Evidence
 from minprune.verify.brute import quadratic_rise
-from minprune.verify.criterion_bounds import clause
+from minprune.verify.criterion_bounds import clause, near
 from minprune.verify.criterion_subject import Law, Options, Subject, total
 from minprune.verify.definitions_table import Definition
+from minprune.verify.laws_criterion_exact import of_each
 from minprune.verify.plain import Quadratic
 from minprune.verify.plain_nets import quadratics
 
@@ -48,41 +49,35 @@ def set_score(s: Subject, p: Quadratic, q: tuple[int, ...]) -> float:
     return float(np.asarray(s(ev)["w"])[0])
 
 
-def near(arrays: Arrays) -> Arrays:
-    return {n: ROUND * (np.abs(a) + 1) for n, a in arrays.items()}
-
-
 def able(s: Subject) -> bool:
     """Whether the law has evidence: of units it makes weights and blocks of the inverse."""
     return s.row is None or set(s.needs) == {"weights", "inverse_block"}
 
 
+LEAST_RISE = "the least rise with it at 0, all others free, is"
+REMOVED = "at a minimum of a quadratic loss the score is the rise of the loss from removing"
+exact_single = of_each(
+    f"{REMOVED} the weight while all others adjust, solved densely",
+    LEAST_RISE,
+    single_rises,
+    quadratics(minimum=True),
+    ROUND,
+)
+
+
 def exact_removal(s: Subject, row: Definition, options: Options) -> Law | None:
-    what = "the least rise with it at 0, all others free, is"
-    sentence = "at a minimum of a quadratic loss the score is the rise of the loss from removing "
-    if not able(s):
-        return None
-    if s.row is None:
+    if s.row is None or not able(s):
+        return exact_single(s, row, options)
 
-        def broken(p: Quadratic) -> str | None:
-            want = single_rises(p)
-            return clause(total(s, p), want, near(want), what)
-
-        return Law(
-            f"{s.name}: {sentence}the weight while all others adjust, solved densely",
-            quadratics(minimum=True),
-            broken,
-        )
-
-    def broken_set(example: Sets) -> str | None:
+    def broken(example: Sets) -> str | None:
         p, q = example
         want = {"w": np.array([quadratic_rise(p.H, p.params["w"], drop(p, q))])}
-        return clause({"w": np.array([set_score(s, p, q)])}, want, near(want), what)
+        return clause({"w": np.array([set_score(s, p, q)])}, want, near(want, ROUND), LEAST_RISE)
 
     return Law(
-        f"{s.name}: {sentence}the unit's weights at once while all others adjust, solved densely",
+        f"{s.name}: {REMOVED} the unit's weights at once while all others adjust, solved densely",
         sets(),
-        broken_set,
+        broken,
     )
 
 

@@ -19,14 +19,14 @@ Fn = Callable[..., Any]
 LawOf = Callable[[Fn], Law]
 
 
-def told(found: Array, want: Array, what: str, where: str, round_: float = ROUND) -> str | None:
-    """As clause, of one array that is no score."""
+def told(found: Any, want: Array, what: str, where: str, off: float | None = None) -> str | None:
+    """As clause, of one array that is no score; off: how far, None: a rounding of its largest."""
     found = np.asarray(found, np.float64)
     if found.shape != want.shape:
         return f"it is {found.shape}, expected {want.shape}"
-    size = float(np.abs(want).max(initial=0))
-    text = clause({where: found}, {where: want}, {where: np.full(want.shape, round_ * size)}, what)
-    return text and text.replace("the score of ", "")
+    off = ROUND * float(np.abs(want).max(initial=0)) if off is None else off
+    text = clause({where: found}, {where: want}, {where: np.full(want.shape, off)}, what)
+    return text and text.removeprefix("the score of ")
 
 
 def gone(fn: Fn) -> Law:
@@ -50,19 +50,16 @@ def best_update(fn: Fn) -> Law:
 
 def exact_update(fn: Fn) -> Law:
     def broken(p: Removal) -> str | None:
-        new = fn(p.w.copy(), p.inverse, p.q)
-        size = ROUND * (float(np.abs(p.w).max()) + 1) * 2.0**6
-        bound = {"w": np.full(p.w.shape, size)}
-        text = clause({"w": np.asarray(new)}, {"w": p.best()}, bound, "solved densely it is")
-        return text and text.replace("the score of ", "")
+        off = ROUND * (float(np.abs(p.w).max()) + 1) * 2.0**6
+        return told(fn(p.w.copy(), p.inverse, p.q), p.best(), "solved densely it is", "w", off)
 
     return Law("the other weights are at the minimum that is left", removals(), broken)
 
 
 def uncoupled(fn: Fn) -> Law:
     def broken(p: Removal) -> str | None:
-        new = np.asarray(fn(p.w.copy(), p.inverse, p.q))
-        moved = (new != p.w) & p.keep
+        new = np.asarray(fn(p.w.copy(), p.inverse, p.q), np.float64)
+        moved = ~(np.abs(new - p.w) <= ROUND * np.abs(p.w).max()) & p.keep
         return f"w[{int(moved.argmax())}] has moved" if moved.any() else None
 
     return Law("with a diagonal Hessian no other weight moves", removals(diagonal=True), broken)
@@ -114,18 +111,17 @@ def reduced(fn: Fn) -> Law:
         left = np.asarray(fn(p.inverse, p.q))
         if left.shape == want.shape and (left[p.q].any() or left[:, p.q].any()):
             return "rows or columns of what is removed are not 0.0"
-        size = float(np.abs(p.inverse).max())
-        text = clause({"it": left}, {"it": want}, {"it": np.full(want.shape, ROUND * size)},
-                      "the dense inverse of H without the set has")  # fmt: skip
-        return text and text.replace("the score of ", "")
+        off = ROUND * float(np.abs(p.inverse).max())
+        return told(left, want, "the dense inverse of H without the set has", "it", off)
 
     return Law("what is left is the inverse of H without the set, 0 on the set", removals(), broken)
 
 
 def damped_inverse(fn: Fn) -> Law:
     def broken(p: Inputs) -> str | None:
+        want = np.linalg.inv(p.damped)
         found = fn([b.copy() for b in p.batches], p.damp)
-        return told(found, np.linalg.inv(p.damped), "the dense inverse has", "it", DIGITS)
+        return told(found, want, "the dense inverse has", "it", DIGITS * np.abs(want).max())
 
     return Law(
         "it is inv(alpha I + (2/P) sum x x^T) over all P samples, alpha = damp mean(diag)",
@@ -139,8 +135,8 @@ def scale_free(fn: Fn) -> Law:
         one, small = (
             np.asarray(fn([b * f for b in p.batches], p.damp)) * f**2 for f in (1, 2.0**-20)
         )
-        return told(small, one, "of inputs as given it is", "of inputs 2^-20 as large, times 2^-40",
-                    DIGITS)  # fmt: skip
+        where = "of inputs 2^-20 as large, times 2^-40"
+        return told(small, one, "of inputs as given it is", where, DIGITS * np.abs(one).max())
 
     return Law("small inputs make another scale and nothing else", inputs(), broken)
 
@@ -149,7 +145,8 @@ def of_all_samples(fn: Fn) -> Law:
     def broken(p: Inputs) -> str | None:
         parts = fn([b.copy() for b in p.batches], p.damp)
         whole = np.asarray(fn([np.concatenate(p.batches)], p.damp), np.float64)
-        return told(parts, whole, "of all samples in one batch", "in batches it", DIGITS)
+        off = DIGITS * float(np.abs(whole).max())
+        return told(parts, whole, "of all samples in one batch", "in batches it", off)
 
     return Law("how samples fall into batches does not matter", inputs(), broken)
 

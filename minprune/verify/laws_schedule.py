@@ -1,7 +1,8 @@
 """Schedules by definition, in 50 digits, and their laws as plain predicates on a list of values.
 
 Written apart from minprune.schedule, so that each can be judged by the other. A law takes the
-values of every step and a Ramp, and gives None where it holds, or a clause saying what was found.
+values of every step, a Ramp and what rounding may make of a value (0: nothing), and gives None
+where it holds, or a clause saying what was found.
 """
 
 import math
@@ -43,51 +44,51 @@ class Ramp:
         return range(self.end + self.every + 2)
 
 
-def stays_inside(s: Sequence[float], ramp: Ramp) -> str | None:
+def stays_inside(s: Sequence[float], ramp: Ramp, slack: float = 0.0) -> str | None:
     """each value is a share from initial to final"""
     for t, value in enumerate(s):
-        if not ramp.initial <= value <= ramp.final:
+        if not ramp.initial - slack <= value <= ramp.final + slack:
             return f"step {t} has {value}"
     return None
 
 
-def never_falls(s: Sequence[float], ramp: Ramp) -> str | None:
+def never_falls(s: Sequence[float], ramp: Ramp, slack: float = 0.0) -> str | None:
     """sparsity never falls"""
     for t in range(1, len(s)):
-        if s[t] < s[t - 1]:
+        if s[t] < s[t - 1] - slack:
             return f"step {t - 1} has {s[t - 1]} and step {t} has {s[t]}"
     return None
 
 
-def starts_exactly(s: Sequence[float], ramp: Ramp) -> str | None:
-    """up to the start the value is exactly initial (up to the step before it where it jumps)"""
+def starts_there(s: Sequence[float], ramp: Ramp, slack: float = 0.0) -> str | None:
+    """up to the start the value is initial (up to the step before it where it jumps)"""
     for t in range(ramp.start + (ramp.span > 0)):
-        if s[t] != ramp.initial:
+        if not abs(s[t] - ramp.initial) <= slack:
             return f"step {t} has {s[t]}, expected {ramp.initial}"
     return None
 
 
-def ends_exactly(s: Sequence[float], ramp: Ramp) -> str | None:
-    """from the end on the value is exactly final"""
+def ends_there(s: Sequence[float], ramp: Ramp, slack: float = 0.0) -> str | None:
+    """from the end on the value is final"""
     for t in range(ramp.end, len(s)):
-        if s[t] != ramp.final:
+        if not abs(s[t] - ramp.final) <= slack:
             return f"step {t} has {s[t]}, expected {ramp.final}"
     return None
 
 
-def changes_at_updates_only(s: Sequence[float], ramp: Ramp) -> str | None:
+def changes_at_updates_only(s: Sequence[float], ramp: Ramp, slack: float = 0.0) -> str | None:
     """it changes at start + k every and at the end alone"""
     for t in range(1, len(s)):
-        if s[t] != s[t - 1] and (t - ramp.start) % ramp.every and t != ramp.end:
+        if not abs(s[t] - s[t - 1]) <= slack and (t - ramp.start) % ramp.every and t != ramp.end:
             return f"step {t - 1} has {s[t - 1]} and step {t} has {s[t]}"
     return None
 
 
-LAWS: dict[str, Callable[[Sequence[float], Ramp], str | None]] = {
+LAWS: dict[str, Callable[..., str | None]] = {
     "inside": stays_inside,
     "rises": never_falls,
-    "start": starts_exactly,
-    "end": ends_exactly,
+    "start": starts_there,
+    "end": ends_there,
     "every": changes_at_updates_only,
 }
 

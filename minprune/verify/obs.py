@@ -5,10 +5,11 @@ An adapter of a few lines puts anybody's function to the test. A new kind is one
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 from minprune.errors import ArgumentError
 from minprune.verify import laws_obs as steps
+from minprune.verify.calling import callable_as
 from minprune.verify.verdict import Verdicts, find
 
 KINDS: dict[str, dict[str, steps.LawOf]] = {
@@ -35,22 +36,40 @@ KINDS: dict[str, dict[str, steps.LawOf]] = {
 }
 
 
+TAKES = {
+    "update": ("w", "inverse", "q"),
+    "score": ("w", "inverse", "q"),
+    "downdate": ("inverse", "q"),
+    "inverse": ("batches", "damp"),
+    "sweep": ("w", "inverse"),
+}
+
+
 def check_obs(
-    fn: steps.Fn, like: str = "update", examples: int = 100, seed: int = 0, *,
-    laws: Sequence[str] | None = None,
-) -> Verdicts:  # fmt: skip
+    fn: steps.Fn,
+    like: str = "update",
+    *,
+    laws: Collection[str] | None = None,
+    examples: int = 100,
+    seed: int = 0,
+) -> Verdicts:
     """Runs the laws of one step of Optimal Brain Surgeon on fn, in float64.
 
     like: "update": fn(w, inverse, q) -> the new w, (n,), without the set q of places, H^-1 given;
     "score": fn(w, inverse, q) -> the rise of the loss; "downdate": fn(inverse, q) -> the inverse of
     H without q, (n, n), 0 on q; "inverse": fn(batches, damp) -> inv(alpha I + (2/P) sum x x^T),
     batches: [(m, n), ...]; "sweep": fn(w, inverse) -> (order, losses) of greedy removal to the end.
-    laws: only these. Raises ArgumentError for another `like`.
+    laws: only these. Raises ArgumentError for another `like` or law, and for a function that cannot
+    be called so.
     """
     if like not in KINDS:
         raise ArgumentError(
             f"like is {like!r}, expected one of {', '.join(KINDS)}; say what the function claims"
         )
+    for law in laws or ():
+        if law not in KINDS[like]:
+            raise ArgumentError(f"{law!r} is no law of {like}; there are {', '.join(KINDS[like])}")
+    callable_as(fn, *TAKES[like])
     name = getattr(fn, "__name__", like)
     found = {law: make(fn) for law, make in KINDS[like].items() if laws is None or law in laws}
     return Verdicts(

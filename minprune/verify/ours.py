@@ -16,17 +16,22 @@ from minprune.curvature.inverse import downdate_set, inverse_from_rows, remove_s
 from minprune.curvature.products import flat, unflat
 from minprune.curvature.record import record
 from minprune.curvature.removal import loss
+from minprune.masking.allocate import allocate
 from minprune.masking.choose import choose
 from minprune.nets.model import Model
 from minprune.schedule import SCHEDULES
+from minprune.train.optim import SGD, Adam, AdamW, Optimizer
+from minprune.verify.allocation import LIKE, check_allocation
 from minprune.verify.criterion import check_criterion
 from minprune.verify.gradient import check_gradient, check_hvp
 from minprune.verify.kernel import check_kernel
 from minprune.verify.obs import check_obs
 from minprune.verify.ours_compaction import check_compaction
 from minprune.verify.ours_formula import formula_nets
+from minprune.verify.pattern import check_pattern
 from minprune.verify.schedule import check_schedule
 from minprune.verify.selector import check_selector
+from minprune.verify.steps import check_steps
 from minprune.verify.verdict import Verdicts
 
 Check = Callable[[int, int], Verdicts]  # (examples, seed)
@@ -60,6 +65,38 @@ def selector(
 ) -> Arrays:  # fmt: skip
     """`choose` with the parameters that the kit asks for."""
     return choose(scores, masks or {}, sparsity=sparsity, minimum=minimum, protect=protect)
+
+
+def n_of_m(scores: Arrays, masks: Arrays | None = None) -> Arrays:
+    """2:4"""
+    return choose(scores, masks or {}, pattern="2:4", minimum=0)
+
+
+def blocks(scores: Arrays, sparsity: float, masks: Arrays | None = None) -> Arrays:
+    """Blocks of 2 outputs by 3 inputs."""
+    return choose(scores, masks or {}, sparsity=sparsity, pattern=(2, 3), minimum=0)
+
+
+def stepping(rule: Optimizer) -> Callable[..., list[Arrays]]:
+    """The steps of an optimizer under masks, as `fit` takes them."""
+
+    def run(weights: Arrays, grads: list[Arrays], masks: list[Arrays]) -> list[Arrays]:
+        w, seen = {n: a.copy() for n, a in weights.items()}, []
+        state = rule.start(w)
+        for t, (g, m) in enumerate(zip(grads, masks, strict=True), 1):
+            for n in w:
+                rule.update(n, w[n], g[n], state, m[n], rule.lr, t)
+            seen.append({n: a.copy() for n, a in w.items()})
+        return seen
+
+    return run
+
+
+OPTIMIZERS: dict[str, Optimizer] = {
+    "sgd": SGD(0.1, momentum=0.9, weight_decay=0.01),
+    "adam": Adam(weight_decay=0.01),
+    "adamw": AdamW(),
+}
 
 
 def conv2d(x: Array, w: Array) -> Array:
@@ -177,6 +214,13 @@ def checks() -> Iterator[tuple[str, Check]]:
         return lambda examples, seed: check(*args, examples=examples, seed=seed)
 
     yield "selector", found(check_selector, selector)
+    yield "pattern 2:4", found(check_pattern, n_of_m, "2:4")
+    yield "pattern 2x3", found(check_pattern, blocks, (2, 3))
+    for name, rule in OPTIMIZERS.items():
+        yield f"steps {name}", found(check_steps, stepping(rule))
+    for name in LIKE:
+        how = partial(allocate, how=name)
+        yield f"allocation {name}", found(partial(check_allocation, like=name), how)
     for name in PLANS:
         yield f"schedule {name}", partial(check_plan, name)
     for name, row in KERNELS.items():

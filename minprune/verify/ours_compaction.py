@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
+from minprune.errors import ArgumentError
 from minprune.masking.apply import prune
 from minprune.nets.model import Model
 from minprune.nets.ties import ties
@@ -137,8 +138,13 @@ def check_compaction(
     """The laws of `fn(model) -> model`, which takes dead units out of masked nets of minprune
 
     name: one of ours_structures.NETS, or "" for all of them and random nets. laws: their names;
-    None: all.
+    None: all. Raises ArgumentError for another name or law.
     """
+    if name and name not in NETS:
+        raise ArgumentError(f"{name!r} is no net of compaction; there are {', '.join(NETS)}")
+    for law in laws or ():
+        if law not in LAWS:
+            raise ArgumentError(f"{law!r} is no law of compaction; there are {', '.join(LAWS)}")
 
     def bound(law: str) -> Callable[[Case], str | None]:
         return lambda case: LAWS[law](fn, case)

@@ -4,6 +4,7 @@ Plain JSON: numbers as the shortest decimals that round to the same float64, arr
 "values"}, row-major. Masks are 1 = kept. Nothing in it needs minprune to be read.
 """
 
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from minprune.criteria import CRITERIA
 from minprune.curvature import diagonal, hessian
 from minprune.curvature.record import record
 from minprune.curvature.removal import loss
-from minprune.errors import ArgumentError
+from minprune.errors import ArgumentError, MinpruneWarning
 from minprune.files.atomic import write_atomic
 from minprune.masking.choose import choose
 from minprune.nets.model import Model
@@ -31,7 +32,8 @@ CONVENTIONS = {
     "loss": "cross_entropy: mean over samples of -log softmax(f)[y], in natural logarithms; mse: "
     "mean over samples of the sum over outputs of (f - y)^2, without 1/2",
     "gradients": "of that mean loss",
-    "scores": "higher = kept longer; default options, all samples as one batch, weights only",
+    "scores": "higher = kept longer; default options, all samples as one batch, weights only; "
+    "of OBD negative where the second derivative is",
     "masks": "1 = kept; round(sparsity * n) pruned, half to even; global over all weights, no "
     "minimum; of equal scores the lower flat index is kept, earlier layers first",
 }
@@ -52,7 +54,8 @@ def arrays(many: Arrays) -> dict[str, Any]:
 def scores(model: Model, data: Split) -> dict[str, Arrays]:
     """{criterion: scores}, of units ("... of units") where it scores no single weights.
 
-    Without those that draw numbers, and those that refuse the net (LDA without classes).
+    Without those that draw numbers, and those that refuse the net (LDA without classes). Negative
+    scores of OBD are no news here: no net is at a minimum.
     """
     found = {}
     for name, criterion in CRITERIA.items():
@@ -60,7 +63,8 @@ def scores(model: Model, data: Split) -> dict[str, Arrays]:
         if "rng" in mark.asked({})[0]:
             continue
         label = name if mark.single else f"{name} of units"
-        with suppress(ArgumentError):
+        with suppress(ArgumentError), warnings.catch_warnings():
+            warnings.simplefilter("ignore", MinpruneWarning)
             found[label] = score(model, data, name, unit=not mark.single)
     return found
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from minprune.core import Array, Arrays
 from minprune.verify.plain import ACTS, Mlp, Quadratic
+from minprune.verify.plain_moments import Maps
 
 LOSSES = ("mse", "cross_entropy")
 FILLS = ("random", "zero", "equal")
@@ -46,6 +47,11 @@ def plain_net(
     return Mlp(act, loss_kind, params, x, y)
 
 
+def ordinary() -> Mlp:
+    """Three layers of tanh, no unit dead, every class among its samples: any code has an answer."""
+    return plain_net((3, 4, 3, 3), samples=9)
+
+
 @st.composite
 def mlps(
     draw: Any,
@@ -69,6 +75,16 @@ def mlps(
         samples=draw(st.integers(*samples)),
         fill=draw(st.sampled_from(fills)),
     )
+
+
+@st.composite
+def maps(draw: Any) -> Maps:
+    """One to three units, of several positions and of small whole numbers over 2, zeros too."""
+    rng = np.random.default_rng(draw(st.integers(0, 999)))
+    n, units, x = draw(st.integers(1, 8)), draw(st.integers(1, 3)), draw(st.integers(2, 3))
+    a, g = rng.integers(-3, 4, (2, n, units, x)) / 2
+    params = {"fc1.weight": np.ones((units, 1)), "fc2.weight": rng.integers(-3, 4, (2, units)) / 2}
+    return Maps(params, a, g, np.eye(2)[rng.integers(2, size=n)])
 
 
 small = st.integers(-3, 3).map(float)

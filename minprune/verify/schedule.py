@@ -1,16 +1,19 @@
 """Every law of a schedule, step -> sparsity, on a function of one's own."""
 
 from collections.abc import Callable
+from functools import cache
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 
 from minprune.errors import ArgumentError
-from minprune.verify.calling import keywords
+from minprune.verify.calling import callable_as, keywords
 from minprune.verify.laws_schedule import EPS, LAWS, LIKE, Ramp, meets
 from minprune.verify.verdict import Verdict, Verdicts, first
 
 MOST = 100_000  # steps
+ROUNDINGS = 8  # of a formula of numbers of at most 1
 
 
 def check_schedule(
@@ -23,7 +26,7 @@ def check_schedule(
     every: int | None = None,
     like: str | None = None,
 ) -> Verdicts:
-    """The laws of `fn(step) -> sparsity`, at every step from 0 to beyond the end
+    """The laws of `fn(step) -> sparsity`, at every step from 0 to beyond the end, to rounding
 
     initial, final: shares; start, span: the steps where it leaves one and how many later it reaches
     the other (span=0: it jumps at start); every: it changes at start + k every and at the end alone
@@ -31,7 +34,8 @@ def check_schedule(
     given them. like: the formula to equal: linear, cubic (Zhu & Gupta 2017), exponential,
     iterative (exponential, and on beyond the end), one_shot, constant; None: none of them.
 
-    Values may be float32: then they are compared in float32. Raises ArgumentError for another
+    Where a value is float32 or float16 all are compared in it; where one is no share, nothing else
+    is asked. Raises ArgumentError for another
     `like`, shares or steps that are none, or more than 100,000 steps.
     """
     if like is not None and like not in LIKE:
@@ -40,59 +44,68 @@ def check_schedule(
         )
     if like == "constant":
         initial = final
-    if not 0 <= initial <= final <= 1:
+    if not (_is(Real, initial) and _is(Real, final) and 0 <= initial <= final <= 1):
         raise ArgumentError(
             f"initial is {initial} and final is {final}, expected 0 <= initial <= final <= 1; "
             f"give shares that rise"
         )
-    if like in ("linear", "cubic", "exponential", "iterative") and span < 1:
-        raise ArgumentError(f"span is {span}, expected at least 1 for like={like!r}; say how long")
-    if min(start, span, 0) < 0 or (every is not None and every < 1):
+    whole = all(_is(Integral, n) for n in (start, span, 1 if every is None else every))
+    if not whole or min(start, span, 0) < 0 or (every is not None and every < 1):
         raise ArgumentError(
             f"start is {start}, span {span}, every {every}, expected integers of at least 0, 0 and "
             f"1; count steps from 0"
         )
+    if like in ("linear", "cubic", "exponential", "iterative") and span < 1:
+        raise ArgumentError(f"span is {span}, expected at least 1 for like={like!r}; say how long")
     ramp = Ramp(float(initial), float(final), start, span, every or 1)
     if len(ramp.steps) > MOST:
         raise ArgumentError(
-            f"start + span is {ramp.end} steps, expected at most {MOST}; check a shorter one"
+            f"start + span + every is {ramp.end + ramp.every} steps, expected less than {MOST}; "
+            f"check a shorter one"
         )
     given = {n: getattr(ramp, n) for n in keywords(fn, tuple(vars(ramp)))}
+    callable_as(fn, "step", given=[*given])
 
-    def call(step: int) -> Any:
-        return fn(step, **given)
+    @cache
+    def values() -> list[Any]:
+        return [np.asarray(fn(t, **given))[()] for t in ramp.steps]
 
-    def values() -> tuple[list[Any], Ramp]:
-        found = [np.asarray(call(t))[()] for t in ramp.steps]
-        if isinstance(found[0], np.float32):
-            return found, Ramp(np.float32(ramp.initial), np.float32(ramp.final), start, span,
-                               ramp.every)  # fmt: skip
-        return found, ramp
+    def compared() -> tuple[list[Any], Ramp, float]:
+        """(values, what is asked, spacing at 1), all in the narrowest type among the values"""
+        kinds = {s.dtype for s in values() if isinstance(s, np.floating)}
+        kind: Any = min(kinds, key=lambda k: k.itemsize, default=np.dtype(float)).type
+        there = Ramp(float(kind(initial)), float(kind(final)), start, span, ramp.every)
+        return [kind(s) for s in values()], there, max(float(np.finfo(kind).eps), EPS)
 
     def judged(law: str) -> Verdict:
-        return first(law, str(LAWS[law].__doc__), [asked], lambda _: LAWS[law](*values()))
+        def broken(_: Any) -> str | None:
+            found, what, eps = compared()
+            return LAWS[law](found, what, ROUNDINGS * eps)
+
+        return first(law, str(LAWS[law].__doc__), [asked], broken)
 
     def shares(_: Any) -> str | None:
-        for t, s in zip(ramp.steps, values()[0], strict=True):
-            if np.shape(s) != () or not 0 <= s <= 1:
-                return f"step {t} has {s}"
+        for t, s in zip(ramp.steps, values(), strict=True):
+            number = np.shape(s) == () and isinstance(s, np.number | np.bool_)
+            if not number or not -ROUNDINGS * EPS <= s <= 1 + ROUNDINGS * EPS:
+                return f"step {t} has {s!r}"
         return None
 
     def again(_: Any) -> str | None:
-        forth = values()[0]
-        back = [np.asarray(call(t))[()] for t in reversed(ramp.steps)][::-1]
-        for t, a, b in zip(ramp.steps, forth, back, strict=True):
+        back = [np.asarray(fn(t, **given))[()] for t in reversed(ramp.steps)][::-1]
+        for t, a, b in zip(ramp.steps, values(), back, strict=True):
             if a != b:
                 return f"step {t} has {a}, and {b} when asked again"
         return None
 
-    def formula(__: Any) -> str | None:
-        s, _ = values()
-        eps = float(np.finfo(s[0].dtype).eps) if isinstance(s[0], np.floating) else EPS
-        return meets(str(like), s, ramp, max(eps, EPS))
+    def formula(_: Any) -> str | None:
+        found, what, eps = compared()
+        return meets(str(like), found, what, eps)
 
     asked = {"initial": initial, "final": final, "start": start, "span": span, "every": every}
     verdicts = [first("in [0, 1]", "each value is a number from 0 to 1", [asked], shares)]
+    if not verdicts[0].holds:  # no law of a share makes sense
+        return Verdicts(verdicts)
     left = {"every"} if every is None else set()
     if like == "iterative":  # which goes on
         left |= {"inside", "end"}
@@ -102,3 +115,7 @@ def check_schedule(
     if like is not None:
         verdicts.append(first(f"like {like}", f"it is the {like} formula", [asked], formula))
     return Verdicts(verdicts)
+
+
+def _is(kind: Any, value: Any) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)

@@ -8,19 +8,28 @@ import numpy as np
 
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
-from minprune.verify.calling import keywords
-from minprune.verify.laws_selector import LAWS, Case, Select, differ, kept
+from minprune.verify.calling import callable_as, keywords
+from minprune.verify.laws_selector import LAWS, counts_nearly
+from minprune.verify.selection import Case, Select, differ, kept
 from minprune.verify.strategies import cases, inner
-from minprune.verify.verdict import Verdict, Verdicts, find, find_each, first
+from minprune.verify.verdict import Verdict, Verdicts, find_each, first
 
 Form = Literal["dict", "array"]
 Scope = Literal["global", "layer"]
 Tie = Literal["lower", "any"]
-EVERY = (*LAWS, "sparsity 0 and 1", "empty layer")
-WITH_LOWER = (
-    "ties by lower index", "nested", "by steps", "memory layout", "float32", "definition",
-)  # fmt: skip
+Count = Literal["round", "any"]
+EVERY = (*LAWS, "sparsity 0 and 1", "empty layer", "layers apart")
+# where any tie rule will do these are judged on scores without ties
+WITHOUT_TIES = ("nested", "by steps", "memory layout", "float32", "definition")
 TAKES = ("masks", "minimum", "protect")
+FORMS: tuple[Form, ...] = ("dict", "array")
+ONE = np.array([[1.0, 2.0]])
+TAKES_OF = {
+    "by steps": "masks",
+    "masked stay masked": "masks",
+    "minimum": "minimum",
+    "protected": "protect",
+}
 
 
 def check_selector(
@@ -29,6 +38,8 @@ def check_selector(
     form: Form | None = None,
     scope: Scope = "global",
     tie: Tie = "lower",
+    count: Count = "round",
+    signed: bool = True,
     laws: Collection[str] | None = None,
     examples: int = 200,
     seed: int = 0,
@@ -42,82 +53,89 @@ def check_selector(
     layers left alone), their laws are checked too; else minimum=0 is understood.
     scope: "layer": each layer loses that share of its own, whatever the others are.
     tie: "lower": of equal scores the lower flat index is kept, so that masks are nested and do not
-    depend on memory; "any": another rule, and what follows from it, is let be. laws: their names;
-    None: all that apply.
+    depend on memory; "any": another rule, and those laws are asked of scores without ties.
+    count: "round": round(sparsity n), half to even; "any": rounded in any way. signed: False: fn
+    ranks magnitudes, so no score is negative. laws: their names; None: all that apply.
 
-    Raises ArgumentError for another form, tie or law.
+    Raises ArgumentError for another form, scope, tie, count or law, and for a function that cannot
+    be called so.
     """
     for name, value, allowed in (("form", form, (None, "dict", "array")),
                                  ("scope", scope, ("global", "layer")),
-                                 ("tie", tie, ("lower", "any"))):  # fmt: skip
+                                 ("tie", tie, ("lower", "any")),
+                                 ("count", count, ("round", "any"))):  # fmt: skip
         if value not in allowed:
             names = " or ".join(map(repr, allowed))
             raise ArgumentError(f"{name} is {value!r}, expected {names}; choose one of them")
     for law in laws or ():
         if law not in EVERY:
             raise ArgumentError(f"{law!r} is no law of selection; there are {', '.join(EVERY)}")
-    form = form or form_of(fn)
     takes = keywords(fn, TAKES)
+    callable_as(fn, "scores", "sparsity", given=takes)
+    form = form or form_of(fn, takes)
+    if form == "array":  # which has no layers to protect
+        takes = [name for name in takes if name != "protect"]
     select = adapted(fn, form, takes)
     exact = adapted(fn, form, takes, as_bool=False)
     alone = form == "array" or scope == "layer"
-    layers = 1 if alone else 3
-    draw: dict[str, Any] = {
-        "layers": layers,
-        **{name: name in takes for name in TAKES},
-        "empty": False,
-    }
-    plain = cases(share=inner, **draw)
-    wanted = [
-        law
-        for law in EVERY
-        if TAKES_OF.get(law) in (None, *takes)
-        and (tie == "lower" or law not in WITH_LOWER)
-        and (laws is None or law in laws)
-    ]
+    wanted = [law for law in EVERY if TAKES_OF.get(law) in (None, *takes)]
+    if alone and "protected" in wanted:  # judged with "layers apart"
+        wanted.remove("protected")
+    wanted = [law for law in wanted if laws is None or law in laws]
+    if tie == "any" and "ties by lower index" in wanted:
+        wanted.remove("ties by lower index")
+    if count == "any" and "definition" in wanted:
+        wanted.remove("definition")
+    if form == "array" or scope == "global":
+        wanted = [law for law in wanted if law != "layers apart"]
+    judges = LAWS | ({"exact count": counts_nearly} if count == "any" else {})
     table = {
-        law: (said(law), partial(LAWS[law], exact if law == "shape" else select))
+        law: (said(judges[law]), partial(judges[law], exact if law == "shape" else select))
         for law in wanted
         if law in LAWS
     }
-    verdicts = find_each(table, plain, examples=examples, seed=seed)
+    draw: dict[str, Any] = {name: name in takes for name in TAKES} | {
+        "layers": 1 if alone else 3, "empty": False, "share": inner, "signed": signed,
+    }  # fmt: skip
+    untied = {law: table.pop(law) for law in WITHOUT_TIES if tie == "any" and law in table}
+    run: dict[str, Any] = {"examples": examples, "seed": seed}
+    verdicts = find_each(table, cases(**draw), **run)
+    verdicts += find_each(untied, cases(**draw, ties=False), **run)
+    verdicts.sort(key=lambda v: wanted.index(v.law))
     if "sparsity 0 and 1" in wanted:
         verdicts.append(ends(select, alone, "minimum" in takes))
     if "empty layer" in wanted:
-        verdicts.append(empty_layer(exact, alone))
-    if form == "dict" and scope == "layer" and laws is None:
-        several = cases(share=inner, **(draw | {"layers": 3, "masks": False, "protect": False}))
-        law, sentence = "layers apart", "the mask of a layer is the same when it comes alone"
-        broken = partial(apart, select)
-        verdicts.append(find(law, sentence, several, broken, examples=examples, seed=seed))
+        verdicts.append(empty_layer(select, exact, alone))
+    if "layers apart" in wanted:
+        several = cases(**draw | {"layers": 3, "masks": False, "minimum": False})
+        judge = {"layers apart": (said(apart), partial(apart, select))}
+        verdicts += find_each(judge, several, **run)
     return Verdicts(verdicts)
 
 
 def apart(select: Select, c: Case) -> str | None:
-    """Each layer's mask, and that of the layer alone, are the same."""
+    """the mask of a layer is the same when it comes alone, protected ones are left as they are"""
     new = c.run(select)
-    for n, s in c.scores.items():
-        clause = differ({n: new[n]}, c.run(select, scores={n: s}, masks={n: c.masks[n]}), "alone")
+    if set(new) != set(c.names):
+        return f"there are masks for {', '.join(new)}"
+    for n in c.names:
+        one: dict[str, Any] = {"scores": {n: c.scores[n]}, "masks": {n: c.masks[n]}, "protect": ()}
+        clause = differ({n: new[n]}, c.run(select, **one), "alone")
         if clause:
             return clause
     return None
 
 
-TAKES_OF = {
-    "by steps": "masks",
-    "masked stay masked": "masks",
-    "minimum": "minimum",
-    "protected": "protect",
-}
-
-
-def said(law: str) -> str:
+def said(law: Callable[..., Any]) -> str:
     """What the law asks: the first line of its docstring."""
-    return str(LAWS[law].__doc__)
+    return str(law.__doc__).splitlines()[0]
 
 
 def adapted(fn: Callable[..., Any], form: Form, takes: list[str], as_bool: bool = True) -> Select:
-    """fn with the parameters that the laws use."""
+    """fn with the parameters that the laws use, its masks in the order of the scores
+
+    Protected layers may be in its answer, if they are as they were.
+    """
 
     def select(scores: Arrays, masks: Arrays, **target: Any) -> Arrays:
         given = {name: target[name] for name in takes if name in target}
@@ -130,23 +148,27 @@ def adapted(fn: Callable[..., Any], form: Form, takes: list[str], as_bool: bool 
             if "masks" in takes:
                 given["masks"] = masks[name]
             found = {name: fn(one, target["sparsity"], **given)}
-        if not as_bool:
-            return found
-        return {name: np.asarray(m).astype(bool) for name, m in found.items()}
+        for name in target["protect"]:
+            was = masks[name] if "masks" in takes else np.ones_like(masks[name])
+            if name in found and np.array_equal(found[name], was):
+                del found[name]
+        names = [n for n in scores if n in found] + [n for n in found if n not in scores]
+        return {n: np.asarray(found[n]).astype(bool) if as_bool else found[n] for n in names}
 
     return select
 
 
-def form_of(fn: Callable[..., Any]) -> Form:
+def form_of(fn: Callable[..., Any], takes: list[str], one: Array = ONE) -> Form:
     """What fn answers to: a dict with a dict, or an array with a mask; "dict" if to neither."""
-    scores = np.array([1.0, 2.0])
-    for form, given in (("dict", {"a.weight": scores}), ("array", scores)):
+    scores, masks = {"a.weight": one}, {"a.weight": np.ones(one.shape, bool)}
+    for form in FORMS:
+        select = adapted(fn, form, takes, as_bool=False)
         try:
-            answer = fn(given, 0.5)
-        except Exception:  # of strangers' code, anything
+            answer = select(scores, masks, sparsity=0.5, minimum=0, protect=())
+        except (Exception, SystemExit):  # of strangers' code, anything
             continue
-        if isinstance(answer, Mapping) == (form == "dict"):
-            return "dict" if form == "dict" else "array"
+        if not isinstance(answer.get("a.weight"), Mapping):
+            return form
     return "dict"
 
 
@@ -176,12 +198,11 @@ def ends(select: Select, alone: bool, minimum: bool) -> Verdict:
     return first("sparsity 0 and 1", sentence, tries, broken)
 
 
-def empty_layer(select: Select, alone: bool) -> Verdict:
+def empty_layer(select: Select, exact: Select, alone: bool) -> Verdict:
     """A layer without entries has an empty mask."""
 
     def broken(c: Case) -> str | None:
-        shape = LAWS["shape"](select, c)
-        return shape or LAWS["exact count"](select, c)
+        return LAWS["shape"](exact, c) or LAWS["exact count"](select, c)
 
     empty = np.zeros((0, 2))
     rows: list[dict[str, Array]] = [{"a.weight": empty}]
@@ -191,12 +212,13 @@ def empty_layer(select: Select, alone: bool) -> Verdict:
     return first("empty layer", "a layer without entries gets an empty mask", tries, broken)
 
 
-def again(fn: Callable[..., Any]) -> Arrays:
+def again(fn: Callable[..., Any], form: Form | None = None) -> Arrays:
     """The masks of fixed scores with ties, to be compared between processes."""
     scores = {name: np.arange(12) % 3 / 2 for name in ("a.w", "b.w")}  # the cut is among equals
-    form = form_of(fn)
+    takes = keywords(fn, TAKES)
+    form = form or form_of(fn, takes)
     if form == "array":
         scores.pop("b.w")
     masks = {n: np.ones(s.shape, bool) for n, s in scores.items()}
-    select = adapted(fn, form, keywords(fn, TAKES))
+    select = adapted(fn, form, takes)
     return select(scores, masks, sparsity=0.5, minimum=0, protect=())

@@ -8,20 +8,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from minprune.core import Array
-from minprune.verify.laws_selector import Case
+from minprune.errors import ArgumentError
+from minprune.verify.selection import Case
 
 VALUES = (-1.0, 0.0, 0.5, 1.0)  # exact in float32, so that ties stay ties
 SHAPES = ((1,), (3,), (2, 2), (2, 3), (2, 1, 1, 2))
+MOST = 6  # entries of one of them
 NAMES = ("b.weight", "a.weight", "c.weight")  # net order is not the order of the alphabet
 
 inner = st.floats(0, 1, exclude_min=True, exclude_max=True) | st.sampled_from([0.25, 0.5, 0.75])
 sparsities = st.floats(0, 1) | st.sampled_from([0, 0.25, 0.5, 0.75, 1])
-
-
-def tied(shapes: Any = None, values: Any = VALUES, dtype: Any = np.float64) -> Any:
-    """Arrays whose entries are few values, so that many are equal."""
-    shapes = hnp.array_shapes(max_dims=4, max_side=5) if shapes is None else shapes
-    return hnp.arrays(dtype, shapes, elements=st.sampled_from(list(values)))
 
 
 def points(shapes: Any = None, low: float = -2.0, high: float = 2.0) -> Any:
@@ -34,6 +30,11 @@ def drawn(source: Any) -> Any:
     """A strategy: `source` itself, or the answers of a function of a numpy Generator."""
     if isinstance(source, st.SearchStrategy):
         return source
+    if not callable(source):
+        raise ArgumentError(
+            f"examples come from a {type(source).__name__}, expected a hypothesis strategy or a "
+            f"function of a numpy Generator; give lambda rng: ..."
+        )
     make: Callable[[np.random.Generator], Any] = source
     return st.integers(0, 2**32 - 1).map(lambda seed: make(np.random.default_rng(seed)))
 
@@ -47,21 +48,28 @@ def cases(
     minimum: bool = True,
     protect: bool = True,
     share: Any = sparsities,
+    ties: bool = True,
+    signed: bool = True,
 ) -> Case:
     """Scores with many ties and targets that can be reached; see Case.
 
     layers: at most how many. empty: also a layer without entries. masks, minimum, protect: whether
-    something is masked already, a layer keeps a minimum, a layer is left alone.
+    something is masked already, a layer keeps a minimum, a layer is left alone. ties, signed:
+    whether scores may be equal, and negative.
     """
     names = NAMES[: draw(st.sampled_from(range(1, layers + 1)))]
     shapes = SHAPES + ((0, 2),) * empty
     scores: dict[str, Array] = {}
     live: dict[str, Array] = {}
+    ranks = draw(st.permutations(range(MOST * layers))) if not ties else []
     for name in names:
         shape = draw(st.sampled_from(shapes))
         n = int(np.prod(shape))
-        values = draw(st.lists(st.sampled_from(VALUES), min_size=n, max_size=n))
-        scores[name] = np.array(values).reshape(shape)
+        if ties:
+            values = draw(st.lists(st.sampled_from(VALUES), min_size=n, max_size=n))
+        else:
+            values = [ranks.pop() / 2 + VALUES[0] for _ in range(n)]
+        scores[name] = np.array(values, np.float64).reshape(shape) - (0 if signed else VALUES[0])
         bits = [True] * n
         if masks:
             bits = draw(st.lists(st.sampled_from([True, True, False]), min_size=n, max_size=n))

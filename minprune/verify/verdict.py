@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import hypothesis as hyp
@@ -50,14 +52,18 @@ class Verdicts(tuple[Verdict, ...]):
             lines += [f"    {line}" for line in v.example.splitlines()]
         if self.broken:
             lines.append("")
-        count = len(self) - len(self.broken)
-        return "\n".join([*lines, f"{count} of {len(self)} law{'s' * (len(self) != 1)} hold"])
+        hold = "law holds" if len(self) == 1 else "laws hold"
+        return "\n".join([*lines, f"{len(self) - len(self.broken)} of {len(self)} {hold}"])
 
     __repr__ = __str__
 
 
 class FoundError(Exception):
     """Tells hypothesis that an example breaks the law."""
+
+
+class ClauseError(Exception):
+    """Its text is the clause: raised where the rest of a law would make no sense."""
 
 
 def find(
@@ -93,6 +99,8 @@ def find_each(
 
     Each law gets its own copy of an example.
     """
+    if not laws:
+        return []
     if len(laws) == 1:
         ((law, (sentence, broken)),) = laws.items()
         return [find(law, sentence, strategy, broken, examples=examples, seed=seed)]
@@ -147,16 +155,26 @@ def verdict(law: str, sentence: str, clause: str, example: str) -> Verdict:
 
 
 def told(broken: Broken, example: Any) -> str | None:
-    """What `broken` says, or the exception that it raises."""
+    """What `broken` says, or the exception that it raises, and where in somebody's file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return broken(example)
         except hyp.errors.HypothesisException:  # hypothesis asks for another example
             raise
-        except Exception as error:
+        except ClauseError as error:
+            return str(error)
+        except (Exception, SystemExit) as error:  # of strangers' code, anything
             lines = str(error).strip().splitlines() or [""]
-            return f"it raised {type(error).__name__}: {lines[0]}".rstrip(": ")
+            return f"it raised {type(error).__name__}: {lines[0]}".rstrip(": ") + _place(error)
+
+
+def _place(error: BaseException) -> str:
+    """The last line of the first file outside the kit that the error came through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [f for f in frames if Path(f.filename).parent != Path(__file__).parent]
+    mine = [f for f in theirs if f.filename == theirs[0].filename]
+    return f" (line {mine[-1].lineno} of {Path(mine[-1].filename).name})" if mine else ""
 
 
 def described(value: Any) -> str:
