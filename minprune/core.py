@@ -39,7 +39,8 @@ def stream(seed: Seed, name: str) -> np.random.Generator:
 class Dataset:
     """(x, y) pairs for training, validation and test; x: (n, features) or (n, c, h, w).
 
-    y: (n,) of integer classes, or (n, outputs) of floats for a net with the mse loss.
+    y: (n,) of integer classes, or (n, outputs) of floats for a net with the mse loss. Raises
+    ArgumentError and ShapeError, naming the part, for what is no such pair.
     """
 
     train: Split
@@ -49,7 +50,15 @@ class Dataset:
 
     def __post_init__(self) -> None:
         for part in ("train", "val", "test"):
-            x, y = getattr(self, part)
+            given = getattr(self, part)
+            many = given if isinstance(given, tuple | list) else [given]
+            if len(many) != 2 or not all(map(_holds_samples, many)):
+                kinds = [f"{type(a).__name__} {getattr(a, 'dtype', '')}".strip() for a in many]
+                raise ArgumentError(
+                    f"{part}: found {', '.join(kinds)}, expected a pair (x, y) of NumPy arrays of "
+                    f"numbers, with a row for each sample; give mp.Dataset((x, y), (x, y), (x, y))"
+                )
+            x, y = many
             if len(x) != len(y):
                 raise ShapeError(
                     f"{part}: x has {len(x)} rows and y has {len(y)}; give one target to each input"
@@ -71,6 +80,10 @@ class Dataset:
         if self.train[1].ndim == 2:
             return int(self.train[1].shape[1])
         return 1 + max(int(y.max(initial=0)) for _, y in (self.train, self.val, self.test))
+
+
+def _holds_samples(a: Any) -> bool:
+    return isinstance(a, np.ndarray) and a.ndim > 0 and a.dtype.kind in "biuf"
 
 
 # What there is to look at, what it is, and what it takes to get it.

@@ -1,4 +1,7 @@
-"""Criteria: pure functions Evidence -> scores, by name. Higher = more important = kept longer."""
+"""Criteria: pure functions Evidence -> scores, by name. Higher = more important = kept longer.
+
+By hand they take arrays of any framework; evidence that does not fit together is a ShapeError.
+"""
 
 from minprune.core import Criterion
 from minprune.criteria.activations import activation, activation_entropy, apoz

@@ -1,13 +1,12 @@
 """What a unit puts out: how often it is silent, how much it gives, how much its output varies."""
 
 from collections.abc import Callable
-from numbers import Real
 from typing import Literal
 
 import numpy as np
 
 from minprune.core import Array, Arrays, Evidence, criterion
-from minprune.criteria.options import of_units, one_of
+from minprune.criteria.options import of_units, one_of, tolerance
 from minprune.errors import ArgumentError
 
 
@@ -26,11 +25,7 @@ def apoz(ev: Evidence, *, tol: float = 0.0) -> Arrays:
     for single weights, and for a tol that is not finite or below 0.
     """
     of_units("apoz", ev)
-    if isinstance(tol, bool) or not isinstance(tol, Real) or not 0 <= tol < np.inf:
-        raise ArgumentError(
-            f"apoz: tol is {tol!r}, expected a finite number of at least 0; "
-            f"an activation counts as silent where |a| <= tol"
-        )
+    tolerance("apoz", tol, "an activation counts as silent where |a| <= tol")
     return _means(ev, lambda a: np.abs(a) > tol)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from minprune.core import Array, Arrays, Evidence, criterion
-from minprune.criteria.options import of_units
+from minprune.criteria.options import fits, of_units, together
 from minprune.errors import ArgumentError
 
 NEEDS = ("class_counts", "class_means", "within")
@@ -63,9 +63,12 @@ def _each(owner: str, ev: Evidence, score: Callable[[Array, Array, Array], Array
         )
     share = counts.astype(np.float64) / max(float(counts.sum()), 1)
     found = {}
-    for name, given in ev.of("class_means").items():
+    for name, (given, inside) in together(owner, ev, "class_means", "within").items():
+        units = given.shape[1]
+        fits(owner, "class_means", name, given, (len(counts), units))
+        fits(owner, "within", name, inside, (units, units))
         kind = counts.dtype if counts.dtype.kind == "f" else given.dtype
-        means, within = given.astype(np.float64), ev.of("within")[name].astype(np.float64)
+        means, within = given.astype(np.float64), inside.astype(np.float64)
         apart = means - share @ means
         inner, between = np.diagonal(within), share @ np.square(apart)
         least = EPS * (inner + share @ np.square(means))

@@ -1,6 +1,7 @@
 """s = w^2 E[g_p^2] / 2: what removal costs if the Fisher information stands for the Hessian."""
 
 from minprune.core import Arrays, Evidence, criterion
+from minprune.criteria.options import alike
 
 
 @criterion(
@@ -15,5 +16,5 @@ def fisher(ev: Evidence) -> Arrays:
     measure: loss. g_p is the gradient of ONE sample's loss, for its true label: the empirical
     Fisher, not the square of the mean gradient, which vanishes at a minimum.
     """
-    squares = ev.of("squared_grads")
-    return {name: w * w * squares[name] / 2 for name, w in ev.of("weights").items()}
+    found = alike("fisher", ev, "weights", "squared_grads")
+    return {name: w * w * squares / 2 for name, (w, squares) in found.items()}

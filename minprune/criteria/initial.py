@@ -3,6 +3,7 @@
 import numpy as np
 
 from minprune.core import Arrays, Evidence, criterion
+from minprune.criteria.options import alike
 
 
 @criterion(
@@ -17,11 +18,11 @@ def snip(ev: Evidence) -> Arrays:
     unit of measure; all scores sum to 1. |g w| = |dL/dc| at c = 1 for the gates w * c. g is of all
     samples given, at once. Sums in float64.
     """
-    grads, weights = ev.of("grads"), ev.of("weights")
-    size = {n: np.abs(np.multiply(w, grads[n], dtype=np.float64)) for n, w in weights.items()}
+    found = alike("snip", ev, "weights", "grads")
+    size = {n: np.abs(np.multiply(w, g, dtype=np.float64)) for n, (w, g) in found.items()}
     top = max((s.max(initial=0) for s in size.values()), default=0) or 1  # no sum overflows
     total = sum(float((s / top).sum()) for s in size.values()) or 1
-    return {name: (s / top / total).astype(weights[name].dtype) for name, s in size.items()}
+    return {name: (s / top / total).astype(found[name][0].dtype) for name, s in size.items()}
 
 
 @criterion(
@@ -38,5 +39,5 @@ def grasp(ev: Evidence) -> Arrays:
     gradient grow. A statement on small steps: removing much at once may do the opposite. H and g
     are of the SAME samples.
     """
-    hess_grad = ev.of("hess_grad")
-    return {name: ev.sum(w * hess_grad[name]) for name, w in ev.of("weights").items()}
+    found = alike("grasp", ev, "weights", "hess_grad")
+    return {name: ev.sum(w * hess_grad) for name, (w, hess_grad) in found.items()}

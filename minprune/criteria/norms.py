@@ -1,12 +1,9 @@
 """s = |w| and s = (sum |w|^p)^(1/p): what a weight, or a unit, weighs."""
 
-from numbers import Real
-
 import numpy as np
 
 from minprune.core import Array, Arrays, Evidence, criterion
-from minprune.criteria.options import one_of
-from minprune.errors import ArgumentError
+from minprune.criteria.options import belongs, one_of, rows, tolerance
 
 
 @criterion(needs=("weights",), cite="Han et al. (2015), Learning both Weights and Connections")
@@ -25,15 +22,14 @@ def norm(ev: Evidence, *, p: float = 2, tol: float = 0.0) -> Arrays:
     For a unit the sum runs over its incoming weights, w: (units, incoming) -> s: (units,). For a
     single weight it has one term, s = |w| (p = 0: 1 or 0), so p = 1, 2 and inf rank as magnitude.
     Sums in float64. Raises ArgumentError for a p other than 0, 1, 2 or inf, and for a tol that is
-    not finite or below 0.
+    not finite, below 0, or of another p.
     """
     one_of("norm", "p", p, (0, 1, 2, np.inf))
-    if isinstance(tol, bool) or not isinstance(tol, Real) or not 0 <= tol < np.inf:
-        raise ArgumentError(
-            f"norm: tol is {tol!r}, expected a finite number of at least 0; "
-            f"p = 0 counts the weights with |w| > tol"
-        )
-    return {name: _norm(np.abs(w), ev.unit, p, tol) for name, w in ev.of("weights").items()}
+    tolerance("norm", tol, "p = 0 counts the weights with |w| > tol")
+    if p != 0 and tol:
+        belongs("norm", "tol", "p=0", p)
+    weights = rows(ev.of("weights")) if ev.unit else ev.of("weights")
+    return {name: _norm(np.abs(w), ev.unit, p, tol) for name, w in weights.items()}
 
 
 def _norm(size: Array, unit: bool, p: float, tol: float) -> Array:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from minprune.core import Arrays, Evidence, criterion
-from minprune.criteria.options import one_of
+from minprune.criteria.options import alike, one_of
 
 
 def negative(ev: Evidence, *, clip: bool = False) -> str:
@@ -32,8 +32,8 @@ def obd(ev: Evidence, *, clip: bool = False) -> Arrays:
     first; clip=True takes such h as 0, entry by entry. Raises ArgumentError for another clip.
     """
     one_of("obd", "clip", clip, (False, True))
-    scores = {}
-    for name, w in ev.of("weights").items():
-        h = ev.of("hess_diag")[name]
-        scores[name] = ev.sum((np.maximum(h, 0) if clip else h) * w * w / 2)
-    return scores
+    found = alike("obd", ev, "weights", "hess_diag")
+    return {
+        name: ev.sum((np.maximum(h, 0) if clip else h) * w * w / 2)
+        for name, (w, h) in found.items()
+    }

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from minprune.core import Array, Arrays, Evidence, criterion
-from minprune.criteria.options import one_of
+from minprune.criteria.options import alike, fits, one_of, rows, together
 from minprune.errors import ArgumentError
 
 Scale = Literal["whole", "layer", "rows", "blocks"]
@@ -42,26 +42,27 @@ def obs(ev: Evidence, *, scale: Scale = "whole") -> Arrays:
     """
     _needs(scale=scale, unit=ev.unit)
     if ev.unit:
-        blocks = ev.of("inverse_block")
-        return {name: _joint(name, w, blocks[name]) for name, w in ev.of("weights").items()}
+        found = together("obs", ev, "weights", "inverse_block")
+        flat = rows({name: w for name, (w, _) in found.items()})
+        return {name: _joint(name, flat[name], block) for name, (_, block) in found.items()}
     if scale == "rows":
-        losses: Arrays = ev.of("sweep_loss")
-        return losses
-    diag, scores = ev.of("inverse_diag"), {}
-    for name, w in ev.of("weights").items():
-        bad = int(np.count_nonzero(~(diag[name] > 0)))
+        return {name: np.array(loss) for name, loss in ev.of("sweep_loss").items()}
+    scores = {}
+    for name, (w, diag) in alike("obs", ev, "weights", "inverse_diag").items():
+        bad = int(np.count_nonzero(~(diag > 0)))
         if bad:
             raise ArgumentError(
                 f"{name}: {bad} of {w.size} entries of diag H^-1 are not above 0, so H is not "
                 f"positive definite to rounding; raise damp"
             )
         wide = w.astype(np.float64)
-        scores[name] = (0.5 * wide * wide / diag[name]).astype(w.dtype)
+        scores[name] = (0.5 * wide * wide / diag).astype(w.dtype)
     return scores
 
 
 def _joint(name: str, w: Array, block: Array) -> Array:
     """1/2 |L^-1 w|^2 of each row, L L^T = block"""
+    fits("obs", "inverse_block", name, block, (*w.shape, w.shape[1]))
     try:
         lower = np.linalg.cholesky(block.astype(np.float64))
     except np.linalg.LinAlgError:

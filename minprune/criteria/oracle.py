@@ -20,6 +20,6 @@ def oracle(ev: Evidence, *, square: bool = False) -> Arrays:
     """
     one_of("oracle", "square", square, (False, True))
     return {
-        name: np.square(change) if square else np.array(change)
+        name: np.square(change) if square else np.array(change)  # not the evidence itself
         for name, change in ev.of("removal").items()
     }

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minprune.core import Array, Arrays, Evidence, criterion
-from minprune.criteria.options import of_units, one_of
+from minprune.criteria.options import fits, of_units, one_of, rows, together
 
 Apart = dict[str, tuple[Array, Array]]  # distances (units, units), bool (units,): goes before all
 COLUMNS = 256  # of the weights at a time, so that they stay in the cache
@@ -61,7 +61,7 @@ def correlation_apart(ev: Evidence, *, source: str = "activations") -> Apart:
     """d_jk = 1 - max(corr_jk, 0); first: what varies by less than 2^-23 of its root mean square"""
     found = {}
     if source == "weights":
-        for name, w in ev.of("weights").items():
+        for name, w in rows(ev.of("weights")).items():
             u, zero = _directions(w)
             shifted = u - u.sum(axis=1, keepdims=True) / max(u.shape[1], 1)
             flat = zero | (np.einsum("ui,ui->u", shifted, shifted) <= FLAT)
@@ -80,7 +80,7 @@ def correlation_apart(ev: Evidence, *, source: str = "activations") -> Apart:
 def cosine_apart(ev: Evidence, *, bias: bool = True) -> Apart:
     """d_jk = 1 - cos(w_j, w_k) = 1/2 |u_j - u_k|^2, u = w / |w|; first: w = 0"""
     found = {}
-    for name, w in ev.of("weights").items():
+    for name, w in rows(ev.of("weights")).items():
         u, zero = _directions(w)
         found[name] = np.minimum(_half_squares(u), 2), zero
     return found
@@ -111,10 +111,18 @@ def _half_squares(u: Array) -> Array:
     return np.triu(apart) + np.triu(apart, 1).T
 
 
+def _checked(criterion: str, ev: Evidence, **axes: int) -> None:
+    """Raises unless the evidence is of units, and so many first axes of each kind count them."""
+    of_units(criterion, ev)
+    for name, (out, *arrays) in together(criterion, ev, "outgoing", *axes).items():
+        for (kind, n), a in zip(axes.items(), arrays, strict=True):
+            fits(criterion, kind, name, a, (len(out),) * n + a.shape[n:])
+
+
 def _scores(ev: Evidence, apart: Apart) -> Arrays:
     """Greedy scores, in the dtype of the outgoing weights: that of the net."""
     found = {}
-    for name, w in ev.of("outgoing").items():
+    for name, w in rows(ev.of("outgoing")).items():
         norms = np.abs(w).astype(np.float64)
         norms = np.square(norms / (norms.max(initial=0) or 1)).sum(axis=1)
         found[name] = greedy(apart[name][0], norms, apart[name][1], w.dtype)
@@ -138,7 +146,7 @@ def similarity(ev: Evidence) -> Arrays:
     fire alike AND put out alike; hangs on their scale. Two silent units: 0. Removal is greedy: see
     `greedy`. Raises ArgumentError for single weights.
     """
-    of_units("similarity", ev)
+    _checked("similarity", ev, act_gram=2)
     return _scores(ev, similarity_apart(ev))
 
 
@@ -167,8 +175,8 @@ def correlation(
     mean^T has an error of about 2^-52 of the mean square. Raises ArgumentError for single weights
     and for another source.
     """
-    of_units("correlation", ev)
-    _correlation_needs(source)
+    *kinds, _ = _correlation_needs(source)
+    _checked("correlation", ev, **{kind: 2 if kind == "act_gram" else 1 for kind in kinds})
     return _scores(ev, correlation_apart(ev, source=source))
 
 
@@ -187,8 +195,8 @@ def cosine(ev: Evidence, *, bias: bool = True) -> Arrays:
     by hand w is what it is. A zero vector goes before all pairs with score 0. Removal is greedy:
     see `greedy`. Raises ArgumentError for single weights and for another bias.
     """
-    of_units("cosine", ev)
     one_of("cosine", "bias", bias, (False, True))
+    _checked("cosine", ev, weights=1)
     return _scores(ev, cosine_apart(ev))
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from minprune.core import Array, Arrays, Evidence, criterion
-from minprune.criteria.options import of_units, one_of
+from minprune.criteria.options import of_units, one_of, rows
 from minprune.errors import ArgumentError
 
 
@@ -20,11 +20,12 @@ def geometric_median(ev: Evidence) -> Arrays:
     w: (units, incoming) -> s: (units,), k over all units of the layer. The unit nearest to the
     geometric median is the one that the others can replace: it goes first. Version: the paper's
     own, whose candidates for the median are the units themselves. Twins tie, at a value that need
-    not be low: no unit knows that its twin is going too. Sums in float64; time units^2 * incoming.
-    Raises ArgumentError for single weights.
+    not be low: no unit knows that its twin is going too. Scores know no masks: each silenced unit,
+    a row of zeros, adds |w_j| to all others; score mp.compact(model) to leave them out. Sums in
+    float64; time units^2 * incoming. Raises ArgumentError for single weights.
     """
     of_units("geometric_median", ev)
-    return {name: _distances(w).astype(w.dtype) for name, w in ev.of("weights").items()}
+    return {name: _distances(w).astype(w.dtype) for name, w in rows(ev.of("weights")).items()}
 
 
 def _distances(w: Array) -> Array:
@@ -63,7 +64,7 @@ def weight_entropy(
             f"weight_entropy: bins is {bins!r}, expected an integer of at least 1; "
             f"give bins=10, for example"
         )
-    weights = ev.of("weights")
+    weights = rows(ev.of("weights"))
     entropy = {name: _entropy(w, int(bins)) for name, w in weights.items()}
     return {
         name: (-h if prune == "high" else h).astype(weights[name].dtype)

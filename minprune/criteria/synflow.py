@@ -3,6 +3,7 @@
 import numpy as np
 
 from minprune.core import Arrays, Evidence, criterion
+from minprune.criteria.options import alike
 
 
 @criterion(
@@ -19,5 +20,5 @@ def synflow(ev: Evidence) -> Arrays:
     Biases are 0, activations the identity, BatchNorm a positive scale. Version: the paper's score;
     its 100 rounds, without which high sparsities empty layers, are the caller's.
     """
-    paths = ev.of("path_grads")
-    return {name: ev.sum(np.abs(w) * paths[name]) for name, w in ev.of("weights").items()}
+    found = alike("synflow", ev, "weights", "path_grads")
+    return {name: ev.sum(np.abs(w) * paths) for name, (w, paths) in found.items()}

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from minprune.core import Array, Arrays, Evidence, Over, criterion
-from minprune.criteria.options import of_units, one_of
+from minprune.criteria.options import alike, belongs, of_units, one_of
 
 HESSIANS = {"diag": "hess_diag", "row": "hess_weight"}
 
@@ -13,6 +13,8 @@ HESSIANS = {"diag": "hess_diag", "row": "hess_weight"}
 def _needs(order: int = 1, hessian: str = "diag", unit: bool = False) -> tuple[str, ...]:
     one_of("taylor", "order", order, (1, 2))
     one_of("taylor", "hessian", hessian, tuple(HESSIANS))
+    if order == 1 and hessian != "diag":
+        belongs("taylor", "hessian", "order=2", order)
     return ("weights", "grads") if order == 1 else ("weights", "grads", HESSIANS[hessian])
 
 
@@ -37,16 +39,14 @@ def taylor(
     on the split; order 2 takes all samples at once. "diag" is the exact squared change of removing
     ONE weight, or unit, from a quadratic loss, anywhere; "row" is the paper's eq. 7, which shares
     the change of removing everything out among the weights. Raises ArgumentError for another order
-    or hessian.
+    or hessian, and for a hessian without order=2.
     """
-    _needs(order, hessian)
-    grads, change = ev.of("grads"), {}
-    for name, w in ev.of("weights").items():
-        change[name] = grads[name] * w
-        if order == 2:
-            curved = ev.of(HESSIANS[hessian])[name] * (w if hessian == "diag" else 1)
-            change[name] = change[name] - w * curved / 2
-    return {name: np.square(c) for name, c in change.items()}
+    found = alike("taylor", ev, *_needs(order, hessian))
+    if order == 1:
+        return {name: np.square(g * w) for name, (w, g) in found.items()}
+    if hessian == "diag":
+        found = {name: (w, g, h * w) for name, (w, g, h) in found.items()}
+    return {name: np.square(g * w - w * hw / 2) for name, (w, g, hw) in found.items()}
 
 
 def _activation_needs(order: int = 1, unit: bool = True) -> tuple[str, ...]:
@@ -90,15 +90,14 @@ def taylor_activation(ev: Evidence, *, order: Literal[1, 2] = 1) -> Arrays:
     Raises ArgumentError for another order, and for single weights.
     """
     of_units("taylor_activation", ev)
-    _activation_needs(order)
+    found = alike("taylor_activation", ev, *_activation_needs(order))
     if order == 2:
-        hess = ev.of("gate_hess")
-        return {name: np.square(g - hess[name] / 2) for name, g in ev.of("gate_grads").items()}
-    grads = ev.of("act_grads")
-    return {name: _per_sample(a, grads[name]) for name, a in ev.of("activations").items()}
+        return {name: np.square(g - h / 2) for name, (g, h) in found.items()}
+    return {name: _per_sample(a, g) for name, (a, g) in found.items()}
 
 
 def _per_sample(a: Array, g: Array) -> Array:
-    change = np.multiply(a, g, dtype=np.float64)
-    positions = tuple(range(2, a.ndim))
-    return np.asarray(np.abs(change.mean(axis=positions)).mean(axis=0)).astype(a.dtype)
+    """mean_p abs(mean_x a g); of no sample at all: 0"""
+    change = np.multiply(a, g, dtype=np.float64).sum(axis=tuple(range(2, a.ndim)))
+    count = max(a.size // max(a.shape[1], 1), 1)  # samples times positions
+    return np.asarray(np.abs(change).sum(axis=0) / count).astype(a.dtype)

@@ -4,22 +4,16 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from minprune.autograd import Tensor, act, grad
-from minprune.autograd.tape import ancestors
+from minprune.autograd import Tensor, grad
 from minprune.core import Array, Arrays, Seed, Split, stream
 from minprune.curvature.checks import checked, names_of
 from minprune.curvature.products import hvp
-from minprune.curvature.record import ROOM, Recorded, chunks, factors, outputs, record
-from minprune.curvature.recursion import becker_lecun
+from minprune.curvature.record import Recorded, chunks, factors, outputs, record, together
+from minprune.curvature.recursion import CURVED, becker_lecun, curved
 from minprune.curvature.samples import mean, squared_grads, squares
 from minprune.errors import ArgumentError
 from minprune.nets.model import Model
 
-# act'' in terms of the output y
-CURVED: dict[str, Callable[[Array], Array]] = {
-    "tanh": lambda y: -2 * y * (1 - y * y),
-    "sigmoid": lambda y: y * (1 - y) * (1 - 2 * y),
-}
 Squares = Callable[[Arrays, Recorded, Tensor, list[Array], Array], None]
 
 
@@ -56,23 +50,21 @@ def second(total: Arrays, model: Model, data: Split, square: Squares) -> None:
         seen = record(model, x, apart)
         square(total, seen, seen.out, *factors(model.net, seen.out.value))
         for z, weights in bends(seen, y) if apart else ():
-            for seeds, part in units(z, weights):
+            for seeds, part in units(z, weights, together(model, len(x))):
                 square(total, seen, z, seeds, part)
 
 
 def bends(seen: Recorded, y: Array) -> Iterator[tuple[Tensor, Array]]:
     """(z, dl_p/da act''(z)) of every curved activation a = act(z)"""
-    curved = [t for t in ancestors(seen.out) if t.op is act and t.settings["kind"] in CURVED]
-    for t, g in zip(curved, grad(seen.out, curved, seen.pull(y)), strict=True):
-        if isinstance(t.inputs[0], Tensor):
-            yield t.inputs[0], g * CURVED[t.settings["kind"]](t.value)
+    bent = curved(seen.out)
+    for t, g in zip(bent, grad(seen.out, bent, seen.pull(y)), strict=True):
+        yield t.inputs[0], g * CURVED[t.settings["kind"]](t.value)
 
 
-def units(z: Tensor, weights: Array) -> Iterator[tuple[list[Array], Array]]:
+def units(z: Tensor, weights: Array, block: int) -> Iterator[tuple[list[Array], Array]]:
     """Seeds that are 1 at one unit and position, for all samples, with its weights: in blocks"""
     n, size = z.shape[-1], int(np.prod(z.shape[:-1]))
     flat = weights.reshape(size, n)
-    block = max(1, ROOM // (8 * z.value.nbytes))
     for start in range(0, size, block):
         seeds = []
         for u in range(start, min(start + block, size)):
@@ -90,7 +82,7 @@ def hutchinson(
     samples: how many v, at least 2. Two gradients each. Source: Bekas et al. (2007), An estimator
     for the diagonal of a matrix, with v of -1 and 1.
     """
-    if isinstance(samples, bool) or not isinstance(samples, int) or samples < 2:
+    if isinstance(samples, bool) or not isinstance(samples, int | np.integer) or samples < 2:
         raise ArgumentError(
             f"samples is {samples!r}, expected an integer of at least 2; give samples=64"
         )

@@ -109,13 +109,13 @@ def serial(model: Model, groups: Groups) -> set[str]:
 
 def _sent(use: Use, g: Array, columns: int) -> Array:
     """(columns, n): x dl/dx of each column that a weight reads, through this layer alone"""
-    inputs = [x.value if isinstance(x, Tensor) else x for x in use.node.inputs]
+    inputs = use.inputs
     at = next(
         i for i, (n, x) in enumerate(zip(use.names, inputs, strict=True)) if not n and x is not None
     )
     need = tuple(i == at for i in range(len(inputs)))
     assert use.node.op is not None
-    dx = use.node.op.rule(g, use.node.value, tuple(inputs), need, **use.node.settings)[at]
+    dx = use.node.op.rule(g, use.node.value, inputs, need, **use.node.settings)[at]
     parts = (inputs[at] * dx).reshape(-1, columns, *dx.shape[1:])
     sent: Array = parts.sum(axis=(0, *range(2, parts.ndim - 1)))
     return sent

@@ -59,7 +59,8 @@ def layer_hessian(
     """
     groups, _, features = _shape(model, weighted(model, name))
     size = features + bias
-    guard(f"{name}: H over {size} inputs", 8 * groups * size * size, limit)
+    remedy = "leave that layer out, or raise limit="
+    guard(f"{name}: H over {size} inputs", 8 * groups * size * size, limit, remedy)
     h = np.zeros((groups, size, size))
     for columns in layer_inputs(model, x, name, bias=bias):
         for total, part in zip(h, columns, strict=True):

@@ -8,6 +8,7 @@ Surgeon; blocks: Singh & Alistarh (2020), WoodFisher.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Real
 
 import numpy as np
 
@@ -38,8 +39,9 @@ def inverse_from_rows(
     recursion starts at A = I / alpha and takes up to 32 rows X at a time, which is the same:
     A -= A X^T (P I + X A X^T)^-1 X A. strict: damp must lie in 1e-8..1e-4.
 
-    Raises ArgumentError for a damp outside, rows that can be walked only once, rows that are all
-    zero, or an inverse of more than `limit` bytes; ShapeError and NonFiniteError for such rows.
+    Raises ArgumentError for a damp outside, or so small that rounding wins, rows that can be walked
+    only once or are all zero, or an inverse of more than `limit` bytes; ShapeError and
+    NonFiniteError for such rows.
     """
     (found,) = block_inverses(rows, count, None, damp, limit=limit, strict=strict)
     return found
@@ -60,6 +62,10 @@ def block_inverses(
             f"count is {count!r}, expected the number of samples, at least 1; "
             f"give len(x), not the number of rows"
         )
+    if size is not None and (
+        isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1
+    ):
+        raise ArgumentError(f"size is {size!r}, expected an integer of at least 1; use size=128")
     if iter(rows) is rows:
         raise ArgumentError(
             "rows is an iterator, which can be walked once, expected blocks that can be walked "
@@ -73,11 +79,9 @@ def block_inverses(
             f"damp no scale; check the data, or whether the net's output depends on these weights"
         )
     n = diag.size
-    step = n if size is None else size
-    if isinstance(step, bool) or not isinstance(step, int | np.integer) or step < 1:
-        raise ArgumentError(f"size is {size!r}, expected an integer of at least 1; use size=128")
-    spans = list(pairwise([*range(0, n, step), n]))
-    guard(f"An inverse over {n} entries", sum(8 * (b - a) ** 2 for a, b in spans), limit)
+    spans = list(pairwise([*range(0, n, size or n), n]))
+    nbytes, remedy = sum(8 * (b - a) ** 2 for a, b in spans), "use a smaller net, or raise limit="
+    guard(f"an inverse over {n} entries", nbytes, limit, remedy)
     inverses = [np.eye(b - a) / alpha for a, b in spans]
     for block in rows:
         for start in range(0, len(block), TOGETHER):
@@ -90,7 +94,14 @@ def block_inverses(
 def absorb(inverse: Array, x: Array, count: int) -> None:
     """A -= (X A)^T (P I + X A X^T)^-1 X A, in place      x: (m, N)"""
     y = x @ inverse
-    part = np.linalg.solve(np.linalg.cholesky(y @ x.T + count * np.eye(len(x))), y)
+    try:
+        lower = np.linalg.cholesky(y @ x.T + count * np.eye(len(x)))
+    except np.linalg.LinAlgError:
+        raise ArgumentError(
+            f"rounding has won over {len(inverse)} entries: a part of H^-1 is not positive "
+            f"definite; raise damp"
+        ) from None
+    part = np.linalg.solve(lower, y)
     inverse -= part.T @ part  # A^T A of one array: BLAS gives both triangles the same bits
 
 
@@ -118,37 +129,41 @@ def mean_squares(rows: Iterable[Array], count: int) -> Array:
 def check_damp(damp: float, strict: bool) -> None:
     """Raises ArgumentError unless damp is a number above 0, and in LOW..HIGH where strict."""
     low, high = (LOW, HIGH) if strict else (0.0, np.inf)
-    if not low <= damp <= high or not 0 < damp < np.inf:
+    if not isinstance(damp, Real) or not low <= damp <= high or not 0 < damp < np.inf:
         raise ArgumentError(
             f"damp is {damp!r}, expected {'1e-8 to 1e-4' if strict else 'a number above 0'}, a "
-            f"share of the mean of diag H; {'strict=False takes others' if strict else 'raise it'}"
+            f"share of the mean of diag H; give damp=1e-6, for example"
         )
 
 
-def damped_inverse(
-    h: Array, damp: float = 1e-6, *, limit: int = LIMIT, strict: bool = True
-) -> Inverse:
-    """inv(alpha I + h), alpha = damp mean(diag h), for an h (N, N) at hand; damp=0: inv(h)
+def damped_by(h: Array, damp: float) -> tuple[Array, float]:
+    """(h + alpha I, alpha), alpha = damp mean(diag h), one for all of an h (groups, N, N)"""
+    n = h.shape[-1]
+    alpha = damp * float(np.trace(h, axis1=-2, axis2=-1).mean()) / max(n, 1)
+    return h + alpha * np.eye(n), alpha
 
-    Raises as inverse_from_rows does, and ArgumentError where damp is 0 and h is singular.
+
+def damped_inverse(h: Array, damp: float = 1e-6) -> Inverse:
+    """inv(alpha I + h), alpha as damped_by has it, for an h (N, N) or (groups, N, N) at hand
+
+    damp: 1e-8..1e-4, or 0 for inv(h). Raises ArgumentError for another damp, an h that is zero, or
+    singular beyond damp; NonFiniteError for one that is not finite.
     """
     if damp != 0:
-        check_damp(damp, strict)
-    n = len(h)
-    guard(f"An inverse over {n} entries", 8 * n * n, limit)
+        check_damp(damp, strict=True)
+    n = h.shape[-1]
     bad = h.size - int(np.count_nonzero(np.isfinite(h)))
     if bad:
         raise NonFiniteError(
             f"{bad} of {h.size} entries of H are not finite, expected numbers; "
             f"train with a lower learning rate, or mend the data"
         )
-    alpha = damp * float(np.trace(h)) / max(n, 1)
-    if n and not h.any():
+    if h.size and not h.any():
         raise ArgumentError(
             f"H is zero over {n} entries, which has no inverse and gives damp no scale; check the "
             f"data, or whether the units that this layer reads are dead"
         )
-    damped = h + alpha * np.eye(n)
+    damped, alpha = damped_by(h, damp)
     try:
         np.linalg.cholesky(damped)
         inverse = np.linalg.inv(damped)
@@ -157,7 +172,7 @@ def damped_inverse(
             f"H + {alpha!r} I over {n} entries is not positive definite, so it has no inverse to "
             f"sweep by; raise damp, 1e-4 at most, or give more samples"
         ) from None
-    return Inverse((inverse + inverse.T) / 2, alpha)
+    return Inverse((inverse + inverse.swapaxes(-1, -2)) / 2, alpha)
 
 
 def downdate(inverse: Array, q: int) -> Array:

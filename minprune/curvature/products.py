@@ -1,6 +1,6 @@
 """H v and GGN v, exact, through the derivative rules; and the dense matrices of small nets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -10,7 +10,9 @@ from minprune.curvature.checks import checked, guard, names_of
 from minprune.curvature.record import chunks, factors, record
 from minprune.curvature.samples import LIMIT, ggn_rows
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.model import Model
+from minprune.nets.model import Model, is_model
+
+SMALLER = "use a smaller net, or raise limit="
 
 
 def hvp(model: Model, data: Split, v: Arrays) -> Arrays:
@@ -64,7 +66,7 @@ def hessian(model: Model, data: Split, *, params: str = "weights", limit: int = 
     names = names_of(model, params)
     shapes = {name: model.net.params[name] for name in names}
     n = sum(int(np.prod(s)) for s in shapes.values())
-    guard("the Hessian", 8 * n * n, limit)
+    guard("the Hessian", 8 * n * n, limit, SMALLER)
     found = np.zeros((n, n))
     for column in range(n):
         unit = np.zeros(n, model.dtype)
@@ -80,11 +82,12 @@ def ggn(model: Model, data: Split, *, params: str = "weights", limit: int = LIMI
     """
     names = names_of(model, params)
     n = sum(int(np.prod(model.net.params[name])) for name in names)
-    guard("the GGN", 8 * n * n, limit)
+    guard("the GGN", 8 * n * n, limit, SMALLER)
     found = np.zeros((n, n))
     for rows in ggn_rows(model, data, names):
         found += rows.T @ rows
-    return found / len(data[0])
+    found /= len(data[0])
+    return found
 
 
 def flat(arrays: Arrays, names: Sequence[str]) -> Array:
@@ -117,6 +120,12 @@ def _add(
 
 
 def _vector(model: Model, v: Arrays) -> tuple[list[str], Arrays]:
+    is_model(model, "curvature")
+    if not isinstance(v, Mapping):
+        raise ArgumentError(
+            f"v is {type(v).__name__}, expected a dict of arrays by full name; "
+            f"give {{'fc1.weight': array, ...}}"
+        )
     for name, a in v.items():
         if name not in model.net.params:
             raise ArgumentError(

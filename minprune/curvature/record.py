@@ -3,12 +3,11 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 
-from minprune.autograd import Tensor, Value, grad, softmax
+from minprune.autograd import Tensor, Value, grad, softmax, value
 from minprune.autograd.tape import ancestors
 from minprune.core import Array, Split
 from minprune.nets.layer import Pass
@@ -29,6 +28,11 @@ class Use(NamedTuple):
         return tuple(name in wanted for name in self.names)
 
     @property
+    def inputs(self) -> tuple[Value, ...]:
+        """The arrays that it takes."""
+        return tuple(map(value, self.node.inputs))
+
+    @property
     def weight(self) -> str:
         """The name of the first parameter."""
         return next(name for name in self.names if name)
@@ -42,13 +46,8 @@ class Recorded:
     out: Tensor
     leaves: dict[str, Tensor]
 
-    @cached_property
-    def uses(self) -> list[Use]:
-        """Where the parameters enter, in the order of the pass."""
-        return self.before(self.out)
-
     def before(self, end: Tensor) -> list[Use]:
-        """Where the parameters that `end` was made from enter."""
+        """Where the parameters that `end` was made from enter, in the order of the pass."""
         names = {t: name for name, t in self.leaves.items()}
         found = []
         for t in ancestors(end):
@@ -81,15 +80,20 @@ def record(model: Model, x: Array, apart: bool = False, watch: Watch | None = No
         model.net, values, batch_last(x, model.dtype), Pass(direct=True),
         watch or ((lambda *_: None) if apart else None),
     )  # fmt: skip
-    return Recorded(model.net, out, leaves)
+    return Recorded(model.net, out if isinstance(out, Tensor) else Tensor(out), leaves)
 
 
 def chunks(model: Model, data: Split, seeds: int = 1) -> Iterator[Split]:
     """Parts of the data, small enough that `seeds` gradients of all layers fit in ROOM bytes."""
-    entries = sum(math.prod(shape) for shape in model.net.shapes.values())
-    size = max(1, min(CHUNK, ROOM // (seeds * entries * model.dtype.itemsize)))
+    size = min(CHUNK, together(model, seeds))
     for i in range(0, len(data[0]), size):
         yield data[0][i : i + size], data[1][i : i + size]
+
+
+def together(model: Model, count: int) -> int:
+    """How many times `count` gradients of one sample in all layers fit in ROOM bytes, at least 1"""
+    entries = sum(math.prod(shape) for shape in model.net.shapes.values())
+    return max(1, ROOM // (count * entries * model.dtype.itemsize))
 
 
 def outputs(net: Net) -> int:

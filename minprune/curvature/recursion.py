@@ -18,7 +18,11 @@ from minprune.curvature.samples import mean
 from minprune.errors import ArgumentError
 from minprune.nets.model import Model
 
-Back = Callable[[Array, Tensor, Sequence[bool]], Sequence[Any]]
+# act'' in terms of the output y
+CURVED: dict[str, Callable[[Array], Array]] = {
+    "tanh": lambda y: -2 * y * (1 - y * y),
+    "sigmoid": lambda y: y * (1 - y) * (1 - 2 * y),
+}
 
 
 def becker_lecun(
@@ -34,19 +38,23 @@ def becker_lecun(
     total = {name: np.zeros(model.params[name].shape) for name in names}
     for x, y in chunks(model, data):
         seen = record(model, x, apart=True)
-        nodes = ancestors(seen.out)
-        curved = [] if levenberg_marquardt else [t for t in nodes if t.op is ag.act]
-        pulled = ag.grad(seen.out, curved, seen.pull(y))
-        back(total, seen, nodes, dict(zip(curved, pulled, strict=True)))
+        bent = [] if levenberg_marquardt else curved(seen.out)
+        pulled = ag.grad(seen.out, bent, seen.pull(y))
+        back(total, seen, dict(zip(bent, pulled, strict=True)))
     return mean(model, total, len(data[0]))
 
 
-def back(total: Arrays, seen: Recorded, nodes: list[Tensor], pulled: dict[Tensor, Array]) -> None:
+def curved(out: Tensor) -> list[Tensor]:
+    """The outputs of every activation on the way to out that has a second derivative."""
+    return [t for t in ancestors(out) if t.op is ag.act and t.settings["kind"] in CURVED]
+
+
+def back(total: Arrays, seen: Recorded, pulled: dict[Tensor, Array]) -> None:
     """total += the h of the parameters, walking back from diag(B) at the output"""
     names = {t: name for name, t in seen.leaves.items()}
     seeds, weights = factors(seen.net, seen.out.value)
     h = {seen.out: sum(c * np.square(s) for s, c in zip(seeds, weights, strict=True))}
-    for t in reversed(nodes):
+    for t in reversed(ancestors(seen.out)):
         if t.op is None or t not in h:
             continue
         here = h.pop(t)
@@ -65,8 +73,7 @@ def through(h: Array, t: Tensor, need: Sequence[bool], g: Array | None) -> Seque
     if t.op is ag.act:
         kind, y = t.settings["kind"], t.value
         slope = ag.act_grad(np.ones_like(y), y, kind=kind)
-        bent = ag.grad(_slope(t, kind), [t.inputs[0]])[0] * g if g is not None else 0
-        return [slope * slope * h + bent]
+        return [slope * slope * h + (0 if g is None else CURVED[kind](y) * g)]
     if t.op in LINEAR:
         inputs = tuple(None if x is None else np.square(value(x)) for x in t.inputs)
     elif t.op in SAME:
@@ -82,14 +89,6 @@ def through(h: Array, t: Tensor, need: Sequence[bool], g: Array | None) -> Seque
         )
     assert t.op is not None
     return t.op.rule(h, t.value, inputs, need, **t.settings)
-
-
-def _slope(t: Tensor, kind: str) -> Tensor:
-    """act'(z), recorded, so that its derivative is act''(z)"""
-    z = t.inputs[0]
-    y = ag.act(z, kind=kind)
-    found: Tensor = ag.act_grad(np.ones_like(t.value), y, kind=kind)
-    return found
 
 
 LINEAR: tuple[Op, ...] = (ag.affine, ag.conv2d, ag.scale_shift)  # the rule with squared inputs

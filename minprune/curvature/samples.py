@@ -8,6 +8,7 @@ from minprune.autograd import Tensor
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.checks import checked, guard, names_of
 from minprune.curvature.record import Recorded, Use, chunks, factors, outputs, record
+from minprune.errors import ArgumentError
 from minprune.nets.model import Model, dense_only
 
 LIMIT = 2**30
@@ -22,13 +23,16 @@ def sample_grads(
     """
     names, data = names_of(model, params), checked(model, data)
     entries = sum(model.params[n].size for n in names)
-    guard("sample_grads", len(data[0]) * entries * model.dtype.itemsize, limit)
-    parts: dict[str, list[Array]] = {name: [] for name in names}
+    nbytes = len(data[0]) * entries * model.dtype.itemsize
+    guard("sample_grads", nbytes, limit, "use fewer samples, or raise limit=")
+    found = {n: np.empty((len(data[0]), *model.params[n].shape), model.dtype) for n in names}
+    start = 0
     for x, y in chunks(model, data):
         seen = record(model, x)
         for name, g in each(seen, seen.out, seen.pull(y), names).items():
-            parts[name].append(g)
-    return {name: np.concatenate(parts[name]) for name in names}
+            found[name][start : start + len(x)] = g
+        start += len(x)
+    return found
 
 
 def squared_grads(model: Model, data: Split, *, params: str = "weights") -> Arrays:
@@ -46,16 +50,20 @@ def ggn_rows(model: Model, data: Split, names: Sequence[str]) -> Iterator[Array]
     """Blocks (m, N) of rows x_po in float64, with GGN = (1/P) sum_p sum_o x_po x_po^T
 
     mse: sqrt(2) J_po; softmax cross-entropy: sqrt(q_k) J_p^T (e_k - q), one for each class k. N:
-    the entries of the named parameters, one after another.
+    the entries of the named parameters, one after another. Raises ArgumentError for other names.
     """
-    dense_only(model, "what looks at single samples")
     data = checked(model, data)
+    dense_only(model, "what looks at single samples")
+    for name in names:
+        if name not in model.params:
+            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(model.params)}")
     for x, _ in chunks(model, data, outputs(model.net)):
         seen = record(model, x)
         seeds, weights = factors(model.net, seen.out.value)
         for seed, c in zip(seeds, weights, strict=True):
             found = each(seen, seen.out, seed, names)
-            rows = [found[name].reshape(len(x), -1) for name in names]
+            rows = [np.zeros((len(x), 0))]  # so that no names are no columns
+            rows += [found[name].reshape(len(x), -1) for name in names]
             yield np.concatenate(rows, axis=1, dtype=np.float64) * np.sqrt(c)[:, None]
 
 
@@ -66,8 +74,8 @@ def each(seen: Recorded, end: Tensor, seed: Array, names: Sequence[str]) -> Arra
     for use, g in zip(uses, seen.cotangents(end, uses, seed), strict=True):
         assert use.node.op is not None
         assert use.node.op.each is not None
-        inputs = tuple(x.value if isinstance(x, Tensor) else x for x in use.node.inputs)
-        made = use.node.op.each(g, use.node.value, inputs, use.need(names), **use.node.settings)
+        need = use.need(names)
+        made = use.node.op.each(g, use.node.value, use.inputs, need, **use.node.settings)
         for name, part in zip(use.names, made, strict=True):
             if name in found and part is not None:
                 found[name] = part
@@ -88,9 +96,8 @@ def add(total: Arrays, use: Use, gs: Sequence[Array], weights: Array) -> None:
     """The part of one op in `squares`."""
     assert use.node.op is not None
     assert use.node.op.squares is not None
-    inputs = tuple(x.value if isinstance(x, Tensor) else x for x in use.node.inputs)
     made = use.node.op.squares(
-        gs, weights, use.node.value, inputs, use.need(list(total)), **use.node.settings
+        gs, weights, use.node.value, use.inputs, use.need(list(total)), **use.node.settings
     )
     for name, part in zip(use.names, made, strict=True):
         if name in total and part is not None:

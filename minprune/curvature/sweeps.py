@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from minprune import kernels
 from minprune.core import Array
-from minprune.curvature.inverse import damped_inverse, downdate_set
+from minprune.curvature.inverse import damped_by, damped_inverse, downdate_set
 from minprune.errors import ArgumentError, ShapeError
 
 Hull = Literal["none", "slopes"]
@@ -24,23 +24,22 @@ Hull = Literal["none", "slopes"]
 class Sweep:
     """order, losses: (rows, n), row r loses order[r, k] at step k, at losses[r, k]; masked first
 
-    shape: of the weight. alpha: the damping of each group's H, (groups,).
+    shape: of the weight. alpha: the damping of H, one for all groups.
     """
 
     order: Array
     losses: Array
     shape: tuple[int, ...]
-    alpha: Array
+    alpha: float
 
 
-def sweep_layer(
-    w: Array, h: Array, damp: float = 1e-6, *, mask: Array | None = None, strict: bool = True
-) -> Sweep:
+def sweep_layer(w: Array, h: Array, damp: float = 1e-6, *, mask: Array | None = None) -> Sweep:
     """Each row of w all the way to empty, by the row's own exact Optimal Brain Surgeon
 
     w: (o, ...), seen as (o, n); h: (groups, n, n) from layer_hessian, or (n, n); o falls into
-    groups of equal size. damp: alpha = damp mean(diag H), 0 for none. mask: True = kept; a masked
-    entry, which must be 0.0, goes before all others at no loss, the higher index first.
+    groups of equal size. damp: alpha = damp mean(diag H), over all groups, so that one whose inputs
+    are dead has an inverse too; 0 for none. mask: True = kept; a masked entry, which must be 0.0,
+    goes before all others of its row at no loss, the higher index first.
     Raises ShapeError for shapes that do not fit; ArgumentError and NonFiniteError for an H that is
     zero, singular beyond damp, or not finite.
     """
@@ -52,17 +51,15 @@ def sweep_layer(
             f"masked model, mp.with_masks"
         )
     order, losses = np.empty(w2.shape, np.int64), np.zeros(w2.shape)
-    alpha = []
-    for rows, part in zip(_groups(w2, h), h, strict=True):
-        found = damped_inverse(part, damp, strict=strict)
-        alpha.append(found.alpha)
-        for some, inverse, kept in alike(rows, live, found.inverse):
+    found = damped_inverse(h, damp)
+    for rows, part in zip(_groups(w2, h), found.inverse, strict=True):
+        for some, inverse, kept in alike(rows, live, part):
             gone = np.flatnonzero(~kept)[::-1]
             order[some, : gone.size] = gone
             step, loss, _ = kernels.obs_sweep(w2[np.ix_(some, kept)].astype(np.float64), inverse)
             order[some, gone.size :] = np.flatnonzero(kept)[step]
             losses[some, gone.size :] = loss
-    return Sweep(order, losses, w.shape, np.array(alpha))
+    return Sweep(order, losses, w.shape, found.alpha)
 
 
 def levels(losses: Array, hull: Hull = "none", dtype: npt.DTypeLike = np.float64) -> Array:
@@ -105,9 +102,13 @@ def sweep_scores(sweep: Sweep, hull: Hull = "none", dtype: npt.DTypeLike = np.fl
     return scores.reshape(sweep.shape)
 
 
-def merge(sweep: Sweep, count: int, hull: Hull = "none") -> Array:
-    """The mask, of W's shape, of the layer with `count` entries removed: a start of each row"""
-    return ~kernels.smallest(sweep_scores(sweep, hull), count)
+def merge(sweep: Sweep, count: int, hull: Hull = "none", mask: Array | None = None) -> Array:
+    """The mask, of W's shape, of the layer with `count` entries removed: a start of each row
+
+    mask: that of the sweep; what it has removed already goes before all others of the layer.
+    """
+    scores = sweep_scores(sweep, hull)
+    return ~kernels.smallest(scores if mask is None else np.where(mask, scores, -np.inf), count)
 
 
 def refit(w: Array, h: Array, mask: Array, damp: float = 1e-6) -> Array:
@@ -119,8 +120,7 @@ def refit(w: Array, h: Array, mask: Array, damp: float = 1e-6) -> Array:
     """
     w2, h = _fitting(w, h)
     keep, new = np.asarray(mask).reshape(w2.shape), np.zeros(w2.shape)
-    for rows, part in zip(_groups(w2, h), h, strict=True):
-        damped = part + damp * np.trace(part) / max(len(part), 1) * np.eye(len(part))
+    for rows, damped in zip(_groups(w2, h), damped_by(h, damp)[0], strict=True):
         for r in rows:
             s, q = np.flatnonzero(keep[r]), np.flatnonzero(~keep[r])
             push = damped[np.ix_(s, q)] @ w2[r, q]

@@ -1,7 +1,9 @@
 """The arguments that all readers and makers share."""
 
+import os
 from contextlib import suppress
 from numbers import Integral, Real
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,13 @@ def float_type(dtype: npt.DTypeLike) -> np.dtype[np.floating]:
     raise ArgumentError(
         f"dtype is {dtype!r}, expected float32 or float64; pass np.float32 or np.float64"
     )
+
+
+def path_of(name: str, given: str | os.PathLike[str]) -> Path:
+    """The path; raises ArgumentError for what is none."""
+    if not isinstance(given, str | os.PathLike):
+        raise ArgumentError(f"{name} is {given!r}, expected a path; pass its name as text")
+    return Path(given)
 
 
 def at_least(name: str, value: int, least: int) -> None:

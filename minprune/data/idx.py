@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minprune.core import Array, Dataset, Seed, Split, stream
-from minprune.data.checks import float_type
+from minprune.data.checks import float_type, path_of
 from minprune.data.stratify import held_out, stratified
 from minprune.errors import DataError
 
@@ -37,7 +37,7 @@ def idx(
     Raises DataError for a file that is absent, cut or not IDX, and ArgumentError.
     """
     kind = float_type(dtype)
-    root = Path(folder)
+    root = path_of("folder", folder)
     if not root.is_dir():
         raise DataError(
             f"{root}: no such folder, expected one with the four IDX files of MNIST; "

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minprune.core import Array, Dataset, Seed, Split, stream
-from minprune.data.checks import float_type
+from minprune.data.checks import float_type, path_of
 from minprune.data.stratify import held_out, stratified
 from minprune.errors import ArgumentError, DataError
 
@@ -53,7 +53,8 @@ def csv(
             f"outputs is {outputs!r}, expected 'classes' or 'column'; "
             f"use 'column' for a net with one output and the mse loss"
         )
-    paths = [Path(p) for p in (train_path, test_path) if p is not None]
+    paths = [path_of("train_path", train_path)]
+    paths += [] if test_path is None else [path_of("test_path", test_path)]
     tables = [_read(p, label) for p in paths]
     if set(tables[-1]) != set(tables[0]):
         raise DataError(
@@ -88,7 +89,7 @@ def _read(path: Path, label: str) -> Table:
 
     try:
         with path.open(newline="", encoding="utf-8-sig") as f:
-            lines = [[" ".join(c.split()) for c in line] for line in reader.reader(f) if line]
+            lines = [[_plain(c) for c in line] for line in reader.reader(f) if line]
     except (OSError, UnicodeDecodeError, reader.Error) as e:
         reason = e.strerror if isinstance(e, OSError) else e
         raise DataError(
@@ -111,6 +112,10 @@ def _read(path: Path, label: str) -> Table:
     return {name: [line[j] for line in lines[1:]] for j, name in enumerate(header)}
 
 
+def _plain(cell: str) -> str:
+    return " ".join(cell.split())
+
+
 def _levels(
     tables: list[Table], values: Mapping[str, Sequence[object]], path: Path
 ) -> dict[str, list[str]]:
@@ -126,7 +131,7 @@ def _levels(
         cells = {c for t in tables for c in t[column]}
         numeric = all(_number(c) is not None for c in cells)
         order = sorted(cells, key=lambda c: (float(c), c)) if numeric else sorted(cells)
-        given = dict.fromkeys(str(v) for v in values.get(column, ()))
+        given = dict.fromkeys(_plain(str(v)) for v in values.get(column, ()))
         found[column] = list(given) or order
     return found
 

@@ -6,26 +6,25 @@ from minprune.errors import FileError
 
 
 def write_atomic(path: str | os.PathLike[str], content: bytes | memoryview | str) -> None:
-    """The content at `path`, after a power cut too; raises FileError where it cannot be written."""
-    import tempfile
+    """The content at `path`: the old or the new, whole, whatever happens, a power cut too
+
+    Raises FileError where it cannot be written.
+    """
     from pathlib import Path
 
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
+    new = path.parent / f".{path.name}.{os.urandom(4).hex()}"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with os.fdopen(handle, "wb") as f:
+            with open(new, "xb") as f:  # who may read it the umask says
                 f.write(data)
                 f.flush()
                 os.fsync(f.fileno())
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(name, 0o666 & ~mask)
-            os.replace(name, path)
+            os.replace(new, path)
         except BaseException:
-            os.unlink(name)
+            new.unlink(missing_ok=True)
             raise
     except OSError as e:
         raise FileError(

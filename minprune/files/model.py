@@ -13,7 +13,7 @@ import numpy as np
 from minprune.errors import FileError
 from minprune.files.container import Kind, write
 from minprune.files.reader import Reader, read
-from minprune.nets.model import Model
+from minprune.nets.model import Model, is_model
 from minprune.nets.net import Net, Node
 from minprune.nets.table import kind_of
 
@@ -30,6 +30,7 @@ KIND = Kind(
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
     """Write the model to `path` (.npz); raises FileError where it cannot be written."""
+    is_model(model, "save")
     arrays = {f"params/{k}": model.params[k] for k in model.net.params}
     arrays |= {f"buffers/{k}": model.buffers[k] for k in model.net.buffers}
     arrays |= {f"masks/{k}": np.packbits(model.masks[k]) for k in sorted(model.masks)}

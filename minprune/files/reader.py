@@ -36,16 +36,16 @@ def read(kind: Kind, path: str | os.PathLike[str], build: "Callable[[Reader], T]
     except FileNotFoundError:
         raise FileError(f"{path}: no such file; give the path of a saved {kind.what}") from None
     except FileError as e:
-        raise FileError(f"{path}: {_line(e)}") from None
+        raise FileError(f"{path}: {line(e)}") from None
     except (
         MinpruneError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError
     ) as e:  # fmt: skip
-        text = f"not a sound {kind.format} ({_line(e)}); {kind.remedy}"
+        text = f"not a sound {kind.format} ({line(e)}); {kind.remedy}"
         raise FileError(f"{path}: {text}") from None
     except (
         OSError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, MemoryError
     ) as e:  # fmt: skip
-        raise FileError(f"{path}: not a readable .npz ({_line(e)}); {kind.remedy}") from None
+        raise FileError(f"{path}: not a readable .npz ({line(e)}); {kind.remedy}") from None
 
 
 class Reader:
@@ -194,6 +194,7 @@ def _checked_size(f: BinaryIO, kind: Kind) -> int:
     return size
 
 
-def _line(e: BaseException) -> str:
+def line(e: BaseException) -> str:
+    """What it says, in one line that is not too long."""
     text = " ".join(str(e).split())
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from numbers import Real
+from numbers import Integral, Real
 
 from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.arguments import named
@@ -34,10 +34,15 @@ def allocate(
     if isinstance(layers, Model):
         dense_only(layers, "allocation")
         shapes: Mapping[str, Shape] = {k: layers.net.params[k] for k in layers.net.weights}
-    else:
+    elif isinstance(layers, Mapping):
         shapes = layers
+    else:
+        raise ArgumentError(
+            f"allocate: layers is {type(layers).__name__}, expected a Model or the shapes of "
+            f"weights; give the model, or {{'fc1.weight': (300, 784)}}, for example"
+        )
     left = set(named(shapes, protect))
-    shapes = {name: tuple(shape) for name, shape in shapes.items() if name not in left}
+    shapes = {name: shape for name, shape in shapes.items() if name not in left}
     found = densities(shapes, sparsity, how, power)
     sizes = {name: math.prod(shape) for name, shape in shapes.items()}
     quota = {name: divmod(round(sizes[name] * (1 - d) * UNIT), UNIT) for name, d in found.items()}
@@ -82,12 +87,14 @@ def densities(
 
 
 def _ratio(name: str, shape: Shape, how: str) -> float:
-    if len(shape) < 2 or any(side < 1 for side in shape):
+    sides = tuple(shape) if isinstance(shape, tuple | list) else ()
+    if len(sides) < 2 or not all(isinstance(side, Integral) and side >= 1 for side in sides):
+        found = shape if isinstance(shape, tuple | list) else type(shape).__name__
         raise ShapeError(
-            f"{name}: shape is {tuple(shape)}, expected (o, i) or (o, i, y, x) with sides of at "
+            f"{name}: shape is {found}, expected (o, i) or (o, i, y, x) with sides of at "
             f"least 1; give the shapes of weights alone"
         )
     if how == "uniform":
         return 1.0
-    sides = shape[:2] if how == "er" else shape
+    sides = sides[:2] if how == "er" else sides
     return sum(sides) / math.prod(sides)

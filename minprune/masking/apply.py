@@ -11,7 +11,7 @@ from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.choose import choose
 from minprune.masking.units import choose_units, is_unit_score
 from minprune.nets.counts import counts
-from minprune.nets.model import Model, check_masks, dense_only, is_model
+from minprune.nets.model import Model, check_masks, dense_only, hold_arrays, is_model
 from minprune.nets.ties import ties
 
 
@@ -32,8 +32,10 @@ def with_masks(model: Model, masks: Mapping[str, Array]) -> Model:
 
     Raises as `apply` does, and ArgumentError for a weight of which only live entries are stored.
     """
+    is_model(model, "with_masks")
+    hold_arrays("masks", masks)
     dense_only(model, "a mask", masks)
-    merged = model.masks | {k: np.asarray(m) for k, m in masks.items()}
+    merged = model.masks | dict(masks)
     return replace(model, params=apply(model.params, merged), masks=merged)
 
 
@@ -42,6 +44,7 @@ def collapsed(model: Model) -> list[str]:
 
     Empty where all weights of the net are gone, since then none could give.
     """
+    is_model(model, "collapsed")
     weights = model.net.every_weight
     gone = [c.name for c in counts(model.net, model.masks) if c.name in weights and not c.live]
     return gone if len(gone) < len(weights) else []
@@ -78,16 +81,20 @@ def prune(model: Model, scores: Mapping[str, Array], **target: Any) -> Model:
     is_model(model, "prune")
     dense_only(model, "pruning")
     _arguments(scores, target)
-    for name in scores:
-        if name not in model.params:
-            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(model.params)}")
+    units = is_unit_score(scores, model.net.params)
     ordered = {name: scores[name] for name in model.net.params if name in scores}
     if not ordered:
         raise ArgumentError(
-            "scores is empty, expected an array for at least one weight; score first"
+            "prune: scores is empty, expected an array for at least one weight; "
+            "score first, and print(mp.ties(model)) to see which units may go"
         )
-    if is_unit_score(ordered, model.net.params):
+    if units:
         return with_masks(model, choose_units(model, ties(model), ordered, **target))
+    if "round_to" in target:
+        raise ArgumentError(
+            "prune: round_to counts units, and the scores are of single weights; "
+            "score with unit=True, or leave it out"
+        )
     for name, s in ordered.items():
         if np.shape(s) != model.params[name].shape:
             raise ShapeError(

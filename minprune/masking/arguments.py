@@ -1,8 +1,8 @@
 """What `choose` takes: arguments that go together, names of layers, scores that have a rank."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -42,13 +42,19 @@ def agree(
         )
 
 
+def listed(wanted: Any) -> list[Any]:
+    """One name, or some, as a list."""
+    some = isinstance(wanted, Iterable) and not isinstance(wanted, str)
+    return list(wanted) if some else [wanted]
+
+
 def named(names: Iterable[str], wanted: Iterable[str]) -> list[str]:
     """The parameters that `wanted` means: full names, or layers, which mean all their parameters
 
     Raises ArgumentError for a name that means none.
     """
     names, found = list(names), []
-    for w in [wanted] if isinstance(wanted, str) else wanted:
+    for w in listed(wanted):
         hits = [n for n in names if n == w or n.split(".")[0] == w]
         if not hits:
             raise ArgumentError(f"{w!r} is not scored; what is scored: {', '.join(names)}")
@@ -65,11 +71,23 @@ def level(threshold: float) -> float:
     return float(threshold)
 
 
-def each(names: list[str], given: Target) -> dict[str, float]:
-    """One number for each of the names, or for those that a dict means."""
-    if not isinstance(given, Mapping):
-        return dict.fromkeys(names, given)
-    return {name: share for w, share in given.items() for name in named(names, [w])}
+def each(
+    given: Mapping[str, float], what: str, means: Callable[[str], Iterable[str]]
+) -> dict[str, float]:
+    """{entry: its number} for all that the keys of `given` mean
+
+    Raises ArgumentError where two keys mean one entry and ask different numbers of it.
+    """
+    found: dict[str, float] = {}
+    for wanted, value in given.items():
+        for name in means(wanted):
+            if name in found and found[name] != value:
+                raise ArgumentError(
+                    f"{what} of {name} is given twice, as {found[name]!r} and, by {wanted!r}, as "
+                    f"{value!r}; give what goes together one {what}"
+                )
+            found[name] = value
+    return found
 
 
 def checked(name: str, scores: Array, mask: Array | None, form: Pattern | None) -> Array:

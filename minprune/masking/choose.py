@@ -41,10 +41,11 @@ def choose(
 
     sparsity: the share of all scored, unprotected entries that is pruned afterwards (what was
     masked counts); exactly round(sparsity n), over all of them together (scope "global") or in
-    each layer ("layer"); a dict gives each layer its own. threshold: what scores below it goes.
-    protect: layers or parameters left as they are and not counted. minimum: how many weights a
-    layer keeps at least (of biases scored beside them none). normalize: None compares raw scores
-    across layers; "l1", "l2", "max" divide each layer's scores by that norm first.
+    each layer, weights and biases apart ("layer"); a dict gives layers or parameters their own.
+    threshold: what scores below it goes; a dict as there. protect: layers or parameters left as
+    they are and not counted. minimum: how many weights a layer keeps at least (of biases scored
+    beside them none). normalize: None compares raw scores across layers; "l1", "l2", "max" divide
+    each layer's scores by that norm first.
 
     pattern: None for single weights; "2:4": of every 4 consecutive inputs (of the channels a group
     reads, at each (o, y, x) of a convolution) the 2 best live ones stay, which takes no sparsity or
@@ -95,21 +96,22 @@ def select(
     minimum: of each array. Exactly one of sparsity and threshold is None. Raises as `choose` does.
     """
     names = list(scores)
-    if sparsity is None:
-        levels = each(names, threshold)  # type: ignore[arg-type]
-        return {
-            name: _above(scores[name], live[name], level(levels[name]), minimum[name])
-            for name in names
-            if name in levels
-        }
-    if isinstance(sparsity, Mapping):
-        shares = each(names, sparsity)
-    elif scope == "layer":
-        shares = dict.fromkeys(names, sparsity)
+    what, target = ("threshold", threshold) if sparsity is None else ("sparsity", sparsity)
+    assert target is not None
+    if isinstance(target, Mapping):
+        wanted = each(target, what, lambda w: named(names, [w]))
     else:
+        wanted = dict.fromkeys(names, target)
+    if sparsity is None:
+        return {
+            name: _above(scores[name], live[name], level(wanted[name]), minimum[name])
+            for name in names
+            if name in wanted
+        }
+    if scope == "global" and not isinstance(sparsity, Mapping):
         return _lowest(scores, live, sparsity, minimum, "the net", things)
     chosen: Arrays = {}
-    for name, share in shares.items():
+    for name, share in wanted.items():
         chosen |= _lowest({name: scores[name]}, {name: live[name]}, share, minimum, name, things)
     return chosen
 

@@ -11,7 +11,7 @@ from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.masking.arguments import checked
 from minprune.masking.normalize import normalized
 from minprune.masking.units import is_unit_score, unit_scores
-from minprune.nets.model import Model
+from minprune.nets.model import Model, is_model
 from minprune.nets.ties import ties
 
 NORMS = {"layer": "l2", None: None}
@@ -36,6 +36,12 @@ def combine(
     Raises ArgumentError for no scores, unusable weights or another `normalize`; ShapeError for
     other parameters or shapes; NonFiniteError for scores that are not finite.
     """
+    for held in (scores, *(scores.values() if isinstance(scores, Mapping) else ())):
+        if not isinstance(held, Mapping):
+            raise ArgumentError(
+                f"combine: found {type(held).__name__}, expected {{criterion: {{parameter: its "
+                f"scores}}}}; give {{'magnitude': mp.score(...)}}, for example"
+            )
     if not scores:
         raise ArgumentError(
             "combine: no scores were given, expected those of at least one criterion; "
@@ -46,9 +52,10 @@ def combine(
             f"combine: normalize is {normalize!r}, expected 'rank', 'layer' or None; "
             f"choose one of them"
         )
-    share = _weights(scores, weights or {})
+    share = _weights(scores, {} if weights is None else weights)
     agreed = _agreed(scores)
     if model is not None:
+        is_model(model, "combine")
         return _once(model, agreed, share, normalize)
     return _sum(agreed, share, normalize)
 
@@ -110,6 +117,11 @@ def ranks(scores: Arrays) -> Arrays:
 
 
 def _weights(scores: Mapping[str, Arrays], weights: Mapping[str, float]) -> dict[str, float]:
+    if not isinstance(weights, Mapping):
+        raise ArgumentError(
+            f"combine: weights is {weights!r}, expected a number for each criterion; "
+            f"give {{{next(iter(scores))!r}: 1.0}}, for example"
+        )
     for criterion, value in weights.items():
         if criterion not in scores:
             raise ArgumentError(

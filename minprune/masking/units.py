@@ -10,6 +10,7 @@ import numpy as np
 
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, ShapeError
+from minprune.masking.arguments import checked, each, listed
 from minprune.masking.choose import choose, keep_top
 from minprune.nets.model import Model
 from minprune.nets.ties import Group, Ties, ties
@@ -90,14 +91,14 @@ def choose_units(
                 f"{name}: its units are the net's output or tied to its input, so they cannot be "
                 f"removed; leave it out of the scores"
             )
+    scores = {name: checked(name, s, None, None) for name, s in scores.items()}
     found = {name: unit_scores(g, scores) for name, g in groups.items()}
     scored = {name: s for name, s in found.items() if s is not None}
-    named = [protect] if isinstance(protect, str) else list(protect)
-    left = [name for p in named for name in _owners(groups, p)]
+    left = [name for p in listed(protect) for name in _owners(groups, p)]
     live = {name: live_units(groups[name], model.masks) for name in scored}
     for what in ("sparsity", "threshold"):
         if isinstance(target.get(what), Mapping):
-            target[what] = _each(groups, target[what], what)
+            target[what] = each(target[what], what, lambda w: _owners(groups, w))
     protected = [n for n in left if n in scored]
     chosen = choose(scored, live, protect=protected, things="units", **target)
     if round_to > 1:
@@ -128,8 +129,11 @@ def silenced(model: Model, gone: Mapping[str, tuple[Group, Array]]) -> Arrays:
 def is_unit_score(scores: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> bool:
     """Whether the scores are of units, (o,) for a weight (o, ...), rather than of entries
 
-    Raises ShapeError where they are a mixture.
+    Raises ArgumentError for a name without a shape, ShapeError where they are a mixture.
     """
+    for name in scores:
+        if name not in shapes:
+            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(shapes)}")
     units = [n for n, s in scores.items() if len(shapes[n]) > 1 and np.shape(s) == shapes[n][:1]]
     if units and len(units) < len(scores):
         other = next(n for n in scores if n not in units)
@@ -138,19 +142,6 @@ def is_unit_score(scores: Mapping[str, Array], shapes: Mapping[str, tuple[int, .
             f"{np.shape(scores[other])}; score units of all layers, or single weights"
         )
     return bool(units)
-
-
-def _each(groups: Mapping[str, Group], given: Mapping[str, float], what: str) -> dict[str, float]:
-    """{group: target} from {layer or parameter: target}"""
-    found: dict[str, float] = {}
-    for wanted, value in given.items():
-        for name in _owners(groups, wanted):
-            if found.setdefault(name, value) != value:
-                raise ArgumentError(
-                    f"{wanted}: its {what} is {value!r}, and {found[name]!r} is asked of what it "
-                    f"is tied to, {name}; give tied units one {what}"
-                )
-    return found
 
 
 def _owners(groups: Mapping[str, Group], wanted: str) -> list[str]:

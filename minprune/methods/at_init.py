@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 from minprune.core import Criterion, Dataset
@@ -13,10 +14,14 @@ from minprune.errors import ArgumentError
 from minprune.masking.apply import collapsed
 from minprune.measures.quality import evaluate
 from minprune.methods.rounds import in_rounds
-from minprune.nets.model import Model
+from minprune.nets.model import Model, is_model
 from minprune.probe import find
 from minprune.train.history import History
+from minprune.train.loop import fit
 from minprune.train.plan import Desk, Phase, State, run_plan
+
+OF_ROUNDS = ("model", "data", "criterion", "sparsity", "rounds", "seed", "progress")
+OF_FIT = ("model", "data", "progress", "label", "checkpoint")  # what at_init gives, like those
 
 
 @dataclass(frozen=True)
@@ -116,11 +121,21 @@ def at_init(
     Raises ArgumentError for arguments it cannot use, and as `score`, `prune` and `fit` do. Sources:
     Lee et al. (2019), Wang et al. (2020), Tanaka et al. (2020).
     """
-    for what, given in (("tries", tries), ("trial_epochs", trial_epochs)):
-        if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+    is_model(model, "at_init")
+    if not isinstance(data, Dataset):
+        raise ArgumentError(
+            f"at_init: data is {type(data).__name__}, expected a Dataset; "
+            f"give mp.Dataset(train, val, test)"
+        )
+    for what, given, least in (
+        ("tries", tries, 1), ("trial_epochs", trial_epochs, 1), ("epochs", epochs, 0),
+        ("seed", seed, 0),
+    ):  # fmt: skip
+        if isinstance(given, bool) or not isinstance(given, Integral) or given < least:
             raise ArgumentError(
-                f"{what} is {given!r}, expected an integer of at least 1; give {what}=1"
+                f"{what} is {given!r}, expected an integer of at least {least}; give {what}=1"
             )
+    _names(options or {}, train)
     if rounds is None:
         rounds = 100 if find(criterion) is CRITERIA["synflow"] else 1
     plan = AtInit(
@@ -133,3 +148,21 @@ def at_init(
         state["model"], state["pruned"], state["history"], accuracies,
         tuple(collapsed(state["pruned"])),
     )  # fmt: skip
+
+
+def _names(options: Mapping[str, Any], train: Mapping[str, Any]) -> None:
+    """Raises ArgumentError for names that the phases could not take: now, and not in the last."""
+    import inspect
+
+    for name in OF_ROUNDS:
+        if name in options:
+            raise ArgumentError(
+                f"at_init: options has {name}, which is no option; give it to at_init itself"
+            )
+    known = [name for name in inspect.signature(fit).parameters if name not in OF_FIT]
+    for name in train:
+        if name not in known:
+            raise ArgumentError(
+                f"at_init: {name} is no argument that it passes on, expected one of "
+                f"{', '.join(known)}; leave it out"
+            )

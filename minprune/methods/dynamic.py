@@ -16,7 +16,7 @@ from minprune.masking.allocate import allocate
 from minprune.masking.apply import prune
 from minprune.methods.dynamic_grads import whole_grads
 from minprune.methods.dynamic_layers import checked, how_many, move
-from minprune.nets.model import Model, dense_only
+from minprune.nets.model import Model, dense_only, is_model
 from minprune.train.method import Change, Method, View
 
 
@@ -110,6 +110,7 @@ def start_sparse(
     how, power, protect: see `mp.allocate`. mp.sparsify(..., "csr") of it stores what is live alone.
     Raises UnreachableError where a layer would keep nothing, and as `allocate` and `prune` do.
     """
+    is_model(model, "start_sparse")
     dense_only(model, "start_sparse")
     rng, protect = stream(seed, "start_sparse"), list(protect)
     shares = allocate(model, sparsity, how, power=power, protect=protect)

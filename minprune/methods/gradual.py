@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from minprune.core import Arrays, Criterion, Evidence
+from minprune.core import Arrays, Criterion, Evidence, Mark
 from minprune.errors import ArgumentError
 from minprune.masking.apply import with_masks
 from minprune.masking.arguments import Scope
 from minprune.masking.choose import choose
 from minprune.masking.count import pruned_count
+from minprune.methods.scheduled import Schedule, at_rest, checked, reachable
 from minprune.nets.model import Model, dense_only
 from minprune.probe import find
+from minprune.probe.checks import fitting, label
 from minprune.train.method import Change, Method, View
 
 HAS = {"weights", "masks", "grads", "rng"}  # the evidence that a training step holds
@@ -28,10 +29,14 @@ class Gradual(Method):
     schedule: step -> sparsity, not falling, such as functools.partial(schedule.cubic, ...).
     criterion: a name or a function on weights, masks, grads (of the batch) and rng. Null setting:
     a schedule of 0. The masks of schedule(0) are made before the first update, or with it where
-    the criterion needs gradients. Source: Zhu & Gupta (2017), magnitude and the cubic schedule.
+    the criterion needs gradients. With patience the best epoch is one at the last sparsity.
+
+    Raises ArgumentError for a criterion that needs more or is of units, and for a schedule that is
+    none; UnreachableError at the first update for a last sparsity that leaves a layer nothing.
+    Source: Zhu & Gupta (2017), magnitude and the cubic schedule.
     """
 
-    schedule: Callable[[int], float]
+    schedule: Schedule
     criterion: str | Criterion = "magnitude"
     scope: Scope = "global"
 
@@ -42,6 +47,12 @@ class Gradual(Method):
                 f"Gradual: criterion needs {', '.join(sorted(more))}, and a training step has "
                 f"{', '.join(sorted(HAS))}; choose a criterion on those"
             )
+        if not self._mark.single:
+            raise ArgumentError(
+                f"Gradual: {label(find(self.criterion))} scores units, and Gradual prunes single "
+                f"weights; choose another criterion, or mp.methods.watched, which prunes units"
+            )
+        checked("Gradual", self.schedule)
 
     def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
         dense_only(model, "pruning")
@@ -54,22 +65,49 @@ class Gradual(Method):
     def after(self, view: View) -> Change | None:
         weights = {k: view.params[k] for k in view.net.weights}
         grads = {k: view.grads[k] for k in weights}
+        if view.step == 1:
+            live = {k: view.masks.get(k, np.ones(w.shape, bool)) for k, w in weights.items()}
+            reachable(live, self.schedule(view.total), scope=self.scope)
         masks = self._masks(weights, view.masks, grads, view.rng, self.schedule(view.step))
         return Change(masks=masks) if masks else None
 
+    def settled(self, step: int, total: int) -> bool:
+        return at_rest(self.schedule, step, total)
+
+    @property
+    def _mark(self) -> Mark:
+        mark: Mark = getattr(find(self.criterion), "mark", Mark(("weights",)))
+        return mark
+
     def _needs(self) -> set[str]:
-        mark = getattr(find(self.criterion), "mark", None)
-        return set(mark.asked({})[0]) if mark else {"weights"}
+        return set(self._mark.asked({})[0])
 
     def _masks(
         self, weights: Arrays, masks: Arrays, grads: Arrays | None, rng: np.random.Generator,
         share: float,
     ) -> Arrays | None:  # fmt: skip
-        """New masks, or None where the count does not grow."""
-        n = sum(w.size for w in weights.values())
-        dead = sum(int(np.count_nonzero(~masks[k])) for k in weights if k in masks)
-        if self.scope == "global" and pruned_count(share, n) == dead:
+        """New masks, or None where no count grows."""
+        counts = [
+            (w.size, w.size - int(np.count_nonzero(masks[k])) if k in masks else 0)
+            for k, w in weights.items()
+        ]
+        if self.scope == "global":
+            counts = [(sum(n for n, _ in counts), sum(dead for _, dead in counts))]
+        if all(pruned_count(share, n) == dead for n, dead in counts):
             return None
-        fn = find(self.criterion)
-        scores = fn(Evidence(weights=weights, masks=masks, grads=grads, rng=rng))
+        fn, shapes = find(self.criterion), {k: w.shape for k, w in weights.items()}
+        seen = {"weights": weights, "masks": masks, "grads": grads}
+        held: dict[str, Any] = {
+            kind: _read_only(arrays) for kind, arrays in seen.items() if arrays is not None
+        }
+        found = fn(Evidence(rng=rng, **held))
+        scores = fitting(fn, found, shapes)
         return choose(scores, masks, sparsity=share, scope=self.scope)
+
+
+def _read_only(arrays: Arrays) -> Arrays:
+    """The same arrays; a criterion that writes to them would change the training."""
+    views = {k: a.view() for k, a in arrays.items()}
+    for a in views.values():
+        a.flags.writeable = False
+    return views

@@ -11,6 +11,7 @@ import numpy as np
 from minprune.core import Array, Split
 from minprune.curvature.inputs import layer_hessian
 from minprune.curvature.sweeps import Sweep, merge, refit, sweep_layer
+from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
 from minprune.masking.apply import with_masks
 from minprune.masking.count import pruned_count
 from minprune.methods.surgery import Round, Surgery, more
@@ -28,32 +29,47 @@ def layers(
 
     H of each layer is that of its inputs in the model as pruned so far.
     """
+    masks = {n: model.masks.get(n, np.ones(model.params[n].shape, bool)) for n in names}
+    for name, old in masks.items():  # all of them before the first sweep, which may take minutes
+        _within_reach(name, old, sparsity, scale)
     rounds = []
     with bar(f"obs {scale}", len(names), progress) as shown:
-        for name in names:
-            w = model.params[name]
-            old = model.masks.get(name, np.ones(w.shape, bool))
-            h = layer_hessian(model, data[0], name)
-            swept = sweep_layer(w, h, damp, mask=old)
-            mask = _kept(name, swept, old, sparsity, scale)
+        for name, old in masks.items():
+            w, h = model.params[name], layer_hessian(model, data[0], name)
+            if not h.any():
+                raise UnreachableError(
+                    f"{name}: sparsity is {sparsity}, and all that this layer reads is 0, so H = 0 "
+                    f"has no inverse; ask for less, or leave it out of names="
+                )
+            try:
+                swept = sweep_layer(w, h, damp, mask=old)
+            except (ArgumentError, NonFiniteError) as e:
+                raise type(e)(f"{name}: {e}") from None
+            mask = _kept(swept, old, sparsity, scale)
             gone = np.flatnonzero((old & ~mask).ravel())
             dropped = ~mask.reshape(swept.order.shape)
             rise = float(swept.losses[np.take_along_axis(dropped, swept.order, 1)].sum())
             new = {name: refit(w, h, mask, damp)}
             model = with_masks(replace(model, params=model.params | new), {name: mask})
-            rounds.append(Round(name, gone, rise, float(swept.alpha.mean())))
+            rounds.append(Round(name, gone, rise, swept.alpha))
             shown.update()
     return Surgery(model, tuple(rounds))
 
 
-def _kept(name: str, swept: Sweep, old: Array, sparsity: float, scale: LayerScale) -> Array:
+def _within_reach(name: str, old: Array, sparsity: float, scale: LayerScale) -> None:
+    """Raises ArgumentError where more is masked than `sparsity` asks for."""
+    if scale == "layer":
+        more(sparsity, old, name)
+        return
+    for r, row in enumerate(old.reshape(len(old), -1)):
+        more(sparsity, row, f"row {r} of {name}")
+
+
+def _kept(swept: Sweep, old: Array, sparsity: float, scale: LayerScale) -> Array:
     """The layer's mask: one threshold over its rows, or the same count from each row."""
     if scale == "layer":
-        more(sparsity, old.ravel(), name)
-        return merge(swept, pruned_count(sparsity, old.size))
+        return merge(swept, pruned_count(sparsity, old.size), mask=old)
     rows, n = swept.order.shape
-    for r, row in enumerate(old.reshape(rows, n)):
-        more(sparsity, row, f"row {r} of {name}")
     mask = np.ones((rows, n), bool)
     np.put_along_axis(mask, swept.order[:, : pruned_count(sparsity, n)], False, axis=1)
     return mask.reshape(swept.shape)

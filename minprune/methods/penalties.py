@@ -5,35 +5,35 @@ from typing import Any
 
 import numpy as np
 
-from minprune.autograd import Value, mul, total, value
+from minprune.autograd import Value, mul, total
 from minprune.core import Array, Arrays
-from minprune.errors import ArgumentError
-from minprune.nets.model import Model, dense_only
+from minprune.nets.model import Model
 from minprune.train.method import Change, Method, View
+from minprune.train.optim import within
 
 
 @dataclass(frozen=True)
 class L2(Method):
     """L + lam/2 sum w^2 over the weights (no biases)      null setting: lam = 0
 
-    Krogh & Hertz (1991). Unlike the optimizer's weight decay, it is part of the loss. Raises
-    ArgumentError at the start for sparse layers: to a penalty their weights look like biases.
+    Of sparse layers those that are stored. Krogh & Hertz (1991). Unlike the optimizer's weight
+    decay, it is part of the loss, and spares biases.
     """
 
     lam: float
 
     def __post_init__(self) -> None:
-        _positive("L2", self.lam)
+        within("L2", "lam", self.lam, 0)
 
     def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
-        if self.lam:
-            dense_only(model, "the penalty L2")
-        return model, {}, None
+        return model, {}, list(model.net.every_weight)
 
-    def penalty(self, params: dict[str, Value], extra: dict[str, Value], step: int) -> Value | None:
+    def penalty(
+        self, params: dict[str, Value], extra: dict[str, Value], state: Any, step: int
+    ) -> Value | None:
         if self.lam == 0:
             return None
-        parts = [total(mul(w, w)) for w in params.values() if value(w).ndim > 1]
+        parts = [total(mul(params[name], params[name])) for name in state]
         return sum(parts[1:], parts[0]) * (self.lam / 2) if parts else None
 
 
@@ -49,7 +49,7 @@ class L1(Method):
     lam: float
 
     def __post_init__(self) -> None:
-        _positive("L1", self.lam)
+        within("L1", "lam", self.lam, 0)
 
     def after(self, view: View) -> Change | None:
         if self.lam == 0:
@@ -62,10 +62,3 @@ def soft(v: Array, t: float) -> Array:
     """sign(v) max(|v| - t, 0) = argmin_x (x - v)^2 / 2 + t |x|"""
     shrunk: Array = np.sign(v) * np.maximum(np.abs(v) - v.dtype.type(t), 0)
     return shrunk
-
-
-def _positive(owner: str, lam: float) -> None:
-    if not 0 <= lam < np.inf:
-        raise ArgumentError(
-            f"{owner}: lam is {lam!r}, expected a number of at least 0; 0 switches it off"
-        )

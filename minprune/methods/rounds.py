@@ -9,9 +9,10 @@ from typing import Any
 from minprune.core import Criterion, Seed, Split, stream
 from minprune.errors import ArgumentError
 from minprune.masking.apply import prune
+from minprune.masking.count import pruned_count
 from minprune.masking.units import unit_sparsity
 from minprune.nets.counts import sparsity as sparsity_of
-from minprune.nets.model import Model
+from minprune.nets.model import Model, is_model
 from minprune.probe import score
 from minprune.schedule import exponential
 from minprune.train.progress import progress as bar
@@ -43,14 +44,16 @@ def in_rounds(
         raise ArgumentError(
             f"rounds is {rounds!r}, expected an integer of at least 1; give rounds=100"
         )
+    is_model(model, "in_rounds")
+    pruned_count(sparsity, 1)  # raises unless it is a share
     seeds, before = stream(seed, "rounds"), present(model, unit)
-    if sparsity == 1:
+    if sparsity == 1 or sparsity < before:  # the latter is refused, and at once
         rounds = 1
     with bar("rounds", rounds, progress and rounds > 1) as shown:
         for k in range(1, rounds + 1):
             share = sparsity
             if k < rounds:
-                share = exponential(k, final=max(sparsity, before), initial=before, span=rounds)
+                share = exponential(k, final=sparsity, initial=before, span=rounds)
             scores = score(model, data, criterion, unit=unit, seed=seeds, **options)
             model = prune(model, scores, sparsity=share, minimum=minimum, scope=scope)
             shown.update()

@@ -4,22 +4,34 @@ Sources: Hassibi & Stork (1992), over the whole net; layer by layer: Dong et al.
 the exact row sweeps of Frantar & Alistarh (2022) in place of one ranking.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from numbers import Real
 from typing import Literal
 
 import numpy as np
 
 from minprune.core import Array, Split
 from minprune.curvature import ggn_rows
-from minprune.curvature.inverse import downdate, inverse_from_rows, mean_squares, remove
+from minprune.curvature.checks import guard, names_of
+from minprune.curvature.inverse import (
+    LIMIT,
+    check_damp,
+    downdate,
+    inverse_from_rows,
+    mean_squares,
+    remove,
+)
+from minprune.curvature.products import flat, unflat
+from minprune.curvature.record import outputs
 from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
 from minprune.masking.apply import with_masks
 from minprune.masking.arguments import named
 from minprune.measures.quality import evaluate
 from minprune.methods.obs_layers import layers
 from minprune.methods.surgery import Round, Surgery, more
-from minprune.nets.model import Model, dense_only
+from minprune.nets.model import Model, dense_only, is_model, is_split
+from minprune.probe.inverses import Rows
 from minprune.train.progress import progress as bar
 
 Scale = Literal["whole", "layer", "rows"]
@@ -46,29 +58,26 @@ def obs(
     each row of each layer to `sparsity` by itself. Weights only; sparsity is the only stop.
 
     damp: alpha = damp * mean(diag H), 1e-8..1e-4. Raises ArgumentError for arguments that do not go
-    together or a sparsity below the present one, UnreachableError for one at which nothing would
-    pass any more, and as curvature.inverse does.
+    together, an inverse of more than 2 GB or a sparsity below the present one, UnreachableError for
+    one at which nothing would pass any more, and as curvature.inverse does.
     """
+    is_model(model, "obs")
+    is_split(data, "obs")
     dense_only(model, "Optimal Brain Surgeon")
-    listed = list(model.net.params) if params == "all" else list(model.net.weights)
-    if params not in ("weights", "all"):
-        raise ArgumentError(
-            f"params is {params!r}, expected 'weights' or 'all'; choose one of them"
-        )
+    listed = names_of(model, params)
     if names is not None:
-        wanted = set(named(model.net.params if params == "all" else model.net.weights, names))
+        wanted = set(named(listed, names))
         listed = [n for n in listed if n in wanted]
-    stops = {"sparsity": sparsity, "score": score, "accuracy": accuracy}
+    if not listed:
+        raise ArgumentError("obs has no weights to remove; name one at least, or leave out names")
+    check_damp(damp, strict=True)
     if scale not in ("whole", "layer", "rows"):
         raise ArgumentError(
             f"scale is {scale!r}, expected 'whole', 'layer' or 'rows'; choose one of them"
         )
     if scale == "whole":
-        if all(v is None for v in stops.values()):
-            raise ArgumentError(
-                "obs has nothing to stop at; give sparsity=, score= or accuracy=, or several"
-            )
-        if isinstance(refresh, bool) or not isinstance(refresh, int) or refresh < 1:
+        _stops(sparsity, score, accuracy)
+        if isinstance(refresh, bool) or not isinstance(refresh, int | np.integer) or refresh < 1:
             raise ArgumentError(
                 f"refresh is {refresh!r}, expected an integer of at least 1; "
                 f"refresh=1 makes a new inverse for each removal"
@@ -82,40 +91,49 @@ def obs(
     return layers(model, data, listed, damp, sparsity, scale, progress)
 
 
-class _Rows(Iterable[Array]):
-    """The rows of the GGN over the live entries; each walk makes them anew."""
+def _stops(sparsity: float | None, score: float | None, accuracy: float | None) -> None:
+    """Raises ArgumentError unless there is something to stop at that can be met."""
+    if sparsity is None and score is None and accuracy is None:
+        raise ArgumentError(
+            "obs has nothing to stop at; give sparsity=, score= or accuracy=, or several"
+        )
+    if score is not None and (not isinstance(score, Real) or np.isnan(float(score))):
+        raise ArgumentError(
+            f"score is {score!r}, expected a number; a weight whose score is above it stays"
+        )
+    if accuracy is not None and (not isinstance(accuracy, Real) or not 0 <= accuracy <= 1):
+        raise ArgumentError(
+            f"accuracy is {accuracy!r}, expected a share in [0, 1]; accuracy=0.98 holds 98 %"
+        )
 
-    def __init__(self, model: Model, data: Split, names: list[str], where: Array) -> None:
-        self.model, self.data, self.names, self.where = model, data, names, where
 
-    def __iter__(self) -> Iterator[Array]:
-        for block in ggn_rows(self.model, self.data, self.names):
-            yield block[:, self.where]
+def _rows(model: Model, data: Split, names: list[str], where: Array) -> Iterable[Array]:
+    """The rows of the GGN over the entries `where`, which are walked three times
 
-    def held(self) -> Iterable[Array]:
-        """Themselves in a list where that takes at most HELD bytes: they are walked three times."""
-        outputs = self.model.net.shapes[self.model.net.nodes[-1].name][0]
-        small = 8 * len(self.data[0]) * outputs * self.where.size <= HELD
-        return list(self) if small else self
+    A list where that takes at most HELD bytes; otherwise each walk makes them anew.
+    """
+    rows = Rows(lambda: (block[:, where] for block in ggn_rows(model, data, names)))
+    small = 8 * len(data[0]) * outputs(model.net) * where.size <= HELD
+    return list(rows) if small else rows
 
 
 def _whole(
     model: Model, data: Split, names: list[str], damp: float, sparsity: float | None,
     score: float | None, accuracy: float | None, refresh: int, progress: bool,
 ) -> Surgery:  # fmt: skip
-    live = np.concatenate(
-        [model.masks.get(n, np.ones(model.params[n].shape, bool)).ravel() for n in names]
-    )
-    w = np.concatenate([model.params[n].ravel() for n in names]).astype(np.float64)
+    live = flat({n: model.masks.get(n, np.ones(model.params[n].shape, bool)) for n in names}, names)
+    w = flat(model.params, names).astype(np.float64)
     ends = np.cumsum([model.params[n].size for n in names])
     alive = int(np.count_nonzero(live))
     most = alive if sparsity is None else more(sparsity, live, "the entries")
+    remedy = "use scale='layer', or names= of fewer"
+    guard(f"an inverse over {alive:,} entries", 8 * alive**2, LIMIT, remedy)
     rounds: list[Round] = []
     with bar("obs", most, progress) as shown:
         while len(rounds) < most:
             if len(rounds) % refresh == 0:
                 where = np.flatnonzero(live)
-                rows = _Rows(model, data, names, where).held()
+                rows = _rows(model, data, names, where)
                 if not mean_squares(rows, len(data[0])).any():
                     _flat(live, sparsity)
                     break
@@ -128,7 +146,7 @@ def _whole(
             inverse = downdate(inverse, q)
             w[where], entry = x, int(where[q])
             live[entry] = False
-            after = _with(model, names, ends, w, live)
+            after = _with(model, names, w, live)
             if accuracy is not None and evaluate(after, data).accuracy < accuracy:
                 break
             model, k = after, int(np.searchsorted(ends, entry, side="right"))
@@ -164,11 +182,9 @@ def _flat(live: Array, sparsity: float | None) -> None:
         )
 
 
-def _with(model: Model, names: list[str], ends: Array, w: Array, live: Array) -> Model:
+def _with(model: Model, names: list[str], w: Array, live: Array) -> Model:
     """The model with these entries and masks, one name after another."""
-    params, masks = {}, {}
-    for name, a, m in zip(names, np.split(w, ends), np.split(live, ends), strict=False):
-        shape = model.params[name].shape
-        params[name] = a.reshape(shape).astype(model.dtype)
-        masks[name] = m.reshape(shape).copy()
+    shapes = {name: model.net.params[name] for name in names}
+    params = {name: a.astype(model.dtype) for name, a in unflat(w, shapes).items()}
+    masks = {name: m.copy() for name, m in unflat(live, shapes).items()}
     return with_masks(replace(model, params=model.params | params), masks)

@@ -6,6 +6,7 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.errors import ArgumentError
+from minprune.masking.apply import collapsed
 from minprune.masking.count import pruned_count
 from minprune.nets.model import Model
 
@@ -14,7 +15,7 @@ from minprune.nets.model import Model
 class Round:
     """name: the parameter. index: flat places removed from it. score: the loss rise foretold.
 
-    alpha: the damping of the H in use (of a grouped convolution the mean over the groups).
+    alpha: the damping of the H in use.
     """
 
     name: str
@@ -42,17 +43,17 @@ class Surgery:
 
     @property
     def collapsed(self) -> list[str]:
-        """The weights of which nothing is left: nothing passes there."""
-        return [n for n in self.model.net.weights if not self.model.masks.get(n, np.True_).any()]
+        """The weights of which nothing is left, see mp.collapsed."""
+        return collapsed(self.model)
 
 
 def more(sparsity: float, live: Array, what: str) -> int:
     """How many entries are still to go; raises ArgumentError where too many are gone already."""
     dead = live.size - int(np.count_nonzero(live))
-    more = pruned_count(sparsity, live.size) - dead
-    if more < 0:
+    left = pruned_count(sparsity, live.size) - dead
+    if left < 0:
         raise ArgumentError(
             f"sparsity is {sparsity}, below the present {dead / live.size!r} of {what}; pruning "
             f"does not bring weights back: ask for at least what is pruned already"
         )
-    return more
+    return left

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,13 @@ from minprune.masking.arguments import Scope
 from minprune.masking.choose import choose
 from minprune.masking.count import pruned_count
 from minprune.masking.units import live_units, silenced
-from minprune.nets.model import Model
+from minprune.methods.scheduled import Schedule, at_rest, checked, reachable
+from minprune.nets.model import Model, is_model
 from minprune.nets.ties import Group, ties
 from minprune.probe.activations import spots
 from minprune.probe.asked import Asked
 from minprune.probe.checks import option_names
-from minprune.probe.moments import Classes, Moments, classes_of, moments_of
+from minprune.probe.moments import Classes, Moments, class_counts, classes_of, moments_of
 from minprune.probe.units import unit_filler
 from minprune.train.method import Change, Method, View
 
@@ -37,11 +39,13 @@ class Watched(Method):
     moments in which an update k steps ago counts decay^k as much: Chan's merge of weighted moments;
     for criteria of single chunks (apoz, activation) so do each batch's scores. decay=1: all updates
     alike. Silenced units stay so. Made by `watched`, which finds the layers to watch. Null setting:
-    a schedule of 0. Raises ArgumentError for a criterion that needs more than moments, weights or
-    rng, for options that it does not take, and for a decay outside (0, 1].
+    a schedule of 0. With patience the best epoch is one at the last sparsity. Raises ArgumentError
+    for a criterion that needs more than moments, weights or rng, for options that it does not take,
+    for a decay outside (0, 1] and a schedule that is none; UnreachableError at the first update for
+    a last sparsity that leaves fewer units than the minimum.
     """
 
-    schedule: Callable[[int], float]
+    schedule: Schedule
     criterion: str
     layers: tuple[str, ...]
     decay: float = 0.9
@@ -56,7 +60,7 @@ class Watched(Method):
                 f"{', '.join(sorted(CRITERIA))}; choose one of them"
             )
         option_names(CRITERIA[self.criterion], self.options)
-        if not 0 < self.decay <= 1:
+        if not isinstance(self.decay, Real) or not 0 < self.decay <= 1:
             raise ArgumentError(
                 f"Watched: decay is {self.decay!r}, expected a number above 0, at most 1; "
                 f"0.9 forgets nine tenths in 22 updates"
@@ -69,6 +73,7 @@ class Watched(Method):
                 f"Watched: {self.criterion} needs {', '.join(sorted(more))}, and training shows "
                 f"{', '.join(sorted(MOVING))}; choose a criterion on those, or on weights"
             )
+        checked("Watched", self.schedule)
 
     @property
     def activations(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -105,6 +110,9 @@ class Watched(Method):
             return Change(state=state)
         return Change(masks=self._masks(view, moving, share), state=state)
 
+    def settled(self, step: int, total: int) -> bool:
+        return at_rest(self.schedule, step, total)
+
     def _moved(self, old: dict[str, Any], seen: Arrays, batch: Split) -> dict[str, Any]:
         """The moving moments with one more batch, as plain values."""
         if "activations" in self._needs:
@@ -118,6 +126,8 @@ class Watched(Method):
                       for n, s in new.items()}  # fmt: skip
             return {"weight": total, "scores": scores}
         made: dict[str, Any] = {}
+        if set(BY_CLASS) & set(self._needs):
+            class_counts(batch[1])  # raises where they are none
         for name, a in seen.items():
             if set(OVERALL) & set(self._needs):
                 m = moments_of(a)
@@ -138,14 +148,15 @@ class Watched(Method):
         model = Model(view.net, dict(view.params), dict(view.buffers), dict(view.masks))
         groups = {g.name: g for g in ties(model) if g.free}
         live = {name: live_units(g, model.masks) for name, g in groups.items()}
+        how: dict[str, Any] = {"scope": self.scope, "minimum": self.minimum, "things": "units"}
+        if view.step == 1:
+            reachable(live, self.schedule(view.total), **how)
         n = sum(m.size for m in live.values())
         dead = n - sum(int(np.count_nonzero(m)) for m in live.values())
         if self.scope == "global" and pruned_count(share, n) == dead:
             return None
         scores = self._scores(model, groups, moving, view.rng)
-        masks = choose(
-            scores, live, sparsity=share, scope=self.scope, minimum=self.minimum, things="units"
-        )
+        masks = choose(scores, live, sparsity=share, **how)
         return silenced(model, {name: (groups[name], ~mask) for name, mask in masks.items()})
 
     def _scores(
@@ -196,7 +207,7 @@ def _units(a: Array, rows: Array) -> Array:
 
 def watched(
     model: Model,
-    schedule: Callable[[int], float],
+    schedule: Schedule,
     criterion: str = "apoz",
     *,
     decay: float = 0.9,
@@ -211,6 +222,7 @@ def watched(
     scope and minimum. mp.fit(model, data, method=watched(model, ...)). Raises ArgumentError for a
     net without units that may be removed, and as Watched does.
     """
+    is_model(model, "watched")
     groups = {g.name: g for g in ties(model) if g.free}
     if not groups:
         raise ArgumentError(

@@ -1,7 +1,6 @@
-"""a of each unit: its channel after the last sum, through BatchNorm and activation, not pooled."""
+"""a of each unit: its channel after the last sum, through BatchNorm and activation."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -21,26 +20,35 @@ Groups = Mapping[str, Group]
 def spots(model: Model, groups: Groups, before: bool = False) -> dict[str, tuple[str, Array]]:
     """{group: (the layer whose output is its activation, the rows of each unit (units, k))}
 
-    The last of the layers that make its units or add them up, then as far as BatchNorm and
-    activations alone read it; before: as far as BatchNorm alone does.
+    The last of the layers that make its units or add them up, then on, where one layer alone reads
+    it, to the last BatchNorm or activation: through pooling, flattening, concatenation and dropout
+    as long as no activation has been met. before: to the last BatchNorm in front of activations.
     """
     net, found = model.net, {}
     for name, carried in carriers(model, groups.values()).items():
         makers = {m.param.split(".")[0] for m in groups[name].producers}
         last = [n.name for n in net.nodes if n.name in carried]
         last = [n for n in last if n in makers or isinstance(net.node(n).layer, Add)]
-        at = _onwards(net, last[-1], BatchNorm if before else Activation | BatchNorm)
+        at = _onwards(net, last[-1], carried, before)
         found[name] = at, carried[at]
     return found
 
 
-def _onwards(net: Net, name: str, past: Any) -> str:
-    while len(net.readers[name]) == 1:
-        (reader,) = net.readers[name]
-        if not isinstance(net.node(reader).layer, past):
+def _onwards(net: Net, start: str, carried: Collection[str], before: bool) -> str:
+    """See `spots`; carried: the layers that put the units out"""
+    name = found = start
+    bent = False
+    while len(readers := set(net.readers[name])) == 1:
+        (name,) = readers
+        layer = net.node(name).layer
+        act = isinstance(layer, Activation)
+        if name not in carried or (act and before):
             break
-        name = reader
-    return name
+        if act or isinstance(layer, BatchNorm):
+            found, bent = name, bent or act
+        elif bent:
+            break
+    return found
 
 
 def activations(model: Model, data: Split, groups: Groups, before: bool = False) -> Arrays:

@@ -1,7 +1,9 @@
 """What the probe asks of criteria and of what they return."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,24 +11,48 @@ from minprune.core import Array, Arrays, Criterion
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.nets.blame import not_finite
 
+if TYPE_CHECKING:
+    import inspect
+
 
 def label(fn: Criterion) -> str:
     """What to call a criterion."""
     return getattr(fn, "__name__", "criterion")
 
 
-def option_names(fn: Criterion, options: Mapping[str, Any]) -> None:
-    """Raises ArgumentError for options that the criterion does not take."""
+def signature(fn: Criterion) -> inspect.Signature:
+    """What fn takes; raises ArgumentError where it does not say."""
     import inspect
 
     try:
-        inspect.signature(fn).bind(None, **options)
+        return inspect.signature(fn)
+    except (TypeError, ValueError):
+        raise ArgumentError(
+            f"{label(fn)}: does not say what it takes, expected a Python function; wrap it in one"
+        ) from None
+
+
+def option_names(fn: Criterion, options: Mapping[str, Any]) -> dict[str, Any]:
+    """All options, those not given by their defaults
+
+    Raises ArgumentError for options that the criterion does not take, or goes without.
+    """
+    takes = signature(fn)
+    more = [
+        p for p in takes.parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ][1:]
+    for p in more:
+        if p.default is p.empty and p.name not in options:
+            raise ArgumentError(
+                f"{label(fn)}: nothing is given for its argument {p.name!r}, expected kinds of "
+                f"evidence (such as weights, grads) and options; name it so, or pass {p.name}="
+            )
+    try:
+        takes.bind(None, **options)
     except TypeError as e:
-        known = [
-            p.name for p in inspect.signature(fn).parameters.values() if p.kind is p.KEYWORD_ONLY
-        ]
-        takes = f"takes {', '.join(known)}" if known else "takes none"
-        raise ArgumentError(f"{label(fn)}: {e}; of options it {takes}") from None
+        known = ", ".join(p.name for p in more) or "none"
+        raise ArgumentError(f"{label(fn)}: {e}; of options it takes {known}") from None
+    return {p.name: p.default for p in more if p.default is not p.empty} | dict(options)
 
 
 def finite(kind: str, arrays: Arrays) -> None:
@@ -37,7 +63,8 @@ def finite(kind: str, arrays: Arrays) -> None:
     for name, a in arrays.items():
         bad = not_finite(a)
         if bad:
-            what = kind.replace("_", " ").rstrip("s")
+            what = kind.replace("_", " ")
+            what = what if what.endswith("ss") else what.removesuffix("s")
             raise NonFiniteError(
                 f"{name}: {bad} of {a.size} entries of the {what} are not finite, "
                 f"expected numbers; {remedy}"
@@ -54,7 +81,7 @@ def fitting(
             f"{who}: returned {type(scores).__name__}, expected a dict of arrays; "
             f"return one array for each weight it is given"
         )
-    for name in sorted(shapes.keys() ^ scores.keys()):
+    for name in sorted(shapes.keys() ^ scores.keys(), key=str):
         state = "gave no scores for" if name in shapes else "scored the unknown"
         raise ShapeError(f"{who}: {state} {name}; return one array for each weight it is given")
     for name, s in scores.items():

@@ -1,8 +1,5 @@
 """Where the evidence for single weights comes from: a row for each kind."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from minprune.autograd import Tensor, grad
@@ -45,7 +42,7 @@ def mean_gradients(model: Model, data: Split, names: list[str]) -> Arrays:
     return {name: (t / len(x)).astype(model.dtype) for name, t in total.items()}
 
 
-def hess_diag(asked: Asked, data: Split, params: str | None = None) -> Arrays:
+def hess_diag(asked: Asked, data: Split) -> Arrays:
     """The diagonal that asked.gather names"""
     how = dict(asked.gather)
     kind = how.pop("diagonal", "exact")
@@ -60,7 +57,7 @@ def hess_diag(asked: Asked, data: Split, params: str | None = None) -> Arrays:
             f"levenberg_marquardt belongs to diagonal='becker_lecun', and diagonal is {kind!r}; "
             f"leave it out"
         )
-    return diagonal(asked.model, data, kind, params=params or asked.params, **how)
+    return diagonal(asked.model, data, kind, params=asked.params, **how)
 
 
 def hess_grad(asked: Asked, data: Split) -> Arrays:
@@ -68,19 +65,26 @@ def hess_grad(asked: Asked, data: Split) -> Arrays:
     return hvp(asked.model, data, mean_gradients(asked.model, data, asked.names))
 
 
-def _of(asked: Asked, arrays: Mapping[str, Any]) -> Arrays:
-    return {name: arrays[name] for name in asked.names if name in arrays}
+def masks(asked: Asked) -> Arrays:
+    """True = kept, of every scored parameter: a dense one has a mask of True"""
+    shapes, known = asked.model.net.params, asked.model.masks
+    return {n: known[n] if n in known else np.ones(shapes[n], bool) for n in asked.names}
+
+
+def weights(asked: Asked) -> Arrays:
+    """w of every scored parameter"""
+    return {name: asked.model.params[name] for name in asked.names}
 
 
 FILL: dict[str, Source] = {
-    "weights": Source(lambda a, _: _of(a, a.model.params), looks=False),
-    "masks": Source(lambda a, _: _of(a, a.model.masks), looks=False),
+    "weights": Source(lambda a, _: weights(a), looks=False),
+    "masks": Source(lambda a, _: masks(a), looks=False),
     "labels": Source(lambda a, chunk: chunk[1]),
     "grads": Source(lambda a, chunk: mean_gradients(a.model, chunk, a.names)),
     "squared_grads": Source(lambda a, chunk: squared_grads(a.model, chunk, params=a.params)),
     "hess_diag": Source(hess_diag),
     "hess_grad": Source(hess_grad),
-    "hess_weight": Source(lambda a, chunk: hvp(a.model, chunk, _of(a, a.model.params))),
+    "hess_weight": Source(lambda a, chunk: hvp(a.model, chunk, weights(a))),
     "inverse_diag": Source(inverse_diag),
     "sweep_loss": Source(sweep_loss),
     "path_grads": Source(lambda a, _: path_grads(a.model, a.names), looks=False),

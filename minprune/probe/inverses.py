@@ -6,12 +6,14 @@ unit's own. rows: exact row sweeps.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from minprune.core import Array, Arrays, Split
 from minprune.curvature import ggn_rows, sample_grads
+from minprune.curvature.checks import guard
 from minprune.curvature.inputs import layer_hessian
 from minprune.curvature.inverse import (
     LIMIT,
@@ -22,7 +24,7 @@ from minprune.curvature.inverse import (
 )
 from minprune.curvature.products import flat, unflat
 from minprune.curvature.sweeps import alike, sweep_layer, sweep_scores
-from minprune.errors import ArgumentError
+from minprune.errors import ArgumentError, NonFiniteError
 from minprune.nets.rows import incoming
 from minprune.nets.ties import Group
 from minprune.probe.asked import Asked
@@ -43,6 +45,8 @@ class Rows(Iterable[Array]):
 def inverse_diag(asked: Asked, data: Split) -> Arrays:
     """[H^-1]_qq, {name: shape} in float64, at the scale that the criterion is asked for"""
     scale = asked.options.get("scale", "whole")
+    damp(asked)  # refused before anything is run
+    size = block(asked, scale)
     if scale == "layer":
         weights_alone(asked, "layer")
         return {name: _layer_diag(asked, data, name) for name in asked.names}
@@ -50,8 +54,8 @@ def inverse_diag(asked: Asked, data: Split) -> Arrays:
     if scale == "whole":
         found = _whole(asked, data, asked.names).diagonal()
     else:
-        size = asked.gather.get("block", BLOCK)
-        inverses = block_inverses(_fisher_rows(asked, data), len(data[0]), size, damp(asked))
+        rows, share = _fisher_rows(asked, data, asked.names), _share(asked, asked.names)
+        inverses = block_inverses(rows, len(data[0]), size, share, strict=False)
         found = np.concatenate([part.inverse.diagonal() for part in inverses])
     return unflat(found, shapes)
 
@@ -59,10 +63,12 @@ def inverse_diag(asked: Asked, data: Split) -> Arrays:
 def inverse_block(asked: Asked, data: Split) -> Arrays:
     """[H^-1]_SS, {group: (units, entries, entries)}, S the incoming weights, then the biases"""
     scale = asked.options.get("scale", "whole")
-    _room(asked)
+    damp(asked)  # refused before anything is run
+    places = _places(asked)
+    nbytes = sum(8 * at.size * at.shape[1] for at in places.values())
+    guard("obs: [H^-1]_SS of all units", nbytes, LIMIT, "score single weights, or a smaller net")
     if scale == "layer":
         return {name: _layer_blocks(asked, data, g) for name, g in asked.groups.items()}
-    places = _places(asked)
     if scale == "whole":
         whole = _whole(asked, data, list(asked.model.net.params))
         return {name: whole[at[:, :, None], at[:, None, :]] for name, at in places.items()}
@@ -72,18 +78,35 @@ def inverse_block(asked: Asked, data: Split) -> Arrays:
 def sweep_loss(asked: Asked, data: Split) -> Arrays:
     """The losses of exact row sweeps, {name: shape}; sorted, they replay each row's order"""
     weights_alone(asked, "rows")
-    found = {}
+    share, found = damp(asked), {}
     for name in asked.names:
         w = asked.model.params[name]
         h = layer_hessian(asked.model, data[0], name)
-        swept = sweep_layer(w, h, damp(asked), mask=asked.model.masks.get(name))
+        with _of_layer(name):
+            swept = sweep_layer(w, h, share, mask=asked.model.masks.get(name))
         found[name] = sweep_scores(swept, dtype=asked.model.dtype)
     return found
 
 
 def damp(asked: Asked) -> float:
-    """The share of the mean of diag H that is added to it."""
-    return float(asked.gather.get("damp", DAMP))
+    """The share of the mean of diag H that is added to it; raises ArgumentError for another."""
+    given = asked.gather.get("damp", DAMP)
+    check_damp(given, strict=True)
+    return float(given)
+
+
+def block(asked: Asked, scale: str) -> int:
+    """Entries of the Fisher matrix in a block; raises ArgumentError for another, or elsewhere."""
+    size = asked.gather.get("block", BLOCK)
+    if "block" in asked.gather and scale != "blocks":
+        raise ArgumentError(
+            f"obs: block belongs to scale='blocks', and scale is {scale!r}; leave block out"
+        )
+    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
+        raise ArgumentError(
+            f"obs: block is {size!r}, expected an integer of at least 1; give block={BLOCK}"
+        )
+    return int(size)
 
 
 def weights_alone(asked: Asked, scale: str) -> None:
@@ -96,15 +119,15 @@ def weights_alone(asked: Asked, scale: str) -> None:
 
 
 def _whole(asked: Asked, data: Split, names: list[str]) -> Array:
-    n = sum(asked.model.params[name].size for name in names)
-    _guard(f"the inverse over {n:,} entries", 8 * n * n)
     live = _live(asked, names)  # what is masked cannot move: its rows of H are zero
+    n, others = live.size, "'layer' or 'blocks'" if asked.groups else "'layer', 'rows' or 'blocks'"
+    remedy = f"use scale={others}, or a smaller net"
+    guard(f"obs: the inverse over {n:,} entries", 8 * n * n, LIMIT, remedy)
 
     def make() -> Iterator[Array]:
         return (block * live for block in ggn_rows(asked.model, data, names))
 
-    check_damp(damp(asked), strict=True)
-    share = damp(asked) * live.size / max(live.sum(), 1)  # of the mean over what is live
+    share = _share(asked, names)
     return inverse_from_rows(Rows(make), len(data[0]), share, strict=False).inverse
 
 
@@ -114,20 +137,37 @@ def _live(asked: Asked, names: list[str]) -> Array:
     return np.concatenate([masks.get(n, np.ones(shapes[n], bool)).ravel() for n in names]) * 1.0
 
 
+def _share(asked: Asked, names: list[str]) -> float:
+    """What share of the mean of diag H over all entries is `damp` of the mean over live ones."""
+    return damp(asked) / (float(_live(asked, names).mean()) or 1.0)
+
+
+@contextmanager
+def _of_layer(name: str) -> Iterator[None]:
+    """Refusals of a layer's H have its name in front."""
+    try:
+        yield
+    except (ArgumentError, NonFiniteError) as e:
+        raise type(e)(f"{name}: {e}") from None
+
+
 def _layer_diag(asked: Asked, data: Split, name: str) -> Array:
     shape = asked.model.net.params[name]
     live = asked.model.masks.get(name, np.ones(shape, bool)).reshape(shape[0], -1)
-    rows = np.arange(shape[0]).reshape(_groups(asked, name), -1)
+    inverses = _layer_inverses(asked, data, name)
+    rows = np.arange(shape[0]).reshape(len(inverses), -1)
     diag = np.ones(live.shape)  # of what is masked: any number above 0, its weight is 0
-    for mine, h in zip(rows, layer_hessian(asked.model, data[0], name), strict=True):
-        inverse = damped_inverse(h, damp(asked)).inverse
+    for mine, inverse in zip(rows, inverses, strict=True):
         for some, inner, kept in alike(mine, live, inverse):  # over what can still move
             diag[np.ix_(some, kept)] = inner.diagonal()
     return diag.reshape(shape)
 
 
-def _groups(asked: Asked, name: str) -> int:
-    return int(getattr(asked.model.net.node(name.split(".")[0]).layer, "groups", 1))
+def _layer_inverses(asked: Asked, data: Split, name: str, bias: bool = False) -> Array:
+    """inv(alpha I + (2/P) X X^T) of each group, (groups, n, n)"""
+    h = layer_hessian(asked.model, data[0], name, bias=bias)
+    with _of_layer(name):
+        return damped_inverse(h, damp(asked)).inverse
 
 
 def _layer_blocks(asked: Asked, data: Split, group: Group) -> Array:
@@ -139,9 +179,8 @@ def _layer_blocks(asked: Asked, data: Split, group: Group) -> Array:
     start, last = 0, sum(sizes)
     for m in group.producers:
         has = _bias(m.param) in asked.model.params
-        hs = layer_hessian(asked.model, data[0], m.param, bias=has)
-        inverses = [damped_inverse(h, damp(asked)).inverse for h in hs]
-        per, n = len(asked.model.params[m.param]) // len(hs), _fan(asked, m.param)
+        inverses = _layer_inverses(asked, data, m.param, has)
+        per, n = len(asked.model.params[m.param]) // len(inverses), _fan(asked, m.param)
         for k in range(m.index.shape[1]):
             at = np.concatenate([np.arange(start, start + n), np.arange(last, last + has)])
             for unit, row in enumerate(m.index[:, k]):
@@ -166,27 +205,8 @@ def _places(asked: Asked) -> dict[str, Array]:
     return {name: incoming(places, g, bias=True) for name, g in asked.groups.items()}
 
 
-def _room(asked: Asked) -> None:
-    counts = incoming_counts(asked)
-    nbytes = sum(8 * g.size * counts[name] ** 2 for name, g in asked.groups.items())
-    _guard("[H^-1]_SS of all units", nbytes)
-
-
-def _guard(what: str, nbytes: int) -> None:
-    if nbytes > LIMIT:
-        raise ArgumentError(
-            f"obs: {what} would take {nbytes:,} bytes, more than the limit of {LIMIT:,}; "
-            f"use another scale ('layer', 'rows', 'blocks'), or a smaller net"
-        )
-
-
-def incoming_counts(asked: Asked) -> dict[str, int]:
-    """How many incoming weights and biases a unit of each group has."""
-    return {name: at.shape[1] for name, at in _places(asked).items()}
-
-
-def _fisher_rows(asked: Asked, data: Split, params: str | None = None) -> Rows:
-    names = list(asked.model.net.params) if params == "all" else asked.names
+def _fisher_rows(asked: Asked, data: Split, names: list[str]) -> Rows:
+    """Rows g_p, 0 where masked"""
     live = _live(asked, names)
 
     def make() -> Iterator[Array]:
@@ -201,16 +221,15 @@ def _fisher_rows(asked: Asked, data: Split, params: str | None = None) -> Rows:
 
 def _unit_fisher(asked: Asked, data: Split, places: dict[str, Array]) -> Arrays:
     """inv(alpha I + F_SS) of each unit, F the empirical Fisher"""
-    check_damp(damp(asked), strict=True)
+    names = list(asked.model.net.params)
     fisher = {name: np.zeros((*at.shape, at.shape[1])) for name, at in places.items()}
-    for rows in _fisher_rows(asked, data, "all"):
+    for rows in _fisher_rows(asked, data, names):
         for name, at in places.items():
             mine = rows[:, at].transpose(1, 2, 0)
             fisher[name] += mine @ mine.transpose(0, 2, 1)
-    diag = flat(
-        {n: np.einsum("uss->us", f) / len(data[0]) for n, f in fisher.items()}, list(fisher)
-    )
-    alpha = damp(asked) * float(diag.mean())
+    live = flat({name: _live(asked, names)[at] for name, at in places.items()}, list(places))
+    trace = sum(float(np.einsum("uss->", f)) for f in fisher.values()) / len(data[0])
+    alpha = damp(asked) * trace / max(float(live.sum()), 1.0)
     if alpha == 0:
         raise ArgumentError(
             "obs: all gradients are zero, so the Fisher matrix is 0, which has no inverse; "

@@ -1,14 +1,13 @@
 """score(model, data, criterion): the criterion's scores, averaged over chunks of the data."""
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Any, Literal
 
 import numpy as np
 
 from minprune.core import (
     KINDS,
-    Array,
     Arrays,
     Criterion,
     Evidence,
@@ -24,7 +23,7 @@ from minprune.errors import ArgumentError, MinpruneWarning
 from minprune.nets.model import Model, is_model
 from minprune.nets.ties import Group, ties
 from minprune.probe.asked import Asked
-from minprune.probe.checks import finite, fitting, label, option_names
+from minprune.probe.checks import finite, fitting, label, option_names, signature
 from minprune.probe.fill import FILL, OPTIONS
 from minprune.probe.units import unit_filler
 
@@ -47,19 +46,21 @@ def score(
     """{name: scores of the parameter's shape}, higher = kept longer
 
     criterion: a name of `mp.criteria.CRITERIA`, or a function of one's own: Evidence -> scores
-    (without a mark it gets the weights), or of dicts of arrays whose arguments are named like kinds
-    of evidence, such as f(weights, grads). data: (x, y), or None for criteria that need none.
-    Scores of chunks ("batch": `batch_size` samples, "sample": one) are averaged in float64,
-    weighted by their number of samples, and come back in the net's dtype. Evaluation mode: the
-    model, its statistics and the global random state stay as they are; the criterion sees arrays
-    that it cannot write to.
+    (without a mark it gets the weights and `needs`), or of dicts of arrays whose arguments, the
+    first at least, are named like kinds of evidence, such as f(weights, grads). data: (x, y), or
+    None for criteria that need none. Scores of chunks ("batch": `batch_size` samples, "sample":
+    one) are averaged in float64, weighted by their number of samples, and come back in the net's
+    dtype. Evaluation mode: the model, its statistics and the global random state stay as they are;
+    the criterion sees arrays that it cannot write to.
 
     options go to the criterion, but for these, which say how evidence is gathered: diagonal
     ("exact", "gauss_newton", "becker_lecun", "empirical_fisher" or "hutchinson"), samples (of
-    hutchinson), levenberg_marquardt; of inverses: damp (1e-6), block (128 entries of the Fisher);
-    of activations: nonlinearity ("after", or "before": read in front of the activation function).
-    needs: evidence of one's own, {kind: function of
-    (model, data, rng) -> arrays}, which `ev.of(kind)` gives.
+    hutchinson), levenberg_marquardt; of inverses: damp (1e-6: alpha = damp mean(diag H)), block
+    (128 entries of the Fisher, with scale="blocks"); of activations: nonlinearity ("after", or
+    "before": read in front of the activation function).
+    A criterion's own bins, bias and scale say how histograms, rows with biases and inverses are.
+    needs: evidence of one's own, {kind: function of (model, data, rng) -> arrays}, which
+    `ev.of(kind)`, or an argument of that name, gives.
 
     unit=True: one score for each unit that may be removed, {name: (o,)} for every weight that makes
     such units; tied units share one value. (A weight of which only some units may be removed has
@@ -71,20 +72,27 @@ def score(
     counting the entries, for weights, gradients or scores that are not finite.
     """
     is_model(model, "score")
-    fn = find(criterion)
-    mark: Mark = getattr(fn, "mark", Mark(("weights",)))
+    custom = needs or {}
+    if not isinstance(custom, Mapping) or not all(map(callable, custom.values())):
+        raise ArgumentError(
+            f"needs is {needs!r}, expected functions of (model, data, rng) by kind of evidence; "
+            f"give needs={{'mine': function}}"
+        )
+    fn = find(criterion, tuple(custom))
+    mark: Mark = getattr(fn, "mark", Mark(("weights", *custom)))
     names = names_of(model, params)
+    finite("weights", model.params)
     gather = {k: options.pop(k) for k in list(options) if k in OPTIONS}
-    option_names(fn, options)
+    whole = option_names(fn, options)
     wanted, over = mark.asked(options, unit)
-    custom = dict(needs or {})
     compatible(fn, unit, params)
     _known(fn, wanted, custom, gather, unit_filler(mark.unit) if unit else FILL)
     rng = stream(seed, "criterion")
     groups = {g.name: g for g in ties(model) if g.free} if unit else {}
-    asked = Asked(model, names, params, groups, rng, gather, options)
+    asked = Asked(model, names, params, groups, rng, gather, whole)
     fill = unit_filler(mark.unit) if unit else FILL
-    fixed: dict[str, Any] = {"rng": rng} | {k: custom[k](model, data, rng) for k in custom}
+    fixed: dict[str, Any] = {"rng": rng}
+    fixed |= {k: _locked(custom[k](model, data, rng)) for k in custom if k in wanted}
     for kind in wanted:
         if kind in fill and kind not in fixed and not fill[kind].looks:
             fixed[kind] = _guarded(fill[kind](asked, None), kind)
@@ -92,8 +100,8 @@ def score(
     raw = mark.raw or fn
     mean: Arrays = {}
     seen = 0
-    for chunk in _chunks(model, data, any(k in fill and fill[k].looks for k in wanted), over,
-                         batch_size):  # fmt: skip
+    looks = any(fill[k].looks for k in wanted if k not in fixed)
+    for chunk in _chunks(model, data, looks, over, batch_size):
         held = {k: fixed[k] for k in wanted if k in fixed}
         held |= {k: _guarded(fill[k](asked, chunk), k) for k in wanted if k not in fixed}
         more = {k: held.pop(k) for k in list(held) if k in custom}
@@ -110,16 +118,16 @@ def score(
             mean[name] = s
     if mark.finish:
         mean = fitting(fn, mark.finish(mean, **options), shapes)
-    with np.errstate(over="ignore"):
-        found = {name: mean[name].astype(model.dtype, copy=False) for name in shapes}
+    with np.errstate(over="ignore"):  # a copy: what a criterion hands on may be the model's own
+        found = {name: mean[name].astype(model.dtype) for name in shapes}
     finite("score", found)
     return _handed_out(model, groups, found) if unit else found
 
 
-def find(criterion: str | Criterion) -> Criterion:
-    """The criterion of that name, or the function itself."""
+def find(criterion: str | Criterion, own: tuple[str, ...] = ()) -> Criterion:
+    """The criterion of that name, or the function itself; own: kinds of evidence besides KINDS."""
     if callable(criterion):
-        return criterion if hasattr(criterion, "mark") else _adopted(criterion)
+        return criterion if hasattr(criterion, "mark") else _adopted(criterion, {*KINDS, *own})
     if not isinstance(criterion, str) or criterion not in CRITERIA:
         raise ArgumentError(
             f"criterion is {criterion!r}, expected one of {', '.join(sorted(CRITERIA))}, or a "
@@ -128,19 +136,23 @@ def find(criterion: str | Criterion) -> Criterion:
     return CRITERIA[criterion]
 
 
-def _adopted(fn: Criterion) -> Criterion:
+def _adopted(fn: Criterion, known: Set[str]) -> Criterion:
     """fn itself, or what calls it with dicts, where its arguments are kinds of evidence"""
     import inspect
 
-    parameters = inspect.signature(fn).parameters.values()
-    kinds = tuple(p.name for p in parameters if p.name in KINDS and p.default is p.empty)
-    if not kinds:
+    parameters = [*signature(fn).parameters.values()]
+    if not parameters or parameters[0].name not in known:
         return fn
+    kinds = tuple(p.name for p in parameters if p.name in known and p.default is p.empty)
 
     def by_name(ev: Evidence, **options: Any) -> Arrays:
         return fn(**{kind: ev.of(kind) for kind in kinds}, **options)
 
+    more = [p for p in parameters if p.name not in kinds and p.kind is not p.VAR_POSITIONAL]
+    named = [p if p.kind is p.VAR_KEYWORD else p.replace(kind=p.KEYWORD_ONLY) for p in more]
+    first = inspect.Parameter("ev", inspect.Parameter.POSITIONAL_ONLY)
     by_name.__name__ = label(fn)
+    by_name.__signature__ = inspect.Signature([first, *named])  # type: ignore[attr-defined]
     return make_criterion(needs=kinds, unit=None)(by_name)
 
 
@@ -205,7 +217,8 @@ def _chunks(
         yield None
         return
     x, y = checked(model, data)
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+    whole = isinstance(batch_size, int | np.integer) and not isinstance(batch_size, bool)
+    if not whole or batch_size < 1:
         raise ArgumentError(
             f"batch_size is {batch_size!r}, expected an integer of at least 1; "
             f"give batch_size=64, for example"
@@ -219,11 +232,15 @@ def _guarded(found: Any, kind: str) -> Any:
     """Evidence that cannot be written to, all of it finite."""
     if isinstance(found, Mapping):
         finite(kind, dict(found))
-        return {name: _read_only(a) for name, a in found.items()}
-    return found
+    return _locked(found)
 
 
-def _read_only(a: Array) -> Array:
-    view = a.view()
+def _locked(found: Any) -> Any:
+    """The same arrays, read-only: they may be the model's, or the caller's."""
+    if isinstance(found, Mapping):
+        return {name: _locked(a) for name, a in found.items()}
+    if not isinstance(found, np.ndarray):
+        return found
+    view = found.view()
     view.flags.writeable = False
     return view

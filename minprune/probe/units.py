@@ -12,7 +12,7 @@ from minprune.nets.rows import incoming, outgoing
 from minprune.nets.ties import Group
 from minprune.probe.activations import act_grads, activations
 from minprune.probe.asked import Asked, Source
-from minprune.probe.fill import FILL, OPTIONS, hess_diag, mean_gradients
+from minprune.probe.fill import FILL, OPTIONS, mean_gradients
 from minprune.probe.inverses import inverse_block
 from minprune.probe.moments import (
     BINS,
@@ -50,11 +50,15 @@ def in_front(asked: Asked) -> bool:
 
 
 def _moments(asked: Asked, data: Split) -> dict[str, Moments]:
-    return moments(asked.model, data, asked.groups, in_front(asked))
+    of = asked.model, data, asked.groups, in_front(asked)
+    return asked.once("moments", data, lambda: moments(*of))
 
 
 def _classes(asked: Asked, data: Split) -> dict[str, Classes]:
-    return class_moments(asked.model, data, asked.groups, in_front(asked))
+    where = in_front(asked)
+    return asked.once(
+        "classes", data, lambda: class_moments(asked.model, data, asked.groups, where)
+    )
 
 
 def _exact_alone(asked: Asked, data: Split) -> Arrays:
@@ -120,16 +124,16 @@ def unit_filler(row: Row | None) -> dict[str, Source]:
 def _rows(kind: str, row: Row) -> Source:
     """Evidence of single weights, gathered into one row a unit
 
-    A criterion's option bias=False takes the biases out of "incoming and bias".
+    A criterion's option bias=False takes the biases out of "incoming and bias". Products with H run
+    over the scored parameters: the weights, and with biases in the row over all.
     """
+    weights_alone = row != "incoming and bias" and kind in ("hess_grad", "hess_weight")
 
     def fill(asked: Asked, chunk: Split | None) -> Arrays:
         everything = Asked(
             asked.model, list(asked.model.net.params), "all", {}, asked.rng, asked.gather
         )
-        # products with H run over the scored parameters, the weights; diagonals have biases too
-        of = asked if kind in ("hess_grad", "hess_weight") else everything
-        found = hess_diag(of, chunk) if kind == "hess_diag" else FILL[kind](of, chunk)  # type: ignore[arg-type]
+        found = FILL[kind](asked if weights_alone else everything, chunk)
         bare = row == "incoming and bias" and not asked.options.get("bias", True)
         rows = incoming if bare else ROWS[row]
         return {name: rows(found, g) for name, g in asked.groups.items()}

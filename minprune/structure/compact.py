@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from minprune.core import Array, Arrays
-from minprune.nets.model import Model
+from minprune.nets.model import Model, is_model
 from minprune.nets.net import Net, Node
 from minprune.nets.ties import Group, ties
 from minprune.structure.cut import cut
 from minprune.structure.flow import Flow, flow
-from minprune.structure.resize import resized
+from minprune.structure.resize import add_to_bias, resized
 from minprune.text import table
 
 
@@ -67,6 +67,7 @@ def plan(model: Model) -> Plan:
 
     `compact` first cuts constant branches, then does this, until nothing changes.
     """
+    is_model(model, "plan")
     sweeps = flow(model)
     groups = tuple(ties(model))
     gone: dict[str, Array] = {}
@@ -86,7 +87,10 @@ def plan(model: Model) -> Plan:
             stuck = sweeps.stuck.get(m.param, np.zeros(1 + m.index.max(), bool))
             held = int(np.count_nonzero(stuck[m.index].any(axis=1) & needed))
             if held:
-                why = f"{held} constant: {m.param} pads with zeros, so they cannot be folded there"
+                why = (
+                    f"{held} constant: {m.param} reads them unevenly (zero padding), "
+                    f"so they cannot be folded there"
+                )
                 stays.append(Stay(g.name, held, why))
         gone[g.name] = ~needed
     return Plan(groups, gone, sweeps, indices_left(model, groups, gone), tuple(stays))
@@ -113,6 +117,7 @@ def compact(model: Model) -> Model:
     branch that is constant goes, and a net that is constant becomes its bias. Masks of what is
     left stay.
     """
+    is_model(model, "compact")
     while True:
         model = cut(model)
         found = plan(model)
@@ -126,9 +131,7 @@ def fold(model: Model, sweeps: Flow) -> Model:
     """The same function with each constant that can be folded in its reader's bias."""
     params, masks, nodes = dict(model.params), dict(model.masks), list(model.net.nodes)
     for f in sweeps.folds:
-        name = f.reader.split(".")[0]
-        shape = model.net.params[f.reader]
-        outputs = shape[0] // f.groups
+        outputs = len(params[f.reader]) // f.groups
         rows = f.rows.reshape(f.groups, -1)
         closed = np.repeat(rows, outputs, axis=0)  # (outputs, inputs/groups)
         params[f.reader] = params[f.reader].copy()
@@ -136,16 +139,8 @@ def fold(model: Model, sweeps: Flow) -> Model:
         if f.reader in masks:
             masks[f.reader] = masks[f.reader].copy()
             masks[f.reader][closed] = False
-        if not f.bias.any():
-            continue
-        key = f"{name}.bias"
-        if key not in params:
-            at = next(k for k, n in enumerate(nodes) if n.name == name)
-            nodes[at] = nodes[at]._replace(layer=resized(nodes[at].layer, shape, True))
-            params[key] = np.zeros(len(f.bias), model.dtype)
-        params[key] = (params[key] + f.bias).astype(model.dtype)
-        if key in masks:
-            masks[key] = masks[key] | (f.bias != 0)
+        if f.bias.any():
+            add_to_bias(nodes, params, masks, f.reader.split(".")[0], f.bias)
     net = replace(model.net, nodes=tuple(nodes))
     return Model(net, {k: params[k] for k in net.params}, model.buffers, masks)
 

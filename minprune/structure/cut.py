@@ -9,10 +9,10 @@ import numpy as np
 from minprune.core import Array, Arrays
 from minprune.nets.model import Model
 from minprune.nets.net import Net, Node
-from minprune.nets.plain import Add, GlobalAvgPool
+from minprune.nets.plain import Add, Flatten, GlobalAvgPool
 from minprune.nets.weighted import BatchNorm, Conv2d, Dense
 from minprune.structure.flow import flow
-from minprune.structure.resize import resized
+from minprune.structure.resize import add_to_bias
 
 
 def cut(model: Model) -> Model:
@@ -43,14 +43,13 @@ def cut(model: Model) -> Model:
 
 def constant_net(model: Model, value: Array) -> Model:
     """y = value, whatever x      value: (outputs,)"""
-    shape, loss = model.net.input_shape, model.net.loss
-    images = len(shape) == 3
-    name = model.net.nodes[-1].name
-    nodes = (Node("pool" if name != "pool" else "pool_all", GlobalAvgPool(), ("input",)),)
-    before = nodes[0].name if images else "input"
-    last = Node(name, Dense(shape[0], len(value)), (before,))
-    net = Net((*(nodes if images else ()), last), shape, loss)
-    zeros = np.zeros((len(value), shape[0]), model.dtype)
+    shape, name = model.net.input_shape, model.net.nodes[-1].name
+    first = GlobalAvgPool() if len(shape) == 3 else Flatten()
+    nodes = [Node("pool" if name != "pool" else "pool_all", first, ("input",))] * (len(shape) > 1)
+    inputs = first.out_shape(shape)[0]
+    last = Node(name, Dense(inputs, len(value)), (nodes[0].name if nodes else "input",))
+    net = Net((*nodes, last), shape, model.net.loss)
+    zeros = np.zeros((len(value), inputs), model.dtype)
     params = {f"{name}.weight": zeros, f"{name}.bias": value.astype(model.dtype)}
     return Model(net, params, {}, {f"{name}.weight": zeros.astype(bool)})
 
@@ -63,10 +62,10 @@ def _without(model: Model, add: Node, rest: list[str], level: Array) -> Model | 
     if not level.any():
         pass
     elif (biased := _takes_bias(model, add, rest)) is not None:
-        _add_to_bias(nodes, params, masks, biased, level)
+        add_to_bias(nodes, params, masks, biased, level)
     elif readers and all(isinstance(model.net.node(name).layer, Dense) for name in readers):
         for name in readers:
-            _add_to_bias(nodes, params, masks, name, params[f"{name}.weight"] @ level)
+            add_to_bias(nodes, params, masks, name, params[f"{name}.weight"] @ level)
     elif len(model.net.shapes[add.name]) == 3 and len(rest) == 1:
         rows = len(level)
         shift = Node(add.name, Conv2d(rows, rows, 1, groups=rows), (source,))
@@ -90,19 +89,6 @@ def _without(model: Model, add: Node, rest: list[str], level: Array) -> Model | 
             for n in nodes
         ]
     return _reachable(model, nodes, params, masks)
-
-
-def _add_to_bias(
-    nodes: list[Node], params: Arrays, masks: Arrays, name: str, amount: Array
-) -> None:
-    """bias += amount, in place; the bias is created where there is none."""
-    at, key = [n.name for n in nodes].index(name), f"{name}.bias"
-    nodes[at] = nodes[at]._replace(
-        layer=resized(nodes[at].layer, params[f"{name}.weight"].shape, True)
-    )
-    params[key] = params.get(key, np.zeros_like(amount)) + amount
-    if key in masks:
-        masks[key] = masks[key] | (amount != 0)
 
 
 def _takes_bias(model: Model, add: Node, rest: list[str]) -> str | None:

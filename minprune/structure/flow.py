@@ -38,7 +38,7 @@ class Flow:
     """needed: per parameter, whether each row of its output axis is needed. folds: in net order.
 
     whole: the values, without the batch axis, of the layers whose outputs are constant altogether.
-    stuck: the columns of a padded convolution that read a constant, which cannot be folded there.
+    stuck: the columns of a convolution that read a constant, which cannot be folded there.
     """
 
     needed: dict[str, Array]

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
 from minprune.errors import ArgumentError
 from minprune.nets.layer import Layer
-from minprune.nets.model import Model
+from minprune.nets.model import Model, is_model
 from minprune.nets.plain import AvgPool, MaxPool
 from minprune.nets.ties import Group, ties
 from minprune.nets.weighted import Conv2d, Dense
 from minprune.structure.compact import indices_left, shrink
-from minprune.structure.resize import resized
+from minprune.structure.resize import add_to_bias
 
 Unit = tuple[str, int]  # ("fc1", 3): the fourth unit of layer fc1
+Pair = tuple[Unit, Unit, float, float]  # dropped, kept, slope, intercept
 
 
-def merge(model: Model, pairs: Sequence[tuple[Unit, Unit, float, float]]) -> Model:
+def merge(model: Model, pairs: Sequence[Pair]) -> Model:
     """The model without the dropped units      pairs: (dropped, kept, slope, intercept)
 
     Where what the readers see is a_dropped = slope a_kept + intercept, the function is the same:
     W[:, kept] += slope W[:, dropped]; bias += intercept sum W[:, dropped], created where absent.
     A unit is (layer, index), as in the model given; a kept unit may not be dropped by another pair,
-    nor a unit dropped twice. Raises ArgumentError for units that are no unit of one free group, for
-    an intercept through zero padding and a negative slope through max pooling, which are not exact.
-    Source: Srinivas & Babu (2015), Data-free parameter pruning.
+    nor a unit dropped twice. Raises ArgumentError for what is no such pair, for units that are no
+    unit of one free group, for an intercept through zero padding and a negative slope through max
+    pooling, which are not exact. Source: Srinivas & Babu (2015), Data-free parameter pruning.
     """
+    is_model(model, "merge")
+    pairs = [_checked(pair) for pair in pairs]
     groups = ties(model).groups
     params = {k: w.copy() for k, w in model.params.items()}
     masks = {k: m.copy() for k, m in model.masks.items()}
@@ -50,20 +56,13 @@ def merge(model: Model, pairs: Sequence[tuple[Unit, Unit, float, float]]) -> Mod
         gone[group.name][d] = True
         for m in group.readers:
             w = params[m.param]
-            name = m.param.split(".")[0]
-            at = next(i for i, n in enumerate(nodes) if n.name == name)
             moved = w[:, m.index[d]]
             w[:, m.index[k]] += slope * moved
             if m.param in masks:
                 masks[m.param][:, m.index[k]] |= masks[m.param][:, m.index[d]]
-            if intercept:
-                key = f"{name}.bias"
-                nodes[at] = nodes[at]._replace(layer=resized(nodes[at].layer, w.shape, True))
-                params.setdefault(key, np.zeros(w.shape[0], model.dtype))
-                level = intercept * moved.reshape(w.shape[0], -1).sum(axis=1)
-                params[key] += level
-                if key in masks:
-                    masks[key] |= level != 0
+            level = intercept * moved.reshape(len(w), -1).sum(axis=1)
+            if level.any():
+                add_to_bias(nodes, params, masks, m.param.split(".")[0], level)
     for _, kept, _, _ in pairs:
         group, k = _find(groups, kept)
         if gone[group.name][k]:
@@ -74,6 +73,18 @@ def merge(model: Model, pairs: Sequence[tuple[Unit, Unit, float, float]]) -> Mod
     net = replace(model.net, nodes=tuple(nodes))
     merged = Model(net, {k: params[k] for k in net.params}, model.buffers, masks)
     return shrink(merged, indices_left(model, groups, gone))
+
+
+def _checked(pair: Any) -> Pair:
+    """The pair; raises ArgumentError unless it is one, with finite numbers."""
+    match pair:
+        case [[str(), Integral()], [str(), Integral()], Real() as slope, Real() as level]:
+            if math.isfinite(slope) and math.isfinite(level):
+                return pair  # type: ignore[no-any-return]
+    raise ArgumentError(
+        f"{pair!r} is no pair to merge, expected ((layer, unit), (layer, unit), slope, intercept) "
+        f"with finite numbers; mp.structure.regressions gives some"
+    )
 
 
 def _find(groups: Sequence[Group], unit: Unit) -> tuple[Group, int]:

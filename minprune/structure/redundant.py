@@ -12,7 +12,7 @@ from minprune.curvature.checks import checked
 from minprune.errors import ArgumentError
 from minprune.masking.apply import prune
 from minprune.masking.units import live_units
-from minprune.nets.model import Model
+from minprune.nets.model import Model, is_model
 from minprune.nets.plain import Activation
 from minprune.nets.ties import Group, ties
 from minprune.nets.weighted import BatchNorm, Conv2d, Dense
@@ -21,9 +21,8 @@ from minprune.probe.activations import spots
 from minprune.probe.asked import Asked
 from minprune.probe.moments import Moments, moments
 from minprune.probe.units import unit_filler
-from minprune.structure.merge import Unit, _exact
+from minprune.structure.merge import Pair, Unit, _exact
 
-Pair = tuple[Unit, Unit, float, float]
 ROUNDING = 2.0**-40  # of a unit's root mean square: a smaller intercept is none
 
 
@@ -66,6 +65,7 @@ def regressions(
             f"criterion is {criterion!r}, expected one of {', '.join(APART)}; "
             f"choose one that measures distances between units"
         )
+    is_model(model, "regressions")
     data = checked(model, data)
     groups, freedom = _mergeable(model)
     made = {m.param for g in groups.values() for m in g.producers}
@@ -79,6 +79,11 @@ def regressions(
     pairs = []
     for name, g in groups.items():
         kept = live_units(g, pruned.masks)
+        if not kept.any():
+            raise ArgumentError(
+                f"{name}: no unit is kept, expected one to merge the others into; "
+                f"leave minimum at 1, or protect it"
+            )
         for d in np.flatnonzero(live_units(g, model.masks) & ~kept).tolist():
             k = int(np.argmin(np.where(kept, apart[name][0][d], np.inf)))
             pairs.append((_unit(g, d), _unit(g, k), *line(found[name], d, k, freedom[name])))

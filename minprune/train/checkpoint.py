@@ -1,5 +1,6 @@
 """Checkpoints of `fit`: all that the next update hangs on, so that resumed = uninterrupted."""
 
+import glob
 import os
 import time
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ import numpy as np
 
 from minprune.core import Arrays
 from minprune.errors import ArgumentError, NonFiniteError
-from minprune.files import rebuild
+from minprune.files import rebuild, sweep
 from minprune.nets.model import Model
 from minprune.nets.net import Net
 from minprune.train.fingerprint import difference
@@ -92,6 +93,7 @@ class Keeper:
         if self.path is None:
             return
         pack({"state": training.memory}, self.owner)  # said now, and not after an epoch
+        sweep(self.path.parent, glob.escape(self.path.name))
         if self.path.exists():
             self._read(self.path)
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
-from types import FunctionType, MethodType
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
@@ -51,22 +51,25 @@ def data_print(data: Dataset, *parts: str) -> dict[str, str]:
 def fingerprint(value: Any, depth: int = 0) -> Any:
     """JSON of a value: by its content, never by its place in memory
 
-    Functions count by name, code, what they close over and what is bound to them; objects by their
-    type and attributes; what lies deeper than DEEPEST by its type alone.
+    Functions count by name, code, what they close over and what is bound to them, but not by what
+    globals hold; objects by their type and attributes, or their repr where they have none; what
+    lies deeper than DEEPEST by its type alone.
     """
     inner = partial(fingerprint, depth=depth + 1)
+    if isinstance(value, np.generic):
+        return value.item()
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if depth > DEEPEST:
         return _name(type(value))
     if isinstance(value, np.ndarray):
         return digest(value)
-    if isinstance(value, np.generic):
-        return value.item()
     if isinstance(value, np.random.Generator):
         return inner(value.bit_generator.state)
     if isinstance(value, list | tuple):
         return [inner(v) for v in value]
+    if isinstance(value, set | frozenset):
+        return sorted(map(inner, value), key=repr)
     if isinstance(value, Mapping):
         return {str(k): inner(v) for k, v in value.items()}
     if isinstance(value, Model):
@@ -81,14 +84,17 @@ def fingerprint(value: Any, depth: int = 0) -> Any:
     if isinstance(value, FunctionType | MethodType):
         fn = value.__func__ if isinstance(value, MethodType) else value
         held = [c.cell_contents for c in fn.__closure__ or ()]
-        consts = [c for c in fn.__code__.co_consts if isinstance(c, int | float | str)]
-        found = {"name": _name(fn), "closes over": inner(held), "defaults": inner(fn.__defaults__)}
+        bound = {"defaults": inner(fn.__defaults__), "keywords": inner(fn.__kwdefaults__)}
+        found = {"name": _name(fn), "closes over": inner(held), **bound}
         if isinstance(value, MethodType):
             found["self"] = inner(value.__self__)
-        return found | {"code": digest(fn.__code__.co_code.hex(), repr(consts))}
+        return found | {"code": digest(repr(_code(fn.__code__)))}
     if hasattr(value, "__qualname__"):
         return _name(value)
-    return {"type": _name(type(value))} | inner(getattr(value, "__dict__", {}))
+    if hasattr(value, "__dict__"):
+        return {"type": _name(type(value))} | inner(value.__dict__)
+    text = repr(value)
+    return {"type": _name(type(value))} | ({} if " at 0x" in text else {"repr": text})
 
 
 def difference(theirs: Any, ours: Any, name: str = "") -> str | None:
@@ -117,6 +123,12 @@ def described(net: Net) -> dict[str, Any]:
 def rate_print(rate: Callable[[int, int], float], total: int) -> str:
     """A digest of all that the learning rate will be multiplied with."""
     return digest(np.array([rate(t, total) for t in range(total)]))
+
+
+def _code(code: CodeType) -> list[Any]:
+    """What a function does, wherever it stands: its instructions, the names and constants there."""
+    consts = [_code(c) if isinstance(c, CodeType) else fingerprint(c) for c in code.co_consts]
+    return [code.co_code.hex(), code.co_names, consts]
 
 
 def _name(thing: Any) -> str:

@@ -12,9 +12,10 @@ def _columns(names: tuple[str, ...]) -> dict[str, list[float]]:
 
 @dataclass
 class History:
-    """steps["loss"][k]: loss, with penalties, of update k + 1; epochs: after each epoch.
+    """steps["loss"][k]: loss, with penalties, of update k + 1; epochs: after each epoch
 
-    sparsity: of the weights, biases not counted. seconds: of the epoch, its evaluation included.
+    val_loss, val_accuracy and sparsity of an epoch are of the model that training would end with
+    there. sparsity: of the weights, biases not counted. seconds: the evaluation included.
     """
 
     steps: dict[str, list[float]] = field(default_factory=lambda: _columns(STEPS))

@@ -2,6 +2,7 @@
 
 import os
 from itertools import islice
+from numbers import Real
 from time import perf_counter
 from typing import Any
 
@@ -12,6 +13,7 @@ from minprune.core import Array, Dataset, Seed, stream
 from minprune.data import batches
 from minprune.errors import ArgumentError
 from minprune.measures.quality import evaluate
+from minprune.nets.counts import sparsity
 from minprune.nets.model import Model, checked_input, is_model
 from minprune.train.checkpoint import Keeper, Place
 from minprune.train.fingerprint import data_print, fingerprint, machinery, rate_print
@@ -43,8 +45,9 @@ def fit(
 
     Masked weights get no update and are exactly 0.0 after every step. optimizer: Adam() unless
     given; rate: its learning-rate schedule, constant unless given. patience: stop after that many
-    epochs without a lower validation loss, and return the best epoch's model. method: what acts
-    during training. progress: on stderr. The model given is not changed.
+    epochs without a lower validation loss, and return the best epoch's model; epochs count once the
+    method is settled, such as at its last sparsity. method: what acts during training. progress: on
+    stderr. The model given is not changed.
 
     checkpoint: a file for the state of training, written every `every` updates (each epoch unless
     given), at Ctrl-C and at the end. Where the file exists, training goes on from it, to the same
@@ -54,10 +57,13 @@ def fit(
     Raises ArgumentError for arguments it cannot use, and for a checkpoint that was made with
     others; NonFiniteError, naming step, layer and learning rate, where the loss is not finite.
     """
+    optimizer = Adam() if optimizer is None else optimizer
+    rate, method = constant() if rate is None else rate, Method() if method is None else method
     _kinds(model, data, optimizer, method)
     x, y = _checked(model, data, epochs, batch_size, patience, checkpoint, every)
-    optimizer, rate, method = optimizer or Adam(), rate or constant(), method or Method()
     total = epochs * -(-len(x) // batch_size)
+    if total:
+        _factor(rate, total)
     asked: dict[str, Any] = {}
     if checkpoint is not None:
         asked = fingerprint({
@@ -85,7 +91,7 @@ def fit(
             place.next_epoch()
             keeper.epoch_ended()
         keeper.write()
-    return method.finish(*(place.best or state.parts(state.model()))), history
+    return method.finish(*(place.best or state.parts())), history
 
 
 def _end_epoch(
@@ -93,21 +99,23 @@ def _end_epoch(
     patience: int | None,
 ) -> str:  # fmt: skip
     """Validate, write down the epoch, keep the best model if there is patience; a line of text."""
-    now = state.model()
+    now = state.parts()
     state.check()
-    quality = evaluate(now, data.val) if len(data.val[0]) else None
+    model = state.method.finish(*now)
+    sparse = sparsity(model.net, model.masks)
+    quality = evaluate(model, data.val) if len(data.val[0]) else None
     val_loss = quality.loss if quality else float("nan")
     accuracy = quality.accuracy if quality else float("nan")
     seconds, train_loss = perf_counter() - place.began, place.losses / len(data.train[0])
-    history.epoch(place.epoch, train_loss, val_loss, accuracy, state.sparsity, seconds)
-    if patience is not None:
+    history.epoch(place.epoch, train_loss, val_loss, accuracy, sparse, seconds)
+    if patience is not None and state.method.settled(state.done, state.total):
         place.waited += 1
         if val_loss < place.best_loss:
-            place.best, place.best_loss, place.waited = state.parts(now), val_loss, 0
+            place.best, place.best_loss, place.waited = now, val_loss, 0
         place.stopped = place.waited >= patience
     return (
         f"epoch {place.epoch}/{epochs}, loss {train_loss:.4f}, val loss {val_loss:.4f}, "
-        f"val accuracy {accuracy:.4f}, sparsity {state.sparsity:.4f}"
+        f"val accuracy {accuracy:.4f}, sparsity {sparse:.4f}"
     )
 
 
@@ -116,12 +124,26 @@ def _kinds(model: object, data: object, optimizer: object, method: object) -> No
     is_model(model, "fit")
     for what, given, kind, instead in (
         ("data", data, Dataset, "mp.Dataset(train, val, test)"),
-        ("optimizer", optimizer or Adam(), Optimizer, "mp.SGD(0.1)"),
-        ("method", method or Method(), Method, "mp.methods.L1(1e-4), with its brackets"),
+        ("optimizer", optimizer, Optimizer, "mp.SGD(0.1)"),
+        ("method", method, Method, "mp.methods.L1(1e-4), with its brackets"),
     ):
         if not isinstance(given, kind):
             found = given.__name__ if isinstance(given, type) else type(given).__name__
             raise ArgumentError(f"fit: {what} is {found}, expected {kind.__name__}; give {instead}")
+
+
+def _factor(rate: object, total: int) -> None:
+    """Raises ArgumentError unless rate(0, total) is a number."""
+    try:
+        found = rate(0, total)  # type: ignore[operator]
+        said = repr(found)
+    except TypeError as e:
+        found, said = None, f"an error ({e})"
+    if not isinstance(found, Real):
+        raise ArgumentError(
+            f"fit: rate(0, {total}) is {said}, expected the factor of the learning rate, a "
+            f"number; give mp.rates.cosine(), with its brackets, or a function of (t, total)"
+        )
 
 
 def _checked(

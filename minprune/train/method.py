@@ -67,11 +67,7 @@ def replace(arrays: Arrays, new: Arrays, kind: str) -> None:
                 f"{name}: a method changes it in {kind}, which has no such array; "
                 f"change what View.{kind} holds"
             )
-        if np.shape(a) != arrays[name].shape:
-            raise ShapeError(
-                f"{name}: a method changes it in {kind} from {arrays[name].shape} to "
-                f"{np.shape(a)}; keep the shape"
-            )
+        _fits(name, kind, arrays[name], a)
         arrays[name] = np.array(a, arrays[name].dtype, order="C")
 
 
@@ -87,17 +83,21 @@ def relocate(buffers: Arrays, new: Arrays, indices: Mapping[str, str]) -> None:
                 f"{name}: a method changes it in buffers, of which only the indices of sparse "
                 f"layers may change ({', '.join(indices) or 'there are none'}); leave it out"
             )
-        if np.shape(a) != buffers[name].shape:
-            raise ShapeError(
-                f"{name}: a method changes it in buffers from {buffers[name].shape} to "
-                f"{np.shape(a)}; keep the shape"
-            )
+        _fits(name, "buffers", buffers[name], a)
         if np.asarray(a).dtype != indices[name]:
             raise ArgumentError(
                 f"{name}: a method changes it in buffers from {indices[name]} to "
                 f"{np.asarray(a).dtype}; keep the dtype"
             )
         buffers[name] = locked(a)
+
+
+def _fits(name: str, kind: str, old: Array, new: Array) -> None:
+    if np.shape(new) != old.shape:
+        raise ShapeError(
+            f"{name}: a method changes it in {kind} from {old.shape} to {np.shape(new)}; "
+            f"keep the shape"
+        )
 
 
 def locked(a: Array) -> Array:
@@ -116,7 +116,10 @@ class Method:
     activations: ClassVar[tuple[str, ...]] = ()  # layers whose outputs `after` wants to see
 
     def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
-        """(model, extra, state): layers may be replaced; extra is trained besides the weights."""
+        """(model, extra, state): layers may be replaced; extra is trained besides the weights
+
+        The optimizer's weight decay is of the weights alone: what extra needs, `penalty` says.
+        """
         return model, {}, None
 
     def weights(
@@ -126,7 +129,9 @@ class Method:
         """What the forward pass of a training step sees in place of the parameters."""
         return params
 
-    def penalty(self, params: dict[str, Value], extra: dict[str, Value], step: int) -> Value | None:
+    def penalty(
+        self, params: dict[str, Value], extra: dict[str, Value], state: Any, step: int
+    ) -> Value | None:
         """A scalar that is added to the loss, or None. step: updates done so far."""
         return None
 
@@ -134,6 +139,13 @@ class Method:
         """Called after every update."""
         return None
 
+    def settled(self, step: int, total: int) -> bool:
+        """Whether the net of this update is of the kind that the method leads to, in its sparsity
+
+        With patience only such epochs may be the best one, and those before are not waited for.
+        """
+        return True
+
     def finish(self, model: Model, extra: Arrays, state: Any) -> Model:
-        """An ordinary model at the end."""
+        """An ordinary model: after each epoch, to validate it, and at the end; changes nothing."""
         return model

@@ -1,6 +1,7 @@
 """w = w - lr * step(g): SGD, Adam, AdamW, by PyTorch's rules; what is masked stays exactly 0."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Real
 
 import numpy as np
 
@@ -18,12 +19,18 @@ class Optimizer:
     lr: float
 
     def __post_init__(self) -> None:
-        _within(type(self).__name__, "lr", self.lr, 0, np.inf)
+        within(type(self).__name__, "lr", self.lr, 0)
 
     @property
     def slots(self) -> tuple[str, ...]:
         """The names of the state: one array of the parameter's shape each."""
         return ()
+
+    @property
+    def undecayed(self) -> "Optimizer":
+        """The same without weight decay: for what a method trains besides the weights."""
+        decay = {"weight_decay": 0.0} if hasattr(self, "weight_decay") else {}
+        return replace(self, **decay)
 
     def start(self, params: Arrays) -> OptState:
         """Zeros for every slot and parameter."""
@@ -46,8 +53,8 @@ class SGD(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _within("SGD", "momentum", self.momentum, 0, 1)
-        _within("SGD", "weight_decay", self.weight_decay, 0, np.inf)
+        within("SGD", "momentum", self.momentum, 0, 1)
+        within("SGD", "weight_decay", self.weight_decay, 0)
         if self.nesterov and not self.momentum:
             raise ArgumentError("SGD: nesterov needs momentum, found 0; give momentum=0.9")
 
@@ -78,10 +85,10 @@ class Adam(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         owner = type(self).__name__
-        _within(owner, "beta1", self.beta1, 0, 1)
-        _within(owner, "beta2", self.beta2, 0, 1)
-        _within(owner, "eps", self.eps, 0, np.inf)
-        _within(owner, "weight_decay", self.weight_decay, 0, np.inf)
+        within(owner, "beta1", self.beta1, 0, 1)
+        within(owner, "beta2", self.beta2, 0, 1)
+        within(owner, "eps", self.eps, 0)
+        within(owner, "weight_decay", self.weight_decay, 0)
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -112,8 +119,9 @@ class AdamW(Adam):
         return True
 
 
-def _within(owner: str, what: str, given: float, low: float, high: float) -> None:
-    if not low <= given < high:
+def within(owner: str, what: str, given: object, low: float, high: float = np.inf) -> None:
+    """Raises ArgumentError unless it is a number of at least low, and below high."""
+    if isinstance(given, bool) or not isinstance(given, Real) or not low <= float(given) < high:
         end = "" if high == np.inf else f" and below {high:g}"
         raise ArgumentError(
             f"{owner}: {what} is {given!r}, expected a number of at least {low:g}{end}; "

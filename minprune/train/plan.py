@@ -3,12 +3,13 @@
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from minprune.core import Dataset
-from minprune.files import sweep
+from minprune.files import alone, sweep
 from minprune.nets.model import Model
 from minprune.train.checkpoint import refuse
 from minprune.train.fingerprint import data_print, fingerprint, machinery
@@ -72,29 +73,40 @@ def run_plan(
     folder: where the state is kept after each phase, and the running phase's training beside it.
     If it holds an unfinished plan, that goes on, to the same bits as if it had never stopped; a
     finished one is given back at once. Raises ArgumentError, naming what differs, where it was made
-    with another plan or other data; and what the phases raise.
+    with another plan or other data; FileError while another process works there; and what the
+    phases raise.
     """
     keeper = None if folder is None else _Keeper(Path(folder), plan, data)
-    done, phases = keeper.begin() if keeper else (Done({}, {}), 0)
-    while (phase := plan.next_phase(dict(done.state))) is not None:
-        checkpoint = keeper.folder / f"phase-{phases}.npz" if keeper else None
-        begin = time.perf_counter()
-        made = phase.work(Desk(dict(done.state), data, phase.name, progress, checkpoint))
-        spent = {phase.name: time.perf_counter() - begin}
-        done, phases = Done(done.state | made, done.seconds | spent), phases + 1
-        if keeper:
-            keeper.write(done, phases)
+    with alone(keeper.folder) if keeper else nullcontext():
+        done, phases = keeper.begin() if keeper else (Done({}, {}), 0)
+        while (phase := plan.next_phase(dict(done.state))) is not None:
+            checkpoint = keeper.folder / f"phase-{phases}.npz" if keeper else None
+            begin = time.perf_counter()
+            made = phase.work(Desk(dict(done.state), data, phase.name, progress, checkpoint))
+            spent = {phase.name: time.perf_counter() - begin}
+            done, phases = Done(done.state | made, done.seconds | spent), phases + 1
+            if keeper:
+                keeper.write(done, phases)
     return done
 
 
 def forget(folder: Path) -> None:
-    """Remove the plan's files, its state first, and the folder unless it holds something else."""
+    """Remove the plan's files, and the folder unless it holds something else
+
+    Raises FileError while another process works there.
+    """
+    with alone(folder):
+        _clear(folder)
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def _clear(folder: Path) -> None:
+    """Remove the plan's files, its state first."""
     (folder / FILE).unlink(missing_ok=True)
     sweep(folder, FILE, PHASES)
     for path in folder.glob(PHASES):
         path.unlink()
-    if not any(folder.iterdir()):
-        folder.rmdir()
 
 
 class _Keeper:
@@ -109,8 +121,7 @@ class _Keeper:
     def begin(self) -> tuple[Done, int]:
         """What is done, and how many phases that took."""
         if not self.path.exists():
-            if self.folder.is_dir():
-                forget(self.folder)  # phases of a plan that is not known
+            _clear(self.folder)  # phases of a plan that is not known
             self.write(Done({}, {}), 0)
             return Done({}, {}), 0
         sweep(self.folder, FILE, PHASES)
@@ -126,5 +137,4 @@ class _Keeper:
         tree = {"asked": self.asked, "state": done.state, "seconds": done.seconds, "phases": phases}
         save_tree(self.path, tree, self.owner)
         for old in self.folder.glob(PHASES):
-            if old.name != f"phase-{phases}.npz":
-                old.unlink()
+            old.unlink()

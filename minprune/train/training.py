@@ -46,6 +46,7 @@ class Training:
         self.masks: Arrays = dict(model.masks)
         self.extra: Arrays = {k: w.copy() for k, w in extra.items()}
         self.opt_state: OptState = optimizer.start(self.params | self.extra)
+        self.of_extra = optimizer.undecayed
         self.done = 0
         self.total = 0
         self.lr = optimizer.lr
@@ -56,9 +57,9 @@ class Training:
         copies = {k: w.copy() for k, w in self.params.items()}
         return Model(self.net, copies, dict(self.buffers), dict(self.masks))
 
-    def parts(self, model: Model) -> tuple[Model, Arrays, Any]:
+    def parts(self) -> tuple[Model, Arrays, Any]:
         """What `finish` gets: the model, and what belongs to it."""
-        return model, {k: w.copy() for k, w in self.extra.items()}, self.memory
+        return self.model(), {k: w.copy() for k, w in self.extra.items()}, self.memory
 
     def tree(self) -> Tree:
         """All that the next update hangs on, for a checkpoint; the arrays are not copied."""
@@ -95,7 +96,7 @@ class Training:
         wanted = self.method.activations
         watch = (lambda name, out: seen.update({name: out})) if wanted else None
         loss = loss_of(self.net, run(self.net, p | self.buffers, x, how, watch), y)
-        penalty = self.method.penalty(dict(leaves), extra, self.done)
+        penalty = self.method.penalty(dict(leaves), extra, self.memory, self.done)
         if penalty is not None:
             loss = loss + penalty
         result = float(value(loss))
@@ -111,8 +112,8 @@ class Training:
             self.buffers.update(zip(keys, moved, strict=True))
         self.done += 1
         for k, w in (self.params | self.extra).items():
-            mask = self.masks.get(k)
-            self.optimizer.update(k, w, grads[k], self.opt_state, mask, self.lr, self.done)
+            rule, mask = self.of_extra if k in self.extra else self.optimizer, self.masks.get(k)
+            rule.update(k, w, grads[k], self.opt_state, mask, self.lr, self.done)
         if type(self.method).after is not Method.after:
             self._take(self.method.after(self._view(grads, activations, x, y)))
         return result
@@ -153,8 +154,8 @@ class Training:
         )
 
     def check(self) -> None:
-        """Raises NonFiniteError, naming the array, where a parameter or buffer is not finite."""
-        for name, w in (self.params | self.buffers).items():
+        """Raises NonFiniteError, naming it, where a parameter, buffer or extra is not finite."""
+        for name, w in (self.params | self.buffers | self.extra).items():
             bad = not_finite(w)
             if bad:
                 raise NonFiniteError(

@@ -11,6 +11,7 @@ import numpy as np
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, FileError
 from minprune.files import describe, load_state, rebuild, save_state
+from minprune.files.reader import line
 from minprune.files.state import DTYPES
 from minprune.nets.model import Model
 from minprune.train.history import History
@@ -36,9 +37,13 @@ def sound(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turns whatever a wrong value in the file at `path` raises into a FileError."""
     try:
         yield
-    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError) as e:
+    except (
+        ArithmeticError, AttributeError, LookupError, MemoryError, RecursionError, TypeError,
+        ValueError,
+    ) as e:  # fmt: skip
         raise FileError(
-            f"{path}: not a sound checkpoint ({type(e).__name__}: {e}); delete it to begin anew"
+            f"{path}: not a sound checkpoint ({type(e).__name__}: {line(e)}); delete it to begin "
+            f"anew"
         ) from None
 
 
