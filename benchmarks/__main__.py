@@ -11,6 +11,8 @@ import pkgutil
 import sys
 from pathlib import Path
 
+from minprune.cli import THREADS
+
 HELPERS = ("__main__", "harness")
 
 
@@ -26,17 +28,21 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Time minprune beside its peers."
     )
-    parser.add_argument("name", choices=names())
+    parser.add_argument("name", choices=names(), metavar="NAME", help=", ".join(names()))
     parser.add_argument("--quick", action="store_true", help="smaller sizes, fewer repeats")
-    parser.add_argument("--data", type=Path, default=Path(data) if data else None, metavar="DIR")
-    parser.add_argument("--threads", type=int, default=1, metavar="N")
-    parser.add_argument("--out", type=Path, default=None, metavar="FILE")
+    parser.add_argument(
+        "--data", type=Path, default=Path(data) if data else None, metavar="DIR",
+        help="the folder that holds mnist/ and monks/ (default: MINPRUNE_DATA)",
+    )  # fmt: skip
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="(default 1)")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="JSON (default: runs/benchmarks/NAME.json)"
+    )
     args = parser.parse_args(argv)
     if args.threads < 1:
         parser.error(f"--threads is {args.threads}, expected at least 1; pass --threads 1")
 
-    threads = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-    wanted = dict.fromkeys(threads, str(args.threads))
+    wanted = dict.fromkeys(THREADS, str(args.threads))
     if "numpy" in sys.modules and any(os.environ.get(k) != v for k, v in wanted.items()):
         # something (a site hook) imported NumPy first: begin again with the right environment
         command = [sys.executable, "-m", "benchmarks", *(sys.argv[1:] if argv is None else argv)]

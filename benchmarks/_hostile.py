@@ -71,14 +71,16 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 
 
 def other_value(content: bytes, rng: Generator) -> bytes:
-    """Anything in the header becomes something else, or is absent."""
+    """Anything in the header becomes something else, such as another part of it, or is absent."""
 
     def change(header: Any) -> None:
-        where, key = pick(rng, places(header))
+        found = places(header)
+        where, key = pick(rng, found)
+        other, at = pick(rng, found)
         if rng.random() < 0.2:
             del where[key]
         else:
-            where[key] = copy.deepcopy(pick(rng, [*SIZES, *TEXTS, header["net"]["layers"][0]]))
+            where[key] = copy.deepcopy(pick(rng, (other[at], pick(rng, [*SIZES, *TEXTS]))))
 
     return with_header(content, rng, change)
 
@@ -235,10 +237,12 @@ DAMAGES: list[Callable[[bytes, Generator], bytes]] = [
     _damage.swapped, _damage.other_entries, _damage.other_array, other_value, other_sizes,
     other_words, no_header, *sorted(SLOW, key=lambda damage: damage.__name__),
 ]  # fmt: skip
-SHARES = np.array([0.03 if damage in SLOW else 1.0 for damage in DAMAGES])
+OF_NETS = {other_sizes, other_words}  # which states have not
 
 
-def damaged(content: bytes, rng: Generator) -> tuple[str, bytes]:
-    """(the damage's name, the spoilt file)"""
-    damage = DAMAGES[int(rng.choice(len(DAMAGES), p=SHARES / SHARES.sum()))]
+def damaged(content: bytes, rng: Generator, net: bool = True) -> tuple[str, bytes]:
+    """(the damage's name, the spoilt file); net: whether it is that of a model"""
+    ways = [damage for damage in DAMAGES if net or damage not in OF_NETS]
+    shares = np.array([0.03 if damage in SLOW else 1.0 for damage in ways])
+    damage = ways[int(rng.choice(len(ways), p=shares / shares.sum()))]
     return damage.__name__, damage(content, rng)

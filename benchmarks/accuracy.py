@@ -34,7 +34,8 @@ def measure(
     dense, lost, seconds = [], [], 0.0
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(seeds):
-            settings = Settings(data=source, net=net, sparsity=sparsity, seed=seed, out=folder)
+            out = str(Path(folder, str(seed)))
+            settings = Settings(data=source, net=net, sparsity=sparsity, seed=seed, out=out)
             result = job(settings, quiet=True)
             found = {s["stage"]: 100 * s["accuracy"] for s in result["stages"]}
             dense.append(found["dense"])

@@ -1,6 +1,7 @@
-"""Every criterion on lenet_5: seconds with 1,000 samples, and peak memory, which many samples leave
+"""Every criterion on lenet_5: seconds with 1,000 samples, peak memory with few and with many.
 
-as it is. Each figure of memory is of a process of its own. The oracle scores 100 weights.
+More samples must not take more memory. Each figure of it is of a process of its own. The oracle
+scores 100 weights.
 """
 
 import json
@@ -76,8 +77,8 @@ def possible(name: str, unit: bool) -> bool:
 
 def measure(label: str, work: Work, many: int, data: Path | None) -> Iterable[Row]:
     """Seconds of one scoring; peak MiB above the imports and the data."""
-    data_file(data, "train-images-idx3-ubyte.gz")
-    first = apart(work, SAMPLES, data)
+    mnist = data_file(data, "mnist")
+    first = apart(work, SAMPLES, mnist)
     if "refused" in first:
         yield skipped(label, first["refused"])
         return
@@ -87,7 +88,7 @@ def measure(label: str, work: Work, many: int, data: Path | None) -> Iterable[Ro
     if work.name in SLOW or work.options.get("scale") in SLOW:
         yield Row(f"{label}, peak", few, None, None, None, None, unit="MiB", note=note)
         return
-    more = apart(work, many, data)["MiB"]
+    more = apart(work, many, mnist)["MiB"]
     ratio = more / few if few else 1.0
     yield Row(
         f"{label}, peak", few, more, ratio, GROWTH, ratio <= GROWTH or more - few < 16, unit="MiB",
@@ -95,7 +96,7 @@ def measure(label: str, work: Work, many: int, data: Path | None) -> Iterable[Ro
     )  # fmt: skip
 
 
-def apart(work: Work, samples: int, data: Path | None) -> dict[str, Any]:
+def apart(work: Work, samples: int, data: Path) -> dict[str, Any]:
     """What `climb` gives, in a process of its own."""
     program = (
         "import json; from benchmarks.criteria import Work, climb; "

@@ -1,4 +1,6 @@
-"""20,000 spoilt model files: each gives a model or one sentence; memory <= 2 x file + a constant.
+"""20,000 spoilt files: each gives a value or one sentence; memory <= 2 x file + a constant.
+
+They were models, dense and sparse, and states; each is read as a model and as a state.
 
 The k-th file comes from the generator [SEED, k] alone, so that one can be made again.
 """
@@ -8,8 +10,10 @@ import time
 import tracemalloc
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +21,7 @@ import minprune as mp
 from benchmarks._hostile import damaged
 from benchmarks.harness import Row
 from minprune.errors import FileError
+from minprune.train.tree import load_tree, save_tree
 
 SEED = 0
 FILES, FEW = 20_000, 1_000
@@ -26,37 +31,64 @@ ROOM = 48 * 2**20  # bytes beside twice the file: a header of 1 MB as Python's l
 
 @cache
 def originals() -> tuple[bytes, ...]:
-    """Sound files: dense, BatchNorm and residual sums, float64, with masks and without."""
+    """Sound models: dense, BatchNorm and residual sums, float64, masks, sparse; last, a state"""
     small, image = ((2, 3), 3), ((1, 4, 4), 3)
     models = [mp.zoo.mlp(small, (4,)), mp.zoo.resnet_small(image, 3), mp.zoo.monk(2)]
     models[1:] = [
         mp.prune(m, mp.score(m, None, "random", params="all"), sparsity=0.4) for m in models[1:]
     ]
-    found = []
+    models += [sparse(image)]
+    state = {"model": models[1], "history": mp.History(), "pair": (1, None), "n": np.int64(2)}
     with tempfile.TemporaryDirectory() as folder:
+        path, found = Path(folder, "m.npz"), []
         for model in models:
-            mp.save(model, Path(folder, "m.npz"))
-            found.append(Path(folder, "m.npz").read_bytes())
-    return tuple(found)
+            mp.save(model, path)
+            found.append(path.read_bytes())
+        save_tree(path, state | {"list": [0.5, "text", {}]}, "fuzz")
+        return (*found, path.read_bytes())
+
+
+def sparse(image: tuple[tuple[int, ...], int]) -> mp.Model:
+    """A convolution in CSR, and dense layers in CSR, blocks and N:M."""
+    layers: list[Any] = [
+        ("conv", mp.Conv2d(1, 4, 3)), ("flat", mp.Flatten()), ("fc1", mp.Dense(16, 8)),
+        ("relu", mp.ReLU()), ("fc2", mp.Dense(8, 8)), ("fc3", mp.Dense(8, image[1])),
+    ]  # fmt: skip
+    model = mp.initialise(mp.build(image[0], layers), seed=0)
+    scores = mp.score(model, None, "random")
+    for how in ({"protect": ("fc2", "fc3"), "sparsity": 0.5},
+                {"protect": ("conv", "fc1", "fc3"), "sparsity": 0.5, "pattern": (4, 4)},
+                {"protect": ("conv", "fc1", "fc2"), "pattern": "2:4"}):  # fmt: skip
+        model = mp.prune(model, scores, **how)
+    return mp.sparsify(model, {"conv": "csr", "fc1": "csr", "fc2": "4x4", "fc3": "2:4"})
 
 
 def spoilt(k: int) -> tuple[str, bytes]:
     """The k-th spoilt file: (what was done to it, its bytes)"""
-    return damaged(originals()[k % 3], np.random.default_rng([SEED, k]))
+    which = k % len(originals())
+    net = which < len(originals()) - 1
+    return damaged(originals()[which], np.random.default_rng([SEED, k]), net)
 
 
 def verdict(path: Path) -> tuple[str, int, float]:
-    """(what is wrong or "", bytes at the peak, seconds) of loading a file
+    """(what is wrong or "", bytes at the peak, seconds) of loading a file, as a model and a state
 
     Wrong is any exception but FileError, a warning, and a sentence that is none: of more than one
     line, of LONGEST characters or more, or without the path at its beginning.
     """
+    answers = [verdict_of(load, path) for load in (mp.load, load_tree)]
+    wrong, peaks, seconds = zip(*answers, strict=True)
+    return "; ".join(filter(None, wrong)), max(peaks), max(seconds)
+
+
+def verdict_of(load: Callable[[Path], object], path: Path) -> tuple[str, int, float]:
+    """The verdict on one reader"""
     wrong, begin = "", time.perf_counter()
     tracemalloc.start()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            mp.load(path)
+            load(path)
     except FileError as e:
         text = str(e)
         if not text.startswith(f"{path}: ") or len(text.splitlines()) != 1 or len(text) >= LONGEST:

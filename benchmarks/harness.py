@@ -5,7 +5,6 @@ slows one of two neighbouring runs slows the other as well.
 """
 
 import importlib
-import json
 import math
 import os
 import platform
@@ -16,9 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from minprune.cli import THREADS
+from minprune.files import write_atomic
+from minprune.jobs.folder import as_json
 from minprune.text import table
-
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 class AbsentError(Exception):
@@ -182,23 +182,9 @@ def write(path: Path, name: str, rows: Iterable[Row], quick: bool) -> None:
             "processors": os.cpu_count(),
         },
         "versions": {module: version(module) for module in ("numpy", "numba", "torch", "scipy")},
-        "rows": [finite(asdict(row)) for row in rows],
+        "rows": [asdict(row) for row in rows],
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n", "utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def finite(row: dict[str, Any]) -> dict[str, Any]:
-    """The row with null for NaN and infinity, which JSON does not have."""
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in row.items()
-    }
+    write_atomic(path, as_json(record))
 
 
 def version(module: str) -> str | None:

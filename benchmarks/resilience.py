@@ -5,13 +5,14 @@ After each kill every file that has its final name must be whole.
 
 import json
 import os
-import random
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import numpy as np
 
 from benchmarks.harness import Row, stopwatch, within
 from minprune.errors import FileError
@@ -34,7 +35,7 @@ def rows(
     start(folder / "warm", options).wait()  # compilation
     seconds = stopwatch(lambda: start(folder / "whole", options).wait())
     want = models(folder / "whole")
-    rng = random.Random(seed)  # of moments in time; nothing that is computed
+    rng = np.random.default_rng(seed)  # of moments in time; nothing that is computed
     left, jobs, other, halves = kills, 0, [], []
     while left or not jobs:
         jobs, here = jobs + 1, min(left, each)

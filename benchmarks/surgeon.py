@@ -63,7 +63,7 @@ def monk(
     problem: int, hidden: int, hold: float, paper: int, seeds: int, data: Path | None
 ) -> Iterable[Row]:
     """Weights left over the seeds; accuracies of OBS, and of others at the same count."""
-    train = data_file(data.parent if data else None, "monks", f"monks-{problem}.train")
+    train = data_file(data, "monks", f"monks-{problem}.train")
     test = train.with_suffix(".test")
     dataset = mp.data.csv(train, test, outputs="column", dtype=np.float64)
     trials = [trial(dataset, hidden, hold, seed) for seed in range(seeds)]
@@ -186,9 +186,7 @@ def can_do_without(model: Model, data: Dataset, entry: tuple[str, int], seed: in
 
 def lenet(epochs: int, data: Path | None) -> Iterable[Row]:
     """By layer to 95 %, before any retraining, beside magnitude."""
-    data_file(data, "train-images-idx3-ubyte.gz")
-    assert data is not None
-    dataset = mp.data.idx(data)
+    dataset = mp.data.idx(data_file(data, "mnist"))
     model, _ = mp.fit(mp.zoo.lenet_300_100(dataset), dataset, epochs=epochs, progress=False)
     samples = dataset.train[0][:20_000], dataset.train[1][:20_000]
     dense = mp.evaluate(model, dataset.test).accuracy

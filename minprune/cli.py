@@ -1,4 +1,7 @@
-"""The commands: `minprune run`, `compare`, `info`, `verify`; errors are told in one sentence."""
+"""The commands: `minprune run`, `compare`, `info`, `verify`; errors are told in one sentence.
+
+Longer than most files: the options of all commands are read side by side.
+"""
 
 import argparse
 import os
@@ -6,6 +9,7 @@ import shlex
 import sys
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, NoReturn
 
 from minprune.errors import ArgumentError, DataError, MinpruneError, MissingError
@@ -17,6 +21,9 @@ THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one sentence, with exit code 2."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(allow_abbrev=False, **how)  # --resum would not be taken for --resume below
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
@@ -64,42 +71,7 @@ def parser() -> Parser:
         epilog="Example: minprune run --sparsity 0.95 --criterion magnitude",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    run = commands.add_parser(
-        "run",
-        argument_default=argparse.SUPPRESS,  # Settings has the defaults
-        help="train a net, prune it, fine-tune it, and show what that cost",
-        description="Train a net, prune it, fine-tune it; print one table and write a report.",
-    )
-    add = run.add_argument
-    add("--data", metavar="digits|FOLDER",
-        help="the embedded 8 x 8 digits (default), or a folder in the format of MNIST")
-    add("--net", help="mlp, lenet_300_100, lenet_5, cnn_small, conv_4 or resnet_small "
-        "(default: cnn_small on small images, lenet_5 from 16 x 16 on)")
-    add("--criterion", metavar="NAME",
-        help=f"magnitude, obd, taylor, snip ...: all are in the README (default "
-        f"{Settings.criterion})")
-    add("--unit", action="store_true",
-        help="prune units (neurons, filters) with all that is tied to them, not single weights")
-    add("--sparsity", type=float,
-        help=f"share of the weights, or units, to prune (default {Settings.sparsity})")
-    add("--scope", choices=("global", "layer"),
-        help="compare all weights at once (default), or prune each layer by that share")
-    add("--epochs", type=int, help="of training (default: 30 on the digits, 10 elsewhere)")
-    add("--fine-tune", type=int, metavar="EPOCHS", help="after pruning (default: as --epochs)")
-    add("--batch-size", type=int, metavar="N",
-        help=f"samples in a step (default {Settings.batch_size})")
-    add("--lr", type=float,
-        help=f"learning rate of SGD, falling by a cosine in each phase (default {Settings.lr})")
-    add("--seed", type=int, help=f"same seed, same bits (default {Settings.seed})")
-    add("--threads", type=count, default=None, metavar="N",
-        help="for matrix products (default: OPENBLAS_NUM_THREADS, or 1, which gives the same "
-        "bits whatever the number of cores and is fast for small nets)")
-    add("--out", metavar="FOLDER", help="for all files (default: runs/NAME)")
-    add("--resume", action="store_true", default=False,
-        help="go on with a job that was stopped, from what its folder holds")
-    add("--quiet", action="store_true", default=False, help="no progress")
-    add("--json", action="store_true", default=False,
-        help="print the result as JSON in place of the table")
+    _run(commands)
     _compare(commands)
     info = commands.add_parser(
         "info",
@@ -107,32 +79,30 @@ def parser() -> Parser:
         description="Print the net, the counts, the sparsity and the bytes of a saved model.",
     )
     info.add_argument("file", metavar="FILE", help="a model, such as fine-tuned.npz")
-    verify = commands.add_parser(
-        "verify",
-        help="check a pruning function of your own against the laws of its kind",
-        description="Run every law of a kind on a function, and show the smallest counterexample "
-        "of each that it breaks. Exit code 0: all hold; 1: one is broken; 2: bad use.",
-        epilog="Example: minprune verify mypkg.prune:select --kind selector",
-    )
-    add = verify.add_argument
-    add("name", metavar="MODULE:FUNCTION", nargs="?",
-        help="importable from here, mypkg.prune:select for example")
-    add("--kind", metavar="KIND",
-        help="criterion, selector, schedule, kernel, gradient, allocation, shuffle or obs")
-    add("--as", dest="like", metavar="NAME",
-        help="the criterion or schedule to equal, or any: a selector with a tie rule of its own")
-    add("--against", metavar="MODULE:FUNCTION",
-        help="of a kernel its slow twin, of a gradient the function that it derives")
-    add("--draw", metavar="MODULE:FUNCTION",
-        help="a function of a numpy Generator that makes the arguments of a kernel or gradient")
-    add("--given", dest="facts", metavar="NAME=VALUE", nargs="+", default=[],
-        help="final=0.8 span=100 for a schedule; needs=weights,grads unit=yes for a criterion")
-    add("--examples", type=count, metavar="N", help="how many to try for each law")
-    add("--seed", type=int, default=0, help="same seed, same examples (default 0)")
-    add("--self", dest="own", action="store_true", help="check minprune's own functions instead")
-    add("--export", metavar="FILE", help="write oracles.json: small nets and what they must give")
-    add("--list", dest="listed", action="store_true", help="print what --as takes for each kind")
+    _verify(commands)
     return top
+
+
+def _run(commands: Any) -> None:
+    """The options of `minprune run`."""
+    run = commands.add_parser(
+        "run",
+        argument_default=argparse.SUPPRESS,  # Settings has the defaults
+        help="train a net, prune it, fine-tune it, and show what that cost",
+        description="Train a net, prune it, fine-tune it, make it smaller, run it on sparse "
+        "kernels; print one table and write a report.",
+        epilog="Example: minprune run --criterion taylor --unit --sparsity 0.5",
+    )
+    had, add = Settings, run.add_argument
+    _what(add)
+    add("--criterion", metavar="NAME",
+        help=f"magnitude, obd, taylor, snip ...: all are in the README (default {had.criterion})")
+    add("--sparsity", type=float, metavar="SHARE",
+        help=f"of the weights, or units, to prune (default {had.sparsity})")
+    add("--scope", choices=("global", "layer"),
+        help="compare all weights at once (default), or prune each layer by that share")
+    add("--seed", type=int, metavar="N", help=f"same seed, same bits (default {had.seed})")
+    _how(add, had, "as --epochs")
 
 
 def _compare(commands: Any) -> None:
@@ -146,31 +116,77 @@ def _compare(commands: Any) -> None:
         epilog="Example: minprune compare --criteria magnitude,taylor,random --seeds 5",
     )
     had, add = CompareSettings, compare.add_argument
+    _what(add)
+    add("--criteria", type=names, metavar="NAME,NAME,...",
+        help="which to compare (default: all that score what is pruned and are not too slow)")
+    add("--sparsities", type=shares, metavar="S,S,...",
+        help="shares of the weights, or units, to prune (default 0.5,0.7,0.8,0.9,0.95)")
+    add("--seeds", type=int, metavar="N", help=f"nets, of seeds 0, 1, ... (default {had.seeds})")
+    add("--samples", type=int, metavar="N",
+        help=f"of the training part, for the scores to look at (default {had.samples:,})")
+    _how(add, had, str(had.fine_tune))
+
+
+def _what(add: Callable[..., Any]) -> None:
+    """Options of both: what is pruned."""
     add("--data", metavar="digits|FOLDER",
         help="the embedded 8 x 8 digits (default), or a folder in the format of MNIST")
     add("--net", help="mlp, lenet_300_100, lenet_5, cnn_small, conv_4 or resnet_small "
         "(default: cnn_small on small images, lenet_5 from 16 x 16 on)")
-    add("--criteria", type=names, metavar="NAME,NAME,...",
-        help="which to compare (default: all that score what is pruned and are not too slow)")
     add("--unit", action="store_true",
         help="prune units (neurons, filters) with all that is tied to them, not single weights")
-    add("--sparsities", type=shares, metavar="S,S,...",
-        help="shares of the weights, or units, to prune (default 0.5,0.7,0.8,0.9,0.95)")
-    add("--seeds", type=int, metavar="N", help=f"nets, of seeds 0, 1, ... (default {had.seeds})")
-    add("--epochs", type=int, help="of training (default: 30 on the digits, 10 elsewhere)")
-    add("--fine-tune", type=int, metavar="EPOCHS", help=f"after pruning (default {had.fine_tune})")
-    add("--samples", type=int, metavar="N",
-        help=f"of the training part, for the scores to look at (default {had.samples:,})")
+
+
+def _how(add: Callable[..., Any], had: Any, fine_tune: str) -> None:
+    """Options of both: how it is trained, and where the results go."""
+    add("--epochs", type=int, metavar="N",
+        help="of training (default: 30 on the digits, 10 elsewhere)")
+    add("--fine-tune", type=int, metavar="N", help=f"epochs after pruning (default {fine_tune})")
     add("--batch-size", type=int, metavar="N", help=f"samples in a step (default {had.batch_size})")
-    add("--lr", type=float,
+    add("--lr", type=float, metavar="RATE",
         help=f"learning rate of SGD, falling by a cosine in each phase (default {had.lr})")
     add("--threads", type=count, default=None, metavar="N",
-        help="for matrix products (default: OPENBLAS_NUM_THREADS, or 1)")
-    add("--out", metavar="FOLDER", help="for all files (default: runs/compare-...)")
+        help="for matrix products (default: OPENBLAS_NUM_THREADS, or 1, which gives the same "
+        "bits whatever the number of cores and is fast for small nets)")
+    add("--out", metavar="FOLDER", help="for all files (default: runs/, named by the settings)")
     add("--resume", action="store_true", default=False,
-        help="go on with a comparison that was stopped, from what its folder holds")
+        help="go on with a job that was stopped, from what its folder holds")
     add("--quiet", action="store_true", default=False, help="no progress")
-    add("--json", action="store_true", default=False, help="print JSON in place of the tables")
+    add("--json", action="store_true", default=False,
+        help="print the result as JSON in place of tables")
+
+
+def _verify(commands: Any) -> None:
+    """The options of `minprune verify`."""
+    verify = commands.add_parser(
+        "verify",
+        help="check a pruning function of your own against the laws of its kind",
+        description="Run every law of a kind on a function, and show the smallest counterexample "
+        "of each that it breaks. Exit code 0: all hold; 1: one is broken; 2: bad use.",
+        epilog="Example: minprune verify mypkg.prune:select --kind selector",
+    )
+    add = verify.add_argument
+    add("name", metavar="MODULE:FUNCTION", nargs="?",
+        help="importable from here, mypkg.prune:select for example")
+    add("--kind", metavar="KIND",
+        help="criterion, selector, pattern, schedule, steps, kernel, gradient, allocation, shuffle "
+        "or obs; --list says what each takes and gives")
+    add("--as", dest="like", metavar="NAME",
+        help="what to equal: a criterion, schedule, allocation, pattern (2:4, 4x4) or step of OBS; "
+        "any: a selector with a tie rule of its own")
+    add("--against", metavar="MODULE:FUNCTION",
+        help="of a kernel its slow twin, of a gradient the function that it derives")
+    add("--draw", metavar="MODULE:FUNCTION",
+        help="a function of a numpy Generator that makes the arguments of a kernel or gradient")
+    add("--given", dest="facts", metavar="NAME=VALUE", nargs="+", default=[],
+        help="final=0.8 span=100 for a schedule; needs=weights,grads unit=yes for a criterion; "
+        "scope=layer count=any for a selector")
+    add("--examples", type=count, metavar="N", help="how many to try for each law")
+    add("--seed", type=int, default=0, help="same seed, same examples (default 0)")
+    add("--self", dest="own", action="store_true", help="check minprune's own functions instead")
+    add("--export", metavar="FILE", help="write oracles.json: small nets and what they must give")
+    add("--list", dest="listed", action="store_true",
+        help="print what a function of each kind takes and gives, and what --as and --given take")
 # fmt: on
 
 
@@ -183,11 +199,11 @@ def main(argv: list[str] | None = None) -> int:
     """Run a command; 0, or 2 for what was asked in vain, 1 for what went wrong on the way."""
     given = sys.argv[1:] if argv is None else argv
     args = vars(parser().parse_args(given))
-    command: Callable[..., str] = COMMANDS[args.pop("command")]
+    name = args.pop("command")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = say
-            print(command(given, **args))
+            print(job(name, given, **args) if name in JOBS else COMMANDS[name](**args), flush=True)
     except BrokenError as e:
         print(e)
         return 1
@@ -195,42 +211,32 @@ def main(argv: list[str] | None = None) -> int:
         print(f"minprune: {e}", file=sys.stderr)
         return 2 if isinstance(e, ArgumentError | DataError | MissingError) else 1
     except KeyboardInterrupt:
-        resumes = command in (run, compare) and "--resume" not in given
-        again = shlex.join(["minprune", *given, *(["--resume"] if resumes else [])])
-        how = (
-            f"go on with: {again}" if command in (run, compare) else "nothing half-written is left"
-        )
+        anew = [word for word in given if word != "--resume"]
+        again = shlex.join(["minprune", *anew, "--resume"])
+        how = f"go on with: {again}" if name in JOBS else "nothing half-written is left"
         print(f"minprune: stopped; {how}", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # of `minprune ... | head`; Python would complain again at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     return 0
 
 
-def run(
-    given: list[str], *, threads: int | None, quiet: bool, json: bool, resume: bool, **asked: Any
-) -> str:
-    """The table of a job, or its result as JSON."""
+def job(
+    name: str, given: list[str], *, threads: int | None, quiet: bool, json: bool, resume: bool,
+    **asked: Any,
+) -> str:  # fmt: skip
+    """The tables of a run or of a comparison, or its result as JSON."""
     limit_threads(threads)
-    from minprune.jobs import run as job
+    from minprune.jobs.folder import as_json
 
+    work = import_module(f"minprune.jobs.{name}")
     anew = shlex.join(["minprune", *(word for word in given if word != "--resume")])
-    result = job.run(Settings(**asked), quiet=quiet, command=anew, resume=resume)
-    return job.as_json(result) if json else job.text(result)
+    result = work.run(JOBS[name](**asked), quiet=quiet, command=anew, resume=resume)
+    return as_json(result) if json else str(work.text(result))
 
 
-def compare(
-    given: list[str], *, threads: int | None, quiet: bool, json: bool, resume: bool, **asked: Any
-) -> str:
-    """The tables of a comparison, or its result as JSON."""
-    limit_threads(threads)
-    from minprune.jobs import compare as job
-    from minprune.jobs.run import as_json
-
-    anew = shlex.join(["minprune", *(word for word in given if word != "--resume")])
-    result = job.run(CompareSettings(**asked), quiet=quiet, command=anew, resume=resume)
-    return as_json(result) if json else job.text(result)
-
-
-def info(given: list[str], *, file: str) -> str:
+def info(*, file: str) -> str:
     """What a saved model is."""
     limit_threads(None)
     from minprune.jobs.info import info as about
@@ -238,7 +244,7 @@ def info(given: list[str], *, file: str) -> str:
     return about(file)
 
 
-def check(given: list[str], **asked: Any) -> str:
+def check(**asked: Any) -> str:
     """The verdicts; raises BrokenError, which carries them, where a law is broken."""
     limit_threads(None)
     from minprune.verify import command
@@ -253,9 +259,5 @@ class BrokenError(Exception):
     """A law is broken; the text is the verdicts."""
 
 
-COMMANDS: dict[str, Callable[..., str]] = {
-    "run": run,
-    "compare": compare,
-    "info": info,
-    "verify": check,
-}
+JOBS: dict[str, Callable[..., Any]] = {"run": Settings, "compare": CompareSettings}
+COMMANDS: dict[str, Callable[..., str]] = {"info": info, "verify": check}

@@ -75,10 +75,20 @@ def train(path: Path | None, case: str = "plain", **more: Any) -> tuple[Model, m
     return mp.fit(half_masked(net) if case == "penalty" else net, data, checkpoint=path, **how)
 
 
+Fitted = tuple[Model, mp.History]
+
+
 def states(
     monkeypatch: pytest.MonkeyPatch, path: Path, case: str, **more: Any
-) -> tuple[tuple[Model, mp.History], list[bytes]]:
+) -> tuple[Fitted, list[bytes]]:
     """What fit returns, and each content of the file on the way."""
+    return written(monkeypatch, path, lambda: train(path, case, **more))
+
+
+def written(
+    monkeypatch: pytest.MonkeyPatch, path: Path, fit: Callable[[], Fitted]
+) -> tuple[Fitted, list[bytes]]:
+    """The same of any call that writes its states to `path`."""
     seen: list[bytes] = []
     real = checkpoint.save_tree
 
@@ -88,10 +98,10 @@ def states(
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save_tree", spy)
-        return train(path, case, **more), seen
+        return fit(), seen
 
 
-def equal(a: tuple[Model, mp.History], b: tuple[Model, mp.History]) -> bool:
+def equal(a: Fitted, b: Fitted) -> bool:
     """The same bits, masks and history, but for the seconds."""
     epochs = [{k: v for k, v in h.epochs.items() if k != "seconds"} for h in (a[1], b[1])]
     masks = [{k: m.tolist() for k, m in model.masks.items()} for model in (a[0], b[0])]

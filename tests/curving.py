@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from hypothesis import settings
 from randomnets import batch, filled, models
 
 import minprune as mp
@@ -17,6 +18,7 @@ KINKS = ("ReLU", "LeakyReLU", "MaxPool")
 CURVES = ("Tanh", "Sigmoid")
 smooth = models(without=KINKS)  # where a central difference cannot step over a kink
 straight = models(without=CURVES)
+half = settings(max_examples=max(10, settings.default.max_examples // 2))
 Fn = Callable[..., Any]
 
 
@@ -120,3 +122,25 @@ def made(*args: Any, seed: int = 0, n: int = 5, **how: Any) -> tuple[Model, Spli
     """A filled chain and a batch"""
     model = filled(net_of(*args, **how), seed)
     return model, batch(model, n, seed)
+
+
+TANH = made((3,), mp.Dense(3, 4), mp.Tanh(), mp.Dense(4, 3), mp.Sigmoid(), mp.Dense(3, 2))
+SQUARED = made((3,), mp.Dense(3, 4), mp.Tanh(), mp.Dense(4, 2), loss="mse")
+IMAGES = made((1, 4, 4), mp.Conv2d(1, 2, 3), mp.BatchNorm(2), mp.ReLU(), mp.Flatten(),
+              mp.Dense(8, 3))  # fmt: skip
+
+
+def scaled(fn: Fn, factor: Fn) -> Fn:
+    """The result times factor(data)."""
+
+    def wrong(model: Model, data: Split, *args: Any, **how: Any) -> Any:
+        found = fn(model, data, *args, **how)
+        if isinstance(found, dict):
+            return {n: a * factor(data) for n, a in found.items()}
+        return found * factor(data)
+
+    return wrong
+
+
+def samples(data: Split) -> int:
+    return len(data[0])

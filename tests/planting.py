@@ -25,7 +25,10 @@ def on(score: Callable[..., Array], *kinds: str) -> Callable[..., Arrays]:
 
     def scores(ev: Evidence, **options: Any) -> Arrays:
         parts = [getattr(ev, kind) for kind in kinds]
-        return {name: score(*(part[name] for part in parts)) for name in parts[0]}
+        return {
+            name: score(*(part[name] if isinstance(part, dict) else part for part in parts))
+            for name in next(part for part in parts if isinstance(part, dict))
+        }
 
     scores.__name__ = getattr(score, "__name__", "scores").replace("<lambda>", "planted")
     return scores

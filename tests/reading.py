@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 
@@ -19,10 +20,13 @@ class Import:
         return f"{self.file}:{self.line} imports {self.target}"
 
 
-def sources(tree: Path) -> Iterator[tuple[str, ast.Module]]:
-    """(path inside the package, parsed code) for each file of the package in tree/minprune."""
-    for path in sorted((tree / "minprune").rglob("*.py")):
-        yield path.relative_to(tree / "minprune").as_posix(), ast.parse(path.read_text("utf-8"))
+@cache  # a tree is written once
+def sources(tree: Path, package: str = "minprune") -> tuple[tuple[str, ast.Module], ...]:
+    """(path inside the package, parsed code) for each file of the package in tree/package."""
+    return tuple(
+        (path.relative_to(tree / package).as_posix(), ast.parse(path.read_text("utf-8")))
+        for path in sorted((tree / package).rglob("*.py"))
+    )
 
 
 def unit(path: str) -> str:
@@ -30,9 +34,14 @@ def unit(path: str) -> str:
     return path.split("/")[0].removesuffix(".py")
 
 
-def imports(tree: Path) -> Iterator[Import]:
+@cache
+def imports(tree: Path, package: str = "minprune") -> tuple[Import, ...]:
     """Every import statement and import_module("constant"), relative ones made absolute."""
-    for file, code in sources(tree):
+    return tuple(_imports(tree, package))
+
+
+def _imports(tree: Path, package: str) -> Iterator[Import]:
+    for file, code in sources(tree, package):
         late = {
             node
             for function in ast.walk(code)

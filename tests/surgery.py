@@ -1,11 +1,19 @@
-"""Random quadratics for Optimal Brain Surgeon, solved densely: 1/2 d^T H d, w at its minimum."""
+"""Random quadratics for Optimal Brain Surgeon, solved densely: 1/2 d^T H d, w at its minimum.
 
-from typing import NamedTuple
+And small nets for it: one whose loss is such a quadratic, and one whose is not.
+"""
+
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
 
-from minprune.core import Array
+from minprune.core import Array, Split
+from minprune.nets.model import Model, initialise
+from minprune.nets.net import build
+from minprune.nets.plain import Tanh
+from minprune.nets.weighted import Dense
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -41,6 +49,7 @@ def quadratic(seed: int, n: int, coupled: bool = True) -> Quadratic:
 
 seeds = st.integers(0, 2**16)
 quadratics = st.builds(quadratic, seeds, st.integers(1, 6), st.booleans())
+TRIES = [quadratic(seed, n) for seed in range(5) for n in (2, 3, 5)]
 
 
 def rise(h: Array, d: Array) -> float:
@@ -67,3 +76,23 @@ def reduced(h: Array, q: Array) -> Array:
 def row_rise(h: Array, change: Array) -> float:
     """The sum of 1/2 d^T H d over the rows of a change of W, one H for all."""
     return 0.5 * float(np.einsum("ri,ij,rj", change, h, change))
+
+
+def linear(seed: int, samples: int = 12) -> tuple[Model, Split]:
+    """One linear layer at its least squares, mse: the loss is a quadratic, H known and PD."""
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((samples, 4)) @ (np.eye(4) + 0.4 * rng.standard_normal((4, 4)))
+    y = rng.standard_normal((samples, 2))
+    tall = np.column_stack([x, np.ones(samples)])
+    fitted = np.linalg.lstsq(tall, y)[0].T
+    model = initialise(build((4,), [("fc", Dense(4, 2))], "mse"), dtype=np.float64)
+    params = {"fc.weight": fitted[:, :4].copy(), "fc.bias": fitted[:, 4].copy()}
+    return replace(model, params=params), (x, y)
+
+
+def deep(seed: int = 0, dtype: Any = np.float64) -> tuple[Model, Split]:
+    rng = np.random.default_rng(seed)
+    layers = [("fc1", Dense(5, 6)), ("act", Tanh()), ("fc2", Dense(6, 4)), ("fc3", Dense(4, 3))]
+    model = initialise(build((5,), layers), seed=seed, dtype=dtype)
+    x = rng.standard_normal((40, 5))
+    return model, (x.astype(dtype), rng.integers(0, 3, 40))

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from randomnets import batch, filled
 from test_merge import copied
+from test_score_laws import relabelled
 
 import minprune as mp
-from minprune.core import Array, Arrays, Split
+from minprune.core import Arrays, Split
 from minprune.criteria.redundancy import APART
 from minprune.nets.model import Model
 
@@ -59,20 +60,6 @@ def rescaled(model: Model, seed: int) -> Model:
     return replace(model, params=params)
 
 
-def permuted(model: Model, seed: int) -> tuple[Model, dict[str, Array]]:
-    """Hidden units in another order, and that order."""
-    rng = np.random.default_rng(seed)
-    params, orders = {n: w.copy() for n, w in model.params.items()}, {}
-    for g in mp.ties(model):
-        order = rng.permutation(g.size) if g.free else np.arange(g.size)
-        orders[g.name] = order
-        for m in g.members:
-            at = (slice(None),) * m.axis
-            old = params[m.param].copy()
-            params[m.param][(*at, m.index)] = old[(*at, m.index[order])]
-    return replace(model, params=params), orders
-
-
 def near(a: Arrays, b: Arrays, within: float = ROUNDING) -> bool:
     return all(np.allclose(a[n], b[n], rtol=within, atol=within) for n in b)
 
@@ -85,9 +72,9 @@ def scored(name: str, model: Model, data: Split, **options: Any) -> Arrays:
 @given(drawn=cases)
 def test_relabelling_permutes_scores(name: str, options: Any, drawn: tuple[str, int]) -> None:
     model, data = case(*drawn)
-    other, orders = permuted(model, drawn[1])
+    other = replace(model, params=relabelled(model.params, model, drawn[1]))
     assert near({"f": model(data[0])}, {"f": other(data[0])})
-    want = {n: s[orders[n]] for n, s in scored(name, model, data, **options).items()}
+    want = relabelled(scored(name, model, data, **options), model, drawn[1], unit=True)
     # S_w may be nearly singular, and histograms jump where a value lies on an edge
     within = {"lda_joint": 2.0**-16, "activation_entropy": 0.2}.get(name, ROUNDING)
     assert near(scored(name, other, data, **options), want, within)

@@ -12,7 +12,7 @@ from watching import small_data
 import minprune as mp
 from minprune.errors import ArgumentError
 from minprune.masking.units import unit_sparsity
-from minprune.methods import at_init, in_rounds
+from minprune.methods import at_init, in_rounds, rounds
 from minprune.train import plan
 
 DATA = small_data()
@@ -99,13 +99,33 @@ def test_synflow_takes_100_rounds_unless_told() -> None:
 
 
 def test_the_best_of_several_tries_is_trained() -> None:
-    found = small(criterion="random", tries=4, sparsity=0.6)
-    assert len(found.accuracies) == 4
-    best = int(np.argmax(found.accuracies))
-    alone = small(criterion="random", sparsity=0.6, seed=best)
-    assert all(np.array_equal(found.pruned.masks[n], m) for n, m in alone.pruned.masks.items())
-    masks = [small(criterion="random", seed=k).pruned.masks["fc1.weight"] for k in range(2)]
-    assert not np.array_equal(*masks)
+    """By its accuracy on other samples after trial_epochs, the first among equals."""
+    x, y = small_data(40).train
+    train = x[:20], y[:20]
+    data, sgd = mp.Dataset(train, (x[20:], y[20:]), train), mp.SGD(0.1)
+    found = at_init(
+        net(), data, criterion="random", sparsity=0.6, tries=4, trial_epochs=2, epochs=1, seed=1,
+        optimizer=sgd, progress=False,
+    )  # fmt: skip
+    masked = [in_rounds(net(), train, "random", sparsity=0.6, rounds=1, seed=1 + k)
+              for k in range(4)]  # fmt: skip
+    how: dict[str, Any] = {"optimizer": sgd, "seed": 1, "progress": False}
+    tried = [mp.fit(model, data, epochs=2, **how)[0] for model in masked]
+    want = [mp.evaluate(model, data.val).accuracy for model in tried]
+    assert found.accuracies == tuple(want)
+    best = want.index(max(want))
+    assert (best, want.count(max(want))) == (1, 2)  # neither the first nor the only one
+    again, _ = mp.fit(masked[best], data, epochs=1, **how)  # from the start, not from the try's end
+    for name, w in masked[best].params.items():
+        assert np.array_equal(found.pruned.params[name], w)
+        assert np.array_equal(found.model.params[name], again.params[name])
+
+
+def test_rounds_prune_each_layer_alike_where_asked() -> None:
+    model = in_rounds(net(), None, "magnitude", sparsity=0.7, rounds=3, scope="layer",
+                      progress=False)  # fmt: skip
+    for mask in model.masks.values():
+        assert int((~mask).sum()) == round(0.7 * mask.size)
 
 
 def test_a_sparsity_of_0_is_plain_training() -> None:
@@ -144,12 +164,33 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: small(tries=0), "tries is 0, expected an integer of at least 1; give tries=1"),
     (lambda: small(trial_epochs=True),
      "trial_epochs is True, expected an integer of at least 1; give trial_epochs=1"),
+    (lambda: at_init(DATA, net(), sparsity=0.5, epochs=1),  # type: ignore[arg-type]
+     "at_init: the model is Dataset, expected a Model; give one that mp.zoo, mp.initialise or "
+     "mp.load made"),
+    (lambda: at_init(net(), DATA.train, sparsity=0.5, epochs=1),  # type: ignore[arg-type]
+     "at_init: data is tuple, expected a Dataset; give mp.Dataset(train, val, test)"),
+    (lambda: in_rounds(None, None, "synflow", sparsity=0.5),  # type: ignore[arg-type]
+     "in_rounds: the model is NoneType, expected a Model; give one that mp.zoo, mp.initialise or "
+     "mp.load made"),
+    (lambda: small(epochs=-1), "epochs is -1, expected an integer of at least 0; give epochs=1"),
+    (lambda: small(seed=None), "seed is None, expected an integer of at least 0; give seed=1"),
+    (lambda: small(lr=0.1),
+     "at_init: lr is no argument that it passes on, expected one of epochs, seed, batch_size, "
+     "optimizer, rate, method, patience, every; leave it out"),
+    (lambda: small(checkpoint="fit.npz"),
+     "at_init: checkpoint is no argument that it passes on, expected one of epochs, seed, "
+     "batch_size, optimizer, rate, method, patience, every; leave it out"),
+    (lambda: small(options={"rounds": 3}),
+     "at_init: options has rounds, which is no option; give it to at_init itself"),
     (lambda: small(rounds=0), "rounds is 0, expected an integer of at least 1; give rounds=100"),
 )  # fmt: skip
 
 
 @pytest.mark.parametrize(("provoke", "text"), MESSAGES, ids=[m[1][:30] for m in MESSAGES])
-def test_messages(provoke: Callable[[], Any], text: str) -> None:
+def test_messages(provoke: Callable[[], Any], text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is trained or scored."""
+    monkeypatch.setattr(plan, "fit", None)
+    monkeypatch.setattr(rounds, "score", None)
     with pytest.raises(ArgumentError) as caught:
         provoke()
     assert caught.value.args == (text,)
@@ -171,8 +212,17 @@ def test_a_sparsity_of_1_and_a_model_that_is_pruned_already() -> None:
     units = mp.prune(net(), mp.score(net(), None, "magnitude", unit=True), sparsity=0.25)
     fewer = in_rounds(units, None, "magnitude", sparsity=0.5, rounds=3, unit=True, progress=False)
     assert unit_sparsity(fewer) == 0.5
+    calls: list[int] = []
+
+    def counted(weights: Any) -> Any:
+        calls.append(1)
+        return {k: np.abs(w) for k, w in weights.items()}
+
     with pytest.raises(ArgumentError, match="below the present"):
-        in_rounds(half, None, "magnitude", sparsity=0.2, rounds=3, progress=False)
+        in_rounds(half, None, counted, sparsity=0.2, rounds=100, progress=False)
+    assert len(calls) == 1  # not after a hundred rounds
+    with pytest.raises(ArgumentError, match=r"^sparsity is 'much', expected a share"):
+        in_rounds(half, None, counted, sparsity="much", rounds=3, progress=False)  # type: ignore[arg-type]
 
 
 def test_the_function_synflow_takes_its_rounds_too() -> None:

@@ -1,5 +1,6 @@
 """The benchmark harness: fair turns, honest verdicts, reasons for what is absent, whole files."""
 
+import ast
 import importlib
 import inspect
 import json
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from reading import sources
 
 from benchmarks import harness
 from benchmarks.__main__ import main, names
@@ -139,6 +141,18 @@ def test_every_benchmark_has_one_form():
     for name in names():
         run = importlib.import_module(f"benchmarks.{name}").run
         assert list(inspect.signature(run).parameters) == ["quick", "data"], name
+
+
+def test_data_lie_in_folders_by_name():
+    """--data is one folder for all of them: what the first part of a path may be."""
+    calls = [
+        node
+        for _, code in sources(ROOT, "benchmarks")
+        for node in ast.walk(code)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "data_file"
+    ]
+    assert calls
+    assert {ast.unparse(call.args[1]) for call in calls} <= {"'mnist'", "'monks'", "name"}
 
 
 FAKE = """

@@ -167,6 +167,28 @@ def test_nothing_is_said_of_a_checkpoint_that_is_not_there(tmp_path: Path) -> No
     assert not os.listdir(tmp_path)
 
 
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    for name in (".fit[1].npz.abcdefgh", ".fit1.npz.abcdefgh", ".other.npz.abcdefgh"):
+        (tmp_path / name).write_text("half")
+    train(tmp_path / "fit[1].npz")
+    left = [".fit1.npz.abcdefgh", ".other.npz.abcdefgh", "fit[1].npz"]
+    assert sorted(os.listdir(tmp_path)) == left
+
+
+def test_extra_arrays_must_be_finite_too(tmp_path: Path) -> None:
+    """Or the last good checkpoint would not be good."""
+
+    class Odd(Busy):
+        def after(self, view: mp.View) -> mp.Change:
+            bad = {"scale": np.full(3, np.nan)} if view.step == 5 else None
+            return mp.Change(extra=bad)
+
+    path, how = tmp_path / "fit.npz", HOW | {"method": Odd()}
+    with pytest.raises(NonFiniteError, match=r"^step 5: scale has 3 of 3 entries"):
+        mp.fit(small_net(), small_data(), checkpoint=path, every=1, **how)
+    assert checkpoint.load_tree(path)["done"] == 4
+
+
 def test_buffers_must_be_finite_too() -> None:
     class Overflow(mp.Method):
         def after(self, view: mp.View) -> None:

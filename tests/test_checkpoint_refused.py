@@ -10,6 +10,7 @@ from checkpointing import HOW, Busy, train
 from watching import Watching, small_data, small_net
 
 import minprune as mp
+from minprune import kernels
 from minprune.errors import ArgumentError, FileError
 from minprune.train import checkpoint
 
@@ -18,6 +19,11 @@ def other_data() -> mp.Dataset:
     data = small_data()
     data.train[0][0, 0, 0, 1] += 1
     return data
+
+
+def other_judges() -> mp.Dataset:
+    data = small_data()
+    return mp.Dataset(data.train, data.test, data.test)
 
 
 OTHER: dict[str, tuple[dict[str, Any], str]] = {
@@ -37,6 +43,7 @@ OTHER: dict[str, tuple[dict[str, Any], str]] = {
     "method": ({"method": Busy()}, "method type 'watching.Watching', and this call has "
                "'checkpointing.Busy'"),
     "data": ({"data": other_data()}, "another value of train data"),
+    "validation": ({"data": other_judges()}, "another value of val data"),
     "weights": ({"model": mp.initialise(small_net().net, seed=1, dtype=np.float64)},
                 "another value of model arrays conv1.weight"),
     "net": ({"model": small_net(0.25)}, "another value of model net"),
@@ -67,6 +74,14 @@ def test_another_number_of_threads_is_refused(
     train(path)
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
     with pytest.raises(ArgumentError, match="with BLAS threads '1', and this call has '2'; "):
+        train(path)
+
+
+def test_other_kernels_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "fit.npz"
+    train(path)
+    monkeypatch.setattr(kernels, "backend", lambda: "abacus")
+    with pytest.raises(ArgumentError, match=r"with kernels '\w+', and this call has 'abacus'; "):
         train(path)
 
 

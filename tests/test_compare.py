@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jobs import COMPARE, STEPS
 from test_compare_stats import close, recomputed
 
 import minprune as mp
@@ -21,12 +22,7 @@ from minprune.report import compare_tables
 from minprune.text import table
 from minprune.train.training import Training
 
-SHORT = [
-    "compare", "--net", "mlp", "--epochs", "1", "--fine-tune", "1", "--seeds", "2", "--samples",
-    "60", "--sparsities", "0.5,0.9", "--quiet",
-]  # fmt: skip
 TWO = ["--criteria", "magnitude,random"]
-STEPS = 19  # updates in an epoch on the digits
 
 
 @pytest.fixture
@@ -39,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def result(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Of a comparison of two criteria, as its folder holds it."""
     out = tmp_path_factory.mktemp("compared") / "out"
-    assert main([*SHORT, *TWO, "--out", str(out)]) == 0
+    assert main([*COMPARE, *TWO, "--out", str(out)]) == 0
     assert sorted(p.name for p in out.iterdir()) == ["compare.html", "result.json"]
     found: dict[str, Any] = json.loads((out / "result.json").read_text())
     return found
@@ -84,6 +80,10 @@ def test_a_cell_is_what_the_library_makes_of_it(result: dict[str, Any]) -> None:
     for model, found in ((pruned, cell["pruned"]), (tuned, cell["fine-tuned"])):
         quality = mp.evaluate(model, data.test)
         assert found == {"accuracy": quality.accuracy, "loss": quality.loss}
+    weights, biases, rows = 646, 64 + 32 + 10, 65 + 33 + 11  # what is live; where CSR rows begin
+    assert cell["cost"] == {
+        "macs": weights / 6464, "bytes": (8 * weights + 4 * (biases + rows)) / (4 * (6464 + biases))
+    }  # fmt: skip
     assert cell["kept"] == {name: float(mask.mean()) for name, mask in pruned.masks.items()}
     assert result["dense"]["seeds"][1]["accuracy"] == mp.evaluate(dense, data.test).accuracy
 
@@ -98,7 +98,7 @@ def test_budgets_are_equal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         return loss
 
     monkeypatch.setattr(Training, "step", step)
-    assert main([*SHORT, *TWO, "--out", "out"]) == 0
+    assert main([*COMPARE, *TWO, "--out", "out"]) == 0
     fits = [seen[at : at + STEPS] for at in range(1, len(seen), STEPS)]  # the first one warms up
     assert [len(fit) for fit in fits] == [STEPS] * 2 * (1 + 4)
     assert fits[0] != fits[5]  # another seed, another order
@@ -148,7 +148,7 @@ def test_all_criteria_that_can_are_compared(
     unit: bool, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     short = ["--seeds", "1", "--sparsities", "0.6", "--fine-tune", "0", "--json", "--out", "out"]
-    assert main([*SHORT[:-1], *short, *(["--unit"] if unit else [])]) == 0
+    assert main([*COMPARE[:-1], *short, *(["--unit"] if unit else [])]) == 0
     printed = capsys.readouterr()
     found = json.loads(printed.out)
     compared = {cell["criterion"] for cell in found["cells"]}
@@ -158,14 +158,15 @@ def test_all_criteria_that_can_are_compared(
     assert compared == able
     assert left.keys() == CRITERIA.keys() - able
     if not unit:
-        why = "it scores units alone; --unit compares those"
+        why = "scores units alone; pass --unit"
         assert left["geometric_median"] == why
-        assert f"geometric_median is left out: {why}\n" in printed.err
+        names = ", ".join(one["criterion"] for one in found["left_out"])  # of one reason
+        assert f"left out: {names}: {why}\n" in printed.err
     assert found["cells"][0]["pruned"] == found["cells"][0]["fine-tuned"]
 
 
 def test_units_count_units(folder: Path) -> None:
-    command = [*SHORT, "--unit", "--criteria", "magnitude,oracle", "--out", "out"]
+    command = [*COMPARE, "--unit", "--criteria", "magnitude,oracle", "--out", "out"]
     assert main(command) == 0
     found = json.loads((folder / "out" / "result.json").read_text())
     kept = found["cells"][1]["kept"]
@@ -181,20 +182,24 @@ def test_units_count_units(folder: Path) -> None:
 
 @mp.criterion(needs=("weights",))
 def refuses(ev: mp.Evidence) -> dict[str, Any]:
-    """It cannot."""
-    raise ArgumentError("refuses: it never scores; choose another")
+    """It cannot score a net that has been trained."""
+    new = mp.zoo.mlp(mp.data.digits(), seed=0).params
+    if any((w != new[name]).any() for name, w in ev.of("weights").items()):
+        raise ArgumentError("refuses: it never scores; choose another")
+    weights: dict[str, Any] = ev.of("weights")
+    return weights
 
 
 def test_one_that_cannot_score_does_not_stop_the_others(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(CRITERIA, "refuses", refuses)
-    assert main([*SHORT, "--criteria", "refuses,magnitude", "--out", "out"]) == 0
+    assert main([*COMPARE, "--criteria", "refuses,magnitude", "--out", "out"]) == 0
     printed = capsys.readouterr().out
-    assert "\n\nrefuses is left out: it never scores; choose another\n\n" in printed
+    assert "\n\nleft out: refuses: it never scores; choose another\n\n" in printed
     found = json.loads((folder / "out" / "result.json").read_text())
     assert {cell["criterion"] for cell in found["cells"]} == {"magnitude"}
-    assert main([*SHORT, "--criteria", "refuses", "--out", "none"]) == 2
+    assert main([*COMPARE, "--criteria", "refuses", "--out", "none"]) == 2
     assert capsys.readouterr().err == (
         "minprune: no criterion could be compared: it never scores; choose another\n"
     )
@@ -209,63 +214,11 @@ def test_what_is_printed(result: dict[str, Any]) -> None:
 
 
 def test_progress_is_on_stderr(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*SHORT[:-1], *TWO]) == 0
+    assert main([*COMPARE[:-1], *TWO]) == 0
     told = capsys.readouterr().err
     assert "8/8: random at 0.9, seed 1: accuracy " in told
-    assert (folder / "runs" / "compare-digits-mlp-weights" / "result.json").exists()
-
-
-BAD = {
-    "--net vgg": "net is 'vgg', expected one of mlp, lenet_300_100, lenet_5, cnn_small, conv_4, "
-    "resnet_small; choose one",
-    "--criteria obdd": f"criterion is 'obdd', expected one of {', '.join(sorted(CRITERIA))}, or a "
-    "function Evidence -> scores",
-    "--criteria geometric_median": "geometric_median: scores units alone; pass unit=True",
-    "--criteria magnitude,magnitude": "criteria are magnitude, magnitude, expected at least one, "
-    "and each of them once; list them",
-    "--criteria ,": "criteria are none, expected at least one, and each of them once; list them",
-    "--criteria oracle --net cnn_small": "oracle: 38,160 passes over 1,000 samples take 1.3e+13 "
-    "multiply-adds, more than the bound of 2e+12; compare units, or ask for 155 samples at most",
-    "--criteria oracle --net lenet_300_100": "oracle: 50,200 passes over 1,000 samples take "
-    "2.5e+12 multiply-adds, more than the bound of 2e+12; compare units, or ask for 793 samples at "
-    "most",
-    "--criteria oracle --net conv_4 --unit": "oracle: 896 passes over 1,000 samples take 5.5e+12 "
-    "multiply-adds, more than the bound of 2e+12; ask for 363 samples at most",
-    "--criteria oracle --net conv_4 --samples 60": "oracle: 457,792 passes over 60 samples take "
-    "1.7e+14 multiply-adds, more than the bound of 2e+12; compare units, or use a smaller net",
-    "--sparsities 0.5,1.5": "sparsity is 1.5, expected a share in [0, 1]; give 0.9",
-    "--sparsities 0.5,0.5": "sparsities are 0.5, 0.5, expected at least one, and each of them "
-    "once; list them",
-    "--sparsities 1 --net mlp": "sparsity is 1.0, which leaves 0 of 6464 weights of the net, fewer "
-    f"than minimum=1 for each layer; the largest reachable is {6461 / 6464!r}",
-    "--seeds 0": "seeds is 0, expected at least 1; give a count",
-    "--epochs -1": "epochs is -1, expected at least 0; give a count",
-    "--fine-tune -1": "fine_tune is -1, expected at least 0; give a count",
-    "--samples 0": "samples is 0, expected at least 1; give a count",
-    "--batch-size 0": "batch_size is 0, expected at least 1; give a count",
-    "--lr -1": "SGD: lr is -1.0, expected a number of at least 0; give another lr",
-    "--data nowhere": "nowhere: no such folder, expected one with the four IDX files of MNIST; "
-    "give the folder that holds train-images-idx3-ubyte.gz",
-}
-
-
-@pytest.mark.parametrize("arguments", BAD)
-def test_bad_arguments_are_one_sentence(
-    arguments: str, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["compare", *arguments.split(), "--quiet"]) == 2
-    assert capsys.readouterr().err == f"minprune: {BAD[arguments]}\n"
-    assert list(folder.iterdir()) == []
-
-
-def test_what_the_parser_refuses(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main(["compare", "--sparsities", "half"])
-    assert stop.value.code == 2
-    assert capsys.readouterr().err == (
-        "minprune compare: argument --sparsities: 'half' is no list of numbers such as 0.5,0.9; "
-        "see minprune compare --help\n"
-    )
+    name = "compare-digits-mlp-weights-magnitude+random-at0.5+0.9-seeds2-epochs1-tune1-samples60"
+    assert (folder / "runs" / name / "result.json").exists()
 
 
 def test_settings_are_frozen_and_equal_what_json_gives_back() -> None:

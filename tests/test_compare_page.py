@@ -4,11 +4,12 @@ import copy
 import re
 from typing import Any
 
+import numpy as np
 import pytest
 from test_report import HOSTILE, Reader, pictures, reaches_out
 
 from minprune.report import compare_page, compare_plots, compare_tables
-from minprune.report.compare_plots import FLOOR, FORETELL, lines
+from minprune.report.compare_plots import FLOOR, FORETELL, accuracy_panel, lines, shares
 from minprune.report.compare_tables import headline, heat, percent
 from minprune.text import NUMBER
 
@@ -87,6 +88,45 @@ def test_the_page_is_whole_and_keeps_to_itself(pictures: bool) -> None:
     assert "Percentage points above magnitude" not in words
     assert text.count("<svg") == (2 + 2 + 2) * pictures
     assert words.count('pip install "minprune[report]"') == 3 * (not pictures)
+
+
+def with_costs() -> dict[str, Any]:
+    """The result, with what is left of multiply-adds and bytes."""
+    found = copy.deepcopy(RESULT)
+    for one in found["summary"]:
+        left = 1 - one["sparsity"]
+        one["cost"] = {"macs": [left / 2, None], "bytes": [min(2 * left, 1.0), None]}
+    return found
+
+
+def test_accuracy_stands_against_what_it_costs(pictures: bool) -> None:
+    found = with_costs()
+    left = [pytest.approx(25), pytest.approx(5)]
+    assert shares(found["summary"], "macs") == {"random": left, "obd": left}
+    text = compare_page(found)
+    assert not reaches_out(text)
+    words = " ".join(Reader(text).words)
+    assert "Accuracy with fine-tuning, against its cost" in words
+    assert "against its cost" not in compare_page(RESULT)
+    assert text.count("<svg") == (2 + 2 + 2 + 2 + 2) * pictures
+    found["summary"][0]["cost"] = {"macs": [0.0, None], "bytes": [0.0, None]}  # nothing is left
+    Reader(compare_page(found))
+
+
+def test_a_panel_draws_its_own_costs() -> None:
+    figure = pytest.importorskip("matplotlib.figure", reason="no matplotlib").Figure()
+    ax = figure.subplots()
+    found = {"a": ([90.0, 50.0], [0.0, 0.0]), "b": ([80.0, 60.0], [0.0, 0.0])}
+    x = {"a": [40.0, 4.0], "b": [30.0, 20.0]}
+    accuracy_panel(
+        ax, name="b", found=found, x=x, dense=95.0, limits=(0, 100), colour="k", ticks=None
+    )
+    drawn = [[v.tolist() for v in map(np.asarray, line.get_data())] for line in ax.lines]
+    assert [x["a"], found["a"][0]] in drawn
+    assert [x["b"], found["b"][0]] in drawn
+    left, right = ax.get_xlim()
+    assert left > max(map(max, x.values()))
+    assert right < min(map(min, x.values()))
 
 
 def test_shades_are_the_shares_kept() -> None:

@@ -116,6 +116,13 @@ def test_a_wrong_summary_is_seen(
     assert not summary_is_right(CELLS)
 
 
+def test_costs_are_means_over_the_seeds() -> None:
+    cells = [c | {"cost": {"macs": 0.1 * (c["seed"] + 1)}} for c in CELLS]
+    assert all(close(v, w) for row in summary(cells)
+               for v, w in zip(row["cost"]["macs"], [0.2, 0.1], strict=True))  # fmt: skip
+    assert all(row["cost"] == {} for row in summary(CELLS))
+
+
 def test_one_seed_has_no_standard_deviation() -> None:
     rows = summary([c for c in CELLS if c["seed"] == 0])
     assert rows[1]["pruned"] == {

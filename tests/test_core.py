@@ -108,6 +108,8 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
      "val: x has 1 rows and y has 2; give one target to each input"),
     (lambda: Dataset(part(2), part(1), part(1, shape=(3,))), ShapeError,
      "test: inputs are (3,), those of train are (2,); give all parts one shape"),
+    (lambda: criterion(needs=(), over="epoch"), ArgumentError,  # type: ignore[arg-type]
+     "over is 'epoch', expected 'all', 'batch' or 'sample'; say what a chunk is"),
     (lambda: Evidence().of("grads"), ArgumentError,
      "evidence has no grads, which this criterion needs; "
      "give Evidence(grads=...), or use mp.score, which fills it"),

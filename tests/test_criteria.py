@@ -6,14 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from criterion_laws import LAWS, WRONG, Row
+from criterion_laws import LAWS, WRONG, Row, run
 from criterion_rows import ROWS, W
 from hypothesis import given
 from hypothesis import strategies as st
 
 from minprune.core import KINDS, Array, Arrays, Criterion, Evidence, criterion
 from minprune.criteria import CRITERIA
-from minprune.errors import ArgumentError
 
 IDS = [f"{r.name}{' unit' if r.unit else ''} {r.options} {r.source}" for r in ROWS]
 each_row = pytest.mark.parametrize("row", ROWS, ids=IDS)
@@ -74,6 +73,13 @@ def test_each_law_has_a_wrong_variant() -> None:
     assert {law for law, _ in WRONG.values()} == set(LAWS)
 
 
+@pytest.mark.parametrize("name", ["apoz", "activation", "taylor_activation"])
+def test_of_no_sample_the_score_is_0(name: str) -> None:
+    nothing = {"w": np.zeros((0, 3, 2))}
+    ev = Evidence(activations=nothing, act_grads=nothing, unit=True)
+    assert CRITERIA[name](ev)["w"].tolist() == [0, 0, 0]
+
+
 MAGNITUDES = [r for r in ROWS if r.name in ("magnitude", "norm") and not r.unit]
 floats = st.floats(-4, 4, width=32)
 
@@ -131,95 +137,21 @@ def test_the_law_of_random_rejects(draw: Callable[..., Array]) -> None:
     assert not is_uniform(wrong)
 
 
-def call(name: str, unit: bool = True, **options: Any) -> Callable[[], Any]:
-    return lambda: CRITERIA[name](Evidence(weights={}, unit=unit), **options)
+@pytest.mark.parametrize("row", [r for r in ROWS if r.unit and "weights" in r.evidence], ids=str)
+def test_a_unit_may_have_axes_of_its_own(row: Row) -> None:
+    """(units, i, y, x), as a convolution has it, is (units, entries)."""
+    arrays = row.taken(range(len(row.want)))
+    for kind in ("weights", "hess_diag", "hess_grad", "path_grads", "outgoing"):
+        if kind in arrays and arrays[kind].ndim == 2:
+            arrays[kind] = arrays[kind][:, :, None, None]
+    got, want = row.fn(row.of(arrays), **row.options)["w"], run(row.fn, row)
+    assert got.shape == want.shape
+    assert got.tobytes() == want.tobytes()
 
 
-MESSAGES = (
-    (lambda: CRITERIA["magnitude"](Evidence()),
-     "evidence has no weights, which this criterion needs; "
-     "give Evidence(weights=...), or use mp.score, which fills it"),
-    (call("random"),
-     "evidence has no rng, which this criterion needs; "
-     "give Evidence(rng=...), or use mp.score, which fills it"),
-    (call("norm", p=3),
-     "norm: p is 3, expected 0, 1, 2 or inf; choose one of them"),
-    (call("norm", p=True),
-     "norm: p is True, expected 0, 1, 2 or inf; choose one of them"),
-    (call("norm", p=0, tol=-1),
-     "norm: tol is -1, expected a finite number of at least 0; "
-     "p = 0 counts the weights with |w| > tol"),
-    (call("norm", p=0, tol=np.nan),
-     "norm: tol is nan, expected a finite number of at least 0; "
-     "p = 0 counts the weights with |w| > tol"),
-    (call("geometric_median", unit=False),
-     "geometric_median: scores units, and the evidence is of single weights; "
-     "give Evidence(..., unit=True), or unit=True to mp.score"),
-    (call("weight_entropy", unit=False),
-     "weight_entropy: scores units, and the evidence is of single weights; "
-     "give Evidence(..., unit=True), or unit=True to mp.score"),
-    (call("weight_entropy", bins=0),
-     "weight_entropy: bins is 0, expected an integer of at least 1; give bins=10, for example"),
-    (call("weight_entropy", bins=2.5),
-     "weight_entropy: bins is 2.5, expected an integer of at least 1; give bins=10, for example"),
-    (call("weight_entropy", prune="most"),
-     "weight_entropy: prune is 'most', expected 'high' or 'low'; choose one of them"),
-    (call("apoz", unit=False),
-     "apoz: scores units, and the evidence is of single weights; "
-     "give Evidence(..., unit=True), or unit=True to mp.score"),
-    (call("apoz", tol=-1),
-     "apoz: tol is -1, expected a finite number of at least 0; "
-     "an activation counts as silent where |a| <= tol"),
-    (call("apoz", tol=np.inf),
-     "apoz: tol is inf, expected a finite number of at least 0; "
-     "an activation counts as silent where |a| <= tol"),
-    (call("activation", kind="max"),
-     "activation: kind is 'max', expected 'mean' or 'rms'; choose one of them"),
-    (call("activation_entropy", prune="most"),
-     "activation_entropy: prune is 'most', expected 'low' or 'high'; choose one of them"),
-    (lambda: CRITERIA["activation_entropy"](Evidence(act_hist={"w": np.ones((2, 3))}, unit=True)),
-     "activation_entropy: bins is 10, and act_hist of w has 3; say how many it has"),
-    (call("similarity", unit=False),
-     "similarity: scores units, and the evidence is of single weights; "
-     "give Evidence(..., unit=True), or unit=True to mp.score"),
-    (call("correlation", source="gradients"),
-     "correlation: source is 'gradients', expected 'activations' or 'weights'; "
-     "choose one of them"),
-    (lambda: CRITERIA["correlation"].mark.asked({"source": 1}, True),
-     "correlation: source is 1, expected 'activations' or 'weights'; choose one of them"),
-    (call("cosine", bias="no"),
-     "cosine: bias is 'no', expected False or True; choose one of them"),
-    (lambda: CRITERIA["lda"](Evidence(class_counts=np.array([0.0, 3]), class_means={}, within={},
-                                      unit=True)),
-     "lda: all samples are of one class, expected at least two classes; "
-     "give data with more of them"),
-    (lambda: CRITERIA["lda_joint"](Evidence(class_counts=np.array([3]), class_means={}, within={},
-                                            unit=True)),
-     "lda_joint: all samples are of one class, expected at least two classes; "
-     "give data with more of them"),
-    (call("taylor", order=3),
-     "taylor: order is 3, expected 1 or 2; choose one of them"),
-    (lambda: CRITERIA["taylor"].mark.asked({"order": 0}),
-     "taylor: order is 0, expected 1 or 2; choose one of them"),
-    (call("taylor", order=2, hessian="full"),
-     "taylor: hessian is 'full', expected 'diag' or 'row'; choose one of them"),
-    (call("taylor_activation", order=0),
-     "taylor_activation: order is 0, expected 1 or 2; choose one of them"),
-    (call("taylor_activation", unit=False),
-     "taylor_activation: scores units, and the evidence is of single weights; "
-     "give Evidence(..., unit=True), or unit=True to mp.score"),
-    (call("obd", clip="yes"),
-     "obd: clip is 'yes', expected False or True; choose one of them"),
-    (call("obs", scale="net"),
-     "obs with unit=True: scale is 'net', expected 'whole', 'layer' or 'blocks'; "
-     "choose one of them"),
-    (call("oracle", square=2),
-     "oracle: square is 2, expected False or True; choose one of them"),
-)  # fmt: skip
-
-
-@pytest.mark.parametrize(("provoke", "text"), MESSAGES, ids=[text[:60] for _, text in MESSAGES])
-def test_messages(provoke: Callable[[], Any], text: str) -> None:
-    with pytest.raises(ArgumentError) as caught:
-        provoke()
-    assert caught.value.args == (text,)
+@each_row
+def test_scores_are_not_the_evidence_itself(row: Row) -> None:
+    ev = row.filled()
+    s = row.fn(ev, **row.options)["w"]
+    arrays = [getattr(ev, kind) for kind in row.evidence]
+    assert not any(np.shares_memory(s, a["w"]) for a in arrays if isinstance(a, dict))

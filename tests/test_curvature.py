@@ -5,20 +5,25 @@ from typing import Any
 import numpy as np
 import pytest
 from curving import (
+    IMAGES,
     KINKS,
+    SQUARED,
+    TANH,
     Fn,
     flat,
     gradient,
-    made,
+    half,
     near,
     same,
+    samples,
+    scaled,
     smooth,
     straight,
     unflat,
     with_params,
 )
 from differences import STEP, UNIT
-from hypothesis import given, settings
+from hypothesis import given
 from randomnets import batch, models
 
 import minprune as mp
@@ -26,11 +31,6 @@ from minprune.core import Array, Arrays, Split
 from minprune.curvature import ggn, ggn_product, hessian, hvp
 from minprune.nets.model import Model
 
-half = settings(max_examples=max(10, settings.default.max_examples // 2))
-TANH = made((3,), mp.Dense(3, 4), mp.Tanh(), mp.Dense(4, 3), mp.Sigmoid(), mp.Dense(3, 2))
-SQUARED = made((3,), mp.Dense(3, 4), mp.Tanh(), mp.Dense(4, 2), loss="mse")
-IMAGES = made((1, 4, 4), mp.Conv2d(1, 2, 3), mp.BatchNorm(2), mp.ReLU(), mp.Flatten(),
-              mp.Dense(8, 3))  # fmt: skip
 MODELS = (TANH, SQUARED, IMAGES)
 
 
@@ -137,22 +137,6 @@ def coarse(model: Model, data: Split, v: Arrays, h: float = 1e-2) -> Arrays:
         for s in (h, -h)
     )
     return {n: (up[n] - down[n]) / (2 * h) for n in v}
-
-
-def scaled(fn: Fn, factor: Fn) -> Fn:
-    """The result times factor(data)."""
-
-    def wrong(model: Model, data: Split, *args: Any, **how: Any) -> Any:
-        found = fn(model, data, *args, **how)
-        if isinstance(found, dict):
-            return {n: a * factor(data) for n, a in found.items()}
-        return found * factor(data)
-
-    return wrong
-
-
-def samples(data: Split) -> int:
-    return len(data[0])
 
 
 def layer_by_layer(model: Model, data: Split, v: Arrays) -> Arrays:

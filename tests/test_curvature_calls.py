@@ -1,6 +1,8 @@
-"""Calls of curvature/: nothing changed, same bits, float32, parts of the data."""
+"""Calls of curvature/: nothing changed, same bits, float32, parts of the data, memory."""
 
+import tracemalloc
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -24,7 +26,9 @@ from minprune.curvature import (
     sample_grads,
     squared_grads,
 )
+from minprune.curvature.diagonals import second
 from minprune.curvature.gates import gate_hess, gate_product, gate_squares
+from minprune.curvature.inputs import layer_hessian
 from minprune.curvature.removal import removal, unit_removal
 from minprune.nets.model import Model
 
@@ -60,9 +64,10 @@ CALLS: dict[str, Fn] = {
     "gate_product": grouped(gate_product),
     "removal": some(removal),
     "unit_removal": grouped(unit_removal),
+    "layer_hessian": lambda m, d: {0: layer_hessian(m, d[0], "b")},
 }
 IN_FLOAT64 = ("hessian", "ggn", "ggn_rows", "gate_squares", "gate_hess", "gate_product",
-              "removal", "unit_removal")  # fmt: skip
+              "removal", "unit_removal", "layer_hessian")  # fmt: skip
 
 
 def sorted_rows(blocks: Iterator[Array]) -> Array:
@@ -131,27 +136,22 @@ def test_float32_agrees_to_its_accuracy(name: str) -> None:
     assert kinds == {np.dtype(np.float64 if name in IN_FLOAT64 else np.float32)}
 
 
-PLACES = {
-    "minprune.curvature.record": ("CHUNK", "ROOM"),
-    "minprune.curvature.diagonals": ("ROOM",),
-    "minprune.curvature.removal": ("CHUNK",),
-}
+RECORD, REMOVAL, INPUTS = (
+    import_module(f"minprune.curvature.{name}") for name in ("record", "removal", "inputs")
+)
+IN_PARTS = [name for name in CALLS if name != "hessian"]  # which is columns of hvp
 
 
 @pytest.mark.parametrize(("chunk", "room"), [(2, 2**27), (256, 2**13), (3, 1)])
-@pytest.mark.parametrize("name", [n for n in CALLS if n != "hessian"])  # columns of hvp
+@pytest.mark.parametrize("name", IN_PARTS)
 def test_parts_of_the_data_make_no_difference(
     name: str, chunk: int, room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sys
-
     model, data = bent(n=7)
     want = CALLS[name](model, data)
-    for place, constants in PLACES.items():
-        for constant in constants:
-            monkeypatch.setattr(
-                sys.modules[place], constant, chunk if constant == "CHUNK" else room
-            )
+    for module in (RECORD, REMOVAL, INPUTS):
+        monkeypatch.setattr(module, "CHUNK", chunk)
+    monkeypatch.setattr(RECORD, "ROOM", room)
     assert near(CALLS[name](model, data), want)
 
 
@@ -164,6 +164,60 @@ def forgets_the_weights_of_parts(model: Model, data: Split) -> Any:
 def test_the_law_of_parts_rejects_the_mean_of_means() -> None:
     model, data = bent(n=7)
     assert not near(forgets_the_weights_of_parts(model, data), exact(model, data))
+
+
+def peak(call: Fn, n: int) -> int:
+    """The most bytes that a call on n samples holds beside its arguments."""
+    model, data = bent(n=n)
+    call(model, data)  # what is made once and kept, such as compiled loops
+    tracemalloc.start()
+    try:
+        call(model, data)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def is_flat(call: Fn) -> bool:
+    """Four times the samples take at most a quarter more: what grows is below 1/12 of the peak"""
+    return peak(call, 512) <= 1.25 * peak(call, 128)
+
+
+GROW = ("sample_grads", "ggn_rows")  # they give an array that has a row for each sample
+
+
+@pytest.mark.parametrize("name", IN_PARTS)
+def test_memory_does_not_grow_with_the_data(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (RECORD, REMOVAL, INPUTS):
+        monkeypatch.setattr(module, "CHUNK", 64)
+    assert is_flat(CALLS[name]) == (name not in GROW)
+
+
+def test_the_law_of_memory_rejects_what_takes_all_samples_at_once() -> None:
+    for call in (CALLS["squared_grads"], CALLS["exact"], CALLS["layer_hessian"]):
+        assert not is_flat(call)  # 128 samples are one chunk, and half of one of the 512
+
+
+@pytest.mark.parametrize("room", [2**14, 2**16, 2**18])
+def test_gradients_that_are_held_together_fit_in_the_room(
+    room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also for the few units of a curved layer far behind a wide one; at least one at a time"""
+    net = mp.build((3,), [
+        ("wide", mp.Dense(3, 60)), ("t", mp.Tanh()), ("few", mp.Dense(60, 5)), ("u", mp.Tanh()),
+        ("fc", mp.Dense(5, 2)),
+    ])  # fmt: skip
+    model, held = filled(net, 0), []
+    sample = 8 * (3 + 60 + 60 + 5 + 5 + 2)
+    monkeypatch.setattr(RECORD, "ROOM", room)
+
+    def square(total: Any, seen: Any, end: Any, seeds: Any, weights: Array) -> None:
+        assert len(seeds) == len(weights)
+        held.append((len(seeds), seen.out.shape[1]))
+
+    second({}, model, batch(model, 30), square)
+    assert all(k * n * sample <= room for k, n in held)
+    assert max(k * n * sample for k, n in held) > room / 2  # and not one by one for no reason
 
 
 def test_layers_that_nobody_reads_have_no_curvature() -> None:

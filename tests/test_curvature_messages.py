@@ -9,6 +9,7 @@ from curving import made
 from probing import X, Y, line
 
 import minprune as mp
+from minprune import autograd as ag
 from minprune.curvature import (
     becker_lecun,
     diagonal,
@@ -16,6 +17,7 @@ from minprune.curvature import (
     gauss_newton,
     ggn,
     ggn_product,
+    ggn_rows,
     hessian,
     hutchinson,
     hvp,
@@ -23,14 +25,28 @@ from minprune.curvature import (
     squared_grads,
 )
 from minprune.errors import ArgumentError, MinpruneError, ShapeError
+from minprune.nets.layer import Layer
 
 NET, DATA = made((2,), mp.Dense(2, 3), mp.Tanh(), mp.Dense(3, 2))
 NO_SAMPLES = (
     "data is empty, and this criterion looks at samples; give a pair (x, y), such as data.train"
 )
 PARAMS = "params is 'bias', expected 'weights' or 'all'; choose one of them"
+NO_MODEL = (
+    "curvature: the model is Net, expected a Model; give one that mp.zoo, mp.initialise or mp.load "
+    "made"
+)
 ROWS = "data: x has 3 rows and y has 2; give one target to each input"
 ONES = {"fc1.weight": np.ones((1, 2))}
+
+
+class Exponential(Layer):
+    """A layer of one's own."""
+
+    def apply(self, name: str, p: Any, xs: Any, run: Any, act: str = "none") -> Any:
+        return ag.exp(xs[0])
+
+
 Message = tuple[Callable[[], Any], type[MinpruneError], str]
 OF_EACH: tuple[Message, ...] = tuple(
     message
@@ -40,6 +56,7 @@ OF_EACH: tuple[Message, ...] = tuple(
         (lambda fn=fn: fn(line(), (X[:0], Y[:0])), ArgumentError, NO_SAMPLES),
         (lambda fn=fn: fn(line(), (X, Y[:2])), ShapeError, ROWS),
         (lambda fn=fn: fn(line(), (X, Y), params="bias"), ArgumentError, PARAMS),
+        (lambda fn=fn: fn(line().net, (X, Y)), ArgumentError, NO_MODEL),
     )
 )  # fmt: skip
 OF_PRODUCTS: tuple[Message, ...] = tuple(
@@ -53,11 +70,14 @@ OF_PRODUCTS: tuple[Message, ...] = tuple(
          "l1.weight, l1.bias, l3.weight, l3.bias"),
         (lambda fn=fn: fn(NET, DATA, {"l1.weight": np.ones((2, 3))}), ShapeError,
          "l1.weight: v is (2, 3), the parameter is (3, 2); give v the shapes of the parameters"),
+        (lambda fn=fn: fn(NET.net, DATA, ONES), ArgumentError, NO_MODEL),
+        (lambda fn=fn: fn(NET, DATA, np.ones(2)), ArgumentError,
+         "v is ndarray, expected a dict of arrays by full name; give {'fc1.weight': array, ...}"),
         (lambda fn=fn: fn(NET, DATA, {}), ArgumentError,
          "v is empty, expected an array for a parameter; give one at least"),
     )
 )  # fmt: skip
-REMEDY = "use a smaller net or less data, or raise limit="
+REMEDY = "use a smaller net, or raise limit="
 MESSAGES: tuple[Message, ...] = (
     *OF_EACH,
     *OF_PRODUCTS,
@@ -68,7 +88,8 @@ MESSAGES: tuple[Message, ...] = (
     (lambda: ggn(NET, DATA, limit=1151), ArgumentError,
      f"the GGN would take 1,152 bytes, more than the limit of 1,151; {REMEDY}"),
     (lambda: sample_grads(NET, DATA, limit=479), ArgumentError,
-     f"sample_grads would take 480 bytes, more than the limit of 479; {REMEDY}"),
+     "sample_grads would take 480 bytes, more than the limit of 479; use fewer samples, or raise "
+     "limit="),
     (lambda: hutchinson(NET, DATA, samples=1), ArgumentError,
      "samples is 1, expected an integer of at least 2; give samples=64"),
     (lambda: hutchinson(NET, DATA, samples=True), ArgumentError,
@@ -83,6 +104,17 @@ MESSAGES: tuple[Message, ...] = (
      "hutchinson; choose one of them"),
     (lambda: exact(NET, None), ArgumentError,  # type: ignore[arg-type]
      "data is None, and this criterion looks at samples; give a pair (x, y), such as data.train"),
+    (lambda: exact(NET, (DATA[0], None)), ShapeError,  # type: ignore[arg-type]
+     "data: x has 5 rows and y has none; give one target to each input"),
+    (lambda: exact(NET, (1.0, DATA[1])), ShapeError,  # type: ignore[arg-type]
+     "input is (), expected (n, 2); "
+     "give a batch of samples of the shape the net was built for"),
+    (lambda: list(ggn_rows(NET.net, DATA, [])), ArgumentError, NO_MODEL),  # type: ignore[arg-type]
+    (lambda: list(ggn_rows(NET, DATA, ["l9.weight"])), ArgumentError,
+     "l9.weight: no such parameter; there are l1.weight, l1.bias, l3.weight, l3.bias"),
+    (lambda: becker_lecun(*made((2,), mp.Dense(2, 2), Exponential())), ArgumentError,
+     "the op exp has no second-order rule, expected one of those that layers are made of; "
+     "use another diagonal, such as 'exact'"),
     (lambda: exact(NET, (DATA[0][:, :1], DATA[1])), ShapeError,
      "input is (5, 1), expected (n, 2); "
      "give a batch of samples of the shape the net was built for"),
@@ -102,3 +134,12 @@ def test_messages(provoke: Callable[[], Any], kind: type[MinpruneError], text: s
 def test_the_limits_let_through_what_just_fits() -> None:
     assert hessian(NET, DATA, limit=1152).shape == ggn(NET, DATA, limit=1152).shape == (12, 12)
     assert sample_grads(NET, DATA, limit=480)["l1.weight"].nbytes == 240
+
+
+@pytest.mark.parametrize("layer", [mp.ReLU(), mp.BatchNorm(2)])
+def test_nets_without_weights_have_empty_diagonals_and_matrices(layer: Any) -> None:
+    """Nothing at all is trained, or nothing that "weights" means."""
+    model, data = made((2,), layer)
+    for fn in (exact, gauss_newton, becker_lecun, squared_grads, sample_grads):
+        assert fn(model, data) == {}
+    assert hessian(model, data).shape == ggn(model, data).shape == (0, 0)

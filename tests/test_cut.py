@@ -1,4 +1,7 @@
-"""What is constant as a whole leaves the net: dead layers, dead branches, layers nobody reads."""
+"""What is constant as a whole leaves the net: dead layers, dead branches, layers nobody reads.
+
+Long because each way out of a graph has its own small net here.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -64,6 +67,14 @@ def test_a_layer_called_pool_keeps_its_name() -> None:
     net = build((1, 2, 2), [("f", mp.Flatten()), ("pool", mp.Dense(4, 2))])
     small = mp.compact(dead(net, "pool"))
     assert layers(small) == ["pool_all", "pool"]
+
+
+def test_inputs_of_two_axes_are_flattened_for_a_constant() -> None:
+    layers_ = [("f", mp.Flatten()), ("a", mp.Dense(6, 3)), ("r", mp.ReLU()), ("fc", mp.Dense(3, 2))]
+    model = dead(build((3, 2), layers_), "fc")
+    small = mp.compact(model)
+    assert layers(small) == ["pool", "fc"]
+    assert apart(model, small) == 0
 
 
 def test_a_dead_branch_that_adds_0_goes_without_trace() -> None:
@@ -207,6 +218,30 @@ def test_a_constant_branch_of_a_last_sum(shortcut: str) -> None:
     small = mp.compact(masked)
     assert np.abs(small(x) - masked(x)).max() < 1e-12
     assert len(small.net.nodes) <= 2
+
+
+def test_a_sum_of_nothing_and_the_input_stays() -> None:
+    """Without it the net would have no layer."""
+    model = dead(build((3,), [("b", mp.Dense(3, 3)), ("s", mp.Add(), ("b", "input"))]), "b",
+                 bias=True)  # fmt: skip
+    small = mp.compact(model)
+    assert layers(small) == ["b", "s"]
+    assert apart(model, small) == 0
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_one_of_three_branches_goes_from_a_sum(bias: bool) -> None:
+    """sigmoid(b.bias) goes into the bias of c, 0 goes without trace."""
+    net = build((3,), [
+        ("a", mp.Dense(3, 4)), ("b", mp.Dense(4, 4)), ("t", mp.Sigmoid() if bias else mp.ReLU()),
+        ("c", mp.Dense(4, 4, False), "a"), ("s", mp.Add(), ("t", "c", "a")), ("fc", mp.Dense(4, 2)),
+    ])  # fmt: skip
+    model = dead(net, "b", bias=not bias)
+    small = mp.compact(model)
+    assert layers(small) == ["a", "c", "s", "fc"]
+    assert small.net.node("s").inputs == ("c", "a")
+    assert ("c.bias" in small.params) == bias
+    assert apart(model, small) <= LARGE
 
 
 @pytest.mark.parametrize("bias", [True, False])

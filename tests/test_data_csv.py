@@ -52,6 +52,8 @@ def test_csv_values_add_levels_and_set_their_order(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "class,a\n0,2\n1,1\n")
     assert csv(path, values={"a": [3, 2, 1]}).train[0].tolist() == [[0, 1, 0], [0, 0, 1]]
     assert csv(path, values={"class": [1, 0]}).train[1].tolist() == [1, 0]
+    spaced = csv(path, values={"a": [" 2", "1 ", "over\n three"]})  # spaces go, as from cells
+    assert spaced.train[0].tolist() == [[1, 0, 0], [0, 1, 0]]
 
 
 @st.composite

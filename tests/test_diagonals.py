@@ -5,11 +5,16 @@ import pytest
 from curving import (
     CURVES,
     EPS,
+    SQUARED,
+    TANH,
     Fn,
     each_alone,
+    half,
     made,
     near,
     same,
+    samples,
+    scaled,
     straight,
     unflat,
 )
@@ -33,9 +38,6 @@ from minprune.curvature import (
 )
 from minprune.nets.model import Model
 
-half = settings(max_examples=max(10, settings.default.max_examples // 2))
-TANH = made((3,), mp.Dense(3, 4), mp.Tanh(), mp.Dense(4, 3), mp.Sigmoid(), mp.Dense(3, 2))
-SQUARED = made((3,), mp.Dense(3, 4), mp.Tanh(), mp.Dense(4, 2), loss="mse")
 RELU = made((3,), mp.Dense(3, 4), mp.ReLU(), mp.Dense(4, 3), mp.ReLU(), mp.Dense(3, 2), seed=2)
 IMAGES = made((1, 4, 4), mp.Conv2d(1, 2, 3), mp.BatchNorm(2), mp.Tanh(), mp.Flatten(),
               mp.Dense(8, 3))  # fmt: skip
@@ -95,18 +97,14 @@ def test_empirical_fisher_is_the_mean_of_squared_gradients(model: Model) -> None
     assert near(diagonal(model, data, "empirical_fisher"), want)
 
 
-def scaled(fn: Fn, factor: Fn) -> Fn:
-    return lambda m, d, **how: {n: a * factor(d) for n, a in fn(m, d, **how).items()}
-
-
 WRONG: dict[str, tuple[Fn, Fn]] = {
     "gauss_newton for exact": (gauss_newton, hessian),
     "becker_lecun for exact": (becker_lecun, hessian),
     "becker_lecun for gauss_newton": (becker_lecun, ggn),
     "empirical_fisher for exact": (squared_grads, hessian),
     "empirical_fisher for gauss_newton": (squared_grads, ggn),
-    "exact of the sum": (scaled(exact, lambda d: len(d[0])), hessian),
-    "gauss_newton without 1/P": (scaled(gauss_newton, lambda d: len(d[0])), ggn),
+    "exact of the sum": (scaled(exact, samples), hessian),
+    "gauss_newton without 1/P": (scaled(gauss_newton, samples), ggn),
     "half": (scaled(exact, lambda d: 0.5), hessian),
     "sign": (scaled(exact, lambda d: -1), hessian),
 }

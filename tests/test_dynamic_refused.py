@@ -13,7 +13,7 @@ from watching import half_masked, small_data, small_net
 import minprune as mp
 from minprune.core import Array
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
-from minprune.methods import SET, RigL
+from minprune.methods import SET, RigL, start_sparse
 from minprune.nets.model import Model
 
 
@@ -98,6 +98,9 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
     (lambda: RigL(every=0), ArgumentError,
      "RigL: every is 0, expected an integer of at least 1, of updates; give every=100, for "
      "example"),
+    (lambda: start_sparse(0.8, small_net()), ArgumentError,  # type: ignore[arg-type]
+     "start_sparse: the model is float, expected a Model; give one that mp.zoo, mp.initialise or "
+     "mp.load made"),
     (lambda: fit(SET(), small_net()), ArgumentError,
      "SET: no weight of the net is sparse, expected masks or stored entries, which it moves; begin "
      "with mp.methods.start_sparse or mp.prune"),

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from checkpointing import equal
+from checkpointing import equal, written
 from moving import Plan, true_gradients
 from watching import small_data
 
@@ -35,17 +35,7 @@ def train(plan: Plan, path: Path | None = None, **more: Any) -> tuple[Model, mp.
 
 def contents(monkeypatch: pytest.MonkeyPatch, plan: Plan, path: Path) -> list[bytes]:
     """What the file is after each update."""
-    seen: list[bytes] = []
-    real = checkpoint.save_tree
-
-    def spy(*args: Any) -> None:
-        real(*args)
-        seen.append(path.read_bytes())
-
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "save_tree", spy)
-        train(plan, path, every=1)
-    return seen
+    return written(monkeypatch, path, lambda: train(plan, path, every=1))[1]
 
 
 @pytest.mark.parametrize("plan", CASES, ids=IDS)

@@ -4,10 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from curving import Fn, each_alone, near
-from probing import X, Y, line
+from curving import Fn, each_alone, flat, gradient, near, unflat
 from randomnets import batch, filled
-from slow_units import UNITS, units
+from slow_units import UNITS, rows, units
 from slowly import single
 
 import minprune as mp
@@ -15,7 +14,6 @@ from minprune.core import Arrays, Evidence, Split, criterion
 from minprune.errors import ArgumentError
 from minprune.nets.model import Model
 from minprune.nets.net import Net
-from minprune.probe.fill import FILL
 
 SMALL: dict[str, Net] = {
     "tanh": mp.build((3,), [("a", mp.Dense(3, 3)), ("t", mp.Tanh()), ("b", mp.Dense(3, 2)),
@@ -165,43 +163,6 @@ def test_taylor_of_order_2_is_the_squared_change_of_a_quadratic_anywhere() -> No
         assert near(unit, mp.score(model, data, "oracle", unit=True, square=True))
 
 
-@criterion(needs=("weights", "mine"))
-def own(ev: Evidence, *, power: int = 1) -> Arrays:
-    return {n: w * ev.of("mine")[n] ** power for n, w in ev.of("weights").items()}
-
-
-def mine(model: Model, data: Split | None, rng: np.random.Generator) -> Arrays:
-    return {n: np.full(w.shape, 3.0) + rng.integers(0, 1) for n, w in model.params.items()}
-
-
-def test_evidence_of_ones_own() -> None:
-    assert mp.score(line(), None, own, needs={"mine": mine})["fc1.weight"].tolist() == [[6, -3]]
-    squared = mp.score(line(), None, own, needs={"mine": mine}, power=2)
-    assert squared["fc1.weight"].tolist() == [[18, -9]]
-
-
-def test_evidence_of_ones_own_stands_before_ours_and_draws_from_the_seed() -> None:
-    def grads(model: Model, data: Any, rng: np.random.Generator) -> Arrays:
-        return {n: rng.random(w.shape) for n, w in model.params.items()}
-
-    @criterion(needs=("grads",))
-    def taken(ev: Evidence) -> Arrays:
-        return dict(ev.of("grads"))
-
-    runs = [mp.score(line(), (X, Y), taken, needs={"grads": grads}, seed=s)["fc1.weight"].tolist()
-            for s in (0, 0, 1)]  # fmt: skip
-    assert runs[0] == runs[1] != runs[2]
-
-
-def test_evidence_that_nobody_has_names_ones_own_too() -> None:
-    with pytest.raises(ArgumentError) as caught:
-        mp.score(line(), None, own, needs={"yours": mine})
-    assert caught.value.args == (
-        f"own: needs 'mine', expected {', '.join(sorted({*FILL, 'yours'}))} or rng; "
-        "ask for evidence that there is",
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize("option", [{"diagonal": "gauss_newton"}, {"samples": 9}], ids=str)
 def test_the_curvature_of_a_gate_has_no_other_reading(option: dict[str, Any]) -> None:
     model, data = case("tanh")
@@ -230,3 +191,23 @@ def test_squared_grads_are_of_the_scored_parameters() -> None:
         want = {n: np.square(g).mean(axis=0) for n, g in each_alone(model, data, names).items()}
         got = mp.score(model, data, gathered("squared_grads"), params=params)  # type: ignore[arg-type]
         assert near(got, want)
+
+
+@pytest.mark.parametrize("kind", ["hess_grad", "hess_weight"])
+@pytest.mark.parametrize("net", SMALL)
+def test_products_of_units_run_over_biases_where_the_row_has_them(kind: str, net: str) -> None:
+    model, data = case(net)
+    h = mp.curvature.hessian(model, data, params="all")
+    names = list(model.net.params)
+    v = flat(gradient(model, data) if kind == "hess_grad" else model.params, names)
+    found = unflat(h @ v, model, names)
+
+    @criterion(needs=(kind,), unit="incoming and bias", single=False)
+    def sums(ev: Evidence) -> Arrays:
+        return {n: ev.sum(a) for n, a in ev.of(kind).items()}
+
+    got = mp.score(model, data, sums, unit=True)
+    for g in (g for g in mp.ties(model) if g.free):
+        want = [rows(found, g, u, "makes", bias=True).sum() for u in range(g.size)]
+        m = g.producers[0]
+        assert near({0: got[m.param][m.index[:, 0]]}, {0: np.array(want)})

@@ -1,18 +1,25 @@
-"""Live multiply-adds are those that are executed: loops that compute each layer, and count."""
+"""Live multiply-adds are those that are executed: loops that compute each layer, and count.
+
+Sparse models: by the contracts of the kernels that they call.
+"""
 
 from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import find, given
 from hypothesis import strategies as st
-from randomnets import models
+from randomnets import batch, models
 from selection import SEARCH
+from sparsely import Formats, gradients, masked_models
 from structures import structured, thinned
 
 import minprune as mp
+from minprune import kernels
 from minprune.core import Array, Arrays
+from minprune.kernels.contract import CONTRACT
 from minprune.measures.size import size
 from minprune.nets.counts import counts
 from minprune.nets.model import Model, batch_last
@@ -101,6 +108,41 @@ def test_live_multiply_adds_are_those_executed(case: Case) -> None:
 def test_compaction_executes_what_was_live_or_less(model: Model, share: float) -> None:
     pruned = thinned(model, share)
     assert size(mp.compact(pruned)).macs <= size(pruned).live_macs
+
+
+WORDS = ("mat", "conv2d", "affine", "sampled")
+PRODUCTS = [name for name in CONTRACT if any(word in name for word in WORDS)]
+
+
+def called(work: Callable[[], Any]) -> int:
+    """Multiply-adds of all products and convolutions in `work`, by the contracts of the kernels"""
+    total = 0
+
+    def counting(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            nonlocal total
+            total += CONTRACT[name].madds(*args)
+            return real(*args)
+
+        return call
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in PRODUCTS:
+            patch.setattr(kernels, name, counting(name, getattr(kernels, name)))
+        work()
+    return total
+
+
+@given(pair=masked_models, samples=st.integers(2, 3))
+def test_sparse_models_execute_what_is_live(pair: tuple[Model, Formats], samples: int) -> None:
+    """Training too: once for the outputs, once for the inputs' gradient, once for the weights'."""
+    dense, formats = pair
+    every = formats | {n.split(".")[0]: "csr" for n in dense.net.weights if n not in dense.masks}
+    sparse, live = mp.sparsify(dense, every), size(dense).live_macs * samples
+    x, y = batch(dense, samples)
+    assert called(lambda: sparse(x)) == live
+    assert called(lambda: gradients(sparse, x, y, train=True)) == 3 * live
+    assert called(lambda: dense(x)) == size(dense).macs * samples  # masks alone save nothing
 
 
 def with_batch(model: Model, samples: int) -> dict[str, int]:

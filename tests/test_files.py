@@ -1,7 +1,6 @@
 """save and load: round trips, the same bytes, and one whole sentence for each kind of bad file."""
 
 import contextlib
-import io
 import json
 import math
 import os
@@ -17,9 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from places import ROOT
+from sparsely import bits
 
 import minprune as mp
-from minprune.core import Arrays
+from benchmarks._damage import entries_of, packed
 from minprune.errors import FileError
 from minprune.files import describe, rebuild
 from minprune.nets.table import LAYERS
@@ -31,10 +31,6 @@ ZOO: dict[str, Callable[..., mp.Model]] = {
     "resnet_small": lambda **o: mp.zoo.resnet_small(((1, 4, 4), 3), 3, **o),
     "monk": lambda **o: mp.zoo.monk(2, **o),
 }
-
-
-def bits(arrays: Arrays) -> dict[str, tuple[Any, ...]]:
-    return {k: (a.dtype.str, a.shape, a.tobytes()) for k, a in arrays.items()}
 
 
 def equal(a: mp.Model, b: mp.Model) -> bool:
@@ -205,14 +201,9 @@ def test_damage_is_noticed(data: Any, saved: bytes, tmp_path: Path) -> None:
 
 def forged(content: bytes, change: Callable[[dict[str, bytes]], Any]) -> bytes:
     """The archive after `change` of its entries, with checksums of the zip that fit."""
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        entries = {name: archive.read(name) for name in archive.namelist()}
+    entries = entries_of(content)
     change(entries)
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, body in entries.items():
-            archive.writestr(name, body)
-    return out.getvalue()
+    return packed(entries)
 
 
 json_values = st.recursive(

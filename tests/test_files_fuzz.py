@@ -1,4 +1,4 @@
-"""Spoilt model files: a model or one sentence, in bounded memory; benchmarks/fuzz.py has 20,000."""
+"""Spoilt files: a value or one sentence, in bounded memory; benchmarks/fuzz.py has 20,000."""
 
 import io
 import json
@@ -16,8 +16,24 @@ from benchmarks._damage import entries_of, packed, signed
 from minprune.errors import FileError
 from minprune.files.container import HEADER
 from minprune.files.reader import TABLE
+from minprune.train.tree import load_tree
 
 FILES = 300
+
+
+def test_models_of_all_formats_and_a_state_are_spoilt(tmp_path: Path) -> None:
+    found = []
+    for k, content in enumerate(fuzz.originals()):
+        (tmp_path / str(k)).write_bytes(content)
+        assert fuzz.verdict(tmp_path / str(k))[0] == ""
+        found.append(mp.load if k < len(fuzz.originals()) - 1 else load_tree)
+    values = [load(tmp_path / str(k)) for k, load in enumerate(found)]
+    formats = {getattr(n.layer, "format", "") for m in values[:-1] for n in m.net.nodes}
+    assert formats == {"", "csr", "4x4", "2:4"}
+    assert {m.dtype.name for m in values[:-1]} == {"float32", "float64"}
+    assert {type(v).__name__ for v in values[-1].values()} == {
+        "Model", "History", "tuple", "int64", "list",
+    }  # fmt: skip
 
 
 def test_spoilt_files_are_one_sentence(tmp_path: Path) -> None:
@@ -69,6 +85,10 @@ def test_the_verdict_sees_a_careless_reader(
     load: Any, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mp, "load", load)
+    assert fuzz.verdict(tmp_path / "m.npz")[0].startswith(wrong)
+    monkeypatch.undo()
+    assert fuzz.verdict(tmp_path / "m.npz")[0] == ""
+    monkeypatch.setattr(fuzz, "load_tree", load)
     assert fuzz.verdict(tmp_path / "m.npz")[0].startswith(wrong)
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,13 @@ def looping() -> Callable[[], Any]:
     return inner
 
 
+def with_default(value: int) -> Callable[..., int]:
+    def inner(*, by: int = value) -> int:
+        return by
+
+    return inner
+
+
 def plain(t: int) -> float:
     return 0.5
 
@@ -56,6 +64,11 @@ APART: list[tuple[Any, Any]] = [
     (mp.rates.cosine(), mp.rates.cosine(0.1)), (np.random.default_rng(0), np.random.default_rng(1)),
     (small_net(), half_masked(small_net())), (small_net(), small_net(0.5)),
     (mp.SGD(0.1).start, mp.SGD(0.2).start),
+    ({1, 2}, {1, 3}), (set("abcdefgh"), set("abcdefgx")), (b"a", b"b"), (Path("a"), Path("b")),
+    (range(2), range(3)), (np.dtype("f4"), np.dtype("f8")), (1j, 2j),
+    (lambda t: np.sin(t), lambda t: np.cos(t)), (lambda t: (0.1, 0.2)[t], lambda t: (0.1, 0.3)[t]),
+    (lambda t: (lambda: 1)(), lambda t: (lambda: 2)()), (with_default(1), with_default(2)),
+    (lambda t: t in {"a", "b"}, lambda t: t in {"a", "c"}),
 ]  # fmt: skip
 
 
@@ -67,8 +80,16 @@ def test_fingerprints_tell_apart(a: Any, b: Any) -> None:
         assert difference({"x": found}, {"x": fingerprint(value)}) is None
 
 
+def test_a_number_of_numpy_is_the_number() -> None:
+    for given in (np.float64(0.5), np.float32(0.5), np.int64(3), np.bool_(True), np.str_("a")):
+        found = fingerprint(given)
+        assert type(found) in (bool, int, float, str)
+        assert difference({"lr": found}, {"lr": given.item()}) is None
+
+
 def test_fingerprints_of_what_has_no_end() -> None:
     assert json.dumps(fingerprint(looping())) == json.dumps(fingerprint(looping()))
+    assert fingerprint(object()) == {"type": "builtins.object"}  # its repr is its place in memory
     assert fingerprint(Plain(3)) == {"type": f"{__name__}.Plain", "size": 3}
 
 

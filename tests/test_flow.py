@@ -9,7 +9,7 @@ from hypothesis import find, given
 from hypothesis import strategies as st
 from randomnets import filled
 from selection import SEARCH
-from structures import NETS, structured, thinned
+from structures import LARGE, NETS, apart, structured, thinned
 
 import minprune as mp
 from minprune.core import Array
@@ -82,13 +82,30 @@ def test_a_constant_before_padding_stays_and_the_plan_says_so() -> None:
 
 PLAN = """\
 group            units  go  stay  why others stay
----------------  -----  --  ----  --------------------------------------------------------------------
-a.weight             3   0     3  1 constant: b.weight pads with zeros, so they cannot be folded there
+---------------  -----  --  ----  ---------------------------------------------------------------------------------------
+a.weight             3   0     3  1 constant: b.weight reads them unevenly (zero padding), so they cannot be folded there
 b.weight             4   0     4  -
 fc.weight            2   0     2  it is the net's output
 the net's input      1   0     1  it is the net's input
 constants folded into: none
 layers that are constant altogether: none"""  # noqa: E501
+
+
+def test_padding_further_up_makes_a_constant_uneven_too() -> None:
+    """b0 reads a0 alone, which is constant, through padding; c pads nothing and cannot fold b0."""
+    net = mp.build((1, 5, 5), [
+        ("a", mp.Conv2d(1, 2, 1)), ("r", mp.Sigmoid()), ("b", mp.Conv2d(2, 2, 3, padding=1)),
+        ("t", mp.Sigmoid()), ("c", mp.Conv2d(2, 2, 2)), ("p", mp.GlobalAvgPool()),
+    ])  # fmt: skip
+    model = filled(net, 0)
+    masks = {n: np.ones(net.params[n], bool) for n in ("a.weight", "b.weight")}
+    masks["a.weight"][0] = masks["b.weight"][0, 1] = False
+    model = mp.with_masks(model, masks)
+    assert {n: s.tolist() for n, s in flow(model).stuck.items()} == {
+        "b.weight": [True, False], "c.weight": [True, False],
+    }  # fmt: skip
+    assert "1 constant: c.weight reads them unevenly (zero padding)" in str(plan(model))
+    assert apart(model, mp.compact(model)) <= LARGE
 
 
 def test_a_scale_of_0_makes_a_constant() -> None:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from curving import KINKS, Fn, gradient, near, same
+from curving import KINKS, Fn, gradient, half, near, same
 from gating import LAWS, READ, Groups, curved, first, groups_of, is_the_curvature
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from randomnets import batch, filled, models
 from structures import NETS
@@ -18,7 +18,6 @@ from minprune.curvature.gates import gate_hess, gate_product, gate_squares, seri
 from minprune.curvature.record import factors, record
 from minprune.nets.model import Model
 
-half = settings(max_examples=max(10, settings.default.max_examples // 2))
 named = st.builds(
     lambda name, loss, seed: filled(curved(READ[name], loss), seed),
     st.sampled_from(sorted(READ)), st.sampled_from(["mse", "cross_entropy"]), st.integers(0, 99),

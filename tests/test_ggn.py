@@ -4,22 +4,29 @@ from typing import Any
 
 import numpy as np
 import pytest
-from curving import Fn, flat, made, outputs_grad, same, slow_rows, softmax
+from curving import (
+    IMAGES,
+    SQUARED,
+    TANH,
+    Fn,
+    flat,
+    half,
+    made,
+    outputs_grad,
+    same,
+    samples,
+    scaled,
+    slow_rows,
+    softmax,
+)
 from differences import UNIT
-from hypothesis import given, settings
+from hypothesis import given
 from randomnets import batch, models
 
 import minprune as mp
 from minprune.core import Array, Split
 from minprune.curvature import ggn, hessian
 from minprune.nets.model import Model
-
-half = settings(max_examples=max(10, settings.default.max_examples // 2))
-TANH = made((3,), mp.Dense(3, 4), mp.Tanh(), mp.Dense(4, 3), mp.Sigmoid(), mp.Dense(3, 2))
-SQUARED = made((3,), mp.Dense(3, 4), mp.Tanh(), mp.Dense(4, 2), loss="mse")
-IMAGES = made((1, 4, 4), mp.Conv2d(1, 2, 3), mp.BatchNorm(2), mp.ReLU(), mp.Flatten(),
-              mp.Dense(8, 3))  # fmt: skip
-MODELS = (TANH, SQUARED, IMAGES)
 
 
 def is_the_matrix_of_its_rows(matrix: Fn, model: Model, data: Split) -> bool:
@@ -72,22 +79,6 @@ def test_the_ggn_is_not_the_empirical_fisher() -> None:
     for model, data in (TANH, IMAGES):
         want = fisher(model, data, "empirical")
         assert np.abs(ggn(model, data) - want).max() > 0.1 * np.abs(want).max()
-
-
-def scaled(fn: Fn, factor: Fn) -> Fn:
-    """The result times factor(data)."""
-
-    def wrong(model: Model, data: Split, *args: Any, **how: Any) -> Any:
-        found = fn(model, data, *args, **how)
-        if isinstance(found, dict):
-            return {n: a * factor(data) for n, a in found.items()}
-        return found * factor(data)
-
-    return wrong
-
-
-def samples(data: Split) -> int:
-    return len(data[0])
 
 
 MATRICES: dict[str, Fn] = {

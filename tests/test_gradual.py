@@ -15,7 +15,9 @@ from watching import half_masked, same, small_data, small_net
 import minprune as mp
 from minprune import schedule
 from minprune.core import Arrays, Criterion, Evidence, criterion
+from minprune.errors import UnreachableError
 from minprune.methods import Gradual
+from minprune.nets.counts import sparsity
 from minprune.nets.model import Model
 
 STEPS = 6
@@ -186,6 +188,60 @@ def test_the_lowest_scores_of_the_step_go(which: str | Criterion) -> None:
     scores = np.concatenate([np.abs(params[k] * of[k]).ravel() for k in masks])
     kept = np.concatenate([masks[k].ravel() for k in masks])
     assert scores[kept].min() > scores[~kept].max()
+
+
+class Restless(Gradual):
+    """Any epoch may be the best one."""
+
+    def settled(self, step: int, total: int) -> bool:
+        return True
+
+
+def stopped(kind: type[Gradual], last: int) -> float:
+    """The sparsity of the best of 6 epochs of 3 updates, when masks change up to update `last`."""
+    method = kind(partial(schedule.linear, final=0.6, span=last))
+    how = HOW | {"epochs": 6, "patience": 1, "optimizer": mp.SGD(0.0)}
+    model, _ = mp.fit(small_net(), small_data(), method=method, **how)
+    return sparsity(model.net, model.masks)
+
+
+@pytest.mark.parametrize("last", [5, 9, 14, 18, 30])
+def test_with_patience_the_best_epoch_is_one_at_the_last_sparsity(last: int) -> None:
+    n = size(small_net())
+    want = round(schedule.linear(18, final=0.6, span=last) * n) / n
+    assert stopped(Gradual, last) == pytest.approx(want, abs=2.0**-52)
+    assert stopped(Restless, last) < want - 0.1
+
+
+@pytest.mark.parametrize("scope", ["global", "layer"])
+def test_what_cannot_be_reached_is_said_at_the_first_update(scope: Any) -> None:
+    """Not at the last, where the schedule asks for it."""
+    method = Recorded(partial(schedule.one_shot, final=1.0, at=6), scope=scope)
+    with pytest.raises(UnreachableError, match=r"^sparsity is 1\.0, which leaves 0 of "):
+        mp.fit(small_net(), small_data(), method=method, **HOW)
+    assert method.seen == []
+
+
+def test_a_criterion_cannot_change_what_is_trained() -> None:
+    def careless(weights: Arrays, grads: Arrays) -> Arrays:
+        return {k: np.abs(w, out=w) for k, w in weights.items()}
+
+    with pytest.raises(ValueError, match="read-only"):
+        mp.fit(small_net(), small_data(), method=Gradual(lambda t: 0.5, careless), **HOW)
+
+
+def test_layers_that_need_no_change_are_not_scored() -> None:
+    calls: list[int] = []
+
+    def counted(ev: Evidence) -> Arrays:
+        calls.append(1)
+        return {k: np.abs(w) for k, w in ev.of("weights").items()}
+
+    for scope in ("global", "layer"):
+        calls.clear()
+        shares = (0.0, 0.0, 0.3, 0.3, 0.3, 0.6, 0.6)
+        mp.fit(small_net(), small_data(), method=Gradual(shares.__getitem__, counted, scope), **HOW)  # type: ignore[arg-type]
+        assert len(calls) == 2
 
 
 def test_masks_that_were_there_count_and_stay() -> None:

@@ -1,9 +1,13 @@
 """`minprune info`: what it says of a model, compared whole; one sentence for what is no model."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from places import ROOT
 
 import minprune as mp
 from minprune.errors import FileError
@@ -69,3 +73,27 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path) -> None:
     path.write_bytes(b"PK")
     with pytest.raises(FileError, match="not a readable"):
         info(path)
+
+
+def test_a_folder_is_told_from_a_file(tmp_path: Path) -> None:
+    for there in ("fine-tuned.npz", "dense.npz"):
+        with pytest.raises(FileError) as caught:
+            info(tmp_path)
+        assert caught.value.args == (
+            f"{tmp_path}: is a folder, expected a saved model; "
+            f"give {tmp_path / there}, for example",
+        )
+        (tmp_path / "dense.npz").touch()
+
+
+def test_a_reader_that_goes_away_is_no_traceback(tmp_path: Path) -> None:
+    """`minprune info FILE | head`"""
+    mp.save(mp.zoo.mlp(((3,), 2)), tmp_path / "m.npz")
+    reads, writes = os.pipe()
+    os.close(reads)
+    done = subprocess.run(
+        [sys.executable, "-m", "minprune", "info", str(tmp_path / "m.npz")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=writes, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    os.close(writes)
+    assert (done.returncode, done.stderr) == (141, b"")

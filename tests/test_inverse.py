@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from surgery import EPS, Quadratic, best, quadratic, quadratics, reduced, rise
+from surgery import EPS, TRIES, Quadratic, best, quadratics, reduced, rise
 
 from minprune.core import Array
 from minprune.curvature.inverse import (
@@ -170,7 +170,6 @@ def not_zeroed(inverse: Array, q: Any) -> Array:
 
 
 WRONG_DOWNDATES = [kept, only_zeroed, not_zeroed]
-TRIES = [quadratic(seed, n) for seed in range(5) for n in (2, 3, 5)]
 
 
 @pytest.mark.parametrize("wrong", WRONG_REMOVALS)

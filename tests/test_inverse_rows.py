@@ -178,20 +178,46 @@ def test_a_dense_h_is_damped_by_its_own_scale(at: Quadratic, damp: float) -> Non
     assert np.abs(gap).max() <= at.near
 
 
+@given(at=quadratics, share=st.sampled_from([0.0, 0.5, 3.0]))
+def test_groups_share_one_alpha_and_a_dead_one_has_an_inverse(at: Quadratic, share: float) -> None:
+    """alpha = damp mean(diag) over all groups; with one alpha each, a group of zeros has none"""
+    both = np.stack([at.h, share * at.h])
+    found = damped_inverse(both, 1e-4)
+    alpha = 1e-4 * (1 + share) / 2 * np.trace(at.h) / len(at.h)
+    assert abs(found.alpha - alpha) <= 4 * len(at.h) * EPS * alpha
+    for h, inverse in zip(both, found.inverse, strict=True):
+        damped = h + found.alpha * np.eye(len(h))
+        near = 16 * len(h) ** 2 * EPS * np.linalg.cond(damped)
+        assert np.abs(inverse @ damped - np.eye(len(h))).max() <= near
+        assert np.array_equal(inverse, inverse.T)
+
+
 X = np.ones((2, 3))
 ZERO = np.zeros((2, 3))
-LARGER = "; use a smaller net or less data, or raise limit="
+LARGER = "; use a smaller net, or raise limit="
 MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "damp": (
         lambda: inverse_from_rows([X], 2, 1e-2),
         ArgumentError,
-        "damp is 0.01, expected 1e-8 to 1e-4, a share of the mean of diag H; strict=False takes "
-        "others",
+        "damp is 0.01, expected 1e-8 to 1e-4, a share of the mean of diag H; give damp=1e-6, for "
+        "example",
     ),
     "no damp": (
         lambda: inverse_from_rows([X], 2, 0.0, strict=False),
         ArgumentError,
-        "damp is 0.0, expected a number above 0, a share of the mean of diag H; raise it",
+        "damp is 0.0, expected a number above 0, a share of the mean of diag H; give damp=1e-6, "
+        "for example",
+    ),
+    "damp is no number": (
+        lambda: inverse_from_rows([X], 2, None),  # type: ignore[arg-type]
+        ArgumentError,
+        "damp is None, expected 1e-8 to 1e-4, a share of the mean of diag H; give damp=1e-6, for "
+        "example",
+    ),
+    "rounding wins": (
+        lambda: inverse_from_rows([np.ones((40, 6))], 40, 1e-20, strict=False),
+        ArgumentError,
+        "rounding has won over 6 entries: a part of H^-1 is not positive definite; raise damp",
     ),
     "an iterator": (
         lambda: inverse_from_rows(iter([X]), 2),
@@ -230,15 +256,15 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "too large": (
         lambda: inverse_from_rows([X], 2, limit=71),
         ArgumentError,
-        f"An inverse over 3 entries would take 72 bytes, more than the limit of 71{LARGER}",
+        f"an inverse over 3 entries would take 72 bytes, more than the limit of 71{LARGER}",
     ),
     "blocks too large": (
         lambda: block_inverses([X], 2, 2, limit=39),
         ArgumentError,
-        f"An inverse over 3 entries would take 40 bytes, more than the limit of 39{LARGER}",
+        f"an inverse over 3 entries would take 40 bytes, more than the limit of 39{LARGER}",
     ),
     "size": (
-        lambda: block_inverses([X], 2, 0),
+        lambda: block_inverses([], 2, 0),  # before any row is made
         ArgumentError,
         "size is 0, expected an integer of at least 1; use size=128",
     ),

@@ -84,17 +84,33 @@ def test_h_does_not_depend_on_the_batches(monkeypatch: pytest.MonkeyPatch) -> No
 def test_grouped_rows_are_swept_by_the_h_of_their_group() -> None:
     model, x = small_net(groups=2), images(9)
     h, w = layer_hessian(model, x, "conv2"), model.params["conv2.weight"]
-    sweep = sweep_layer(w, h)
+    sweep = sweep_layer(w, h, 0)
     for g in range(2):
         half = slice(3 * g, 3 * g + 3)
-        one = sweep_layer(w[half], h[g])
+        one = sweep_layer(w[half], h[g], 0)
         assert np.array_equal(sweep.order[half], one.order)
         assert np.array_equal(sweep.losses[half], one.losses)
-        assert sweep.alpha[g] == one.alpha[0]
     assert merge(sweep, 30).shape == w.shape
     mask = merge(sweep, 30)
-    assert refit(w, h, mask).shape == w.shape
-    assert np.array_equal(refit(w, h, mask)[:3], refit(w[:3], h[0], mask[:3]))
+    assert refit(w, h, mask, 0).shape == w.shape
+    assert np.array_equal(refit(w, h, mask, 0)[:3], refit(w[:3], h[0], mask[:3], 0))
+
+
+def test_a_group_whose_inputs_are_dead_goes_by_size_and_before_the_other() -> None:
+    """H = 0 there: only alpha, that of the whole layer, tells its weights apart"""
+    model, x = small_net(groups=2), images(9)
+    h, w = layer_hessian(model, x, "conv2"), model.params["conv2.weight"]
+    h[0] = 0
+    sweep = sweep_layer(w, h)
+    rows = w.reshape(6, -1)
+    assert sweep.alpha == 1e-6 * np.trace(h[1]) / 2 / len(h[1])
+    for row, order in zip(rows[:3], sweep.order[:3], strict=True):
+        assert order.tolist() == np.argsort(np.abs(row)).tolist()
+    mask = merge(sweep, rows.size // 2)
+    assert not mask[:3].any()
+    assert mask[3:].all()
+    some = np.arange(w.size).reshape(w.shape) % 2 == 0
+    assert np.array_equal(refit(w, h, some)[:3], np.where(some, w, 0)[:3])
 
 
 def test_h_of_a_net_in_single_precision_is_double() -> None:
@@ -127,8 +143,8 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "too large": (
         lambda: layer_hessian(small_net(), images(2), "fc", limit=1000),
         ArgumentError,
-        "fc: H over 54 inputs would take 23,328 bytes, more than the limit of 1,000; use a smaller "
-        "net or less data, or raise limit=",
+        "fc: H over 54 inputs would take 23,328 bytes, more than the limit of 1,000; leave that "
+        "layer out, or raise limit=",
     ),
 }
 

@@ -1,4 +1,7 @@
-"""Merging: duplicates and affine copies keep the function; what is not exact is refused."""
+"""Merging: duplicates and affine copies keep the function; what is not exact is refused.
+
+Long because laws, slips and messages of one function stand together here.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +17,7 @@ from structures import LARGE, NETS, apart
 
 import minprune as mp
 from minprune.errors import ArgumentError
+from minprune.masking.units import unit_sparsity
 from minprune.nets.model import Model
 from minprune.nets.net import Net
 from minprune.nets.ties import Group
@@ -159,6 +163,18 @@ def test_masks_go_along() -> None:
     assert small.params["fc.bias"].tolist() == [0.5 * masked.params["fc.weight"][0, 0], 0]
 
 
+def test_a_silenced_unit_stays_one_where_its_layer_gets_a_bias() -> None:
+    """A bias without a mask would count it as live again."""
+    net = mp.build((3,), [
+        ("a", mp.Dense(3, 4)), ("b", mp.Dense(4, 4, bias=False)), ("s", mp.Sigmoid()),
+        ("fc", mp.Dense(4, 2)),
+    ])  # fmt: skip
+    model = mp.prune(filled(net, 0), {"b.weight": np.arange(4.0)}, sparsity=0.5)
+    small = merge(model, [(("a", 0), ("a", 1), 1.0, 0.5)])
+    assert unit_sparsity(small) == pytest.approx(2 / 7)  # 2 of the 8 units before
+    assert small.masks["b.bias"].tolist() == [False, False, True, True]
+
+
 def pooled(layer: Any) -> Model:
     return filled(mp.build((1, 4, 4), [
         ("a", mp.Conv2d(1, 2, 1)), ("p", layer), ("f", mp.GlobalAvgPool()), ("fc", mp.Dense(2, 2)),
@@ -173,8 +189,14 @@ def pair(layer: str, d: int, k: int, slope: float = 1, level: float = 0) -> Any:
     return ((layer, d), (layer, k), slope, level)
 
 
+NO_PAIR = "is no pair to merge, expected ((layer, unit), (layer, unit), slope, intercept) with " \
+          "finite numbers; mp.structure.regressions gives some"  # fmt: skip
 NO_UNIT = "expected (layer, index) of a free group; print(mp.ties(model)) shows them"
 MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
+    (lambda: merge(net("chain"), [(("a", 0), ("a", 1))]),  # type: ignore[list-item]
+     f"(('a', 0), ('a', 1)) {NO_PAIR}"),
+    (lambda: merge(net("chain"), [pair("a", 0, 1, float("nan"))]),
+     f"(('a', 0), ('a', 1), nan, 0) {NO_PAIR}"),
     (lambda: merge(net("chain"), [pair("a", 4, 1)]),
      f"('a', 4) is no unit that may be removed, {NO_UNIT}"),
     (lambda: merge(net("chain"), [pair("fc", 0, 1)]),
@@ -221,9 +243,7 @@ def broken(model: Model, slope: float, level: float) -> float:
     bias = twin.params["fc.bias"] + level * w[:, 0]
     w[:, 1] += slope * w[:, 0]
     w[:, 0] = 0
-    return np.array(
-        apart(twin, replace(twin, params=twin.params | {"fc.weight": w, "fc.bias": bias}))
-    )
+    return apart(twin, replace(twin, params=twin.params | {"fc.weight": w, "fc.bias": bias}))
 
 
 def test_what_is_refused_is_not_exact() -> None:
@@ -231,3 +251,4 @@ def test_what_is_refused_is_not_exact() -> None:
     assert broken(pooled(mp.AvgPool(2, padding=1)), 1, 3) > 0.01
     assert broken(pooled(mp.MaxPool(2)), 2, 3) <= LARGE
     assert broken(pooled(mp.AvgPool(2)), -2, 3) <= LARGE
+    merge(pooled(mp.MaxPool(2)), [pair("a", 0, 1, 0, 3)])  # a constant passes: not refused

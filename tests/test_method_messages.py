@@ -80,6 +80,10 @@ def bare(ev: Evidence) -> Arrays:
     return {k: np.abs(w * ev.of("grads")[k]) for k, w in ev.of("weights").items()}
 
 
+def one_layer(ev: Evidence) -> Arrays:
+    return {k: np.abs(w) for k, w in ev.of("weights").items() if k == "fc1.weight"}
+
+
 def fit(method: Gradual, model: Model) -> Any:
     return mp.fit(model, small_data(), epochs=2, batch_size=4, method=method, progress=False)
 
@@ -94,6 +98,28 @@ OF_GRADUAL = (
         lambda: Gradual(schedule.constant, criterion="magnitud"),
         f"criterion is 'magnitud', expected one of {', '.join(sorted(mp.criteria.CRITERIA))}, or a "
         f"function Evidence -> scores",
+    ),
+    (
+        lambda: Gradual(partial(schedule.constant, final=0.5), criterion="geometric_median"),
+        "Gradual: geometric_median scores units, and Gradual prunes single weights; choose another "
+        "criterion, or mp.methods.watched, which prunes units",
+    ),
+    (
+        lambda: Gradual(0.5),  # type: ignore[arg-type]
+        "Gradual: schedule(0) is an error ('float' object is not callable), expected a share from "
+        "0 to 1; give a function of the step, such as functools.partial(mp.schedule.cubic, "
+        "final=0.9, span=1000)",
+    ),
+    (
+        lambda: Gradual(lambda t: 90.0),
+        "Gradual: schedule(0) is 90.0, expected a share from 0 to 1; give a function of the step, "
+        "such as functools.partial(mp.schedule.cubic, final=0.9, span=1000)",
+    ),
+    (
+        lambda: fit(
+            Gradual(partial(schedule.constant, final=0.5), criterion=one_layer), small_net()
+        ),
+        "one_layer: gave no scores for conv1.weight; return one array for each weight it is given",
     ),
     (  # gradients before the first update, asked for by a function without a mark
         lambda: fit(Gradual(partial(schedule.constant, final=0.5), criterion=bare), small_net()),

@@ -43,7 +43,10 @@ class Gate(mp.Method):
         assert state == "memory"
         return params | {"fc.weight": ag.mul(params["fc.weight"], extra["gate"])}
 
-    def penalty(self, params: dict[str, Value], extra: dict[str, Value], step: int) -> Value | None:
+    def penalty(
+        self, params: dict[str, Value], extra: dict[str, Value], state: Any, step: int
+    ) -> Value | None:
+        assert state == "memory"
         return ag.total(extra["gate"]) * (self.lam * (step + 1)) if self.lam else None
 
     def after(self, view: mp.View) -> None:
@@ -145,7 +148,7 @@ def test_the_arrays_of_a_method_are_copied_at_the_start_and_at_the_end() -> None
         def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
             return model, {"sigma": sigma}, None
 
-        def penalty(self, params: Any, extra: dict[str, Value], step: int) -> Value:
+        def penalty(self, params: Any, extra: dict[str, Value], state: Any, step: int) -> Value:
             return ag.total(extra["sigma"])
 
         def finish(self, model: Model, extra: Arrays, state: Any) -> Model:
@@ -154,7 +157,33 @@ def test_the_arrays_of_a_method_are_copied_at_the_start_and_at_the_end() -> None
 
     mp.fit(small_net(), small_data(), method=Holding(), **HOW)
     assert sigma.tolist() == [1, 1]
-    assert kept == [[0.25, 0.25]]  # 6 steps of 1/8
+    assert kept == [[0.625, 0.625], [0.25, 0.25], [0.25, 0.25]]  # 3 steps of 1/8 an epoch; the end
+
+
+DECAYING = (
+    mp.SGD(0.125, weight_decay=0.5), mp.SGD(0.125, momentum=0.5, weight_decay=0.5),
+    mp.Adam(0.125, weight_decay=0.5), mp.AdamW(0.125),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("optimizer", DECAYING, ids=str)
+def test_weight_decay_is_of_the_weights_and_not_of_extra(optimizer: Any) -> None:
+    """A log sigma of -3 would go towards 0, which is no smaller: nobody asked for that."""
+    kept = []
+
+    class Resting(mp.Method):
+        def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
+            return model, {"log_sigma": np.full(2, -3.0)}, None
+
+        def after(self, view: mp.View) -> None:
+            kept.append(view.extra["log_sigma"].tolist())
+
+    how = HOW | {"optimizer": optimizer}
+    trained, _ = mp.fit(small_net(), small_data(), method=Resting(), **how)
+    assert kept == [[-3.0, -3.0]] * 6
+    assert same(trained, mp.fit(small_net(), small_data(), **how)[0])
+    spared = HOW | {"optimizer": optimizer.undecayed}
+    assert not same(trained, mp.fit(small_net(), small_data(), **spared)[0])
 
 
 def test_new_masks_are_applied_at_once_and_may_bring_weights_back() -> None:

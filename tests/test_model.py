@@ -21,6 +21,11 @@ REFUSED: dict[str, tuple[Callable[[], object], type[ArgumentError], str]] = {
         ShapeError,
         "fc2.bias: not of this net; params must have exactly the net's names",
     ),
+    "foreign statistics": (
+        lambda: mp.Model(NET, GOOD, {"bn1.running_mean": np.zeros(2)}),
+        ShapeError,
+        "bn1.running_mean: not of this net; buffers must have exactly the net's names",
+    ),
     "shape": (
         lambda: mp.Model(NET, GOOD | {"fc1.bias": np.zeros(2)}),
         ShapeError,
@@ -62,17 +67,23 @@ def test_the_arrays_of_the_net_are_taken() -> None:
     assert mp.Model(NET, GOOD, {}, masks)(np.ones((1, 2))).tolist() == [[2, 2, 2]]
 
 
+def test_the_order_of_the_arrays_given_is_of_no_account() -> None:
+    """Equal scores and random ones go by net order, and so does what is tied."""
+    model = mp.zoo.mlp(((4,), 3), (5, 4), dtype=np.float64)
+    turned = mp.Model(model.net, dict(reversed(model.params.items())))
+    assert list(turned.params) == list(model.params)
+    assert str(mp.ties(turned)) == str(mp.ties(model))
+    for x in (model, turned):
+        scores = {"fc1.weight": np.ones(5), "fc2.weight": np.ones(4)}
+        masks = mp.prune(x, scores, sparsity=2 / 9).masks
+        assert masks["fc2.weight"].any(axis=1).tolist() == [True, True, False, False]
+    one, other = (mp.score(x, None, "random", unit=True, seed=0) for x in (model, turned))
+    assert all(np.array_equal(one[n], s) for n, s in other.items())
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_refused(name: str) -> None:
     make, kind, text = REFUSED[name]
     with pytest.raises(kind) as caught:
         make()
     assert caught.value.args == (text,)
-
-
-def test_a_chunk_of_another_kind_is_refused() -> None:
-    with pytest.raises(ArgumentError) as caught:
-        mp.criterion(needs=("weights",), over="epoch")  # type: ignore[arg-type]
-    assert caught.value.args == (
-        "over is 'epoch', expected 'all', 'batch' or 'sample'; say what a chunk is",
-    )

@@ -16,9 +16,9 @@ from structures import NETS
 
 import minprune as mp
 from minprune.core import Array, Split
-from minprune.errors import ArgumentError, NonFiniteError
 from minprune.nets.model import Model
 from minprune.probe import moments as home
+from minprune.probe import units
 from minprune.probe.activations import activations
 from minprune.probe.moments import Moments, classes_of, moments_of
 
@@ -187,6 +187,23 @@ def test_memory_does_not_grow_with_the_data(monkeypatch: pytest.MonkeyPatch) -> 
     assert peaks[1] <= 1.2 * peaks[0]  # some small objects of each pass wait for the collector
 
 
+@pytest.mark.parametrize(
+    ("name", "made"), [("correlation", "moments"), ("similarity", "moments"),
+                       ("lda", "class_moments"), ("lda_joint", "class_moments")],
+)  # fmt: skip
+def test_all_moments_come_from_one_pass(
+    name: str, made: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And none of them is that of other data: each call has its own."""
+    calls: list[int] = []
+    fn = getattr(home, made)
+    monkeypatch.setattr(units, made, lambda *a: calls.append(len(a[1][0])) or fn(*a))
+    for n in (23, 20):
+        model, data = case("chain", 0, n)
+        mp.score(model, data, name, unit=True)
+    assert calls == [23, 20]
+
+
 def test_before_the_nonlinearity() -> None:
     """Behind BatchNorm, in front of the activation."""
     for name in ("chain", "batchnorm", "residual", "sigmoid"):
@@ -221,43 +238,3 @@ def test_a_value_on_an_edge_is_in_the_bin_above_and_the_last_bin_is_closed() -> 
     x = np.array([[0.0], [1], [2], [3], [4]])
     ev = evidence(Model(net, params), (x, np.zeros(5, int)), "act_hist", bins=4)
     assert ev.act_hist["a.weight"].tolist() == [[1, 1, 1, 2]]  # type: ignore[index]
-
-
-def nan_in(model: Model, data: Split) -> Split:
-    x = data[0].copy()
-    x.flat[0] = np.nan
-    return x, data[1]
-
-
-CHAIN, DATA = case("chain", 0)
-MESSAGES: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
-    (lambda: mp.score(CHAIN, DATA, "apoz", unit=True, nonlinearity="in"), ArgumentError,
-     "nonlinearity is 'in', expected 'after' or 'before'; choose one of them"),
-    (lambda: mp.score(CHAIN, DATA, "magnitude", unit=True, nonlinearity="before"), ArgumentError,
-     "magnitude: nonlinearity says how activations is gathered, which this criterion does not "
-     "need; leave nonlinearity out"),
-    (lambda: mp.score(CHAIN, DATA, "activation_entropy", unit=True, bins=0), ArgumentError,
-     "bins is 0, expected an integer of at least 1; give bins=10, for example"),
-    (lambda: mp.score(CHAIN, (DATA[0], DATA[1] * 1.0), "lda", unit=True), ArgumentError,
-     "targets are float64 of shape (23,), expected integer classes (n,) from 0, which class "
-     "moments are of; choose a criterion without classes"),
-    (lambda: mp.score(CHAIN, (DATA[0], DATA[1] - 1), "lda", unit=True), ArgumentError,
-     "targets are int64 of shape (23,), expected integer classes (n,) from 0, which class "
-     "moments are of; choose a criterion without classes"),
-    (lambda: mp.score(CHAIN, (DATA[0], DATA[1] * 0), "lda_joint", unit=True), ArgumentError,
-     "lda_joint: all samples are of one class, expected at least two classes; "
-     "give data with more of them"),
-    (lambda: mp.score(CHAIN, nan_in(CHAIN, DATA), "activation_entropy", unit=True), NonFiniteError,
-     "a.weight: 40 of 40 entries of the act hist are not finite, expected numbers; "
-     "train with a lower learning rate, or mend the data"),
-    (lambda: mp.score(CHAIN, nan_in(CHAIN, DATA), "similarity", unit=True), NonFiniteError,
-     "a.weight: 16 of 16 entries of the act gram are not finite, expected numbers; "
-     "train with a lower learning rate, or mend the data"),
-)  # fmt: skip
-
-
-@pytest.mark.parametrize(("provoke", "kind", "text"), MESSAGES, ids=[m[2][:60] for m in MESSAGES])
-def test_messages(provoke: Callable[[], Any], kind: type[Exception], text: str) -> None:
-    with pytest.raises(kind) as caught:
-        provoke()
-    assert caught.value.args == (text,)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from surgery import EPS, Quadratic, best, quadratic, quadratics, rise
+from surgery import EPS, TRIES, Quadratic, best, quadratics, rise
 
 from minprune.core import Array, Evidence
 from minprune.criteria.obs import obs as criterion
@@ -58,9 +58,6 @@ def sum_over_the_unit(ev: Evidence) -> dict[str, Array]:
         k: (w**2 / blocks[k].diagonal(axis1=1, axis2=2) / 2).sum(axis=1)
         for k, w in ev.of("weights").items()
     }
-
-
-TRIES = [quadratic(seed, n) for seed in range(5) for n in (2, 3, 5)]
 
 
 @pytest.mark.parametrize(

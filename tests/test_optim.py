@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from watching import Watching, small_data, small_net
 
 import minprune as mp
 from minprune.core import Array
@@ -154,6 +155,13 @@ def test_defaults_are_those_of_torch_and_state_is_no_more_than_needed() -> None:
     assert not mp.Adam().decoupled
 
 
+def test_without_decay_all_else_is_the_same() -> None:
+    nesterov = {"momentum": 0.9, "nesterov": True}
+    assert mp.SGD(0.1, **nesterov, weight_decay=0.5).undecayed == mp.SGD(0.1, **nesterov)  # type: ignore[arg-type]
+    assert mp.AdamW(beta1=0.5).undecayed == mp.AdamW(beta1=0.5, weight_decay=0.0)
+    assert Optimizer(0.1).undecayed == Optimizer(0.1)  # one that has no decay
+
+
 MESSAGES = (
     (
         lambda: mp.SGD(-0.1),
@@ -176,6 +184,10 @@ MESSAGES = (
         "Adam: beta2 is 1.5, expected a number of at least 0 and below 1; give another beta2",
     ),
     (
+        lambda: mp.SGD("0.1"),  # type: ignore[arg-type]
+        "SGD: lr is '0.1', expected a number of at least 0; give another lr",
+    ),
+    (
         lambda: mp.SGD(0.1, weight_decay=float("inf")),
         "SGD: weight_decay is inf, expected a number of at least 0; give another weight_decay",
     ),
@@ -187,6 +199,20 @@ def test_messages(provoke: Callable[[], Optimizer], text: str) -> None:
     with pytest.raises(ArgumentError) as caught:
         provoke()
     assert caught.value.args == (text,)
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_fit_counts_the_updates(name: str) -> None:
+    """The gradients of each update, through the optimizer by hand, give the weights after it."""
+    o, watching, model = ROWS[name][0], Watching(), small_net()
+    mp.fit(model, small_data(), epochs=2, batch_size=4, optimizer=o, method=watching,
+           progress=False)  # fmt: skip
+    w = {k: a.copy() for k, a in model.params.items()}
+    state = o.start(w)
+    for t, (view, after) in enumerate(zip(watching.views, watching.params, strict=True), 1):
+        for k in w:
+            o.update(k, w[k], view.grads[k], state, None, o.lr, t)
+            assert np.array_equal(w[k], after[k]), (k, t)
 
 
 def test_the_first_step_of_adam_in_fit_is_the_learning_rate() -> None:

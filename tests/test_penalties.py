@@ -101,7 +101,7 @@ def test_l1_makes_exact_zeros_and_a_strong_one_all() -> None:
 def test_the_gradient_of_l2_is_lam_w(lam: float) -> None:
     model = small_net()
     leaves: dict[str, Any] = {k: Tensor(w) for k, w in model.params.items()}
-    penalty = L2(lam).penalty(leaves, {}, 0)
+    penalty = L2(lam).penalty(leaves, {}, list(model.net.weights), 0)
     assert penalty is not None
     for (k, w), g in zip(model.params.items(), grad(penalty, [*leaves.values()]), strict=True):
         want = lam * w if w.ndim > 1 else 0 * w
@@ -152,10 +152,10 @@ def test_a_lam_of_0_is_plain_training_bit_for_bit(
 
 
 @pytest.mark.parametrize("kind", [L1, L2])
-@pytest.mark.parametrize("lam", [-0.1, float("nan"), float("inf")])
-def test_messages(kind: type[L1] | type[L2], lam: float) -> None:
+@pytest.mark.parametrize("lam", [-0.1, float("nan"), float("inf"), "0.1", None, True])
+def test_messages(kind: type[L1] | type[L2], lam: Any) -> None:
     with pytest.raises(ArgumentError) as caught:
         kind(lam)
     assert caught.value.args == (
-        f"{kind.__name__}: lam is {lam}, expected a number of at least 0; 0 switches it off",
+        f"{kind.__name__}: lam is {lam!r}, expected a number of at least 0; give another lam",
     )

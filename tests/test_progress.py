@@ -3,6 +3,7 @@
 import builtins
 import re
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -81,7 +82,7 @@ def test_showing_progress_changes_no_number(
 def test_which_one_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     with progress("fit", 3, False) as shown:
         assert type(shown) is Quiet
-    if "tqdm" in sys.modules:
+    if find_spec("tqdm"):
         with progress("fit", 3, True) as shown:
             assert type(shown) is Bar
     hide_tqdm(monkeypatch)

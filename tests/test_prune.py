@@ -170,6 +170,8 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
      "sparsity is '90', expected a share in [0, 1]; sparsity=0.9 prunes 90 %"),
     (lambda: pruned_count(float("nan"), 3), ArgumentError,
      "sparsity is nan, expected a share in [0, 1]; sparsity=0.9 prunes 90 %"),
+    (lambda: choose(W, {}, threshold={"fc1": float("nan")}), ArgumentError,
+     "threshold is nan, expected a number; what scores below it is pruned"),
     (lambda: choose(W, {}, threshold=float("nan")), ArgumentError,
      "threshold is nan, expected a number; what scores below it is pruned"),
     (lambda: choose(W, {}, sparsity=0.5, scope="net"), ArgumentError,  # type: ignore[arg-type]
@@ -182,6 +184,15 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
      "'fc' is not scored; what is scored: fc1.weight, fc2.weight"),
     (lambda: choose(W, {}, sparsity={"fc3": 0.5}), ArgumentError,
      "'fc3' is not scored; what is scored: fc1.weight, fc2.weight"),
+    (lambda: choose(W, {}, sparsity={"fc1": 0.5, "fc1.weight": 0.25}), ArgumentError,
+     "sparsity of fc1.weight is given twice, as 0.5 and, by 'fc1.weight', as 0.25; "
+     "give what goes together one sparsity"),
+    (lambda: choose(W, {}, threshold={"fc1.weight": 2, "fc1": 3}), ArgumentError,
+     "threshold of fc1.weight is given twice, as 2 and, by 'fc1', as 3; "
+     "give what goes together one threshold"),
+    (lambda: mp.prune(net(), W, sparsity=0.5, round_to=8), ArgumentError,
+     "prune: round_to counts units, and the scores are of single weights; "
+     "score with unit=True, or leave it out"),
     (lambda: choose({"w": np.arange(3)}, {}, sparsity=0.5), ArgumentError,
      "w: scores are int64, expected float32 or float64; use astype(float)"),
     (lambda: choose({"w": np.array([1, np.nan, np.inf])}, {}, sparsity=0.5), NonFiniteError,

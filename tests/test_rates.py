@@ -91,8 +91,22 @@ def test_fit_uses_the_rate_of_each_update() -> None:
 
 
 MESSAGES = (
-    (lambda: rates.step(0), "step: every is 0, expected at least 1 update; give a count"),
-    (lambda: rates.warmup(-2), "warmup: updates is -2, expected at least 1; give a count"),
+    (
+        lambda: rates.step(0),
+        "step: every is 0, expected a number of at least 1; give another every",
+    ),
+    (
+        lambda: rates.step(3, -0.1),
+        "step: factor is -0.1, expected a number of at least 0; give another factor",
+    ),
+    (
+        lambda: rates.warmup(-2),
+        "warmup: updates is -2, expected a number of at least 1; give another updates",
+    ),
+    (
+        lambda: rates.cosine("0.1"),  # type: ignore[arg-type]
+        "cosine: floor is '0.1', expected a number of at least 0; give another floor",
+    ),
 )
 
 

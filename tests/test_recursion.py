@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from curving import Fn, made, near, same, slope, softmax
-from hypothesis import given, settings
+from curving import Fn, half, made, near, same, slope, softmax
+from hypothesis import given
 from hypothesis import strategies as st
 from randomnets import batch, filled, models
 
@@ -15,7 +15,6 @@ from minprune.core import Arrays, Split
 from minprune.curvature import becker_lecun, exact, gauss_newton
 from minprune.nets.model import Model
 
-half = settings(max_examples=max(10, settings.default.max_examples // 2))
 ENDS: dict[str, Any] = {"tanh": mp.Tanh, "sigmoid": mp.Sigmoid, "relu": mp.ReLU}
 BENDS: dict[str, tuple[Fn, Fn, Fn]] = {
     "tanh": (np.tanh, lambda a: 1 - a * a, lambda a: -2 * a * (1 - a * a)),

@@ -1,4 +1,7 @@
-"""Regression and merging: duplicates and affine copies keep the function; what stays and why."""
+"""Regression and merging: duplicates and affine copies keep the function; what stays and why.
+
+Long because laws, slips, lines by hand and messages of one function stand together here.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -151,9 +154,9 @@ def test_collinear_vectors_merge_exactly_for_relu_and_not_for_tanh() -> None:
 
 
 def some(seed: int = 0) -> Moments:
-    """Of a unit and its copies: -2 a + 3, a constant, silence."""
+    """Of a unit and its copies: -2 a + 3, a constant, silence, a / 2 + 1."""
     a = np.random.default_rng(seed).standard_normal(50) + 1
-    all_ = np.stack([a, -2 * a + 3, 0 * a + 5, 0 * a])
+    all_ = np.stack([a, -2 * a + 3, 0 * a + 5, 0 * a, a / 2 + 1])
     return Moments(50, all_.mean(axis=1), np.cov(all_, bias=True))
 
 
@@ -167,6 +170,7 @@ def test_lines_by_hand() -> None:
     assert line(m, 3, 0, free) == (0, 0)
     positive = line(m, 1, 0, Freedom(True, False))
     assert np.allclose(positive, (0, m.mean[1]))
+    assert np.allclose(line(m, 4, 0, Freedom(True, False)), (0.5, 1))
     gram = m.gram
     through_0 = line(m, 1, 0, Freedom(False, True))
     assert np.allclose(through_0, (gram[1, 0] / gram[0, 0], 0))
@@ -183,7 +187,7 @@ def test_lines_by_hand() -> None:
         ("padded", "b.weight", Freedom(True, True)),
         ("residual", "a.weight", Freedom(False, False)),  # read before the sum, too
         ("grouped", "a.weight", None),
-        ("concat", "a.weight", Freedom(False, False)),  # ReLU behind the concatenation
+        ("concat", "a.weight", Freedom(True, True)),  # read behind the ReLU of the concatenation
     ],
 )
 def test_what_a_merge_may_use(name: str, group: str, want: Freedom | None) -> None:
@@ -236,6 +240,28 @@ def test_a_threshold_and_what_is_chosen_are_those_of_prune() -> None:
         assert sum(g.size for g in mp.ties(small) if g.free) == 400 - len(gone)
 
 
+@pytest.mark.parametrize("how", [{"source": "weights"}, {"nonlinearity": "before"}])
+def test_options_reach_the_scores_and_the_distances(
+    how: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is dropped is what prune drops; distances get the criterion's own options alone."""
+    model, asked = filled(NETS["sigmoid"], 0), []
+    data, plain = batch(model, N), redundant.APART["correlation"]
+    monkeypatch.setitem(
+        redundant.APART, "correlation", lambda ev, **own: (asked.append(own), plain(ev, **own))[1]
+    )
+    pairs = regressions(model, data, "correlation", sparsity=0.3, **how)
+    scores = mp.score(model, data, "correlation", unit=True, **how)
+    masks = mp.prune(model, scores, sparsity=0.3).masks
+    gone = {
+        (n.split(".")[0], int(u))
+        for n in scores.keys() & masks.keys()
+        for u in np.flatnonzero(~masks[n].any(axis=1))
+    }
+    assert {dropped for dropped, *_ in pairs} == gone
+    assert asked == [{k: v for k, v in how.items() if k == "source"}]
+
+
 def test_duplicates_get_no_intercept_and_silent_units_are_left_alone() -> None:
     case = planted("chain", "a.weight", 1, 1.0, 0.0, "similarity")
     ((_, _, slope, level),) = regressions(case.model, case.data, "similarity", sparsity=0.25)
@@ -279,6 +305,9 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
      "prune takes either sparsity or threshold; give one of them, sparsity=0.9 for example"),
     (lambda: regressions(filled(NETS["chain"], 0), (DATA[0][:0], DATA[1][:0]), sparsity=0.5),
      "data is empty, and this criterion looks at samples; give a pair (x, y), such as data.train"),
+    (lambda: regressions(filled(NETS["chain"], 0), DATA, sparsity=1, minimum=0),
+     "a.weight: no unit is kept, expected one to merge the others into; "
+     "leave minimum at 1, or protect it"),
 )  # fmt: skip
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from curving import EPS, Fn, losses, made, with_params
-from hypothesis import given, settings
+from curving import EPS, Fn, half, losses, made, with_params
+from hypothesis import given
 from hypothesis import strategies as st
 from probing import X, Y, line
 from randomnets import batch, filled, models
@@ -18,8 +18,6 @@ from minprune.core import Array, Arrays, Split
 from minprune.curvature.removal import removal, unit_removal
 from minprune.errors import ArgumentError, MinpruneError, ShapeError
 from minprune.nets.model import Model
-
-half = settings(max_examples=max(10, settings.default.max_examples // 2))
 
 
 def rise(model: Model, data: Split, changed: Arrays) -> tuple[float, float]:

@@ -80,6 +80,7 @@ def test_comparison_by_hand():
     assert rows[-5] == ["latency, batch of 1", "0.123 (0.005) ms", "0.123 (0.005) ms"]
     assert rows[-4] == ["latency, batch of 64", "2.5 ms", "2.5 ms"]
     assert rows[-3:] == speedups_by_hand()
+    assert rows[-6] == ["compression on disk", "0.988x", "0.988x"]  # 49,380 over 50,000 bytes
 
 
 def speedups_by_hand():
@@ -101,6 +102,13 @@ def test_a_form_that_is_twice_as_fast():
     assert "speedup measured, batch of 1" not in rows
 
 
+def test_no_spread_is_written_with_an_exponent():
+    slow = {"stage": "dense", "latency_1_ms": 123.4}
+    for spread, shown in ((0.0123, "0.01"), (9.4, "9"), (20.0, "20"), (99.6, "99.6")):
+        rows = comparison([slow | {"latency_1_spread_ms": spread}])[1]
+        assert rows[0] == ["latency, batch of 1", f"123 ({shown}) ms"]
+
+
 def test_what_no_stage_has_is_left_out_and_what_one_lacks_is_a_gap():
     assert comparison([{"stage": "a", "loss": 1.0}, {"stage": "b"}])[1] == [["loss", "1", "-"]]
     assert comparison([]) == ([""], [])
@@ -108,9 +116,14 @@ def test_what_no_stage_has_is_left_out_and_what_one_lacks_is_a_gap():
 
 def test_headline():
     assert headline([DENSE, SMALL]) == (
-        "10.90 % of the parameters kept, accuracy 97.22 % (dense: 97.78 %)"
+        "accuracy 97.22 % (dense: 97.78 %), 10.90 % of the parameters, compression 0.988x on disk, "
+        "speedup 1x in batches of 64, 1x one by one"
     )
     compacted = {**SMALL, "stage": "compacted", "parameters": 1400, "sparsity": 0.04}
     assert headline([DENSE, SMALL, compacted]) == headline([DENSE, SMALL])
-    assert headline([DENSE]) == "100.00 % of the parameters kept, accuracy 97.78 %"
+    fast = {**SMALL, "file_bytes": 5000, "latency_64_ms": 1.0}
+    assert "compression 9.88x on disk, speedup 2.5x in batches of 64, 1x one" in headline(
+        [DENSE, fast]
+    )
+    assert headline([DENSE]) == "accuracy 97.78 %, 100.00 % of the parameters"
     assert headline([]) == ""

@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from curving import Fn, each_alone, flat, made, near, same, slow_rows
-from hypothesis import given, settings
+from curving import Fn, each_alone, flat, half, made, near, same, slow_rows
+from hypothesis import given
 from hypothesis import strategies as st
 from randomnets import batch, models
 
@@ -27,13 +27,13 @@ def of_whole_nets(model: Model, n: int, squared: Fn = squared_grads) -> bool:
     return True
 
 
-@settings(max_examples=max(10, settings.default.max_examples // 2))
+@half
 @given(model=models(), n=st.integers(1, 4))
 def test_whole_nets_are_the_loop_over_samples(model: Model, n: int) -> None:
     assert of_whole_nets(model, n)
 
 
-@settings(max_examples=max(10, settings.default.max_examples // 2))
+@half
 @given(model=models(), n=st.integers(1, 4))
 def test_rows_of_the_ggn_are_scaled_gradients_of_outputs(model: Model, n: int) -> None:
     x, y = batch(model, n)

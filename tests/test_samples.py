@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from curving import Fn, same
 from hypothesis import given
-from test_autograd_ops import acted, convolution, normal, rows
+from op_cases import acted, convolution, normal, rows
 
 from minprune import autograd as ag
 from minprune.autograd import Op, Tensor

@@ -1,5 +1,7 @@
 """Scores and the data: the order of samples, parts merged by their counts, sizes of batches."""
 
+import gc
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -72,5 +74,42 @@ def test_taylor_of_order_1_depends_on_the_size_of_batches() -> None:
     data = batch(model, 5)
     for unit in (False, True):
         few, all_at_once = (mp.score(model, data, "taylor", unit=unit, batch_size=b)
-                            for b in (2, 5))  # fmt: skip
+                            for b in (np.int64(2), 5))  # fmt: skip
         assert not near(few, all_at_once)
+
+
+LONG: list[Scored] = [
+    ("taylor", {}), ("taylor", {"order": 2}), ("taylor", {"order": 2, "hessian": "row"}),
+    ("taylor_activation", {}), ("taylor_activation", {"order": 2}), ("fisher", {}), ("snip", {}),
+    ("grasp", {}), ("apoz", {}), ("activation_entropy", {}), ("correlation", {}), ("lda", {}),
+    ("obs", {"scale": "layer"}), *GATHERED,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "options"), LONG, ids=str)
+def test_memory_does_not_grow_with_the_data(name: str, options: Options) -> None:
+    """Half a copy of the inputs would show."""
+    model = mp.zoo.mlp(((64,), 3), (6, 4))
+    for unit in kinds(name):
+        peaks, size = [], 0
+        for n in (512, 2560):
+            x, y = np.zeros((n, 64), np.float32) + np.arange(n)[:, None] % 7, np.arange(n) % 3
+            gc.collect()
+            tracemalloc.start()
+            mp.score(model, (x, y), name, unit=unit, **options)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+            size = x.nbytes
+        assert peaks[1] - peaks[0] < size / 2
+
+
+def test_what_keeps_all_samples_is_seen_to_grow() -> None:
+    @mp.criterion(needs=("activations",), over="all", unit="whole", single=False)
+    def keeps(ev: mp.Evidence) -> Arrays:
+        return {n: a.mean(axis=(0, 2)) for n, a in ev.of("activations").items()}
+
+    x = np.ones((2560, 64), np.float32)
+    tracemalloc.start()
+    mp.score(mp.zoo.mlp(((64,), 3), (6, 4)), (x, np.arange(2560) % 3), keeps, unit=True)
+    assert tracemalloc.get_traced_memory()[1] > x.nbytes / 2
+    tracemalloc.stop()

@@ -225,6 +225,24 @@ def test_a_state_that_is_not_there(tmp_path: Path) -> None:
     assert caught.value.args == (f"{tmp_path / 's'}: no such file; give the path of a saved state",)
 
 
+def test_values_within_values_without_end_are_one_sentence(tmp_path: Path) -> None:
+    deep: list[Any] = []
+    for _ in range(900):
+        deep = [deep]
+    save_state(tmp_path / "s", {}, deep)
+    with pytest.raises(FileError, match=r"s: not a sound checkpoint \(RecursionError: .*anew$"):
+        load_tree(tmp_path / "s")
+
+
+def test_a_sentence_stays_short_and_one_line(tmp_path: Path) -> None:
+    save_state(tmp_path / "s", {}, {"array": "x" * 9999})
+    with pytest.raises(FileError) as caught:
+        load_tree(tmp_path / "s")
+    text = str(caught.value).removeprefix(str(tmp_path))
+    assert "\n" not in text
+    assert len(text) < 400
+
+
 def test_a_header_that_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught:
         save_state(tmp_path / "s", {}, "x" * 2**24)

@@ -46,5 +46,18 @@ def test_a_model_prints_as_a_table() -> None:
     assert str(mp.with_masks(model, {"conv1.weight": mask})) == MASKED_TABLE
 
 
+def test_a_dead_layer_has_0_live_weights() -> None:
+    dead = {"conv2.weight": np.zeros((2, 2, 1, 1), bool)}
+    (row,) = [r for r in str(mp.with_masks(mp.initialise(RESIDUAL), dead)).split("\n")
+              if r.startswith("conv2")]  # fmt: skip
+    assert row.split() == ["conv2", "Conv2d", "2", "x", "4", "x", "4", "4", "0", "64", "0"]
+
+
+def test_sizes_of_numpy_are_sizes() -> None:
+    """What y.max() + 1 gives is written with its comma, as other numbers are."""
+    net = mp.build((4,), [("fc", mp.Dense(4, np.int64(2000)))])  # type: ignore[arg-type]
+    assert "10,000" in str(mp.initialise(net))
+
+
 def test_a_model_is_one_line_in_a_list() -> None:
     assert repr(mp.zoo.monk(2)) == "Model(fc1, sigmoid1, fc2, sigmoid2; float64)"

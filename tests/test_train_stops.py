@@ -50,7 +50,48 @@ def test_early_stopping_returns_the_best_epoch(
     )
     assert history.epochs["val_loss"] == [w * w for w in method.script[:epochs]]
     assert trained.params["fc.weight"][0, 0] == method.script[best - 1]
-    assert method.finished == [(best, best)]  # of the same epoch as the weights
+    seen = [*range(1, epochs + 1), best]  # each is validated; the weights are of the last's epoch
+    assert method.finished == [(k, k) for k in seen]
+
+
+@dataclass(frozen=True)
+class Moved(Scripted):
+    """Ends with another weight than the one that is trained, and masks it."""
+
+    def finish(self, model: Model, extra: Arrays, state: Any) -> Model:
+        params = {k: w - 3 for k, w in model.params.items()}
+        return Model(model.net, params, {}, {k: np.zeros((1, 1), bool) for k in params})
+
+
+def test_epochs_are_judged_by_the_model_that_training_would_end_with() -> None:
+    """The weights of the epochs are 1, 3, 2, which end as -2, 0, -1: the second is the best."""
+    method = Moved((1.0, 3.0, 2.0))
+    trained, history = mp.fit(
+        one_weight(), one_sample(), epochs=3, method=method, patience=3, progress=False
+    )
+    assert history.epochs["val_loss"] == [4.0, 0.0, 1.0]
+    assert history.epochs["sparsity"] == [1.0] * 3
+    assert history.steps["sparsity"] == [0.0] * 3
+    assert trained.params["fc.weight"][0, 0] == 0.0
+
+
+@dataclass(frozen=True)
+class Unsettled(Scripted):
+    """Leads to another kind of net, from the third update on."""
+
+    def settled(self, step: int, total: int) -> bool:
+        assert total == 6
+        return step >= 3
+
+
+def test_the_best_epoch_is_one_of_a_settled_method() -> None:
+    script = (0.25, 0.5, 3.0, 2.0, 2.5, 2.25)
+    for kind, epochs, best in ((Scripted, 3, 0.25), (Unsettled, 6, 2.0)):
+        trained, history = mp.fit(
+            one_weight(), one_sample(), epochs=6, method=kind(script), patience=2, progress=False
+        )
+        assert len(history.epochs["epoch"]) == epochs
+        assert trained.params["fc.weight"][0, 0] == best
 
 
 def two_weights() -> Model:
@@ -112,6 +153,21 @@ MESSAGES = (
         {"patience": 2, "data": parts(ONE, ZERO, val=False)}, ArgumentError,
         "patience is 2 and data.val has no samples, expected some to stop by; "
         "give data.val, or patience=None",
+    ),
+    (
+        {"rate": 0.5}, ArgumentError,
+        "fit: rate(0, 1) is an error ('float' object is not callable), expected the factor of the "
+        "learning rate, a number; give mp.rates.cosine(), with its brackets, or a function of "
+        "(t, total)",
+    ),
+    (
+        {"rate": lambda t, total: None}, ArgumentError,
+        "fit: rate(0, 1) is None, expected the factor of the learning rate, a number; give "
+        "mp.rates.cosine(), with its brackets, or a function of (t, total)",
+    ),
+    (
+        {"optimizer": 0}, ArgumentError,
+        "fit: optimizer is int, expected Optimizer; give mp.SGD(0.1)",
     ),
     (
         {"data": parts(ONE[:0], ZERO[:0])}, ArgumentError,

@@ -13,7 +13,13 @@ from structures import NETS
 
 import minprune as mp
 from minprune.core import Arrays, Evidence
-from minprune.errors import ArgumentError, MinpruneError, ShapeError, UnreachableError
+from minprune.errors import (
+    ArgumentError,
+    MinpruneError,
+    NonFiniteError,
+    ShapeError,
+    UnreachableError,
+)
 from minprune.masking.units import rounded_up
 from minprune.nets.model import Model
 from minprune.nets.ties import OUTPUT
@@ -33,6 +39,7 @@ ARGUMENTS: tuple[tuple[str, dict[str, Any], list[int], list[int]], ...] = (
     ("a dict by parameter", {"sparsity": {"a.bias": 0.25}}, [0, 1, 1, 1], [1, 1, 1]),
     ("threshold", {"threshold": 3}, [0, 0, 1, 1], [0, 1, 1]),
     ("thresholds", {"threshold": {"a": 2, "b": 6}}, [0, 1, 1, 1], [0, 0, 1]),
+    ("twice the same", {"sparsity": {"a": 0.25, "a.weight": 0.25}}, [0, 1, 1, 1], [1, 1, 1]),
     ("protected", {"sparsity": 2 / 3, "protect": "a"}, [1, 1, 1, 1], [0, 0, 1]),
     ("protected bias", {"sparsity": 0.5, "protect": ["b"]}, [0, 0, 1, 1], [1, 1, 1]),
     ("minimum", {"sparsity": 5 / 7, "minimum": 1}, [0, 0, 0, 1], [0, 0, 1]),
@@ -161,8 +168,14 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
      "give tied units one score, as mp.score(unit=True) does"),
     (lambda: mp.prune(net("residual"), {"a.weight": np.ones(4), "c.weight": np.ones(4)},
                       sparsity={"a": 0.25, "c": 0.5}), ArgumentError,
-     "c: its sparsity is 0.5, and 0.25 is asked of what it is tied to, a.weight; "
-     "give tied units one sparsity"),
+     "sparsity of a.weight is given twice, as 0.25 and, by 'c', as 0.5; "
+     "give what goes together one sparsity"),
+    (lambda: mp.prune(net(), SCORES, threshold={"a": 2, "a.bias": 3}), ArgumentError,
+     "threshold of a.weight is given twice, as 2 and, by 'a.bias', as 3; "
+     "give what goes together one threshold"),
+    (lambda: mp.prune(net(), {"a.weight": np.array([np.nan, 1, 2, 3])}, sparsity=0.5),
+     NonFiniteError,
+     "a.weight: 1 of 4 scores are not finite, expected numbers; mend the criterion"),
     (lambda: mp.prune(net(), SCORES, sparsity=0.5, round_to=0), ArgumentError,
      "round_to is 0, expected an integer of at least 1; 8 keeps 8, 16, 24, ..."),
     (lambda: mp.prune(net(), SCORES, sparsity=0.5, round_to=True), ArgumentError,

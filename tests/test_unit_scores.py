@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from criterion_rows import KERNELS
 from hypothesis import find, given
 from hypothesis import strategies as st
 from randomnets import filled
@@ -42,13 +43,7 @@ def test_magnitude_of_a_unit_is_its_norm() -> None:
 
 
 # distiller test_thresholding.py: norms of filters, and of channels, that is of the transpose
-PRINTED = """
--1.2982 0.7574 0.7962 -0.6695 1.5907 0.2659 0.1423 0.3165 -0.7629 -0.5480 -1.2718 0.8286 -0.6427
-0.3814 -0.7988 1.0346 1.3023 -0.9674 -0.7951 1.8784 -0.5654 0.0456 -0.2849 -0.3332 -0.2367 0.7467
-0.9212 1.3672 0.2993 -0.0619 1.8156 0.7599 0.1815 0.4136 1.8316 1.7214 0.5125 -1.5329 0.9257 0.9200
-0.4376 0.5743 -0.0097 0.9473 -0.0899 0.2372 2.4369 -0.3410 -1.0595 0.8056 -0.0357 -1.0105 -0.1451
--0.4194"""
-FILTERS = np.array(PRINTED.split(), float).reshape(2, 3, 3, 3)
+FILTERS = KERNELS.reshape(2, 3, 3, 3)
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import find, given
 from hypothesis import strategies as st
 from randomnets import filled
-from selection import SEARCH, half_even, same
+from selection import SEARCH, half_even, same, slow
 from structures import NETS, pieces, structured
 
 import minprune as mp
 from minprune.core import Arrays
 from minprune.masking.apply import prune
-from minprune.masking.units import choose_units
+from minprune.masking.units import choose_units, live_units
 from minprune.nets.model import Model
 
 Prune = Callable[..., Model]
@@ -132,6 +132,18 @@ def is_nested(fn: Prune, c: Case) -> bool:
     return kept and same(again.masks, more.masks)
 
 
+def takes_the_lowest(fn: Prune, c: Case) -> bool:
+    """The units that go are those of selection by sorting, groups for layers."""
+    model, seed, share, _ = c
+    groups, scores = [g for g in mp.ties(model) if g.free], drawn(model, seed)
+    share *= reach(model)
+    firsts = {g.name: g.producers[0] for g in groups}
+    units = {name: scores[m.param][m.index[:, 0]] for name, m in firsts.items()}
+    want = slow(units, {n: np.ones(s.shape, bool) for n, s in units.items()}, sparsity=share)
+    masks = fn(model, scores, sparsity=share).masks
+    return same({g.name: live_units(g, masks) for g in groups}, want)
+
+
 def forgets_the_outgoing(model: Model, scores: Arrays, **target: Any) -> Model:
     pruned = prune(model, scores, **target)
     rows = {n: m & m.reshape(len(m), -1).any(1).reshape(-1, *(1,) * (m.ndim - 1))
@@ -159,7 +171,9 @@ def forgets_the_past(model: Model, scores: Arrays, **target: Any) -> Model:
     return Model(model.net, model.params, model.buffers, chosen)
 
 
-LAWS = {law.__name__: law for law in (counts_exactly, is_all_or_nothing, is_nested)}
+LAWS = {
+    law.__name__: law for law in (counts_exactly, is_all_or_nothing, is_nested, takes_the_lowest)
+}
 WRONG: dict[str, tuple[str, Prune]] = {
     "outgoing live": ("is_all_or_nothing", forgets_the_outgoing),
     "normalisation live": ("is_all_or_nothing", forgets_the_norms),
@@ -169,6 +183,10 @@ WRONG: dict[str, tuple[str, Prune]] = {
     "ties all go": ("counts_exactly", lambda m, s, sparsity, **t: prune(
         m, s, threshold=sparsity * 2, **t)),
     "revived": ("is_nested", forgets_the_past),
+    "the highest go": ("takes_the_lowest", lambda m, s, **t: prune(
+        m, {n: -v for n, v in s.items()}, **t)),
+    "each group for itself": ("takes_the_lowest", lambda m, s, **t: prune(
+        m, s, scope="layer", minimum=0, **t)),
 }  # fmt: skip
 
 

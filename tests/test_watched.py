@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from checkpointing import equal, written
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 from randomnets import batch, filled
@@ -18,14 +19,14 @@ from watching import same, small_data, small_net
 import minprune as mp
 from minprune import schedule
 from minprune.core import Array, Arrays
-from minprune.errors import ArgumentError
+from minprune.errors import UnreachableError
 from minprune.masking.units import live_units
 from minprune.methods import Watched, watched
 from minprune.nets.model import Model
 from minprune.probe.moments import Moments, moments_of
-from minprune.train import checkpoint
 
 HOW: dict[str, Any] = {"epochs": 2, "batch_size": 4, "optimizer": mp.Adam(0.1), "progress": False}
+HALF = 2.0**-53
 QUIET = settings(derandomize=True, database=None)
 FEW = settings(max_examples=max(settings().max_examples // 3, 5))
 KINDS = {
@@ -143,8 +144,9 @@ def test_moving_moments_by_hand() -> None:
     gram = sum(w * m.gram for w, m in zip(weights, parts, strict=True)) / 6
     got = Moments(**states[-1][0]["b.weight"])
     assert got.weight == 6
-    assert np.allclose(got.mean, mean, rtol=1e-14)
-    assert np.allclose(got.gram, gram, rtol=1e-13)
+    # two merges of at most 8 roundings here, and 6 and 12 in the sums, of numbers up to the largest
+    assert np.abs(got.mean - mean).max() <= 22 * HALF * mean.max()
+    assert np.abs(got.gram - gram).max() <= 34 * HALF * gram.max()
 
 
 def test_moving_scores_and_classes_forget_alike() -> None:
@@ -157,7 +159,7 @@ def test_moving_scores_and_classes_forget_alike() -> None:
     shares = [(a["w"] > 0).mean(axis=(0, 2)) for a in parts]
     assert moving["weight"] == 6
     want = (1 * shares[0] + 2 * shares[1] + 3 * shares[2]) / 6
-    assert np.allclose(moving["scores"]["w"], want, rtol=1e-14)
+    assert np.abs(moving["scores"]["w"] - want).max() <= 22 * HALF
     method = watched(net(), lambda t: 0.0, "lda", decay=0.5)
     moving = {}
     for a in parts:
@@ -182,30 +184,46 @@ def ramp(step: int) -> float:
 def test_it_repeats_and_resumes_to_the_same_bits(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def run(path: Path | None) -> Model:
+    def run(path: Path | None) -> tuple[Model, mp.History]:
         method = watched(small_net(), ramp, name)
         every = {} if path is None else {"checkpoint": path, "every": 1}
-        return mp.fit(small_net(), small_data(), method=method, **HOW, **every)[0]
+        return mp.fit(small_net(), small_data(), method=method, **HOW, **every)
 
-    whole, again = run(None), run(None)
-    assert same(whole, again)
-    files: list[bytes] = []
-    real = checkpoint.save_tree
-
-    def spy(*args: Any) -> None:
-        real(*args)
-        files.append((tmp_path / "all.npz").read_bytes())
-
-    with monkeypatch.context() as patch:
-        patch.setattr(checkpoint, "save_tree", spy)
-        run(tmp_path / "all.npz")
+    whole, path = run(None), tmp_path / "fit.npz"
+    assert equal(whole, run(None))
+    kept, files = written(monkeypatch, path, lambda: run(path))
+    assert equal(whole, kept)
     assert len(files) >= 6
-    for k, content in enumerate(files):
-        path = tmp_path / f"{k}.npz"
+    for content in files:
         path.write_bytes(content)
-        resumed = run(path)
-        assert same(whole, resumed)
-        assert all(np.array_equal(whole.masks[n], m) for n, m in resumed.masks.items())
+        assert equal(whole, run(path))
+
+
+class Restless(Recorded):
+    """Any epoch may be the best one."""
+
+    def settled(self, step: int, total: int) -> bool:
+        return True
+
+
+def test_with_patience_the_best_epoch_is_one_at_the_last_sparsity() -> None:
+    how = HOW | {"epochs": 6, "patience": 1, "optimizer": mp.SGD(0.0)}
+    found = []
+    for kind in (Recorded, Restless):
+        method = recorded(partial(schedule.linear, final=0.5, span=14), kind=kind)
+        found.append(dead(mp.fit(net(), small_data(), method=method, **how)[0]))
+    assert found[1] < found[0] == 5
+
+
+def test_what_cannot_be_reached_is_said_at_the_first_update() -> None:
+    method = recorded(partial(schedule.one_shot, final=0.9, at=6))
+    with pytest.raises(UnreachableError) as caught:
+        mp.fit(net(), small_data(), method=method, **HOW)
+    assert caught.value.args == (
+        "sparsity is 0.9, which leaves 1 of 10 units of the net, fewer than minimum=1 for each "
+        "layer; the largest reachable is 0.8",
+    )
+    assert method.seen == []
 
 
 def test_tied_units_and_layers_of_their_own_share() -> None:
@@ -237,35 +255,3 @@ def test_it_prunes_what_is_silent_in_training() -> None:
     method = watched(model, partial(schedule.one_shot, final=0.2, at=4), "apoz")
     got, _ = mp.fit(model, small_data(), method=method, **HOW)
     assert np.flatnonzero(~got.masks["b.weight"].any(axis=1)).tolist() == [1, 4]
-
-
-FLAT = mp.initialise(mp.build((3,), [("fc", mp.Dense(3, 2))]))
-MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
-    (lambda: watched(net(), ramp, "apozz"),
-     "Watched: criterion is 'apozz', expected one of "
-     f"{', '.join(sorted(mp.criteria.CRITERIA))}; choose one of them"),
-    (lambda: watched(net(), ramp, decay=0.0),
-     "Watched: decay is 0.0, expected a number above 0, at most 1; "
-     "0.9 forgets nine tenths in 22 updates"),
-    (lambda: watched(net(), ramp, "apoz", nonlinearity="before"),
-     "apoz: got an unexpected keyword argument 'nonlinearity'; of options it takes tol"),
-    (lambda: watched(net(), ramp, "activation_entropy"),
-     "Watched: activation_entropy needs act_hist, and training shows act_gram, act_mean, "
-     "activations, class_counts, class_means, within; choose a criterion on those, or on weights"),
-    (lambda: watched(net(), ramp, "fisher"),
-     "Watched: fisher needs squared_grads, and training shows act_gram, act_mean, "
-     "activations, class_counts, class_means, within; choose a criterion on those, or on weights"),
-    (lambda: watched(FLAT, ramp),
-     "no units of this net may be removed, expected at least one hidden layer; "
-     "print(mp.ties(model)) shows the groups"),
-    (lambda: mp.fit(net(), small_data(), method=Watched(ramp, "apoz", ("r",)), **HOW),
-     "Watched: s puts out units of this net and is not watched, expected layers r, s; "
-     "make it with mp.methods.watched(model, ...)"),
-)  # fmt: skip
-
-
-@pytest.mark.parametrize(("provoke", "text"), MESSAGES, ids=[m[1][:60] for m in MESSAGES])
-def test_messages(provoke: Callable[[], Any], text: str) -> None:
-    with pytest.raises(ArgumentError) as caught:
-        provoke()
-    assert caught.value.args == (text,)

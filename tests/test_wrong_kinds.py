@@ -18,6 +18,18 @@ MODEL = mp.zoo.mlp(DATA, (4,), dtype=np.float64)
 SIZES = mp.score(MODEL, None, "magnitude")
 PAIR = "data is a Dataset, expected one of its pairs; give data.train, for example"
 MADE = "expected a Model; give one that mp.zoo, mp.initialise or mp.load made"
+BUILT = "expected a Net; give one that mp.build made, or a model's model.net"
+LAYERS = [("a", mp.Dense(4, 3))]
+SHAPE = "input_shape is {}, expected an integer of at least 1 for each axis but the batch; " \
+        "give (784,) or (1, 28, 28), for example"  # fmt: skip
+PAIRS = "expected (name, layer) or (name, layer, what it reads); write [('fc1', mp.Dense(4, 3)), " \
+        "...], for example"  # fmt: skip
+XY = "expected a pair (x, y) of NumPy arrays of numbers, with a row for each sample; " \
+     "give mp.Dataset((x, y), (x, y), (x, y))"  # fmt: skip
+SIZED = "expected a Dataset or a pair (input shape, outputs); give mp.data.digits() or " \
+        "((1, 28, 28), 10), for example"  # fmt: skip
+CRITERIA = "expected {criterion: {parameter: its scores}}; give {'magnitude': mp.score(...)}, " \
+           "for example"  # fmt: skip
 TARGETS = "sparsity, threshold, scope, protect, minimum, normalize, pattern, block_reduce, round_to"
 MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.score(MODEL, DATA, "taylor"), f"data: {PAIR}"),
@@ -35,10 +47,86 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
      f"prune: sparcity is not among its arguments: {TARGETS}"),
     (lambda: mp.prune(MODEL, [1.0], sparsity=0.9),
      "prune: scores is list, expected a dict of arrays; give what mp.score returns"),
+    (lambda: mp.prune(MODEL, {}, sparsity=0.9),
+     "prune: scores is empty, expected an array for at least one weight; "
+     "score first, and print(mp.ties(model)) to see which units may go"),
     (lambda: mp.score(DATA, None, "magnitude"), f"score: the model is Dataset, {MADE}"),
     (lambda: mp.prune(SIZES, SIZES, sparsity=0.5), f"prune: the model is dict, {MADE}"),
     (lambda: mp.fit("net", DATA, epochs=1), f"fit: the model is str, {MADE}"),
     (lambda: mp.evaluate(None, DATA.test), f"evaluate: the model is NoneType, {MADE}"),
+    (lambda: mp.with_masks(MODEL.net, {}), f"with_masks: the model is Net, {MADE}"),
+    (lambda: mp.collapsed(None), f"collapsed: the model is NoneType, {MADE}"),
+    (lambda: mp.compact(MODEL.net), f"compact: the model is Net, {MADE}"),
+    (lambda: mp.ties(MODEL.net), f"ties: the model is Net, {MADE}"),
+    (lambda: mp.structure.plan(None), f"plan: the model is NoneType, {MADE}"),
+    (lambda: mp.structure.merge(MODEL.net, []), f"merge: the model is Net, {MADE}"),
+    (lambda: mp.structure.regressions(None, DATA.train),
+     f"regressions: the model is NoneType, {MADE}"),
+    (lambda: mp.combine({"a": SIZES}, model=MODEL.net), f"combine: the model is Net, {MADE}"),
+    (lambda: mp.initialise(MODEL), f"initialise: the net is Model, {BUILT}"),
+    (lambda: mp.Model(MODEL, MODEL.params), f"Model: the net is Model, {BUILT}"),
+    (lambda: mp.Model(MODEL.net, None),
+     "params: found NoneType, expected a dict of arrays by full name; give {'fc1.weight': array, "
+     "...}"),
+    (lambda: mp.Model(MODEL.net, {n: w.tolist() for n, w in MODEL.params.items()}),
+     "fc1.weight: params hold list, expected a NumPy array; use np.asarray"),
+    (lambda: mp.with_masks(MODEL, {"fc2.bias": [True, False]}),
+     "fc2.bias: masks hold list, expected a NumPy array; use np.asarray"),
+    (lambda: mp.with_masks(MODEL, [True]),
+     "masks: found list, expected a dict of arrays by full name; give {'fc1.weight': array, ...}"),
+    (lambda: mp.build(4, LAYERS), SHAPE.format("4")),
+    (lambda: mp.build((4.0,), LAYERS), SHAPE.format("(4.0,)")),
+    (lambda: mp.build((), LAYERS), SHAPE.format("()")),
+    (lambda: mp.build((0,), LAYERS), SHAPE.format("(0,)")),
+    (lambda: mp.build((4,), [mp.Dense(4, 3), mp.ReLU()]),
+     f"layer 1 is Dense(inputs=4, outputs=3, bias=True), {PAIRS}"),
+    (lambda: mp.build((4,), mp.Flatten()), f"layer 1 is Flatten(), {PAIRS}"),
+    (lambda: mp.build((4,), None), f"layer 1 is None, {PAIRS}"),
+    (lambda: mp.build((4,), [*LAYERS, ("b", mp.Add(), "a", "input")]),
+     f"layer 2 is ('b', Add(), 'a', 'input'), {PAIRS}"),
+    (lambda: mp.build((4,), [(mp.Dense(4, 3), "a")]),
+     "Dense(inputs=4, outputs=3, bias=True) cannot name a layer: expected letters, digits and "
+     "underscores, no digit first; rename it"),
+    (lambda: mp.build((4,), [*LAYERS, ("b", mp.ReLU(), mp.Tanh())]),
+     "b: reads Tanh(), which no earlier layer is called; name one of the layers before it"),
+    (lambda: mp.Dropout("0.5"),
+     "Dropout: rate is '0.5', expected a share in [0, 1); give rate=0.5"),
+    (lambda: mp.Dataset(np.ones((4, 3)), DATA.val, DATA.test),
+     f"train: found ndarray float64, {XY}"),
+    (lambda: mp.Dataset(DATA.train, None, DATA.test), f"val: found NoneType, {XY}"),
+    (lambda: mp.Dataset(DATA.train, DATA.val, ([[1.0, 2, 3]], [0])),
+     f"test: found list, list, {XY}"),
+    (lambda: mp.Dataset((np.array(1.0), np.ones(1)), DATA.val, DATA.test),
+     f"train: found ndarray float64, ndarray float64, {XY}"),
+    (lambda: mp.Dataset((np.ones((2, 3)), np.array(["a", "b"])), DATA.val, DATA.test),
+     f"train: found ndarray float64, ndarray <U1, {XY}"),
+    (lambda: mp.zoo.mlp(DATA.train), f"data is tuple, {SIZED}"),
+    (lambda: mp.zoo.lenet_5("digits"), f"data is str, {SIZED}"),
+    (lambda: mp.zoo.mlp(DATA, 64),
+     "mlp: hidden is 64, expected the size of each hidden layer; give hidden=(64, 32), or () for "
+     "none"),
+    (lambda: mp.initialise(MODEL.net, dtype="float3"),
+     "dtype is 'float3', expected float32 or float64; pass np.float32 or np.float64"),
+    (lambda: mp.data.idx(None), "folder is None, expected a path; pass its name as text"),
+    (lambda: mp.data.csv(None), "train_path is None, expected a path; pass its name as text"),
+    (lambda: mp.data.csv("a", 3), "test_path is 3, expected a path; pass its name as text"),
+    (lambda: mp.allocate([(3, 4)], 0.5),
+     "allocate: layers is list, expected a Model or the shapes of weights; give the model, or "
+     "{'fc1.weight': (300, 784)}, for example"),
+    (lambda: mp.allocate(MODEL.params, 0.5),
+     "fc1.weight: shape is ndarray, expected (o, i) or (o, i, y, x) with sides of at least 1; "
+     "give the shapes of weights alone"),
+    (lambda: mp.allocate(MODEL, 0.5, protect=3),
+     "3 is not scored; what is scored: fc1.weight, fc2.weight"),
+    (lambda: mp.prune(MODEL, {"fc1.weight": np.ones(4)}, sparsity=0.5, protect=None),
+     "None makes no units that may be removed; those that do: fc1.weight"),
+    (lambda: mp.combine([SIZES, SIZES]), f"combine: found list, {CRITERIA}"),
+    (lambda: mp.combine(SIZES), f"combine: found ndarray, {CRITERIA}"),
+    (lambda: mp.combine(None), f"combine: found NoneType, {CRITERIA}"),
+    (lambda: mp.combine({"a": SIZES}, [1]),
+     "combine: weights is [1], expected a number for each criterion; give {'a': 1.0}, for example"),
+    (lambda: mp.combine({"a": {"fc9": np.ones(3)}}, model=MODEL),
+     "fc9: no such parameter; there are fc1.weight, fc1.bias, fc2.weight, fc2.bias"),
     (lambda: mp.score(MODEL, None, lambda ev: {n: w + 1j for n, w in ev.weights.items()}),
      "<lambda>: score of fc1.weight is complex128, expected real numbers; return those"),
 )  # fmt: skip

@@ -104,7 +104,7 @@ MESSAGES: tuple[tuple[Callable[[], Model], type[ArgumentError], str], ...] = (
     ),
     (
         lambda: mp.initialise(zoo.monk().net, dtype="float16"), ArgumentError,
-        "dtype is 'float16', expected float32 or float64; choose one of them",
+        "dtype is 'float16', expected float32 or float64; pass np.float32 or np.float64",
     ),
     (
         lambda: zoo.monk(seed=-1), ArgumentError,

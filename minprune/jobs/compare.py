@@ -10,25 +10,19 @@ from minprune import kernels
 from minprune.core import Dataset
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
-from minprune.files import sweep, write_atomic
+from minprune.files import write_atomic
 from minprune.jobs import run as job
-from minprune.jobs.compare_plan import BOUND, OPTIONS, Compare, macs
+from minprune.jobs.compare_plan import Compare
 from minprune.jobs.compare_settings import CompareSettings
 from minprune.jobs.compare_stats import agreement, spread, summary
-from minprune.jobs.folder import CHECKPOINT, RESULT, discard, earlier
-from minprune.jobs.plan import optimizer
-from minprune.jobs.settings import Settings
-from minprune.masking.apply import prune
-from minprune.nets.model import Model
-from minprune.nets.ties import ties
+from minprune.jobs.folder import CHECKPOINT, RESULT, as_json, begin, discard, named
+from minprune.jobs.possible import OPTIONS, check, possible, reachable
 from minprune.nets.zoo import ZOO
-from minprune.probe import compatible, find, score
-from minprune.report import compare_page, compare_tables
+from minprune.report import compare_page, compare_tables, reasons
 from minprune.text import table
 from minprune.train.plan import Done, run_plan
 
 PAGE = "compare.html"
-FEWEST = 10  # samples that it makes sense to advise
 
 
 def run(
@@ -41,23 +35,20 @@ def run(
     MinpruneError, in one sentence, for settings or data that it cannot use, or that are not those
     of the comparison to go on with.
     """
-    _check(settings)
-    dataset = job.load_data(settings.data)
+    check(settings)
+    dataset, started = job.load_data(settings.data), time.perf_counter()
     plan, left_out, settings = choices(settings, dataset)
-    out, started = Path(str(settings.out)), time.perf_counter()
+    out = Path(str(settings.out))
 
     def say(text: str) -> None:
         if not quiet:
             print(text, file=sys.stderr, flush=True)
 
-    if resume and (finished := earlier(out, settings)):
+    if finished := begin(out, settings, resume, RESULT, PAGE):
         say(f"{out}: this comparison is done; without --resume it begins anew")
         return finished
-    if not resume:
-        discard(out / RESULT, out / CHECKPOINT)
-    sweep(out, RESULT, PAGE)
-    for name, why in left_out.items():
-        say(f"{name} is left out: {why}")
+    if left_out:
+        say(left_out_words(as_rows(left_out)))
     job.warm_up(plan.start(dataset), dataset, settings.batch_size)
     ready = time.perf_counter() - started
     say(f"kernels: {kernels.backend()}, ready after {ready:.1f} s")
@@ -66,7 +57,7 @@ def run(
     about = {"name": out.name, "command": command, "out": str(out), "settings": asdict(settings)}
     result = about | {
         "options": {n: OPTIONS[n, u] for n, u in OPTIONS if n in plan.criteria and u is plan.unit},
-        "left_out": [{"criterion": name, "why": why} for name, why in left_out.items()],
+        "left_out": as_rows(left_out),
         "data": job.about(dataset),
         "net": str(plan.start(dataset)),
         **measured(done, left_out),
@@ -74,7 +65,7 @@ def run(
         "versions": job.versions(),
     }
     write_atomic(out / PAGE, compare_page(result))
-    write_atomic(out / RESULT, job.as_json(result))  # last: where it is, all is there
+    write_atomic(out / RESULT, as_json(result))  # last: where it is, all is there
     discard(out / CHECKPOINT)
     return result
 
@@ -82,12 +73,20 @@ def run(
 def text(result: dict[str, Any]) -> str:
     """The tables of a result, what was left out, where the time went, and where the files are."""
     parts = [f"{title}\n\n{table(header, rows)}" for title, header, rows in compare_tables(result)]
-    parts += [
-        "\n".join(f"{one['criterion']} is left out: {one['why']}" for one in result["left_out"])
-    ]
+    parts += [left_out_words(result["left_out"])]
     spent = ", ".join(f"{name} {s:.1f} s" for name, s in result["seconds"]["of"].items())
     parts += [f"{spent}\nwritten to {result['out']}; open {PAGE} there"]
     return "\n\n".join(part for part in parts if part)
+
+
+def as_rows(left_out: dict[str, str]) -> list[dict[str, str]]:
+    """What was left out, as result.json holds it."""
+    return [{"criterion": name, "why": why} for name, why in left_out.items()]
+
+
+def left_out_words(rows: list[dict[str, str]]) -> str:
+    """A line for each reason."""
+    return "\n".join(f"left out: {', '.join(names)}: {why}" for why, names in reasons(rows).items())
 
 
 def choices(
@@ -98,25 +97,23 @@ def choices(
     Raises ArgumentError for a criterion that is asked for by name and cannot be compared, and for a
     sparsity that the net cannot reach.
     """
-    as_run = Settings(data=s.data, net=s.net, epochs=s.epochs)
-    net, epochs, *_ = job.choices(as_run, dataset)
-    out = s.out or str(
-        Path("runs", f"compare-{dataset.name}-{net}-{'units' if s.unit else 'weights'}")
-    )
+    usual, net = job.suited(s.data, dataset)
+    net, epochs = s.net or net, s.epochs if s.epochs is not None else usual
+    base = f"compare-{dataset.name}-{net}-{'units' if s.unit else 'weights'}"
+    out = named(base, replace(s, epochs=epochs), CompareSettings(epochs=usual))
     model = ZOO[net](dataset, seed=0)
-    chance = score(model, None, "random", unit=s.unit)
-    for sparsity in s.sparsities:
-        prune(model, chance, sparsity=sparsity)
+    reachable(model, s.unit, s.sparsities)
     samples = min(s.samples, len(dataset.train[0]))
-    left_out = {} if s.criteria else other_kind(s.unit)
-    for name in s.criteria or [name for name in CRITERIA if name not in left_out]:
+    left_out: dict[str, str] = {}
+    for name in s.criteria or CRITERIA:
         try:
-            possible(name, model, s.unit, samples)
+            possible(name, model, dataset.train, s.unit, samples=samples)
         except ArgumentError as e:
             if s.criteria:
                 raise
             left_out[name] = str(e).removeprefix(f"{name}: ")
     names = s.criteria or [name for name in CRITERIA if name not in left_out]
+    out = out if s.out is None else s.out
     made = replace(s, net=net, epochs=epochs, out=out, criteria=names)
     return (
         Compare(
@@ -126,35 +123,6 @@ def choices(
         left_out,
         made,
     )  # fmt: skip
-
-
-def other_kind(unit: bool) -> dict[str, str]:
-    """{criterion: why} of those that score single weights alone, or units alone."""
-    marks = {name: fn.mark for name, fn in CRITERIA.items()}  # type: ignore[attr-defined]
-    if unit:
-        return {n: "it scores single weights alone" for n, m in marks.items() if m.unit is None}
-    why = "it scores units alone; --unit compares those"
-    return {name: why for name, mark in marks.items() if not mark.single}
-
-
-def possible(name: str, model: Model, unit: bool, samples: int) -> None:
-    """Raises ArgumentError unless the criterion scores units, or weights, within BOUND."""
-    compatible(name, unit)
-    needs, _ = find(name).mark.asked(OPTIONS.get((name, unit), {}))  # type: ignore[attr-defined]
-    if "removal" not in needs:
-        return
-    free = sum(g.size for g in ties(model) if g.free)
-    passes = free if unit else sum(model.params[n].size for n in model.net.weights)
-    each = passes * macs(model)
-    if each * samples <= BOUND:
-        return
-    most = int(BOUND / each)
-    remedies = [] if unit else ["compare units"]
-    remedies += [f"ask for {most:,} samples at most"] if most >= FEWEST else ["use a smaller net"]
-    raise ArgumentError(
-        f"{name}: {passes:,} passes over {samples:,} samples take {each * samples:.1e} "
-        f"multiply-adds, more than the bound of {BOUND:.0e}; {', or '.join(remedies)}"
-    )
 
 
 def measured(done: Done, left_out: dict[str, str]) -> dict[str, Any]:
@@ -200,27 +168,3 @@ def seconds(done: Done, ready: float) -> dict[str, Any]:
             scoring.setdefault(second.rstrip(","), []).append(spent)
     of["total"] = sum(of.values())
     return {"of": of, "scoring": {name: sum(s) / len(s) for name, s in scoring.items()}}
-
-
-def _check(s: CompareSettings) -> None:
-    """What can be said before any work is done."""
-    if s.net is not None and s.net not in ZOO:
-        raise ArgumentError(f"net is {s.net!r}, expected one of {', '.join(ZOO)}; choose one")
-    for sparsity in s.sparsities:
-        if not 0 <= sparsity <= 1:
-            raise ArgumentError(f"sparsity is {sparsity}, expected a share in [0, 1]; give 0.9")
-    for what, given in (("sparsities", s.sparsities), ("criteria", s.criteria)):
-        if given is not None and (not given or len(set(map(str, given))) < len(given)):
-            raise ArgumentError(
-                f"{what} are {', '.join(map(str, given)) or 'none'}, expected at least one, and "
-                f"each of them once; list them"
-            )
-    for name in s.criteria or ():
-        find(name)
-    optimizer(s.lr)
-    for what, number, least in (
-        ("seeds", s.seeds, 1), ("epochs", s.epochs, 0), ("fine_tune", s.fine_tune, 0),
-        ("samples", s.samples, 1), ("batch_size", s.batch_size, 1),
-    ):  # fmt: skip
-        if number is not None and number < least:
-            raise ArgumentError(f"{what} is {number}, expected at least {least}; give a count")

@@ -12,10 +12,11 @@ from minprune.core import Array, Arrays, Dataset, Split, stream
 from minprune.curvature.removal import removal, unit_removal
 from minprune.errors import MinpruneError
 from minprune.jobs.plan import optimizer
+from minprune.jobs.possible import BOUND, OPTIONS, macs
 from minprune.masking.apply import prune
 from minprune.masking.units import live_units, unit_scores
 from minprune.measures.quality import evaluate
-from minprune.nets.counts import counts
+from minprune.measures.size import size
 from minprune.nets.model import Model
 from minprune.nets.ties import Group, ties
 from minprune.nets.zoo import ZOO
@@ -23,12 +24,7 @@ from minprune.probe import score
 from minprune.train.plan import Desk, Phase, State
 from minprune.train.rates import cosine
 
-BOUND = 2e12  # multiply-adds of removing one by one: a minute or two; the oracle beyond is left out
 TRUTH, LEAST = 200, 20  # weights, or units, that are really removed, one at a time, within BOUND
-OPTIONS: dict[tuple[str, bool], dict[str, Any]] = {  # (criterion, unit): where not the defaults
-    ("obs", False): {"scale": "blocks"},  # the inverse of a whole net is for small nets
-    ("obs", True): {"scale": "blocks"},  # equals fisher for ReLU units; layers have no common scale
-}
 
 
 @dataclass(frozen=True)
@@ -119,6 +115,7 @@ class Compare:
             "pruned": _quality(pruned, desk.data.test),
             "fine-tuned": _quality(tuned, desk.data.test),
             "kept": kept(pruned, self.unit),
+            "cost": cost(pruned),
         }  # fmt: skip
         cells = [*desk.state.get("cells", []), cell]
         if desk.progress:
@@ -152,6 +149,12 @@ def kept(model: Model, unit: bool) -> dict[str, float]:
     return {n: float(model.masks[n].mean()) if n in model.masks else 1.0 for n in model.net.weights}
 
 
+def cost(model: Model) -> dict[str, float]:
+    """Live multiply-adds, and bytes as sparse arrays, as shares of those of the dense net"""
+    found = size(model)
+    return {"macs": found.live_macs / found.macs, "bytes": found.sparse_bytes / found.bytes}
+
+
 def drawn(sizes: Mapping[str, int], most: int, rng: np.random.Generator) -> Arrays:
     """{layer: sorted entries}, `most` together, as evenly as the sizes allow, so all layers show"""
     found, left = {}, most
@@ -160,11 +163,6 @@ def drawn(sizes: Mapping[str, int], most: int, rng: np.random.Generator) -> Arra
         found[name] = np.sort(rng.permutation(sizes[name])[:n])
         left -= n
     return {name: found[name] for name in sizes}
-
-
-def macs(model: Model) -> int:
-    """Multiply-adds of one sample."""
-    return sum(c.macs for c in counts(model.net, {}))
 
 
 def within_bound(model: Model, data: Split) -> int:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class CompareSettings:
-    """What `minprune compare` was asked for; None: what suits the data (see compare.choices).
+    """What `minprune compare` was asked for; None: what suits the data (see jobs/compare.py).
 
     Lists, not tuples, so that they equal what result.json gives back.
     """

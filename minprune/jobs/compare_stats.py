@@ -43,16 +43,22 @@ def summary(cells: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One row for each (criterion, sparsity), in the order of the cells
 
     cells: {"seed", "criterion", "sparsity", "pruned": {"accuracy"}, "fine-tuned": {"accuracy"}} ->
-    {"criterion", "sparsity", stage: {"accuracy": spread, "minus_magnitude": spread, ...}}; the
-    differences are paired by seed, and absent where the control was not compared.
+    {"criterion", "sparsity", stage: {"accuracy": spread, "minus_magnitude": spread, ...}, "cost":
+    {"macs": spread, "bytes": spread}}; the differences are paired by seed, and absent where the
+    control was not compared, as costs are where the cells have none.
     """
     found: dict[tuple[str, float], dict[str, list[float]]] = {}
+    costs: dict[tuple[str, float], dict[str, list[float]]] = {}
     for cell in sorted(cells, key=lambda cell: int(cell["seed"])):
-        row = found.setdefault((cell["criterion"], cell["sparsity"]), {s: [] for s in STAGES})
+        at = cell["criterion"], cell["sparsity"]
+        row = found.setdefault(at, {s: [] for s in STAGES})
         for stage in STAGES:
             row[stage].append(cell[stage]["accuracy"])
+        for kind, value in cell.get("cost", {}).items():
+            costs.setdefault(at, {}).setdefault(kind, []).append(value)
     return [
         {"criterion": name, "sparsity": sparsity}
+        | {"cost": {k: spread(v) for k, v in costs.get((name, sparsity), {}).items()}}
         | {
             stage: {"accuracy": spread(values)}
             | {

@@ -1,36 +1,106 @@
-"""What the folder of a job holds: a checkpoint while there is work to do, then a result."""
+"""What the folder of a job holds, and its name: a checkpoint while there is work, then a result."""
 
+import math
+import warnings
+import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from minprune.errors import FileError
+from minprune.errors import FileError, MinpruneWarning
+from minprune.files import sweep
 from minprune.jobs.compare_settings import CompareSettings
 from minprune.jobs.settings import Settings
 from minprune.train.checkpoint import refuse
+from minprune.train.fingerprint import difference
 from minprune.train.plan import FILE, forget
 
 CHECKPOINT, RESULT = "checkpoint", "result.json"
+WORDS = {  # what a setting is called in the name of a folder
+    "criteria": "", "sparsities": "at", "seeds": "seeds", "scope": "", "epochs": "epochs",
+    "fine_tune": "tune", "samples": "samples", "batch_size": "batch", "lr": "lr",
+}  # fmt: skip
+LONGEST = 100  # characters of a name
 
 
-def earlier(out: Path, settings: Settings | CompareSettings) -> dict[str, Any] | None:
-    """The result of a job that is done in that folder; None where there is still work to do
+def named(
+    base: str, settings: Settings | CompareSettings, usual: Settings | CompareSettings
+) -> str:
+    """runs/base, and what differs from the usual settings: other settings, another folder
 
-    Raises ArgumentError, naming what differs, where other settings made it; FileError where it
-    cannot be read.
+    digits-mlp-magnitude-0.9-seed0 becomes digits-mlp-magnitude-0.9-seed0-epochs2-lr0.1.
     """
+    name = base
+    for key, word in WORDS.items():
+        value = getattr(settings, key, None)
+        if value != getattr(usual, key, None):
+            value = "+".join(map(str, value)) if isinstance(value, list) else value
+            name += f"-{word}{value}"
+    if len(name) > LONGEST:
+        name = f"{name[: LONGEST - 9]}-{zlib.crc32(name.encode()):08x}"
+    return str(Path("runs", name))
+
+
+def begin(
+    out: Path, settings: Settings | CompareSettings, resume: bool, *names: str
+) -> dict[str, Any] | None:
+    """The result of a job that is done there, to resume; None: there is work to do
+
+    Without `resume` the job begins anew: what an earlier one left goes, with a warning where that
+    was other work. names: of the files that a killed job may have left half-written. Raises
+    ArgumentError, naming what differs, where a result to resume was made with other settings;
+    FileError where it cannot be read, or what is in the way cannot be removed.
+    """
+    path, stopped = out / RESULT, (out / CHECKPOINT / FILE).exists()
+    if resume and path.exists() and not stopped:
+        found = read(path)
+        refuse(path, found["settings"] | {"out": settings.out}, asdict(settings))
+        return found
+    if not resume:
+        lost = "a job that was stopped; --resume would go on with one" if stopped else other(
+            path, settings
+        )  # fmt: skip
+        if lost:
+            warnings.warn(f"{out}: this replaces {lost}", MinpruneWarning, stacklevel=2)
+        discard(path, out / CHECKPOINT)
+    sweep(out, *names)
+    return None
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What a result file holds; raises FileError where it cannot be read."""
     import json
 
-    path = out / RESULT
-    if (out / CHECKPOINT / FILE).exists() or not path.exists():
-        return None
     try:
         result: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        made = result["settings"] | {"out": settings.out}  # folders may be moved
+        dict(result["settings"])
     except (OSError, ValueError, LookupError, TypeError) as e:
         raise FileError(f"{path}: not a readable result ({e}); leave out --resume") from None
-    refuse(path, made, asdict(settings))
     return result
+
+
+def other(path: Path, settings: Settings | CompareSettings) -> str:
+    """ "a job made with epochs 30, and this call has 2"; empty where there is no other job"""
+    try:
+        made = read(path)["settings"] | {"out": settings.out}  # folders may be moved
+    except FileError:
+        return ""
+    found = difference(made, asdict(settings))
+    return f"a job that was made with {found}" if found else ""
+
+
+def as_json(value: Any) -> str:
+    """JSON text; what is not finite becomes null, which is all that JSON has for it."""
+    import json
+
+    def clean(v: Any) -> Any:
+        if isinstance(v, dict):
+            return {k: clean(x) for k, x in v.items()}
+        if isinstance(v, list | tuple):
+            return [clean(x) for x in v]
+        return None if isinstance(v, float) and not math.isfinite(v) else v
+
+    return json.dumps(clean(value), indent=1) + "\n"
 
 
 def discard(*paths: Path) -> None:
@@ -44,5 +114,7 @@ def discard(*paths: Path) -> None:
                 forget(path)
             else:
                 path.unlink(missing_ok=True)
+        except NotADirectoryError:  # nothing is there, and writing will say why
+            continue
         except OSError as e:
             raise FileError(f"{path}: cannot be removed ({e.strerror}); remove it") from None

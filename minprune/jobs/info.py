@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from minprune.errors import FileError
 from minprune.files import load
 from minprune.measures.size import size
 from minprune.nets.counts import counts
@@ -16,6 +17,9 @@ def info(path: str | os.PathLike[str]) -> str:
     file = its bytes, and bytes / (parameters x bytes of one): what header and masks cost. Only a
     file whose checksum fits can be read, so one that is told about is whole.
     """
+    if Path(path).is_dir():
+        example = next(iter(sorted(Path(path).glob("*.npz"))), Path(path, "fine-tuned.npz"))
+        raise FileError(f"{path}: is a folder, expected a saved model; give {example}, for example")
     model = load(path)
     found, total = counts(model.net, model.masks), size(model)
     stored, needed = Path(path).stat().st_size, total.bytes

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from minprune.core import Dataset
+from minprune.jobs.possible import OPTIONS
 from minprune.jobs.settings import Settings
 from minprune.masking.apply import prune
 from minprune.nets.model import Model
@@ -67,7 +68,8 @@ class TrainPruneTune:
 
     def _prune(self, desk: Desk) -> State:
         dense = desk.state["dense"]
-        scores = score(dense, desk.data.train, self.criterion, unit=self.unit, seed=self.seed)
+        how = {"unit": self.unit, "seed": self.seed} | OPTIONS.get((self.criterion, self.unit), {})
+        scores = score(dense, desk.data.train, self.criterion, **how)
         return {"pruned": prune(dense, scores, sparsity=self.sparsity, scope=self.scope)}
 
     def _fine_tune(self, desk: Desk) -> State:

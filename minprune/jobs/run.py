@@ -1,31 +1,28 @@
 """The main job: train, prune, fine-tune, compact, measure each stage, write it all down."""
 
-import json
-import math
 import platform
 import sys
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from minprune import data, kernels
 from minprune.core import Dataset
-from minprune.errors import ArgumentError
-from minprune.files import save, sweep, write_atomic
+from minprune.files import save, write_atomic
 from minprune.jobs.break_even import break_even
 from minprune.jobs.facts import facts
-from minprune.jobs.folder import CHECKPOINT, RESULT, discard, earlier
+from minprune.jobs.folder import CHECKPOINT, RESULT, as_json, begin, discard, named
 from minprune.jobs.plan import TrainPruneTune, optimizer
+from minprune.jobs.possible import OPTIONS, check, possible, reachable
 from minprune.jobs.settings import Settings
-from minprune.masking.apply import prune
-from minprune.measures.measure import measure
+from minprune.measures.latency import Latency, latencies
+from minprune.measures.measure import BATCHES, measure
 from minprune.measures.quality import evaluate
 from minprune.nets.counts import counts
 from minprune.nets.model import Model
-from minprune.nets.zoo import ZOO
-from minprune.probe import compatible, score
-from minprune.report import comparison, page
+from minprune.report import comparison, headline, page
 from minprune.sparse import sparsify
 from minprune.text import table
 from minprune.train.fingerprint import machinery
@@ -45,10 +42,10 @@ def run(
     the byte, and a job that is done is only read. Raises MinpruneError, in one sentence, for
     settings or data that it cannot use, or that are not those of the job to go on with.
     """
-    _check(settings)
+    check(settings)
     dataset = load_data(settings.data)
-    net, epochs, fine_tune, out = choices(settings, dataset)
-    settings = replace(settings, net=net, epochs=epochs, fine_tune=fine_tune, out=str(out))
+    settings = choices(settings, dataset)
+    out = Path(str(settings.out))
     plan = TrainPruneTune.of(settings)
     started = time.perf_counter()
 
@@ -57,14 +54,11 @@ def run(
             print(text, file=sys.stderr, flush=True)
 
     model = plan.start(dataset)
-    if resume and (finished := earlier(out, settings)):
+    reachable(model, settings.unit, [settings.sparsity], settings.scope)
+    possible(settings.criterion, model, dataset.train, settings.unit, samples=None)
+    if finished := begin(out, settings, resume, "*.npz", "*.json", "*.html"):
         say(f"{out}: this job is done; without --resume it begins anew")
         return finished
-    sizes = score(model, None, "magnitude", unit=settings.unit)
-    prune(model, sizes, sparsity=settings.sparsity, scope=settings.scope)  # refused now or never
-    if not resume:
-        discard(out / RESULT, out / CHECKPOINT)
-    sweep(out, "*.npz", "*.json", "*.html")
     warm_up(model, dataset, settings.batch_size)
     ready = time.perf_counter() - started
     say(f"kernels: {kernels.backend()}, ready after {ready:.1f} s")
@@ -74,7 +68,8 @@ def run(
     for name, m in models.items():
         save(m, out / f"{name}.npz")
     begun = time.perf_counter()
-    stages = [stage(n, m, dataset, out) for n, m in models.items()]
+    times = [latencies(models, batch) for batch in BATCHES]
+    stages = [stage(n, m, dataset, out, [t[n] for t in times]) for n, m in models.items()]
     seconds = {"compile and warm up": ready} | done.seconds
     seconds["measure"] = time.perf_counter() - begun
     seconds["total"] = sum(seconds.values())
@@ -84,6 +79,7 @@ def run(
         "command": command,
         "out": str(out),
         "settings": asdict(settings),
+        "options": OPTIONS.get((settings.criterion, settings.unit), {}),
         "data": about(dataset),
         "net": str(tuned),
         "stages": stages,
@@ -105,10 +101,11 @@ def run(
 
 
 def text(result: dict[str, Any]) -> str:
-    """The table of a result, where the time went, and where the files are."""
+    """What came out in a line, the table, where the time went, and where the files are."""
     spent = ", ".join(f"{name} {s:.1f} s" for name, s in result["seconds"].items())
     compared = table(*comparison(result["stages"]))
-    return f"{compared}\n\n{spent}\nwritten to {result['out']}; open report.html there"
+    files = f"written to {result['out']}; open report.html there"
+    return f"{headline(result['stages'])}\n\n{compared}\n\n{spent}\n{files}"
 
 
 def load_data(name: str) -> Dataset:
@@ -118,15 +115,24 @@ def load_data(name: str) -> Dataset:
     return replace(data.idx(name, val=VAL), name=Path(name).resolve().name)
 
 
-def choices(s: Settings, dataset: Dataset) -> tuple[str, int, int, Path]:
-    """(net, epochs, epochs of fine-tuning, folder): as asked for, else what suits the data."""
-    side = min(dataset.input_shape[1:])
-    net = s.net or ("lenet_5" if side >= 16 else "cnn_small" if side >= 4 else "mlp")
-    epochs = s.epochs if s.epochs is not None else 30 if s.data == "digits" else 10
+def choices(s: Settings, dataset: Dataset) -> Settings:
+    """The settings with nothing left open: as asked for, else what suits the data."""
+    usual, net = suited(s.data, dataset)
+    epochs = s.epochs if s.epochs is not None else usual
     fine_tune = s.fine_tune if s.fine_tune is not None else epochs
+    made = replace(s, net=s.net or net, epochs=epochs, fine_tune=fine_tune)
+    if s.out is not None:
+        return made
     kind = f"{s.criterion}-units" if s.unit else s.criterion
-    name = f"{dataset.name}-{net}-{kind}-{s.sparsity:g}-seed{s.seed}"
-    return net, epochs, fine_tune, Path(s.out) if s.out is not None else Path("runs", name)
+    base = f"{dataset.name}-{made.net}-{kind}-{s.sparsity}-seed{s.seed}"
+    return replace(made, out=named(base, made, Settings(epochs=usual, fine_tune=epochs)))
+
+
+def suited(name: str, dataset: Dataset) -> tuple[int, str]:
+    """(epochs, net) that suit the data."""
+    side = min(dataset.input_shape[1:])
+    net = "lenet_5" if side >= 16 else "cnn_small" if side >= 4 else "mlp"
+    return (30 if name == "digits" else 10), net
 
 
 def warm_up(model: Model, dataset: Dataset, batch_size: int) -> None:
@@ -139,14 +145,16 @@ def warm_up(model: Model, dataset: Dataset, batch_size: int) -> None:
     )  # fmt: skip
 
 
-def stage(name: str, model: Model, dataset: Dataset, out: Path) -> dict[str, Any]:
+def stage(
+    name: str, model: Model, dataset: Dataset, out: Path, times: Iterable[Latency]
+) -> dict[str, Any]:
     """One column of the table: the measures of a model on the test part."""
-    m = measure(model, dataset.test)
+    m = measure(model, dataset.test, time=False)
     assert m.quality is not None
     found: dict[str, Any] = {"stage": name} | asdict(m.quality) | asdict(m.size)
     found["val_accuracy"] = evaluate(model, dataset.val).accuracy
     found["file_bytes"] = (out / f"{name}.npz").stat().st_size
-    for t in m.latency:
+    for t in times:
         found[f"latency_{t.batch}_ms"] = t.median_ms
         found[f"latency_{t.batch}_spread_ms"] = t.spread_ms
     return found
@@ -169,33 +177,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
-
-
-def as_json(value: Any) -> str:
-    """JSON text; what is not finite becomes null, which is all that JSON has for it."""
-
-    def clean(v: Any) -> Any:
-        if isinstance(v, dict):
-            return {k: clean(x) for k, x in v.items()}
-        if isinstance(v, list | tuple):
-            return [clean(x) for x in v]
-        return None if isinstance(v, float) and not math.isfinite(v) else v
-
-    return json.dumps(clean(value), indent=1) + "\n"
-
-
-def _check(s: Settings) -> None:
-    """What can be said before any work is done."""
-    if s.net is not None and s.net not in ZOO:
-        raise ArgumentError(f"net is {s.net!r}, expected one of {', '.join(ZOO)}; choose one")
-    if not 0 <= s.sparsity <= 1:
-        raise ArgumentError(f"sparsity is {s.sparsity}, expected a share in [0, 1]; give 0.9")
-    compatible(s.criterion, s.unit)
-    if s.seed < 0:
-        raise ArgumentError(f"seed is {s.seed}, expected an integer of at least 0; give 0")
-    optimizer(s.lr)
-    for what, given, least in (
-        ("epochs", s.epochs, 0), ("fine_tune", s.fine_tune, 0), ("batch_size", s.batch_size, 1),
-    ):  # fmt: skip
-        if given is not None and given < least:
-            raise ArgumentError(f"{what} is {given}, expected at least {least}; give a count")

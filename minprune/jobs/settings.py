@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Settings:
-    """What `minprune run` was asked for; None: what suits the data (see run.choices)."""
+    """What `minprune run` was asked for; None: what suits the data (see jobs/run.py)."""
 
     data: str = "digits"
     net: str | None = None

@@ -1,12 +1,15 @@
 """latency = the median time of model(x), warm, with its spread (the middle half's width)."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from minprune.errors import ArgumentError
 from minprune.nets.model import Model
+
+WARM_UP = 3  # calls that do not count
 
 
 @dataclass(frozen=True)
@@ -21,19 +24,36 @@ class Latency:
 def latency(model: Model, batch: int, *, repeats: int = 21) -> Latency:
     """Latency of the model on `batch` random inputs, after warm-up (compilation is not in it)
 
-    Raises ArgumentError unless batch and repeats are at least 1.
+    Raises ArgumentError unless batch and repeats are integers of at least 1.
     """
-    if batch < 1 or repeats < 1:
-        raise ArgumentError(
-            f"batch is {batch} and repeats is {repeats}, expected at least 1; give batch=1"
-        )
-    x = np.random.default_rng(0).random((batch, *model.net.input_shape)).astype(model.dtype)
-    for _ in range(3):
-        model(x)
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        model(x)
-        times.append((time.perf_counter() - start) * 1e3)
+    return latencies({"it": model}, batch, repeats=repeats)["it"]
+
+
+def latencies(models: Mapping[str, Model], batch: int, *, repeats: int = 21) -> dict[str, Latency]:
+    """{name: latency} of models to compare, called in turn: a b c, c b a, a b c, ...
+
+    A machine's speed drifts, so what slows one of them must slow the others as well. Raises as
+    `latency` does.
+    """
+    for name, given in (("batch", batch), ("repeats", repeats)):
+        if not isinstance(given, int | np.integer) or given < 1:
+            raise ArgumentError(
+                f"latency: {name} is {given!r}, expected an integer of at least 1; give {name}=7"
+            )
+    inputs = {
+        name: np.random.default_rng(0).random((batch, *m.net.input_shape)).astype(m.dtype)
+        for name, m in models.items()
+    }
+    times: dict[str, list[float]] = {name: [] for name in models}
+    for turn in range(-WARM_UP, repeats):
+        for name in list(models) if turn % 2 == 0 else list(models)[::-1]:
+            start = time.perf_counter()
+            models[name](inputs[name])
+            if turn >= 0:
+                times[name].append((time.perf_counter() - start) * 1e3)
+    return {name: _timed(batch, each) for name, each in times.items()}
+
+
+def _timed(batch: int, times: list[float]) -> Latency:
     low, mid, high = np.percentile(times, [25, 50, 75])
     return Latency(batch, float(mid), float(high - low))

@@ -24,15 +24,19 @@ class Measures:
         s, q = self.size, self.quality
         rows: list[tuple[str, str]] = []
         if q is not None:
-            rows += [("accuracy", f"{q.accuracy:.4f}"), ("loss", f"{q.loss:.4f}")]
-            worst = min(range(len(q.per_class)), key=lambda k: (q.per_class[k] != q.per_class[k], q.per_class[k]))  # fmt: skip  # noqa: E501
-            rows += [("worst class", f"{q.per_class[worst]:.4f} (class {worst})")]
+            rows += [("accuracy", f"{q.accuracy:.4f}")]
+            rows += [] if q.top5 is None else [("accuracy, top 5", f"{q.top5:.4f}")]
+            rows += [("loss", f"{q.loss:.4f}")]
+            rows += [] if q.calibration is None else [("calibration error", f"{q.calibration:.4f}")]
+            worst, k = min((a, k) for k, a in enumerate(q.per_class) if a == a)  # NaN: no samples
+            rows += [("worst class", f"{worst:.4f} (class {k})")]
         rows += [
             ("parameters", f"{s.parameters:,}"),
             ("live parameters", f"{s.live:,}"),
             ("weight sparsity", f"{s.sparsity:.4f}"),
             ("multiply-adds", f"{s.macs:,}"),
             ("live multiply-adds", f"{s.live_macs:,}"),
+            ("activations", f"{s.activations:,}"),
             ("bytes, dense", f"{s.bytes:,}"),
             ("bytes, sparse", f"{s.sparse_bytes:,}"),
             ("bytes, stored", f"{s.stored:,}"),

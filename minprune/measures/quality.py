@@ -1,4 +1,4 @@
-"""top-1 = share of right answers; loss; accuracy of each class."""
+"""top-1, top-5 = shares of right answers; loss; accuracy of each class; calibration error."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,22 @@ from minprune.nets.blame import blame
 from minprune.nets.model import Model, batch_last, is_model, is_split
 from minprune.nets.net import loss_of
 
+BINS = 15  # of the calibration error
+
 
 @dataclass(frozen=True)
 class Quality:
-    """accuracy and loss over all samples; per_class[k]: accuracy on class k, NaN where absent"""
+    """accuracy and loss over all samples; per_class[k]: accuracy on class k, NaN where absent
+
+    top5: share of samples whose class is among the five largest outputs; None for a net of five
+    outputs or fewer. calibration: see `calibration_error`; None for the mse loss.
+    """
 
     accuracy: float
     loss: float
     per_class: tuple[float, ...]
+    top5: float | None = None
+    calibration: float | None = None
 
 
 def evaluate(model: Model, data: Split) -> Quality:
@@ -53,7 +61,37 @@ def evaluate(model: Model, data: Split) -> Quality:
     hits = np.bincount(truth[right], minlength=k)
     with np.errstate(invalid="ignore"):
         per_class = hits / totals
-    return Quality(float(right.mean()), loss, tuple(float(v) for v in per_class))
+    return Quality(
+        float(right.mean()),
+        loss,
+        tuple(float(v) for v in per_class),
+        float((places(out, truth) < 5).mean()) if out.shape[1] > 5 else None,
+        calibration_error(out, right) if model.net.loss == "cross_entropy" else None,
+    )
+
+
+def places(out: Array, truth: Array) -> Array:
+    """How many outputs come before that of the true class: larger ones, and equal ones to its left
+
+    out: (n, classes), truth: (n,) -> (n,)
+    """
+    mine = out[np.arange(len(out)), truth][:, None]
+    left = np.arange(out.shape[1]) < truth[:, None]
+    found: Array = ((out > mine) | ((out == mine) & left)).sum(axis=1)
+    return found
+
+
+def calibration_error(out: Array, right: Array) -> float:
+    """sum_b (n_b / n) abs(accuracy_b - mean confidence_b)      out: (n, classes), right: (n,) bool
+
+    The confidence is the largest softmax output, in BINS bins of equal width (b/BINS, (b+1)/BINS].
+    Guo et al. (2017), On Calibration of Modern Neural Networks, whose number of bins it is.
+    """
+    wide = out.astype(np.float64)
+    sure = 1 / np.exp(wide - wide.max(axis=1, keepdims=True)).sum(axis=1)
+    bins = np.clip(np.ceil(sure * BINS).astype(int) - 1, 0, BINS - 1)
+    apart = np.bincount(bins, weights=right - sure, minlength=BINS)
+    return float(np.abs(apart).sum()) / len(out)
 
 
 def _classes(out: Array) -> Array:

@@ -1,5 +1,6 @@
 """parameters, sparsity, multiply-adds and bytes, dense and live."""
 
+import math
 from dataclasses import dataclass
 
 from minprune.nets.counts import Count, counts, sparsity
@@ -12,9 +13,10 @@ INDEX = 4  # bytes of one uint32 index
 class Size:
     """Of one sample. sparsity: share of the WEIGHTS (no biases, no normalisation) that is masked.
 
-    bytes: all parameters, dense. sparse_bytes: the same with each weight as CSR (live values,
-    uint32 columns and row starts) where that is smaller. stored: what the arrays of this model
-    take, indices of sparse layers included, running statistics and masks not.
+    activations: values that the layers with weights put out. bytes: all parameters, dense.
+    sparse_bytes: the same with each weight as CSR (live values, uint32 columns and row starts)
+    where that is smaller. stored: what the arrays of this model take, indices of sparse layers
+    included, running statistics and masks not.
     """
 
     parameters: int
@@ -22,6 +24,7 @@ class Size:
     sparsity: float
     macs: int
     live_macs: int
+    activations: int
     bytes: int
     sparse_bytes: int
     stored: int
@@ -37,6 +40,9 @@ def size(model: Model) -> Size:
         sparsity=sparsity(model.net, model.masks),
         macs=sum(c.macs for c in found),
         live_macs=sum(c.live_macs for c in found),
+        activations=sum(
+            math.prod(model.net.shapes[name.split(".")[0]]) for name in model.net.every_weight
+        ),
         bytes=each * sum(c.total for c in found),
         sparse_bytes=sum(min(each * c.total, _csr_bytes(c, each)) for c in found),
         stored=sum(w.nbytes for w in model.params.values())

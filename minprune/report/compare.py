@@ -13,10 +13,16 @@ from minprune.report.compare_tables import (
     differences,
     headline,
     heat,
+    reasons,
 )
 from minprune.report.look import COMPARE
 from minprune.report.markup import pairs, rows_table, section, text
 from minprune.report.page import HOW_TO_GET_PICTURES, about_data, document
+
+COSTS = {
+    "macs": "multiply-adds that are left",
+    "bytes": "bytes that are left, stored as sparse arrays where that is smaller",
+}
 
 
 def compare_page(result: Mapping[str, Any]) -> str:
@@ -31,6 +37,7 @@ def compare_page(result: Mapping[str, Any]) -> str:
         f'<p class="headline">{text(headline(result))}</p>',
         f"<p><code>{text(result['command'])}</code></p>" if result.get("command") else "",
         *(stage_section(result, stage, words) for stage, words in STAGES.items()),
+        section("Accuracy with fine-tuning, against its cost", cost_panels(result), long=True),
         section("Do the scores know what happens?", agreement(result), long=True),
         section("What each criterion kept of each layer", kept_table(result), long=True),
         section("Left out", left_out(result.get("left_out", []))),
@@ -62,6 +69,19 @@ def stage_section(result: Mapping[str, Any], stage: str, words: str) -> str:
         + "".join(titled(*one) for one in tables if one[2])
     )
     return section(f"Accuracy {words}", body, long=True)
+
+
+def cost_panels(result: Mapping[str, Any]) -> str:
+    """Panels against multiply-adds and against bytes; nothing where costs are not known."""
+    if not all(row.get("cost") for row in result.get("summary", [])) or not result.get("summary"):
+        return ""
+    return "".join(
+        panels(
+            lambda cost=cost: accuracy_panels(result, "fine-tuned", cost),  # type: ignore[misc]
+            f"Test accuracy in % against the {words}: in % of the dense net, means over the seeds.",
+        )
+        for cost, words in COSTS.items()
+    )
 
 
 def said(result: Mapping[str, Any]) -> str:
@@ -152,5 +172,5 @@ def shaded(kept: float, first: bool) -> str:
 
 def left_out(found: Sequence[Mapping[str, Any]]) -> str:
     """What was not compared, and why."""
-    rows = [[one["criterion"], one["why"]] for one in found]
+    rows = [[", ".join(names), why] for why, names in reasons(found).items()]
     return rows_table(["criterion", "why"], rows) if rows else ""

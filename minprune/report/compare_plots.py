@@ -12,7 +12,9 @@ from minprune.report.plots import FAINT, INK, LINE_1, LINE_2, drawing
 
 SIZE, FONT = (2.2, 1.7), 8.5
 # Scores that foretell the change of the loss itself, and how: all others are compared by rank.
-FORETELL = {"oracle": 1.0, "obd": 1.0, "obs": 1.0, "fisher": 1.0, "taylor": 0.5}  # |score|^power
+# Nor does obs: its score is the change once all other weights have moved to make up for it.
+FORETELL = {"oracle": 1.0, "obd": 1.0, "fisher": 1.0, "taylor": 0.5}  # |score|^power
+PERCENTS = (0.01, 0.1, 1, 2, 5, 10, 20, 50, 100)
 FLOOR = 1e-6  # of the largest value: smaller ones, and 0, are drawn at it
 Line = tuple[list[float], list[float]]  # means, standard deviations
 
@@ -28,14 +30,28 @@ def lines(summary: Sequence[Mapping[str, Any]], stage: str) -> dict[str, Line]:
     return found
 
 
-def accuracy_panels(result: Mapping[str, Any], stage: str) -> list[str] | None:
-    """A panel a criterion: accuracy against sparsity, mean line, band of one sd, the dense line
+def shares(summary: Sequence[Mapping[str, Any]], cost: str) -> dict[str, list[float]]:
+    """{criterion: means in percent of the dense net, a value each sparsity} of a cost"""
+    found: dict[str, list[float]] = {}
+    for row in summary:
+        found.setdefault(row["criterion"], []).append(100 * row["cost"][cost][0])
+    return found
 
-    All on one scale, which the lowest quarter of the criteria may leave: else a control that fails
-    would press all others together.
+
+def accuracy_panels(
+    result: Mapping[str, Any], stage: str, against: str = "sparsity"
+) -> list[str] | None:
+    """A panel a criterion: mean accuracy, band of one sd, the dense line
+
+    against: "sparsity", or a cost: "macs" or "bytes". All on one scale, which the lowest quarter of
+    the criteria may leave: else a control that fails would press all others together.
     """
     found = lines(result["summary"], stage)
     sparsities = list(dict.fromkeys(row["sparsity"] for row in result["summary"]))
+    at = {name: list(range(len(sparsities))) for name in found}
+    x: Mapping[str, Sequence[float]] = at if against == "sparsity" else shares(
+        result["summary"], against
+    )  # fmt: skip
     dense = 100 * result["dense"]["accuracy"][0]
     lows = [min(m - s for m, s in zip(*line, strict=True)) for line in found.values()]
     high = max(m + s for line in found.values() for m, s in zip(*line, strict=True))
@@ -45,10 +61,11 @@ def accuracy_panels(result: Mapping[str, Any], stage: str) -> list[str] | None:
     drawn = []
     for name in found:
         draw = partial(
-            accuracy_panel, name=name, found=found, sparsities=sparsities, dense=dense,
+            accuracy_panel, name=name, found=found, x=x, dense=dense,
             limits=(low - pad, high + pad), colour=colour,
+            ticks=sparsities if against == "sparsity" else None,
         )  # fmt: skip
-        one = drawing(text(f"{name}, accuracy, {stage}"), SIZE, draw, FONT)
+        one = drawing(text(f"{name}, accuracy against {against}, {stage}"), SIZE, draw, FONT)
         if one is None:
             return None
         drawn.append(one)
@@ -56,24 +73,32 @@ def accuracy_panels(result: Mapping[str, Any], stage: str) -> list[str] | None:
 
 
 def accuracy_panel(
-    ax: Any, name: str, found: Mapping[str, Line], sparsities: Sequence[float], dense: float,
-    limits: tuple[float, float], colour: str,
+    ax: Any, name: str, found: Mapping[str, Line], x: Mapping[str, Sequence[float]], dense: float,
+    limits: tuple[float, float], colour: str, ticks: Sequence[float] | None,
 ) -> None:  # fmt: skip
-    """One criterion in colour, the others in grey, the dense nets dotted, triangles: below."""
-    x = np.arange(len(sparsities))
+    """One criterion in colour, the others in grey, the dense nets dotted, triangles: below
+
+    ticks: sparsities, evenly apart; None: x is percent, on a logarithmic axis that falls.
+    """
     for other, (others, _) in found.items():
         if other != name:
-            ax.plot(x, others, color=FAINT, linewidth=0.7, alpha=0.45)
+            ax.plot(x[other], others, color=FAINT, linewidth=0.7, alpha=0.45)
     ax.axhline(dense, color=INK, linewidth=0.9, linestyle=":")
-    means, sds = map(np.array, found[name])
+    (means, sds), mine = map(np.array, found[name]), np.asarray(x[name])
     if sds.any():
-        ax.fill_between(x, means - sds, means + sds, color=colour, alpha=0.25, linewidth=0)
-    ax.plot(x, means, color=colour, marker="o", markersize=2.5, linewidth=1.6)
-    below = x[means < limits[0]]
+        ax.fill_between(mine, means - sds, means + sds, color=colour, alpha=0.25, linewidth=0)
+    ax.plot(mine, means, color=colour, marker="o", markersize=2.5, linewidth=1.6)
+    below = mine[means < limits[0]]
     floor = np.full(len(below), limits[0])
     (marks,) = ax.plot(below, floor, "v", color=colour, markersize=4, linewidth=0, clip_on=False)
     marks.set_in_layout(False)  # all panels alike
-    ax.set_xticks(x, [f"{100 * s:g}" for s in sparsities])
+    if ticks is not None:
+        ax.set_xticks(mine, [f"{100 * s:g}" for s in ticks])
+    else:
+        percents = [p for p in PERCENTS if p <= 100 and p >= min(map(min, x.values())) / 2]
+        ax.set(xscale="log", xlim=(100, max(min(map(min, x.values())) * 0.9, 0.01)))
+        ax.set_xticks(percents, [f"{p:g}" for p in percents])
+        ax.minorticks_off()
     ax.set_ylim(*limits)
     ax.set_title(name, parse_math=False)
 

@@ -99,6 +99,14 @@ def _of(found: Mapping[str, float], name: str) -> str:
     return f"{name} {share(found[name])}" if name in found else ""
 
 
+def reasons(left_out: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """{why: criteria} of what was left out"""
+    found: dict[str, list[str]] = {}
+    for one in left_out:
+        found.setdefault(one["why"], []).append(one["criterion"])
+    return found
+
+
 def heat(cells: Sequence[Mapping[str, Any]]) -> list[tuple[str, dict[str, list[float]]]]:
     """[(criterion, {layer: [share kept at each sparsity]})], means over the seeds"""
     found: dict[str, dict[str, dict[float, list[float]]]] = {}

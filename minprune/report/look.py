@@ -22,6 +22,7 @@ h2 { font-size: 1.1rem; margin: 2.25rem 0 .6rem; }
 p { margin: .4rem 0; }
 .headline { font-size: 1.1rem; }
 .note { color: var(--faint); font-size: .9rem; }
+h1, code { overflow-wrap: anywhere; }
 code, pre { font: .85rem/1.45 ui-monospace, "Liberation Mono", Menlo, Consolas, monospace; }
 pre, .wide { overflow-x: auto; }
 pre { margin: 0; padding: .75rem .9rem; border: 1px solid var(--rule); border-radius: 4px; }
@@ -40,6 +41,13 @@ figure { margin: 0; display: grid; gap: 1rem;
   grid-template-columns: repeat(auto-fit, minmax(min(20rem, 100%), 1fr)); }
 figure div { max-width: 34rem; }
 svg { width: 100%; height: auto; stroke-linejoin: round; font-family: inherit; }
+tr.begin > * { border-top: 2px solid var(--rule); padding-top: .7rem; }
+.sparse thead [colspan] { color: var(--ink); }
+.sparse thead td, .sparse thead tr:first-child th { border-bottom: 0; padding-bottom: 0; }
+table.sparse tr .n.first { padding-left: 2.2rem; }
+.sparse thead tr:first-child th { text-align: right; padding-right: 0; }
+.sparse th { white-space: nowrap; }
+.sparse .wins { color: var(--line-1); font-weight: 600; }
 .layers { width: 100%; }
 .layers .bar { width: 45%; min-width: 8rem; padding-right: 0; }
 .track { display: block; height: .8rem; margin-top: .35rem; background: var(--track);
@@ -77,9 +85,9 @@ svg { width: 100%; height: auto; stroke-linejoin: round; font-family: inherit; }
 .groups path, .groups circle { stroke: var(--lane); stroke-width: 1.6; fill: none; }
 .groups .made { fill: var(--lane); } .groups .read { fill: var(--paper); }
 @media (max-width: 40rem) { main { padding: 1rem .75rem 2rem; } table { font-size: .8rem; }
-  th, td { padding-right: .6rem; } .n { padding: .28rem 0 .28rem .7rem; white-space: normal; }
-  .layers .bar { min-width: 3rem; } .cost { min-width: 3rem; } .swing { width: 6rem; }
-  table:has(.bar) .n { white-space: nowrap; } }
+  th, td { padding-right: .6rem; } .n { padding: .28rem 0 .28rem .7rem; }
+  .wide th:first-child { position: sticky; left: 0; background: var(--paper); }
+  .layers .bar { min-width: 3rem; } .cost { min-width: 3rem; } .swing { width: 6rem; } }
 @media print { html { font-size: 13px; } * { print-color-adjust: exact; }
   section, figure, tr, svg { break-inside: avoid; } section.long { break-inside: auto; }
   h2, p { break-after: avoid; } main { padding: 0; }

@@ -1,6 +1,6 @@
 """Pieces of HTML; every text from outside goes through `text`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from minprune.text import cell, numeric
@@ -13,8 +13,13 @@ def text(value: object) -> str:
     return html.escape(str(value), quote=True)
 
 
-def rows_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table whose first column names its rows; columns of numbers are right aligned."""
+def rows_table(
+    header: Sequence[str], rows: Sequence[Sequence[object]], begin: Collection[str] = ()
+) -> str:
+    """A table whose first column names its rows; columns of numbers are right aligned
+
+    begin: names of rows that are set off from those above them.
+    """
     shown = [[cell(value) for value in row] for row in rows]
     columns = list(zip(*shown, strict=True)) or [()] * len(header)
     marks = [' class="n"' if numeric(column) and at else "" for at, column in enumerate(columns)]
@@ -28,7 +33,8 @@ def rows_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         cells = "".join(
             f"<td{mark}>{text(value)}</td>" for value, mark in zip(rest, marks[1:], strict=True)
         )
-        body.append(f'<tr><th scope="row">{text(first)}</th>{cells}</tr>')
+        apart = ' class="begin"' if first in begin else ""
+        body.append(f'<tr{apart}><th scope="row">{text(first)}</th>{cells}</tr>')
     return (
         f'<div class="wide"><table><thead><tr>{head}</tr></thead>\n'
         f"<tbody>\n{chr(10).join(body)}\n</tbody></table></div>"

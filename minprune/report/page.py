@@ -15,6 +15,7 @@ from minprune.report.sparse_layers import sparse_table
 from minprune.report.stages import comparison, headline
 
 HOW_TO_GET_PICTURES = '<p class="note">For pictures: pip install "minprune[report]"</p>'
+BEGIN = ("parameters", "multiply-adds", "bytes as dense arrays", "latency, batch of 1")
 DATA_LABELS = {"name": "name", "train": "training", "val": "validation", "test": "test"}
 
 
@@ -50,6 +51,7 @@ def page(result: Mapping[str, Any], history: Mapping[str, Any]) -> str:
         section("Net", f"<pre>{text(result['net'])}</pre>" if result.get("net") else ""),
         '<div class="pairs">',
         pairs("Settings", result.get("settings", {})),
+        pairs("Options of the criterion", result.get("options", {})),
         pairs("Data", about_data(result.get("data", {}))),
         pairs("Seconds", {k: f"{v:.2f}" for k, v in result.get("seconds", {}).items()}),
         pairs("Versions", result.get("versions", {})),
@@ -74,14 +76,16 @@ def before_and_after(stages: list[Mapping[str, Any]]) -> str:
     if not stages:
         return ""
     note = (
-        "In brackets: the distance between the quartiles of repeated measurements. A masked net "
-        "does the same dense work: only compaction and sparse kernels save time, other differences "
-        "are noise. Speedup in theory: multiply-adds of the first column over the live ones of "
-        "this; measured: its latency over this one's. Bytes as sparse arrays: what compressed rows "
-        "would take; in memory: what this form takes."
+        "In brackets: the distance between the quartiles of repeated measurements, all forms in "
+        "turn. A masked net does the same dense work: only compaction and sparse kernels save "
+        "time, other differences are noise. Speedup and compression are against the first column: "
+        "in theory its multiply-adds over the live ones of this. Bytes as sparse arrays: what "
+        "compressed rows would take; in memory: what this form takes."
     )
     timed = any(stage.get("latency_1_spread_ms") is not None for stage in stages)
-    return rows_table(*comparison(stages)) + (f'<p class="note">{note}</p>' if timed else "")
+    return rows_table(*comparison(stages), begin=BEGIN) + (
+        f'<p class="note">{note}</p>' if timed else ""
+    )
 
 
 def pictures(history: Mapping[str, Any]) -> str:

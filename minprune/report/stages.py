@@ -6,6 +6,12 @@ from typing import Any
 Stage = Mapping[str, Any]
 Table = tuple[list[str], list[list[str]]]
 
+GAINS = (  # of the headline
+    ("bytes", "file_bytes", "compression {} on disk"),
+    ("latency_64_ms", "latency_64_ms", "speedup {} in batches of 64"),
+    ("latency_1_ms", "latency_1_ms", "{} one by one"),
+)
+
 
 def count(value: float) -> str:
     """12345 -> 12,345."""
@@ -25,12 +31,15 @@ def number(value: float) -> str:
 # label, key in the stage, how to print it
 ROWS: list[tuple[str, str, Callable[[float], str]]] = [
     ("accuracy", "accuracy", share),
+    ("accuracy, top 5", "top5", share),
     ("loss", "loss", number),
+    ("calibration error", "calibration", share),
     ("parameters", "parameters", count),
     ("live parameters", "live", count),
     ("sparsity of the weights", "sparsity", share),
     ("multiply-adds", "macs", count),
     ("live multiply-adds", "live_macs", count),
+    ("activations", "activations", count),
     ("bytes as dense arrays", "bytes", count),
     ("bytes as sparse arrays", "sparse_bytes", count),
     ("bytes in memory", "stored", count),
@@ -43,7 +52,9 @@ def latency(stage: Stage, batch: int) -> str | None:
     value, spread = stage.get(f"latency_{batch}_ms"), stage.get(f"latency_{batch}_spread_ms")
     if value is None:
         return None
-    return f"{value:.3g} ms" if spread is None else f"{value:.3g} ({spread:.1g}) ms"
+    if spread is None:
+        return f"{value:.3g} ms"
+    return f"{value:.3g} ({spread:.{1 if spread < 9.5 else 3}g}) ms"  # 20, and not 2e+01
 
 
 def comparison(stages: Sequence[Stage]) -> Table:
@@ -52,10 +63,14 @@ def comparison(stages: Sequence[Stage]) -> Table:
     for label, key, show in ROWS:
         values = [stage.get(key) for stage in stages]
         lines.append((label, [None if value is None else show(value) for value in values]))
+    lines.append(("compression on disk", against_first(stages, "bytes", "file_bytes")))
     for batch in (1, 64):
         label = f"latency, batch of {batch}"
         lines.append((label, [latency(stage, batch) for stage in stages]))
-    lines += speedups(stages)
+    lines.append(("speedup in theory", against_first(stages, "macs", "live_macs")))
+    for batch in (1, 64):
+        key = f"latency_{batch}_ms"
+        lines.append((f"speedup measured, batch of {batch}", against_first(stages, key, key)))
     header = ["", *(str(stage.get("stage", "")) for stage in stages)]
     return header, [
         [label, *(text or "-" for text in texts)]
@@ -64,34 +79,27 @@ def comparison(stages: Sequence[Stage]) -> Table:
     ]
 
 
-def speedups(stages: Sequence[Stage]) -> list[tuple[str, list[str | None]]]:
-    """Times as fast as the first stage: by live multiply-adds, and by the latency of a batch."""
-    first = stages[0] if stages else {}
-    rows: list[tuple[str, list[str | None]]] = [
-        ("speedup in theory", [times(first.get("macs"), s.get("live_macs")) for s in stages])
-    ]
-    for batch in (1, 64):
-        key = f"latency_{batch}_ms"
-        cells = [times(first.get(key), s.get(key)) for s in stages]
-        rows.append((f"speedup measured, batch of {batch}", cells))
-    return rows
-
-
-def times(before: float | None, now: float | None) -> str | None:
-    """before / now as 2.5x"""
-    return f"{before / now:.3g}x" if before and now else None
+def against_first(stages: Sequence[Stage], whole: str, part: str) -> list[str | None]:
+    """`whole` of the first stage over `part` of each, as 2.5x."""
+    before = stages[0].get(whole) if stages else None
+    parts = [stage.get(part) for stage in stages]
+    return [f"{before / now:.3g}x" if before and now else None for now in parts]
 
 
 def headline(stages: Sequence[Stage]) -> str:
-    """One sentence: what is left of the first stage in the last one, and at what cost."""
+    """One sentence: how good the last stage is, and what it costs beside the first one."""
     if not stages:
         return ""
     first, last = stages[0], stages[-1]
     parts = []
-    if last.get("live") is not None and first.get("parameters"):  # a compacted net is smaller
-        parts.append(f"{share(last['live'] / first['parameters'])} of the parameters kept")
     if last.get("accuracy") is not None:
         parts.append(f"accuracy {share(last['accuracy'])}")
         if first is not last and first.get("accuracy") is not None:
             parts[-1] += f" ({first.get('stage', 'before')}: {share(first['accuracy'])})"
+    if last.get("live") is not None and first.get("parameters"):  # a compacted net is smaller
+        parts.append(f"{share(last['live'] / first['parameters'])} of the parameters")
+    if first is not last:
+        for whole, part, said in GAINS:
+            if gain := against_first([first, last], whole, part)[1]:
+                parts.append(said.format(gain))
     return ", ".join(parts)

@@ -1,0 +1,53 @@
+"""What is refused of activations and their moments."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from test_moments import case
+
+import minprune as mp
+from minprune.core import Split
+from minprune.errors import ArgumentError, NonFiniteError
+from minprune.nets.model import Model
+
+
+def nan_in(model: Model, data: Split) -> Split:
+    x = data[0].copy()
+    x.flat[0] = np.nan
+    return x, data[1]
+
+
+CHAIN, DATA = case("chain", 0)
+MESSAGES: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
+    (lambda: mp.score(CHAIN, DATA, "apoz", unit=True, nonlinearity="in"), ArgumentError,
+     "nonlinearity is 'in', expected 'after' or 'before'; choose one of them"),
+    (lambda: mp.score(CHAIN, DATA, "magnitude", unit=True, nonlinearity="before"), ArgumentError,
+     "magnitude: nonlinearity says how activations is gathered, which this criterion does not "
+     "need; leave nonlinearity out"),
+    (lambda: mp.score(CHAIN, DATA, "activation_entropy", unit=True, bins=0), ArgumentError,
+     "bins is 0, expected an integer of at least 1; give bins=10, for example"),
+    (lambda: mp.score(CHAIN, (DATA[0], DATA[1] * 1.0), "lda", unit=True), ArgumentError,
+     "targets are float64 of shape (23,), expected integer classes (n,) from 0, which class "
+     "moments are of; choose a criterion without classes"),
+    (lambda: mp.score(CHAIN, (DATA[0], DATA[1] - 1), "lda", unit=True), ArgumentError,
+     "targets are int64 of shape (23,), expected integer classes (n,) from 0, which class "
+     "moments are of; choose a criterion without classes"),
+    (lambda: mp.score(CHAIN, (DATA[0], DATA[1] * 0), "lda_joint", unit=True), ArgumentError,
+     "lda_joint: all samples are of one class, expected at least two classes; "
+     "give data with more of them"),
+    (lambda: mp.score(CHAIN, nan_in(CHAIN, DATA), "activation_entropy", unit=True), NonFiniteError,
+     "a.weight: 40 of 40 entries of the act hist are not finite, expected numbers; "
+     "train with a lower learning rate, or mend the data"),
+    (lambda: mp.score(CHAIN, nan_in(CHAIN, DATA), "similarity", unit=True), NonFiniteError,
+     "a.weight: 16 of 16 entries of the act gram are not finite, expected numbers; "
+     "train with a lower learning rate, or mend the data"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("provoke", "kind", "text"), MESSAGES, ids=[m[2][:60] for m in MESSAGES])
+def test_messages(provoke: Callable[[], Any], kind: type[Exception], text: str) -> None:
+    with pytest.raises(kind) as caught:
+        provoke()
+    assert caught.value.args == (text,)

@@ -1,0 +1,77 @@
+"""Where a job writes: what the data decide, and another folder for other settings."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minprune as mp
+from minprune.criteria import CRITERIA
+from minprune.jobs import compare
+from minprune.jobs.compare_settings import CompareSettings
+from minprune.jobs.folder import LONGEST, named
+from minprune.jobs.run import choices
+from minprune.jobs.settings import Settings
+
+DIGITS = mp.data.digits()
+IMAGES = mp.Dataset(*[(np.zeros((2, 1, 28, 28)), np.arange(2))] * 3, name="mnist")
+
+
+def run_folder(**asked: Any) -> str:
+    return Path(str(choices(Settings(**asked), DIGITS).out)).as_posix()
+
+
+def compare_folder(**asked: Any) -> str:
+    return Path(str(compare.choices(CompareSettings(**asked), DIGITS)[2].out)).as_posix()
+
+
+def test_what_the_data_decides() -> None:
+    made = choices(Settings(), DIGITS)
+    assert (made.net, made.epochs, made.fine_tune) == ("cnn_small", 30, 30)
+    made = choices(Settings(data="mnist", epochs=3, out="x"), IMAGES)
+    assert (made.net, made.epochs, made.fine_tune, made.out) == ("lenet_5", 3, 3, "x")
+
+
+def test_names_by_hand() -> None:
+    assert run_folder() == "runs/digits-cnn_small-magnitude-0.9-seed0"
+    assert run_folder(epochs=30, fine_tune=30) == run_folder()  # said or not, it is the same job
+    assert run_folder(criterion="obd", unit=True, epochs=2, fine_tune=1, lr=0.1, scope="layer") == (
+        "runs/digits-cnn_small-obd-units-0.9-seed0-layer-epochs2-tune1-lr0.1"
+    )
+    few = {"criteria": ["magnitude", "random"], "net": "mlp"}
+    assert compare_folder(**few) == "runs/compare-digits-mlp-weights-magnitude+random"
+    assert compare_folder(**few, sparsities=[0.5], seeds=1, samples=60) == (
+        "runs/compare-digits-mlp-weights-magnitude+random-at0.5-seeds1-samples60"
+    )
+
+
+OTHER: dict[str, Any] = {
+    "net": "mlp", "criterion": "obd", "unit": True, "sparsity": 0.8999999, "scope": "layer",
+    "epochs": 29, "fine_tune": 29, "batch_size": 65, "lr": 0.051, "seed": 1,
+    "criteria": ["magnitude"], "sparsities": [0.5], "seeds": 2, "samples": 999,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "folder"), [(Settings, run_folder), (CompareSettings, compare_folder)]
+)
+def test_other_settings_have_another_folder(kind: Any, folder: Any) -> None:
+    asked = {f.name for f in fields(kind)} - {"data", "out"}  # the data's own name is in it
+    short = {} if kind is Settings else {"criteria": ["magnitude", "random"]}
+    found = {name: folder(**short | {name: OTHER[name]}) for name in asked}
+    assert len({folder(**short), *found.values()}) == 1 + len(found), found
+
+
+lists = st.lists(st.sampled_from(sorted(CRITERIA)), min_size=1, unique=True)
+
+
+@given(lists, lists)
+def test_long_names_are_cut_and_still_differ(a: list[str], b: list[str]) -> None:
+    usual = CompareSettings()
+    first, second = (named("compare-x", replace(usual, criteria=c), usual) for c in (a, b))
+    assert (first == second) == (a == b)
+    assert len(Path(first).name) <= LONGEST

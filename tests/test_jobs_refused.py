@@ -1,0 +1,189 @@
+"""What the jobs refuse: one sentence, in the words of the command line, before any training."""
+
+import gzip
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from images import idx_folder
+
+import minprune as mp
+from minprune.cli import main
+from minprune.criteria import CRITERIA
+from minprune.errors import ArgumentError
+from minprune.jobs.compare_settings import CompareSettings
+from minprune.jobs.possible import FEW, few
+from minprune.jobs.settings import Settings
+from minprune.nets.zoo import ZOO
+from minprune.probe import inverses
+from minprune.train.training import Training
+from minprune.verify.kinds import KINDS
+
+NETS = "mlp, lenet_300_100, lenet_5, cnn_small, conv_4, resnet_small"
+NAMES = ", ".join(sorted(CRITERIA))
+NOWHERE = (
+    "nowhere: no such folder, expected one with the four IDX files of MNIST; "
+    "give the folder that holds train-images-idx3-ubyte.gz"
+)
+REFUSED = {
+    "run --sparsity 1.5": "--sparsity: 1.5 is no share in [0, 1]; give 0.9, for example",
+    "run --sparsity nan": "--sparsity: nan is no share in [0, 1]; give 0.9, for example",
+    "run --sparsity 0.99999": "sparsity is 0.99999, which leaves 0 of 38160 weights of the net, "
+    "fewer than minimum=1 for each layer; the largest reachable is 0.999895178197065",
+    "run --criterion obdd": f"--criterion: 'obdd' is none of {NAMES}; choose one of those",
+    "run --criterion lda": "lda: scores units alone; pass --unit",
+    "run --criterion oracle": "oracle: 38,160 passes over 1,197 samples take 1.5e+13 "
+    "multiply-adds, more than the bound of 2e+12; pass --unit, or choose a smaller --net",
+    "run --seed -1": "--seed is -1, expected at least 0; give a count",
+    "compare --sparsities 0.5,2": "--sparsities: 2.0 is no share in [0, 1]; give 0.9, for example",
+    "compare --net mlp --sparsities 0.9,0.9999": "sparsity is 0.9999, which leaves 1 of 6464 "
+    "weights of the net, fewer than minimum=1 for each layer; the largest reachable is "
+    f"{6461 / 6464!r}",
+    "compare --sparsities 0.5,0.5": "--sparsities has 0.5, 0.5, expected at least one, and each of "
+    "them once; list them",
+    "compare --criteria obdd": f"--criteria: 'obdd' is none of {NAMES}; choose one of those",
+    "compare --criteria lda,obd": "lda: scores units alone; pass --unit",
+    "compare --criteria oracle": "oracle: 38,160 passes over 1,000 samples take 1.3e+13 "
+    "multiply-adds, more than the bound of 2e+12; pass --unit, or --samples 155",
+    "compare --criteria ,": "--criteria has nothing, expected at least one, and each of them once; "
+    "list them",
+    "compare --seeds 0": "--seeds is 0, expected at least 1; give a count",
+    "compare --samples 0": "--samples is 0, expected at least 1; give a count",
+} | {
+    f"{command} {options}": sentence
+    for command in ("run", "compare")
+    for options, sentence in {
+        "--net vgg": f"--net is 'vgg', expected one of {NETS}; choose one",
+        "--net lenet_5": "lenet_5: images are 8 x 8, expected at least 16 x 16; use cnn_small",
+        "--epochs -1": "--epochs is -1, expected at least 0; give a count",
+        "--fine-tune -1": "--fine-tune is -1, expected at least 0; give a count",
+        "--batch-size 0": "--batch-size is 0, expected at least 1; give a count",
+        "--lr -1": "--lr is -1.0, expected a number of at least 0; give 0.05",
+        "--lr nan": "--lr is nan, expected a number of at least 0; give 0.05",
+        "--data nowhere": NOWHERE,
+    }.items()
+}
+
+
+@pytest.fixture
+def untrained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, where nothing may be trained."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Training, "step", None)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", REFUSED)
+def test_one_sentence_before_training(
+    command: str, untrained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command.split(), "--quiet"]) == 2
+    assert capsys.readouterr() == ("", f"minprune: {REFUSED[command]}\n")
+    assert list(untrained.iterdir()) == []
+
+
+REST = "choose another criterion, or another --net or --data"
+
+
+@pytest.mark.parametrize("which", ["run --criterion", "compare --criteria"])
+def test_what_memory_forbids_is_said_before_training(
+    which: str, untrained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(inverses, "LIMIT", 1_000)
+    assert main([*which.split(), "obs", "--unit", "--quiet"]) == 2
+    # conv1: 16 units of 9 weights and a bias, conv2: 32 of 145, fc1: 64 of 513
+    room = 8 * (16 * 10**2 + 32 * 145**2 + 64 * 513**2)
+    assert capsys.readouterr().err == (
+        f"minprune: obs: [H^-1]_SS of all units would take {room:,} bytes, more than the limit of "
+        f"1,000; {REST}\n"
+    )
+    assert list(untrained.iterdir()) == []
+
+
+@pytest.mark.parametrize("which", ["run --criterion", "compare --criteria"])
+def test_what_the_data_forbid_is_said_before_training(
+    which: str, untrained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images = idx_folder(untrained, 8)
+    labels = images / "train-labels-idx1-ubyte.gz"
+    content = gzip.decompress(labels.read_bytes())
+    labels.write_bytes(gzip.compress(content[:8] + bytes(len(content) - 8)))
+    assert main([*which.split(), "lda", "--unit", "--data", str(images), "--quiet"]) == 2
+    assert capsys.readouterr().err == (
+        f"minprune: lda: all samples are of one class, expected at least two classes; {REST}\n"
+    )
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=200))
+def test_a_few_samples_are_of_all_classes(classes: list[int]) -> None:
+    y = np.sort(np.array(classes))
+    x = np.arange(len(y))
+    some, theirs = few((x, y))
+    assert (y[some] == theirs).all()
+    assert set(theirs.tolist()) == set(classes)
+    assert len(set(some.tolist())) == len(some) <= FEW + 6
+    assert len(some) >= min(FEW, len(y))
+
+
+def test_the_first_samples_alone_would_not_do() -> None:
+    y = np.repeat([0, 1], [500, 1])
+    assert set(y[:FEW]) != set(few((np.arange(501), y))[1])
+
+
+@mp.criterion(needs=("weights",))
+def shy(ev: mp.Evidence) -> dict[str, Any]:
+    """It cannot."""
+    raise ArgumentError("shy: it never scores; choose another")
+
+
+def test_one_that_never_scores_is_refused(
+    untrained: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(CRITERIA, "shy", shy)
+    assert main(["compare", "--criteria", "shy,magnitude", "--quiet"]) == 2
+    assert capsys.readouterr().err == f"minprune: shy: it never scores; {REST}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ("", "minprune: the following arguments are required: COMMAND; see minprune --help\n"),
+        ("run --sparsity much", "minprune run: argument --sparsity: invalid float value: 'much'; "
+         "see minprune run --help\n"),
+        ("run --threads 0", "minprune run: argument --threads: '0' is no integer of at least 1; "
+         "see minprune run --help\n"),
+        ("run --resum", "minprune: unrecognized arguments: --resum; see minprune --help\n"),
+        ("compare --sparsities half", "minprune compare: argument --sparsities: 'half' is no list "
+         "of numbers such as 0.5,0.9; see minprune compare --help\n"),
+    ],
+)  # fmt: skip
+def test_what_the_parser_refuses(
+    arguments: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments.split())
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == sentence
+
+
+HELP = {  # what the command line repeats, since it must not import it
+    "run": [NETS.replace(", resnet", " or resnet"), f"default {Settings.sparsity}"],
+    "compare": [
+        NETS.replace(", resnet", " or resnet"),
+        f"default {','.join(map(str, CompareSettings().sparsities))}",
+    ],
+    "verify": [", ".join([*KINDS][:-1]) + f" or {[*KINDS][-1]}"],
+}
+
+
+@pytest.mark.parametrize("command", HELP)
+def test_help_names_what_there_is(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ", ".join(ZOO) == NETS
+    with pytest.raises(SystemExit) as stop:
+        main([command, "--help"])
+    assert stop.value.code == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert [words for words in HELP[command] if words not in said] == []

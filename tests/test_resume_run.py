@@ -1,0 +1,126 @@
+"""What stands in the way of minprune run, stopped or begun anew; kills at random moments."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jobs import JOBS, STEPS, press
+
+from benchmarks import resilience
+from minprune.cli import main
+from minprune.train.training import Training
+
+SHORT = JOBS["run"].at("out")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What `minprune run` made, never stopped."""
+    out = tmp_path_factory.mktemp("models") / "out"
+    assert main(JOBS["run"].at(str(out))) == 0
+    return resilience.models(out)
+
+
+def test_an_earlier_job_does_not_stand_in_the_way_of_going_on(
+    folder: Path, models: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main([*SHORT, "--sparsity", "0.5"]) == 0
+    with monkeypatch.context() as patch:
+        press(patch, 0)  # before anything is written
+        assert main(SHORT) == 130
+    assert main([*SHORT, "--resume"]) == 0
+    assert resilience.models(folder / "out") == models
+
+
+def test_what_others_put_into_the_folder_stays(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = [folder / "out" / name for name in ("checkpoint/mine.npz", ".mine.npz", "mine.json")]
+    mine[0].parent.mkdir(parents=True)
+    for path in mine:
+        path.write_text("mine")
+    with monkeypatch.context() as patch:
+        press(patch, 25)
+        assert main(SHORT) == 130
+    assert main(SHORT) == 0
+    assert [path.read_text() for path in mine] == ["mine"] * 3
+    assert os.listdir(mine[0].parent) == ["mine.npz"]
+
+
+def test_a_folder_that_cannot_be_cleared_is_one_sentence(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "out" / "checkpoint" / "plan.npz").mkdir(parents=True)
+    assert main(SHORT) == 1
+    error = capsys.readouterr().err
+    assert re.fullmatch(r"minprune: out.checkpoint: cannot be removed \(.+\); remove it\n", error)
+
+
+def test_a_file_in_place_of_a_folder_is_one_sentence_before_training(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "out").write_text("mine")
+    press(monkeypatch, 1)
+    assert main(SHORT) == 1
+    error = capsys.readouterr().err
+    assert re.fullmatch(
+        r"minprune: out.checkpoint: cannot be opened \(.+\); choose a folder you may write to\n",
+        error,
+    )
+    assert (folder / "out").read_text() == "mine"
+
+
+def test_resume_begins_where_there_is_nothing(folder: Path, models: dict[str, bytes]) -> None:
+    assert main([*SHORT, "--resume"]) == 0
+    assert resilience.models(folder / "out") == models
+
+
+def test_a_loss_that_is_not_finite_leaves_the_last_good_checkpoint(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, left = Training.step, [1 + STEPS + 5]
+
+    def step(self: Training, *batch: Any) -> float:
+        left[0] -= 1
+        if left[0] < 0:
+            self.params["fc1.weight"][0, 0] = float("nan")
+        return real(self, *batch)
+
+    monkeypatch.setattr(Training, "step", step)
+    assert main(SHORT) == 1
+    error = capsys.readouterr().err
+    path = Path("out", "checkpoint", "phase-0.npz")
+    assert error.startswith("minprune: step 25: the loss is nan, expected a finite number: ")
+    assert error.endswith(f"; the last good checkpoint, of step {STEPS}, is {path}\n")
+    assert resilience.unsound(folder / "out") == []
+
+
+def test_a_garbled_result_is_one_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / "result.json").write_text("{")
+    assert main([*SHORT, "--resume"]) == 1
+    assert capsys.readouterr().err == (
+        f"minprune: {Path('out', 'result.json')}: not a readable result (Expecting property name "
+        f"enclosed in double quotes: line 1 column 2 (char 1)); leave out --resume\n"
+    )
+
+
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    rows = resilience.rows(tmp_path, SHORT[1:7], kills=3, each=3)
+    assert all(row.ok for row in rows), rows
+
+
+def test_a_half_written_file_and_other_models_are_seen(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint").mkdir()
+    for name in ("a.npz", "b.json", "c.html", "checkpoint/plan.npz", ".d.npz.abcdefgh"):
+        (tmp_path / name).write_text("<html>")
+    assert len(resilience.unsound(tmp_path)) == 4
+    assert resilience.models(tmp_path) == {"a.npz": b"<html>"}
