@@ -1,6 +1,7 @@
 """What the jobs refuse: one sentence, in the words of the command line, before any training."""
 
 import gzip
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from images import idx_folder
+from jobs import JOBS
 
 import minprune as mp
 from minprune.cli import main
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
+from minprune.files import alone
 from minprune.jobs.compare_settings import CompareSettings
 from minprune.jobs.possible import FEW, few
 from minprune.jobs.settings import Settings
@@ -83,6 +86,21 @@ def test_one_sentence_before_training(
     assert main([*command.split(), "--quiet"]) == 2
     assert capsys.readouterr() == ("", f"minprune: {REFUSED[command]}\n")
     assert list(untrained.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders are locked by flock")
+@pytest.mark.parametrize("job", JOBS)
+def test_a_folder_in_which_another_job_works_is_left_alone(
+    job: str, untrained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (untrained / "out").mkdir()
+    (untrained / "out" / "result.json").write_text("of the other job")
+    with alone("out"):
+        assert main(JOBS[job].at("out")) == 1
+    assert capsys.readouterr().err == (
+        "minprune: out: another process works there; wait for its end, or give another folder\n"
+    )
+    assert [path.name for path in (untrained / "out").iterdir()] == ["result.json"]
 
 
 REST = "choose another criterion, or another --net or --data"

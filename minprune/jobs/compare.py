@@ -10,7 +10,7 @@ from minprune import kernels
 from minprune.core import Dataset
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
-from minprune.files import write_atomic
+from minprune.files import alone, write_atomic
 from minprune.jobs import run as job
 from minprune.jobs.compare_plan import Compare
 from minprune.jobs.compare_settings import CompareSettings
@@ -44,30 +44,38 @@ def run(
         if not quiet:
             print(text, file=sys.stderr, flush=True)
 
-    if finished := begin(out, settings, resume, RESULT, PAGE):
-        say(f"{out}: this comparison is done; without --resume it begins anew")
-        return finished
-    if left_out:
-        say(left_out_words(as_rows(left_out)))
-    job.warm_up(plan.start(dataset), dataset, settings.batch_size)
-    ready = time.perf_counter() - started
-    say(f"kernels: {kernels.backend()}, ready after {ready:.1f} s")
-    done = run_plan(plan, dataset, out / CHECKPOINT, progress=not quiet)
-    left_out |= done.state.get("left_out", {})
-    about = {"name": out.name, "command": command, "out": str(out), "settings": asdict(settings)}
-    result = about | {
-        "options": {n: OPTIONS[n, u] for n, u in OPTIONS if n in plan.criteria and u is plan.unit},
-        "left_out": as_rows(left_out),
-        "data": job.about(dataset),
-        "net": str(plan.start(dataset)),
-        **measured(done, left_out),
-        "seconds": seconds(done, ready),
-        "versions": job.versions(),
-    }
-    write_atomic(out / PAGE, compare_page(result))
-    write_atomic(out / RESULT, as_json(result))  # last: where it is, all is there
-    discard(out / CHECKPOINT)
-    return result
+    with alone(out):
+        if finished := begin(out, settings, resume, RESULT, PAGE):
+            say(f"{out}: this comparison is done; without --resume it begins anew")
+            return finished
+        if left_out:
+            say(left_out_words(as_rows(left_out)))
+        job.warm_up(plan.start(dataset), dataset, settings.batch_size)
+        ready = time.perf_counter() - started
+        say(f"kernels: {kernels.backend()}, ready after {ready:.1f} s")
+        done = run_plan(plan, dataset, out / CHECKPOINT, progress=not quiet)
+        left_out |= done.state.get("left_out", {})
+        about = {
+            "name": out.name,
+            "command": command,
+            "out": str(out),
+            "settings": asdict(settings),
+        }
+        result = about | {
+            "options": {
+                n: OPTIONS[n, u] for n, u in OPTIONS if n in plan.criteria and u is plan.unit
+            },
+            "left_out": as_rows(left_out),
+            "data": job.about(dataset),
+            "net": str(plan.start(dataset)),
+            **measured(done, left_out),
+            "seconds": seconds(done, ready),
+            "versions": job.versions(),
+        }
+        write_atomic(out / PAGE, compare_page(result))
+        write_atomic(out / RESULT, as_json(result))  # last: where it is, all is there
+        discard(out / CHECKPOINT)
+        return result
 
 
 def text(result: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from minprune import data, kernels
 from minprune.core import Dataset
-from minprune.files import save, write_atomic
+from minprune.files import alone, save, write_atomic
 from minprune.jobs.break_even import break_even
 from minprune.jobs.facts import facts
 from minprune.jobs.folder import CHECKPOINT, RESULT, as_json, begin, discard, named
@@ -56,48 +56,49 @@ def run(
     model = plan.start(dataset)
     reachable(model, settings.unit, [settings.sparsity], settings.scope)
     possible(settings.criterion, model, dataset.train, settings.unit, samples=None)
-    if finished := begin(out, settings, resume, "*.npz", "*.json", "*.html"):
-        say(f"{out}: this job is done; without --resume it begins anew")
-        return finished
-    warm_up(model, dataset, settings.batch_size)
-    ready = time.perf_counter() - started
-    say(f"kernels: {kernels.backend()}, ready after {ready:.1f} s")
-    done = run_plan(plan, dataset, out / CHECKPOINT, progress=not quiet)
-    stages_only = {name: done.state[name] for name in plan.stages}
-    models = stages_only | {"sparse": sparsify(stages_only["compacted"])}
-    for name, m in models.items():
-        save(m, out / f"{name}.npz")
-    begun = time.perf_counter()
-    times = [latencies(models, batch) for batch in BATCHES]
-    stages = [stage(n, m, dataset, out, [t[n] for t in times]) for n, m in models.items()]
-    seconds = {"compile and warm up": ready} | done.seconds
-    seconds["measure"] = time.perf_counter() - begun
-    seconds["total"] = sum(seconds.values())
-    tuned = models["fine-tuned"]
-    result = {
-        "name": out.name,
-        "command": command,
-        "out": str(out),
-        "settings": asdict(settings),
-        "options": OPTIONS.get((settings.criterion, settings.unit), {}),
-        "data": about(dataset),
-        "net": str(tuned),
-        "stages": stages,
-        "layers": [
-            {"name": c.name, "shape": list(c.shape), "total": c.total, "kept": c.live}
-            for c in counts(tuned.net, tuned.masks)
-            if c.name in tuned.net.weights
-        ],
-        "seconds": seconds,
-        "versions": versions(),
-        "facts": facts(stages_only) | {"sparse": break_even(models["sparse"])},
-    }
-    history = {phase: asdict(h) for phase, h in done.state["history"].items()}
-    write_atomic(out / "history.json", as_json(history))
-    write_atomic(out / "report.html", page(result, history))
-    write_atomic(out / RESULT, as_json(result))  # last: where it is, all is there
-    discard(out / CHECKPOINT)
-    return result
+    with alone(out):
+        if finished := begin(out, settings, resume, "*.npz", "*.json", "*.html"):
+            say(f"{out}: this job is done; without --resume it begins anew")
+            return finished
+        warm_up(model, dataset, settings.batch_size)
+        ready = time.perf_counter() - started
+        say(f"kernels: {kernels.backend()}, ready after {ready:.1f} s")
+        done = run_plan(plan, dataset, out / CHECKPOINT, progress=not quiet)
+        stages_only = {name: done.state[name] for name in plan.stages}
+        models = stages_only | {"sparse": sparsify(stages_only["compacted"])}
+        for name, m in models.items():
+            save(m, out / f"{name}.npz")
+        begun = time.perf_counter()
+        times = [latencies(models, batch) for batch in BATCHES]
+        stages = [stage(n, m, dataset, out, [t[n] for t in times]) for n, m in models.items()]
+        seconds = {"compile and warm up": ready} | done.seconds
+        seconds["measure"] = time.perf_counter() - begun
+        seconds["total"] = sum(seconds.values())
+        tuned = models["fine-tuned"]
+        result = {
+            "name": out.name,
+            "command": command,
+            "out": str(out),
+            "settings": asdict(settings),
+            "options": OPTIONS.get((settings.criterion, settings.unit), {}),
+            "data": about(dataset),
+            "net": str(tuned),
+            "stages": stages,
+            "layers": [
+                {"name": c.name, "shape": list(c.shape), "total": c.total, "kept": c.live}
+                for c in counts(tuned.net, tuned.masks)
+                if c.name in tuned.net.weights
+            ],
+            "seconds": seconds,
+            "versions": versions(),
+            "facts": facts(stages_only) | {"sparse": break_even(models["sparse"])},
+        }
+        history = {phase: asdict(h) for phase, h in done.state["history"].items()}
+        write_atomic(out / "history.json", as_json(history))
+        write_atomic(out / "report.html", page(result, history))
+        write_atomic(out / RESULT, as_json(result))  # last: where it is, all is there
+        discard(out / CHECKPOINT)
+        return result
 
 
 def text(result: dict[str, Any]) -> str:
