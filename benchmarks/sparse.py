@@ -19,11 +19,10 @@ from benchmarks import sparse_nets
 from benchmarks.harness import (
     AbsentError,
     Row,
-    Timing,
     against,
     attempt,
-    interleave,
     peer,
+    timed,
     within,
 )
 from minprune.sparse import CSR, BlockCSR, NofM
@@ -90,22 +89,6 @@ def matrix(rng: Any, m: int, n: int, sparsity: float) -> tuple[Any, Any]:
     mask = mask.reshape(m, n)
     w[~mask] = 0
     return w, CSR.from_dense(w, mask)
-
-
-def timed(fns: Fns, repeats: int, seconds: float = 0.002) -> dict[str, Timing]:
-    """Each measurement calls its function often enough to take about `seconds`."""
-    single = interleave(fns, repeats=7, warmup=2)
-    counts = {name: max(1, round(seconds / t.median)) for name, t in single.items()}
-
-    def many(name: str) -> None:
-        for _ in range(counts[name]):
-            fns[name]()
-
-    found = interleave({name: partial(many, name) for name in fns}, repeats=repeats, warmup=1)
-    return {
-        name: Timing(t.median / counts[name], t.spread / counts[name], t.repeats)
-        for name, t in found.items()
-    }
 
 
 def csr_torch(torch: Any, a: Any) -> Any:

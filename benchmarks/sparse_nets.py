@@ -1,7 +1,7 @@
 """Whole nets on sparse kernels: latency and training steps, beside dense ones, ours and PyTorch's.
 
-Unstructured masks by magnitude over the whole net. Memory is that of weights, indices, gradients
-and the optimizer's state.
+Unstructured masks by magnitude over the whole net; warm, as a net that runs all the time. Memory is
+that of weights, indices, gradients and the optimizer's state.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import minprune as mp
-from benchmarks.harness import Row, against, attempt, interleave, peer
+from benchmarks.harness import Row, against, attempt, interleave, peer, timed
 from benchmarks.step import sample, stepping, torch_net, torch_step, training
 from minprune.nets.model import Model
 from minprune.train.training import Training
@@ -48,7 +48,7 @@ def latency(net: str, share: float, target: float, repeats: int) -> Iterable[Row
     fns: dict[str, Callable[[], Any]] = {"sparse": lambda: sparse(x), "dense": lambda: dense(x)}
     for layout in ("default", "last"):
         fns[layout] = torch_pass(torch, net, x, layout)
-    found = interleave(fns, repeats=repeats, warmup=5)
+    found, once = timed(fns, repeats), interleave(fns, repeats=repeats)
     kinds = ", ".join(
         f"{n.name} {getattr(n.layer, 'format', 'dense')}"
         for n in sparse.net.nodes
@@ -58,6 +58,8 @@ def latency(net: str, share: float, target: float, repeats: int) -> Iterable[Row
     yield against(f"{label}, our dense", found["sparse"], found["dense"], target, kinds)
     best = min(("default", "last"), key=lambda name: found[name].median)
     yield against(f"{label}, PyTorch", found["sparse"], found[best], target, f"{best} layout")
+    note = "one call after another's: with what that leaves of the caches"
+    yield against(f"{label}, our dense, in turn", once["sparse"], once["dense"], None, note)
 
 
 def torch_pass(torch: Any, net: str, x: Any, layout: str) -> Callable[[], Any]:
@@ -82,7 +84,7 @@ def steps(net: str, share: float, target: float, repeats: int) -> Iterable[Row]:
         name: stepping(t, *sample(BATCH, SHAPE)) for name, t in ours.items()
     }
     fns["torch"] = torch_step(net, BATCH, SHAPE, "default")
-    found = interleave(fns, repeats=repeats, warmup=5)
+    found = timed(fns, repeats)
     label = f"{net} at {share:.0%}, step, batch {BATCH}"
     yield against(f"{label}, our dense", found["sparse"], found["dense"], target)
     yield against(f"{label}, PyTorch", found["sparse"], found["torch"], target)
