@@ -15,13 +15,21 @@ from places import ROOT
 
 pytest.importorskip("numba", reason="Numba does not import here, and NumPy's twins use one thread")
 
-from minprune.kernels import sparse_conv_jit, sparse_csr_jit, sparse_jit
+from minprune.kernels import (
+    sparse_conv_grad_jit,
+    sparse_conv_jit,
+    sparse_csr_jit,
+    sparse_jit,
+    sparse_sample_jit,
+)
 from minprune.kernels.sparse_share_jit import share
 
 Share = Callable[[Callable[[int, int], None], int, int], None]
 SHARED = (
-    "csr_matmul", "csr_matmul_t", "nm_matmul", "nm_matmul_t", "csr_conv2d", "csr_conv2d_grad_input",
+    "csr_matmul", "csr_matmul_t", "csr_sampled", "nm_matmul", "nm_matmul_t", "csr_conv2d",
+    "csr_conv2d_grad_input", "csr_conv2d_grad_weight",
 )  # fmt: skip
+SHARING = sparse_csr_jit, sparse_conv_jit, sparse_conv_grad_jit, sparse_sample_jit
 
 
 def share_forgets(work: Callable[[int, int], None], count: int, parts: int) -> None:
@@ -69,7 +77,7 @@ def same_bits(name: str, parts: int, patch: pytest.MonkeyPatch, fn: Share = shar
         args = cases.case(name, cases.drawn(rng), (np.float32, np.float64)[k % 2])
         want = cases.results(name, impl, args)[0]
         with patch.context() as within:
-            for module in (sparse_csr_jit, sparse_conv_jit):
+            for module in SHARING:
                 within.setattr(module, "shares", lambda madds, most: max(1, min(parts, most)))
                 within.setattr(module, "share", counted)
             same &= cases.results(name, impl, args)[0].tobytes() == want.tobytes()

@@ -7,7 +7,7 @@ the live weights: for each, the product of g with its window of the copied image
 import numpy as np
 
 from minprune.core import Array
-from minprune.kernels.compile_jit import loops
+from minprune.kernels.compile_jit import loops, shared
 from minprune.kernels.rows_jit import NOTHING
 from minprune.kernels.sparse_conv_jit import (
     all_positions,
@@ -19,8 +19,8 @@ from minprune.kernels.sparse_conv_jit import (
 )
 from minprune.kernels.sparse_csr_jit import FLOOR, on_lines
 from minprune.kernels.sparse_sample_jit import dots
-from minprune.kernels.sparse_share_jit import scratch_of
-from minprune.kernels.sparse_vector_jit import BYTES
+from minprune.kernels.sparse_share_jit import scratch_of, share, shares
+from minprune.kernels.sparse_vector_jit import BYTES, at
 
 Pair = tuple[int, int]
 SLAB = 512 * 1024  # bytes of the image that are worked on at a time: they stay in the cache
@@ -60,9 +60,9 @@ def turn(values, columns, row_start, taps, i_group, o_group, ky, kx, sy, sx, pla
     return turned, where, start
 
 
-@loops
-def conv_dots(where, row_start, g, x, out, geometry, u, scratch):  # type: ignore[no-untyped-def]
-    """out[k] = sum over positions and samples of g[o] * the window of weight k"""
+@shared
+def conv_dots(where, row_start, g, x, out, geometry, u, scratch, r0, r1):  # type: ignore[no-untyped-def]
+    """out[k] = sum over positions and samples of g[r] * the window of weight k      r0 <= r < r1"""
     sy, sx, py, px, hq, wq, groups = geometry
     o, oh, ow, n = g.shape
     lanes = BYTES // x.itemsize
@@ -74,14 +74,14 @@ def conv_dots(where, row_start, g, x, out, geometry, u, scratch):  # type: ignor
     slab = min(oh, max(1, SLAB // (x.shape[0] * sy * sx * line * x.itemsize))) if whole else oh
     length = ow * u if whole else -(-oh * line // lanes) * lanes
     part = np.zeros((slab if whole else 1) * length, g.dtype)
-    out[:] = 0
+    out[at(row_start, r0) : at(row_start, r1)] = 0
     for block in range(-(-n // u)):
         first = block * u
         pack_image(x, first, u, sy, sx, py, px, hq, wq, scratch)
         there = min(u, n - first)
         for y0 in range(0, oh, slab):
             lines = min(slab, oh - y0)
-            for r in range(o):
+            for r in range(r0, r1):
                 for y in range(lines):
                     for k in range(ow):
                         to = y * length + k * u if whole else y * line + k * u
@@ -144,6 +144,10 @@ def csr_conv2d_grad_weight(
     where = np.empty(columns.shape, np.uint32)
     offsets(columns, len(x) // groups, *kernel, *stride, hq, wq, u, where)
     size = room(len(x), stride[0] * stride[1], hq, wq, u, x.itemsize)
-    scratch = scratch_of(size, x.dtype)
     geometry = *stride, *padding, hq, wq, groups
-    conv_dots(where, row_start, g, x, out, geometry, u, scratch)
+
+    def part(r0: int, r1: int) -> None:
+        scratch = scratch_of(size, x.dtype)
+        conv_dots(where, row_start, g, x, out, geometry, u, scratch, r0, r1)
+
+    share(part, len(g), shares(columns.size * g[0].size, len(g)))

@@ -6,9 +6,9 @@ For each four live values of a row: the row of g is loaded once, four sums stay 
 import numpy as np
 
 from minprune.core import Array
-from minprune.kernels.compile_jit import loops
+from minprune.kernels.compile_jit import loops, shared
 from minprune.kernels.sparse_csr_jit import TILE, on_lines, pack
-from minprune.kernels.sparse_share_jit import scratch_of
+from minprune.kernels.sparse_share_jit import scratch_of, share, shares
 from minprune.kernels.sparse_vector_jit import BYTES, at, fma, load, splat, total
 
 
@@ -62,17 +62,17 @@ def line_of(g, t, line):  # type: ignore[no-untyped-def]
         line[j] = 0
 
 
-@loops
-def sample_rows(index, row_start, g, x, scratch, out):  # type: ignore[no-untyped-def]
-    """out[k] = sum_j g[row, j] * x[index[k], j]      tile by tile, four registers wide"""
+@shared
+def sample_rows(index, row_start, g, x, scratch, out, first, last):  # type: ignore[no-untyped-def]
+    """out[k] = sum_j g[row, j] * x[index[k], j]      rows first .. last - 1, four registers wide"""
     p, lanes = x.shape[1], BYTES // x.itemsize
     width = min(4 * lanes, -(-max(p, 1) // lanes) * lanes)
     line = on_lines(scratch)
     tile = line[4 * lanes :]
-    out[:] = 0
+    out[at(row_start, first) : at(row_start, last)] = 0
     for t in range(0, p, width):
         pack(x, t, width, tile)
-        for r in range(g.shape[0]):
+        for r in range(first, last):
             line_of(g[r], t, line[:width])
             lo, hi = at(row_start, r), at(row_start, r + 1)
             dots(line, 0, 0, tile, 0, 0, index, width, lo, hi, 1, width, out, lo)
@@ -80,5 +80,9 @@ def sample_rows(index, row_start, g, x, scratch, out):  # type: ignore[no-untype
 
 def csr_sampled(columns: Array, row_start: Array, g: Array, x: Array, out: Array) -> None:
     """out[k] = sum_p g[row, p] * x[columns[k], p]"""
-    scratch = scratch_of((len(x) + 1) * (TILE // x.itemsize), x.dtype)
-    sample_rows(columns, row_start, g, x, scratch, out)
+
+    def part(first: int, last: int) -> None:
+        scratch = scratch_of((len(x) + 1) * (TILE // x.itemsize), x.dtype)
+        sample_rows(columns, row_start, g, x, scratch, out, first, last)
+
+    share(part, len(g), shares(columns.size * x.shape[1], len(g)))
