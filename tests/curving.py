@@ -10,8 +10,9 @@ from randomnets import batch, filled, models
 import minprune as mp
 from minprune.autograd import Tensor, grad
 from minprune.core import Array, Arrays, Split
+from minprune.nets.forward import run
 from minprune.nets.model import Model, batch_last
-from minprune.nets.net import Net, run
+from minprune.nets.net import Net
 
 EPS = float(np.finfo(np.float64).eps)
 KINKS = ("ReLU", "LeakyReLU", "MaxPool")

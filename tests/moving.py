@@ -14,9 +14,9 @@ from minprune.autograd import Tensor, grad
 from minprune.core import Array, Arrays
 from minprune.methods import SET, RigL, start_sparse
 from minprune.methods.dynamic_layers import live_places
+from minprune.nets.forward import loss_of, run
 from minprune.nets.layer import Pass
 from minprune.nets.model import Model, batch_last
-from minprune.nets.net import loss_of, run
 
 Kind = type[SET] | type[RigL]
 STEPS = 6

@@ -22,8 +22,8 @@ from minprune.core import Array, Arrays
 from minprune.kernels.contract import CONTRACT
 from minprune.measures.size import size
 from minprune.nets.counts import counts
+from minprune.nets.forward import run
 from minprune.nets.model import Model, batch_last
-from minprune.nets.net import run
 
 Case = tuple[Model, int]
 Count = Callable[[Model, int], dict[str, int]]

@@ -15,9 +15,10 @@ import minprune as mp
 from minprune import kernels
 from minprune.autograd import Tensor, Value, grad, value
 from minprune.core import Array, Arrays
+from minprune.nets.forward import loss_of, run
 from minprune.nets.layer import Pass
 from minprune.nets.model import CHUNK, Model, batch_last
-from minprune.nets.net import Net, loss_of, run
+from minprune.nets.net import Net
 from minprune.nets.plain import LeakyReLU, MaxPool, ReLU
 from minprune.nets.table import LAYERS
 

@@ -14,8 +14,9 @@ from minprune.autograd import Value
 from minprune.core import Array
 from minprune.curvature.checks import guard
 from minprune.errors import ArgumentError
+from minprune.nets.forward import run
 from minprune.nets.model import CHUNK, Model, batch_last, checked_input, dense_only
-from minprune.nets.net import INPUT, Node, run
+from minprune.nets.net import INPUT, Node
 from minprune.nets.weighted import Conv2d, Dense
 
 ENTRIES = 2**23  # of X at a time: 64 MB in float64

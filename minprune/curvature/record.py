@@ -10,9 +10,10 @@ import numpy as np
 from minprune.autograd import Tensor, Value, grad, softmax, value
 from minprune.autograd.tape import ancestors
 from minprune.core import Array, Split
+from minprune.nets.forward import Watch, loss_of, run
 from minprune.nets.layer import Pass
 from minprune.nets.model import CHUNK, Model, batch_last
-from minprune.nets.net import Net, Watch, loss_of, run
+from minprune.nets.net import Net
 
 ROOM = 2**27  # bytes that the gradients of several outputs may take at once
 

@@ -7,8 +7,8 @@ import numpy as np
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.checks import checked
 from minprune.errors import ArgumentError
+from minprune.nets.forward import loss_of, run
 from minprune.nets.model import CHUNK, Model, batch_last, dense_only
-from minprune.nets.net import loss_of, run
 from minprune.nets.ties import Group
 
 

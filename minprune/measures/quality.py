@@ -7,8 +7,8 @@ import numpy as np
 from minprune.core import Array, Split
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.nets.blame import blame
+from minprune.nets.forward import loss_of
 from minprune.nets.model import Model, batch_last, is_model, is_split
-from minprune.nets.net import loss_of
 
 BINS = 15  # of the calibration error
 

@@ -9,9 +9,9 @@ from minprune import kernels
 from minprune.autograd import Tensor, Value, act_grad, grad, value
 from minprune.autograd.tape import ancestors
 from minprune.core import Array
+from minprune.nets.forward import loss_of, run
 from minprune.nets.layer import Pass
 from minprune.nets.model import batch_last
-from minprune.nets.net import loss_of, run
 from minprune.sparse.ops import ConvPlaces
 from minprune.train.method import View
 

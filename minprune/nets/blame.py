@@ -7,8 +7,9 @@ import numpy as np
 
 from minprune.autograd import Value, value
 from minprune.core import Array
+from minprune.nets.forward import run
 from minprune.nets.layer import Pass
-from minprune.nets.net import Net, run
+from minprune.nets.net import Net
 
 
 def not_finite(a: Array) -> int:

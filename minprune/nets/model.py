@@ -11,7 +11,8 @@ from minprune import kernels
 from minprune.core import Array, Arrays, Dataset, Seed, stream
 from minprune.data.checks import float_type
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.net import Net, run
+from minprune.nets.forward import run
+from minprune.nets.net import Net
 from minprune.nets.summary import summary
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))

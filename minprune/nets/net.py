@@ -1,22 +1,18 @@
-"""Net: the immutable description of named layers in order, and `run`, the one forward pass."""
+"""Net: the immutable description of named layers in order, and the steps of a pass through them."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
 from typing import Any, Literal, NamedTuple
 
-from minprune import autograd as ag
-from minprune.autograd import Value
-from minprune.core import Array
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.layer import Layer, Pass, Shape
+from minprune.nets.layer import Layer, Shape
 from minprune.nets.plain import Activation
 
 INPUT = "input"
 Loss = Literal["cross_entropy", "mse"]
-Watch = Callable[[str, Value], None]
 
 
 class Node(NamedTuple):
@@ -227,43 +223,3 @@ def _steps(net: Net, fused: Mapping[str, Node]) -> tuple[Step, ...]:
         to, kind = (act.name, act.layer.kind) if act else (name, "none")  # type: ignore[attr-defined]
         steps.append(Step(name, layer, inputs, to, kind, spent))
     return tuple(steps)
-
-
-def run(
-    net: Net, p: Mapping[str, Value], x: Value, how: Pass | None = None, watch: Watch | None = None
-) -> Value:
-    """The net's output for x, batch-last: (c, h, w, n) or (features, n) -> (outputs, n)
-
-    p: parameters and buffers by full name. `how` collects the batch statistics of training mode.
-    `watch(name, output)` sees every layer's output (activations are not fused then). Arrays in,
-    array out; a Tensor among p or x, a Tensor out.
-    """
-    how = how or Pass()
-    values: dict[str, Value] = {INPUT: x}
-    for name, layer, inputs, to, act, spent in net.steps_apart if watch else net.steps:
-        values[to] = layer.apply(name, p, [values[i] for i in inputs], how, act)
-        if watch:
-            watch(name, values[name])
-        for i in spent:
-            del values[i]
-    return values[net.nodes[-1].name]
-
-
-def loss_of(net: Net, out: Value, y: Array) -> Value:
-    """The net's loss, a scalar: the mean over samples.      out: (outputs, n)
-
-    y: labels (n,) for cross_entropy, targets (n, outputs) for mse.
-    """
-    if net.loss == "cross_entropy":
-        if y.ndim != 1 or y.dtype.kind not in "iu":
-            raise ShapeError(
-                f"targets are {y.dtype} of shape {y.shape}, expected integer classes (n,) for "
-                f"cross_entropy; give classes, or a net with loss='mse'"
-            )
-        return ag.cross_entropy(out, labels=y)
-    if y.ndim != 2:
-        raise ShapeError(
-            f"targets are of shape {y.shape}, expected (n, outputs) for mse; "
-            f"give one column per output, or a net with loss='cross_entropy'"
-        )
-    return ag.mse(out, y=y.T.astype(ag.value(out).dtype))

@@ -16,9 +16,9 @@ from minprune.autograd.tape import ancestors
 from minprune.autograd.tie import Links
 from minprune.core import Array
 from minprune.errors import ArgumentError
+from minprune.nets.forward import Watch, run
 from minprune.nets.labels import Labels
 from minprune.nets.model import Model, dense_only, is_model
-from minprune.nets.net import Watch, run
 from minprune.text import table
 
 INPUT, OUTPUT = "the net's input", "the net's output"

@@ -7,8 +7,8 @@ from minprune.core import Arrays, Split
 from minprune.curvature import diagonal, hvp, squared_grads
 from minprune.curvature.removal import removal
 from minprune.errors import ArgumentError
+from minprune.nets.forward import loss_of, run
 from minprune.nets.model import CHUNK, Model, batch_last
-from minprune.nets.net import loss_of, run
 from minprune.probe.asked import Asked, Source
 from minprune.probe.inverses import inverse_diag, sweep_loss
 from minprune.probe.paths import path_grads

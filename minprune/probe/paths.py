@@ -4,8 +4,9 @@ import numpy as np
 
 from minprune.autograd import Tensor, grad, total
 from minprune.core import Arrays
+from minprune.nets.forward import run
 from minprune.nets.model import Model
-from minprune.nets.net import Net, Node, run
+from minprune.nets.net import Net, Node
 from minprune.nets.plain import Activation, Dropout
 
 

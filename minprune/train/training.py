@@ -10,9 +10,10 @@ from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.masking.apply import apply
 from minprune.nets.blame import blame, not_finite
 from minprune.nets.counts import sparsity
+from minprune.nets.forward import loss_of, run
 from minprune.nets.layer import Pass
 from minprune.nets.model import Model, check_masks
-from minprune.nets.net import Net, loss_of, run
+from minprune.nets.net import Net
 from minprune.nets.weighted import BatchNorm
 from minprune.train.fingerprint import described
 from minprune.train.method import Change, Method, View, locked, relocate, replace
