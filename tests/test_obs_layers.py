@@ -90,6 +90,30 @@ def test_a_wrong_part_is_rejected(name: str, scale: str, monkeypatch: pytest.Mon
     assert not keeps_its_word(ours, scale)
 
 
+def takes_the_hull(method: Method) -> bool:
+    """Rows whose losses fall at times are merged by the slopes of their hulls, at each count."""
+    model = mp.initialise(
+        mp.build((8,), [("fc1", mp.Dense(8, 4))], loss="mse"), seed=3, dtype=np.float64
+    )
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((40, 2)) @ rng.standard_normal((2, 8))  # near to each other
+    data = x + 0.1 * rng.standard_normal(x.shape), rng.standard_normal((40, 4))
+    name = "fc1.weight"
+    swept = sweep_layer(model.params[name], layer_hessian(model, data[0], name))
+    how: dict[str, Any] = {"scale": "layer", "hull": "slopes"}
+    return all(
+        np.array_equal(
+            method(model, data, sparsity=k / 32, **how).model.masks[name], merge(swept, k, "slopes")
+        )
+        for k in range(1, 32)
+    )
+
+
+def test_rows_merge_by_the_hull_where_it_is_asked_for() -> None:
+    assert takes_the_hull(ours)
+    assert not takes_the_hull(lambda *args, **how: ours(*args, **how | {"hull": "none"}))
+
+
 def born_at_zero() -> Model:
     """Two weights are masked, and two live ones are 0.0, as those that a method has just grown"""
     model, _ = deep()
@@ -109,7 +133,7 @@ def test_what_is_masked_stays_so_beside_live_weights_that_are_0(share: float) ->
 
 
 def test_a_merge_that_forgets_the_mask_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minprune.methods.obs_layers.merge", lambda s, k, mask: merge(s, k))
+    monkeypatch.setattr("minprune.methods.obs_layers.merge", lambda s, k, hull, mask: merge(s, k))
     with pytest.raises(AssertionError):
         test_what_is_masked_stays_so_beside_live_weights_that_are_0(2 / 30)
 
@@ -157,6 +181,12 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         ArgumentError,
         "sparsity is 0.6, below the present 1.0 of row 0 of fc3.weight; pruning does not bring "
         "weights back: ask for at least what is pruned already",
+    ),
+    "a hull of one row": (
+        lambda: ours(*DATA, scale="rows", sparsity=0.5, hull="slopes"),
+        ArgumentError,
+        "hull is 'slopes' at scale 'rows', expected 'none', or 'slopes' where rows are merged; "
+        "leave it out, or use scale='layer'",
     ),
     "no share": (
         lambda: ours(*DATA, scale="layer", sparsity=1.5),

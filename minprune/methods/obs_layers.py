@@ -10,7 +10,7 @@ import numpy as np
 
 from minprune.core import Array, Split
 from minprune.curvature.inputs import layer_hessian
-from minprune.curvature.sweeps import Sweep, merge, refit, sweep_layer
+from minprune.curvature.sweeps import Hull, Sweep, merge, refit, sweep_layer
 from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
 from minprune.masking.apply import with_masks
 from minprune.masking.count import pruned_count
@@ -23,7 +23,7 @@ LayerScale = Literal["layer", "rows"]
 
 def layers(
     model: Model, data: Split, names: list[str], damp: float, sparsity: float, scale: LayerScale,
-    progress: bool,
+    hull: Hull, progress: bool,
 ) -> Surgery:  # fmt: skip
     """The model with each named weight at `sparsity`, refitted; see obs, which checks the arguments
 
@@ -45,7 +45,7 @@ def layers(
                 swept = sweep_layer(w, h, damp, mask=old)
             except (ArgumentError, NonFiniteError) as e:
                 raise type(e)(f"{name}: {e}") from None
-            mask = _kept(swept, old, sparsity, scale)
+            mask = _kept(swept, old, sparsity, scale, hull)
             gone = np.flatnonzero((old & ~mask).ravel())
             dropped = ~mask.reshape(swept.order.shape)
             rise = float(swept.losses[np.take_along_axis(dropped, swept.order, 1)].sum())
@@ -65,10 +65,10 @@ def _within_reach(name: str, old: Array, sparsity: float, scale: LayerScale) -> 
         more(sparsity, row, f"row {r} of {name}")
 
 
-def _kept(swept: Sweep, old: Array, sparsity: float, scale: LayerScale) -> Array:
+def _kept(swept: Sweep, old: Array, sparsity: float, scale: LayerScale, hull: Hull) -> Array:
     """The layer's mask: one threshold over its rows, or the same count from each row."""
     if scale == "layer":
-        return merge(swept, pruned_count(sparsity, old.size), mask=old)
+        return merge(swept, pruned_count(sparsity, old.size), hull, mask=old)
     rows, n = swept.order.shape
     mask = np.ones((rows, n), bool)
     np.put_along_axis(mask, swept.order[:, : pruned_count(sparsity, n)], False, axis=1)

@@ -24,6 +24,7 @@ from minprune.curvature.inverse import (
 )
 from minprune.curvature.products import flat, unflat
 from minprune.curvature.record import outputs
+from minprune.curvature.sweeps import Hull
 from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
 from minprune.masking.apply import with_masks
 from minprune.masking.arguments import named
@@ -42,7 +43,7 @@ def obs(
     model: Model, data: Split, *, params: Literal["weights", "all"] = "weights",
     names: Sequence[str] | None = None, scale: Scale = "whole", damp: float = 1e-6,
     sparsity: float | None = None, score: float | None = None, accuracy: float | None = None,
-    refresh: int = 1, progress: bool = True,
+    refresh: int = 1, hull: Hull = "none", progress: bool = True,
 ) -> Surgery:  # fmt: skip
     """The model without its least weights by Optimal Brain Surgeon; masks set, removed ones 0.0
 
@@ -54,8 +55,10 @@ def obs(
     stops where the output depends on nothing that is left.
 
     "layer": exact row sweeps, layer by layer in net order, H = (2/P) X X^T of the layer's inputs in
-    the model as pruned so far; each layer to `sparsity`, its rows merged to one threshold. "rows":
-    each row of each layer to `sparsity` by itself. Weights only; sparsity is the only stop.
+    the model as pruned so far; each layer to `sparsity`, its rows merged to one threshold, by the
+    running maximum of each row's losses; hull "slopes": by the slopes of the greatest convex curve
+    below their sums, which comes closer to the least error. "rows": each row of each layer to
+    `sparsity` by itself. Weights only; sparsity is the only stop.
 
     damp: alpha = damp * mean(diag H), 1e-8..1e-4. Raises ArgumentError for arguments that do not go
     together, an inverse of more than 2 GB or a sparsity below the present one, UnreachableError for
@@ -75,6 +78,11 @@ def obs(
         raise ArgumentError(
             f"scale is {scale!r}, expected 'whole', 'layer' or 'rows'; choose one of them"
         )
+    if hull not in ("none", "slopes") or (hull == "slopes" and scale != "layer"):
+        raise ArgumentError(
+            f"hull is {hull!r} at scale {scale!r}, expected 'none', or 'slopes' where rows are "
+            f"merged; leave it out, or use scale='layer'"
+        )
     if scale == "whole":
         _stops(sparsity, score, accuracy)
         if isinstance(refresh, bool) or not isinstance(refresh, int | np.integer) or refresh < 1:
@@ -88,7 +96,7 @@ def obs(
             f"scale {scale!r} takes sparsity= alone, over weights; leave out score, accuracy and "
             f"params, or use scale='whole'"
         )
-    return layers(model, data, listed, damp, sparsity, scale, progress)
+    return layers(model, data, listed, damp, sparsity, scale, hull, progress)
 
 
 def _stops(sparsity: float | None, score: float | None, accuracy: float | None) -> None:
