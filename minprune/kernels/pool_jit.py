@@ -8,7 +8,7 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.kernels.compile_jit import loops
-from minprune.kernels.sparse_vector_jit import BYTES, greater, load, store
+from minprune.kernels.register_jit import BYTES, greater, load, store
 
 Pair = tuple[int, int]
 

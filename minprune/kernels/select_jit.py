@@ -7,7 +7,7 @@ import numpy as np
 from minprune.core import Array
 from minprune.kernels import dense_ref
 from minprune.kernels.compile_jit import loops
-from minprune.kernels.sparse_vector_jit import BYTES, gather_square
+from minprune.kernels.register_jit import BYTES, gather_square
 
 
 @loops

@@ -4,11 +4,11 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.kernels.compile_jit import loops
+from minprune.kernels.register_jit import BYTES, at, fma, least, load, splat, store
 from minprune.kernels.rows_jit import CODES, NOTHING, finish
 from minprune.kernels.sparse_csr_jit import FLOOR, TILE, on_lines, pack
 from minprune.kernels.sparse_sample_jit import dots, line_of
 from minprune.kernels.sparse_share_jit import scratch_of
-from minprune.kernels.sparse_vector_jit import BYTES, at, fma, least, load, splat, store
 from minprune.kernels.workspace import empty
 
 Pair = tuple[int, int]

@@ -8,6 +8,7 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.kernels.compile_jit import loops, shared
+from minprune.kernels.register_jit import BYTES, at
 from minprune.kernels.rows_jit import NOTHING
 from minprune.kernels.sparse_conv_jit import (
     all_positions,
@@ -20,7 +21,6 @@ from minprune.kernels.sparse_conv_jit import (
 from minprune.kernels.sparse_csr_jit import FLOOR, on_lines
 from minprune.kernels.sparse_sample_jit import dots
 from minprune.kernels.sparse_share_jit import scratch_of, share, shares
-from minprune.kernels.sparse_vector_jit import BYTES, at
 
 Pair = tuple[int, int]
 SLAB = 512 * 1024  # bytes of the image that are worked on at a time: they stay in the cache

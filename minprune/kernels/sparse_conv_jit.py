@@ -11,10 +11,10 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.kernels.compile_jit import loops, shared
+from minprune.kernels.register_jit import BYTES, at, load, store
 from minprune.kernels.rows_jit import CODES, NOTHING, finish
 from minprune.kernels.sparse_csr_jit import FLOOR, on_lines, row_of_one, row_of_tile
 from minprune.kernels.sparse_share_jit import scratch_of, share, shares
-from minprune.kernels.sparse_vector_jit import BYTES, at, load, store
 
 Pair = tuple[int, int]
 Walk = tuple[int, int, int, int]

@@ -11,9 +11,9 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.kernels.compile_jit import loops, shared
+from minprune.kernels.register_jit import BYTES, at, fma, least, load, splat, store
 from minprune.kernels.rows_jit import CODES, NOTHING, finish
 from minprune.kernels.sparse_share_jit import scratch_of, share, shares
-from minprune.kernels.sparse_vector_jit import BYTES, at, fma, least, load, splat, store
 from minprune.kernels.workspace import empty
 
 TILE = 4 * BYTES  # bytes of a row of a tile

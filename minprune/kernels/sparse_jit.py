@@ -1,6 +1,6 @@
 """Every sparse kernel, compiled: the same names and parameters as sparse_ref.py, one list.
 
-The loops are in the files named here, the registers they use in sparse_vector_jit. Importing this
+The loops are in the files named here, the registers they use in register_jit. Importing this
 loads Numba.
 """
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.kernels.compile_jit import loops, shared
+from minprune.kernels.register_jit import BYTES, at, fma, load, splat, total
 from minprune.kernels.sparse_csr_jit import TILE, on_lines, pack
 from minprune.kernels.sparse_share_jit import scratch_of, share, shares
-from minprune.kernels.sparse_vector_jit import BYTES, at, fma, load, splat, total
 
 
 @loops

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 from minprune.core import Array
-from minprune.kernels.sparse_vector_jit import BYTES
+from minprune.kernels.register_jit import BYTES
 
 WORTH = 4_000_000  # multiply-adds to a thread: about 0.1 ms
 KEEP = 16 * 1024 * 1024  # bytes of scratch that stay
