@@ -1,4 +1,4 @@
-"""The three ways in which loops are compiled; the only place that calls Numba's compiler.
+"""The four ways in which loops are compiled; the only place that calls Numba's compiler.
 
 All keep NaN and infinities as IEEE says. "contract" lets a*b + c round once; "reassoc", for sums
 only, lets the partial sums be vectorised: both stay inside the bounds of contract.py.
@@ -36,9 +36,9 @@ def stamped(made: Any) -> Any:
     return made
 
 
-def compiled(fn: Function, *flags: str, nogil: bool = False) -> Function:
+def compiled(fn: Function, *flags: str, **options: bool) -> Function:
     """fn, compiled at its first call per dtype; cached on disk where there is a place for it"""
-    how = {"error_model": "numpy", "fastmath": {"contract", *flags}, "nogil": nogil}
+    how = {"error_model": "numpy", "fastmath": {"contract", *flags}, **options}
     try:
         return cast(Function, stamped(numba.njit(cache=True, **how)(fn)))
     except RuntimeError:  # neither the package's folder nor the user's cache can be written to
@@ -58,3 +58,8 @@ def sums(fn: Function) -> Function:
 def shared(fn: Function) -> Function:
     """As loops, and other Python threads run meanwhile: each call owns its part of the output."""
     return compiled(fn, nogil=True)
+
+
+def inside(fn: Function) -> Function:
+    """As loops, and copied into each loop that calls it: for what costs less than a call."""
+    return compiled(fn, forceinline=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.kernels.compile_jit import loops
-from minprune.kernels.register_jit import BYTES, greater, load, store
+from minprune.kernels.register_jit import greater, lanes_of, load, store
 
 Pair = tuple[int, int]
 
@@ -46,7 +46,7 @@ def largest(x, ky, kx, sy, sx, py, px, y):  # type: ignore[no-untyped-def]
     """y = max over the window, NaN if there is one      the maximum stays in a register"""
     _, h, w, n = x.shape
     c, oh, ow, _ = y.shape
-    lanes = BYTES // x.itemsize
+    lanes = lanes_of(x)
     whole = n - n % lanes
     source, target = x.reshape(-1), y.reshape(-1)
     for k in range(c):

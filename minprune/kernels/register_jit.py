@@ -56,6 +56,28 @@ def spread(builder: Any, scalar: Any, kind: Any) -> Any:
 
 
 @intrinsic
+def lanes_of(_: Any, array: Any) -> Any:
+    """How many entries of the array fill a register      a constant: no division at run time"""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return ir.IntType(64)(Vector(array.dtype).lanes)
+
+    return types.int64(array), code
+
+
+@intrinsic
+def as_written(_: Any) -> Any:
+    """Nothing, but the loop around it is not unrolled: short rows would be all remainder"""
+
+    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        nothing = ir.InlineAsm(ir.FunctionType(ir.VoidType(), []), "", "", side_effect=True)
+        builder.call(nothing, [], attrs=("convergent",))  # LLVM must not add a branch before it
+        return context.get_dummy_value()
+
+    return types.void(), code
+
+
+@intrinsic
 def at(_: Any, array: Any, index: Any) -> Any:
     """array[index]      array: one axis, contiguous"""
 

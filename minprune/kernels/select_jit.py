@@ -7,14 +7,14 @@ import numpy as np
 from minprune.core import Array
 from minprune.kernels import dense_ref
 from minprune.kernels.compile_jit import loops
-from minprune.kernels.register_jit import BYTES, gather_square
+from minprune.kernels.register_jit import gather_square, lanes_of
 
 
 @loops
 def gather_columns(x, index, out):  # type: ignore[no-untyped-def]
     """out[f, j] = x[index[j], f]      squares as wide as a register, then the edges"""
     n, features = index.size, x.shape[1]
-    lanes = BYTES // x.itemsize
+    lanes = lanes_of(x)
     down, across = n - n % lanes, features - features % lanes
     source, target = x.reshape(-1), out.reshape(-1)
     for j in range(0, down, lanes):

@@ -4,11 +4,12 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.kernels.compile_jit import loops
-from minprune.kernels.register_jit import BYTES, at, fma, least, load, splat, store
+from minprune.kernels.register_jit import at, fma, lanes_of, least, load, splat, store
 from minprune.kernels.rows_jit import CODES, NOTHING, finish
-from minprune.kernels.sparse_csr_jit import FLOOR, TILE, on_lines, pack
-from minprune.kernels.sparse_sample_jit import dots, line_of
+from minprune.kernels.sparse_csr_jit import FLOOR
+from minprune.kernels.sparse_sample_jit import dots
 from minprune.kernels.sparse_share_jit import scratch_of
+from minprune.kernels.sparse_tile_jit import TILE, on_lines, pack, put_line
 from minprune.kernels.workspace import empty
 
 Pair = tuple[int, int]
@@ -17,7 +18,7 @@ Pair = tuple[int, int]
 @loops
 def load4(x, i):  # type: ignore[no-untyped-def]
     """Four registers of x from i on"""
-    n = BYTES // x.itemsize
+    n = lanes_of(x)
     return load(x, i), load(x, i + n), load(x, i + 2 * n), load(x, i + 3 * n)
 
 
@@ -31,7 +32,7 @@ def fma4(v, x, sums):  # type: ignore[no-untyped-def]
 @loops
 def store4(out, to, sums, floor):  # type: ignore[no-untyped-def]
     """out[to:] = max(sums, floor)      four registers"""
-    n = BYTES // out.itemsize
+    n = lanes_of(out)
     store(out, to, least(sums[0], floor))
     store(out, to + n, least(sums[1], floor))
     store(out, to + 2 * n, least(sums[2], floor))
@@ -48,7 +49,7 @@ def start4(b, r, zero):  # type: ignore[no-untyped-def]
 @loops
 def four_rows(values, s, i, h, index, lo, hi, size, n, tile, b, r, floor, out, to, step):  # type: ignore[no-untyped-def]
     """Rows i .. i + 3 of a row of blocks of height h, whose values begin at s"""
-    zero, width = tile.dtype.type(0), 4 * (BYTES // tile.itemsize)
+    zero, width = tile.dtype.type(0), 4 * lanes_of(tile)
     p, q = start4(b, r, zero), start4(b, r + 1, zero)
     u, v = start4(b, r + 2, zero), start4(b, r + 3, zero)
     for k in range(lo, hi):
@@ -71,7 +72,7 @@ def four_rows(values, s, i, h, index, lo, hi, size, n, tile, b, r, floor, out, t
 @loops
 def one_row(values, s, i, h, index, lo, hi, size, n, tile, b, r, floor, out, to):  # type: ignore[no-untyped-def]
     """As four_rows, for row i alone"""
-    width = 4 * (BYTES // tile.itemsize)
+    width = 4 * lanes_of(tile)
     p = start4(b, r, tile.dtype.type(0))
     for k in range(lo, hi):
         first = np.int64(at(index, k)) * size
@@ -95,7 +96,7 @@ def area(index, lo, hi, size, n):  # type: ignore[no-untyped-def]
 @loops
 def block_rows(values, index, row_start, size, x, b, floor, out, m, scratch):  # type: ignore[no-untyped-def]
     """out = max(A @ x + b, floor)      tile by tile; out: (m, p), flat"""
-    (n, p), full = x.shape, 4 * (BYTES // x.itemsize)
+    (n, p), full = x.shape, 4 * lanes_of(x)
     tile = on_lines(scratch)
     rest = np.empty(4 * full, out.dtype)
     for t in range(0, p, full):
@@ -120,9 +121,8 @@ def block_rows(values, index, row_start, size, x, b, floor, out, m, scratch):  #
                     rows = 1
                 if count < full:
                     for q in range(rows):
-                        target = out[(r + q) * p + t : (r + q) * p + t + count]
-                        for j in range(count):
-                            target[j] = rest[q * full + j]
+                        to = (r + q) * p + t
+                        put_line(out[to : to + count], rest[q * full : q * full + count])
                 i += rows
             s += h * area(index, lo, hi, size, n)
 
@@ -183,7 +183,7 @@ def turn_blocks(values, positions, rows, column_start, size, m, n, out):  # type
 def sample_blocks(index, row_start, size, g, x, scratch, out):  # type: ignore[no-untyped-def]
     """out = (g @ x^T) at the entries of the blocks      tile by tile"""
     (n, p), m = x.shape, g.shape[0]
-    full = 4 * (BYTES // x.itemsize)
+    full = 4 * lanes_of(x)
     line = on_lines(scratch)
     tile = line[full:]
     most = 0  # columns in a row of blocks; above n where a block stands there twice
@@ -203,7 +203,7 @@ def sample_blocks(index, row_start, size, g, x, scratch, out):  # type: ignore[n
                     count += 1
             h = min(size, m - block * size)
             for i in range(h):
-                line_of(g[block * size + i], t, line[:full])
+                put_line(line[:full], g[block * size + i, t : t + full])
                 part[:] = 0
                 dots(line, 0, 0, tile, 0, 0, columns, full, 0, count, 1, full, part, 0)
                 c, to = 0, s

@@ -8,7 +8,7 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.kernels.compile_jit import loops, shared
-from minprune.kernels.register_jit import BYTES, at
+from minprune.kernels.register_jit import at, lanes_of
 from minprune.kernels.rows_jit import NOTHING
 from minprune.kernels.sparse_conv_jit import (
     all_positions,
@@ -18,9 +18,10 @@ from minprune.kernels.sparse_conv_jit import (
     room,
     sides,
 )
-from minprune.kernels.sparse_csr_jit import FLOOR, on_lines
+from minprune.kernels.sparse_csr_jit import FLOOR
 from minprune.kernels.sparse_sample_jit import dots
 from minprune.kernels.sparse_share_jit import scratch_of, share, shares
+from minprune.kernels.sparse_tile_jit import on_lines, put_line
 
 Pair = tuple[int, int]
 SLAB = 512 * 1024  # bytes of the image that are worked on at a time: they stay in the cache
@@ -65,7 +66,7 @@ def conv_dots(where, row_start, g, x, out, geometry, u, scratch, r0, r1):  # typ
     """out[k] = sum over positions and samples of g[r] * the window of weight k      r0 <= r < r1"""
     sy, sx, py, px, hq, wq, groups = geometry
     o, oh, ow, n = g.shape
-    lanes = BYTES // x.itemsize
+    lanes = lanes_of(x)
     image = on_lines(scratch)
     line = wq * u
     whole = u == lanes  # else the gaps between the lines are multiplied by zeros
@@ -85,11 +86,8 @@ def conv_dots(where, row_start, g, x, out, geometry, u, scratch, r0, r1):  # typ
                 for y in range(lines):
                     for k in range(ow):
                         to = y * length + k * u if whole else y * line + k * u
-                        target, source = part[to : to + u], g[r, y0 + y, k, first : first + there]
-                        for j in range(source.size):
-                            target[j] = source[j]
-                        for j in range(source.size, u):
-                            target[j] = 0
+                        source = g[r, y0 + y, k, first : first + there]
+                        put_line(part[to : to + u], source)
                 lo, hi = row_start[r], row_start[r + 1]
                 start = r // per * plane + y0 * line
                 count = lines if whole else 1

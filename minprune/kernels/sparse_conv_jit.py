@@ -11,10 +11,11 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.kernels.compile_jit import loops, shared
-from minprune.kernels.register_jit import BYTES, at, load, store
+from minprune.kernels.register_jit import BYTES, at, lanes_of, load, store
 from minprune.kernels.rows_jit import CODES, NOTHING, finish
-from minprune.kernels.sparse_csr_jit import FLOOR, on_lines, row_of_one, row_of_tile
+from minprune.kernels.sparse_csr_jit import FLOOR, row_of_one, row_of_tile
 from minprune.kernels.sparse_share_jit import scratch_of, share, shares
+from minprune.kernels.sparse_tile_jit import on_lines, put_line
 
 Pair = tuple[int, int]
 Walk = tuple[int, int, int, int]
@@ -49,10 +50,7 @@ def pack_image(x, first, u, sy, sx, py, px, hq, wq, scratch):  # type: ignore[no
                     continue
                 to = (((c * sy * sx + phase) * hq + y) * wq) * u
                 if sx == 1 and u == n:  # a line of x lies in one piece
-                    source = x[c, iy].reshape(-1)
-                    target = image[to + px * u : to + (px + w) * u]
-                    for j in range(source.size):
-                        target[j] = source[j]
+                    put_line(image[to + px * u : to + (px + w) * u], x[c, iy].reshape(-1))
                     continue
                 for k in range(wq):
                     ix = k * sx + b - px
@@ -62,9 +60,7 @@ def pack_image(x, first, u, sy, sx, py, px, hq, wq, scratch):  # type: ignore[no
                     if register:
                         store(image, to + k * u, load(flat, start))
                         continue
-                    source, target = flat[start : start + there], image[to + k * u :]
-                    for j in range(source.size):
-                        target[j] = source[j]
+                    put_line(image[to + k * u : to + k * u + there], flat[start : start + there])
 
 
 @loops
@@ -106,7 +102,7 @@ def positions(values, where, row_start, scratch, walk, u, b, floor, out, grid, r
     base, line, jump, per = walk
     y0, dy, ts, x0, dx, ss = grid
     image = on_lines(scratch)
-    lanes = BYTES // image.itemsize
+    lanes = lanes_of(image)
     n = out.shape[3]
     flat = out.reshape(-1)
     zero = image.dtype.type(0)

@@ -11,12 +11,22 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.kernels.compile_jit import loops, shared
-from minprune.kernels.register_jit import BYTES, at, fma, least, load, splat, store
+from minprune.kernels.register_jit import (
+    BYTES,
+    as_written,
+    at,
+    fma,
+    lanes_of,
+    least,
+    load,
+    splat,
+    store,
+)
 from minprune.kernels.rows_jit import CODES, NOTHING, finish
 from minprune.kernels.sparse_share_jit import scratch_of, share, shares
+from minprune.kernels.sparse_tile_jit import TILE, on_lines, pack, put_line
 from minprune.kernels.workspace import empty
 
-TILE = 4 * BYTES  # bytes of a row of a tile
 FLOOR: dict[Any, tuple[Any, Any]] = {  # without relu, with it
     np.dtype(t): (t(-np.inf), t(0)) for t in (np.float32, np.float64)
 }
@@ -29,9 +39,10 @@ def row_of_tile(values, index, lo, hi, x, base, pitch, shift, floor, out, to, st
 
     They are written to `to`, `to + step`, ...
     """
-    n = BYTES // x.itemsize
+    n = lanes_of(x)
     a = b = c = d = splat(shift)
     for k in range(lo, hi):
+        as_written()
         v = splat(at(values, k))
         i = base + at(index, k) * pitch
         a = fma(v, load(x, i), a)
@@ -49,32 +60,15 @@ def row_of_one(values, index, lo, hi, x, base, pitch, shift, floor, out, to):  #
     """As row_of_tile, for one register."""
     a = splat(shift)
     for k in range(lo, hi):
+        as_written()
         a = fma(splat(at(values, k)), load(x, base + at(index, k) * pitch), a)
     store(out, to, least(a, floor))
-
-
-@loops
-def on_lines(scratch):  # type: ignore[no-untyped-def]
-    """scratch from its first cache line on"""
-    return scratch[-scratch.ctypes.data % BYTES // scratch.itemsize :]
-
-
-@loops
-def pack(x, t, width, tile):  # type: ignore[no-untyped-def]
-    """tile[k, j] = x[k, t + j], 0 beyond the last column      tile: rows of `width`"""
-    for k in range(x.shape[0]):
-        source = x[k, t : t + width]
-        target = tile[k * width : (k + 1) * width]
-        for j in range(source.size):
-            target[j] = source[j]
-        for j in range(source.size, target.size):
-            target[j] = 0
 
 
 @shared
 def csr_part(values, index, row_start, x, b, floor, out, scratch, first, last, t0, t1):  # type: ignore[no-untyped-def]
     """out[first:last, t0:t1] = max(A @ x + b, floor)      out: flat; t0: where a tile begins"""
-    (n, p), lanes = x.shape, BYTES // x.itemsize
+    (n, p), lanes = x.shape, lanes_of(x)
     full = 4 * lanes
     # A copy pays where each row of x is used often enough, or lies across cache lines.
     lines = x.ctypes.data % BYTES == 0 and p % lanes == 0
@@ -103,9 +97,7 @@ def csr_part(values, index, row_start, x, b, floor, out, scratch, first, last, t
                 for s in range(0, width, lanes):
                     row_of_one(values, index, lo, hi, source, s, pitch, shift, floor, rest, s)
             if not whole:
-                target = out[r * p + t : r * p + t + count]
-                for j in range(count):
-                    target[j] = rest[j]
+                put_line(out[r * p + t : r * p + t + count], rest[:count])
 
 
 @loops

@@ -7,9 +7,9 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.kernels.compile_jit import loops, shared
-from minprune.kernels.register_jit import BYTES, at, fma, load, splat, total
-from minprune.kernels.sparse_csr_jit import TILE, on_lines, pack
+from minprune.kernels.register_jit import at, fma, lanes_of, load, splat, total
 from minprune.kernels.sparse_share_jit import scratch_of, share, shares
+from minprune.kernels.sparse_tile_jit import TILE, on_lines, pack, put_line
 
 
 @loops
@@ -19,7 +19,7 @@ def dots(g, base, g_pitch, x, start, x_pitch, index, step, lo, hi, lines, length
     g[base + y * g_pitch + j], x[start + index[k] * step + y * x_pitch + j]. Four k at a time, so
     that g is loaded once for four. length: whole registers.
     """
-    n = BYTES // x.itemsize
+    n = lanes_of(x)
     zero = splat(x.dtype.type(0))
     k, to = np.int64(lo), np.int64(to)
     while k + 4 <= hi:
@@ -52,20 +52,10 @@ def dots(g, base, g_pitch, x, start, x_pitch, index, step, lo, hi, lines, length
         k += 1
 
 
-@loops
-def line_of(g, t, line):  # type: ignore[no-untyped-def]
-    """line = g[t : t + line.size], 0 beyond the end      g: one row"""
-    source = g[t : t + line.size]
-    for j in range(source.size):
-        line[j] = source[j]
-    for j in range(source.size, line.size):
-        line[j] = 0
-
-
 @shared
 def sample_rows(index, row_start, g, x, scratch, out, first, last):  # type: ignore[no-untyped-def]
     """out[k] = sum_j g[row, j] * x[index[k], j]      rows first .. last - 1, four registers wide"""
-    p, lanes = x.shape[1], BYTES // x.itemsize
+    p, lanes = x.shape[1], lanes_of(x)
     width = min(4 * lanes, -(-max(p, 1) // lanes) * lanes)
     line = on_lines(scratch)
     tile = line[4 * lanes :]
@@ -73,7 +63,7 @@ def sample_rows(index, row_start, g, x, scratch, out, first, last):  # type: ign
     for t in range(0, p, width):
         pack(x, t, width, tile)
         for r in range(first, last):
-            line_of(g[r], t, line[:width])
+            put_line(line[:width], g[r, t : t + width])
             lo, hi = at(row_start, r), at(row_start, r + 1)
             dots(line, 0, 0, tile, 0, 0, index, width, lo, hi, 1, width, out, lo)
 
