@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from minprune import kernels
 from minprune.kernels import workspace
-from minprune.kernels.workspace import ALIGN, SMALL, Workspace, empty
+from minprune.kernels.workspace import ALIGN, SMALL, empty
 
 BIG = (SMALL // 4 * 3,)  # floats: three times the least size that is pooled
 
@@ -79,22 +79,22 @@ def test_live_arrays_never_share_memory(steps: list[tuple[int, int, bool]]) -> N
 
 
 def test_sizes_close_to_each_other_share_a_class_and_waste_little() -> None:
-    space = Workspace()
-    first = address(space.empty((100_000,), np.uint8))
-    assert address(space.empty((99_000,), np.uint8)) == first
+    with workspace.lend():
+        first = address(empty((100_000,), np.uint8))
+        assert address(empty((99_000,), np.uint8)) == first
     for size in (SMALL, 10**5, 10**6 + 1, 2**20):
-        space = Workspace()
-        a = space.empty((size,), np.uint8)
+        with workspace.lend() as space:
+            a = empty((size,), np.uint8)
         assert size <= space.bytes - ALIGN <= 1.125 * size + 1
         assert address(a) % ALIGN == 0
         assert a.flags.carray
 
 
 def test_small_and_object_arrays_are_not_pooled() -> None:
-    space = Workspace()
-    assert space.empty((SMALL - 1,), np.uint8).base is None
-    assert space.empty((SMALL,), object).base is None
-    assert space.empty((0, 5), np.float32).shape == (0, 5)
+    with workspace.lend() as space:
+        assert empty((SMALL - 1,), np.uint8).base is None
+        assert empty((SMALL,), object).base is None
+        assert empty((0, 5), np.float32).shape == (0, 5)
     assert space.bytes == 0
 
 

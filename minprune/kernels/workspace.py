@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from ctypes import addressof, c_char
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -31,30 +32,28 @@ class Workspace:
         self._buffers: dict[int, list[Array]] = {}
         self._offsets: dict[int, list[int]] = {}
 
-    def empty(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
-        """An uninitialised array (shape), C-contiguous, aligned to a cache line."""
-        size = large(shape, dtype)
-        if not size:
-            return np.empty(shape, dtype)
-        step = 1 << (size.bit_length() - 4)  # 8 classes to a doubling: at most 1/8 is wasted
-        size = -(-size // step) * step
+    def buffer(self, size: int) -> tuple[Array, int]:
+        """A buffer that nobody uses, and where in it `size` bytes begin on a cache line."""
         buffers = self._buffers.setdefault(size, [])
         # The same expression as for FREE, so that the counts compare on every Python.
         for k, count in enumerate(map(sys.getrefcount, buffers)):
             if count == FREE:
-                return np.ndarray(shape, dtype, buffers[k], self._offsets[size][k])
+                return buffers[k], self._offsets[size][k]
         buffer, offset = on_line(size)
         buffers.append(buffer)
         self._offsets.setdefault(size, []).append(offset)
         self.bytes += buffer.nbytes
-        return np.ndarray(shape, dtype, buffer, offset)
+        return buffer, offset
 
 
-def large(shape: tuple[int, ...], dtype: npt.DTypeLike) -> int:
-    """The bytes of such an array; 0 where NumPy's own allocator serves it best."""
-    dtype = np.dtype(dtype)
-    size = math.prod(shape) * dtype.itemsize
-    return 0 if size < SMALL or dtype.hasobject else size
+@lru_cache(maxsize=4096)
+def size_class(shape: tuple[int, ...], itemsize: int) -> int:
+    """The bytes of such an array, rounded up; 0 where NumPy's own allocator serves it best."""
+    size = math.prod(shape) * itemsize
+    if size < SMALL:
+        return 0
+    step = 1 << (size.bit_length() - 4)  # 8 classes to a doubling: at most 1/8 is wasted
+    return -(-size // step) * step
 
 
 def on_line(size: int) -> tuple[Array, int]:
@@ -67,15 +66,17 @@ _current: ContextVar[Workspace | None] = ContextVar("minprune_workspace", defaul
 
 
 def empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
-    """An uninitialised array (shape), from the current workspace if one lends
+    """An uninitialised array (shape), C-contiguous, from the current workspace if one lends
 
     One of SMALL bytes or more begins on a cache line: a register loads from one line then.
     """
+    dtype = np.dtype(dtype)
+    size = size_class(shape, dtype.itemsize)
+    if not size or dtype.hasobject:
+        return np.empty(shape, dtype)
     space = _current.get()
-    if space is not None:
-        return space.empty(shape, dtype)
-    size = large(shape, dtype)
-    return np.ndarray(shape, dtype, *on_line(size)) if size else np.empty(shape, dtype)
+    buffer, offset = on_line(size) if space is None else space.buffer(size)
+    return np.ndarray(shape, dtype, buffer, offset)
 
 
 @contextmanager
