@@ -117,6 +117,39 @@ def test_nan_stays_and_spreads_no_further(name: str, act: str, dtype: Any) -> No
             assert np.array_equal(found[~lead], clean[~lead])
 
 
+def beyond(left: float, dtype: Any, seed: int) -> list[bytes]:
+    """A convolution and its gradients, where the memory that they work in holds `left`"""
+    from minprune.kernels.sparse_share_jit import scratch_of
+
+    rng = np.random.default_rng(seed)
+    n, ky, kx, sy, sx, py, px, h, w, o = (
+        int(rng.integers(1, top)) for top in (17, 8, 10, 4, 4, 3, 3, 9, 12, 4)
+    )
+    h, w = max(h, ky), max(w, kx)
+    mask = rng.random((o, 2 * ky * kx)) < 0.8
+    index, values = sparse_cases.csr(mask), rng.standard_normal(int(mask.sum())).astype(dtype)
+    x = rng.standard_normal((2, h, w, n)).astype(dtype)
+    where = (sy, sx), (py, px), 1
+
+    def run(name: str, *args: Any) -> Any:
+        scratch_of(1_000_000, np.dtype(dtype)).fill(left)
+        return getattr(kernels, name)(*args)
+
+    y = run("csr_conv2d", values, *index, (ky, kx), x, None, *where)
+    dx = run("csr_conv2d_grad_input", values, *index, (ky, kx), y, x.shape, *where)
+    dw = run("csr_conv2d_grad_weight", *index, (ky, kx), y, x, *where)
+    return [a.tobytes() for a in (y, dx, dw)]
+
+
+@needs_numba
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_what_lies_beyond_a_copied_image_changes_no_bit(dtype: Any) -> None:
+    """Neither what another call left there: the last kernel column reads on beyond the last line"""
+    with cases.computing(dense_jit):
+        for seed in range(120):
+            assert beyond(0.0, dtype, seed) == beyond(np.nan, dtype, seed), seed
+
+
 @every_impl
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("groups", [1, 2])

@@ -24,8 +24,11 @@ Grid = tuple[int, int, int, int, int, int]
 
 @loops
 def room(channels, phases, hq, wq, u, itemsize):  # type: ignore[no-untyped-def]
-    """How many entries the copy has, with a tile beyond the end that may be read"""
-    return channels * phases * hq * wq * u + 4 * BYTES // itemsize
+    """How many entries the copy has, with a line and a tile beyond the end that are read as zeros
+
+    A line: the gradient of the last weight of a kernel walks over whole lines from its own place.
+    """
+    return (channels * phases * hq + 1) * wq * u + 4 * BYTES // itemsize
 
 
 @loops
