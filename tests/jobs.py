@@ -55,7 +55,8 @@ FITS = 2 * (1 + 2 * 2)  # a seed: the net, 2 criteria at 2 sparsities
 JOBS = {
     "run": Job(
         RUN, 3 * STEPS,
-        1 + (2 + 1) + 1 + (1 + 1) + 1 + 5 + 3,  # plan; train, prune, tune, compact; models, rest
+        # plan; train, prune, tune, compact, sparsify; models, rest
+        1 + (2 + 1) + 1 + (1 + 1) + 1 + 1 + 5 + 3,
         ["compacted.npz", "dense.npz", "fine-tuned.npz", "history.json", "pruned.npz",
          "report.html", "result.json", "sparse.npz"],
         resilience.models, (1, 25, 2 * STEPS + 3, 3 * STEPS),

@@ -1,4 +1,4 @@
-"""Pruning before training: rounds, tries, layer collapse; the same bits again, stopped or not."""
+"""Pruning before training: tries, messages; the same bits again, stopped or not."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +11,6 @@ from watching import small_data
 
 import minprune as mp
 from minprune.errors import ArgumentError
-from minprune.masking.units import unit_sparsity
 from minprune.methods import at_init, in_rounds, rounds
 from minprune.train import plan
 
@@ -31,50 +30,6 @@ def live(model: mp.Model) -> int:
 
 
 TOTAL = sum(w.size for w in net().params.values() if w.ndim > 1)
-
-
-def test_one_round_is_score_and_prune() -> None:
-    scores = mp.score(net(), DATA.train, "snip")
-    want = mp.prune(net(), scores, sparsity=0.5, minimum=0)
-    got = in_rounds(net(), DATA.train, "snip", sparsity=0.5, rounds=1)
-    assert all(np.array_equal(got.masks[n], m) for n, m in want.masks.items())
-
-
-@pytest.mark.parametrize("rounds", [1, 2, 7])
-def test_the_last_round_meets_the_target_exactly(rounds: int) -> None:
-    model = in_rounds(net(), None, "synflow", sparsity=0.7, rounds=rounds, progress=False)
-    assert live(model) == TOTAL - round(0.7 * TOTAL)
-
-
-def test_rounds_see_what_is_left() -> None:
-    """Each round scores the net that the round before left, at keep (1 - s)^(k/n)."""
-    model = net()
-    for share in (1 - 0.2 ** (1 / 2), 0.8):
-        scores = mp.score(model, None, "synflow")
-        model = mp.prune(model, scores, sparsity=share, minimum=0)
-    got = in_rounds(net(), None, "synflow", sparsity=0.8, rounds=2, progress=False)
-    assert all(np.array_equal(got.masks[n], m) for n, m in model.masks.items())
-    once = in_rounds(net(), None, "synflow", sparsity=0.8, rounds=1)
-    assert any(not np.array_equal(got.masks[n], m) for n, m in once.masks.items())
-
-
-def test_one_round_at_high_sparsity_collapses_layers_and_many_do_not() -> None:
-    model, share = mp.zoo.mlp(((784,), 10), (300, 100), seed=0), 0.999
-    assert mp.collapsed(in_rounds(model, None, "synflow", sparsity=share, rounds=1))
-    many = in_rounds(model, None, "synflow", sparsity=share, rounds=100, progress=False)
-    assert mp.collapsed(many) == []
-
-
-def test_collapsed_names_empty_weights_while_others_could_give() -> None:
-    none = {n: np.zeros(s, bool) for n, s in NET.params.items() if len(s) > 1}
-    assert mp.collapsed(net()) == []
-    assert mp.collapsed(mp.with_masks(net(), {"fc2.weight": none["fc2.weight"]})) == ["fc2.weight"]
-    assert mp.collapsed(mp.with_masks(net(), none)) == []
-
-
-def test_a_minimum_prevents_collapse() -> None:
-    model = in_rounds(net(), None, "magnitude", sparsity=0.9, rounds=3, minimum=1, progress=False)
-    assert mp.collapsed(model) == []
 
 
 def small(**how: Any) -> Any:
@@ -119,13 +74,6 @@ def test_the_best_of_several_tries_is_trained() -> None:
     for name, w in masked[best].params.items():
         assert np.array_equal(found.pruned.params[name], w)
         assert np.array_equal(found.model.params[name], again.params[name])
-
-
-def test_rounds_prune_each_layer_alike_where_asked() -> None:
-    model = in_rounds(net(), None, "magnitude", sparsity=0.7, rounds=3, scope="layer",
-                      progress=False)  # fmt: skip
-    for mask in model.masks.values():
-        assert int((~mask).sum()) == round(0.7 * mask.size)
 
 
 def test_a_sparsity_of_0_is_plain_training() -> None:
@@ -202,27 +150,6 @@ def test_the_model_given_is_not_changed() -> None:
     at_init(model, DATA, sparsity=0.5, epochs=1, criterion="grasp", progress=False)
     assert model.masks == {}
     assert all(np.array_equal(model.params[n], w) for n, w in before.params.items())
-
-
-def test_a_sparsity_of_1_and_a_model_that_is_pruned_already() -> None:
-    assert live(in_rounds(net(), None, "synflow", sparsity=1.0, progress=False)) == 0
-    half = in_rounds(net(), None, "magnitude", sparsity=0.5, rounds=1)
-    more = in_rounds(half, None, "magnitude", sparsity=0.9, rounds=10, progress=False)
-    assert live(more) == TOTAL - round(0.9 * TOTAL)
-    units = mp.prune(net(), mp.score(net(), None, "magnitude", unit=True), sparsity=0.25)
-    fewer = in_rounds(units, None, "magnitude", sparsity=0.5, rounds=3, unit=True, progress=False)
-    assert unit_sparsity(fewer) == 0.5
-    calls: list[int] = []
-
-    def counted(weights: Any) -> Any:
-        calls.append(1)
-        return {k: np.abs(w) for k, w in weights.items()}
-
-    with pytest.raises(ArgumentError, match="below the present"):
-        in_rounds(half, None, counted, sparsity=0.2, rounds=100, progress=False)
-    assert len(calls) == 1  # not after a hundred rounds
-    with pytest.raises(ArgumentError, match=r"^sparsity is 'much', expected a share"):
-        in_rounds(half, None, counted, sparsity="much", rounds=3, progress=False)  # type: ignore[arg-type]
 
 
 def test_the_function_synflow_takes_its_rounds_too() -> None:

@@ -1,6 +1,7 @@
 """The parts of the page with a row or a panel a layer: costs, break-even densities, histograms."""
 
 import re
+from dataclasses import asdict
 
 import numpy as np
 from hypothesis import given
@@ -8,7 +9,8 @@ from hypothesis import strategies as st
 
 from minprune.report.costs import bar, costs_table, who_holds_what
 from minprune.report.histograms import HEIGHT, area, histogram_panels
-from minprune.report.sparse_layers import sparse_table
+from minprune.report.sparse_layers import sparse_table, speeds_table
+from minprune.sparse import Speeds
 
 # --- costs
 
@@ -43,27 +45,50 @@ def test_no_sentence_about_a_net_of_one_kind():
 # --- sparse or dense
 
 LAYERS = [
-    {"name": "conv1", "shape": [4, 1, 3, 3], "density": 1.0, "format": "dense",
-     "break_even": {"csr, batch 1": 0.05, "csr, batch 64": 1.7}},
-    {"name": "<fc1>", "shape": [64, 512], "density": 0.05, "format": "csr",
-     "break_even": {"csr, batch 1": 0.0499, "N:M, batch 1": 0.0501, "csr, batch 64": 0.353}},
+    {"name": "conv1", "shape": [4, 1, 3, 3], "density": 1.0, "format": "dense", "fitting": [],
+     "break_even": {"csr, batch 1": 0.0, "csr, batch 64": 1.0}, "against_dense": {}},
+    {"name": "<fc1>", "shape": [64, 512], "density": 0.05, "format": "csr", "fitting": ["csr"],
+     "break_even": {"csr, batch 1": 0.0499, "4x4, batch 1": 0.4, "csr, batch 64": 0.353},
+     "against_dense": {"2:4, batch 1": 0.9}},
+    {"name": "fc2", "shape": [8, 8], "density": 0.5, "format": "2:4",
+     "fitting": ["csr", "4x4", "2:4"],
+     "break_even": {"csr, batch 1": 0.5, "4x4, batch 1": 0.501, "csr, batch 64": 1.0},
+     "against_dense": {"2:4, batch 1": 0.994}},
+    {"name": "fc3", "shape": [8, 8], "density": 0.5, "format": "dense", "fitting": ["csr", "2:4"],
+     "break_even": {"csr, batch 1": 0.0, "csr, batch 64": 0.0},
+     "against_dense": {"2:4, batch 1": 1.0}},
+]  # fmt: skip
+CELLS = [
+    [("", "100 %"), (" first", "never"), ("", "-"), ("", "-"), (" first", "always")],
+    [("", "5 %"), (" first", "4.99 %"), ("", "40 %"), ("", "0.90x"), (" first wins", "35.3 %")],
+    [("", "50 %"), (" first", "50 %"), (" wins", "50.1 %"), (" wins", "0.99x"),
+     (" first wins", "always")],
+    [("", "50 %"), (" first", "never"), ("", "-"), ("", "1.00x"), (" first", "never")],
 ]  # fmt: skip
 
 
-def test_break_even_densities_stand_under_batch_and_format():
+def test_break_evens_stand_under_batch_and_format():
+    """In colour only where the layer's own mask fits the format and is thin enough."""
     drawn = sparse_table(LAYERS)
     groups = re.findall(r'colspan="(\d)">([^<]*)</th>', drawn)
-    assert groups == [("2", "batch 1"), ("1", "batch 64")]
-    assert re.findall(r'class="n(?: first)?">([A-Za-z:]+)</th>', drawn) == [
-        "live", "csr", "N:M", "csr",
+    assert groups == [("3", "batch 1"), ("1", "batch 64")]
+    assert re.findall(r'class="n(?: first)?">([A-Za-z0-9:]+)</th>', drawn) == [
+        "live", "csr", "4x4", "2:4", "csr",
     ]  # fmt: skip
-    cells = re.findall(r'<td class="n([^"]*)">([^<]*)</td>', drawn)
-    assert cells == [
-        ("", "100 %"), (" first", "5 %"), ("", "-"), (" first wins", "always"),
-        ("", "5 %"), (" first", "4.99 %"), (" wins", "5.01 %"), (" first wins", "35.3 %"),
-    ]  # fmt: skip
+    rows = drawn.partition("<tbody>")[2].split("</tr>")[: len(LAYERS)]
+    assert [re.findall(r'<td class="n([^"]*)">([^<]*)</td>', row) for row in rows] == CELLS
     assert "&lt;fc1&gt;" in drawn
     assert sparse_table([]) == ""
+
+
+def test_the_speeds_that_chose_are_a_table():
+    found = Speeds(
+        "a <machine>", {"csr, batch 1": 0.25}, {"csr, batch 1": 4321.4}, {}, "then", "in x"
+    )
+    drawn = speeds_table(asdict(found))
+    assert '<td class="n">0.2500</td><td class="n">0.000</td><td class="n">4321</td>' in drawn
+    assert "a &lt;machine&gt;; measured then, in x. Time of a layer = call" in drawn
+    assert speeds_table({}) == ""
 
 
 # --- histograms

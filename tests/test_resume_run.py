@@ -1,7 +1,9 @@
 """What stands in the way of minprune run, stopped or begun anew; kills at random moments."""
 
+import json
 import os
 import re
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,10 @@ from jobs import JOBS, STEPS, press
 
 from benchmarks import resilience
 from minprune.cli import main
+from minprune.files import load
+from minprune.jobs import plan, run
+from minprune.sparse import Speeds
+from minprune.sparse.speeds import names
 from minprune.train.training import Training
 
 SHORT = JOBS["run"].at("out")
@@ -38,6 +44,33 @@ def test_an_earlier_job_does_not_stand_in_the_way_of_going_on(
         assert main(SHORT) == 130
     assert main([*SHORT, "--resume"]) == 0
     assert resilience.models(folder / "out") == models
+
+
+def fastest(form: str) -> Speeds:
+    """Those of a machine on which one format costs nothing."""
+    return Speeds("some machine", {name: 1e-9 if form in name else 1.0 for name in names()})
+
+
+def test_formats_are_chosen_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the speeds of the machine are when it goes on."""
+
+    def stop(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    def stored() -> list[str]:
+        return list(load(Path("out", "sparse.npz")).net.stored)
+
+    every = ["fc1.weight", "fc2.weight", "fc3.weight"]
+    monkeypatch.setattr(plan, "speeds", lambda: fastest("csr"))
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "save", stop)
+        assert main(SHORT) == 130
+    monkeypatch.setattr(plan, "speeds", lambda: fastest("dense"))
+    assert main([*SHORT, "--resume"]) == 0
+    assert stored() == every
+    assert json.loads(Path("out", "result.json").read_text())["speeds"] == asdict(fastest("csr"))
+    assert main(SHORT) == 0  # anew, so chosen anew
+    assert stored() == []
 
 
 def test_what_others_put_into_the_folder_stays(

@@ -2,9 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +18,8 @@ from places import ROOT
 
 import minprune as mp
 from minprune.cli import main
+from minprune.jobs import plan, run
+from minprune.train import plan as trained
 
 
 @pytest.fixture
@@ -42,9 +48,9 @@ def test_a_short_run_writes_everything(folder: Path, capsys: pytest.CaptureFixtu
     assert np.allclose(small(x), thin(x), atol=1e-5)
     assert result["stages"][4]["live"] == result["stages"][3]["live"]
     assert [row["name"] for row in result["facts"]["sparse"]] == ["fc1", "fc2", "fc3"]
-    assert all(
-        limit > 0 for row in result["facts"]["sparse"] for limit in row["break_even"].values()
-    )
+    limits = [limit for row in result["facts"]["sparse"] for limit in row["break_even"].values()]
+    assert limits
+    assert all(0 <= limit <= 1 for limit in limits)
     weights = 64 * 64 + 64 * 32 + 32 * 10
     kept = sum(layer["kept"] for layer in result["layers"])
     assert kept == weights - round(0.8 * weights)
@@ -70,7 +76,57 @@ def test_json_is_the_result(folder: Path, capsys: pytest.CaptureFixture[str]) ->
 
 def test_progress_is_on_stderr(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*RUN[:-1]]) == 0
-    assert "kernels: " in capsys.readouterr().err
+    lines = [line for line in capsys.readouterr().err.splitlines() if "step" not in line and line]
+    assert lines[0].startswith("kernels: ")
+    assert lines[1:] == [
+        "sparsify: formats by the speeds of this machine, measured now where none are kept",
+        "measure: all forms, then every layer's shape, dense and sparse",
+    ]
+
+
+def test_all_that_takes_time_is_in_the_total(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that a few calls move, each by a share of its own."""
+    now = [0.0]
+
+    def takes(seconds: float, module: ModuleType, name: str) -> None:
+        real = getattr(module, name)
+
+        def slow(*args: Any, **how: Any) -> Any:
+            now[0] += seconds
+            return real(*args, **how)
+
+        monkeypatch.setattr(module, name, slow)
+
+    for module in (run, trained):
+        monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    takes(1, run, "load_data")
+    takes(2, run, "warm_up")
+    takes(4, plan, "speeds")
+    takes(8, run, "save")  # five times
+    takes(64, run, "break_even")
+    takes(128, run, "page")
+    assert main([*RUN, "--out", "out"]) == 0
+    line = capsys.readouterr().out.splitlines()[-2]
+    assert line == (
+        "compile and warm up 3.0 s, train 0.0 s, prune 0.0 s, fine-tune 0.0 s, compact 0.0 s, "
+        "sparsify 4.0 s, measure 40.0 s, break-even 64.0 s, page 128.0 s, total 239.0 s"
+    )
+    page = (folder / "out" / "report.html").read_text()
+    rows = re.findall(r"<t[hd][^>]*>([^<]*)</t[hd]><td[^>]*>(\d+\.\d\d)</td>", page)
+    assert ("total but for this page", "111.00") in rows
+    assert "total" not in dict(rows)
+
+
+def test_the_speeds_that_the_formats_were_chosen_by_are_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*RUN, "--json", "--out", "out"]) == 0
+    known = mp.sparse.speeds()
+    assert json.loads(capsys.readouterr().out)["speeds"] == asdict(known)
+    small = mp.load(Path("out", "compacted.npz"))
+    assert mp.load(Path("out", "sparse.npz")).net == mp.sparsify(small, measured=known).net
 
 
 def test_same_seed_same_bytes_in_two_processes(folder: Path) -> None:

@@ -288,7 +288,7 @@ ROWS = {
         lambda: BlockCSR.from_dense(f(2, 3), np.eye(2, 3) > 0, 2),
         ArgumentError,
         "BlockCSR: block (0, 0) has 2 of its 4 entries live, expected all or none; "
-        "prune with pattern=(2, 2), or use CSR",
+        "prune with pattern=(2, 2) before anything else is pruned, or use CSR",
     ),
     "BlockCSR: unsorted": Row(
         lambda: BlockCSR(f(6), u(1, 0), u(0, 2), 2, (2, 3)),
@@ -305,8 +305,8 @@ ROWS = {
     "NofM: over outputs": Row(
         lambda: NofM.from_dense(f(4, 4), yes(4, 4) & (np.arange(4) < 2)[:, None]),
         ArgumentError,
-        "NofM: group 0 of row 0 has 4 live entries, expected 2; "
-        "prune with pattern='2:4', or use CSR",
+        "NofM: group 0 of row 0 has 4 of its 4 entries live, expected exactly 2; "
+        "prune with pattern='2:4' before anything else is pruned, or use CSR",
     ),
     "NofM: rows": Row(
         lambda: NofM(f(2), N, 2, 4, (1, 4)),

@@ -14,6 +14,7 @@ from sparsely import NEAR, Formats, apart, bits, gradients, live, masked, masked
 from structures import ZOO
 
 import minprune as mp
+from minprune.errors import ArgumentError
 from minprune.kernels import choice
 from minprune.nets.model import Model
 from minprune.sparse import CSR, SparseConv, Speeds, matrix
@@ -121,7 +122,8 @@ def test_layers_without_a_mask_stay_as_they_are() -> None:
     sparse = mp.sparsify(dense, "csr")
     assert list(sparse.net.stored) == [last]
     assert sparse.net.weights == dense.net.weights[:-1]
-    assert mp.sparsify(sparse, "csr").net == sparse.net  # sparse ones too
+    for same in ("csr", "auto", {last: "csr"}, {last: "auto"}):
+        assert mp.sparsify(sparse, same).net == sparse.net  # sparse ones too
     bare = filled(dense.net, 0)
     assert mp.sparsify(bare, "csr").net == bare.net
     named = mp.sparsify(bare, {last: "csr"})  # unless the dict names them
@@ -135,6 +137,36 @@ def test_what_is_masked_counts_as_zero() -> None:
     back = mp.densify(mp.sparsify(dirty, formats))
     assert bits(dirty.params) != bits(clean.params)
     assert bits(back.params) == bits(clean.params)
+
+
+@pytest.mark.parametrize(("pattern", "form", "target", "text"), [
+    ("2:4", "2:4", {}, "NofM: group 0 of row 0 has 1 of its 4 entries live, expected exactly 2; "
+     "prune with pattern='2:4' before anything else is pruned, or use CSR"),
+    ((2, 2), "2x2", {"sparsity": 0.75}, "BlockCSR: block (0, 0) has 2 of its 4 entries live, "
+     "expected all or none; prune with pattern=(2, 2) before anything else is pruned, or use CSR"),
+], ids=["2:4", "2x2"])  # fmt: skip
+def test_a_pattern_fits_before_other_pruning_and_not_after(
+    pattern: Any, form: str, target: dict[str, float], text: str
+) -> None:
+    model = filled(mp.build((4,), [("fc1", mp.Dense(4, 4))]), 0)
+    scores = {"fc1.weight": np.arange(16.0)[::-1].reshape(4, 4)}
+    pruned = mp.with_masks(model, {"fc1.weight": np.eye(4) > 0})
+    with pytest.raises(ArgumentError) as caught:
+        mp.sparsify(mp.prune(pruned, scores, pattern=pattern, **target), form)
+    assert caught.value.args == (f"fc1: {text}",)
+    first = mp.prune(model, scores, pattern=pattern, **target)
+    assert list(mp.sparsify(first, form).net.stored) == ["fc1.weight"]
+
+
+def test_a_pattern_of_the_dense_layers_of_a_net_with_convolutions() -> None:
+    """As the refusal of one format for all says."""
+    model = ZOO["cnn_small"]()
+    pruned = mp.prune(model, mp.score(model, None, "magnitude"), pattern="2:4")
+    with pytest.raises(ArgumentError, match=r"^conv1: .* \{layer: '2:4'\}$"):
+        mp.sparsify(pruned, "2:4")
+    dense = [n.name for n in pruned.net.nodes if isinstance(n.layer, mp.Dense)]
+    sparse = mp.sparsify(pruned, dict.fromkeys(dense, "2:4"))
+    assert [name.removesuffix(".weight") for name in sparse.net.stored] == dense
 
 
 def test_the_weight_as_a_format_value() -> None:

@@ -135,6 +135,10 @@ TILE = (
     ", expected 'csr', blocks of up to '64x64' such as '4x4', or N:M of up to 256 such as '2:4'; "
     "choose one of them, or 'auto' or 'dense' for mp.sparsify"
 )
+STORED = (
+    ", expected 'csr', in which its live entries are stored already, or 'auto'; for another format "
+    "give mp.densify(model)"
+)
 NONE = "no dense or convolution layer of this net, so it has no format; those are "
 D = mp.densify(S)
 CONV = mp.with_masks(ZOO["cnn_small"](), {"conv1.weight": np.ones((16, 1, 3, 3), bool)})
@@ -156,12 +160,20 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinpruneError], str]] = {
         lambda: mp.sparsify(D, {"fc9": "csr"}), ArgumentError, f"fc9: {NONE}fc1, fc2, fc3",
     ),
     "a layer that is sparse": (
-        lambda: mp.sparsify(S, {"fc1": "csr"}), ArgumentError,
-        "fc1: its live entries alone are stored already, so no format can be chosen; give "
-        "mp.densify(model)",
+        lambda: mp.sparsify(S, {"fc1": "2:4"}), ArgumentError, f"fc1: format is '2:4'{STORED}",
+    ),
+    "a net that is sparse": (
+        lambda: mp.sparsify(S, "4x4"), ArgumentError, f"fc1: format is '4x4'{STORED}",
+    ),
+    "a net that is sparse, to be dense": (
+        lambda: mp.sparsify(S, "dense"), ArgumentError, f"fc1: format is 'dense'{STORED}",
+    ),
+    "an unknown layer of a sparse net": (
+        lambda: mp.sparsify(S, {"fc9": "csr"}), ArgumentError, f"fc9: {NONE}fc1, fc2, fc3",
     ),
     "no layer at all": (
-        lambda: mp.sparsify(S, {"fc9": "csr"}), ArgumentError, f"fc9: {NONE}none",
+        lambda: mp.sparsify(mp.initialise(mp.build((2,), [("relu", mp.ReLU())])), {"fc9": "csr"}),
+        ArgumentError, f"fc9: {NONE}none",
     ),
     "a layer without a weight": (
         lambda: mp.sparsify(D, {"relu_fc1": "csr"}), ArgumentError,
@@ -198,18 +210,18 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinpruneError], str]] = {
     ),
     "a format that does not fit the mask": (
         lambda: mp.sparsify(D, "2:4"), ArgumentError,
-        "fc1: NofM: group 1 of row 0 has 1 live entries, expected 2; prune with pattern='2:4', or "
-        "use CSR",
+        "fc1: NofM: group 1 of row 0 has 1 of its 3 entries live, expected exactly 2; prune with "
+        "pattern='2:4' before anything else is pruned, or use CSR",
     ),
     "blocks that are half empty": (
         lambda: mp.sparsify(D, "2x2"), ArgumentError,
         "fc1: BlockCSR: block (0, 0) has 2 of its 4 entries live, expected all or none; prune with "
-        "pattern=(2, 2), or use CSR",
+        "pattern=(2, 2) before anything else is pruned, or use CSR",
     ),
     "blocks of a convolution": (
         lambda: mp.sparsify(CONV, "4x4"), ArgumentError,
         "conv1: format is '4x4', expected 'csr' or 'dense' for a convolution; choose one of them, "
-        "or 'auto'",
+        "or 'auto', or name each dense layer that has it, {layer: '4x4'}",
     ),
     "a matrix of a dense layer": (
         lambda: matrix(D, "fc1"), ArgumentError,

@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,22 +12,36 @@ from sparsely import masked
 from structures import ZOO
 
 import minprune as mp
+from minprune.errors import MinpruneWarning
 from minprune.sparse import Speeds, speeds
+from minprune.sparse.calibrate import Measured
 from minprune.sparse.speeds import here, names, version
 
 MADE = {name: 1.0 + k for k, name in enumerate(names())}
 CALLS = {name: 10.0 * k for k, name in enumerate(names())}  # the first is 0, which may be
+MOVES = {name: 0.1 * k for k, name in enumerate(names())}
+BUSY = (
+    "speeds: it is loud, as on a machine that is busy, so this process alone uses them; call "
+    "mp.sparse.speeds(again=True) when less is running"
+)
 
 
 @pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def doubts() -> list[str]:
+    """What is to be doubted at the next measurements; nothing when these are used up."""
+    return []
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, doubts: list[str]) -> list[int]:
     """How often it was measured; the cache is in tmp_path / "cache"."""
     done: list[int] = []
 
-    def fake() -> tuple[dict[str, float], dict[str, float]]:
+    def fake() -> Measured:
         done.append(1)
-        return dict(MADE), dict(CALLS)
+        return Measured(dict(MADE), dict(CALLS), dict(MOVES), doubts.pop() if doubts else "")
 
+    monkeypatch.setitem(speeds.__globals__, "_unkept", {})
     monkeypatch.setenv("MINPRUNE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(speeds.__globals__, "measure", fake)
     return done
@@ -32,36 +49,48 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_measured_once_and_kept(runs: list[int], tmp_path: Path) -> None:
     first = speeds()
-    assert (first.nanoseconds, first.calls) == (MADE, CALLS)
+    assert (first.nanoseconds, first.calls, first.moves) == (MADE, CALLS, MOVES)
+    assert first.where == f"kept in {tmp_path / 'cache' / 'speeds.json'}"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC", first.when)
     assert [p.name for p in (tmp_path / "cache").iterdir()] == ["speeds.json"]
     assert speeds() == first
     assert len(runs) == 1
-    assert speeds(again=True) == first
+    assert replace(speeds(again=True), when=first.when) == first
     assert len(runs) == 2
+    (tmp_path / "cache" / "speeds.json").unlink()
+    speeds()
+    assert len(runs) == 3
 
 
-ENTRY = '{"kernels": "CODE", "calls": CALLS, "nanoseconds": %s}'
+ENTRY = '{"kernels": "CODE", "when": "x", "calls": CALLS, "moves": MOVES, "nanoseconds": %s}'
 GARBLED = [
     "", "{", "[]", "7", "null", '"x"', "{}", "\udcff", '{"HERE": 3}', "[" * 100_000,
     '{"HERE": {}}', '{"HERE": {"kernels": "CODE"}}', '{"HERE": {"nanoseconds": ALL}}',
     *(f'{{"HERE": {ENTRY % text}}}' for text in ("3", "{}", "[1]", "null")),
-    '{"HERE": {"kernels": "of another time", "calls": CALLS, "nanoseconds": ALL}}',
-    '{"HERE": {"kernels": "CODE", "nanoseconds": ALL}}',
-    '{"HERE": {"kernels": "CODE", "calls": {}, "nanoseconds": ALL}}',
+    f'{{"HERE": {ENTRY.replace("CODE", "of another time") % "ALL"}}}',
+    *(f'{{"HERE": {ENTRY.replace(*gone) % "ALL"}}}' for gone in (
+        ('"kernels": "CODE", ', ""), ('"when": "x", ', ""), ('"calls": CALLS, ', ""),
+        ('"moves": MOVES, ', ""), ("CALLS", "{}"), ("MOVES", "{}"),
+    )),
     f'{{"another": {ENTRY % "ALL"}}}',
 ]  # fmt: skip
-BAD_NUMBERS = ["NaN", "Infinity", "-1", "0", '"fast"', "null", "[]", "1" + "0" * 400]
+BAD_NUMBERS = ["NaN", "Infinity", "-1", '"fast"', "null", "[]", "1" + "0" * 400]
 BAD = [f'{{REST, "csr, batch 1": {n}}}' for n in BAD_NUMBERS]
 GARBLED += [f'{{"HERE": {ENTRY % text}}}' for text in BAD]
-GARBLED += ['{"HERE": {"kernels": "CODE", "calls": {REST, "csr, batch 1": -0.5}, '
-            '"nanoseconds": ALL}}']  # fmt: skip
+GARBLED += [
+    f'{{"HERE": {ENTRY.replace(word, put) % "ALL"}}}'
+    for word in ("CALLS", "MOVES")
+    for put in ('{REST, "csr, batch 1": -0.5}', '{REST, "csr, batch 1": NaN}')
+]
 
 
 def in_file(text: str) -> bytes:
     """HERE, CODE, ALL and REST stand for this machine, these kernels, all speeds, all but one."""
     rest = {k: v for k, v in MADE.items() if k != "csr, batch 1"}
-    each = {"HERE": here(), "CODE": version(), "CALLS": json.dumps(CALLS), "ALL": json.dumps(MADE),
-            "REST": json.dumps(rest)[1:-1]}  # fmt: skip
+    each = {
+        "HERE": here(), "CODE": version(), "CALLS": json.dumps(CALLS), "MOVES": json.dumps(MOVES),
+        "ALL": json.dumps(MADE), "REST": json.dumps(rest)[1:-1],
+    }  # fmt: skip
     for word, put in each.items():
         text = text.replace(word, put)
     return text.encode("utf-8", "surrogateescape")
@@ -89,11 +118,16 @@ def test_more_in_the_file_than_is_needed_does_no_harm(runs: list[int], tmp_path:
     assert json.loads(path.read_text())["more"] == 1  # those of other machines stay
 
 
-def test_a_folder_that_cannot_be_written_to(
+def test_an_unwritable_folder_means_one_measurement_for_each_process(
     runs: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "cache").write_text("a file, no folder")
-    assert speeds().nanoseconds == speeds().nanoseconds == MADE
+    first = speeds()
+    assert first.nanoseconds == MADE
+    assert first.where == "not kept: the cache folder cannot be written to"
+    assert speeds() == first
+    assert len(runs) == 1
+    speeds(again=True)
     assert len(runs) == 2
 
     def nowhere() -> Path:
@@ -102,8 +136,39 @@ def test_a_folder_that_cannot_be_written_to(
     monkeypatch.delenv("MINPRUNE_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", nowhere)
-    assert speeds().nanoseconds == MADE
+    assert speeds(again=True).nanoseconds == MADE
+    assert speeds().where == "not kept: the cache folder cannot be written to"
     assert len(runs) == 3
+
+
+def test_what_is_doubted_is_used_by_this_process_and_not_kept(
+    runs: list[int], doubts: list[str], tmp_path: Path
+) -> None:
+    """And said, once; the next that is not doubted is kept."""
+    doubts += ["it is loud"]
+    with pytest.warns(MinpruneWarning) as said:
+        first = speeds()
+    assert [str(w.message) for w in said] == [BUSY]
+    assert (first.nanoseconds, first.where) == (MADE, "not kept: it is loud")
+    assert not (tmp_path / "cache").exists()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert speeds() == first
+        assert len(runs) == 1
+        assert speeds(again=True).where.startswith("kept in ")
+        assert speeds().where.startswith("kept in ")
+    assert len(runs) == 2
+
+
+def test_a_doubted_measurement_replaces_none_that_is_kept(
+    runs: list[int], doubts: list[str]
+) -> None:
+    first = speeds()
+    doubts += ["it is loud"]
+    with pytest.warns(MinpruneWarning):
+        assert speeds(again=True).where == "not kept: it is loud"
+    assert speeds() == first
+    assert len(runs) == 2
 
 
 def test_where_the_cache_is(

@@ -1,6 +1,7 @@
-"""The main job as a plan: train, prune, fine-tune, compact; one model a phase."""
+"""The main job as a plan: train, prune, fine-tune, compact, sparsify; one model a phase."""
 
-from dataclasses import dataclass
+import sys
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from minprune.core import Dataset
@@ -10,6 +11,7 @@ from minprune.masking.apply import prune
 from minprune.nets.model import Model
 from minprune.nets.zoo import ZOO
 from minprune.probe import score
+from minprune.sparse import sparsify, speeds
 from minprune.structure import compact
 from minprune.train.optim import SGD
 from minprune.train.plan import Desk, Phase, State
@@ -18,11 +20,12 @@ from minprune.train.rates import cosine
 
 @dataclass(frozen=True)
 class TrainPruneTune:
-    """w -> mask * w -> fine-tuned -> compacted, rates falling by a cosine; Han et al. (2015)
+    """w -> mask * w -> fine-tuned -> compacted -> sparse, rates by a cosine; Han et al. (2015)
 
     Fine-tuning replays the learning rates of training (Renda et al. 2020), the masks held.
 
-    state[stage]: the model of each stage; state["history"][phase]: of each training.
+    state[stage]: the model of each stage; state["history"][phase]: of each training;
+    state["speeds"]: those that the formats of the sparse stage were chosen by.
     """
 
     net: str
@@ -36,7 +39,7 @@ class TrainPruneTune:
     lr: float
     seed: int
 
-    stages = ("dense", "pruned", "fine-tuned", "compacted")
+    stages = ("dense", "pruned", "fine-tuned", "compacted", "sparse")
 
     @classmethod
     def of(cls, s: Settings) -> "TrainPruneTune":
@@ -56,6 +59,7 @@ class TrainPruneTune:
             "pruned": Phase("prune", self._prune),
             "fine-tuned": Phase("fine-tune", self._fine_tune),
             "compacted": Phase("compact", self._compact),
+            "sparse": Phase("sparsify", self._sparsify),
         }
         return next((phases[stage] for stage in self.stages if stage not in state), None)
 
@@ -77,6 +81,17 @@ class TrainPruneTune:
 
     def _compact(self, desk: Desk) -> State:
         return {"compacted": compact(desk.state["fine-tuned"])}
+
+    def _sparsify(self, desk: Desk) -> State:
+        """A phase, so that what was chosen once stays when the speeds have changed."""
+        if desk.progress:
+            what = "formats by the speeds of this machine, measured now where none are kept"
+            print(f"{desk.label}: {what}", file=sys.stderr, flush=True)
+        known = speeds()
+        return {
+            "sparse": sparsify(desk.state["compacted"], measured=known),
+            "speeds": asdict(known),
+        }
 
     def _fit(self, desk: Desk, stage: str, model: Model, epochs: int) -> State:
         how: dict[str, Any] = {"seed": self.seed, "batch_size": self.batch_size}

@@ -1,9 +1,10 @@
-"""The main job: train, prune, fine-tune, compact, measure each stage, write it all down."""
+"""The main job: run its plan, measure each stage, write it all down."""
 
 import platform
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ from minprune.measures.quality import evaluate
 from minprune.nets.counts import counts
 from minprune.nets.model import Model
 from minprune.report import comparison, headline, page
-from minprune.sparse import sparsify
 from minprune.text import table
 from minprune.train.fingerprint import machinery
 from minprune.train.loop import fit
@@ -39,15 +39,19 @@ def run(
 
     Writes the model of each stage, result.json, history.json and report.html. While it runs,
     out/checkpoint holds what is done; with `resume` it goes on from there, to the same models to
-    the byte, and a job that is done is only read. Raises MinpruneError, in one sentence, for
-    settings or data that it cannot use, or that are not those of the job to go on with.
+    the byte, and a job that is done is only read. The formats of the sparse stage hang on the
+    speeds of the machine besides; they are chosen once. "seconds" has all that is done here and
+    the last attempt at each phase; the page, which is made before its time is known, has the rest.
+
+    Raises MinpruneError, in one sentence, for settings or data that it cannot use, or that are not
+    those of the job to go on with.
     """
+    started = time.perf_counter()
     check(settings)
     dataset = load_data(settings.data)
     settings = choices(settings, dataset)
     out = Path(str(settings.out))
     plan = TrainPruneTune.of(settings)
-    started = time.perf_counter()
 
     def say(text: str) -> None:
         if not quiet:
@@ -64,16 +68,13 @@ def run(
         ready = time.perf_counter() - started
         say(f"kernels: {kernels.backend()}, ready after {ready:.1f} s")
         done = run_plan(plan, dataset, out / CHECKPOINT, progress=not quiet)
-        stages_only = {name: done.state[name] for name in plan.stages}
-        models = stages_only | {"sparse": sparsify(stages_only["compacted"])}
-        for name, m in models.items():
-            save(m, out / f"{name}.npz")
-        begun = time.perf_counter()
-        times = [latencies(models, batch) for batch in BATCHES]
-        stages = [stage(n, m, dataset, out, [t[n] for t in times]) for n, m in models.items()]
+        models: dict[str, Model] = {name: done.state[name] for name in plan.stages}
         seconds = {"compile and warm up": ready} | done.seconds
-        seconds["measure"] = time.perf_counter() - begun
-        seconds["total"] = sum(seconds.values())
+        say("measure: all forms, then every layer's shape, dense and sparse")
+        with timed(seconds, "measure"):
+            stages = measured(models, dataset, out)
+        with timed(seconds, "break-even"):
+            limits = break_even(models["sparse"])
         tuned = models["fine-tuned"]
         result = {
             "name": out.name,
@@ -89,16 +90,27 @@ def run(
                 for c in counts(tuned.net, tuned.masks)
                 if c.name in tuned.net.weights
             ],
-            "seconds": seconds,
+            "seconds": seconds | {"total but for this page": sum(seconds.values())},
             "versions": versions(),
-            "facts": facts(stages_only) | {"sparse": break_even(models["sparse"])},
+            "speeds": done.state["speeds"],
+            "facts": facts({name: models[name] for name in plan.stages[:-1]}) | {"sparse": limits},
         }
         history = {phase: asdict(h) for phase, h in done.state["history"].items()}
-        write_atomic(out / "history.json", as_json(history))
-        write_atomic(out / "report.html", page(result, history))
+        with timed(seconds, "page"):
+            write_atomic(out / "history.json", as_json(history))
+            write_atomic(out / "report.html", page(result, history))
+        result["seconds"] = seconds | {"total": sum(seconds.values())}
         write_atomic(out / RESULT, as_json(result))  # last: where it is, all is there
         discard(out / CHECKPOINT)
         return result
+
+
+@contextmanager
+def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    """seconds[name] = how long the block took"""
+    begun = time.perf_counter()
+    yield
+    seconds[name] = time.perf_counter() - begun
 
 
 def text(result: dict[str, Any]) -> str:
@@ -144,6 +156,14 @@ def warm_up(model: Model, dataset: Dataset, batch_size: int) -> None:
         model, few, epochs=1, batch_size=batch_size, optimizer=optimizer(Settings.lr),
         progress=False,
     )  # fmt: skip
+
+
+def measured(models: dict[str, Model], dataset: Dataset, out: Path) -> list[dict[str, Any]]:
+    """The columns of the table, once the models are saved."""
+    for name, m in models.items():
+        save(m, out / f"{name}.npz")
+    times = [latencies(models, batch) for batch in BATCHES]
+    return [stage(name, m, dataset, out, [t[name] for t in times]) for name, m in models.items()]
 
 
 def stage(

@@ -49,13 +49,18 @@ def in_rounds(
     seeds, before = stream(seed, "rounds"), present(model, unit)
     if sparsity == 1 or sparsity < before:  # the latter is refused, and at once
         rounds = 1
-    with bar("rounds", rounds, progress and rounds > 1) as shown:
-        for k in range(1, rounds + 1):
-            share = sparsity
-            if k < rounds:
-                share = exponential(k, final=sparsity, initial=before, span=rounds)
-            scores = score(model, data, criterion, unit=unit, seed=seeds, **options)
-            model = prune(model, scores, sparsity=share, minimum=minimum, scope=scope)
+
+    def less(model: Model, k: int) -> Model:
+        share = sparsity
+        if k < rounds:
+            share = exponential(k, final=sparsity, initial=before, span=rounds)
+        scores = score(model, data, criterion, unit=unit, seed=seeds, **options)
+        return prune(model, scores, sparsity=share, minimum=minimum, scope=scope)
+
+    model = less(model, 1)  # before there is a bar: what can be refused is refused here
+    with bar("rounds", rounds, progress and rounds > 1, done=1) as shown:
+        for k in range(2, rounds + 1):
+            model = less(model, k)
             shown.update()
     return model
 

@@ -11,7 +11,7 @@ from minprune.report.look import STYLE
 from minprune.report.markup import layer_bars, pairs, rows_table, section, text
 from minprune.report.masks import mask_pictures
 from minprune.report.plots import curves
-from minprune.report.sparse_layers import sparse_table
+from minprune.report.sparse_layers import sparse_table, speeds_table
 from minprune.report.stages import comparison, headline
 
 HOW_TO_GET_PICTURES = '<p class="note">For pictures: pip install "minprune[report]"</p>'
@@ -23,7 +23,8 @@ def page(result: Mapping[str, Any], history: Mapping[str, Any]) -> str:
     """The page of a run as text; same arguments, same text.
 
     result: what result.json holds: name, command, settings, data, net, stages, layers (name,
-    shape, total, kept), facts (those of jobs/facts.py), seconds, versions; each part may be absent.
+    shape, total, kept), facts (those of jobs/facts.py), speeds (those that the formats were
+    chosen by, the fields of Speeds), seconds, versions; each part may be absent.
     history: {phase: {"epochs": {"epoch": [...], "train_loss": [...], ...}}}
     Without matplotlib the page has no curves and says how to get them.
     """
@@ -39,6 +40,7 @@ def page(result: Mapping[str, Any], history: Mapping[str, Any]) -> str:
         section("Classes that the pruning forgot", forgotten(stages)),
         section("Weights kept in each layer", bars(result.get("layers", []))),
         section("Sparse or dense", sparse_table(facts.get("sparse", []))),
+        section("Speeds of sparse and dense", speeds_table(result.get("speeds", {}))),
         section("Weights and work", costs_table(facts.get("costs", []), before, last)),
         section(
             "Weights before and after",
@@ -80,7 +82,8 @@ def before_and_after(stages: list[Mapping[str, Any]]) -> str:
         "turn. A masked net does the same dense work: only compaction and sparse kernels save "
         "time, other differences are noise. Speedup and compression are against the first column: "
         "in theory its multiply-adds over the live ones of this. Bytes as sparse arrays: what "
-        "compressed rows would take; in memory: what this form takes."
+        "compressed rows would take; in memory: the parameters and indices of this form, but not "
+        "its masks, a byte a weight, nor running statistics."
     )
     timed = any(stage.get("latency_1_spread_ms") is not None for stage in stages)
     return rows_table(*comparison(stages), begin=BEGIN) + (

@@ -23,17 +23,19 @@ def sparsify(
 ) -> Model:  # fmt: skip
     """The same function on sparse kernels: live values as parameters, their places as buffers
 
-    format: for every masked weight of a dense or convolution layer: "csr", blocks ("4x4"), "2:4"
-    (dense layers only), "dense", or "auto": the fastest of those that fit the mask, by the calls
-    and multiply-adds of each and the speeds of this machine, for a batch of `batch` (see
-    minprune.sparse.speeds; measured= gives them). A dict {layer: format} leaves the others dense.
-    Layers without a mask stay dense. The choice is in the layers, and so in the model's file. What
-    is masked counts as 0, whatever its value.
+    format: for every masked weight of a dense or convolution layer: "csr", "dense", blocks such as
+    "4x4" or N:M such as "2:4" (these two for dense layers only), or "auto": the fastest of those
+    that fit the mask, by the speeds of this machine, for a batch of `batch` (see
+    minprune.sparse.speeds; measured= gives them). A dict {layer: format} leaves the others as they
+    are, and takes layers without a mask too, which else stay dense. The choice is in the layers,
+    and so in the model's file: "auto" does not change a layer that is sparse already. What is
+    masked counts as 0, whatever its value.
 
-    Raises ArgumentError for a format that does not fit a mask, or a layer that has no weight.
+    Raises ArgumentError for a format that does not fit a mask, a layer that has no weight, or one
+    that is sparse already in another format.
     """
     is_model(model, "sparsify")
-    asked, known = _asked(model.net, format), measured
+    asked, known, by_name = _asked(model.net, format), measured, isinstance(format, Mapping)
     if known is not None and not (isinstance(known, Speeds) and {*names()} <= {*known.nanoseconds}):
         raise ArgumentError(
             f"measured is {known!r}, expected all speeds of a machine; give what "
@@ -46,8 +48,8 @@ def sparsify(
     nodes, params, buffers, masks = [], dict(model.params), dict(model.buffers), dict(model.masks)
     for node in model.net.nodes:
         name = f"{node.name}.weight"
-        wanted = format if isinstance(format, str) else asked.get(node.name, "dense")
-        if name not in model.net.weights or (name not in masks and node.name not in asked):
+        wanted = asked.get(node.name, "dense")
+        if name not in model.net.weights or (name not in masks and not by_name):
             nodes.append(node)
             continue
         w, mask = params[name], masks.get(name, np.ones(params[name].shape, bool))
@@ -70,22 +72,26 @@ def sparsify(
 
 
 def _asked(net: Net, format: str | Mapping[str, str]) -> dict[str, str]:
-    """{layer: format} where format names layers, once every format is known"""
-    each = dict(format) if isinstance(format, Mapping) else {}
-    asked = {str(name).removesuffix(".weight"): form for name, form in each.items()}
+    """{layer: format} of the layers that format names, or of all, once it fits what they are"""
+    there = [name.removesuffix(".weight") for name in net.every_weight]
+    if isinstance(format, Mapping):
+        asked = {str(name).removesuffix(".weight"): form for name, form in format.items()}
+    else:
+        asked = dict.fromkeys(there, format)
     for form in asked.values() if isinstance(format, Mapping) else [format]:
         if form not in ("auto", "dense"):
             tile(form)
-    for layer in asked:
-        if f"{layer}.weight" in net.stored:
+    for name, form in asked.items():
+        if name not in there:
             raise ArgumentError(
-                f"{layer}: its live entries alone are stored already, so no format can be chosen; "
-                f"give mp.densify(model)"
+                f"{name}: no dense or convolution layer of this net, so it has no format; those "
+                f"are {', '.join(there) or 'none'}"
             )
-        if f"{layer}.weight" not in net.weights:
+        layer = net.node(name).layer
+        if isinstance(layer, SparseDense | SparseConv) and form not in ("auto", layer.format):
             raise ArgumentError(
-                f"{layer}: no dense or convolution layer of this net, so it has no format; those "
-                f"are {', '.join(w.split('.')[0] for w in net.weights) or 'none'}"
+                f"{name}: format is {form!r}, expected {layer.format!r}, in which its live entries "
+                f"are stored already, or 'auto'; for another format give mp.densify(model)"
             )
     return asked
 
@@ -128,8 +134,8 @@ def stored(layer: Layer, name: str, w: Array, mask: Array, wanted: str) -> Forma
     form = tile(wanted)
     if form is not None and not isinstance(layer, Dense):
         raise ArgumentError(
-            f"{name}: format is {wanted!r}, expected 'csr' or 'dense' for a convolution; "
-            f"choose one of them, or 'auto'"
+            f"{name}: format is {wanted!r}, expected 'csr' or 'dense' for a convolution; choose "
+            f"one of them, or 'auto', or name each dense layer that has it, {{layer: {wanted!r}}}"
         )
     flat, live = w.reshape(len(w), -1), mask.reshape(len(w), -1)
     try:

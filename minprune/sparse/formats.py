@@ -112,8 +112,8 @@ class BlockCSR:
             r, c = (int(k) for k in np.argwhere(part)[0])
             raise ArgumentError(
                 f"BlockCSR: block ({r}, {c}) has {live[r, c].sum()} of its {inside[r, c].sum()} "
-                f"entries live, expected all or none; "
-                f"prune with pattern=({size}, {size}), or use CSR"
+                f"entries live, expected all or none; prune with pattern=({size}, {size}) "
+                f"before anything else is pruned, or use CSR"
             )
         values = tiles(array, blocks, 0.0)[some[..., None] & inside]
         return cls(values, *places(some), size, array.shape)
@@ -168,7 +168,8 @@ class NofM:
         """The entries of array (m, n) where mask is True
 
         Raises ArgumentError where a group has more or fewer live entries than it keeps: such a mask
-        is one for CSR.
+        is one for CSR. (The pattern keeps at most so many, fewer where more were pruned before;
+        zeros stored in their place would come alive in training.)
         """
         ratio(keep, group)
         array, mask = pair("NofM", array, mask)
@@ -179,8 +180,9 @@ class NofM:
         if (live != want).any():
             r, c = (int(k) for k in np.argwhere(live != want)[0])
             raise ArgumentError(
-                f"NofM: group {c} of row {r} has {live[r, c]} live entries, expected {want[c]}; "
-                f"prune with pattern='{keep}:{group}', or use CSR"
+                f"NofM: group {c} of row {r} has {live[r, c]} of its {min(group, n - firsts[c])} "
+                f"entries live, expected exactly {want[c]}; prune with pattern='{keep}:{group}' "
+                f"before anything else is pruned, or use CSR"
             )
         rows = (np.nonzero(mask)[1] % group).reshape(m, int(want.sum()))
         bits = position_bits(group)

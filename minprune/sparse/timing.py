@@ -1,0 +1,82 @@
+"""Seconds of one pass through a layer, dense and in each sparse format, all of them in turn."""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from time import perf_counter
+from typing import Any, TypeVar
+
+import numpy as np
+
+from minprune import kernels
+from minprune.core import Array, Arrays
+from minprune.nets.layer import Layer, Pass, Shape
+from minprune.nets.weighted import Conv2d
+from minprune.sparse.formats import CSR, BlockCSR, NofM
+from minprune.sparse.layers import SparseConv, SparseDense
+
+REPEATS = 7
+LEAST = 1e-4  # seconds to a measurement, of as many calls as that takes
+DENSE = ("dense", 1.0)
+Key = TypeVar("Key")
+Run = Callable[[], Any]
+
+
+def in_turn(runs: Mapping[Key, Run]) -> dict[Key, list[float]]:
+    """{name: sorted seconds of a call}, warm: a b c, a b c, ..., so that what slows one slows all
+
+    The first of them is the one to take: what else runs on a machine only ever adds time.
+    """
+
+    def once(run: Run, count: int) -> float:
+        begun = perf_counter()
+        for _ in range(count):
+            run()
+        return (perf_counter() - begun) / count
+
+    def warm(run: Run, count: int) -> float:
+        run()  # what the others put out of the caches comes back
+        return once(run, count)
+
+    counts = {name: max(1, int(LEAST / warm(run, 1))) for name, run in runs.items()}
+    turns = [{n: warm(run, counts[n]) for n, run in runs.items()} for _ in range(REPEATS)]
+    return {name: sorted(turn[name] for turn in turns) for name in runs}
+
+
+def passes(
+    layer: Layer, shape: Shape, batch: int, densities: Iterable[float]
+) -> dict[tuple[str, float], tuple[Run, int]]:
+    """{("csr", 0.1): (one pass, live weights), ...} of a dense or convolution layer without bias
+
+    Dense, CSR, and for dense layers blocks of 4 x 4 and 2:4, with random float32 weights and masks
+    of those densities, on inputs (*shape, batch).
+    """
+    rng = np.random.default_rng(0)
+    w = rng.standard_normal(layer.params()["weight"], dtype=np.float32)
+    x = kernels.empty((*shape, batch), np.float32)  # begins where those inside a net do
+    x[...] = rng.standard_normal(x.shape, dtype=np.float32)
+    flat = w.reshape(len(w), -1)
+    m, n = flat.shape
+
+    def one(kind: Layer, arrays: Arrays) -> tuple[Run, int]:
+        weight = arrays.get("values", w)
+        p = {f"it.{k}": a for k, a in arrays.items()} | {"it.weight": weight}
+        return partial(kind.apply, "it", p, [x], Pass()), weight.size
+
+    found = {DENSE: one(layer, {})}
+    for density in densities:
+        csr = CSR.from_dense(flat, rng.random((m, n)) < density)
+        if isinstance(layer, Conv2d):
+            size = layer.inputs, layer.outputs, layer.kernel, csr.values.size
+            at = layer.stride, layer.padding, layer.groups
+            found["csr", density] = one(SparseConv(*size, *at, bias=False), vars(csr))
+            continue
+        found["csr", density] = one(SparseDense(n, m, csr.values.size, bias=False), vars(csr))
+        some: Array = rng.random((-(-m // 4), -(-n // 4))) < density
+        blocks = BlockCSR.from_dense(flat, some.repeat(4, 0).repeat(4, 1)[:m, :n])
+        stored, count = blocks.values.size, blocks.columns.size
+        square = SparseDense(n, m, stored, "4x4", count, bias=False)
+        found["4x4", density] = one(square, vars(blocks))
+    if not isinstance(layer, Conv2d):
+        nofm = NofM.from_dense(flat, np.broadcast_to(np.arange(n) % 4 < 2, (m, n)))
+        found["2:4", 0.5] = one(SparseDense(n, m, nofm.values.size, "2:4", bias=False), vars(nofm))
+    return found
