@@ -70,20 +70,23 @@ def test_latency_is_sane(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(mp.Model, "__call__", counted)
     latency(model, 2, repeats=4)
-    assert calls == [(2, 3)] * (3 + 4)  # three of them are the warm-up
+    assert calls == [(2, 3)] * 2 * (3 + 4)  # three turns are the warm-up; two calls a turn
 
 
-def test_models_are_timed_in_fair_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_are_timed_in_fair_turns_and_warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock that a call after one of another model moves five times as far."""
     a, b = mp.zoo.mlp(((3,), 2)), mp.zoo.mlp(((3,), 2), (4,))
-    real, calls = mp.Model.__call__, []
+    calls, now = [], [0.0]
 
-    def counted(self: mp.Model, x: Any) -> Any:
+    def counted(self: mp.Model, x: Any) -> None:
         calls.append("a" if self is a else "b")
-        return real(self, x)
+        now[0] += 1.0 if calls[-2:] in (["a", "a"], ["b", "b"]) else 5.0
 
     monkeypatch.setattr(mp.Model, "__call__", counted)
-    assert latencies({"a": a, "b": b}, 2, repeats=4).keys() == {"a", "b"}
-    assert "".join(calls) == "ba" + "ab" + "ba" + "ab" + "ba" + "ab" + "ba"
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    found = latencies({"a": a, "b": b}, 2, repeats=4)
+    assert found == {name: Latency(2, 1e3, 0.0) for name in ("a", "b")}
+    assert "".join(calls) == "bbaa" + "aabb" + "bbaa" + "aabb" + "bbaa" + "aabb" + "bbaa"
 
 
 def test_measure_asks_for_what_it_is_given() -> None:

@@ -30,10 +30,11 @@ def latency(model: Model, batch: int, *, repeats: int = 21) -> Latency:
 
 
 def latencies(models: Mapping[str, Model], batch: int, *, repeats: int = 21) -> dict[str, Latency]:
-    """{name: latency} of models to compare, called in turn: a b c, c b a, a b c, ...
+    """{name: latency} of models to compare, in turn, twice each: a a b b c c, c c b b a a, ...
 
-    A machine's speed drifts, so what slows one of them must slow the others as well. Raises as
-    `latency` does.
+    A machine's speed drifts, so what slows one of them must slow the others as well. The second
+    call counts: the first finds in the caches what another model left there. Raises as `latency`
+    does.
     """
     for name, given in (("batch", batch), ("repeats", repeats)):
         if not isinstance(given, int | np.integer) or given < 1:
@@ -47,6 +48,7 @@ def latencies(models: Mapping[str, Model], batch: int, *, repeats: int = 21) -> 
     times: dict[str, list[float]] = {name: [] for name in models}
     for turn in range(-WARM_UP, repeats):
         for name in list(models) if turn % 2 == 0 else list(models)[::-1]:
+            models[name](inputs[name])
             start = time.perf_counter()
             models[name](inputs[name])
             if turn >= 0:
