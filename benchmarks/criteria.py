@@ -23,7 +23,7 @@ from benchmarks.step import high_water
 from minprune.core import Split
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
-from minprune.probe import compatible
+from minprune.evidence import compatible
 
 SAMPLES, MANY = 1_000, 60_000
 ORACLE = 100  # weights

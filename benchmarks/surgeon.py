@@ -109,7 +109,7 @@ def trial(data: Dataset, hidden: int, hold: float, seed: int) -> Trial:
 
 
 def scores(model: Model, data: Dataset, name: str) -> Arrays:
-    """Over all parameters, as OBS is; OBD with the Gauss-Newton diagonal, which is not negative"""
+    """Chunk all parameters, as OBS is; OBD with the Gauss-Newton diagonal, which is not negative"""
     how = {"diagonal": "gauss_newton"} if name == "obd" else {}
     return mp.score(model, data.train, name, params="all", **how)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     )
     from minprune.autograd import Tensor, grad
     from minprune.core import Dataset, Evidence, criterion
+    from minprune.evidence import score
     from minprune.files import load, save
     from minprune.masking.allocate import allocate
     from minprune.masking.apply import collapsed, prune, with_masks
@@ -49,7 +50,6 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     )
     from minprune.nets.ties import ties
     from minprune.nets.weighted import BatchNorm, Conv2d, Dense
-    from minprune.probe import score
     from minprune.sparse.convert import densify, sparsify
     from minprune.structure.compact import compact
     from minprune.train import rates

@@ -1,4 +1,4 @@
-"""The nouns that cross a border: Dataset, Evidence, the criterion mark, named random streams."""
+"""The nouns that cross a border: Dataset, Evidence, the criterion spec, named random streams."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ def _holds_samples(a: Any) -> bool:
 
 
 # What there is to look at, what it is, and what it takes to get it.
-KINDS: dict[str, tuple[str, str]] = {
-    "weights": ("w; of a unit: a row, see Mark.unit", "nothing"),
+EVIDENCE_KINDS: dict[str, tuple[str, str]] = {
+    "weights": ("w; of a unit: a row, see CriterionSpec.unit", "nothing"),
     "masks": ("True = kept", "nothing"),
     "rng": ("the caller's generator", "nothing"),
     "grads": ("g = dL/dw of the mean loss over the chunk", "one gradient"),
@@ -120,12 +120,13 @@ KINDS: dict[str, tuple[str, str]] = {
 class Evidence:
     """What a criterion may look at, one dict of arrays per kind, keyed by parameter name.
 
-    A field is None unless the criterion's mark asks for it; KINDS says what each is. Arrays may
-    come from any framework. `ev.of("grads")` is the field, or a sentence that says it is absent.
+    A field is None unless the criterion's spec asks for it; EVIDENCE_KINDS says what each is.
+    Arrays may come from any framework. `ev.of("grads")` is the field, or a sentence that says it
+    is absent.
 
     With unit=True the score of a unit is asked for, scores are (units,), and arrays are
-    (units, entries), one row a unit, or (units,) where the unit's gate stands for it: Mark.unit
-    says which. `ev.sum(a)` adds up the rows.
+    (units, entries), one row a unit, or (units,) where the unit's gate stands for it:
+    CriterionSpec.unit says which. `ev.sum(a)` adds up the rows.
     """
 
     weights: Arrays | None = None
@@ -181,16 +182,16 @@ class Evidence:
 
 
 Criterion = Callable[..., Arrays]
-Over = Literal["all", "batch", "sample"]
-Row = Literal["incoming", "incoming and bias", "outgoing", "gate", "whole"]
+Chunk = Literal["all", "batch", "sample"]
+UnitView = Literal["incoming", "incoming and bias", "outgoing", "gate", "whole"]
 C = TypeVar("C", bound=Criterion)
 
 
 @dataclass(frozen=True)
-class Mark:
+class CriterionSpec:
     """What a criterion declares.
 
-    needs: kinds of evidence, and over: what a chunk of data is; either may be a function of the
+    needs: kinds of evidence, and chunk: what a chunk of data is; either may be a function of the
     criterion's options and of `unit`. cite: its source, and which version of it. unit: what the
     arrays of a unit hold: its "incoming" weights (of all tied producers), those "incoming and
     bias", its "outgoing" weights, its "gate" (weights = 1; grads, squared_grads, hess_diag and
@@ -200,42 +201,42 @@ class Mark:
     """
 
     needs: tuple[str, ...] | Callable[..., tuple[str, ...]]
-    over: Over | Callable[..., Over] = "all"
+    chunk: Chunk | Callable[..., Chunk] = "all"
     cite: str = ""
-    unit: Row | None = "incoming"
+    unit: UnitView | None = "incoming"
     single: bool = True
     finish: Callable[..., Arrays] | None = None
     note: Callable[..., str] | None = None
     raw: Criterion | None = field(default=None, compare=False)  # the criterion without its finish
 
-    def asked(self, options: dict[str, Any], unit: bool = False) -> tuple[tuple[str, ...], Over]:
-        """(needs, over) for these options of the criterion, for units or for single weights."""
+    def asked(self, options: dict[str, Any], unit: bool = False) -> tuple[tuple[str, ...], Chunk]:
+        """(needs, chunk) for these options of the criterion, for units or for single weights."""
         how = options | {"unit": True} if unit else options
         needs = self.needs(**how) if callable(self.needs) else self.needs
-        return needs, self.over(**how) if callable(self.over) else self.over
+        return needs, self.chunk(**how) if callable(self.chunk) else self.chunk
 
 
 def criterion(
     *,
     needs: tuple[str, ...] | Callable[..., tuple[str, ...]],
-    over: Over | Callable[..., Over] = "all",
+    chunk: Chunk | Callable[..., Chunk] = "all",
     cite: str = "",
-    unit: Row | None = "incoming",
+    unit: UnitView | None = "incoming",
     single: bool = True,
     finish: Callable[..., Arrays] | None = None,
     note: Callable[..., str] | None = None,
 ) -> Callable[[C], C]:
     """Mark a function Evidence -> scores as a criterion; it stays callable by hand
 
-    See Mark for the arguments. Called by hand it takes one chunk and finishes at once. Raises
-    ArgumentError for another `over`.
+    See CriterionSpec for the arguments. Called by hand it takes one chunk and finishes at once.
+    Raises ArgumentError for another `chunk`.
     """
-    if not callable(over) and over not in ("all", "batch", "sample"):
+    if not callable(chunk) and chunk not in ("all", "batch", "sample"):
         raise ArgumentError(
-            f"over is {over!r}, expected 'all', 'batch' or 'sample'; say what a chunk is"
+            f"chunk is {chunk!r}, expected 'all', 'batch' or 'sample'; say what a chunk is"
         )
 
-    def mark(fn: C) -> C:
+    def declare(fn: C) -> C:
         whole: Any = fn
         if finish is not None:
 
@@ -243,7 +244,7 @@ def criterion(
             def whole(*args: Any, **options: Any) -> Arrays:
                 return finish(fn(*args, **options), **options)
 
-        whole.mark = Mark(needs, over, cite, unit, single, finish, note, fn)
+        whole.spec = CriterionSpec(needs, chunk, cite, unit, single, finish, note, fn)
         return whole  # type: ignore[no-any-return]
 
-    return mark
+    return declare

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 
 import minprune as mp
-from minprune.core import Arrays, Evidence, Row, Split, criterion
+from minprune.core import Arrays, Evidence, Split, UnitView, criterion
 from minprune.nets.model import Model
 
 
 def evidence(
-    model: Model, data: Split, *kinds: str, row: Row = "incoming", **options: Any
+    model: Model, data: Split, *kinds: str, row: UnitView = "incoming", **options: Any
 ) -> Evidence:
     """Evidence of units, all samples as one chunk; bins and bias as a criterion would have them."""
     found: list[Evidence] = []

@@ -11,7 +11,7 @@ import minprune as mp
 from minprune.nets import labels
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model
-from minprune.structure import cut, flow
+from minprune.structure import constants, cut
 from minprune.structure.compact import compact, plan
 from minprune.structure.resize import resized
 from minprune.verify.ours_compaction import Compact
@@ -30,7 +30,7 @@ def planted(where: Any, name: str, wrong: Any) -> Compact:
     return fn
 
 
-def constants_dropped(model: Model, sweeps: flow.Flow) -> Model:
+def constants_dropped(model: Model, sweeps: constants.Flow) -> Model:
     """Constant units go, and what they put out is forgotten."""
     folds = tuple(replace(f, bias=np.zeros_like(f.bias)) for f in sweeps.folds)
     return compaction_fold(model, replace(sweeps, folds=folds))
@@ -98,14 +98,14 @@ def noisier(model: Model) -> Model:
 
 
 compaction_fold, compaction_shrink = compaction.fold, compaction.shrink
-indices_left, flow_mix = compaction.indices_left, flow._Links.mix
+indices_left, flow_mix = compaction.indices_left, constants._Links.mix
 # name: the law, the net in which to search, the bug
 WRONG: dict[str, tuple[str, str, Compact]] = {
     "constants not folded": (
         "same function", "sigmoid", planted(compaction, "fold", constants_dropped),
     ),
     "folded into padding": (
-        "same function", "padded", planted(flow._Links, "mix", folded_everywhere),
+        "same function", "padded", planted(constants._Links, "mix", folded_everywhere),
     ),
     "statistics not sliced": (
         "same function", "batchnorm",

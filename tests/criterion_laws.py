@@ -45,7 +45,7 @@ class Row:
     def of(self, arrays: dict[str, Array], name: str = "w") -> Evidence:
         """Evidence of these arrays by kind, instead of the row's own."""
         given: dict[str, Any] = {k: a if k in OF_ALL else {name: a} for k, a in arrays.items()}
-        needs_rng = "rng" in self.fn.mark.asked(self.options)[0]  # type: ignore[attr-defined]
+        needs_rng = "rng" in self.fn.spec.asked(self.options)[0]  # type: ignore[attr-defined]
         rng = np.random.default_rng(7) if needs_rng else None
         return Evidence(rng=rng, unit=self.unit, **given)
 

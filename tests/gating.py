@@ -11,12 +11,12 @@ from structures import NETS
 import minprune as mp
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.gates import gate_hess, gate_product, gate_squares
+from minprune.evidence.asked import Asked
+from minprune.evidence.units import gate_grads
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model
 from minprune.nets.net import Net
 from minprune.nets.ties import Group
-from minprune.probe.asked import Asked
-from minprune.probe.units import gate_grads
 
 Groups = dict[str, Group]
 

@@ -18,7 +18,7 @@ from minprune.kernels.bounds import Wide
 from minprune.kernels.contract import CONTRACT
 
 Pick = Callable[[int, int], int]
-KINDS = ("none", "relu", "leaky_relu", "tanh", "sigmoid")
+ACTIVATIONS = ("none", "relu", "leaky_relu", "tanh", "sigmoid")
 GRID = np.array([-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0])  # ties and zeros are the rule here
 
 
@@ -62,7 +62,7 @@ class Maker:
         return x, w, self.floats(o, oh, ow, n), stride, padding, groups
 
     def kind(self) -> str:
-        return KINDS[self.pick(0, 4)]
+        return ACTIVATIONS[self.pick(0, 4)]
 
     def maybe(self, x: Any) -> Any:
         return x if self.pick(0, 2) else None

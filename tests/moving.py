@@ -15,7 +15,7 @@ from minprune.core import Array, Arrays
 from minprune.methods import SET, RigL, start_sparse
 from minprune.methods.dynamic_layers import live_places
 from minprune.nets.forward import loss_of, run
-from minprune.nets.layer import Pass
+from minprune.nets.layer import ForwardContext
 from minprune.nets.model import Model, batch_last
 
 Kind = type[SET] | type[RigL]
@@ -127,7 +127,7 @@ def true_gradients(view: mp.View) -> Arrays:
     model = mp.densify(Model(view.net, view.params, view.buffers, view.masks))
     x, y = view.batch
     leaves = {k: Tensor(w) for k, w in model.params.items()}
-    last, how = batch_last(x, model.dtype), Pass(train=True, rng=np.random.default_rng(0))
+    last, how = batch_last(x, model.dtype), ForwardContext(train=True, rng=np.random.default_rng(0))
     out = run(model.net, model.buffers | leaves, last, how, lambda *_: None)
     weights = list(model.net.weights)
     found = grad(loss_of(model.net, out, y), [leaves[k] for k in weights])

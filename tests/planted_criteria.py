@@ -130,18 +130,18 @@ def snip_by_entries(weights: Arrays, grads: Arrays) -> Arrays:
     return {name: s / mean for name, s in size.items()}
 
 
-@criterion(needs=("weights", "grads"), over="batch", unit="gate")
+@criterion(needs=("weights", "grads"), chunk="batch", unit="gate")
 def snip_by_batch(ev: Evidence) -> Arrays:
     return snip_by_entries(ev.of("weights"), ev.of("grads"))
 
 
-@criterion(needs=("weights", "hess_grad"), over="batch", unit="outgoing")
+@criterion(needs=("weights", "hess_grad"), chunk="batch", unit="outgoing")
 def grasp_by_batch(ev: Evidence) -> Arrays:
     """H and g of each minibatch: not those of the samples together."""
     return {name: w * ev.of("hess_grad")[name] for name, w in ev.of("weights").items()}
 
 
-@criterion(needs=("weights", "grads"), over="sample", unit="gate")
+@criterion(needs=("weights", "grads"), chunk="sample", unit="gate")
 def taylor_by_sample(ev: Evidence) -> Arrays:
     """E[(g_p w)^2]: the Fisher information, not the square of the mean."""
     return {name: (w * ev.of("grads")[name]) ** 2 for name, w in ev.of("weights").items()}
@@ -172,7 +172,7 @@ def taylor_of_squares(activations: Arrays, act_grads: Arrays) -> Arrays:
     return unit_length(of)
 
 
-@criterion(needs=("activations", "act_grads"), over="batch", unit="whole", single=False)
+@criterion(needs=("activations", "act_grads"), chunk="batch", unit="whole", single=False)
 def taylor_divided_early(ev: Evidence) -> Arrays:
     """The division before the average over minibatches."""
     return unit_length(taylor_undivided(ev.of("activations"), ev.of("act_grads")))

@@ -33,7 +33,7 @@ def root_by_sample(a: Array) -> Array:
     return np.asarray(np.sqrt((a**2).mean(axis=2)).mean(axis=0))
 
 
-@criterion(needs=("activations",), over="batch", unit="whole", single=False)
+@criterion(needs=("activations",), chunk="batch", unit="whole", single=False)
 def rms_by_batch(ev: Evidence, kind: str = "rms") -> Arrays:
     """The root of each minibatch."""
     return {n: np.sqrt((a**2).mean(axis=(0, 2))) for n, a in ev.of("activations").items()}
@@ -253,7 +253,7 @@ def singles(w: Array, block: Array) -> float:
     return float((w**2 / np.diagonal(block) / 2).sum())
 
 
-@criterion(needs=("weights", "inverse_diag"), over="batch", unit=None)
+@criterion(needs=("weights", "inverse_diag"), chunk="batch", unit=None)
 def obs_by_batch(ev: Evidence) -> Arrays:
     """L-OBS: a Hessian of each batch, where it is one of the data set."""
     d = ev.of("inverse_diag")

@@ -11,8 +11,8 @@ from minprune.core import Array, Arrays, Criterion, Evidence, criterion
 GRADS = ("weights", "grads")
 
 
-def on_grads(over: Any, score: Callable[[Array, Array], Array]) -> Criterion:
-    @criterion(needs=GRADS, over=over)
+def on_grads(chunk: Any, score: Callable[[Array, Array], Array]) -> Criterion:
+    @criterion(needs=GRADS, chunk=chunk)
     def own(ev: Evidence) -> Arrays:
         return {n: score(g, ev.of("weights")[n]) for n, g in ev.of("grads").items()}
 

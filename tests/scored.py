@@ -9,9 +9,9 @@ from hypothesis import settings
 import minprune as mp
 from minprune.core import Arrays, Split
 from minprune.errors import ArgumentError
+from minprune.evidence import compatible
 from minprune.nets.model import Model
 from minprune.nets.ties import Group
-from minprune.probe import compatible
 
 few = settings(max_examples=max(8, settings.default.max_examples // 6))
 Options = dict[str, Any]
@@ -46,7 +46,7 @@ def free(model: Model) -> list[Group]:
 
 
 def scored(fn: Any, model: Model, data: Split, unit: bool, **options: Any) -> Arrays:
-    with np.errstate(divide="raise", over="raise", invalid="raise"):
+    with np.errstate(divide="raise", chunk="raise", invalid="raise"):
         return mp.score(model, data, fn, unit=unit, **options)
 
 

@@ -11,7 +11,7 @@ from minprune.autograd import Tensor, grad
 from minprune.core import Array, Arrays, stream
 from minprune.masking.patterns import Pattern, n_of_m
 from minprune.nets.forward import loss_of, run
-from minprune.nets.layer import Pass
+from minprune.nets.layer import ForwardContext
 from minprune.nets.model import Model
 from minprune.nets.net import Net
 from minprune.nets.weighted import Conv2d
@@ -76,7 +76,7 @@ def gradients(model: Model, x: Array, y: Array, train: bool) -> tuple[Array, Arr
     """(outputs, batch-last; {name: dL/dw, "input": dL/dx}) in training or evaluation mode"""
     leaves = {k: Tensor(w) for k, w in model.params.items()}
     images = Tensor(np.ascontiguousarray(np.moveaxis(x, 0, -1)))
-    how = Pass(train=train, rng=stream(0, "dropout"))
+    how = ForwardContext(train=train, rng=stream(0, "dropout"))
     out = run(model.net, leaves | model.buffers, images, how)
     found = grad(loss_of(model.net, out, y), [*leaves.values(), images])
     return out.value, dict(zip([*leaves, "input"], found, strict=True))

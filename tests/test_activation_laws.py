@@ -81,8 +81,8 @@ def test_relabelling_permutes_scores(name: str, options: Any, drawn: tuple[str, 
 
 
 def distances(name: str, model: Model, data: Split, **options: Any) -> Arrays:
-    kinds, _ = mp.criteria.CRITERIA[name].mark.asked(options, True)  # type: ignore[attr-defined]
-    row = mp.criteria.CRITERIA[name].mark.unit  # type: ignore[attr-defined]
+    kinds, _ = mp.criteria.CRITERIA[name].spec.asked(options, True)  # type: ignore[attr-defined]
+    row = mp.criteria.CRITERIA[name].spec.unit  # type: ignore[attr-defined]
     given_bias = {k: v for k, v in options.items() if k == "bias"}
     ev = evidence(model, data, *kinds, row=row, **given_bias)
     return {n: apart for n, (apart, _) in APART[name](ev, **options).items()}

@@ -8,8 +8,8 @@ from slow_units import gate
 from structures import NETS
 
 import minprune as mp
+from minprune.evidence.activations import act_grads, activations, spots
 from minprune.nets.layer import Layer
-from minprune.probe.activations import act_grads, activations, spots
 
 SPOTS: dict[str, dict[str, tuple[str, int]]] = {  # the layer, and the positions of a unit there
     "chain": {"a.weight": ("r", 1)},

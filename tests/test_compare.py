@@ -153,7 +153,7 @@ def test_all_criteria_that_can_are_compared(
     found = json.loads(printed.out)
     compared = {cell["criterion"] for cell in found["cells"]}
     left = {one["criterion"]: one["why"] for one in found["left_out"]}
-    marks = {name: fn.mark for name, fn in CRITERIA.items()}
+    marks = {name: fn.spec for name, fn in CRITERIA.items()}
     able = {name for name, m in marks.items() if (m.unit is not None if unit else m.single)}
     assert compared == able
     assert left.keys() == CRITERIA.keys() - able

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minprune.core import Arrays, Dataset, Evidence, Mark, criterion, stream
+from minprune.core import Arrays, CriterionSpec, Dataset, Evidence, criterion, stream
 from minprune.errors import ArgumentError, MinpruneError, ShapeError
 
 Stream = Callable[[Any, str], np.random.Generator]
@@ -83,12 +83,12 @@ def test_evidence_gives_what_it_holds() -> None:
 
 
 def test_a_mark_only_declares() -> None:
-    @criterion(needs=("weights",), over="sample", cite="a paper")
+    @criterion(needs=("weights",), chunk="sample", cite="a paper")
     def own(ev: Evidence) -> Arrays:
         """s = w"""
         return dict(ev.of("weights"))
 
-    assert own.mark == Mark(("weights",), "sample", "a paper")  # type: ignore[attr-defined]
+    assert own.spec == CriterionSpec(("weights",), "sample", "a paper")  # type: ignore[attr-defined]
     assert (own.__name__, own.__doc__) == ("own", "s = w")
     assert own(Evidence(weights={"w": np.ones(1)}))["w"].tolist() == [1]
 
@@ -96,7 +96,7 @@ def test_a_mark_only_declares() -> None:
     def plain(ev: Evidence) -> Arrays:
         return {}
 
-    assert plain.mark == Mark(())  # type: ignore[attr-defined]
+    assert plain.spec == CriterionSpec(())  # type: ignore[attr-defined]
 
 
 SEED = "expected an integer of at least 0 or a numpy Generator; pass seed=0, for example"
@@ -108,8 +108,8 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
      "val: x has 1 rows and y has 2; give one target to each input"),
     (lambda: Dataset(part(2), part(1), part(1, shape=(3,))), ShapeError,
      "test: inputs are (3,), those of train are (2,); give all parts one shape"),
-    (lambda: criterion(needs=(), over="epoch"), ArgumentError,  # type: ignore[arg-type]
-     "over is 'epoch', expected 'all', 'batch' or 'sample'; say what a chunk is"),
+    (lambda: criterion(needs=(), chunk="epoch"), ArgumentError,  # type: ignore[arg-type]
+     "chunk is 'epoch', expected 'all', 'batch' or 'sample'; say what a chunk is"),
     (lambda: Evidence().of("grads"), ArgumentError,
      "evidence has no grads, which this criterion needs; "
      "give Evidence(grads=...), or use mp.score, which fills it"),

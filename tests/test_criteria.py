@@ -11,7 +11,7 @@ from criterion_rows import ROWS, W
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minprune.core import KINDS, Array, Arrays, Criterion, Evidence, criterion
+from minprune.core import EVIDENCE_KINDS, Array, Arrays, Criterion, Evidence, criterion
 from minprune.criteria import CRITERIA
 
 IDS = [f"{r.name}{' unit' if r.unit else ''} {r.options} {r.source}" for r in ROWS]
@@ -24,7 +24,7 @@ def test_every_criterion_has_a_row() -> None:
 
 def test_every_criterion_has_rows_of_all_that_it_scores() -> None:
     for name, fn in CRITERIA.items():
-        mark = fn.mark  # type: ignore[attr-defined]
+        mark = fn.spec  # type: ignore[attr-defined]
         scored = [False] * mark.single + [True] * (mark.unit is not None)
         assert {row.unit for row in ROWS if row.name == name} == set(scored)
 
@@ -38,14 +38,14 @@ def test_every_option_that_is_a_choice_has_a_row() -> None:
 def test_names_sources_and_needs_are_declared() -> None:
     for name, fn in CRITERIA.items():
         assert fn.__name__ == name
-        assert fn.mark.cite  # type: ignore[attr-defined]
+        assert fn.spec.cite  # type: ignore[attr-defined]
 
 
 @each_row
 def test_a_row_has_the_evidence_that_is_declared_and_no_more(row: Row) -> None:
-    needs, over = row.fn.mark.asked(row.options, row.unit)  # type: ignore[attr-defined]
+    needs, over = row.fn.spec.asked(row.options, row.unit)  # type: ignore[attr-defined]
     assert row.evidence.keys() | ({"rng"} & set(needs)) == set(needs)
-    assert set(needs) <= KINDS.keys()
+    assert set(needs) <= EVIDENCE_KINDS.keys()
     assert over in ("all", "batch", "sample")
 
 

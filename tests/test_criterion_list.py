@@ -6,7 +6,7 @@ from dataclasses import astuple
 import pytest
 
 import minprune as mp
-from minprune.core import KINDS, Evidence, criterion
+from minprune.core import EVIDENCE_KINDS, Evidence, criterion
 from minprune.criteria import CRITERIA
 from minprune.criteria.listing import Listing, listing
 
@@ -49,11 +49,11 @@ def test_what_is_not_whole_is_seen(wrong: Callable[[], Listing]) -> None:
 
 def test_each_entry_says_what_is_declared() -> None:
     for entry in mp.criteria.list():
-        mark = CRITERIA[entry.name].mark  # type: ignore[attr-defined]
+        mark = CRITERIA[entry.name].spec  # type: ignore[attr-defined]
         assert entry.source == mark.cite
         assert tuple(entry.needs.split(", ")) == mark.asked({})[0]
         for need in entry.needs.split(", "):
-            assert KINDS[need][1] in (*entry.cost.split(", "), entry.cost, "nothing")
+            assert EVIDENCE_KINDS[need][1] in (*entry.cost.split(", "), entry.cost, "nothing")
         assert ("weights" in entry.scores) == mark.single
         assert ("units" in entry.scores) == (mark.unit is not None)
 

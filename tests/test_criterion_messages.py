@@ -68,7 +68,7 @@ MESSAGES = (
     (call("correlation", source="gradients"),
      "correlation: source is 'gradients', expected 'activations' or 'weights'; "
      "choose one of them"),
-    (lambda: CRITERIA["correlation"].mark.asked({"source": 1}, True),
+    (lambda: CRITERIA["correlation"].spec.asked({"source": 1}, True),
      "correlation: source is 1, expected 'activations' or 'weights'; choose one of them"),
     (call("cosine", bias="no"),
      "cosine: bias is 'no', expected False or True; choose one of them"),
@@ -82,7 +82,7 @@ MESSAGES = (
      "give data with more of them"),
     (call("taylor", order=3),
      "taylor: order is 3, expected 1 or 2; choose one of them"),
-    (lambda: CRITERIA["taylor"].mark.asked({"order": 0}),
+    (lambda: CRITERIA["taylor"].spec.asked({"order": 0}),
      "taylor: order is 0, expected 1 or 2; choose one of them"),
     (call("taylor", order=2, hessian="full"),
      "taylor: hessian is 'full', expected 'diag' or 'row'; choose one of them"),

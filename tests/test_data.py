@@ -112,7 +112,7 @@ def draws_by_class(draw: Callable[..., Any], case: tuple[Any, int]) -> bool:
 
 
 def draws_at_random(draw: Callable[..., Any], case: tuple[Any, int]) -> bool:
-    """Over 30 seeds each sample is drawn at least once, where its class has a fair share."""
+    """Chunk 30 seeds each sample is drawn at least once, where its class has a fair share."""
     y, _ = case
     seen = [draw(np.sort(y), len(y) // 2, np.random.default_rng(s)) for s in range(30)]
     return len(y) < 8 or bool(np.any(seen, axis=0)[np.bincount(y)[np.sort(y)] >= 8].all())

@@ -22,7 +22,7 @@ import minprune as mp
 from benchmarks._damage import entries_of, packed
 from minprune.errors import FileError
 from minprune.files import describe, rebuild
-from minprune.nets.table import LAYERS
+from minprune.nets.registry import LAYERS
 
 ZOO: dict[str, Callable[..., mp.Model]] = {
     "mlp": lambda **o: mp.zoo.mlp(((2, 3), 3), (4,), **o),

@@ -18,16 +18,20 @@ ROOT = Path(__file__).parent.parent
 # Each may import only what stands above it, and itself.
 # fmt: off
 ORDER = (
-    "errors", "core", "text", "schedule", "data", "kernels", "autograd", "nets", "masking", "files",
-    "measures", "train", "curvature", "criteria", "probe", "structure", "sparse", "methods",
-    "report", "jobs", "verify", "__init__", "cli", "__main__",
+    "errors", "arguments", "core", "text", "schedule", "data", "kernels", "autograd", "nets",
+    "masking", "files", "measures", "train", "curvature", "criteria", "evidence", "structure",
+    "sparse", "methods", "report", "jobs", "verify", "__init__", "cli", "__main__",
 )
 SLOW = (
     "numba", "llvmlite", "matplotlib", "tqdm", "hypothesis", "json", "gzip", "csv", "zipfile",
     "hashlib", "tempfile", "html", "base64", "argparse", "asyncio", "multiprocessing",
 )
 # fmt: on
-OF_VALUES = ("errors", "core")  # all that criteria/ and verify/ need, so that they serve other code
+OF_VALUES = ("errors", "arguments", "core")  # what criteria/ and verify/ may use
+    "errors",
+    "arguments",
+    "core",
+)  # all that criteria/ and verify/ need, so that they serve other code
 LAZY = {"matplotlib", "tqdm"}  # optional, so inside functions only
 NUMBA = {"numba", "llvmlite"}
 PICKLE = {"pickle", "_pickle", "shelve", "marshal", "dill", "cloudpickle", "joblib"}

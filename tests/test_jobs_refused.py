@@ -16,14 +16,14 @@ import minprune as mp
 from minprune.cli import main
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
+from minprune.evidence import inverses
 from minprune.files import alone
 from minprune.jobs.compare_settings import CompareSettings
 from minprune.jobs.possible import FEW, few
 from minprune.jobs.settings import Settings
 from minprune.nets.zoo import ZOO
-from minprune.probe import inverses
 from minprune.train.training import Training
-from minprune.verify.kinds import KINDS
+from minprune.verify.kinds import FUNCTION_KINDS
 
 NETS = "mlp, lenet_300_100, lenet_5, cnn_small, conv_4, resnet_small"
 NAMES = ", ".join(sorted(CRITERIA))
@@ -193,7 +193,7 @@ HELP = {  # what the command line repeats, since it must not import it
         NETS.replace(", resnet", " or resnet"),
         f"default {','.join(map(str, CompareSettings().sparsities))}",
     ],
-    "verify": [", ".join([*KINDS][:-1]) + f" or {[*KINDS][-1]}"],
+    "verify": [", ".join([*FUNCTION_KINDS][:-1]) + f" or {[*FUNCTION_KINDS][-1]}"],
 }
 
 

@@ -29,8 +29,8 @@ from definitions import (
 import minprune as mp
 from minprune.core import Array, Arrays
 from minprune.nets import plain
-from minprune.nets.layer import Layer, Pass, Shape
-from minprune.nets.table import LAYERS
+from minprune.nets.layer import ForwardContext, Layer, Shape
+from minprune.nets.registry import LAYERS
 from minprune.nets.weighted import BatchNorm, Conv2d, Dense
 
 HALF = 2.0**-53
@@ -123,7 +123,7 @@ def arrays(row: Row, seed: int) -> tuple[Arrays, list[Array]]:
 
 
 def output(row: Row, p: Arrays, xs: list[Array]) -> Array:
-    how = Pass(train=row.train, rng=np.random.default_rng(5))
+    how = ForwardContext(train=row.train, rng=np.random.default_rng(5))
     return row.layer.apply("it", {f"it.{k}": a for k, a in p.items()}, xs, how)
 
 
@@ -179,7 +179,7 @@ def test_running_statistics_by_hand() -> None:
 def test_one_value_a_channel_cannot_be_normalised() -> None:
     layer, p = BatchNorm(2), {"bn.weight": np.ones(2), "bn.bias": np.zeros(2)}
     with pytest.raises(mp.errors.ShapeError) as caught:
-        layer.apply("bn", p, [np.ones((2, 1))], Pass(train=True))
+        layer.apply("bn", p, [np.ones((2, 1))], ForwardContext(train=True))
     assert caught.value.args == (
         "bn: one value per channel has no variance to train on; use a batch of at least 2",
     )

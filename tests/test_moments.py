@@ -16,11 +16,11 @@ from structures import NETS
 
 import minprune as mp
 from minprune.core import Array, Split
+from minprune.evidence import moments as home
+from minprune.evidence import units
+from minprune.evidence.activations import activations
+from minprune.evidence.moments import Moments, classes_of, moments_of
 from minprune.nets.model import Model
-from minprune.probe import moments as home
-from minprune.probe import units
-from minprune.probe.activations import activations
-from minprune.probe.moments import Moments, classes_of, moments_of
 
 KINDS = ("act_mean", "act_gram", "act_hist", "class_counts", "class_means", "within")
 EPS = 2.0**-52

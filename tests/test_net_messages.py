@@ -7,7 +7,7 @@ import pytest
 
 import minprune as mp
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.layer import Pass
+from minprune.nets.layer import ForwardContext
 
 DENSE = ("fc1", mp.Dense(4, 3))
 
@@ -120,7 +120,7 @@ MESSAGES = (
         "Dropout: rate is 1, expected a share in [0, 1); give rate=0.5",
     ),
     (
-        lambda: mp.Dropout(0.5).apply("drop1", {}, [np.ones((2, 3))], Pass(train=True)),
+        lambda: mp.Dropout(0.5).apply("drop1", {}, [np.ones((2, 3))], ForwardContext(train=True)),
         ArgumentError,
         "drop1: dropout in training needs randomness; pass rng= a numpy Generator",
     ),

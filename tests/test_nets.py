@@ -16,11 +16,11 @@ from minprune import kernels
 from minprune.autograd import Tensor, Value, grad, value
 from minprune.core import Array, Arrays
 from minprune.nets.forward import loss_of, run
-from minprune.nets.layer import Pass
+from minprune.nets.layer import ForwardContext
 from minprune.nets.model import CHUNK, Model, batch_last
 from minprune.nets.net import Net
 from minprune.nets.plain import LeakyReLU, MaxPool, ReLU
-from minprune.nets.table import LAYERS
+from minprune.nets.registry import LAYERS
 
 QUIET = settings(derandomize=True, database=None, max_examples=1000)
 
@@ -29,7 +29,7 @@ def forward(
     model: Model, p: dict[str, Any], x: Array, y: Array, train: bool, watch: Any = None
 ) -> Value:
     """The loss; the same dropout at each call."""
-    how = Pass(train=train, rng=np.random.default_rng(3))
+    how = ForwardContext(train=train, rng=np.random.default_rng(3))
     out = run(model.net, model.buffers | p, batch_last(x, model.dtype), how, watch)
     return loss_of(model.net, out, y)
 
@@ -152,7 +152,7 @@ def keeps_samples_apart(call: Callable[[Model, Array], Array], model: Model) -> 
 
 
 def in_training(model: Model, x: Array) -> Array:
-    how = Pass(train=True, rng=np.random.default_rng(3))
+    how = ForwardContext(train=True, rng=np.random.default_rng(3))
     return run(model.net, model.params | model.buffers, batch_last(x, model.dtype), how).T
 
 

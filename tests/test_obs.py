@@ -17,7 +17,7 @@ from minprune.core import Array, Dataset, Split
 from minprune.curvature.inverse import Inverse, inverse_from_rows
 from minprune.errors import ArgumentError, ShapeError, UnreachableError
 from minprune.measures.quality import evaluate
-from minprune.methods.surgeon import Surgery, obs
+from minprune.methods.obs import Surgery, obs
 from minprune.nets.model import Model
 
 
@@ -132,7 +132,7 @@ def test_a_wrong_part_is_rejected(part: str, wrong: Any, monkeypatch: pytest.Mon
     def method(*args: Any, **how: Any) -> Surgery:
         return obs(*args, refresh=100, progress=False, **how)
 
-    monkeypatch.setattr(f"minprune.methods.surgeon.{part}", wrong)
+    monkeypatch.setattr(f"minprune.methods.obs.{part}", wrong)
     assert not all(foretells_the_loss(method, seed) for seed in range(5))
 
 
@@ -319,7 +319,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
 def test_refusal(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before any row is made, but where the samples are what is wrong"""
     if name not in ("data", "nothing passes"):
-        monkeypatch.delattr("minprune.methods.surgeon.ggn_rows")
+        monkeypatch.delattr("minprune.methods.obs.ggn_rows")
     provoke, error, text = MESSAGES[name]
     with pytest.raises(error) as caught:
         provoke()

@@ -16,9 +16,9 @@ import minprune as mp
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.inputs import layer_hessian
 from minprune.errors import ArgumentError
+from minprune.evidence import inverses
 from minprune.nets.model import Model
 from minprune.nets.ties import Group
-from minprune.probe import inverses
 
 DAMP = 1e-4
 NEAR = 2.0**-26  # damped by 1e-4 of its mean, an H of fewer than 64 entries has cond(H) < 2^20

@@ -13,7 +13,7 @@ from minprune.core import Array
 from minprune.curvature.inputs import layer_hessian
 from minprune.curvature.sweeps import Sweep, merge, sweep_layer
 from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
-from minprune.methods.surgeon import Surgery, obs
+from minprune.methods.obs import Surgery, obs
 from minprune.nets.model import Model
 
 Method = Callable[..., Surgery]
@@ -86,7 +86,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_part_is_rejected(name: str, scale: str, monkeypatch: pytest.MonkeyPatch) -> None:
     part, wrong = WRONG[name]
-    monkeypatch.setattr(f"minprune.methods.obs_layers.{part}", wrong)
+    monkeypatch.setattr(f"minprune.methods.obs_by_layer.{part}", wrong)
     assert not keeps_its_word(ours, scale)
 
 
@@ -133,7 +133,7 @@ def test_what_is_masked_stays_so_beside_live_weights_that_are_0(share: float) ->
 
 
 def test_a_merge_that_forgets_the_mask_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minprune.methods.obs_layers.merge", lambda s, k, hull, mask: merge(s, k))
+    monkeypatch.setattr("minprune.methods.obs_by_layer.merge", lambda s, k, hull, mask: merge(s, k))
     with pytest.raises(AssertionError):
         test_what_is_masked_stays_so_beside_live_weights_that_are_0(2 / 30)
 
@@ -199,7 +199,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
 @pytest.mark.parametrize("name", MESSAGES)
 def test_refusal(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the first layer is looked at, which may take minutes"""
-    monkeypatch.delattr("minprune.methods.obs_layers.layer_hessian")
+    monkeypatch.delattr("minprune.methods.obs_by_layer.layer_hessian")
     provoke, error, text = MESSAGES[name]
     with pytest.raises(error) as caught:
         provoke()

@@ -84,7 +84,7 @@ def test_scores_by_hand() -> None:
 
 
 def test_needs_follow_the_options() -> None:
-    mark = criterion.mark  # type: ignore[attr-defined]
+    mark = criterion.spec  # type: ignore[attr-defined]
     for options, needs in (
         ({}, ("weights", "inverse_diag")),
         ({"scale": "layer"}, ("weights", "inverse_diag")),

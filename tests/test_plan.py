@@ -14,7 +14,7 @@ from watching import small_data, small_net
 import minprune as mp
 from minprune.errors import ArgumentError, FileError
 from minprune.train import checkpoint, plan
-from minprune.train.plan import Desk, Done, Phase, State, run_plan
+from minprune.train.plan import Done, Phase, PhaseContext, State, run_plan
 from minprune.train.tree import load_tree, save_tree
 
 DATA = small_data()
@@ -40,7 +40,7 @@ class Rounds:
             return None
         return Phase(f"prune {k}", self.prune) if state["trained"] else Phase(f"{k}", self.train)
 
-    def train(self, desk: Desk) -> State:
+    def train(self, desk: PhaseContext) -> State:
         model, history = desk.fit(
             desk.state.get("model", small_net(0.5)), epochs=self.epochs, batch_size=4,
             method=self.method,
@@ -48,7 +48,7 @@ class Rounds:
         histories = [*desk.state.get("histories", []), history]
         return {"model": model, "histories": histories, "trained": True}
 
-    def prune(self, desk: Desk) -> State:
+    def prune(self, desk: PhaseContext) -> State:
         k = desk.state.get("round", 0) + 1
         model = desk.state["model"]
         scores = mp.score(model, desk.data.train, "magnitude")
@@ -221,7 +221,7 @@ def test_a_phase_cannot_change_the_state_behind_the_plans_back() -> None:
             state["sly"] = 1
             return None if len(seen) > 1 else Phase("sly", self.work)
 
-        def work(self, desk: Desk) -> State:
+        def work(self, desk: PhaseContext) -> State:
             desk.state["sly"] = 2
             return {"told": np.ones(1)}
 

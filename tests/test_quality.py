@@ -101,7 +101,7 @@ def _softmax(out: Any) -> Any:
 
 
 def of_one_bin(out: Any, right: Any) -> float:
-    """Over- and underconfidence make up for each other."""
+    """Chunk- and underconfidence make up for each other."""
     return abs(float(right.mean() - _softmax(out).max(axis=1).mean()))
 
 

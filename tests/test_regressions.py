@@ -19,8 +19,8 @@ from test_merge import IMAGE, LINEAR, copied
 import minprune as mp
 from minprune.core import Split
 from minprune.errors import ArgumentError
+from minprune.evidence.moments import Moments, moments
 from minprune.nets.model import Model
-from minprune.probe.moments import Moments, moments
 from minprune.structure import merge, redundant, regressions
 from minprune.structure.redundant import Freedom, line
 

@@ -104,7 +104,7 @@ def test_memory_does_not_grow_with_the_data(name: str, options: Options) -> None
 
 
 def test_what_keeps_all_samples_is_seen_to_grow() -> None:
-    @mp.criterion(needs=("activations",), over="all", unit="whole", single=False)
+    @mp.criterion(needs=("activations",), chunk="all", unit="whole", single=False)
     def keeps(ev: mp.Evidence) -> Arrays:
         return {n: a.mean(axis=(0, 2)) for n, a in ev.of("activations").items()}
 

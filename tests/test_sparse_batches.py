@@ -95,7 +95,7 @@ def test_the_place_of_arrays_in_memory_changes_no_bit(name: str, dtype: Any) -> 
 
 @needs_numba
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("act", cases.KINDS)
+@pytest.mark.parametrize("act", cases.ACTIVATIONS)
 @pytest.mark.parametrize("name", ["csr_matmul", "block_matmul", "nm_matmul", "csr_conv2d"])
 def test_nan_stays_and_spreads_no_further(name: str, act: str, dtype: Any) -> None:
     """Through relu too; to what a stored weight leads to, of that sample, and nothing beside it."""

@@ -96,7 +96,7 @@ NEED |= {
     )
     for name, fn in CRITERIA.items()
     for unit in (False, True)
-    if (fn.mark.unit if unit else fn.mark.single)  # type: ignore[attr-defined]
+    if (fn.spec.unit if unit else fn.spec.single)  # type: ignore[attr-defined]
 }
 
 

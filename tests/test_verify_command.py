@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from minprune.verify.kinds import KINDS, likes, listing
+from minprune.verify.kinds import FUNCTION_KINDS, likes, listing
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -182,6 +182,6 @@ def test_the_export_is_told(tmp_path: Path) -> None:
 
 def test_the_list_names_what_there_is() -> None:
     lines = [line for line in listing().splitlines() if not line.startswith(" ")]
-    assert [line.partition(": ")[0] for line in lines] == list(KINDS)
+    assert [line.partition(": ")[0] for line in lines] == list(FUNCTION_KINDS)
     assert "obd" in likes()["criterion"]
     assert "    --given form=array signed=no scope=layer count=any" in listing().splitlines()

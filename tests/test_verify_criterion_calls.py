@@ -30,7 +30,7 @@ def doubled(weights: Arrays, hess_diag: Arrays) -> Arrays:
     return {name: hess_diag[name] * w**2 for name, w in weights.items()}
 
 
-@criterion(needs=("weights", "grads"), over="sample", unit="gate")
+@criterion(needs=("weights", "grads"), chunk="sample", unit="gate")
 def fisher_by_sample(ev: Evidence) -> Arrays:
     """One sample at a time: another way to the same score."""
     return {name: (w * ev.of("grads")[name]) ** 2 / 2 for name, w in ev.of("weights").items()}
@@ -164,7 +164,7 @@ def test_another_process_gives_the_same_bits(
 ) -> None:
     (tmp_path / "hashed.py").write_text(HASHED)
     monkeypatch.syspath_prepend(tmp_path)
-    asked: dict[str, Any] = {"needs": None, "unit": False, "over": None}
+    asked: dict[str, Any] = {"needs": None, "unit": False, "chunk": None}
     for name, holds in (("right", True), ("wrong", False)):
         found = new_process(
             f"hashed:{name}", "criterion", like="norm", options={"p": np.inf}, **asked
@@ -218,8 +218,8 @@ MESSAGES = (
      "entries: its mark says it cannot score units; say unit=False"),
     (lambda: check_criterion(my_obd, laws=("exakt",)),
      f"laws has 'exakt', expected some of {', '.join(GENERAL)}; correct the name"),
-    (lambda: check_criterion(my_obd, over="some"),  # type: ignore[arg-type]
-     "over is 'some', expected one of all, batch, sample; say what one call is given"),
+    (lambda: check_criterion(my_obd, chunk="some"),  # type: ignore[arg-type]
+     "chunk is 'some', expected one of all, batch, sample; say what one call is given"),
     (lambda: check_criterion(my_obd, needs="weights"),
      "needs is 'weights', expected names; write needs=('weights',)"),
     (lambda: check_criterion(my_obd, options={"p": 1}),

@@ -10,7 +10,7 @@ import minprune as mp
 from minprune import curvature
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
-from minprune.verify.criterion_curvature import KINDS, becker_lecun, check_curvature
+from minprune.verify.criterion_curvature import CURVATURE_LAWS, becker_lecun, check_curvature
 from minprune.verify.plain import (
     ACTS,
     Mlp,
@@ -63,7 +63,7 @@ OURS = {
 }
 
 
-@pytest.mark.parametrize("like", KINDS)
+@pytest.mark.parametrize("like", CURVATURE_LAWS)
 def test_ours_passes(like: str) -> None:
     found = check_curvature(OURS[like], like, examples=3 if like == "hutchinson" else EXAMPLES)
     assert found.ok, str(found)
@@ -183,7 +183,7 @@ def test_no_slip_passes(like: str, law: str, fn: Any, what: str) -> None:
 
 
 def test_every_law_has_a_slip() -> None:
-    assert {(like, law) for like, (_, laws) in KINDS.items() for law in laws} == {
+    assert {(like, law) for like, (_, laws) in CURVATURE_LAWS.items() for law in laws} == {
         row[:2] for row in PLANTED
     }
 

@@ -10,17 +10,17 @@ from minprune import kernels
 from minprune.core import Array
 from minprune.curvature.inverse import downdate_set, inverse_from_rows, remove_set
 from minprune.errors import ArgumentError
-from minprune.verify.obs import KINDS, check_obs
+from minprune.verify.obs import STEP_LAWS, check_obs
 from minprune.verify.ours import OBS as OURS
 
 EXAMPLES = 30
 
 
-@pytest.mark.parametrize("like", KINDS)
+@pytest.mark.parametrize("like", STEP_LAWS)
 def test_ours_passes(like: str) -> None:
     found = check_obs(OURS[like], like, examples=EXAMPLES)
     assert found.ok, str(found)
-    assert len(found) == len(KINDS[like])
+    assert len(found) == len(STEP_LAWS[like])
 
 
 def update(w: Array, inverse: Array, q: Array) -> Array:
@@ -186,7 +186,7 @@ def test_no_slip_passes(like: str, law: str, fn: Any, what: str) -> None:
 
 
 def test_every_law_has_a_slip() -> None:
-    assert {(like, law) for like, laws in KINDS.items() for law in laws} == {
+    assert {(like, law) for like, laws in STEP_LAWS.items() for law in laws} == {
         row[:2] for row in PLANTED
     }
 

@@ -46,7 +46,7 @@ def test_every_criterion_that_draws_no_numbers_is_in_the_file() -> None:
 def test_every_criterion_is_checked_against_its_definition() -> None:
     names = {name for name, _ in checks()}
     for name, fn in mp.criteria.CRITERIA.items():
-        mark = fn.mark  # type: ignore[attr-defined]
+        mark = fn.spec  # type: ignore[attr-defined]
         assert (f"criterion {name}" in names) == mark.single
         assert (f"criterion {name} of units" in names) == (mark.unit is not None)
         assert name in likes()["criterion"]

@@ -20,10 +20,10 @@ import minprune as mp
 from minprune import schedule
 from minprune.core import Array, Arrays
 from minprune.errors import UnreachableError
+from minprune.evidence.moments import Moments, moments_of
 from minprune.masking.units import live_units
 from minprune.methods import Watched, watched
 from minprune.nets.model import Model
-from minprune.probe.moments import Moments, moments_of
 
 HOW: dict[str, Any] = {"epochs": 2, "batch_size": 4, "optimizer": mp.Adam(0.1), "progress": False}
 HALF = 2.0**-53

@@ -5,16 +5,16 @@ By hand they take arrays of any framework; evidence that does not fit together i
 
 from minprune.core import Criterion
 from minprune.criteria.activations import activation, activation_entropy, apoz
-from minprune.criteria.chance import random
 from minprune.criteria.discriminant import lda, lda_joint
 from minprune.criteria.fisher import fisher
-from minprune.criteria.initial import grasp, snip
 from minprune.criteria.listing import Listing, listing
 from minprune.criteria.norms import magnitude, norm
 from minprune.criteria.obd import obd
 from minprune.criteria.obs import obs
 from minprune.criteria.oracle import oracle
+from minprune.criteria.random import random
 from minprune.criteria.redundancy import correlation, cosine, similarity
+from minprune.criteria.snip_grasp import grasp, snip
 from minprune.criteria.spread import geometric_median, weight_entropy
 from minprune.criteria.synflow import synflow
 from minprune.criteria.taylor import taylor, taylor_activation

@@ -12,7 +12,7 @@ from minprune.errors import ArgumentError
 
 @criterion(
     needs=("activations",),
-    over="batch",
+    chunk="batch",
     unit="whole",
     single=False,
     cite="Hu et al. (2016), Network Trimming: the Average Percentage of Zeros",
@@ -36,7 +36,7 @@ def root(scores: Arrays, kind: str = "mean") -> Arrays:
 
 @criterion(
     needs=("activations",),
-    over="batch",
+    chunk="batch",
     unit="whole",
     single=False,
     finish=root,

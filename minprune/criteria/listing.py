@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from minprune.core import KINDS, Criterion, Mark
+from minprune.core import EVIDENCE_KINDS, Criterion, CriterionSpec
 
 
 @dataclass(frozen=True)
@@ -42,16 +42,16 @@ def listing(criteria: Mapping[str, Criterion]) -> Listing:
 
 
 def _entry(name: str, fn: Criterion) -> Entry:
-    mark: Mark = fn.mark  # type: ignore[attr-defined]
-    needs, _ = mark.asked({})
-    costs = dict.fromkeys(KINDS[need][1] for need in needs if need in KINDS)
+    spec: CriterionSpec = fn.spec  # type: ignore[attr-defined]
+    needs, _ = spec.asked({})
+    costs = dict.fromkeys(EVIDENCE_KINDS[need][1] for need in needs if need in EVIDENCE_KINDS)
     costs.pop("nothing", None)
-    scored = ["weights"] * mark.single + ["units"] * (mark.unit is not None)
+    scored = ["weights"] * spec.single + ["units"] * (spec.unit is not None)
     return Entry(
         name=name,
         equation=(fn.__doc__ or "").strip().partition("\n")[0].partition("  ")[0],
         needs=", ".join(needs),
         cost=", ".join(costs) or "nothing",
         scores=", ".join(scored),
-        source=mark.cite,
+        source=spec.cite,
     )

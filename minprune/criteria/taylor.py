@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 
-from minprune.core import Array, Arrays, Evidence, Over, criterion
+from minprune.core import Array, Arrays, Chunk, Evidence, criterion
 from minprune.criteria.options import alike, belongs, of_units, one_of
 
 HESSIANS = {"diag": "hess_diag", "row": "hess_weight"}
@@ -18,13 +18,13 @@ def _needs(order: int = 1, hessian: str = "diag", unit: bool = False) -> tuple[s
     return ("weights", "grads") if order == 1 else ("weights", "grads", HESSIANS[hessian])
 
 
-def _over(order: int = 1, hessian: str = "diag", unit: bool = False) -> Over:
+def _chunk(order: int = 1, hessian: str = "diag", unit: bool = False) -> Chunk:
     return "batch" if order == 1 else "all"
 
 
 @criterion(
     needs=_needs,
-    over=_over,
+    chunk=_chunk,
     unit="gate",
     cite="Molchanov et al. (2019), Importance Estimation for Neural Network Pruning",
 )
@@ -69,7 +69,7 @@ def _unit_length(s: Array) -> Array:
 
 @criterion(
     needs=_activation_needs,
-    over=_over,
+    chunk=_chunk,
     unit="whole",
     single=False,
     finish=over_layer,

@@ -11,7 +11,7 @@ from minprune.autograd import Tensor, Value, grad, softmax, value
 from minprune.autograd.tape import ancestors
 from minprune.core import Array, Split
 from minprune.nets.forward import Watch, loss_of, run
-from minprune.nets.layer import Pass
+from minprune.nets.layer import ForwardContext
 from minprune.nets.model import CHUNK, Model, batch_last
 from minprune.nets.net import Net
 
@@ -78,7 +78,7 @@ def record(model: Model, x: Array, apart: bool = False, watch: Watch | None = No
     leaves = {name: Tensor(w) for name, w in model.params.items()}
     values: dict[str, Value] = model.params | model.buffers | leaves
     out = run(
-        model.net, values, batch_last(x, model.dtype), Pass(direct=True),
+        model.net, values, batch_last(x, model.dtype), ForwardContext(direct=True),
         watch or ((lambda *_: None) if apart else None),
     )  # fmt: skip
     return Recorded(model.net, out if isinstance(out, Tensor) else Tensor(out), leaves)

@@ -15,7 +15,7 @@ from minprune.files.container import Kind, write
 from minprune.files.reader import Reader, read
 from minprune.nets.model import Model, is_model
 from minprune.nets.net import Net, Node
-from minprune.nets.table import kind_of
+from minprune.nets.registry import kind_of
 
 KIND = Kind(
     "model",

@@ -11,6 +11,7 @@ import numpy as np
 from minprune.core import Array, Arrays, Dataset, Split, stream
 from minprune.curvature.removal import removal, unit_removal
 from minprune.errors import MinpruneError
+from minprune.evidence import score
 from minprune.jobs.plan import optimizer
 from minprune.jobs.possible import BOUND, OPTIONS, macs
 from minprune.masking.apply import prune
@@ -20,8 +21,7 @@ from minprune.measures.size import size
 from minprune.nets.model import Model
 from minprune.nets.ties import Group, ties
 from minprune.nets.zoo import ZOO
-from minprune.probe import score
-from minprune.train.plan import Desk, Phase, State
+from minprune.train.plan import Phase, PhaseContext, State
 from minprune.train.rates import cosine
 
 TRUTH, LEAST = 200, 20  # weights, or units, that are really removed, one at a time, within BOUND
@@ -81,18 +81,18 @@ class Compare:
         at = np.sort(stream(seed, "calibration").permutation(len(x))[:few])
         return x[at], y[at]
 
-    def _train(self, seed: int, desk: Desk) -> State:
+    def _train(self, seed: int, desk: PhaseContext) -> State:
         model = self._fit(desk, self.start(desk.data, seed), self.epochs, seed)
         dense = {"seed": seed} | _quality(model, desk.data.test)
         return {"model": model, "dense": [*desk.state.get("dense", []), dense]}
 
-    def _truth(self, seed: int, desk: Desk) -> State:
+    def _truth(self, seed: int, desk: PhaseContext) -> State:
         model, part = desk.state["model"], self.calibration(desk.data, seed)
         rng = stream(seed, "truth")
         found = units_removed(model, part, rng) if self.unit else weights_removed(model, part, rng)
         return {"truth": [*desk.state.get("truth", []), {"seed": seed} | found]}
 
-    def _score(self, seed: int, name: str, desk: Desk) -> State:
+    def _score(self, seed: int, name: str, desk: PhaseContext) -> State:
         model, truth = desk.state["model"], desk.state["truth"][seed]
         part, how = self.calibration(desk.data, seed), OPTIONS.get((name, self.unit), {})
         try:
@@ -107,7 +107,7 @@ class Compare:
         made = {"seed": seed, "criterion": name, "scores": np.concatenate(at)}
         return {"scores": scores, "scored": [*desk.state.get("scored", []), made]}
 
-    def _cell(self, seed: int, name: str, sparsity: float, desk: Desk) -> State:
+    def _cell(self, seed: int, name: str, sparsity: float, desk: PhaseContext) -> State:
         pruned = prune(desk.state["model"], desk.state["scores"], sparsity=sparsity)
         tuned = self._fit(replace(desk, progress=False), pruned, self.fine_tune, seed)
         cell: dict[str, Any] = {
@@ -128,7 +128,7 @@ class Compare:
             )  # fmt: skip
         return {"cells": cells}
 
-    def _fit(self, desk: Desk, model: Model, epochs: int, seed: int) -> Model:
+    def _fit(self, desk: PhaseContext, model: Model, epochs: int, seed: int) -> Model:
         model, _ = desk.fit(
             model, epochs=epochs, seed=seed, batch_size=self.batch_size,
             optimizer=optimizer(self.lr), rate=cosine(),

@@ -5,16 +5,16 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from minprune.core import Dataset
+from minprune.evidence import score
 from minprune.jobs.possible import OPTIONS
 from minprune.jobs.settings import Settings
 from minprune.masking.apply import prune
 from minprune.nets.model import Model
 from minprune.nets.zoo import ZOO
-from minprune.probe import score
 from minprune.sparse import sparsify, speeds
 from minprune.structure import compact
 from minprune.train.optim import SGD
-from minprune.train.plan import Desk, Phase, State
+from minprune.train.plan import Phase, PhaseContext, State
 from minprune.train.rates import cosine
 
 
@@ -67,22 +67,22 @@ class TrainPruneTune:
         """The net before training."""
         return ZOO[self.net](data, seed=self.seed)
 
-    def _train(self, desk: Desk) -> State:
+    def _train(self, desk: PhaseContext) -> State:
         return self._fit(desk, "dense", self.start(desk.data), self.epochs)
 
-    def _prune(self, desk: Desk) -> State:
+    def _prune(self, desk: PhaseContext) -> State:
         dense = desk.state["dense"]
         how = {"unit": self.unit, "seed": self.seed} | OPTIONS.get((self.criterion, self.unit), {})
         scores = score(dense, desk.data.train, self.criterion, **how)
         return {"pruned": prune(dense, scores, sparsity=self.sparsity, scope=self.scope)}
 
-    def _fine_tune(self, desk: Desk) -> State:
+    def _fine_tune(self, desk: PhaseContext) -> State:
         return self._fit(desk, "fine-tuned", desk.state["pruned"], self.fine_tune)
 
-    def _compact(self, desk: Desk) -> State:
+    def _compact(self, desk: PhaseContext) -> State:
         return {"compacted": compact(desk.state["fine-tuned"])}
 
-    def _sparsify(self, desk: Desk) -> State:
+    def _sparsify(self, desk: PhaseContext) -> State:
         """A phase, so that what was chosen once stays when the speeds have changed."""
         if desk.progress:
             what = "formats by the speeds of this machine, measured now where none are kept"
@@ -93,7 +93,7 @@ class TrainPruneTune:
             "speeds": asdict(known),
         }
 
-    def _fit(self, desk: Desk, stage: str, model: Model, epochs: int) -> State:
+    def _fit(self, desk: PhaseContext, stage: str, model: Model, epochs: int) -> State:
         how: dict[str, Any] = {"seed": self.seed, "batch_size": self.batch_size}
         model, history = desk.fit(
             model, epochs=epochs, optimizer=optimizer(self.lr), rate=cosine(), **how

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from minprune.core import Array, Mark, Split
+from minprune.core import Array, CriterionSpec, Split
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError, MinpruneError, MinpruneWarning
+from minprune.evidence import score
 from minprune.jobs.compare_settings import CompareSettings
 from minprune.jobs.settings import Settings
 from minprune.masking.apply import prune
@@ -17,7 +18,6 @@ from minprune.nets.counts import counts
 from minprune.nets.model import Model
 from minprune.nets.ties import ties
 from minprune.nets.zoo import ZOO
-from minprune.probe import score
 
 BOUND = 2e12  # multiply-adds of removing one by one: a minute or two; the oracle beyond is refused
 FEWEST = 10  # samples that it makes sense to advise
@@ -84,13 +84,13 @@ def possible(name: str, model: Model, data: Split, unit: bool, *, samples: int |
     scoring the net before training on FEW of the samples. samples: how many --samples asks for;
     None where a job has no such option and looks at all of them.
     """
-    mark: Mark = CRITERIA[name].mark  # type: ignore[attr-defined]
-    if unit and mark.unit is None:
+    spec: CriterionSpec = CRITERIA[name].spec  # type: ignore[attr-defined]
+    if unit and spec.unit is None:
         raise ArgumentError(f"{name}: scores single weights alone; leave out --unit")
-    if not unit and not mark.single:
+    if not unit and not spec.single:
         raise ArgumentError(f"{name}: scores units alone; pass --unit")
     how = OPTIONS.get((name, unit), {})
-    if "removal" in mark.asked(how, unit)[0]:
+    if "removal" in spec.asked(how, unit)[0]:
         _in_time(name, model, unit, len(data[0]) if samples is None else samples, samples is None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MinpruneWarning)  # it is of the net before training

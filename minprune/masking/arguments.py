@@ -9,7 +9,7 @@ import numpy as np
 from minprune.core import Array
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.masking.patterns import Pattern
-from minprune.nets.blame import not_finite
+from minprune.nets.nonfinite import not_finite
 
 Scope = Literal["global", "layer"]
 Target = float | Mapping[str, float]

@@ -6,9 +6,9 @@ import numpy as np
 
 from minprune.core import Array, Split
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
-from minprune.nets.blame import blame
 from minprune.nets.forward import loss_of
 from minprune.nets.model import Model, batch_last, is_model, is_split
+from minprune.nets.nonfinite import blame
 
 BINS = 15  # of the calibration error
 

@@ -3,9 +3,9 @@
 from minprune.methods.at_init import at_init
 from minprune.methods.dynamic import SET, RigL, start_sparse
 from minprune.methods.gradual import Gradual
+from minprune.methods.obs import obs
 from minprune.methods.penalties import L1, L2
 from minprune.methods.rounds import in_rounds
-from minprune.methods.surgeon import obs
 from minprune.methods.watched import Watched, watched
 
 __all__ = [

@@ -11,14 +11,14 @@ from typing import Any
 from minprune.core import Criterion, Dataset
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
+from minprune.evidence import find
 from minprune.masking.apply import collapsed
 from minprune.measures.quality import evaluate
 from minprune.methods.rounds import in_rounds
 from minprune.nets.model import Model, is_model
-from minprune.probe import find
 from minprune.train.history import History
 from minprune.train.loop import fit
-from minprune.train.plan import Desk, Phase, State, run_plan
+from minprune.train.plan import Phase, PhaseContext, State, run_plan
 
 OF_ROUNDS = ("model", "data", "criterion", "sparsity", "rounds", "seed", "progress")
 OF_FIT = ("model", "data", "progress", "label", "checkpoint")  # what at_init gives, like those
@@ -52,13 +52,13 @@ class AtInit:
             return Phase("choose", self._choose)
         return Phase("train", self._train) if "model" not in state else None
 
-    def _mask(self, desk: Desk, k: int) -> Model:
+    def _mask(self, desk: PhaseContext, k: int) -> Model:
         return in_rounds(
             self.model, desk.data.train, self.criterion, sparsity=self.sparsity,
             rounds=self.rounds, seed=self.seed + k, progress=desk.progress, **self.how,
         )  # fmt: skip
 
-    def _try(self, desk: Desk) -> State:
+    def _try(self, desk: PhaseContext) -> State:
         known = desk.state.get("accuracies", [])
         pruned = self._mask(desk, len(known))
         accuracy = 0.0
@@ -72,10 +72,10 @@ class AtInit:
             made["best"] = pruned
         return made
 
-    def _choose(self, desk: Desk) -> State:
+    def _choose(self, desk: PhaseContext) -> State:
         return {"pruned": desk.state["best"]}
 
-    def _train(self, desk: Desk) -> State:
+    def _train(self, desk: PhaseContext) -> State:
         model, history = desk.fit(desk.state["pruned"], **{"seed": self.seed, **self.train})
         return {"model": model, "history": history}
 

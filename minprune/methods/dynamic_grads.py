@@ -10,7 +10,7 @@ from minprune.autograd import Tensor, Value, act_grad, grad, value
 from minprune.autograd.tape import ancestors
 from minprune.core import Array
 from minprune.nets.forward import loss_of, run
-from minprune.nets.layer import Pass
+from minprune.nets.layer import ForwardContext
 from minprune.nets.model import batch_last
 from minprune.sparse.ops import ConvPlaces
 from minprune.train.method import View
@@ -35,7 +35,9 @@ def whole_grads(view: View, names: Iterable[str]) -> Callable[[str], Array]:
     x, y = view.batch
     values: dict[str, Value] = view.params | view.buffers | leaves
     last = batch_last(x, next(iter(view.params.values())).dtype)
-    loss = loss_of(view.net, run(view.net, values, last, Pass(train=True, rng=view.rng)), y)
+    loss = loss_of(
+        view.net, run(view.net, values, last, ForwardContext(train=True, rng=view.rng)), y
+    )
     wanted = {leaves[name]: name for name in names}
     at = {
         wanted[x]: (t, k)

@@ -10,9 +10,9 @@ from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, NonFiniteError
 from minprune.masking.choose import keep_top
 from minprune.masking.count import pruned_count
-from minprune.nets.blame import not_finite
 from minprune.nets.model import Model
 from minprune.nets.net import Net
+from minprune.nets.nonfinite import not_finite
 from minprune.sparse.formats import places, there
 from minprune.train.method import Change, View
 

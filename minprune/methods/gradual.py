@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from minprune.core import Arrays, Criterion, Evidence, Mark
+from minprune.core import Arrays, Criterion, CriterionSpec, Evidence
 from minprune.errors import ArgumentError
+from minprune.evidence import find
+from minprune.evidence.checks import fitting, label
 from minprune.masking.apply import with_masks
 from minprune.masking.arguments import Scope
 from minprune.masking.choose import choose
 from minprune.masking.count import pruned_count
 from minprune.methods.scheduled import Schedule, at_rest, checked, reachable
 from minprune.nets.model import Model, dense_only
-from minprune.probe import find
-from minprune.probe.checks import fitting, label
 from minprune.train.method import Change, Method, View
 
 HAS = {"weights", "masks", "grads", "rng"}  # the evidence that a training step holds
@@ -75,9 +75,9 @@ class Gradual(Method):
         return at_rest(self.schedule, step, total)
 
     @property
-    def _mark(self) -> Mark:
-        mark: Mark = getattr(find(self.criterion), "mark", Mark(("weights",)))
-        return mark
+    def _mark(self) -> CriterionSpec:
+        spec: CriterionSpec = getattr(find(self.criterion), "spec", CriterionSpec(("weights",)))
+        return spec
 
     def _needs(self) -> set[str]:
         return set(self._mark.asked({})[0])

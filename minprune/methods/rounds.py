@@ -8,12 +8,12 @@ from typing import Any
 
 from minprune.core import Criterion, Seed, Split, stream
 from minprune.errors import ArgumentError
+from minprune.evidence import score
 from minprune.masking.apply import prune
 from minprune.masking.count import pruned_count
 from minprune.masking.units import unit_sparsity
 from minprune.nets.counts import sparsity as sparsity_of
 from minprune.nets.model import Model, is_model
-from minprune.probe import score
 from minprune.schedule import exponential
 from minprune.train.progress import progress as bar
 

@@ -9,9 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from minprune.core import Array, Arrays, Criterion, Evidence, Mark, Split
+from minprune.core import Array, Arrays, Criterion, CriterionSpec, Evidence, Split
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
+from minprune.evidence.activations import spots
+from minprune.evidence.asked import Asked
+from minprune.evidence.checks import option_names
+from minprune.evidence.moments import Classes, Moments, class_counts, classes_of, moments_of
+from minprune.evidence.units import unit_filler
 from minprune.masking.arguments import Scope
 from minprune.masking.choose import choose
 from minprune.masking.count import pruned_count
@@ -19,11 +24,6 @@ from minprune.masking.units import live_units, silenced
 from minprune.methods.scheduled import Schedule, at_rest, checked, reachable
 from minprune.nets.model import Model, is_model
 from minprune.nets.ties import Group, ties
-from minprune.probe.activations import spots
-from minprune.probe.asked import Asked
-from minprune.probe.checks import option_names
-from minprune.probe.moments import Classes, Moments, class_counts, classes_of, moments_of
-from minprune.probe.units import unit_filler
 from minprune.train.method import Change, Method, View
 
 OVERALL = ("act_mean", "act_gram")
@@ -81,8 +81,8 @@ class Watched(Method):
         return self.layers
 
     @property
-    def _mark(self) -> Mark:
-        return CRITERIA[self.criterion].mark  # type: ignore[attr-defined, no-any-return]
+    def _mark(self) -> CriterionSpec:
+        return CRITERIA[self.criterion].spec  # type: ignore[attr-defined, no-any-return]
 
     @property
     def _needs(self) -> tuple[str, ...]:

@@ -6,14 +6,18 @@ from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.core import Array
 from minprune.errors import ShapeError
-from minprune.nets.layer import Pass
+from minprune.nets.layer import ForwardContext
 from minprune.nets.net import INPUT, Net
 
 Watch = Callable[[str, Value], None]
 
 
 def run(
-    net: Net, p: Mapping[str, Value], x: Value, how: Pass | None = None, watch: Watch | None = None
+    net: Net,
+    p: Mapping[str, Value],
+    x: Value,
+    how: ForwardContext | None = None,
+    watch: Watch | None = None,
 ) -> Value:
     """The net's output for x, batch-last: (c, h, w, n) or (features, n) -> (outputs, n)
 
@@ -21,7 +25,7 @@ def run(
     `watch(name, output)` sees every layer's output (activations are not fused then). Arrays in,
     array out; a Tensor among p or x, a Tensor out.
     """
-    how = how or Pass()
+    how = how or ForwardContext()
     values: dict[str, Value] = {INPUT: x}
     for name, layer, inputs, to, act, spent in net.steps_apart if watch else net.steps:
         values[to] = layer.apply(name, p, [values[i] for i in inputs], how, act)

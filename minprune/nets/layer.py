@@ -17,7 +17,7 @@ Pair = tuple[int, int]
 
 
 @dataclass
-class Pass:
+class ForwardContext:
     """One run through a net: its mode, its randomness, and the statistics that it gathers."""
 
     train: bool = False
@@ -65,7 +65,12 @@ class Layer:
         return 0
 
     def apply(
-        self, name: str, p: Mapping[str, Value], xs: list[Value], run: Pass, act: str = "none"
+        self,
+        name: str,
+        p: Mapping[str, Value],
+        xs: list[Value],
+        run: ForwardContext,
+        act: str = "none",
     ) -> Value:
         """The output, batch-last. p: all parameters and buffers of the net, by full name."""
         raise NotImplementedError(type(self).__name__)

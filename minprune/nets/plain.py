@@ -10,7 +10,7 @@ import numpy as np
 from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.layer import Layer, Pair, Pass, Shape, pair, window_shape
+from minprune.nets.layer import ForwardContext, Layer, Pair, Shape, pair, window_shape
 
 Params = Mapping[str, Value]
 
@@ -20,7 +20,9 @@ class Activation(Layer):
 
     kind: ClassVar[str]
 
-    def apply(self, name: str, p: Params, xs: list[Value], run: Pass, act: str = "none") -> Value:
+    def apply(
+        self, name: str, p: Params, xs: list[Value], run: ForwardContext, act: str = "none"
+    ) -> Value:
         return ag.act(xs[0], kind=self.kind)
 
 
@@ -63,7 +65,9 @@ class Dropout(Layer):
                 f"Dropout: rate is {self.rate!r}, expected a share in [0, 1); give rate=0.5"
             )
 
-    def apply(self, name: str, p: Params, xs: list[Value], run: Pass, act: str = "none") -> Value:
+    def apply(
+        self, name: str, p: Params, xs: list[Value], run: ForwardContext, act: str = "none"
+    ) -> Value:
         if not run.train or self.rate == 0:
             return xs[0]
         if run.rng is None:
@@ -104,7 +108,9 @@ class _Pool(Layer):
 class MaxPool(_Pool):
     """y = the largest entry of each window; padding never wins"""
 
-    def apply(self, name: str, p: Params, xs: list[Value], run: Pass, act: str = "none") -> Value:
+    def apply(
+        self, name: str, p: Params, xs: list[Value], run: ForwardContext, act: str = "none"
+    ) -> Value:
         at = {"kernel": self.kernel, "stride": self.stride, "padding": self.padding}
         return ag.max_pool(xs[0], **at)  # type: ignore[arg-type]
 
@@ -112,7 +118,9 @@ class MaxPool(_Pool):
 class AvgPool(_Pool):
     """y = the mean of each window, padding counted"""
 
-    def apply(self, name: str, p: Params, xs: list[Value], run: Pass, act: str = "none") -> Value:
+    def apply(
+        self, name: str, p: Params, xs: list[Value], run: ForwardContext, act: str = "none"
+    ) -> Value:
         return ag.avg_pool(xs[0], kernel=self.kernel, stride=self.stride, padding=self.padding)
 
 
@@ -123,7 +131,9 @@ class GlobalAvgPool(Layer):
         window_shape("GlobalAvgPool", shapes[0], (1, 1), (1, 1), (0, 0))
         return shapes[0][:1]
 
-    def apply(self, name: str, p: Params, xs: list[Value], run: Pass, act: str = "none") -> Value:
+    def apply(
+        self, name: str, p: Params, xs: list[Value], run: ForwardContext, act: str = "none"
+    ) -> Value:
         c, h, w, n = xs[0].shape
         y = ag.avg_pool(xs[0], kernel=(h, w), stride=(h, w), padding=(0, 0))
         return ag.reshape(y, shape=(c, n))
@@ -135,7 +145,9 @@ class Flatten(Layer):
     def out_shape(self, *shapes: Shape) -> Shape:
         return (int(np.prod(shapes[0])),)
 
-    def apply(self, name: str, p: Params, xs: list[Value], run: Pass, act: str = "none") -> Value:
+    def apply(
+        self, name: str, p: Params, xs: list[Value], run: ForwardContext, act: str = "none"
+    ) -> Value:
         return ag.reshape(xs[0], shape=(-1, xs[0].shape[-1]))
 
 
@@ -152,7 +164,9 @@ class Add(Layer):
             )
         return shapes[0]
 
-    def apply(self, name: str, p: Params, xs: list[Value], run: Pass, act: str = "none") -> Value:
+    def apply(
+        self, name: str, p: Params, xs: list[Value], run: ForwardContext, act: str = "none"
+    ) -> Value:
         y = xs[0]
         for x in xs[1:]:
             y = ag.add(y, x)
@@ -172,5 +186,7 @@ class Concat(Layer):
             )
         return (sum(s[0] for s in shapes), *shapes[0][1:])
 
-    def apply(self, name: str, p: Params, xs: list[Value], run: Pass, act: str = "none") -> Value:
+    def apply(
+        self, name: str, p: Params, xs: list[Value], run: ForwardContext, act: str = "none"
+    ) -> Value:
         return ag.concat(*xs)

@@ -9,7 +9,7 @@ import numpy as np
 from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.layer import Layer, Pair, Pass, Shape, count, pair, window_shape
+from minprune.nets.layer import ForwardContext, Layer, Pair, Shape, count, pair, window_shape
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,12 @@ class Dense(Layer):
         return 1
 
     def apply(
-        self, name: str, p: Mapping[str, Value], xs: list[Value], run: Pass, act: str = "none"
+        self,
+        name: str,
+        p: Mapping[str, Value],
+        xs: list[Value],
+        run: ForwardContext,
+        act: str = "none",
     ) -> Value:
         return ag.affine(p[f"{name}.weight"], xs[0], p.get(f"{name}.bias"), act=act)
 
@@ -101,7 +106,12 @@ class Conv2d(Layer):
         return out[1] * out[2]
 
     def apply(
-        self, name: str, p: Mapping[str, Value], xs: list[Value], run: Pass, act: str = "none"
+        self,
+        name: str,
+        p: Mapping[str, Value],
+        xs: list[Value],
+        run: ForwardContext,
+        act: str = "none",
     ) -> Value:
         w, b = p[f"{name}.weight"], p.get(f"{name}.bias")
         return ag.conv2d(xs[0], w, b, **self.window, groups=self.groups, act=act)
@@ -138,7 +148,12 @@ class BatchNorm(Layer):
         return shapes[0]
 
     def apply(
-        self, name: str, p: Mapping[str, Value], xs: list[Value], run: Pass, act: str = "none"
+        self,
+        name: str,
+        p: Mapping[str, Value],
+        xs: list[Value],
+        run: ForwardContext,
+        act: str = "none",
     ) -> Value:
         (x,) = xs
         gamma, beta = p[f"{name}.weight"], p[f"{name}.bias"]

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from minprune.autograd import Value
 from minprune.core import Array
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.layer import Layer, Pass, Shape, count, pair
+from minprune.nets.layer import ForwardContext, Layer, Shape, count, pair
 from minprune.nets.weighted import Conv2d, Dense
 from minprune.sparse import ops
 from minprune.sparse.formats import CSR, BlockCSR, NofM, position_bits
@@ -132,7 +132,12 @@ class SparseDense(Layer):
         return ops.BlockPlaces(*at, form, (self.outputs, self.inputs))
 
     def apply(
-        self, name: str, p: Mapping[str, Value], xs: list[Value], run: Pass, act: str = "none"
+        self,
+        name: str,
+        p: Mapping[str, Value],
+        xs: list[Value],
+        run: ForwardContext,
+        act: str = "none",
     ) -> Value:
         w, b = p[f"{name}.weight"], p.get(f"{name}.bias")
         return ops.product(w, xs[0], b, at=self.places(name, p), act=act)
@@ -206,7 +211,12 @@ class SparseConv(Layer):
         )  # fmt: skip
 
     def apply(
-        self, name: str, p: Mapping[str, Value], xs: list[Value], run: Pass, act: str = "none"
+        self,
+        name: str,
+        p: Mapping[str, Value],
+        xs: list[Value],
+        run: ForwardContext,
+        act: str = "none",
     ) -> Value:
         w, b = p[f"{name}.weight"], p.get(f"{name}.bias")
         return ops.product(w, xs[0], b, at=self.places(name, p), act=act)

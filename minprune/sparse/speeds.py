@@ -24,7 +24,7 @@ from minprune.text import table
 from minprune.train.fingerprint import digest, threads
 
 MARGIN = 1.1
-KINDS = "nanoseconds", "calls", "moves"
+COSTS = "nanoseconds", "calls", "moves"
 HEADER = ["format", "ns per multiply-add", "ns per value moved", "ns per call"]
 _unkept: dict[str, "Speeds"] = {}  # by machine: what this process measured and no file holds
 
@@ -101,7 +101,7 @@ def keep(made: Speeds, before: dict[str, Any]) -> bool:
     """Into the file, beside the other machines: whether that went well"""
     import json
 
-    entry = {kind: getattr(made, kind) for kind in (*KINDS, "when")} | {"kernels": version()}
+    entry = {kind: getattr(made, kind) for kind in (*COSTS, "when")} | {"kernels": version()}
     try:
         write_atomic(path(), json.dumps(before | {made.machine: entry}, indent=1))
     except (FileError, RuntimeError):  # a home that is not known
@@ -113,7 +113,7 @@ def whole(machine: str, entry: Any) -> Speeds | None:
     """The speeds in an entry of the file, if it has them all, of these kernels."""
     try:
         nanoseconds, calls, moves = (
-            {name: float(entry[kind][name]) for name in names()} for kind in KINDS
+            {name: float(entry[kind][name]) for name in names()} for kind in COSTS
         )
         each = [ns for found in (nanoseconds, calls, moves) for ns in found.values()]
         sound = all(0 <= ns < np.inf for ns in each) and entry["kernels"] == version()

@@ -9,7 +9,7 @@ import numpy as np
 
 from minprune import kernels
 from minprune.core import Array, Arrays
-from minprune.nets.layer import Layer, Pass, Shape
+from minprune.nets.layer import ForwardContext, Layer, Shape
 from minprune.nets.weighted import Conv2d
 from minprune.sparse.formats import CSR, BlockCSR, NofM
 from minprune.sparse.layers import SparseConv, SparseDense
@@ -60,7 +60,7 @@ def passes(
     def one(kind: Layer, arrays: Arrays) -> tuple[Run, int]:
         weight = arrays.get("values", w)
         p = {f"it.{k}": a for k, a in arrays.items()} | {"it.weight": weight}
-        return partial(kind.apply, "it", p, [x], Pass()), weight.size
+        return partial(kind.apply, "it", p, [x], ForwardContext()), weight.size
 
     found = {DENSE: one(layer, {})}
     for density in densities:

@@ -12,8 +12,8 @@ from minprune.core import Array, Arrays
 from minprune.nets.model import Model, is_model
 from minprune.nets.net import Net, Node
 from minprune.nets.ties import Group, ties
+from minprune.structure.constants import Flow, flow
 from minprune.structure.cut import cut
-from minprune.structure.flow import Flow, flow
 from minprune.structure.resize import add_to_bias, resized
 from minprune.text import table
 

@@ -11,7 +11,7 @@ from minprune.nets.model import Model
 from minprune.nets.net import Net, Node
 from minprune.nets.plain import Add, Flatten, GlobalAvgPool
 from minprune.nets.weighted import BatchNorm, Conv2d, Dense
-from minprune.structure.flow import flow
+from minprune.structure.constants import flow
 from minprune.structure.resize import add_to_bias
 
 

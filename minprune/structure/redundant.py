@@ -5,22 +5,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minprune.core import Evidence, Mark, Split, stream
+from minprune.core import CriterionSpec, Evidence, Split, stream
 from minprune.criteria import CRITERIA
 from minprune.criteria.redundancy import APART, FLAT, Apart
 from minprune.curvature.checks import checked
 from minprune.errors import ArgumentError
+from minprune.evidence import score
+from minprune.evidence.activations import spots
+from minprune.evidence.asked import Asked
+from minprune.evidence.moments import Moments, moments
+from minprune.evidence.units import unit_filler
 from minprune.masking.apply import prune
 from minprune.masking.units import live_units
 from minprune.nets.model import Model, is_model
 from minprune.nets.plain import Activation
 from minprune.nets.ties import Group, ties
 from minprune.nets.weighted import BatchNorm, Conv2d, Dense
-from minprune.probe import score
-from minprune.probe.activations import spots
-from minprune.probe.asked import Asked
-from minprune.probe.moments import Moments, moments
-from minprune.probe.units import unit_filler
 from minprune.structure.merge import Pair, Unit, _exact
 
 ROUNDING = 2.0**-40  # of a unit's root mean square: a smaller intercept is none
@@ -155,13 +155,13 @@ def _apart(
     model: Model, data: Split, groups: dict[str, Group], criterion: str, options: dict[str, Any]
 ) -> Apart:
     """The distances between the units of each group."""
-    mark: Mark = CRITERIA[criterion].mark  # type: ignore[attr-defined]
+    spec: CriterionSpec = CRITERIA[criterion].spec  # type: ignore[attr-defined]
     gather = {k: v for k, v in options.items() if k == "nonlinearity"}
     own = {k: v for k, v in options.items() if k not in gather}
     names = list(model.net.weights)
     asked = Asked(model, names, "weights", groups, stream(0, "criterion"), gather, own)
-    fill = unit_filler(mark.unit)
-    held = {kind: fill[kind](asked, data) for kind in mark.asked(own, True)[0]}
+    fill = unit_filler(spec.unit)
+    held = {kind: fill[kind](asked, data) for kind in spec.asked(own, True)[0]}
     found: Apart = APART[criterion](Evidence(unit=True, **held), **own)
     return found
 

@@ -21,7 +21,7 @@ from minprune.train.tree import Tree, load_tree, pack, save_tree, sound
 
 
 @dataclass
-class Place:
+class LoopPosition:
     """Where training stands between two updates, beside what Training holds."""
 
     order: np.random.Generator
@@ -66,7 +66,7 @@ class Place:
             self.best = model, best["extra"], best["state"]
 
 
-class Keeper:
+class Checkpointer:
     """Writes the state of one `fit` into a file and reads it back; without a path, does nothing
 
     Used as a context, it holds Ctrl-C back until an update is whole, and tells where the last good
@@ -83,7 +83,7 @@ class Keeper:
         self.interrupted = False
         self._before: Any = None
 
-    def hold(self, training: Training, place: Place, history: History) -> None:
+    def hold(self, training: Training, place: LoopPosition, history: History) -> None:
         """What is written from now on; if there is a file, they go on from it
 
         Raises ArgumentError, naming what differs, for a file that was made with other arguments.
@@ -136,7 +136,7 @@ class Keeper:
         if self.interrupted:
             raise KeyboardInterrupt
 
-    def __enter__(self) -> "Keeper":
+    def __enter__(self) -> "Checkpointer":
         import signal
         import threading
 

@@ -15,7 +15,7 @@ from minprune.errors import ArgumentError
 from minprune.measures.quality import evaluate
 from minprune.nets.counts import sparsity
 from minprune.nets.model import Model, checked_input, is_model
-from minprune.train.checkpoint import Keeper, Place
+from minprune.train.checkpoint import Checkpointer, LoopPosition
 from minprune.train.fingerprint import data_print, fingerprint, machinery, rate_print
 from minprune.train.history import History
 from minprune.train.method import Method
@@ -73,8 +73,8 @@ def fit(
         })  # fmt: skip
     state = Training(model, optimizer, rate, method, seed)
     state.total = total
-    place, history = Place(stream(seed, "order")), History()
-    keeper = Keeper(checkpoint, every, asked)
+    place, history = LoopPosition(stream(seed, "order")), History()
+    keeper = Checkpointer(checkpoint, every, asked)
     keeper.hold(state, place, history)
     # What is not finite is looked for below and named; NumPy's warning would come first.
     quiet = np.errstate(over="ignore", invalid="ignore")
@@ -95,7 +95,7 @@ def fit(
 
 
 def _end_epoch(
-    state: Training, data: Dataset, place: Place, history: History, epochs: int,
+    state: Training, data: Dataset, place: LoopPosition, history: History, epochs: int,
     patience: int | None,
 ) -> str:  # fmt: skip
     """Validate, write down the epoch, keep the best model if there is patience; a line of text."""

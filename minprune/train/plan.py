@@ -26,7 +26,7 @@ class Phase:
     """A step of a plan: `work` gives the entries of the state that it makes or replaces."""
 
     name: str
-    work: "Callable[[Desk], State]"
+    work: "Callable[[PhaseContext], State]"
 
 
 class Plan(Protocol):
@@ -37,7 +37,7 @@ class Plan(Protocol):
 
 
 @dataclass(frozen=True)
-class Desk:
+class PhaseContext:
     """What a phase works with."""
 
     state: State
@@ -82,7 +82,9 @@ def run_plan(
         while (phase := plan.next_phase(dict(done.state))) is not None:
             checkpoint = keeper.folder / f"phase-{phases}.npz" if keeper else None
             begin = time.perf_counter()
-            made = phase.work(Desk(dict(done.state), data, phase.name, progress, checkpoint))
+            made = phase.work(
+                PhaseContext(dict(done.state), data, phase.name, progress, checkpoint)
+            )
             spent = {phase.name: time.perf_counter() - begin}
             done, phases = Done(done.state | made, done.seconds | spent), phases + 1
             if keeper:

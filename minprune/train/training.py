@@ -8,12 +8,12 @@ from minprune.autograd import Tensor, Value, grad, value
 from minprune.core import Array, Arrays, Seed, stream
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.masking.apply import apply
-from minprune.nets.blame import blame, not_finite
 from minprune.nets.counts import sparsity
 from minprune.nets.forward import loss_of, run
-from minprune.nets.layer import Pass
+from minprune.nets.layer import ForwardContext
 from minprune.nets.model import Model, check_masks
 from minprune.nets.net import Net
+from minprune.nets.nonfinite import blame, not_finite
 from minprune.nets.weighted import BatchNorm
 from minprune.train.fingerprint import described
 from minprune.train.method import Change, Method, View, locked, relocate, replace
@@ -90,7 +90,7 @@ class Training:
         """One update on a batch (x batch-last); returns the loss with its penalty."""
         leaves = {k: Tensor(w) for k, w in self.params.items()}
         extra = {k: Tensor(w) for k, w in self.extra.items()}
-        how = Pass(train=True, rng=self.dropout)
+        how = ForwardContext(train=True, rng=self.dropout)
         self.lr = self.optimizer.lr * self.rate(self.done, self.total)
         p: dict[str, Value] = self.method.weights(dict(leaves), extra, self.memory, self.rng)
         seen: dict[str, Value] = {}
@@ -148,7 +148,7 @@ class Training:
 
     def _stopped(self, loss: float, p: dict[str, Value], x: Array) -> NonFiniteError:
         """The error that names the first layer whose output is not finite."""
-        where = blame(self.net, p | self.buffers, x, Pass(train=True, rng=self.dropout))
+        where = blame(self.net, p | self.buffers, x, ForwardContext(train=True, rng=self.dropout))
         return NonFiniteError(
             f"step {self.done + 1}: the loss is {loss}, expected a finite number: {where}, at "
             f"learning rate {self.lr:g}; lower the learning rate or check the data"

@@ -6,7 +6,7 @@ from typing import Any
 
 from minprune.errors import ArgumentError
 from minprune.verify.calling import function, new_process
-from minprune.verify.kinds import KINDS, criterion_as, likes, listing
+from minprune.verify.kinds import FUNCTION_KINDS, criterion_as, likes, listing
 from minprune.verify.verdict import Verdicts
 
 
@@ -50,7 +50,9 @@ def _run(
         found = ours(examples or 100, seed)
         return told(found), all(v.ok for v in found.values())
     if kind is None:
-        raise ArgumentError(f"--kind is missing, expected one of {', '.join(KINDS)}; choose one")
+        raise ArgumentError(
+            f"--kind is missing, expected one of {', '.join(FUNCTION_KINDS)}; choose one"
+        )
     verdicts = check(str(name), kind, examples=examples, seed=seed, **asked)
     return str(verdicts), verdicts.ok
 
@@ -68,15 +70,17 @@ def check(
 ) -> Verdicts:
     """The verdicts on the function "package.module:name"
 
-    kind: one of KINDS. like: the criterion, schedule, allocation or step of Optimal Brain Surgeon
-    to equal, the tie rule "any" of a selector, or the pattern. against: of a kernel its slow twin;
+    kind: one of FUNCTION_KINDS. like: the criterion, schedule, allocation or step of OBS to equal,
+    the tie rule "any" of a selector, or the pattern. against: of a kernel its slow twin;
     of a gradient the function that it derives. draw: a function of a numpy Generator that makes
-    arguments (kernel), or a point (gradient). facts: "final=0.8" and the like, see KINDS.
+    arguments (kernel), or a point (gradient). facts: "final=0.8" and the like, see FUNCTION_KINDS.
 
     The current folder is importable. Raises ArgumentError for what cannot be found or used.
     """
-    if kind not in KINDS:
-        raise ArgumentError(f"--kind is {kind!r}, expected one of {', '.join(KINDS)}; choose one")
+    if kind not in FUNCTION_KINDS:
+        raise ArgumentError(
+            f"--kind is {kind!r}, expected one of {', '.join(FUNCTION_KINDS)}; choose one"
+        )
     known = likes().get(kind, ())
     if like is not None and kind != "pattern" and like not in known:
         raise ArgumentError(
@@ -88,11 +92,13 @@ def check(
         sys.path.insert(0, "")
     fn, given = function(name), settings(facts)
     for fact in given:
-        if fact not in KINDS[kind].names and kind != "criterion":  # which has options of its own
-            takes = ", ".join(KINDS[kind].names) or "nothing"
+        if (
+            fact not in FUNCTION_KINDS[kind].names and kind != "criterion"
+        ):  # which has options of its own
+            takes = ", ".join(FUNCTION_KINDS[kind].names) or "nothing"
             raise ArgumentError(f"--given has {fact!r}, and this kind takes {takes}")
     run: dict[str, Any] = {"seed": seed} | ({"examples": examples} if examples else {})
-    found = KINDS[kind].check(fn, like, {"against": against, "draw": draw}, given, run)
+    found = FUNCTION_KINDS[kind].check(fn, like, {"against": against, "draw": draw}, given, run)
     if any("raised" in v.sentence for v in found.broken):
         return found
     if kind == "criterion":

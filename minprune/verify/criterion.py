@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from minprune.core import Arrays, Over
+from minprune.core import Arrays, Chunk
 from minprune.errors import ArgumentError
 from minprune.verify.criterion_bounds import once
 from minprune.verify.criterion_calling import subject
@@ -30,19 +30,19 @@ def check_criterion(
     examples: int = 25,
     seed: int = 0,
     *,
-    over: Over | None = None,
+    chunk: Chunk | None = None,
     laws: Sequence[str] | None = None,
 ) -> Verdicts:
     """Runs the laws of a criterion on fn and says which hold, with the smallest counterexample.
 
     fn: a marked criterion (Evidence, **options) -> {name: scores}; or any function whose arguments
-    are named like the evidence it wants (weights=, grads=, hess_diag=, ...: core.KINDS) as dicts of
-    arrays; or, with needs=("weights", ...), an unmarked function of Evidence.
+    are named like the evidence it wants (weights=, grads=, hess_diag=, ...) as dicts of arrays;
+    or, with needs=("weights", ...), an unmarked function of Evidence.
     like: the name of the criterion that it should equal ("obd"); None: only what holds for any.
-    unit: whether it scores units; a string says what the arrays of a unit hold, see Mark.unit.
+    unit: whether it scores units; a string says what a unit's arrays hold: CriterionSpec.unit.
     True: what they hold for `like`, which may be a gate: one number for each unit.
     options: passed to fn, as far as it takes them, and to the definition: {"p": 1} for a norm.
-    over: "all", "batch" or "sample", what one call of fn is given.    laws: only these.
+    chunk: "all", "batch" or "sample", what one call of fn is given.    laws: only these.
 
     A function without an answer to an ordinary net is asked nothing else. The plain nets and losses
     are NumPy alone (verify/plain.py). Raises ArgumentError for an unknown name, law, option,
@@ -55,7 +55,7 @@ def check_criterion(
             f"leave it out for a criterion of your own"
         )
     row = definition(like, options, bool(unit)) if like else None
-    s = subject(fn, needs, unit, options, over, row)
+    s = subject(fn, needs, unit, options, chunk, row)
     if row is not None and s.row is None and not row.single:
         raise ArgumentError(
             f"like is {like!r}, which scores units alone; say unit=True (--given unit=yes)"
@@ -67,8 +67,8 @@ def check_criterion(
         }
     found = {name: law for name, law in made.items() if law is not None}
     verdicts = []
-    if row is not None and row.over is not None and s.marked:
-        verdicts.append(chunk(s.name, s.over, row.over))
+    if row is not None and row.chunk is not None and s.marked:
+        verdicts.append(chunk_size(s.name, s.chunk, row.chunk))
     known = [*(v.law for v in verdicts), *found]
     for name in laws or ():
         if name not in known:
@@ -100,12 +100,12 @@ def again(
     needs: Sequence[str] | None = None,
     unit: bool | str = False,
     options: Mapping[str, Any] | None = None,
-    over: Over | None = None,
+    chunk: Chunk | None = None,
 ) -> Arrays:
     """The scores of an ordinary net, to be compared between processes."""
     options = dict(options or {})
     row = definition(like, options, bool(unit)) if like else None
-    return total(subject(fn, needs, unit, options, over, row), ordinary())
+    return total(subject(fn, needs, unit, options, chunk, row), ordinary())
 
 
 def no_answer(s: Subject, law: Law) -> Verdict | None:
@@ -124,9 +124,9 @@ def no_answer(s: Subject, law: Law) -> Verdict | None:
     )
 
 
-def chunk(name: str, found: Over, want: Over) -> Verdict:
+def chunk_size(name: str, found: Chunk, want: Chunk) -> Verdict:
     """Whether the criterion is marked with the chunk that its definition takes at once."""
-    sentence = f"{name}: its definition takes over={want!r} at once"
+    sentence = f"{name}: its definition takes chunk={want!r} at once"
     if found == want:
         return Verdict("chunk", True, sentence)
-    return Verdict("chunk", False, f"{sentence}, but it is marked over={found!r}")
+    return Verdict("chunk", False, f"{sentence}, but it is marked chunk={found!r}")

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
-from minprune.core import KINDS, Evidence, Mark, Over, Row
+from minprune.core import EVIDENCE_KINDS, Chunk, CriterionSpec, Evidence, UnitView
 from minprune.errors import ArgumentError
 from minprune.verify.criterion_subject import Options, Subject
 from minprune.verify.definitions_table import OPTIONS, Definition
@@ -18,46 +18,46 @@ def subject(
     needs: Sequence[str] | None,
     unit: bool | str,
     options: Options,
-    over: Over | None,
+    chunk: Chunk | None,
     row: Definition | None,
 ) -> Subject:
     """See check_criterion; raises ArgumentError for a function that cannot be called."""
     name = getattr(fn, "__name__", "criterion")
-    if isinstance(unit, str) and unit not in get_args(Row):
+    if isinstance(unit, str) and unit not in get_args(UnitView):
         raise ArgumentError(
-            f"unit is {unit!r}, expected True, False or one of {', '.join(get_args(Row))}; "
+            f"unit is {unit!r}, expected True, False or one of {', '.join(get_args(UnitView))}; "
             f"say what the arrays of a unit hold"
         )
-    if over is not None and over not in get_args(Over):
+    if chunk is not None and chunk not in get_args(Chunk):
         raise ArgumentError(
-            f"over is {over!r}, expected one of {', '.join(get_args(Over))}; "
+            f"chunk is {chunk!r}, expected one of {', '.join(get_args(Chunk))}; "
             f"say what one call is given"
         )
     if isinstance(needs, str):
         raise ArgumentError(f"needs is {needs!r}, expected names; write needs=({needs!r},)")
     takes = _parameters(name, fn)
     own = _taken(name, takes, options, row)
-    if hasattr(fn, "mark"):
-        return _marked(name, fn, unit, own, over, row)
-    return _unmarked(name, fn, takes, needs, unit, own, over, row)
+    if hasattr(fn, "spec"):
+        return _marked(name, fn, unit, own, chunk, row)
+    return _unmarked(name, fn, takes, needs, unit, own, chunk, row)
 
 
 def _marked(
-    name: str, fn: Any, unit: bool | str, own: Options, over: Over | None, row: Definition | None
+    name: str, fn: Any, unit: bool | str, own: Options, chunk: Chunk | None, row: Definition | None
 ) -> Subject:
     """A criterion by its mark."""
-    mark: Mark = fn.mark
-    asked, chunk = mark.asked(own, bool(unit))
-    reading: Any = unit if isinstance(unit, str) else mark.unit if unit else None
+    spec: CriterionSpec = fn.spec
+    asked, size = spec.asked(own, bool(unit))
+    reading: Any = unit if isinstance(unit, str) else spec.unit if unit else None
     if unit is True and reading == "incoming and bias" and own.get("bias") is False:
         reading = "incoming"  # as mp.score reads that option
-    if (reading is None) == bool(unit) or (reading is None and not mark.single):
+    if (reading is None) == bool(unit) or (reading is None and not spec.single):
         kind, other = ("units", "False") if unit else ("single weights", "True")
         raise ArgumentError(f"{name}: its mark says it cannot score {kind}; say unit={other}")
     _known(name, asked, reading)
-    raw, finish = mark.raw or fn, _bound(mark.finish, own)
+    raw, finish = spec.raw or fn, _bound(spec.finish, own)
     return Subject(
-        name, lambda ev: raw(ev, **own), tuple(asked), over or chunk, reading, finish, True,
+        name, lambda ev: raw(ev, **own), tuple(asked), chunk or size, reading, finish, True,
         *_loss(row),
     )  # fmt: skip
 
@@ -69,14 +69,14 @@ def _unmarked(
     needs: Sequence[str] | None,
     unit: bool | str,
     own: Options,
-    over: Over | None,
+    chunk: Chunk | None,
     row: Definition | None,
 ) -> Subject:
     """A function of evidence by name, or of Evidence with these needs."""
     reading: Any = unit if isinstance(unit, str) else None
     if unit is True:
         reading = row.unit if row else "incoming"
-    by_name = [kind for kind in takes if kind in KINDS]
+    by_name = [kind for kind in takes if kind in EVIDENCE_KINDS]
     if not by_name and needs is None:
         raise ArgumentError(
             f"{name}: takes {', '.join(takes) or 'nothing'}, expected evidence by name, such as "
@@ -98,10 +98,10 @@ def _unmarked(
     def by_evidence(ev: Evidence) -> Any:
         return fn(ev, **own)
 
-    # such a function divides by the norm itself; a linear one may still be averaged over chunks
-    chunk: Over = "all" if row and row.finish else over or (row.over if row else None) or "all"
+    # such a function divides by the norm itself; a linear one may still be averaged chunk chunks
+    size: Chunk = "all" if row and row.finish else chunk or (row.chunk if row else None) or "all"
     raw = by_keyword if by_name else by_evidence
-    return Subject(name, raw, asked, chunk, reading, None, False, *_loss(row))
+    return Subject(name, raw, asked, size, reading, None, False, *_loss(row))
 
 
 def _loss(row: Definition | None) -> tuple[float, float]:
@@ -143,7 +143,7 @@ def _bound(finish: Any, options: Options) -> Any:
     return lambda scores: finish(scores, **known)
 
 
-def _known(name: str, needs: Sequence[str], row: Row | None) -> None:
+def _known(name: str, needs: Sequence[str], row: UnitView | None) -> None:
     known = [*SINGLE, *(UNITS if row else ()), "rng"]
     for kind in needs:
         if kind not in known:

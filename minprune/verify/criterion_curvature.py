@@ -1,7 +1,8 @@
 """check_curvature: products and diagonals of Hessians, against the dense ones of small plain nets.
 
 A net of plain.py goes in: net.params, net.x, net.y, net.act and net.loss_kind say all there is, so
-that an adapter of a few lines puts anybody's function to the test. A new kind is one row of KINDS.
+that an adapter of a few lines puts anybody's function to the test. A new kind is one row of
+CURVATURE_LAWS.
 """
 
 from __future__ import annotations
@@ -188,7 +189,7 @@ def of_diagonal(dense: Fn) -> Fn:
 
 
 PRODUCT: dict[str, CurvatureLaw] = {"dense": columns, "symmetric": symmetric, "linear": linear}
-KINDS: dict[str, tuple[Any, dict[str, CurvatureLaw]]] = {
+CURVATURE_LAWS: dict[str, tuple[Any, dict[str, CurvatureLaw]]] = {
     "hvp": (dense_exact, dict(PRODUCT)),
     "ggn_product": (dense_ggn, {**PRODUCT, "never negative": positive}),
     "hessian": (dense_exact, {"dense": matrix}),
@@ -227,11 +228,12 @@ def check_curvature(
     net: an Mlp of verify/plain.py.    laws: only these. Raises ArgumentError for another `like` or
     law.
     """
-    if like not in KINDS:
+    if like not in CURVATURE_LAWS:
         raise ArgumentError(
-            f"like is {like!r}, expected one of {', '.join(KINDS)}; say what the function claims"
+            f"like is {like!r}, expected one of {', '.join(CURVATURE_LAWS)}; "
+            f"say what the function claims"
         )
-    dense, rows = KINDS[like]
+    dense, rows = CURVATURE_LAWS[like]
     name = getattr(fn, "__name__", like)
     for law in laws or ():
         if law not in rows:

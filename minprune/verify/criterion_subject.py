@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune.core import Array, Arrays, Evidence, Over, Row
+from minprune.core import Array, Arrays, Chunk, Evidence, UnitView
 from minprune.verify.definitions_table import Definition
 from minprune.verify.plain_evidence import evidence
 
@@ -29,8 +29,8 @@ class Subject:
     name: str
     raw: Callable[[Evidence], Any]
     needs: tuple[str, ...]
-    over: Over = "all"
-    row: Row | None = None
+    chunk: Chunk = "all"
+    row: UnitView | None = None
     finish: Callable[[Arrays], Arrays] | None = None
     marked: bool = False
     share: float = 2.0**-26  # of the largest score: what two runs may differ by
@@ -82,14 +82,14 @@ def jittered(ev: Evidence, seed: int) -> Evidence:
 def total(s: Subject, p: Any, chunks: Sequence[Sequence[int]] | None = None) -> Arrays:
     """Scores of all samples: each chunk's, averaged in float64 by its count of samples, finished.
 
-    chunks: which samples go together; None: as s.over says. (One by one, if that is "sample".)
+    chunks: which samples go together; None: as s.chunk says. (One by one, if that is "sample".)
     """
     n = len(p.x) if hasattr(p, "x") else 1
     whole = chunks is None
     if chunks is None:
-        size = {"all": n, "batch": BATCH, "sample": 1}[s.over]
+        size = {"all": n, "batch": BATCH, "sample": 1}[s.chunk]
         chunks = [range(n)[i : i + size] for i in range(0, n, size)]
-    if s.over == "sample":
+    if s.chunk == "sample":
         chunks = [[k] for chunk in chunks for k in chunk]
     mean: Arrays = {}
     for chunk in chunks:
@@ -104,6 +104,8 @@ def reference(row: Definition, options: dict[str, Any], s: Subject) -> Subject:
     unit = None if s.row is None else row.unit
     if s.row is not None and set(row.needs) <= OF_WEIGHTS and s.row not in ("gate", "whole"):
         unit = s.row  # whose norm or distance is meant, s says; a derivative has one right reading
-    over = row.over or s.over
+    chunk = row.chunk or s.chunk
     score, options = row.score, row.takes(options)
-    return Subject("definition", lambda ev: score(ev, **options), row.needs, over, unit, row.finish)
+    return Subject(
+        "definition", lambda ev: score(ev, **options), row.needs, chunk, unit, row.finish
+    )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune.core import Arrays, Evidence, Over, Row
+from minprune.core import Arrays, Chunk, Evidence, UnitView
 from minprune.verify import definitions as of
 from minprune.verify import definitions_sizes as sizes
 from minprune.verify import definitions_units as units
@@ -25,16 +25,17 @@ def options_of(score: Callable[..., Arrays]) -> list[str]:
 class Definition:
     """A criterion by name: its definition, what it looks at, and which laws hold for it.
 
-    score: Evidence, **options -> scores of one chunk.    unit: see Mark.unit.    over: what a chunk
-    is by the spec, and None where it does not matter (the score is linear in the samples).
+    score: Evidence, **options -> scores of one chunk.    unit: see CriterionSpec.unit.
+    chunk: what a chunk is by the spec, and None where it does not matter (the score
+    is linear in the samples).
     finish: what is done after the average over chunks.    minus: kinds whose terms are subtracted.
     laws: beside "definition", keys of NAMED."""
 
     score: Callable[..., Arrays]
     needs: tuple[str, ...]
-    unit: Row
+    unit: UnitView
     laws: tuple[str, ...] = ()
-    over: Over | None = None
+    chunk: Chunk | None = None
     single: bool = True
     finish: Callable[[Arrays], Arrays] | None = None
     minus: tuple[str, ...] = ()
@@ -80,15 +81,15 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "synflow": Definition(of.synflow, (W, "path_grads"), "incoming", (*SLOPE, "conservation")),
     "taylor": Definition(
-        of.taylor_1, (W, G), "gate", (*SLOPE, "split matters"), over="batch"
+        of.taylor_1, (W, G), "gate", (*SLOPE, "split matters"), chunk="batch"
     ),
     "taylor order 2": Definition(
         of.taylor_2, (W, G, "hess_diag"), "gate", (*SLOPE, "split matters", "exact squared"),
-        over="all", minus=("hess_diag",),
+        chunk="all", minus=("hess_diag",),
     ),
     "taylor row": Definition(
         of.taylor_2_row, (W, G, "hess_weight"), "gate", (*SLOPE, "split matters", "exact sum"),
-        over="all", minus=("hess_weight",),
+        chunk="all", minus=("hess_weight",),
     ),
     "taylor_activation": Definition(
         of.by_sample, ("activations", "act_grads"), "whole", (*SLOPE, "merge"),
@@ -96,28 +97,28 @@ DEFINITIONS: dict[str, Definition] = {
     ),
     "taylor_activation order 2": Definition(
         of.taylor_gate, ("gate_grads", "gate_hess"), "whole", (*SLOPE, "split matters"),
-        over="all", single=False, minus=("gate_hess",),
+        chunk="all", single=False, minus=("gate_hess",),
     ),
     "fisher": Definition(of.fisher, (W, "squared_grads"), "gate", (*SLOPE, "merge")),
-    "snip": Definition(of.snip, (W, G), "gate", (*SLOPE, "split matters", "shares"), over="all"),
+    "snip": Definition(of.snip, (W, G), "gate", (*SLOPE, "split matters", "shares"), chunk="all"),
     "grasp": Definition(
         of.grasp, (W, "hess_grad"), "outgoing",
-        ("twins", "rescaling changes", "split matters", "slope of the gradient"), over="all",
+        ("twins", "rescaling changes", "split matters", "slope of the gradient"), chunk="all",
     ),
     "obd": Definition(
         of.obd, (W, "hess_diag"), "incoming and bias", (*SLOPE, "merge", "exact", "exact set")
     ),
     "obs": Definition(
         of.obs, (W, "inverse_diag"), "incoming and bias",
-        (*CHANGES, "split matters", "exact removal", "below zeroing"), over="all",
+        (*CHANGES, "split matters", "exact removal", "below zeroing"), chunk="all",
     ),
     "obs of units": Definition(
         of.obs_set, (W, "inverse_block"), "incoming and bias",
         (*CHANGES, "split matters", "exact removal", "below zeroing", "downdated singles"),
-        over="all", single=False, spread=sizes.set_size,
+        chunk="all", single=False, spread=sizes.set_size,
     ),
     "obs rows": Definition(
-        of.obs_rows, ("sweep_loss",), "incoming", ("rescaling changes", "direction"), over="all"
+        of.obs_rows, ("sweep_loss",), "incoming", ("rescaling changes", "direction"), chunk="all"
     ),
     "oracle": Definition(of.oracle, ("removal",), "whole", (*SLOPE[:2], "merge", "exact")),
     "apoz": Definition(units.apoz, ("activations",), "whole", (*SLOPE, "merge"), single=False),
@@ -129,17 +130,17 @@ DEFINITIONS: dict[str, Definition] = {
         finish=units.root,
     ),
     "activation_entropy": Definition(
-        units.activation_entropy, ("act_hist",), "whole", (*SLOPE, "split matters"), over="all",
+        units.activation_entropy, ("act_hist",), "whole", (*SLOPE, "split matters"), chunk="all",
         single=False, spread=sizes.bins_size,
     ),
     "similarity": Definition(
         units.similarity, ("act_gram", "outgoing"), "whole",
-        ("rescaling changes", "duplicates", "greedy"), over="all", single=False,
+        ("rescaling changes", "duplicates", "greedy"), chunk="all", single=False,
         spread=sizes.distance_2, floor=NEAR_0,
     ),
     "correlation": Definition(
         units.correlation, ("act_mean", "act_gram", "outgoing"), "whole",
-        GREEDY, over="all", single=False, spread=sizes.distance_2, floor=NEAR_0,
+        GREEDY, chunk="all", single=False, spread=sizes.distance_2, floor=NEAR_0,
     ),
     "correlation of weights": Definition(
         units.correlation_of_weights, (W, "outgoing"), "incoming",
@@ -150,11 +151,11 @@ DEFINITIONS: dict[str, Definition] = {
         GREEDY, single=False, spread=sizes.distance_2, floor=NEAR_0,
     ),
     "lda": Definition(
-        units.lda, CLASSES, "whole", SLOPE, over="all", single=False,
+        units.lda, CLASSES, "whole", SLOPE, chunk="all", single=False,
         spread=units.lda_size,
     ),
     "lda_joint": Definition(
-        units.lda_joint, CLASSES, "whole", SLOPE[1:], over="all", single=False,
+        units.lda_joint, CLASSES, "whole", SLOPE[1:], chunk="all", single=False,
         spread=units.joint_size, share=2.0**-20,  # a ridge of 2^-26, inverted twice
     ),
 }  # fmt: skip
@@ -192,8 +193,8 @@ def definition(name: str, options: dict[str, Any], unit: bool = False) -> Defini
     known = row.takes(options)  # code of one's own may have an option of that name
     if known.get("square"):  # the square of a change is no sum over samples
         row = replace(
-            row, laws=("twins", "rescaling", "split matters", "exact squared"), over="all"
+            row, laws=("twins", "rescaling", "split matters", "exact squared"), chunk="all"
         )
     if known.get("clip"):  # nor is what is clipped
-        row = replace(row, laws=(*SLOPE, "exact"), over="all")
+        row = replace(row, laws=(*SLOPE, "exact"), chunk="all")
     return row

@@ -1,12 +1,12 @@
 """The kinds of function that `minprune verify` knows: what each takes, and the check of it.
 
-A new kind is one row of KINDS and the few lines that call its check.
+A new kind is one row of FUNCTION_KINDS and the few lines that call its check.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from minprune.core import KINDS as EVIDENCE
+from minprune.core import EVIDENCE_KINDS as EVIDENCE
 from minprune.errors import ArgumentError
 from minprune.verify.calling import callable_as, function
 from minprune.verify.laws_schedule import LIKE
@@ -91,12 +91,12 @@ def criterion_as(given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of check_criterion; what --given has beside them are options."""
     options = dict(given)
     needs, unit = options.pop("needs", None), options.pop("unit", False)
-    over = options.pop("over", None)
+    chunk = options.pop("chunk", None)
     kinds = needs.split(",") if needs else None
     for kind in kinds or ():
         if kind not in EVIDENCE:
             raise ArgumentError(f"needs has {kind!r}; there are {', '.join(EVIDENCE)}")
-    return {"needs": kinds, "unit": unit, "over": over, "options": options}
+    return {"needs": kinds, "unit": unit, "chunk": chunk, "options": options}
 
 
 def _criterion(fn: Any, like: str | None, others: Any, given: Any, run: Any) -> Verdicts:
@@ -119,10 +119,10 @@ class Kind(NamedTuple):
 
 
 CHOICE = ("form=array", "signed=no")
-KINDS: dict[str, Kind] = {
+FUNCTION_KINDS: dict[str, Kind] = {
     "criterion": Kind(
         "fn(weights, grads, ...) -> {name: scores}, of the evidence that its arguments name",
-        ("needs=weights,grads", "unit=yes", "over=batch"), _criterion,
+        ("needs=weights,grads", "unit=yes", "chunk=batch"), _criterion,
     ),
     "selector": Kind(
         "fn(scores, sparsity) -> masks, True = kept; dicts of arrays, or one array; it may take "
@@ -177,18 +177,18 @@ def likes() -> dict[str, tuple[str, ...]]:
     """{kind: what --as takes}"""
     from minprune.verify.allocation import LIKE as RULES
     from minprune.verify.definitions_table import DEFINITIONS
-    from minprune.verify.obs import KINDS as STEPS
+    from minprune.verify.obs import STEP_LAWS
 
     return {
         "criterion": tuple(DEFINITIONS), "schedule": LIKE, "selector": ("lower", "any"),
-        "obs": tuple(STEPS), "allocation": tuple(RULES), "pattern": ("N:M", "ROWSxCOLUMNS"),
+        "obs": tuple(STEP_LAWS), "allocation": tuple(RULES), "pattern": ("N:M", "ROWSxCOLUMNS"),
     }  # fmt: skip
 
 
 def listing() -> str:
     """What each kind of function is, what --as takes for it, and --given for example."""
     known, lines = likes(), []
-    for name, kind in KINDS.items():
+    for name, kind in FUNCTION_KINDS.items():
         lines.append(f"{name}: {kind.takes}")
         lines += [f"    --as {', '.join(known[name])}"] if name in known else []
         lines += [f"    --given {' '.join(kind.given)}"] if kind.given else []

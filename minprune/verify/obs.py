@@ -1,6 +1,6 @@
 """check_obs: the steps of Optimal Brain Surgeon, one function each, against dense solutions.
 
-An adapter of a few lines puts anybody's function to the test. A new kind is one row of KINDS.
+An adapter of a few lines puts anybody's function to the test. A new kind is one row of STEP_LAWS.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from minprune.verify import laws_obs as steps
 from minprune.verify.calling import callable_as
 from minprune.verify.verdict import Verdicts, find
 
-KINDS: dict[str, dict[str, steps.LawOf]] = {
+STEP_LAWS: dict[str, dict[str, steps.LawOf]] = {
     "update": {
         "gone": steps.gone,
         "least rise": steps.best_update,
@@ -62,16 +62,19 @@ def check_obs(
     laws: only these. Raises ArgumentError for another `like` or law, and for a function that cannot
     be called so.
     """
-    if like not in KINDS:
+    if like not in STEP_LAWS:
         raise ArgumentError(
-            f"like is {like!r}, expected one of {', '.join(KINDS)}; say what the function claims"
+            f"like is {like!r}, expected one of {', '.join(STEP_LAWS)}; "
+            f"say what the function claims"
         )
     for law in laws or ():
-        if law not in KINDS[like]:
-            raise ArgumentError(f"{law!r} is no law of {like}; there are {', '.join(KINDS[like])}")
+        if law not in STEP_LAWS[like]:
+            raise ArgumentError(
+                f"{law!r} is no law of {like}; there are {', '.join(STEP_LAWS[like])}"
+            )
     callable_as(fn, *TAKES[like])
     name = getattr(fn, "__name__", like)
-    found = {law: make(fn) for law, make in KINDS[like].items() if laws is None or law in laws}
+    found = {law: make(fn) for law, make in STEP_LAWS[like].items() if laws is None or law in laws}
     return Verdicts(
         find(law, f"{name}: {of.sentence}", of.examples, of.broken, examples=examples, seed=seed)
         for law, of in found.items()

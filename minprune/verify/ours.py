@@ -9,7 +9,7 @@ import numpy as np
 
 from minprune import kernels
 from minprune.autograd import grad
-from minprune.core import Array, Arrays, Mark, Split
+from minprune.core import Array, Arrays, CriterionSpec, Split
 from minprune.criteria import CRITERIA
 from minprune.curvature import hvp
 from minprune.curvature.inverse import downdate_set, inverse_from_rows, remove_set
@@ -233,10 +233,10 @@ def checks() -> Iterator[tuple[str, Check]]:
     for name, step in OBS.items():
         yield f"obs {name}", found(check_obs, step, name)
     for name, criterion in CRITERIA.items():
-        mark: Mark = criterion.mark  # type: ignore[attr-defined]
-        if mark.single:
+        spec: CriterionSpec = criterion.spec  # type: ignore[attr-defined]
+        if spec.single:
             yield f"criterion {name}", partial(check_ours, name, False)
-        if mark.unit:
+        if spec.unit:
             yield f"criterion {name} of units", partial(check_ours, name, True)
 
 

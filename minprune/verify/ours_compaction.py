@@ -10,10 +10,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from minprune.errors import ArgumentError
+from minprune.evidence import score
 from minprune.masking.apply import prune
 from minprune.nets.model import Model
 from minprune.nets.ties import ties
-from minprune.probe import score
 from minprune.structure.compact import compact, plan
 from minprune.verify.ours_nets import filled, models
 from minprune.verify.ours_structures import LARGE, NETS, apart, structured, thinned

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from minprune.autograd import grad
-from minprune.core import Array, Arrays, Mark, Split
+from minprune.core import Array, Arrays, CriterionSpec, Split
 from minprune.criteria import CRITERIA
 from minprune.curvature import diagonal, hessian
 from minprune.curvature.record import record
 from minprune.curvature.removal import loss
 from minprune.errors import ArgumentError, MinpruneWarning
+from minprune.evidence import score
 from minprune.files.atomic import write_atomic
 from minprune.masking.choose import choose
 from minprune.nets.model import Model
-from minprune.probe import score
 from minprune.verify.brute import best_subset
 from minprune.verify.ours_formula import formula_nets
 
@@ -59,13 +59,13 @@ def scores(model: Model, data: Split) -> dict[str, Arrays]:
     """
     found = {}
     for name, criterion in CRITERIA.items():
-        mark: Mark = criterion.mark  # type: ignore[attr-defined]
-        if "rng" in mark.asked({})[0]:
+        spec: CriterionSpec = criterion.spec  # type: ignore[attr-defined]
+        if "rng" in spec.asked({})[0]:
             continue
-        label = name if mark.single else f"{name} of units"
+        label = name if spec.single else f"{name} of units"
         with suppress(ArgumentError), warnings.catch_warnings():
             warnings.simplefilter("ignore", MinpruneWarning)
-            found[label] = score(model, data, name, unit=not mark.single)
+            found[label] = score(model, data, name, unit=not spec.single)
     return found
 
 

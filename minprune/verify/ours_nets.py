@@ -15,7 +15,7 @@ from minprune.core import Arrays, Split
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model
 from minprune.nets.net import Net, build
-from minprune.nets.table import LAYERS
+from minprune.nets.registry import LAYERS
 
 ACTIVATIONS = ("ReLU", "LeakyReLU", "Tanh", "Sigmoid")
 WIDEST = 6  # channels or features before a concatenation stops being drawn

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune.core import Arrays, Evidence, Row
+from minprune.core import Arrays, Evidence, UnitView
 from minprune.verify import plain_moments as moments
 from minprune.verify.plain import Mlp, Problem, at, gradient, hessian, shaped, times
 from minprune.verify.plain_inverse import inverse_block, inverse_diag, sweep_loss
@@ -110,8 +110,8 @@ UNITS: dict[str, Callable[[Mlp], Any]] = {
 }
 
 
-def unit_rows(p: Mlp, arrays: Arrays, row: Row) -> Arrays:
-    """{producer: (units, entries)} of each hidden unit, by the reading of Mark.unit"""
+def unit_rows(p: Mlp, arrays: Arrays, row: UnitView) -> Arrays:
+    """{producer: (units, entries)} of each hidden unit, by the reading of CriterionSpec.unit"""
     found = {}
     for k, name in enumerate(p.weights[:-1]):
         found[name] = arrays[name]
@@ -124,7 +124,7 @@ def unit_rows(p: Mlp, arrays: Arrays, row: Row) -> Arrays:
     return found
 
 
-def unit_kind(p: Mlp, kind: str, row: Row) -> Any:
+def unit_kind(p: Mlp, kind: str, row: UnitView) -> Any:
     """One kind of evidence of the hidden units."""
     if kind in UNITS:
         return UNITS[kind](p)
@@ -136,9 +136,12 @@ def unit_kind(p: Mlp, kind: str, row: Row) -> Any:
 
 
 def evidence(
-    p: Any, kinds: Sequence[str], row: Row | None = None, rng: np.random.Generator | None = None
+    p: Any,
+    kinds: Sequence[str],
+    row: UnitView | None = None,
+    rng: np.random.Generator | None = None,
 ) -> Evidence:
-    """Evidence of these kinds; row: None for single weights, else see Mark.unit."""
+    """Evidence of these kinds; row: None for single weights, else see CriterionSpec.unit."""
     filled: dict[str, Any] = {}
     for kind in kinds:
         if kind == "rng":
@@ -150,7 +153,7 @@ def evidence(
     return Evidence(unit=row is not None, **filled)
 
 
-def shapes(p: Any, row: Row | None) -> dict[str, tuple[int, ...]]:
+def shapes(p: Any, row: UnitView | None) -> dict[str, tuple[int, ...]]:
     """The shape that each score must have."""
     if row is None:
         return {name: p.params[name].shape for name in p.weights}

@@ -26,13 +26,13 @@ from minprune.curvature.products import flat, unflat
 from minprune.curvature.record import outputs
 from minprune.curvature.sweeps import Hull
 from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
+from minprune.evidence.inverses import Rows
 from minprune.masking.apply import with_masks
 from minprune.masking.arguments import named
 from minprune.measures.quality import evaluate
-from minprune.methods.obs_layers import layers
+from minprune.methods.obs_by_layer import layers
 from minprune.methods.surgery import Round, Surgery, more
 from minprune.nets.model import Model, dense_only, is_model, is_split
-from minprune.probe.inverses import Rows
 from minprune.train.progress import progress as bar
 
 Scale = Literal["whole", "layer", "rows"]

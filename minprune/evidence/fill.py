@@ -7,11 +7,11 @@ from minprune.core import Arrays, Split
 from minprune.curvature import diagonal, hvp, squared_grads
 from minprune.curvature.removal import removal
 from minprune.errors import ArgumentError
+from minprune.evidence.asked import Asked, Source
+from minprune.evidence.inverses import inverse_diag, sweep_loss
+from minprune.evidence.paths import path_grads
 from minprune.nets.forward import loss_of, run
 from minprune.nets.model import CHUNK, Model, batch_last
-from minprune.probe.asked import Asked, Source
-from minprune.probe.inverses import inverse_diag, sweep_loss
-from minprune.probe.paths import path_grads
 
 # How evidence is gathered: option of `score` -> the kinds that it belongs to.
 OPTIONS: dict[str, tuple[str, ...]] = {

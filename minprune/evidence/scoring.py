@@ -7,11 +7,11 @@ from typing import Any, Literal
 import numpy as np
 
 from minprune.core import (
-    KINDS,
+    EVIDENCE_KINDS,
     Arrays,
     Criterion,
+    CriterionSpec,
     Evidence,
-    Mark,
     Seed,
     Split,
     stream,
@@ -20,12 +20,12 @@ from minprune.core import criterion as make_criterion
 from minprune.criteria import CRITERIA
 from minprune.curvature.checks import checked, names_of
 from minprune.errors import ArgumentError, MinpruneWarning
+from minprune.evidence.asked import Asked
+from minprune.evidence.checks import finite, fitting, label, option_names, signature
+from minprune.evidence.fill import FILL, OPTIONS
+from minprune.evidence.units import unit_filler
 from minprune.nets.model import Model, is_model
 from minprune.nets.ties import Group, ties
-from minprune.probe.asked import Asked
-from minprune.probe.checks import finite, fitting, label, option_names, signature
-from minprune.probe.fill import FILL, OPTIONS
-from minprune.probe.units import unit_filler
 
 Params = Literal["weights", "all"]
 Need = Callable[[Model, Split | None, np.random.Generator], Arrays]
@@ -79,34 +79,34 @@ def score(
             f"give needs={{'mine': function}}"
         )
     fn = find(criterion, tuple(custom))
-    mark: Mark = getattr(fn, "mark", Mark(("weights", *custom)))
+    spec: CriterionSpec = getattr(fn, "spec", CriterionSpec(("weights", *custom)))
     names = names_of(model, params)
     finite("weights", model.params)
     gather = {k: options.pop(k) for k in list(options) if k in OPTIONS}
     whole = option_names(fn, options)
-    wanted, over = mark.asked(options, unit)
+    wanted, size = spec.asked(options, unit)
     compatible(fn, unit, params)
-    _known(fn, wanted, custom, gather, unit_filler(mark.unit) if unit else FILL)
+    _known(fn, wanted, custom, gather, unit_filler(spec.unit) if unit else FILL)
     rng = stream(seed, "criterion")
     groups = {g.name: g for g in ties(model) if g.free} if unit else {}
     asked = Asked(model, names, params, groups, rng, gather, whole)
-    fill = unit_filler(mark.unit) if unit else FILL
+    fill = unit_filler(spec.unit) if unit else FILL
     fixed: dict[str, Any] = {"rng": rng}
     fixed |= {k: _locked(custom[k](model, data, rng)) for k in custom if k in wanted}
     for kind in wanted:
         if kind in fill and kind not in fixed and not fill[kind].looks:
             fixed[kind] = _guarded(fill[kind](asked, None), kind)
     shapes = _shapes(model, names, groups if unit else None)
-    raw = mark.raw or fn
+    raw = spec.raw or fn
     mean: Arrays = {}
     seen = 0
     looks = any(fill[k].looks for k in wanted if k not in fixed)
-    for chunk in _chunks(model, data, looks, over, batch_size):
+    for chunk in _chunks(model, data, looks, size, batch_size):
         held = {k: fixed[k] for k in wanted if k in fixed}
         held |= {k: _guarded(fill[k](asked, chunk), k) for k in wanted if k not in fixed}
         more = {k: held.pop(k) for k in list(held) if k in custom}
         ev = Evidence(**held, more=more, unit=unit)
-        if mark.note and (text := mark.note(ev, **options)):
+        if spec.note and (text := spec.note(ev, **options)):
             warnings.warn(text, MinpruneWarning, stacklevel=2)
         scores = fitting(fn, raw(ev, **options), shapes)
         n = len(chunk[0]) if chunk else 1
@@ -116,8 +116,8 @@ def score(
             if name in mean:
                 s = mean[name] + (s.astype(np.float64) - mean[name]) * (n / seen)
             mean[name] = s
-    if mark.finish:
-        mean = fitting(fn, mark.finish(mean, **options), shapes)
+    if spec.finish:
+        mean = fitting(fn, spec.finish(mean, **options), shapes)
     with np.errstate(over="ignore"):  # a copy: what a criterion hands on may be the model's own
         found = {name: mean[name].astype(model.dtype) for name in shapes}
     finite("score", found)
@@ -125,9 +125,13 @@ def score(
 
 
 def find(criterion: str | Criterion, own: tuple[str, ...] = ()) -> Criterion:
-    """The criterion of that name, or the function itself; own: kinds of evidence besides KINDS."""
+    """The criterion of that name, or the function itself; own: more kinds of evidence."""
     if callable(criterion):
-        return criterion if hasattr(criterion, "mark") else _adopted(criterion, {*KINDS, *own})
+        return (
+            criterion
+            if hasattr(criterion, "spec")
+            else _adopted(criterion, {*EVIDENCE_KINDS, *own})
+        )
     if not isinstance(criterion, str) or criterion not in CRITERIA:
         raise ArgumentError(
             f"criterion is {criterion!r}, expected one of {', '.join(sorted(CRITERIA))}, or a "
@@ -159,15 +163,15 @@ def _adopted(fn: Criterion, known: Set[str]) -> Criterion:
 def compatible(criterion: str | Criterion, unit: bool, params: str = "weights") -> None:
     """Raises ArgumentError unless the criterion can score units, or single weights."""
     fn = find(criterion)
-    mark: Mark = getattr(fn, "mark", Mark(("weights",)))
-    if unit and mark.unit is None:
+    spec: CriterionSpec = getattr(fn, "spec", CriterionSpec(("weights",)))
+    if unit and spec.unit is None:
         raise ArgumentError(f"{label(fn)}: scores single weights alone; leave out unit=True")
     if unit and params != "weights":
         raise ArgumentError(
             f"{label(fn)}: unit=True with params={params!r} is not to be had, since a unit goes "
             f"with its biases; leave out params"
         )
-    if not unit and not mark.single:
+    if not unit and not spec.single:
         raise ArgumentError(f"{label(fn)}: scores units alone; pass unit=True")
 
 
@@ -211,7 +215,7 @@ def _handed_out(model: Model, groups: Mapping[str, Group], scores: Arrays) -> Ar
 
 
 def _chunks(
-    model: Model, data: Split | None, looks: bool, over: str, batch_size: int
+    model: Model, data: Split | None, looks: bool, chunk: str, batch_size: int
 ) -> Iterator[Any]:
     if not looks:
         yield None
@@ -223,7 +227,7 @@ def _chunks(
             f"batch_size is {batch_size!r}, expected an integer of at least 1; "
             f"give batch_size=64, for example"
         )
-    size = {"all": len(x), "batch": batch_size, "sample": 1}[over]
+    size = {"all": len(x), "batch": batch_size, "sample": 1}[chunk]
     for i in range(0, len(x), size):
         yield x[i : i + size], y[i : i + size]
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from minprune.core import Array, Arrays, Criterion
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
-from minprune.nets.blame import not_finite
+from minprune.nets.nonfinite import not_finite
 
 if TYPE_CHECKING:
     import inspect

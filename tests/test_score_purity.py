@@ -11,7 +11,7 @@ from minprune.core import Array, Arrays, Criterion, Evidence, criterion
 from minprune.errors import (
     ArgumentError,
 )
-from minprune.probe import compatible
+from minprune.evidence import compatible
 
 
 def convolutional(dtype: Any) -> tuple[mp.Model, tuple[Array, Array]]:
@@ -51,7 +51,7 @@ def stays_as_it_was(fn: str | Criterion, dtype: Any = np.float64) -> bool:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("fn", CRITERIA, ids=lambda f: f if isinstance(f, str) else f.mark.over)
+@pytest.mark.parametrize("fn", CRITERIA, ids=lambda f: f if isinstance(f, str) else f.spec.chunk)
 def test_scoring_changes_nothing_and_keeps_dtype_and_shapes(fn: Any, dtype: Any) -> None:
     assert stays_as_it_was(fn, dtype)
     model, data = convolutional(dtype)

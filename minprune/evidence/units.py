@@ -4,17 +4,15 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from minprune.core import Array, Arrays, Row, Split
+from minprune.core import Array, Arrays, Split, UnitView
 from minprune.curvature.gates import gate_hess, gate_product, gate_squares
 from minprune.curvature.removal import unit_removal
 from minprune.errors import ArgumentError
-from minprune.nets.rows import incoming, outgoing
-from minprune.nets.ties import Group
-from minprune.probe.activations import act_grads, activations
-from minprune.probe.asked import Asked, Source
-from minprune.probe.fill import FILL, OPTIONS, mean_gradients
-from minprune.probe.inverses import inverse_block
-from minprune.probe.moments import (
+from minprune.evidence.activations import act_grads, activations
+from minprune.evidence.asked import Asked, Source
+from minprune.evidence.fill import FILL, OPTIONS, mean_gradients
+from minprune.evidence.inverses import inverse_block
+from minprune.evidence.moments import (
     BINS,
     Classes,
     Moments,
@@ -23,6 +21,8 @@ from minprune.probe.moments import (
     histograms,
     moments,
 )
+from minprune.nets.rows import incoming, outgoing
+from minprune.nets.ties import Group
 
 Rows = Callable[[Mapping[str, Array], Group], Array]
 ROWS: dict[str, Rows] = {
@@ -109,8 +109,8 @@ GATE: dict[str, Source] = {
 }
 
 
-def unit_filler(row: Row | None) -> dict[str, Source]:
-    """The kinds of evidence for a criterion with that Mark.unit."""
+def unit_filler(row: UnitView | None) -> dict[str, Source]:
+    """The kinds of evidence for a criterion with that CriterionSpec.unit."""
     if row == "gate":
         return WHOLE | GATE
     if row is None or row == "whole":
@@ -121,7 +121,7 @@ def unit_filler(row: Row | None) -> dict[str, Source]:
     return WHOLE | {kind: _rows(kind, row) for kind in kinds}
 
 
-def _rows(kind: str, row: Row) -> Source:
+def _rows(kind: str, row: UnitView) -> Source:
     """Evidence of single weights, gathered into one row a unit
 
     A criterion's option bias=False takes the biases out of "incoming and bias". Products with H run

@@ -8,7 +8,7 @@ import numpy as np
 from minprune.autograd import Value, value
 from minprune.core import Array
 from minprune.nets.forward import run
-from minprune.nets.layer import Pass
+from minprune.nets.layer import ForwardContext
 from minprune.nets.net import Net
 
 
@@ -17,7 +17,7 @@ def not_finite(a: Array) -> int:
     return a.size - int(np.count_nonzero(np.isfinite(a)))
 
 
-def blame(net: Net, p: Mapping[str, Any], x: Array, how: Pass | None = None) -> str:
+def blame(net: Net, p: Mapping[str, Any], x: Array, how: ForwardContext | None = None) -> str:
     """ "layer conv2 gave 3 of 100 values that are not finite": the first one, in net order
 
     p: parameters and buffers by full name, x: a batch, batch-last; see `run`.

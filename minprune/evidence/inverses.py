@@ -25,9 +25,9 @@ from minprune.curvature.inverse import (
 from minprune.curvature.products import flat, unflat
 from minprune.curvature.sweeps import alike, sweep_layer, sweep_scores
 from minprune.errors import ArgumentError, NonFiniteError
+from minprune.evidence.asked import Asked
 from minprune.nets.rows import incoming
 from minprune.nets.ties import Group
-from minprune.probe.asked import Asked
 
 DAMP, BLOCK, CHUNK = 1e-6, 128, 16
 

@@ -19,7 +19,7 @@ from minprune.errors import (
     NonFiniteError,
     ShapeError,
 )
-from minprune.probe.fill import FILL
+from minprune.evidence.fill import FILL
 
 
 def spoilt(entry: float) -> mp.Model:

@@ -14,8 +14,8 @@ import numpy as np
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.record import chunks
 from minprune.errors import ArgumentError
+from minprune.evidence.activations import Groups, activations
 from minprune.nets.model import Model
-from minprune.probe.activations import Groups, activations
 
 BINS = 10
 
@@ -44,7 +44,7 @@ class Moments:
 
 
 def moments_of(a: Array) -> Moments:
-    """Over samples and positions      a: (samples, units, positions)"""
+    """Chunk samples and positions      a: (samples, units, positions)"""
     flat = np.moveaxis(a, 1, 0).reshape(a.shape[1], -1).astype(np.float64)
     mean = flat.mean(axis=1)
     flat -= mean[:, None]

@@ -8,7 +8,7 @@ from minprune.autograd import Tensor, grad
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.record import record
 from minprune.nets.forward import run
-from minprune.nets.layer import Pass
+from minprune.nets.layer import ForwardContext
 from minprune.nets.model import Model, batch_last
 from minprune.nets.net import Net
 from minprune.nets.plain import Activation, Add
@@ -61,7 +61,13 @@ def activations(model: Model, data: Split, groups: Groups, before: bool = False)
         if any(name == layer for layer, _ in at.values()):
             found[name] = out
 
-    run(model.net, model.params | model.buffers, batch_last(data[0], model.dtype), Pass(), watch)
+    run(
+        model.net,
+        model.params | model.buffers,
+        batch_last(data[0], model.dtype),
+        ForwardContext(),
+        watch,
+    )
     return {name: laid_out(found[layer], rows) for name, (layer, rows) in at.items()}
 
 

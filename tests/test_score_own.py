@@ -11,8 +11,8 @@ from structures import NETS
 import minprune as mp
 from minprune.core import Arrays, Evidence, Split, criterion
 from minprune.errors import ArgumentError
+from minprune.evidence.fill import FILL
 from minprune.nets.model import Model
-from minprune.probe.fill import FILL
 
 
 def test_an_unmarked_function_gets_the_weights_and_its_options() -> None:

@@ -16,9 +16,9 @@ from minprune.core import Array
 from minprune.nets.forward import run
 from minprune.nets.model import Model, batch_last
 from minprune.nets.net import Net
-from minprune.structure import flow as module
+from minprune.structure import constants as module
 from minprune.structure import plan
-from minprune.structure.flow import Flow, flow
+from minprune.structure.constants import Flow, flow
 
 TWO = mp.build((2,), [
     ("a", mp.Dense(2, 3)), ("r", mp.Sigmoid()), ("b", mp.Dense(3, 2)), ("t", mp.ReLU()),

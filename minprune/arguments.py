@@ -1,0 +1,68 @@
+"""The checks that many public calls share: each returns the value, or raises ArgumentError.
+
+Every message says which argument it is, what it must be, what was found, and what to pass instead.
+"""
+
+from collections.abc import Sequence
+from numbers import Integral, Real
+from typing import Any
+
+from minprune.errors import ArgumentError
+
+
+def count(owner: str, what: str, given: object, least: int = 1) -> int:
+    """An integer of at least `least`; a bool is no integer"""
+    if isinstance(given, bool) or not isinstance(given, Integral) or given < least:
+        raise ArgumentError(
+            f"{owner}: {what} must be an integer of at least {least}, not {given!r}; "
+            f"pass {what}={max(least, 1)}, for example"
+        )
+    return int(given)
+
+
+def number(owner: str, what: str, given: object, least: float = 0.0, above: bool = False) -> float:
+    """A finite number of at least `least`, or above it; a bool is no number"""
+    good = isinstance(given, Real) and not isinstance(given, bool)
+    if not good or not least <= float(given) < float("inf") or (above and given == least):  # type: ignore[arg-type]
+        bound = f"above {least:g}" if above else f"of at least {least:g}"
+        raise ArgumentError(
+            f"{owner}: {what} must be a finite number {bound}, not {given!r}; "
+            f"pass {what}={least + 1:g}, for example"
+        )
+    return float(given)  # type: ignore[arg-type]
+
+
+def share(owner: str, what: str, given: object, above: bool = False, below: bool = False) -> float:
+    """A number from 0 to 1; above: not 0; below: not 1; a bool is no number"""
+    good = isinstance(given, Real) and not isinstance(given, bool)
+    if not good or not 0 <= float(given) <= 1 or (above and given == 0) or (below and given == 1):  # type: ignore[arg-type]
+        bounds = f"{'above' if above else 'from'} 0 {'and below' if below else 'to'} 1"
+        raise ArgumentError(
+            f"{owner}: {what} must be a number {bounds}, not {given!r}; "
+            f"pass {what}=0.5, for example"
+        )
+    return float(given)  # type: ignore[arg-type]
+
+
+def choice(owner: str, what: str, given: Any, choices: Sequence[Any]) -> Any:
+    """One of the choices; a bool is no number"""
+    for c in choices:
+        if c == given and (type(c) is type(given) or not isinstance(given, bool)):
+            return given
+    *most, last = map(repr, choices)
+    known = f"{', '.join(most)} or {last}" if most else last
+    raise ArgumentError(f"{owner}: {what} must be {known}, not {given!r}; choose one of them")
+
+
+def instance(owner: str, what: str, given: Any, kind: type, instead: str) -> Any:
+    """An instance of that class; instead: what to pass, such as "mp.SGD(0.1)\""""
+    if not isinstance(given, kind):
+        found = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
+        raise ArgumentError(
+            f"{owner}: {what} must be {_article(kind.__name__)}, not {found}; pass {instead}"
+        )
+    return given
+
+
+def _article(name: str) -> str:
+    return f"an {name}" if name[0] in "AEIOU" else f"a {name}"
