@@ -87,7 +87,7 @@ NAMES = {
     "train.method": ("Method", "View", "Change"),
     "train.history": ("History",),
     "train.loop": ("fit",),
-    "probe": ("score",),
+    "evidence": ("score",),
     "masking.combine": ("combine",),
     "masking.allocate": ("allocate",),
     "masking.apply": ("prune", "with_masks", "collapsed"),

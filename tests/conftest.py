@@ -39,3 +39,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         for machine in machines:
             assert keep(Speeds(machine, each, calls, moves), kept())
         yield
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """The same test names in every process: no addresses in them, so that workers can share."""
+    if callable(val):
+        return str(getattr(val, "__qualname__", type(val).__name__))
+    text = str(val)
+    return text.partition(" at 0x")[0] if " at 0x" in text else None

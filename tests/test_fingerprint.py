@@ -72,7 +72,7 @@ APART: list[tuple[Any, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("a", "b"), APART, ids=str)
+@pytest.mark.parametrize(("a", "b"), APART)
 def test_fingerprints_tell_apart(a: Any, b: Any) -> None:
     one, two = (json.loads(json.dumps(fingerprint(v))) for v in (a, b))
     assert difference({"x": one}, {"x": two})

@@ -144,7 +144,7 @@ def test_the_laws_reject(law: Callable[..., bool], kind: type[Recorded]) -> None
 
 
 @pytest.mark.parametrize("scope", ["global", "layer"])
-@pytest.mark.parametrize("which", CRITERIA, ids=str)
+@pytest.mark.parametrize("which", CRITERIA)
 def test_a_schedule_of_0_is_plain_training_bit_for_bit(which: str | Criterion, scope: Any) -> None:
     method = Gradual(partial(schedule.constant, final=0.0), criterion=which, scope=scope)
     plain, history = mp.fit(small_net(0.5), small_data(), **HOW)
@@ -179,7 +179,7 @@ def test_one_weight_an_update() -> None:
     assert [round(s * n) for s in history.steps["sparsity"]] == [0, 1, 1, 2, 2, 3]
 
 
-@pytest.mark.parametrize("which", ["magnitude", saliency], ids=str)
+@pytest.mark.parametrize("which", ["magnitude", saliency])
 def test_the_lowest_scores_of_the_step_go(which: str | Criterion) -> None:
     method = Recorded(partial(schedule.one_shot, final=0.4, at=3), criterion=which)
     mp.fit(small_net(), small_data(), method=method, **HOW)

@@ -28,10 +28,6 @@ SLOW = (
 )
 # fmt: on
 OF_VALUES = ("errors", "arguments", "core")  # what criteria/ and verify/ may use
-    "errors",
-    "arguments",
-    "core",
-)  # all that criteria/ and verify/ need, so that they serve other code
 LAZY = {"matplotlib", "tqdm"}  # optional, so inside functions only
 NUMBA = {"numba", "llvmlite"}
 PICKLE = {"pickle", "_pickle", "shelve", "marshal", "dill", "cloudpickle", "joblib"}

@@ -175,7 +175,7 @@ PLANTED = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("like", "law", "fn", "what"), PLANTED, ids=lambda v: str(v)[:40])
+@pytest.mark.parametrize(("like", "law", "fn", "what"), PLANTED)
 def test_no_slip_passes(like: str, law: str, fn: Any, what: str) -> None:
     (verdict,) = check_curvature(fn, like, laws=(law,))
     assert not verdict.holds
