@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
         verify,
     )
     from minprune.autograd import Tensor, grad
-    from minprune.core import Dataset, Evidence, criterion
+    from minprune.core import CriterionSpec, Dataset, Evidence, Example, criterion
     from minprune.evidence import score
     from minprune.files import load, save
     from minprune.masking.allocate import allocate
@@ -73,7 +73,7 @@ MODULES = {
     "verify": "verify",
 }
 NAMES = {
-    "core": ("Dataset", "Evidence", "criterion"),
+    "core": ("Dataset", "Evidence", "Example", "CriterionSpec", "criterion"),
     "autograd": ("Tensor", "grad"),
     "nets.weighted": ("Dense", "Conv2d", "BatchNorm"),
     "nets.plain": (
