@@ -33,6 +33,20 @@ class Context(NamedTuple):
     streams : one generator for each part of the method; `rng` is the first. In `finish` and
         `learned`, copies as they were at the start, so that these change nothing.
     forward : of this step's forward pass, for `layer.apply(name, params, [x], ctx.forward)`.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> class Noting(mp.Method):
+    ...     def after(self, view):
+    ...         print(view.ctx.step, "of", view.ctx.total, "updates, of", view.ctx.batch_size)
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,))
+    >>> how = {"epochs": 1, "batch_size": 500, "progress": False}
+    >>> trained, history = mp.fit(model, data, method=Noting(), **how)
+    1 of 3 updates, of 500
+    2 of 3 updates, of 500
+    3 of 3 updates, of 500
     """
 
     net: Net
@@ -65,6 +79,20 @@ class View:
     batch : (x, y) of this update, batch-first.
     activations : {layer: output, batch-first} of the layers that the method names, from the
         forward pass of this update.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> class Noting(mp.Method):
+    ...     activations = ("fc1",)
+    ...     def after(self, view):
+    ...         print(view.grads["fc1.weight"].shape, view.activations["fc1"].shape)
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,))
+    >>> how = {"epochs": 1, "batch_size": 1000, "progress": False}
+    >>> trained, history = mp.fit(model, data, method=Noting(), **how)
+    (4, 64) (1000, 4)
+    (4, 64) (197, 4)
     """
 
     ctx: Context
@@ -86,6 +114,18 @@ class Change:
     params, masks, extra, opt_state : new arrays by name. The loop applies the masks to the weights.
     state : the new state of the method.
     buffers : the indices of sparse layers only; the loop keeps read-only copies.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> class Clipped(mp.Method):
+    ...     def after(self, view):
+    ...         return mp.Change(params={"fc1.weight": view.params["fc1.weight"].clip(-0.1, 0.1)})
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,))
+    >>> trained, history = mp.fit(model, data, epochs=1, method=Clipped(), progress=False)
+    >>> abs(trained.params["fc1.weight"]).max().round(3)
+    np.float32(0.1)
     """
 
     params: Arrays | None = None
@@ -100,7 +140,33 @@ class Method:
     """The plain method: it changes nothing. Override the hooks and the settings that are needed.
 
     params hold every parameter by full name, extra the arrays that `start` gave. Both are Tensors
-    in `weights`, `layer`, `loss` and `penalty`, which return values built from autograd's ops.
+    in `weights`, `layer`, `loss` and `penalty`, which return values built from autograd's ops. Of
+    one update the order is: weights, the masks, layer (for each layer), loss, penalty, the
+    optimizer, after.
+
+    Examples
+    --------
+    A gate on every hidden unit, trained with a penalty and multiplied into the weights at the end:
+
+    >>> import numpy as np
+    >>> import minprune as mp
+    >>> from minprune import autograd as ag
+    >>> class Gates(mp.Method):
+    ...     extra_lr = {"gate": 10.0}
+    ...     def start(self, model, ctx):
+    ...         return model, {"gate": np.ones((8, 1), model.dtype)}, None
+    ...     def weights(self, params, extra, ctx):
+    ...         return params | {"fc1.weight": params["fc1.weight"] * extra["gate"]}
+    ...     def penalty(self, params, extra, ctx):
+    ...         return ag.total(abs(extra["gate"])) * 1e-3
+    ...     def finish(self, model, extra, ctx):
+    ...         weight = model.params["fc1.weight"] * extra["gate"]
+    ...         return mp.Model(model.net, model.params | {"fc1.weight": weight})
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(8,))
+    >>> trained, history = mp.fit(model, data, epochs=1, method=Gates(), progress=False)
+    >>> history.extra["gate"].shape
+    (8, 1)
     """
 
     activations: tuple[str, ...] = ()  # the layers whose outputs `after` sees
