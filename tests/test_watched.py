@@ -220,7 +220,7 @@ def test_what_cannot_be_reached_is_said_at_the_first_update() -> None:
     with pytest.raises(UnreachableError) as caught:
         mp.fit(net(), small_data(), method=method, **HOW)
     assert caught.value.args == (
-        "sparsity is 0.9, which leaves 1 of 10 units of the net, fewer than minimum=1 for each "
+        "prune: sparsity=0.9 leaves 1 of 10 units of the net, fewer than minimum=1 for each "
         "layer; the largest reachable is 0.8",
     )
     assert method.seen == []

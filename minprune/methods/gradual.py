@@ -12,7 +12,7 @@ from minprune.errors import ArgumentError
 from minprune.evidence import find
 from minprune.evidence.checks import fitting, label
 from minprune.masking.apply import with_masks
-from minprune.masking.arguments import Scope
+from minprune.masking.checks import Scope
 from minprune.masking.choose import choose
 from minprune.masking.count import pruned_count
 from minprune.methods.scheduled import Schedule, at_rest, checked, reachable

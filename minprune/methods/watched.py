@@ -17,7 +17,7 @@ from minprune.evidence.asked import Asked
 from minprune.evidence.checks import option_names
 from minprune.evidence.moments import Classes, Moments, class_counts, classes_of, moments_of
 from minprune.evidence.units import unit_filler
-from minprune.masking.arguments import Scope
+from minprune.masking.checks import Scope
 from minprune.masking.choose import choose
 from minprune.masking.count import pruned_count
 from minprune.masking.units import live_units, silenced
