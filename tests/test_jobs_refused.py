@@ -39,7 +39,7 @@ OF = {  # one of these, as a sentence
 REFUSED = {
     "run --sparsity 1.5": f"run: --sparsity {SHARE} 1.5; pass --sparsity=0.5, for example",
     "run --sparsity nan": f"run: --sparsity {SHARE} nan; pass --sparsity=0.5, for example",
-    "run --sparsity 0.99999": "sparsity is 0.99999, which leaves 0 of 38160 weights of the net, "
+    "run --sparsity 0.99999": "prune: sparsity=0.99999 leaves 0 of 38160 weights of the net, "
     "fewer than minimum=1 for each layer; the largest reachable is 0.999895178197065",
     "run --criterion obdd": f"run: --criterion {OF['criterion']} 'obdd'; choose one of them",
     "run --criterion lda": "lda: scores units only; pass --unit",
@@ -48,7 +48,7 @@ REFUSED = {
     "run --seed -1": f"run: --seed {COUNT} 0, not -1; pass --seed=1, for example",
     "compare --sparsities 0.5,2": f"compare: --sparsities {SHARE} 2.0; pass --sparsities=0.5, for "
     "example",
-    "compare --net mlp --sparsities 0.9,0.9999": "sparsity is 0.9999, which leaves 1 of 6464 "
+    "compare --net mlp --sparsities 0.9,0.9999": "prune: sparsity=0.9999 leaves 1 of 6464 "
     "weights of the net, fewer than minimum=1 for each layer; the largest reachable is "
     f"{6461 / 6464!r}",
     "compare --sparsities 0.5,0.5": f"compare: --sparsities {LISTED} 0.5, 0.5; separate them by "

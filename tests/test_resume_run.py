@@ -142,7 +142,8 @@ def test_a_garbled_result_is_one_sentence(folder: Path, capsys: pytest.CaptureFi
     assert main([*SHORT, "--resume"]) == 1
     assert capsys.readouterr().err == (
         f"minprune: {Path('out', 'result.json')}: must be a readable result, but has an error "
-        f"(Expecting property name enclosed in double quotes: line 1 column 2 (char 1)); leave out --resume\n"
+        f"(Expecting property name "
+        f"enclosed in double quotes: line 1 column 2 (char 1)); leave out --resume\n"
     )
 
 

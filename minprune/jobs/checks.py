@@ -13,6 +13,7 @@ from minprune.errors import ArgumentError, MinpruneError, MinpruneWarning
 from minprune.evidence import score
 from minprune.jobs.settings import Settings
 from minprune.masking.apply import prune
+from minprune.masking.checks import Scope
 from minprune.nets.counts import counts
 from minprune.nets.model import Model
 from minprune.nets.ties import ties
@@ -52,7 +53,9 @@ CHECKS: dict[str, Callable[..., object]] = {
 }  # fmt: skip
 
 
-def reachable(model: Model, unit: bool, sparsities: Sequence[float], scope: str = "global") -> None:
+def reachable(
+    model: Model, unit: bool, sparsities: Sequence[float], scope: Scope = "global"
+) -> None:
     """Raises ArgumentError for a sparsity that this net cannot have."""
     scores = score(model, None, "magnitude", unit=unit)
     for sparsity in sparsities:
