@@ -21,32 +21,39 @@ HOW: dict[str, Any] = {"epochs": 3, "batch_size": 4, "progress": False}  # 9 upd
 class Busy(mp.Method):
     """Draws, masks, resets optimizer state, trains an extra array, keeps a nested state."""
 
-    def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
+    def start(self, model: Model, ctx: mp.Context) -> tuple[Model, Arrays, Any]:
         state = {"seen": [], "mean": np.zeros((), np.float32), "pair": (1, None), "n": np.int64(0)}
         return model, {"scale": np.ones(3, model.dtype)}, state
 
-    def weights(self, params: Any, extra: Any, state: Any, rng: np.random.Generator) -> Any:
-        noise = float(rng.normal())
+    def weights(self, params: Any, extra: Any, ctx: mp.Context) -> Any:
+        noise = float(ctx.rng.normal())
         return params | {"fc2.bias": params["fc2.bias"] + extra["scale"] * noise}
 
     def after(self, view: mp.View) -> mp.Change:
         w = view.params["fc1.weight"]
-        mask = view.masks.get("fc1.weight", np.ones(w.shape, bool)).copy()
-        mask.flat[int(view.rng.integers(w.size))] = False
+        mask = view.ctx.masks.get("fc1.weight", np.ones(w.shape, bool)).copy()
+        mask.flat[int(view.ctx.rng.integers(w.size))] = False
         slots = {k: {"fc2.bias": v["fc2.bias"] / 2} for k, v in view.opt_state.items()}
-        old = view.state
+        old = view.ctx.state
         state = {
-            "seen": [*old["seen"], view.step],
+            "seen": [*old["seen"], view.ctx.step],
             "mean": old["mean"] + w.mean(dtype=np.float32),
             "pair": (old["pair"][0] + 1, {"last": w.copy()}),
             "n": old["n"] + np.int64(1),
         }
         return mp.Change(masks={"fc1.weight": mask}, opt_state=slots, state=state)
 
-    def finish(self, model: Model, extra: Arrays, state: Any) -> Model:
+    def finish(self, model: Model, extra: Arrays, ctx: mp.Context) -> Model:
+        state = ctx.state
         moved = state["mean"] + state["pair"][0] + len(state["seen"]) + extra["scale"].sum()
         bias = model.params["fc2.bias"] + np.asarray(moved, model.dtype)
         return Model(model.net, model.params | {"fc2.bias": bias}, model.buffers, model.masks)
+
+
+class Kept(Busy):
+    """Masked weights keep their values and are updated."""
+
+    dense = True
 
 
 def gradual(step: int) -> float:
@@ -60,6 +67,8 @@ CASES: dict[str, dict[str, Any]] = {
     "busy": {"method": Busy(), "dropout": 0.5},
     "busy, float32": {"method": Busy(), "dtype": np.float32, "optimizer": mp.AdamW(0.1)},
     "gradual": {"method": mp.methods.Gradual(gradual, "random")},
+    "chain": {"method": mp.methods.chain(Busy(), mp.methods.Gradual(gradual, "random"), Busy())},
+    "dense": {"method": Kept()},
     "penalty": {"method": mp.methods.L1(0.1)},
     "patience": {"patience": 2, "optimizer": mp.SGD(0.8), "method": Busy(), "epochs": 9},
     "generator": {"seed": 5, "generator": True},
@@ -105,7 +114,8 @@ def equal(a: Fitted, b: Fitted) -> bool:
     """The same bits, masks and history, but for the seconds."""
     epochs = [{k: v for k, v in h.epochs.items() if k != "seconds"} for h in (a[1], b[1])]
     masks = [{k: m.tolist() for k, m in model.masks.items()} for model in (a[0], b[0])]
-    whole = a[1].steps == b[1].steps and repr(epochs[0]) == repr(epochs[1])
+    extra = [{k: v.tolist() for k, v in h.extra.items()} for h in (a[1], b[1])]
+    whole = extra[0] == extra[1] and a[1].steps == b[1].steps and repr(epochs[0]) == repr(epochs[1])
     lengths = len(a[1].epochs["seconds"]) == len(b[1].epochs["seconds"])
     return same(a[0], b[0]) and masks[0] == masks[1] and whole and lengths
 

@@ -56,8 +56,8 @@ class Recorded(Watched):
 
     def after(self, view: mp.View) -> mp.Change | None:
         change = super().after(view)
-        masks = view.masks | (change.masks or {} if change else {})
-        self.seen.append(Model(view.net, dict(view.params), dict(view.buffers), dict(masks)))
+        masks = view.ctx.masks | (change.masks or {} if change else {})
+        self.seen.append(Model(view.ctx.net, dict(view.params), dict(view.buffers), dict(masks)))
         return change
 
 
@@ -96,7 +96,7 @@ def test_sparsity_is_the_schedule_to_one_unit(plan: Plan) -> None:
 
 class Late(Recorded):
     def after(self, view: mp.View) -> mp.Change | None:
-        return super().after(view) if view.step > 1 else None
+        return super().after(view) if view.ctx.step > 1 else None
 
 
 class OneMore(Recorded):
