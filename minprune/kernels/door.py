@@ -147,8 +147,8 @@ def kernel(
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a declaration the function that its callers use
 
-    homes: its twin and its loop, ("dense.rows_ref", "dense.rows_jit"); text: see shapes.py; rules: of shapes
-    and options, may add sizes; checks: of values, at every call.
+    homes: the files of its twin and its loop, ("dense.rows_ref", "dense.rows_jit"); text: see
+    shapes.py; rules: of shapes and options, may add sizes; checks: of values, at every call.
     """
 
     def decorate(declared: Callable[P, R]) -> Callable[P, R]:

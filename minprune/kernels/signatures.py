@@ -20,7 +20,8 @@ from minprune.kernels.door import KERNELS, kernel
 
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
-ROWS, TRAIN = ("dense.rows_ref", "dense.rows_jit"), ("dense.train_ref", "dense.train_jit")
+ROWS, SUMS = ("dense.rows_ref", "dense.rows_jit"), ("dense.rows_ref", "dense.sums_jit")
+TRAIN = "dense.train_ref", "dense.train_jit"
 CONV, POOL = ("dense.image_ref", "dense.conv_jit"), ("dense.image_ref", "dense.pool_jit")
 SELECT, OBS = ("dense.select_ref", "dense.select_jit"), ("dense.select_ref", "dense.obs_jit")
 CSR, BLOCK = ("sparse.sparse_ref", "sparse.csr_jit"), ("sparse.sparse_ref", "sparse.block_jit")
@@ -193,17 +194,17 @@ def scale_shift(x: Array, scale: Array | None, shift: Array, kind: str = "none")
     """
 
 
-@kernel(ROWS, "x (c, m, ...) -> (c)")
+@kernel(SUMS, "x (c, m, ...) -> (c)")
 def row_sum(x: Array) -> Array:
     """out[c] = sum x[c, ...]      x: (c, ...) -> (c,)"""
 
 
-@kernel(ROWS, "a (c, m, ...), b (c, m, ...) -> (c)")
+@kernel(SUMS, "a (c, m, ...), b (c, m, ...) -> (c)")
 def row_dot(a: Array, b: Array) -> Array:
     """out[c] = sum a[c, ...] * b[c, ...]      a, b: (c, ...) -> (c,)"""
 
 
-@kernel(ROWS, "x (c, m, ...) -> (c), (c)", rules.nonempty)
+@kernel(SUMS, "x (c, m, ...) -> (c), (c)", rules.nonempty)
 def moments(x: Array) -> tuple[Array, Array]:
     """mean[c] = mean x[c, ...]      var[c] = mean (x[c, ...] - mean[c])**2
 
@@ -211,12 +212,12 @@ def moments(x: Array) -> tuple[Array, Array]:
     """
 
 
-@kernel(ROWS, "x (c, m, ...), mean (c), inv (c) -> (c, m, ...)")
+@kernel(SUMS, "x (c, m, ...), mean (c), inv (c) -> (c, m, ...)")
 def normalise(x: Array, mean: Array, inv: Array) -> Array:
     """out[c, ...] = (x[c, ...] - mean[c]) * inv[c]      x: (c, ...), mean, inv: (c,)"""
 
 
-@kernel(ROWS, "g (c, m, ...), xhat (c, m, ...), inv (c) -> (c, m, ...)", rules.nonempty)
+@kernel(SUMS, "g (c, m, ...), xhat (c, m, ...), inv (c) -> (c, m, ...)", rules.nonempty)
 def normalise_grad(g: Array, xhat: Array, inv: Array) -> Array:
     """out = inv * (g - mean(g) - xhat * mean(g * xhat))      means per row
 

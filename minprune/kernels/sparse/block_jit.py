@@ -1,4 +1,7 @@
-"""Products with block CSR, compiled: four rows by four registers, each loaded once for four."""
+"""Products with block CSR, compiled: four rows by four registers, each loaded once for four.
+
+Long because edges of blocks, rows and batches all have their own few lines.
+"""
 
 import numpy as np
 

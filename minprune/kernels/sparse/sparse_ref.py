@@ -1,4 +1,4 @@
-"""Products and convolutions with sparse matrices in plain NumPy: the definition of the compiled ones.
+"""Products and convolutions with sparse matrices in plain NumPy: the definition of *_jit.
 
 A is (m, n). CSR: values[k] is in column columns[k]; row r holds k from row_start[r] to
 row_start[r + 1]. Block CSR: the same of blocks of size x size, cut at the edges; values: block by
