@@ -1,6 +1,7 @@
 """Diagonals of the Hessian and of what stands in for it: one function each, by name."""
 
 from collections.abc import Callable, Iterator
+from math import inf
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from minprune.curvature.checks import checked, names_of
 from minprune.curvature.products import hvp, own_products
 from minprune.curvature.record import Recorded, chunks, factors, outputs, record, together
 from minprune.curvature.recursion import becker_lecun, curved
-from minprune.curvature.rules import bent, need_rules, unruled
+from minprune.curvature.rules import Keys, each_alone, need_rules, straight, unruled
 from minprune.curvature.samples import mean, squared_grads, squares
 from minprune.errors import ArgumentError
 from minprune.nets.model import Model
@@ -24,10 +25,10 @@ def gauss_newton(model: Model, data: Split, *, params: str = "weights") -> Array
     s, c: the factors of the Hessian of the loss in the net's output. One gradient for each output.
     """
     names, data = names_of(model, params), checked(model, data)
-    need_rules("gauss_newton", model, data[0], {name: [name] for name in names})
     total = {name: np.zeros(model.params[name].shape) for name in names}
     for x, _ in chunks(model, data, outputs(model.net)):
         seen = record(model, x)
+        need_rules("gauss_newton", seen, each_alone(names))
         squares(total, seen, seen.out, *factors(model.net, seen.out.value))
     return mean(model, total, len(data[0]))
 
@@ -41,31 +42,38 @@ def exact(model: Model, data: Split, *, params: str = "weights", limit: int = 10
     """
     names, data = names_of(model, params), checked(model, data)
     total = {name: np.zeros(model.params[name].shape) for name in names}
-    apart = unruled(model, data[0], {name: [name] for name in names}, curved=True)
-    entries = sum(total[name].size for name in apart)
-    if entries > limit:
-        name, op = next(iter(apart.items()))
-        raise ArgumentError(
-            f"exact: {name} goes through the op {op}, which has no rule for the exact diagonal, "
-            f"and {entries:,} Hessian-vector products are more than limit={limit:,}; "
-            f"use 'hutchinson' or 'gauss_newton', or pass limit={entries}"
-        )
-    ruled = {name: t for name, t in total.items() if name not in apart}
-    if ruled:
-        second(ruled, model, data, squares)
+    apart = second(total, model, data, squares, each_alone(names), limit)
     own_products(total, model, data, list(apart))
     return mean(model, total, len(data[0]))
 
 
-def second(total: Arrays, model: Model, data: Split, square: Squares) -> None:
-    """total += sum_p diag of the second derivative, `square` being what squares and adds up"""
-    apart = bent(model)
+def second(
+    total: Arrays, model: Model, data: Split, square: Squares, keys: Keys, limit: float = inf
+) -> dict[str, str]:
+    """total += sum_p diag of the second derivative, `square` being what squares and adds up
+
+    keys: see `unruled`. Returns those whose rules are not exact, which are left out; raises
+    ArgumentError where they have more entries than limit.
+    """
+    curved_inside = not all(straight(step.act) for step in model.net.steps)
+    apart: dict[str, str] | None = None
     for x, y in chunks(model, data, outputs(model.net)):
-        seen = record(model, x, apart)
+        seen = record(model, x, curved_inside)
+        if apart is None:
+            apart = unruled(seen, keys, curved=True)
+            if (entries := sum(total[key].size for key in apart)) > limit:
+                name, op = next(iter(apart.items()))
+                raise ArgumentError(
+                    f"exact: {name} goes through the op {op}, which has no rule for the exact "
+                    f"diagonal, and {entries:,} Hessian-vector products are more than "
+                    f"limit={limit:,}; use 'hutchinson' or 'gauss_newton', or pass limit={entries}"
+                )
+            total = {key: t for key, t in total.items() if key not in apart}
         square(total, seen, seen.out, *factors(model.net, seen.out.value))
         for z, weights in bends(seen, y):
             for seeds, part in units(z, weights, together(model, len(x))):
                 square(total, seen, z, seeds, part)
+    return apart or {}
 
 
 def bends(seen: Recorded, y: Array) -> Iterator[tuple[Tensor, Array]]:

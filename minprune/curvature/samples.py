@@ -9,7 +9,7 @@ from minprune.autograd import Tensor
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.checks import checked, guard, names_of
 from minprune.curvature.record import Recorded, Use, chunks, factors, outputs, record
-from minprune.curvature.rules import need_rules
+from minprune.curvature.rules import each_alone, need_rules
 from minprune.errors import ArgumentError
 from minprune.nets.model import Model, dense_only
 
@@ -24,7 +24,6 @@ def sample_grads(
     Raises ArgumentError, naming the bytes, where they would take more than `limit`.
     """
     names, data = names_of(model, params), checked(model, data)
-    need_rules("sample_grads", model, data[0], {name: [name] for name in names})
     entries = sum(model.params[n].size for n in names)
     nbytes = len(data[0]) * entries * model.dtype.itemsize
     guard("sample_grads", nbytes, limit, "use fewer samples, or raise limit=")
@@ -32,6 +31,7 @@ def sample_grads(
     start = 0
     for x, y in chunks(model, data):
         seen = record(model, x)
+        need_rules("sample_grads", seen, each_alone(names))
         for name, g in each(seen, seen.out, seen.pull(y), names).items():
             found[name][start : start + len(x)] = g
         start += len(x)
@@ -41,10 +41,10 @@ def sample_grads(
 def squared_grads(model: Model, data: Split, *, params: str = "weights") -> Arrays:
     """(1/P) sum_p g_p^2, {name: shape}: diagonal of the empirical Fisher; chunks add in float64"""
     names, data = names_of(model, params), checked(model, data)
-    need_rules("squared_grads", model, data[0], {name: [name] for name in names})
     total = {name: np.zeros(model.params[name].shape) for name in names}
     for x, y in chunks(model, data):
         seen = record(model, x)
+        need_rules("squared_grads", seen, each_alone(names))
         pull = seen.pull(y)
         squares(total, seen, seen.out, [pull], np.ones((1, pull.shape[1]), pull.dtype))
     return mean(model, total, len(data[0]))
@@ -61,9 +61,9 @@ def ggn_rows(model: Model, data: Split, names: Sequence[str]) -> Iterator[Array]
     for name in names:
         if name not in model.params:
             raise ArgumentError(f"{name}: no such parameter; there are {', '.join(model.params)}")
-    need_rules("ggn_rows", model, data[0], {name: [name] for name in names})
     for x, _ in chunks(model, data, outputs(model.net)):
         seen = record(model, x)
+        need_rules("ggn_rows", seen, each_alone(names))
         seeds, weights = factors(model.net, seen.out.value)
         for seed, c in zip(seeds, weights, strict=True):
             found = each(seen, seen.out, seed, names)
