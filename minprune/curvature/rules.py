@@ -41,7 +41,7 @@ def unruled(seen: Recorded, keys: Keys, curved: bool = False) -> dict[str, str]:
                 wrong |= moved[a]
         if curved:
             wrong |= _bent_along(t, inputs, moved)
-        for key, bit in bits.items():
+        for key, bit in bits.items() if wrong else ():
             if wrong & bit:
                 found.setdefault(key, t.op.name)
     return found

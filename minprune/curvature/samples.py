@@ -74,7 +74,7 @@ def ggn_rows(model: Model, data: Split, names: Sequence[str]) -> Iterator[Array]
 
 def each(seen: Recorded, end: Tensor, seed: Array, names: Sequence[str]) -> Arrays:
     """d(sum of seed * end)_p/dw for each sample p: {name: (n, *shape)}"""
-    found = {n: np.zeros((seed.shape[-1], *seen.leaves[n].shape), seed.dtype) for n in names}
+    found: Arrays = {}
     uses = seen.before(end)
     for use, g in zip(uses, seen.cotangents(end, uses, seed), strict=True):
         assert use.node.op is not None
@@ -82,9 +82,12 @@ def each(seen: Recorded, end: Tensor, seed: Array, names: Sequence[str]) -> Arra
         need = use.need(names)
         made = use.node.op.each(g, use.node.value, use.inputs, need, **use.node.settings)
         for name, part in zip(use.names, made, strict=True):
-            if name in found and part is not None:
-                found[name] += part
-    return found
+            if name in names and part is not None:
+                found[name] = found[name] + part if name in found else part
+    for name in names:  # what nobody reads
+        if name not in found:
+            found[name] = np.zeros((seed.shape[-1], *seen.leaves[name].shape), seed.dtype)
+    return {name: found[name] for name in names}
 
 
 def squares(
