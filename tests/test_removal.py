@@ -176,7 +176,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: removal(line(), (X, Y), {"fc9.weight": np.array([], int)}), ArgumentError,
      "fc9.weight: no such parameter; there are fc1.weight"),
     (lambda: removal(line(), (X[:0], Y[:0])), ArgumentError,
-     "data is empty, and this criterion looks at samples; give a pair (x, y), such as data.train"),
+     "data must be a pair (x, y) of at least one sample, not an empty one; pass data.train, for example"),
     (lambda: unit_removal(line(), (X, Y[:1]), {}), ShapeError,
      "data: x has 3 rows and y has 1; give one target to each input"),
 )  # fmt: skip

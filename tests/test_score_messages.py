@@ -74,7 +74,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
      f"criterion is 'obdd', expected one of {', '.join(sorted(mp.criteria.CRITERIA))}, "
      "or a function Evidence -> scores"),
     (lambda: mp.score(line(), None, "magnitude", params="bias"), ArgumentError,  # type: ignore[arg-type]
-     "params is 'bias', expected 'weights' or 'all'; choose one of them"),
+     "parameters: params must be 'weights' or 'all', not 'bias'; choose one of them"),
     (lambda: mp.score(line(), None, ahead), ArgumentError,
      f"ahead: needs 'hessian', expected {', '.join(sorted(FILL))} or rng; "
      "ask for evidence that there is"),
@@ -108,9 +108,9 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
      "levenberg_marquardt belongs to diagonal='becker_lecun', and diagonal is 'exact'; "
      "leave it out"),
     (lambda: mp.score(line(), None, G), ArgumentError,
-     "data is None, and this criterion looks at samples; give a pair (x, y), such as data.train"),
+     "data must be a pair (x, y) of at least one sample, not None; pass data.train, for example"),
     (lambda: mp.score(line(), (X[:0], Y[:0]), G), ArgumentError,
-     "data is empty, and this criterion looks at samples; give a pair (x, y), such as data.train"),
+     "data must be a pair (x, y) of at least one sample, not an empty one; pass data.train, for example"),
     (lambda: mp.score(line(), (X, Y[:2]), G), ShapeError,
      "data: x has 3 rows and y has 2; give one target to each input"),
     (lambda: mp.score(line(), (X[:, :1], Y), G), ShapeError,

@@ -95,8 +95,7 @@ def _sent(use: Use, g: Array, columns: int) -> Array:
         i for i, (n, x) in enumerate(zip(use.names, inputs, strict=True)) if not n and x is not None
     )
     need = tuple(i == at for i in range(len(inputs)))
-    assert use.node.op is not None
-    dx = use.node.op.rule(g, use.node.value, inputs, need, **use.node.settings)[at]
+    dx = use.op.rule(g, use.node.value, inputs, need, **use.node.settings)[at]
     parts = (inputs[at] * dx).reshape(-1, columns, *dx.shape[1:])
     sent: Array = parts.sum(axis=(0, *range(2, parts.ndim - 1)))
     return sent
