@@ -28,7 +28,9 @@ from minprune.errors import ArgumentError, MinpruneError, ShapeError
 from minprune.nets.layer import Layer
 
 NET, DATA = made((2,), mp.Dense(2, 3), mp.Tanh(), mp.Dense(3, 2))
-NO_SAMPLES = "data must be a pair (x, y) of at least one sample, not an empty one; pass data.train, for example"
+NO_SAMPLES = (
+    "data must be a pair (x, y) of at least one sample, not empty; pass data.train, for example"
+)
 PARAMS = "parameters: params must be 'weights' or 'all', not 'bias'; choose one of them"
 NO_MODEL = (
     "curvature: the model is Net, expected a Model; give one that mp.zoo, mp.initialise or mp.load "

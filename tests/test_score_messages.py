@@ -100,8 +100,8 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
        "give needs={'mine': function}")
       for needs in (["mine"], {"mine": {}})),
     (lambda: mp.score(line(), (X, Y), "obd", diagonal="exactly"), ArgumentError,
-     "diagonal is 'exactly', expected one of exact, gauss_newton, becker_lecun, empirical_fisher, "
-     "hutchinson; choose one of them"),
+     "diagonal: kind must be 'exact', 'gauss_newton', 'becker_lecun', 'empirical_fisher' or "
+     "'hutchinson', not 'exactly'; choose one of them"),
     (lambda: mp.score(line(), (X, Y), "obd", samples=9), ArgumentError,
      "samples belongs to diagonal='hutchinson', and diagonal is 'exact'; leave it out"),
     (lambda: mp.score(line(), (X, Y), "obd", levenberg_marquardt=True), ArgumentError,
@@ -110,7 +110,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: mp.score(line(), None, G), ArgumentError,
      "data must be a pair (x, y) of at least one sample, not None; pass data.train, for example"),
     (lambda: mp.score(line(), (X[:0], Y[:0]), G), ArgumentError,
-     "data must be a pair (x, y) of at least one sample, not an empty one; pass data.train, for example"),
+     "data must be a pair (x, y) of at least one sample, not empty; pass data.train, for example"),
     (lambda: mp.score(line(), (X, Y[:2]), G), ShapeError,
      "data: x has 3 rows and y has 2; give one target to each input"),
     (lambda: mp.score(line(), (X[:, :1], Y), G), ShapeError,

@@ -26,7 +26,7 @@ def checked(model: Model, data: Split | None) -> Split:
     if data is None or not np.size(data[0]):
         raise ArgumentError(
             f"data must be a pair (x, y) of at least one sample, not "
-            f"{'None' if data is None else 'an empty one'}; pass data.train, for example"
+            f"{'None' if data is None else 'empty'}; pass data.train, for example"
         )
     x, y = checked_input(model.net, data[0]), np.asarray(data[1])
     if y.shape[:1] != (len(x),):
