@@ -1,8 +1,8 @@
 """w = w - lr * step(g): SGD, Adam, AdamW, by PyTorch's rules, under a mask.
 
 Of entry j with mask m_j: m_j = True takes the step; m_j = False sets w_j and every optimizer state
-of it to exactly 0, so that neither momentum nor weight decay brings it back. The loops are
-the kernels `sgd_step` and `adam_step`, compiled and plain; only there does an optimizer read a mask.
+of it to exactly 0, so that neither momentum nor weight decay brings it back. The loops are the
+kernels `sgd_step` and `adam_step`, compiled and plain; only there does an optimizer read a mask.
 """
 
 from dataclasses import dataclass, replace
