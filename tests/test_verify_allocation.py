@@ -12,7 +12,8 @@ from minprune.core import Arrays
 from minprune.errors import ArgumentError
 from minprune.masking.allocate import allocate
 from minprune.verify import check_allocation, check_shuffle
-from minprune.verify.allocation import LIKE, defined
+from minprune.verify.plain.rules import ALLOCATIONS as LIKE
+from minprune.verify.plain.rules import allocated as defined
 
 
 def rejected(check: Callable[..., Any], rows: tuple[Planted, ...]) -> None:

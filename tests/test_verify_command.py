@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from minprune.verify.kinds import FUNCTION_KINDS, likes, listing
+from minprune.verify.kinds import FUNCTION_KINDS, listing
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -183,5 +183,5 @@ def test_the_export_is_told(tmp_path: Path) -> None:
 def test_the_list_names_what_there_is() -> None:
     lines = [line for line in listing().splitlines() if not line.startswith(" ")]
     assert [line.partition(": ")[0] for line in lines] == list(FUNCTION_KINDS)
-    assert "obd" in likes()["criterion"]
+    assert "obd" in FUNCTION_KINDS["criterion"].like[1]
     assert "    --given form=array signed=no scope=layer count=any" in listing().splitlines()

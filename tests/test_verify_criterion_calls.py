@@ -10,10 +10,9 @@ import pytest
 from minprune.core import Array, Arrays, Evidence, criterion
 from minprune.errors import ArgumentError
 from minprune.verify.calling import new_process
-from minprune.verify.criterion import check_criterion
-from minprune.verify.criterion_bounds import clause
-from minprune.verify.definitions_table import DEFINITIONS
-from minprune.verify.laws_criterion import GENERAL
+from minprune.verify.criterion.bounds import clause
+from minprune.verify.criterion.check import check_criterion
+from minprune.verify.criterion.general import GENERAL
 
 EXAMPLES = 8
 
@@ -167,7 +166,7 @@ def test_another_process_gives_the_same_bits(
     asked: dict[str, Any] = {"needs": None, "unit": False, "chunk": None}
     for name, holds in (("right", True), ("wrong", False)):
         found = new_process(
-            f"hashed:{name}", "criterion", like="norm", options={"p": np.inf}, **asked
+            f"hashed:{name}", "criterion.check", like="norm", options={"p": np.inf}, **asked
         )
         assert found.holds == holds, found
 

@@ -10,8 +10,9 @@ import minprune as mp
 from minprune import curvature
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
-from minprune.verify.criterion_curvature import CURVATURE_LAWS, becker_lecun, check_curvature
-from minprune.verify.plain import (
+from minprune.verify.numeric.curvature import CURVATURE_LAWS, becker_lecun, check_curvature
+from minprune.verify.plain.evidence import squared_grads, weights
+from minprune.verify.plain.net import (
     ACTS,
     Mlp,
     flat,
@@ -21,8 +22,7 @@ from minprune.verify.plain import (
     shaped,
     times,
 )
-from minprune.verify.plain_evidence import squared_grads, weights
-from minprune.verify.plain_nets import plain_net
+from minprune.verify.plain.nets import plain_net
 
 EXAMPLES = 8
 LAYERS = {"relu": mp.ReLU, "tanh": mp.Tanh, "sigmoid": mp.Sigmoid}

@@ -10,8 +10,8 @@ from minprune import kernels
 from minprune.core import Array
 from minprune.curvature.inverse import downdate_set, inverse_from_rows, remove_set
 from minprune.errors import ArgumentError
-from minprune.verify.obs import STEP_LAWS, check_obs
-from minprune.verify.ours import OBS as OURS
+from minprune.verify.numeric.obs import STEP_LAWS, check_obs
+from minprune.verify.ours.checks import OBS as OURS
 
 EXAMPLES = 30
 

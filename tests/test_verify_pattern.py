@@ -11,8 +11,8 @@ from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
 from minprune.masking.choose import choose
 from minprune.verify import check_pattern
-from minprune.verify.laws_pattern import BLOCKS, N_OF_M
-from minprune.verify.ours import blocks, n_of_m
+from minprune.verify.ours.checks import blocks, n_of_m
+from minprune.verify.selection.laws import BLOCKS, N_OF_M
 
 FEW = 80
 

@@ -9,8 +9,9 @@ import pytest
 from minprune.errors import ArgumentError
 from minprune.schedule import SCHEDULES, cubic, linear
 from minprune.verify import check_schedule
-from minprune.verify.laws_schedule import LAWS, LIKE
-from minprune.verify.ours import PLANS, check_plan
+from minprune.verify.ours.checks import PLANS, check_plan
+from minprune.verify.plain.rules import SCHEDULES as LIKE
+from minprune.verify.training.schedule import LAWS
 
 RAMP: dict[str, Any] = {"initial": 0.2, "final": 0.8, "start": 4, "span": 10, "every": 3}
 

@@ -12,9 +12,9 @@ from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
 from minprune.masking.choose import choose, keep_top
 from minprune.verify import check_selector
-from minprune.verify.brute import best_mask
-from minprune.verify.laws_selector import LAWS
-from minprune.verify.selection import slow
+from minprune.verify.plain.removal import subsets
+from minprune.verify.plain.rules import slow
+from minprune.verify.selection.laws import LAWS
 
 EVERY = [*LAWS, "sparsity 0 and 1", "empty layer"]
 
@@ -174,6 +174,11 @@ def test_same_seed_same_verdicts() -> None:
     pair = [check_selector(wrong, laws=["exact count", "nested"], examples=60) for _ in range(2)]
     assert pair[0] == pair[1]
     assert not pair[0].ok
+
+
+def best_mask(scores: Array, k: int) -> Array:
+    """argmax over masks of k entries of sum(scores[mask]), by trying all; of equals the lowest"""
+    return max(subsets(scores.size, k), key=lambda m: float(scores[m].sum()))  # the first of equals
 
 
 @pytest.mark.parametrize("k", range(7))

@@ -1,4 +1,4 @@
-"""A law either holds for all examples that were tried, or here is the smallest that breaks it."""
+"""A law holds for all examples that were tried, or here is the smallest one that breaks it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import traceback
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,24 @@ Broken = Callable[[Any], "str | None"]  # an example -> None, or a clause that s
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """law: its short name    sentence: what it asks, and what was found where it is broken
+    """Whether one law holds, with the smallest counterexample that was found.
 
-    example: the smallest counterexample that was found, as text; empty where the law holds.
+    Parameters
+    ----------
+    law : str
+        Its short name.
+    holds : bool
+        Whether no example broke it.
+    sentence : str
+        What it asks; where it is broken, also what was found.
+    example : str
+        The smallest counterexample as text; empty where the law holds.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.verify.Verdict("even", True, "numbers are even").holds
+    True
     """
 
     law: str
@@ -30,7 +45,18 @@ class Verdict:
 
 
 class Verdicts(tuple[Verdict, ...]):
-    """The verdicts of one check: a tuple that prints as a table and its counterexamples."""
+    """The verdicts of one check: a tuple that prints as a table and its counterexamples.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> found = mp.verify.Verdicts([mp.verify.Verdict("even", True, "numbers are even")])
+    >>> found.ok, len(found.broken)
+    (True, 0)
+    >>> print(found)
+    even  holds
+    1 of 1 law holds
+    """
 
     __slots__ = ()
 
@@ -63,18 +89,44 @@ class FoundError(Exception):
 
 
 class ClauseError(Exception):
-    """Its text is the clause: raised where the rest of a law would make no sense."""
+    """Raised where the rest of a law makes no sense; its text is the clause."""
 
 
 def find(
     law: str, sentence: str, strategy: Any, broken: Broken, *, examples: int = 200, seed: int = 0
 ) -> Verdict:
-    """Looks for an example of the strategy that breaks the law, and shrinks the first it finds.
+    """Search for an example that breaks a law, and shrink the first that is found.
 
-    sentence: what the law asks. broken: example -> None where the law holds, or a clause that says
-    what was wrong; an exception that it raises breaks the law too, a warning does not. The same
-    arguments look at the same examples in the same program (hypothesis also tries numbers that
-    stand in the modules that are loaded).
+    The same arguments try the same examples in the same program (hypothesis also tries numbers
+    that occur in the modules that are loaded).
+
+    Parameters
+    ----------
+    law : str
+        Its short name.
+    sentence : str
+        What it asks.
+    strategy : hypothesis strategy
+        Makes the examples.
+    broken : callable
+        example -> None where the law holds, or a clause that says what is wrong. An exception
+        breaks the law too; a warning does not.
+    examples : int
+        How many to try.
+    seed : int
+        The same seed tries the same examples.
+
+    Returns
+    -------
+    Verdict
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> from hypothesis import strategies as st
+    >>> mp.verify.find("small", "numbers stay below 5", st.integers(0, 9),
+    ...                lambda n: f"one is {n}" if n >= 5 else None)
+    Verdict(law='small', holds=False, sentence='numbers stay below 5, but one is 5', example='5')
     """
     found: list[tuple[str, str]] = []
 
@@ -95,12 +147,10 @@ def find(
 def find_each(
     laws: Mapping[str, tuple[str, Broken]], strategy: Any, *, examples: int = 200, seed: int = 0
 ) -> list[Verdict]:
-    """`find` for {law: (sentence, broken)}: one search for all of them, then one for each broken.
+    """`find` for {law: (sentence, broken)}: one search for all, then one for each that is broken.
 
     Each law gets its own copy of an example.
     """
-    if not laws:
-        return []
     if len(laws) == 1:
         ((law, (sentence, broken)),) = laws.items()
         return [find(law, sentence, strategy, broken, examples=examples, seed=seed)]
@@ -141,7 +191,7 @@ def _over(strategy: Any, test: Callable[[Any], None], examples: int, seed: int) 
 
 
 def first(law: str, sentence: str, examples: Iterable[Any], broken: Broken) -> Verdict:
-    """As `find`, over examples that are counted out, the smallest first."""
+    """`find` over a list of examples, the smallest first."""
     for example in examples:
         text, clause = described(example), told(broken, example)
         if clause is not None:
@@ -150,31 +200,47 @@ def first(law: str, sentence: str, examples: Iterable[Any], broken: Broken) -> V
 
 
 def verdict(law: str, sentence: str, clause: str, example: str) -> Verdict:
-    """That of a broken law."""
+    """The verdict on a broken law."""
     return Verdict(law, False, f"{sentence}, but {clause}", example)
 
 
 def told(broken: Broken, example: Any) -> str | None:
-    """What `broken` says, or the exception that it raises, and where in somebody's file."""
+    """What `broken` says, or the exception that it raises, with its place in the user's file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return broken(example)
-        except hyp.errors.HypothesisException:  # hypothesis asks for another example
+        except hyp.errors.HypothesisException:  # hypothesis wants another example
             raise
         except ClauseError as error:
             return str(error)
-        except (Exception, SystemExit) as error:  # of strangers' code, anything
+        except (Exception, SystemExit) as error:  # user code may raise anything
             lines = str(error).strip().splitlines() or [""]
             return f"it raised {type(error).__name__}: {lines[0]}".rstrip(": ") + _place(error)
 
 
 def _place(error: BaseException) -> str:
-    """The last line of the first file outside the kit that the error came through."""
+    """The last line of the first file outside verify/ that the error passed through."""
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = [f for f in frames if Path(f.filename).parent != Path(__file__).parent]
+    theirs = [f for f in frames if Path(__file__).parent not in Path(f.filename).parents]
     mine = [f for f in theirs if f.filename == theirs[0].filename]
     return f" (line {mine[-1].lineno} of {Path(mine[-1].filename).name})" if mine else ""
+
+
+RAISED = ", but it raised "
+
+
+def once(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
+    """Of verdicts on one exception the first tells it, and the others name that law."""
+    seen: dict[str, str] = {}
+    for v in verdicts:
+        sentence, raised, what = v.sentence.partition(RAISED)
+        if raised and what in seen:
+            yield Verdict(v.law, False, f"{sentence}{RAISED}the same as under {seen[what]!r}")
+        else:
+            yield v
+        if raised:
+            seen.setdefault(what, v.law)
 
 
 def described(value: Any) -> str:
