@@ -197,7 +197,7 @@ def of_nothing(a: Any, b: Any) -> Any:
 
 MESSAGES = (
     (lambda: check_criterion(my_obd, "obs2", examples=1),
-     f"like is 'obs2', expected one of {', '.join(DEFINITIONS)}; "
+     f"like is 'obs2', expected one of {', '.join(TWINS)}; "
      "leave it out for a criterion of your own"),
     (lambda: check_criterion(my_obd, unit="row"),
      "unit is 'row', expected True, False or one of incoming, incoming and bias, outgoing, gate, "

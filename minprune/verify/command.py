@@ -1,12 +1,12 @@
 """`minprune verify`: the laws of one kind on the function that is named, as text."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from minprune import verify
 from minprune.errors import ArgumentError
-from minprune.verify.calling import function, keywords, new_process
+from minprune.verify.calling import function, keywords, maker, new_process
 from minprune.verify.kinds import FUNCTION_KINDS, Kind, listing
 from minprune.verify.verdict import RAISED, Verdicts
 
