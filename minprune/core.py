@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -181,6 +181,48 @@ class Evidence:
         return total
 
 
+@dataclass(frozen=True)
+class Example:
+    """Evidence of one tensor, and the scores that a criterion must give for it, worked by hand.
+
+    Parameters
+    ----------
+    evidence : kind of evidence -> its array; a single array stands for {"w": array}, and
+        `rng` is the seed of the generator.
+    want : the scores of "w".
+    options : the options of the criterion.
+    unit : whether the score of a unit is asked for.
+    within : how far a score may be from `want`, where `want` is not exact in binary.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> example = mp.Example({"weights": [3, -1, 0], "hess_diag": [2, 4, 9]}, want=[9, 2, 0])
+    >>> mp.criteria.obd(example.given())["w"]
+    array([9., 2., 0.])
+    """
+
+    evidence: Mapping[str, Any]
+    want: Any
+    options: Mapping[str, Any] = field(default_factory=dict)
+    unit: bool = False
+    within: float = 0.0
+
+    def given(self, dtype: npt.DTypeLike = np.float64) -> Evidence:
+        """The evidence, as the criterion gets it"""
+        held: dict[str, Any] = {}
+        for kind, a in self.evidence.items():
+            if kind == "rng":
+                held[kind] = np.random.default_rng(a)
+            elif kind in UNNAMED:
+                held[kind] = np.array(a, dtype)
+            else:
+                many = a if isinstance(a, Mapping) else {"w": a}
+                held[kind] = {name: np.array(part, dtype) for name, part in many.items()}
+        return Evidence(unit=self.unit, **held)
+
+
+UNNAMED = ("labels", "class_counts")  # kinds of evidence that are one array for all tensors
 Criterion = Callable[..., Arrays]
 Chunk = Literal["all", "batch", "sample"]
 UnitView = Literal["incoming", "incoming and bias", "outgoing", "gate", "whole"]
@@ -198,6 +240,7 @@ class CriterionSpec:
     hess_weight in the gate), or "whole": evidence that is of units by nature; None: it cannot score
     units. single: whether it can score single weights. finish: what is done to the scores once all
     chunks are averaged. note: what is to be said of the evidence, or "": `mp.score` warns with it.
+    examples: evidence and scores worked by hand, which the tests and `minprune verify` run.
     """
 
     needs: tuple[str, ...] | Callable[..., tuple[str, ...]]
@@ -208,6 +251,7 @@ class CriterionSpec:
     finish: Callable[..., Arrays] | None = None
     note: Callable[..., str] | None = None
     raw: Criterion | None = field(default=None, compare=False)  # the criterion without its finish
+    examples: tuple[Example, ...] = field(default=(), compare=False)
 
     def asked(self, options: dict[str, Any], unit: bool = False) -> tuple[tuple[str, ...], Chunk]:
         """(needs, chunk) for these options of the criterion, for units or for single weights."""
@@ -225,6 +269,7 @@ def criterion(
     single: bool = True,
     finish: Callable[..., Arrays] | None = None,
     note: Callable[..., str] | None = None,
+    examples: tuple[Example, ...] = (),
 ) -> Callable[[C], C]:
     """Mark a function Evidence -> scores as a criterion; it stays callable by hand
 
@@ -244,7 +289,9 @@ def criterion(
             def whole(*args: Any, **options: Any) -> Arrays:
                 return finish(fn(*args, **options), **options)
 
-        whole.spec = CriterionSpec(needs, chunk, cite, unit, single, finish, note, fn)
+        whole.spec = CriterionSpec(
+            needs, chunk, cite, unit, single, finish, note, fn, examples
+        )  # fmt: skip
         return whole  # type: ignore[no-any-return]
 
     return declare

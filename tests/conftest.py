@@ -47,3 +47,8 @@ def pytest_make_parametrize_id(val: object) -> str | None:
         return str(getattr(val, "__qualname__", type(val).__name__))
     text = str(val)
     return text.partition(" at 0x")[0] if " at 0x" in text else None
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Workers for the whole suite alone: starting them takes longer than most files do."""
+    return None if config.args_source is config.ArgsSource.TESTPATHS else 0

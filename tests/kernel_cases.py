@@ -155,6 +155,7 @@ def case(name: str, pick: Pick, dtype: Any) -> tuple[Any, ...]:
         "normalise": (m.floats(c), m.floats(c)),
         "normalise_grad": (m.floats(*x.shape), m.floats(c)),
         "row_sum": (),
+        "erf": (),
         "moments": (),
     }
     return x, *others[name]

@@ -222,6 +222,7 @@ SLIPS: dict[str, tuple[str, Wrong]] = {
     "leaky slope 0": but("act", _1=lambda kind: "relu"),
     "derivative of another function": but("act_grad", _2=lambda kind: "relu"),
     "scale ignored": but("scale_shift", _1=lambda scale: None),
+    "no 2/sqrt(pi)": then("erf", lambda x, out: np.multiply(out, np.pi**0.5 / 2, out)),
     "mean in place of the sum": then("row_sum", lambda x, out: np.divide(out, x[0].size, out)),
     "product of sums": ("row_dot", product_of_sums),
     "sum in place of the mean": then("moments", summed),

@@ -11,7 +11,7 @@ from criterion_rows import ROWS, W
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minprune.core import EVIDENCE_KINDS, Array, Arrays, Criterion, Evidence, criterion
+from minprune.core import EVIDENCE_KINDS, Array, Arrays, Criterion, Evidence, Example, criterion
 from minprune.criteria import CRITERIA
 
 IDS = [f"{r.name}{' unit' if r.unit else ''} {r.options} {r.source}" for r in ROWS]
@@ -33,6 +33,18 @@ def test_every_option_that_is_a_choice_has_a_row() -> None:
     for name, fn in CRITERIA.items():
         options = inspect.signature(fn).parameters.keys() - {"ev"}
         assert {key for r in ROWS if r.name == name for key in r.options} == options
+
+
+SPECS = [(name, fn.spec) for name, fn in CRITERIA.items()]  # type: ignore[attr-defined]
+EXAMPLES = [(name, example) for name, spec in SPECS for example in spec.examples]
+
+
+@pytest.mark.parametrize(("name", "example"), EXAMPLES)
+def test_examples_of_the_specs(name: str, example: Example) -> None:
+    got = CRITERIA[name](example.given(), **example.options)
+    assert list(got) == ["w"]
+    assert got["w"].shape == np.shape(example.want)
+    assert np.abs(got["w"] - np.array(example.want, float)).max() <= example.within
 
 
 def test_names_sources_and_needs_are_declared() -> None:

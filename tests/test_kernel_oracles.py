@@ -198,6 +198,20 @@ def test_activations_by_hand(impl: Any) -> None:
         assert np.array_equal(cases.results("act_grad", impl, (g, y, kind))[0], dx), kind
 
 
+def test_erf_by_hand(impl: Any) -> None:
+    x = np.array([0.0, 0.5, 1.0, 2.0, 30.0, np.inf])
+    want = [0.0, 0.5204998778130465, 0.8427007929497149, 0.9953222650189527, 1.0, 1.0]
+    for dtype in (np.float32, np.float64):
+        (got,) = cases.results("erf", impl, (x.astype(dtype),))
+        (below,) = cases.results("erf", impl, (-x.astype(dtype),))
+        assert got.dtype == dtype
+        assert (np.abs(got - want) <= 4 * np.finfo(dtype).eps * np.array(want)).all()
+        assert (got == -below).all()
+    (got,) = cases.results("erf", impl, (np.full((2, 1, 3), np.nan),))
+    assert got.shape == (2, 1, 3)
+    assert np.isnan(got).all()
+
+
 def test_losses_by_hand(impl: Any) -> None:
     f = np.finfo(np.float64)
     x = np.array([[1000.0, 0.0], [0.0, math.log(3.0)]])

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minprune.core import Arrays, Evidence, criterion
+from minprune.core import Arrays, Evidence, Example, criterion
 from minprune.criteria.options import alike, one_of
 
 
@@ -22,6 +22,10 @@ def negative(ev: Evidence, *, clip: bool = False) -> str:
     note=negative,
     unit="incoming and bias",
     cite="LeCun, Denker & Solla (1989, printed 1990), Optimal Brain Damage",
+    examples=(
+        Example({"weights": [3, -1, 0], "hess_diag": [2, 4, 9]}, [9, 2, 0]),
+        Example({"weights": [[3, -1], [2, 1]], "hess_diag": [[2, -4], [1, 2]]}, [7, 3], unit=True),
+    ),
 )
 def obd(ev: Evidence, *, clip: bool = False) -> Arrays:
     """s = h w^2 / 2; unit: the sum over its incoming weights and bias

@@ -112,6 +112,11 @@ def act(f: Any, x, kind) -> tuple[Array]:  # type: ignore[no-untyped-def]
     return (after_act(kind, x.astype(Wide), np.zeros(x.shape, Wide), f),)
 
 
+def erf(f: Any, x) -> tuple[Array]:  # type: ignore[no-untyped-def]
+    """gamma(8) |erf(x)|"""
+    return (within(FUNCTION, np.abs(definition("erf", x.astype(Wide), shape=x.shape)), f),)
+
+
 def act_grad(f: Any, g, y, kind) -> tuple[Array]:  # type: ignore[no-untyped-def]
     """gamma(3) |g| |1 or 1 + y^2 or y (1 + y)|      relu only copies"""
     slope = {"leaky_relu": 1, "tanh": 1 + size(y) ** 2, "sigmoid": size(y) * (1 + size(y))}

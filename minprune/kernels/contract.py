@@ -99,6 +99,7 @@ CONTRACT = {
     ),
     "act": Contract("any -> the same", entries, bounds.act),
     "act_grad": Contract("any, the same -> the same", entries, bounds.act_grad),
+    "erf": Contract("any -> the same", entries, bounds.erf),
     "scale_shift": Contract("(c, ...), (c,), (c,) -> (c, ...)", entries, bounds.scale_shift),
     "row_sum": Contract("(c, ...) -> (c,)", none, bounds.row_sum),
     "row_dot": Contract("(c, ...), the same -> (c,)", entries, bounds.row_dot),

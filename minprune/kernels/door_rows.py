@@ -75,6 +75,14 @@ def act_grad(g: Array, out: Array, kind: str) -> Array:
     return dx
 
 
+def erf(x: Array) -> Array:
+    """out = 2/sqrt(pi) * integral of exp(-t**2) from 0 to x      any shape; NaN stays NaN"""
+    x = ready("erf", "x", x, ANY)
+    out = empty(x.shape, x.dtype)
+    impl().erf(x, out)
+    return out
+
+
 def scale_shift(x: Array, scale: Array | None, shift: Array, kind: str = "none") -> Array:
     """out[c, ...] = act(x[c, ...] * scale[c] + shift[c])
 

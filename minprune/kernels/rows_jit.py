@@ -4,6 +4,8 @@ Rows are seen as (c, m). Sums run in blocks whose partial sums are added in floa
 and still vectorised. tanh and exp are NumPy's, which has them in SIMD; Numba calls libm per entry.
 """
 
+import math
+
 import numpy as np
 
 from minprune.core import Array
@@ -72,6 +74,13 @@ def gate(g, y, code, out):  # type: ignore[no-untyped-def]
     else:
         for j in range(g.size):
             out[j] = g[j] * (y[j] * (one - y[j]))
+
+
+@loops
+def erf_each(x, out):  # type: ignore[no-untyped-def]
+    """out[j] = erf(x[j])"""
+    for j in range(x.size):
+        out[j] = math.erf(x[j])
 
 
 @sums
@@ -191,6 +200,11 @@ def act_grad(g: Array, y: Array, kind: str, out: Array) -> None:
         out[...] = g
     else:
         gate(g.reshape(-1), y.reshape(-1), CODES[kind], out.reshape(-1))
+
+
+def erf(x: Array, out: Array) -> None:
+    """out = erf(x)"""
+    erf_each(x.reshape(-1), out.reshape(-1))
 
 
 def rows(x: Array) -> Array:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from minprune.core import Array, Arrays, Evidence
 from minprune.verify.criterion.subject import SYMMETRIC, Subject
 from minprune.verify.law import law
-from minprune.verify.plain.evidence import evidence
+from minprune.verify.plain.evidence import plain_evidence
 from minprune.verify.plain.nets import ordinary
 
 POSITIVE = ("squared_grads", "inverse_diag", "act_hist")
@@ -31,7 +31,7 @@ class Change:
 
 def blank(s: Subject) -> dict[str, Any]:
     """{kind: what the criterion is given of an ordinary net}"""
-    return {kind: getattr(evidence(ordinary(), (kind,), s.view), kind) for kind in s.needs}
+    return {kind: getattr(plain_evidence(ordinary(), (kind,), s.view), kind) for kind in s.needs}
 
 
 def where(s: Subject) -> list[tuple[str, str]]:

@@ -17,7 +17,7 @@ import numpy as np
 from minprune.arguments import choice
 from minprune.core import EVIDENCE_KINDS, Array, Arrays, Chunk, CriterionSpec, Evidence, UnitView
 from minprune.errors import ArgumentError
-from minprune.verify.plain.evidence import SINGLE, UNITS, evidence
+from minprune.verify.plain.evidence import SINGLE, UNITS, plain_evidence
 from minprune.verify.plain.twin import Twin, known
 from minprune.verify.plain.twins import every_option, twin_of
 
@@ -71,7 +71,7 @@ class Subject:
 
     def of(self, p: Any) -> Evidence:
         """The evidence of a problem that the criterion asks for."""
-        return evidence(p, self.needs, self.view)
+        return plain_evidence(p, self.needs, self.view)
 
 
 def changed(ev: Evidence, how: Callable[[str, Array], Array]) -> Evidence:

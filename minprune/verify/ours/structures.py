@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from minprune.errors import UnreachableError
 from minprune.evidence import score
 from minprune.masking.apply import prune
+from minprune.masking.checks import Scope
+from minprune.nets.activations import ReLU, Sigmoid, Tanh
 from minprune.nets.model import Model
 from minprune.nets.net import Net, build
-from minprune.nets.plain import Add, Concat, Flatten, GlobalAvgPool, ReLU, Sigmoid, Tanh
+from minprune.nets.plain import Add, Concat, Flatten, GlobalAvgPool
 from minprune.nets.ties import ties
 from minprune.nets.weighted import BatchNorm, Conv2d, Dense
 from minprune.verify.ours.nets import filled, models
@@ -89,7 +91,7 @@ def thinned(
     seed: int = 0,
     minimum: int = 1,
     unit: bool = True,
-    scope: str = "global",
+    scope: Scope = "global",
     **how: Any,
 ) -> Model:
     """The model pruned by random scores to that sparsity, or the largest that can be reached."""
