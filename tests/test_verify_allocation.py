@@ -68,5 +68,5 @@ def test_another_rule_is_refused() -> None:
     with pytest.raises(ArgumentError) as caught:
         check_allocation(uniform, like="ERK")
     assert caught.value.args == (
-        "like is 'ERK', expected None or one of uniform, er, erk; choose one of them",
+        "check_allocation: like must be None, 'uniform', 'er' or 'erk', not 'ERK'; choose one of them",
     )

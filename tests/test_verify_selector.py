@@ -195,17 +195,23 @@ def test_the_definition_is_the_best_mask_of_all(k: int) -> None:
     [
         (
             {"form": "list"},
-            "form is 'list', expected None or 'dict' or 'array'; choose one of them",
+            "check_selector: form must be None, 'dict' or 'array', not 'list'; choose one of them",
         ),
         (
             {"laws": ["count"]},
-            "'count' is no law of selection; there are shape, exact count, lowest scores go, "
-            "ties by lower index, nested, by steps, masked stay masked, minimum, protected, "
-            "deterministic, memory layout, input untouched, float32, definition, "
-            "sparsity 0 and 1, empty layer, layers apart",
+            "check_selector: laws must be 'shape', 'exact count', 'lowest scores go', 'ties by lower "
+            "index', 'nested', 'by steps', 'masked stay masked', 'minimum', 'protected', "
+            "'deterministic', 'memory layout', 'input untouched', 'float32', 'definition', "
+            "'sparsity 0 and 1', 'empty layer' or 'layers apart', not 'count'; choose one of them",
         ),
-        ({"tie": "higher"}, "tie is 'higher', expected 'lower' or 'any'; choose one of them"),
-        ({"count": "down"}, "count is 'down', expected 'round' or 'any'; choose one of them"),
+        (
+            {"tie": "higher"},
+            "check_selector: tie must be 'lower' or 'any', not 'higher'; choose one of them",
+        ),
+        (
+            {"count": "down"},
+            "check_selector: count must be 'round' or 'any', not 'down'; choose one of them",
+        ),
     ],
 )
 def test_messages(wrong: dict[str, Any], text: str) -> None:
@@ -226,7 +232,7 @@ def test_what_cannot_be_called_so_is_told_at_once() -> None:
                  "arguments; wrap it in a function that takes these"),
         (of_three, "of_three(scores, sparsity, scope) is called as of_three(scores, sparsity): "
                    "missing a required argument: 'scope'; wrap it in a function that takes these"),
-        (0.5, "0.5 is of type float, expected a function"),
+        (0.5, "0.5 must be a function, not of type float"),
     ):  # fmt: skip
         with pytest.raises(ArgumentError) as caught:
             check_selector(fn)  # type: ignore[arg-type]

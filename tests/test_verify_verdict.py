@@ -12,6 +12,7 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from minprune import verify as kit
+from minprune.verify.kinds import listing
 from minprune.verify.verdict import (
     ClauseError,
     Verdict,
@@ -137,10 +138,11 @@ import sys
 sys.modules["hypothesis"] = None
 import minprune
 try:
-    import minprune.verify
+    minprune.verify.check_criterion
 except minprune.errors.MissingError as error:
     print(error)
 from minprune.cli import main
+print(main(["verify", "mypkg:mine", "--kind", "selector"]))
 print(main(["verify", "--list"]))
 """
 
@@ -157,5 +159,5 @@ def test_without_hypothesis_the_kit_says_how_to_get_it() -> None:
         "hypothesis is not installed, and minprune.verify searches for counterexamples with it; "
         "run pip install 'minprune[verify]'"
     )
-    assert done.stdout == f"{text}\n2\n"
+    assert done.stdout == f"{text}\n2\n{listing()}\n0\n"
     assert done.stderr == f"minprune: {text}\n"
