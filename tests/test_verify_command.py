@@ -163,10 +163,12 @@ def test_a_gradient_of_something_else_is_told_of_draw(folder: Path) -> None:
     code, out, err = run(folder, *words.split())
     assert (code, out) == (2, "")
     assert err.startswith(
-        "minprune: check_gradient: f and grad were called with an array, and the call raised IndexError: "
+        "minprune: check_gradient: f and grad were called with an array, and the call raised "
+        "IndexError: "
     )
     assert err.endswith(
-        "; where x is something else, pass x, or give --draw package.module:function, which makes one\n"
+        "; where x is something else, pass x, or give --draw package.module:function, which "
+        "makes one\n"
     )
 
 

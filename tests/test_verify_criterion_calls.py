@@ -207,7 +207,8 @@ MESSAGES = (
      "of_nothing: takes a, b, and its arguments must be kinds of evidence, such as weights and "
      "grads; rename them, or say needs=(...) if it takes Evidence"),
     (lambda: check_criterion(of_nothing, needs=("weigths",)),
-     "of_nothing: needs 'weigths', of which verify/ makes no arrays; it must be one of weights, masks, "
+     "of_nothing: needs 'weigths', of which verify/ makes no arrays; it must be one of weights, "
+     "masks, "
      "grads, squared_grads, hess_diag, hess_grad, hess_weight, path_grads, removal, inverse_diag, "
      "sweep_loss, labels, rng"),
     (lambda: check_criterion(my_obd, "geometric_median"),
@@ -224,9 +225,11 @@ MESSAGES = (
     (lambda: check_criterion(my_obd, needs="weights"),
      "check_criterion: needs must be a tuple of names; write needs=('weights',)"),
     (lambda: check_criterion(my_obd, options={"p": 1}),
-     "check_criterion: options has 'p', which my_obd does not take; correct the name, or leave it out"),
+     "check_criterion: options has 'p', which my_obd does not take; correct the name, or leave "
+     "it out"),
     (lambda: check_criterion(my_obd, "obd", options={"q": 1}),
-     "check_criterion: options has 'q', which my_obd does not take, nor any definition; correct the name, or leave "
+     "check_criterion: options has 'q', which my_obd does not take, nor any definition; correct "
+     "the name, or leave "
      "it out"),
     (lambda: check_criterion(with_alpha),
      "with_alpha: takes alpha, which is no evidence and no option that was given; "

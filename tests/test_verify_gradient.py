@@ -139,7 +139,8 @@ def test_messages() -> None:
     for x, how, text in (
         ([1.0], {}, "check_gradient: x must be a hypothesis strategy or a function of a numpy "
                     "Generator, not list; pass lambda rng: ..., for example"),
-        (None, {"roundings": "many"}, "check_gradient: roundings must be an integer of at least 1, not "
+        (None, {"roundings": "many"}, "check_gradient: roundings must be an integer of at least "
+                                      "1, not "
                                        "'many'; pass roundings=1, for example"),
     ):  # fmt: skip
         with pytest.raises(ArgumentError) as caught:

@@ -39,7 +39,7 @@ def said(s: Subject) -> str:
     return text.rstrip(".").split(";")[0]
 
 
-def nets(s: Subject) -> st.SearchStrategy[Any]:
+def problems(s: Subject) -> st.SearchStrategy[Any]:
     """Any net; ReLU alone where incoming weights and bias stand for a gate
 
     Together they tell the gate's derivative where the unit is homogeneous; of others it has to be
@@ -50,7 +50,7 @@ def nets(s: Subject) -> st.SearchStrategy[Any]:
 
 
 # other numbers of the same kind are as right
-@law(nets, lambda s: "rng" not in s.row.needs)
+@law(problems, lambda s: "rng" not in s.row.needs)
 def equals_the_definition(s: Subject, p: Any) -> str | None:
     """scores are those of the definition"""
     return by_definition(s, p)
