@@ -151,7 +151,7 @@ BAD = (
     ("mypkg.prune:cubic --kind schedule --given final",
      "--given must be NAME=VALUE, not 'final'; write final=0.8"),
     ("mypkg.prune:gradient --kind gradient",
-     "a gradient needs --against package.module:name, the function whose gradient it is; give it"),
+     "a gradient needs --against, the function whose gradient it is; give it"),
     ("", "verify takes one of MODULE:FUNCTION, --self, --export FILE and --list; give one"),
     ("--self --list", "verify takes one of MODULE:FUNCTION, --self, --export FILE and --list; "
      "give one"),

@@ -91,10 +91,11 @@ def test_best_subsets_are_no_worse_than_greedy_ones() -> None:
 
 def test_another_net_or_law_of_compaction_is_refused() -> None:
     for how, text in (
-        ({"name": "chains"}, f"'chains' is no net of compaction; there are {', '.join(NETS)}"),
+        ({"name": "chains"}, f"check_compaction: name must be '', {', '.join(map(repr, [*NETS][:-1]))} or "
+         f"{[*NETS][-1]!r}, not 'chains'; choose one of them"),
         ({"laws": ["small"]},
-         "'small' is no law of compaction; there are same function, done at once, minimal, masks, "
-         "smaller"),
+         "check_compaction: laws must be 'same function', 'done at once', 'minimal', 'masks' or "
+         "'smaller', not 'small'; choose one of them"),
     ):  # fmt: skip
         with pytest.raises(ArgumentError) as caught:
             check_compaction(**how)  # type: ignore[arg-type]

@@ -13,16 +13,8 @@ from hypothesis import strategies as st
 
 from minprune import verify as kit
 from minprune.verify.kinds import listing
-from minprune.verify.verdict import (
-    ClauseError,
-    Verdict,
-    Verdicts,
-    described,
-    find,
-    find_each,
-    first,
-    short,
-)
+from minprune.verify.search import ClauseError, find, find_each, first
+from minprune.verify.verdict import Verdict, Verdicts, described, short
 
 lists = st.lists(st.integers(0, 9), max_size=6)
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from minprune.arguments import choice
 from minprune.errors import ArgumentError
-from minprune.verify.verdict import Broken, Verdict, find_each, once
+from minprune.verify.search import Broken, find_each
+from minprune.verify.verdict import Verdict, once
 
 
 def always(subject: Any) -> bool:

@@ -15,8 +15,9 @@ from minprune.verify.law import judged, picked
 from minprune.verify.plain.moments import two_classes
 from minprune.verify.plain.nets import ordinary
 from minprune.verify.plain.twins import TWINS
+from minprune.verify.search import told
 from minprune.verify.trees import leaves
-from minprune.verify.verdict import Verdict, Verdicts, told, verdict
+from minprune.verify.verdict import Verdict, Verdicts, verdict
 
 OF_CLASSES = {"labels", "class_counts", "class_means", "within"}
 

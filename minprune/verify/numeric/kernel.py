@@ -12,8 +12,9 @@ import numpy as np
 from minprune.arguments import number
 from minprune.core import Array
 from minprune.verify.law import drawn, judged, law
+from minprune.verify.search import first
 from minprune.verify.trees import mapped, read_only, repeats, untouched, with_gaps
-from minprune.verify.verdict import Verdicts, first
+from minprune.verify.verdict import Verdicts
 
 Arguments = tuple[Any, ...]
 Bound = Callable[..., Any]

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 from hypothesis import strategies as st
 
-from minprune.errors import ArgumentError
+from minprune.arguments import choice
 from minprune.evidence import score
 from minprune.masking.apply import prune
 from minprune.nets.model import Model
 from minprune.nets.ties import ties
 from minprune.structure.compact import compact, plan
+from minprune.verify.law import judged, law, picked
 from minprune.verify.ours.nets import filled, models
 from minprune.verify.ours.structures import LARGE, NETS, apart, structured, thinned
-from minprune.verify.verdict import Verdicts, find_each
+from minprune.verify.verdict import Verdicts
 
+CHECK = "check_compaction"
 Compact = Callable[[Model], Model]
 
 
@@ -59,12 +61,14 @@ def cases(draw: st.DrawFn, name: str = "") -> Case:
     return Case(prune(model, scores, sparsity=min(share, 1), minimum=0), how)
 
 
+@law()
 def keeps_the_function(fn: Compact, c: Case) -> str | None:
     """the smaller net gives the outputs of the masked one, to 1e-10 in float64"""
     off = apart(c.model, fn(c.model))
     return None if off <= LARGE else f"they differ by {off:.1e} of their size"
 
 
+@law()
 def is_done_at_once(fn: Compact, c: Case) -> str | None:
     """done a second time it changes nothing"""
     once = fn(c.model)
@@ -75,6 +79,7 @@ def is_done_at_once(fn: Compact, c: Case) -> str | None:
     return "the second net is another"
 
 
+@law()
 def is_minimal(fn: Compact, c: Case) -> str | None:
     """no unit of the result could go, and no mask masks nothing"""
     small = fn(c.model)
@@ -85,6 +90,7 @@ def is_minimal(fn: Compact, c: Case) -> str | None:
     return f"the masks of {', '.join(full)} are all True" if full else None
 
 
+@law()
 def holds_the_masks(fn: Compact, c: Case) -> str | None:
     """what was masked and is left is masked and 0.0, and no layer has more live weights"""
     small, big = fn(c.model), c.model
@@ -99,6 +105,7 @@ def holds_the_masks(fn: Compact, c: Case) -> str | None:
     return None
 
 
+@law()
 def shrinks(fn: Compact, c: Case) -> str | None:
     """no parameter grows, and there are fewer where units can go
 
@@ -117,8 +124,7 @@ def shrinks(fn: Compact, c: Case) -> str | None:
     return f"there are {sizes[0]} parameters and were {sizes[1]}"
 
 
-Law = Callable[[Compact, Case], "str | None"]
-LAWS: dict[str, Law] = {
+LAWS = {
     "same function": keeps_the_function,
     "done at once": is_done_at_once,
     "minimal": is_minimal,
@@ -135,20 +141,36 @@ def check_compaction(
     examples: int = 100,
     seed: int = 0,
 ) -> Verdicts:
-    """The laws of `fn(model) -> model`, which takes dead units out of masked nets of minprune
+    """Check `fn(model) -> model`, which takes dead units out of masked nets of minprune.
 
-    name: one of ours_structures.NETS, or "" for all of them and random nets. laws: their names;
-    None: all. Raises ArgumentError for another name or law.
+    Parameters
+    ----------
+    fn : callable
+        A Model to a smaller one; mp.compact by default.
+    name : str
+        One of the nets of verify/ours/structures.py, or "" for all of them and random nets.
+    laws : collection of str, optional
+        Only these.
+    examples, seed : int
+        How many models each law is tried on; the same seed tries the same ones.
+
+    Returns
+    -------
+    Verdicts
+
+    Raises
+    ------
+    ArgumentError
+        For another name or law.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> def nothing(model):
+    ...     return model
+    >>> [v.law for v in mp.verify.check_compaction(nothing, name="chain").broken]
+    ['minimal', 'smaller']
     """
-    if name and name not in NETS:
-        raise ArgumentError(f"{name!r} is no net of compaction; there are {', '.join(NETS)}")
-    for law in laws or ():
-        if law not in LAWS:
-            raise ArgumentError(f"{law!r} is no law of compaction; there are {', '.join(LAWS)}")
-
-    def bound(law: str) -> Callable[[Case], str | None]:
-        return lambda case: LAWS[law](fn, case)
-
-    wanted = {law: (str(LAWS[law].__doc__).splitlines()[0], bound(law)) for law in LAWS
-              if laws is None or law in laws}  # fmt: skip
-    return Verdicts(find_each(wanted, cases(name), examples=examples, seed=seed))
+    choice(CHECK, "name", name, ["", *NETS])
+    table = picked(CHECK, laws, LAWS)
+    return Verdicts(judged(table, fn, cases(name), examples=examples, seed=seed))

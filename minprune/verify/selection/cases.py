@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from minprune.core import Array, Arrays
 from minprune.verify.plain.rules import half_even
-from minprune.verify.verdict import ClauseError
+from minprune.verify.search import ClauseError
 
 Select = Callable[..., Arrays]
 Index = tuple[int, ...]

@@ -46,7 +46,7 @@ def counts_exactly(select: Select, c: Case) -> str | None:
     for scope in c.scopes:
         got, want = c.staying(scope, new).count(False), c.wanted(scope)
         if got != want:
-            where = f"of {at(scope[0][0])} to {at(scope[-1][-1])} " if len(c.scopes) > 1 else ""
+            where = f"of {at(scope[0][0])} to {at(scope[-1][-1])} " if c.pattern else ""
             return f"{where}{got} of {len(scope)} are pruned, expected {want}{elsewhere(new, c)}"
     return None
 

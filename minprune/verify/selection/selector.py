@@ -10,10 +10,11 @@ from minprune.arguments import choice
 from minprune.core import Array, Arrays
 from minprune.verify.calling import callable_as, keywords
 from minprune.verify.law import judged, picked
+from minprune.verify.search import first
 from minprune.verify.selection import laws as of
 from minprune.verify.selection.cases import Case, Select, cases, inner
 from minprune.verify.selection.laws import LAWS
-from minprune.verify.verdict import Verdicts, first
+from minprune.verify.verdict import Verdicts
 
 CHECK = "check_selector"
 Form = Literal["dict", "array"]

@@ -14,8 +14,9 @@ from minprune.errors import ArgumentError
 from minprune.verify.calling import callable_as, keywords
 from minprune.verify.law import Law, law
 from minprune.verify.plain.rules import SCHEDULES, Ramp, scheduled
+from minprune.verify.search import first
 from minprune.verify.trees import moved
-from minprune.verify.verdict import Verdict, Verdicts, first
+from minprune.verify.verdict import Verdict, Verdicts
 
 CHECK = "check_schedule"
 EPS = 2.0**-52

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from minprune.core import Arrays
 from minprune.verify.calling import callable_as
 from minprune.verify.law import judged, law
+from minprune.verify.search import first
 from minprune.verify.trees import mapped, moved, repeats, untouched
-from minprune.verify.verdict import Verdicts, first
+from minprune.verify.verdict import Verdicts
 
 Shuffle = Callable[..., Arrays]
 Masks = tuple[Arrays, int]  # and a seed
