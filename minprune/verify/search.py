@@ -52,6 +52,11 @@ def find(
     -------
     Verdict
 
+    Raises
+    ------
+    hypothesis.errors.InvalidArgument
+        For a strategy that is none.
+
     Examples
     --------
     >>> import minprune as mp

@@ -40,6 +40,11 @@ class Verdict:
 class Verdicts(tuple[Verdict, ...]):
     """The verdicts of one check: a tuple that prints as a table and its counterexamples.
 
+    Parameters
+    ----------
+    iterable : iterable of Verdict
+        The verdicts.
+
     Examples
     --------
     >>> import minprune as mp
