@@ -90,10 +90,11 @@ def test_best_subsets_are_no_worse_than_greedy_ones() -> None:
 
 
 def test_another_net_or_law_of_compaction_is_refused() -> None:
+    *nets, last = map(repr, NETS)
     for how, text in (
-        ({"name": "chains"}, f"check_compaction: name must be '', {', '.join(map(repr, "
-                             f"[*NETS][:-1]))} or "
-         f"{[*NETS][-1]!r}, not 'chains'; choose one of them"),
+        ({"name": "chains"},
+         f"check_compaction: name must be '', {', '.join(nets)} or {last}, not 'chains'; "
+         "choose one of them"),
         ({"laws": ["small"]},
          "check_compaction: laws must be 'same function', 'done at once', 'minimal', 'masks' or "
          "'smaller', not 'small'; choose one of them"),
