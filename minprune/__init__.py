@@ -8,7 +8,7 @@ files. Each is imported when it is first used, so that `import minprune` costs l
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compares the two
     from minprune import (
@@ -55,7 +55,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     from minprune.train import rates
     from minprune.train.history import History
     from minprune.train.loop import fit
-    from minprune.train.method import Change, Method, View
+    from minprune.train.method import Change, Context, Method, View
     from minprune.train.optim import SGD, Adam, AdamW
 
 MODULES = {
@@ -84,7 +84,7 @@ NAMES = {
     "nets.model": ("Model", "initialise"),
     "nets.ties": ("ties",),
     "train.optim": ("SGD", "Adam", "AdamW"),
-    "train.method": ("Method", "View", "Change"),
+    "train.method": ("Method", "Context", "View", "Change"),
     "train.history": ("History",),
     "train.loop": ("fit",),
     "evidence": ("score",),

@@ -46,7 +46,7 @@ def free(model: Model) -> list[Group]:
 
 
 def scored(fn: Any, model: Model, data: Split, unit: bool, **options: Any) -> Arrays:
-    with np.errstate(divide="raise", chunk="raise", invalid="raise"):
+    with np.errstate(divide="raise", over="raise", invalid="raise"):
         return mp.score(model, data, fn, unit=unit, **options)
 
 

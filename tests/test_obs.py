@@ -5,6 +5,7 @@ Long because the law of the quadratic stands beside the wrong parts that it must
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -132,7 +133,7 @@ def test_a_wrong_part_is_rejected(part: str, wrong: Any, monkeypatch: pytest.Mon
     def method(*args: Any, **how: Any) -> Surgery:
         return obs(*args, refresh=100, progress=False, **how)
 
-    monkeypatch.setattr(f"minprune.methods.obs.{part}", wrong)
+    monkeypatch.setattr(import_module("minprune.methods.obs"), part, wrong)
     assert not all(foretells_the_loss(method, seed) for seed in range(5))
 
 
@@ -292,7 +293,8 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "name": (
         lambda: obs(*DATA, names=["fc9"], sparsity=0.5),
         ArgumentError,
-        "'fc9' is not scored; what is scored: fc1.weight, fc2.weight, fc3.weight",
+        "'fc9' is not a scored parameter, or a layer of one; "
+        "choose among fc1.weight, fc2.weight, fc3.weight",
     ),
     "below the present": (
         lambda: obs(MASKED, DATA[1], names=["fc1"], sparsity=0.1),
@@ -319,7 +321,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
 def test_refusal(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before any row is made, but where the samples are what is wrong"""
     if name not in ("data", "nothing passes"):
-        monkeypatch.delattr("minprune.methods.obs.ggn_rows")
+        monkeypatch.delattr(import_module("minprune.methods.obs"), "ggn_rows")
     provoke, error, text = MESSAGES[name]
     with pytest.raises(error) as caught:
         provoke()

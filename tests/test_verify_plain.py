@@ -7,7 +7,7 @@ from hypothesis import given
 
 from minprune.core import Array
 from minprune.verify.plain import Mlp, gauss_newton, gradient, hessian, times
-from minprune.verify.plain_evidence import SINGLE, evidence
+from minprune.verify.plain_evidence import SINGLE, plain_evidence
 from minprune.verify.plain_nets import mlps, ordinary, plain_net
 
 
@@ -66,8 +66,8 @@ def test_synflow_of_the_formula_net() -> None:
 def test_gates_are_sums_over_outgoing_weights() -> None:
     """dL/dc = sum g w, and d2L/dc2 = w H w, over a unit's outgoing weights; zeroing is zeroing."""
     net = plain_net((3, 4, 3, 2), 1, samples=5)
-    gate = evidence(net, ("grads", "hess_diag", "weights", "removal"), "gate")
-    rows = evidence(net, ("grads", "weights"), "outgoing")
+    gate = plain_evidence(net, ("grads", "hess_diag", "weights", "removal"), "gate")
+    rows = plain_evidence(net, ("grads", "weights"), "outgoing")
     for name, after in zip(net.weights[:-1], net.weights[1:], strict=True):
         want = (rows.of("grads")[name] * rows.of("weights")[name]).sum(axis=1)
         assert np.allclose(gate.of("grads")[name], want, rtol=1e-13)

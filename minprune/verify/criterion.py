@@ -13,7 +13,7 @@ from minprune.verify.criterion_subject import Law, Subject, total
 from minprune.verify.definitions_table import DEFINITIONS, definition
 from minprune.verify.laws_criterion import GENERAL, each_array
 from minprune.verify.laws_criterion_named import NAMED
-from minprune.verify.plain_evidence import evidence
+from minprune.verify.plain_evidence import plain_evidence
 from minprune.verify.plain_moments import two_classes
 from minprune.verify.plain_nets import ordinary
 from minprune.verify.verdict import Verdict, Verdicts, find, told, verdict
@@ -118,7 +118,7 @@ def no_answer(s: Subject, law: Law) -> Verdict | None:
     if s.row == "gate":
         how += ": one number for each unit, unit='outgoing' gives the weights that read it"
     head = f"an ordinary net of 3-4-3-3, {how}"
-    given = [f"{what} {a.shape}" for what, a in each_array(evidence(net, s.needs, s.row))]
+    given = [f"{what} {a.shape}" for what, a in each_array(plain_evidence(net, s.needs, s.row))]
     return verdict(
         "shapes", law.sentence, f"{clause}; no other law was asked", "\n".join([head, *given])
     )

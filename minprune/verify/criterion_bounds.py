@@ -12,7 +12,7 @@ from minprune.core import Array, Arrays
 from minprune.verify.criterion_subject import LEAST, Subject, jittered, total
 from minprune.verify.definitions import layer_norm
 from minprune.verify.definitions_table import Definition
-from minprune.verify.plain_evidence import evidence
+from minprune.verify.plain_evidence import plain_evidence
 from minprune.verify.verdict import Verdict
 
 RAISED = ", but it raised "
@@ -90,7 +90,7 @@ def steady(s: Subject, p: Any) -> bool:
 
     A law that compares two roads to one score says nothing about an example where they do not.
     """
-    ev = evidence(p, s.needs, s.row)
+    ev = plain_evidence(p, s.needs, s.row)
     one = {name: np.asarray(a) for name, a in s(ev).items()}
     bound = largest(s, one)
     return all(worst(s(jittered(ev, seed)), one, bound) is None for seed in range(3))

@@ -10,7 +10,7 @@ import numpy as np
 
 from minprune.core import Array, Arrays, Chunk, Evidence, UnitView
 from minprune.verify.definitions_table import Definition
-from minprune.verify.plain_evidence import evidence
+from minprune.verify.plain_evidence import plain_evidence
 
 Options = dict[str, Any]
 LEAST = 2.0**-1000  # what is below is no score but the next float above 0, or the one above that
@@ -94,7 +94,7 @@ def total(s: Subject, p: Any, chunks: Sequence[Sequence[int]] | None = None) -> 
     mean: Arrays = {}
     for chunk in chunks:
         part = p if whole and len(chunk) == n else p.rows(list(chunk))
-        for name, score in s.raw(evidence(part, s.needs, s.row)).items():
+        for name, score in s.raw(plain_evidence(part, s.needs, s.row)).items():
             mean[name] = mean.get(name, 0) + np.asarray(score, np.float64) * (len(chunk) / n)
     return mean if s.finish is None else s.finish(mean)
 

@@ -17,7 +17,7 @@ from minprune.verify.criterion_bounds import clause, largest, steady
 from minprune.verify.criterion_subject import Law, Subject, changed, total
 from minprune.verify.laws_criterion_sight import sees_its_evidence
 from minprune.verify.plain import Mlp
-from minprune.verify.plain_evidence import evidence, shapes
+from minprune.verify.plain_evidence import plain_evidence, shapes
 from minprune.verify.plain_nets import FILLS, mlps, relabel
 
 READ = "get_state"  # of numpy's global generator, which is looked at and never drawn from
@@ -27,7 +27,7 @@ LawOf = Callable[[Subject], "Law | None"]
 
 
 def filled(s: Subject, p: Any) -> Evidence:
-    return evidence(p, s.needs, s.row)
+    return plain_evidence(p, s.needs, s.row)
 
 
 def one_array_each(s: Subject) -> Law:

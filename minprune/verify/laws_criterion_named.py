@@ -20,7 +20,7 @@ from minprune.verify.criterion_subject import Law, NamedLaw, Options, Subject, r
 from minprune.verify.definitions import weight_entropy
 from minprune.verify.definitions_table import Definition
 from minprune.verify.plain import ACTS, Mlp
-from minprune.verify.plain_evidence import evidence
+from minprune.verify.plain_evidence import plain_evidence
 from minprune.verify.plain_moments import OF_MAPS
 from minprune.verify.plain_nets import FILLS, maps, mlps
 
@@ -61,7 +61,7 @@ def said(row: Definition) -> str:
 
 def on_an_edge(p: Mlp, ref: Subject, bins: int) -> bool:
     """Whether rounding may decide in which bin of a histogram a weight falls."""
-    for w in evidence(p, ("weights",), ref.row).of("weights").values():
+    for w in plain_evidence(p, ("weights",), ref.row).of("weights").values():
         span = np.ptp(w) if w.size else 0
         place = (w - w.min(initial=0)) / span * bins if span else 0 * w
         near = np.abs(place - np.round(place)) < 1e-9

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from minprune.core import Array, Evidence
 from minprune.verify.criterion_subject import SYMMETRIC, Law, Subject
-from minprune.verify.plain_evidence import evidence
+from minprune.verify.plain_evidence import plain_evidence
 from minprune.verify.plain_nets import ordinary
 
 
@@ -49,7 +49,7 @@ def places(at: tuple[Any, ...], kind: str) -> list[tuple[Any, ...]]:
 def sees_its_evidence(s: Subject) -> Law | None:
     net = ordinary()
     whole = s.row in ("gate", "whole")  # where weights are 1 by definition
-    blank = {kind: getattr(evidence(net, (kind,), s.row), kind) for kind in s.needs}
+    blank = {kind: getattr(plain_evidence(net, (kind,), s.row), kind) for kind in s.needs}
     where = [
         (kind, name)
         for kind, arrays in blank.items()

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from minprune.errors import UnreachableError
 from minprune.evidence import score
 from minprune.masking.apply import prune
+from minprune.masking.checks import Scope
 from minprune.nets.model import Model
 from minprune.nets.net import Net, build
 from minprune.nets.plain import Add, Concat, Flatten, GlobalAvgPool, ReLU, Sigmoid, Tanh
@@ -89,7 +90,7 @@ def thinned(
     seed: int = 0,
     minimum: int = 1,
     unit: bool = True,
-    scope: str = "global",
+    scope: Scope = "global",
     **how: Any,
 ) -> Model:
     """The model pruned by random scores to that sparsity, or the largest that can be reached."""

@@ -135,7 +135,7 @@ def unit_kind(p: Mlp, kind: str, row: UnitView) -> Any:
     return unit_rows(p, SINGLE[kind](p, names), row)
 
 
-def evidence(
+def plain_evidence(
     p: Any,
     kinds: Sequence[str],
     row: UnitView | None = None,
