@@ -80,6 +80,12 @@ def test_of_no_sample_the_score_is_0(name: str) -> None:
     assert CRITERIA[name](ev)["w"].tolist() == [0, 0, 0]
 
 
+def test_lamp_ranks_the_lower_of_equal_weights_higher() -> None:
+    w = np.array([[2.0, -2], [2, 0]])
+    got = CRITERIA["lamp"](Evidence(weights={"w": w}))["w"]
+    assert got.tolist() == [[1, 1 / 2], [1 / 3, 0]]
+
+
 MAGNITUDES = [r for r in ROWS if r.name in ("magnitude", "norm") and not r.unit]
 floats = st.floats(-4, 4, width=32)
 

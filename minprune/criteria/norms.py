@@ -105,7 +105,7 @@ def _norm(size: Array, unit: bool, p: float, tol: float) -> Array:
     needs=("weights",),
     unit=None,
     cite="Lee et al. (2021), Layer-adaptive Sparsity for the Magnitude-based Pruning (LAMP)",
-    examples=(Example({"weights": [[2, 0], [-1, 1]]}, [[1, 0], [1 / 6, 1 / 5]], within=1e-16),),
+    examples=(Example({"weights": [[2, 0], [-1, 3]]}, [[4 / 13, 0], [1 / 14, 1]], within=1e-16),),
 )
 def lamp(ev: Evidence) -> Arrays:
     """s = w_u^2 / sum_v w_v^2, v: the weights of the layer that rank at least as high as u
