@@ -105,9 +105,9 @@ def weight_entropy(
     Examples
     --------
     >>> import numpy as np, minprune as mp
-    >>> w = np.array([[0.0, 0.0, 4.0, 4.0], [0.0, 0.0, 0.0, 0.0]])
+    >>> w = np.array([[0.0, 0.0, 4.0, 4.0], [0.0, 4.0, 4.0, 4.0]])
     >>> mp.criteria.weight_entropy(mp.Evidence(weights={"w": w}, unit=True))["w"].round(3)
-    array([-0.693, 0. ])
+    array([-0.693, -0.562])
     """
     choice("weight_entropy", "prune", prune, ("high", "low"))
     bins = count("weight_entropy", "bins", bins)
