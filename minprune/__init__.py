@@ -12,6 +12,7 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compares the two
     from minprune import (
+        autograd,
         criteria,
         curvature,
         data,
@@ -42,11 +43,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
         Dropout,
         Flatten,
         GlobalAvgPool,
-        LeakyReLU,
         MaxPool,
-        ReLU,
-        Sigmoid,
-        Tanh,
     )
     from minprune.nets.ties import ties
     from minprune.nets.weighted import BatchNorm, Conv2d, Dense
@@ -63,6 +60,7 @@ MODULES = {
     "data": "data",
     "schedule": "schedule",
     "kernels": "kernels",
+    "autograd": "autograd",
     "zoo": "nets.zoo",
     "rates": "train.rates",
     "curvature": "curvature",
@@ -77,8 +75,7 @@ NAMES = {
     "autograd": ("Tensor", "grad"),
     "nets.weighted": ("Dense", "Conv2d", "BatchNorm"),
     "nets.plain": (
-        "MaxPool", "AvgPool", "GlobalAvgPool", "ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Dropout",
-        "Flatten", "Add", "Concat",
+        "MaxPool", "AvgPool", "GlobalAvgPool", "Dropout", "Flatten", "Add", "Concat",
     ),
     "nets.net": ("build",),
     "nets.model": ("Model", "initialise"),
@@ -99,7 +96,11 @@ NAMES = {
 }  # fmt: skip
 _HOME = {name: home for home, names in NAMES.items() for name in names}
 
-__all__ = ["__version__", *MODULES, *_HOME]
+
+def _layers() -> dict[str, Any]:
+    """The activation layers, {name: class}: as many as their table has rows"""
+    found: dict[str, Any] = import_module("minprune.nets.activations").LAYERS
+    return found
 
 
 def __getattr__(name: str) -> Any:
@@ -107,6 +108,10 @@ def __getattr__(name: str) -> Any:
         found: Any = import_module(f"minprune.{MODULES[name]}")
     elif name in _HOME:
         found = getattr(import_module(f"minprune.{_HOME[name]}"), name)
+    elif name == "__all__":
+        found = ["__version__", *MODULES, *_HOME, *_layers()]
+    elif name in _layers():
+        found = _layers()[name]
     else:
         raise AttributeError(f"module 'minprune' has no attribute {name!r}")
     globals()[name] = found
@@ -114,4 +119,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(__getattr__("__all__"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import wraps
 from typing import Any, Literal, NamedTuple, ParamSpec, Protocol, TypeAlias
 
@@ -279,43 +279,6 @@ UnitView = Literal["incoming", "incoming and bias", "outgoing", "gate", "whole"]
 P = ParamSpec("P")
 
 
-@dataclass(frozen=True)
-class CriterionSpec:
-    """What a criterion declares: the arguments of `criterion`, which explains them, and `raw`.
-
-    Parameters
-    ----------
-    needs, chunk, cite, unit, single, finish, note, examples
-        As for `criterion`.
-    raw
-        The criterion of one chunk, without checks and without its finish.
-
-    Examples
-    --------
-    >>> import minprune as mp
-    >>> mp.criteria.taylor.spec.asked({"order": 2})
-    (('weights', 'grads', 'hess_diag'), 'all')
-    """
-
-    needs: tuple[str, ...] | Callable[..., tuple[str, ...]]
-    chunk: Chunk | Callable[..., Chunk] = "all"
-    cite: str = ""
-    unit: UnitView | None = "incoming"
-    single: bool = True
-    finish: Callable[..., Arrays] | None = None
-    note: Callable[..., str] | None = None
-    raw: Criterion | None = field(default=None, compare=False)
-    examples: tuple[Example, ...] = field(default=(), compare=False)
-
-    def asked(
-        self, options: Mapping[str, Any], unit: bool = False
-    ) -> tuple[tuple[str, ...], Chunk]:
-        """(needs, chunk) for these options of the criterion, for units or for single weights."""
-        how = {**options, "unit": True} if unit else options
-        needs = self.needs(**how) if callable(self.needs) else self.needs
-        return needs, self.chunk(**how) if callable(self.chunk) else self.chunk
-
-
 class Marked(Protocol[P]):
     """A criterion with its spec."""
 
@@ -325,20 +288,12 @@ class Marked(Protocol[P]):
     def __call__(self, *args: P.args, **options: P.kwargs) -> Arrays: ...
 
 
-def criterion(
-    *,
-    needs: tuple[str, ...] | Callable[..., tuple[str, ...]],
-    chunk: Chunk | Callable[..., Chunk] = "all",
-    cite: str = "",
-    unit: UnitView | None = "incoming",
-    single: bool = True,
-    finish: Callable[..., Arrays] | None = None,
-    note: Callable[..., str] | None = None,
-    examples: tuple[Example, ...] = (),
-) -> Callable[[Callable[P, Arrays]], Marked[P]]:
-    """Declare a function Evidence -> scores as a criterion; it can still be called by hand.
+@dataclass(frozen=True)
+class CriterionSpec:
+    """What a criterion declares; `criterion`, the same class, marks a function with it.
 
-    Called by hand, it takes the evidence of one chunk and finishes at once.
+    A criterion is a function Evidence -> scores. It can be called by hand: then it takes the
+    evidence of one chunk and finishes at once.
 
     Parameters
     ----------
@@ -362,11 +317,13 @@ def criterion(
         A function of the evidence that gives a warning for `mp.score`, or "".
     examples
         Evidence and scores worked by hand, which the tests and `minprune verify` run.
-
-    Returns
-    -------
-    callable
-        A decorator. The criterion has the spec as `fn.spec`.
+    estimates
+        The power of |score| that estimates the change of the loss when an entry is removed; None:
+        it estimates no such change.
+    large
+        Options that suit nets of any size, which `minprune run` and `compare` pass.
+    raw
+        The marked function, of one chunk, without checks and without its finish.
 
     Raises
     ------
@@ -380,37 +337,58 @@ def criterion(
     >>> @mp.criterion(needs=("weights", "grads"), chunk="batch")
     ... def saliency(ev):
     ...     return {name: np.abs(w * g) for name, (w, g) in ev.alike("weights", "grads").items()}
-    >>> saliency.spec.chunk
-    'batch'
+    >>> saliency.spec.asked({})
+    (('weights', 'grads'), 'batch')
     """
-    if not callable(chunk):
-        choice("criterion", "chunk", chunk, ("all", "batch", "sample"))
 
-    def declare(fn: Callable[P, Arrays]) -> Marked[P]:
-        name = getattr(fn, "__name__", "criterion")
+    needs: tuple[str, ...] | Callable[..., tuple[str, ...]]
+    chunk: Chunk | Callable[..., Chunk] = "all"
+    cite: str = ""
+    unit: UnitView | None = "incoming"
+    single: bool = True
+    finish: Callable[..., Arrays] | None = None
+    note: Callable[..., str] | None = None
+    examples: tuple[Example, ...] = field(default=(), compare=False)
+    estimates: float | None = None
+    large: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    raw: Criterion | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if not callable(self.chunk):
+            choice("criterion", "chunk", self.chunk, ("all", "batch", "sample"))
+
+    def __call__(self, fn: Callable[P, Arrays]) -> Marked[P]:
+        """The function with this spec"""
 
         @wraps(fn)
         def whole(*args: P.args, **options: P.kwargs) -> Arrays:
-            asked = getattr(args[0], "unit", None) if args else None
-            if asked is False and not single:
-                raise ArgumentError(
-                    f"{name}: scores units, and the evidence is of single weights; "
-                    f"pass Evidence(..., unit=True), or unit=True to mp.score"
-                )
-            if asked is True and unit is None:
-                raise ArgumentError(
-                    f"{name}: scores single weights, and the evidence is of units; "
-                    f"pass Evidence(..., unit=False), or leave out unit=True"
-                )
+            self._refuse(getattr(fn, "__name__", "criterion"), args[0] if args else None)
             scores = fn(*args, **options)
-            return finish(scores, **options) if finish else scores
+            return self.finish(scores, **options) if self.finish else scores
 
-        whole.spec = CriterionSpec(  # type: ignore[attr-defined]
-            needs, chunk, cite, unit, single, finish, note, fn, examples
-        )
+        whole.spec = replace(self, raw=fn)  # type: ignore[attr-defined]
         return whole  # type: ignore[return-value]
 
-    return declare
+    def _refuse(self, name: str, ev: object) -> None:
+        """Raises ArgumentError for evidence of units, or of single weights, that it cannot score"""
+        given, unit = ("units", True) if getattr(ev, "unit", False) else ("single weights", False)
+        if isinstance(ev, Evidence) and not (self.unit if unit else self.single):
+            other = "single weights" if unit else "units"
+            raise ArgumentError(
+                f"{name}: scores {other}, and the evidence is of {given}; "
+                f"pass Evidence(..., unit={not unit})"
+            )
+
+    def asked(
+        self, options: Mapping[str, Any], unit: bool = False
+    ) -> tuple[tuple[str, ...], Chunk]:
+        """(needs, chunk) for these options of the criterion, for units or for single weights."""
+        how = {**options, "unit": True} if unit else options
+        needs = self.needs(**how) if callable(self.needs) else self.needs
+        return needs, self.chunk(**how) if callable(self.chunk) else self.chunk
+
+
+criterion = CriterionSpec
 
 
 def spec_of(fn: Criterion, *more: str) -> CriterionSpec:

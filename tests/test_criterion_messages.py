@@ -35,13 +35,13 @@ MESSAGES = (
      "norm: tol must be a finite number of at least 0, not nan; pass tol=1, for example"),
     (call("lamp", unit=True),
      "lamp: scores single weights, and the evidence is of units; "
-     "pass Evidence(..., unit=False), or leave out unit=True"),
+     "pass Evidence(..., unit=False)"),
     (call("geometric_median", unit=False),
      "geometric_median: scores units, and the evidence is of single weights; "
-     "pass Evidence(..., unit=True), or unit=True to mp.score"),
+     "pass Evidence(..., unit=True)"),
     (call("weight_entropy", unit=False),
      "weight_entropy: scores units, and the evidence is of single weights; "
-     "pass Evidence(..., unit=True), or unit=True to mp.score"),
+     "pass Evidence(..., unit=True)"),
     (call("weight_entropy", bins=0),
      "weight_entropy: bins must be an integer of at least 1, not 0; pass bins=1, for example"),
     (call("weight_entropy", bins=2.5),
@@ -50,7 +50,7 @@ MESSAGES = (
      "weight_entropy: prune must be 'high' or 'low', not 'most'; choose one of them"),
     (call("apoz", unit=False),
      "apoz: scores units, and the evidence is of single weights; "
-     "pass Evidence(..., unit=True), or unit=True to mp.score"),
+     "pass Evidence(..., unit=True)"),
     (call("apoz", tol=-1),
      "apoz: tol must be a finite number of at least 0, not -1; pass tol=1, for example"),
     (call("apoz", tol=np.inf),
@@ -63,7 +63,7 @@ MESSAGES = (
      "activation_entropy: bins must be 3, as act_hist of w has, not 10; pass bins=3"),
     (call("similarity", unit=False),
      "similarity: scores units, and the evidence is of single weights; "
-     "pass Evidence(..., unit=True), or unit=True to mp.score"),
+     "pass Evidence(..., unit=True)"),
     (call("correlation", source="gradients"),
      "correlation: source must be 'activations' or 'weights', not 'gradients'; "
      "choose one of them"),
@@ -91,7 +91,7 @@ MESSAGES = (
      "taylor_activation: order must be 1 or 2, not 0; choose one of them"),
     (call("taylor_activation", unit=False),
      "taylor_activation: scores units, and the evidence is of single weights; "
-     "pass Evidence(..., unit=True), or unit=True to mp.score"),
+     "pass Evidence(..., unit=True)"),
     (call("obd", clip="yes"),
      "obd: clip must be False or True, not 'yes'; choose one of them"),
     (call("obs", scale="net"),

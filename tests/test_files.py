@@ -22,6 +22,7 @@ import minprune as mp
 from benchmarks._damage import entries_of, packed
 from minprune.errors import FileError
 from minprune.files import describe, rebuild
+from minprune.nets.activations import LAYERS as ACTIVATIONS
 from minprune.nets.registry import LAYERS
 
 ZOO: dict[str, Callable[..., mp.Model]] = {
@@ -48,7 +49,8 @@ def every_layer() -> mp.Model:
     image = np.int64(4)
     layers: list[Any] = [
         ("conv", mp.Conv2d(2, 4, (3, 1), stride=(1, 2), padding=(1, 0), groups=2, bias=False)),
-        ("bn", mp.BatchNorm(4)), ("a1", mp.LeakyReLU()), ("a2", mp.Tanh()),
+        ("bn", mp.BatchNorm(4)), *((f"a_{k}", layer()) for k, layer in ACTIVATIONS.items()),
+        ("gelu", mp.GELU(approximate="tanh")),
         ("max", mp.MaxPool((2, 1), stride=1)), ("avg", mp.AvgPool(2, stride=1, padding=1)),
         ("two", mp.Concat(), ("avg", "avg")), ("sum", mp.Add(), ("two", "two")),
         ("mean", mp.GlobalAvgPool(), "sum"), ("flat", mp.Flatten(), "avg"),

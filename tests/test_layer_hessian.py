@@ -12,10 +12,11 @@ from minprune.core import Array
 from minprune.curvature.inputs import layer_hessian, layer_inputs
 from minprune.curvature.sweeps import merge, refit, sweep_layer
 from minprune.errors import ArgumentError
+from minprune.nets.activations import ReLU
 from minprune.nets.forward import run
 from minprune.nets.model import Model, batch_last, initialise
 from minprune.nets.net import build
-from minprune.nets.plain import Flatten, ReLU
+from minprune.nets.plain import Flatten
 from minprune.nets.weighted import Conv2d, Dense
 
 

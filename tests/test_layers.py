@@ -50,6 +50,16 @@ class Row:
 
 
 IMAGE, WIDE, ROW = (4, 5, 6), (4, 7, 3), (5,)
+
+
+def gelu(v: float) -> float:
+    return v * (1 + math.erf(v / math.sqrt(2))) / 2
+
+
+def gelu_tanh(v: float) -> float:
+    return v * (1 + math.tanh(math.sqrt(2 / math.pi) * (v + 0.044715 * v**3))) / 2
+
+
 ROWS = [
     Row(Dense(5, 3), (ROW,), dense, lambda *a: dense(*a, turned=True)),
     Row(Dense(5, 3, bias=False), (ROW,), dense, lambda *a: dense(*a) + 1),
@@ -92,13 +102,30 @@ ROWS = [
             roundings=20 + N * 30, size=lambda *a: channels(*a, train=True, size=True))
         for len_, shape in ((4, IMAGE), (5, ROW))
     ),
-    Row(plain.ReLU(), (IMAGE,), each(lambda v: max(v, 0.0)), each(abs)),
-    Row(plain.LeakyReLU(), (ROW,), each(lambda v: v if v > 0 else 0.01 * v),
+    Row(mp.ReLU(), (IMAGE,), each(lambda v: max(v, 0.0)), each(abs)),
+    Row(mp.LeakyReLU(), (ROW,), each(lambda v: v if v > 0 else 0.01 * v),
         each(lambda v: v if v > 0 else 0.1 * v)),
     # one of the C library, one of NumPy or LLVM: each within 4 units of the last place
-    Row(plain.Tanh(), (ROW,), each(math.tanh), each(math.atan), roundings=16),
-    Row(plain.Sigmoid(), (ROW,), each(lambda v: 1 / (1 + math.exp(-v))),
+    Row(mp.Tanh(), (ROW,), each(math.tanh), each(math.atan), roundings=16),
+    Row(mp.Sigmoid(), (ROW,), each(lambda v: 1 / (1 + math.exp(-v))),
         each(lambda v: 1 / (1 + math.exp(v))), roundings=16),
+    Row(mp.ELU(), (ROW,), each(lambda v: v if v > 0 else math.exp(v) - 1),
+        each(lambda v: v if v > 0 else math.exp(v)), roundings=16),
+    Row(mp.SiLU(), (ROW,), each(lambda v: v / (1 + math.exp(-v))),
+        each(lambda v: v / (1 + math.exp(v))), roundings=32),
+    *(  # 1 + erf and 1 + tanh cancel: to the size of x
+        Row(layer, (ROW,), each(want), each(other), roundings=32, size=lambda layer, p, x: abs(x))
+        for layer, want, other in (
+            (mp.GELU(), gelu, gelu_tanh), (mp.GELU(approximate="tanh"), gelu_tanh, gelu)
+        )
+    ),
+    Row(mp.Softplus(), (ROW,), each(lambda v: math.log(1 + math.exp(v))),
+        each(lambda v: math.log(1 + math.exp(2 * v)) / 2), roundings=32,
+        size=lambda layer, p, x: 1 + abs(x)),
+    Row(mp.ReLU6(), (ROW,), each(lambda v: min(max(v, 0.0), 6.0)),
+        each(lambda v: max(v, -1.0))),
+    Row(mp.Hardswish(), (ROW,), each(lambda v: v * min(max(v + 3, 0.0), 6.0) / 6),
+        each(lambda v: v * min(max(v + 3, 0.0), 6.0)), roundings=4),
     *(  # 1 / (1 - rate) and the product, against one quotient
         Row(plain.Dropout(rate), (IMAGE,), dropped, lambda *a: dropped(*a, scaled=False),
             train=True, roundings=3)

@@ -35,7 +35,7 @@ MESSAGES = (
     ),
     (
         net(DENSE, ("relu1", mp.ReLU)), ArgumentError,
-        "relu1: <class 'minprune.nets.plain.ReLU'> is no layer; "
+        "relu1: <class 'minprune.nets.activations.ReLU'> is no layer; "
         "give one, with its brackets: ReLU()",
     ),
     (

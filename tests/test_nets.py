@@ -15,11 +15,12 @@ import minprune as mp
 from minprune import kernels
 from minprune.autograd import Tensor, Value, grad, value
 from minprune.core import Array, Arrays
+from minprune.nets.activations import LeakyReLU, ReLU
 from minprune.nets.forward import loss_of, run
 from minprune.nets.layer import ForwardContext
 from minprune.nets.model import CHUNK, Model, batch_last
 from minprune.nets.net import Net
-from minprune.nets.plain import LeakyReLU, MaxPool, ReLU
+from minprune.nets.plain import MaxPool
 from minprune.nets.registry import LAYERS
 
 QUIET = settings(derandomize=True, database=None, max_examples=1000)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minprune import kernels
-from minprune.autograd.activation import act_grad
+from minprune.autograd.activations import act_grad
 from minprune.autograd.elementwise import mul
 from minprune.autograd.linear import row_dot, row_sum
 from minprune.autograd.shaping import column
@@ -112,7 +112,9 @@ def _scale_shift_squares(
 _normal = Op(_normalise, _normalise_rule)
 _inverse_std = Op(_inv, _inv_rule)
 normalise_grad = Op(_normalise_grad, _normalise_grad_rule)
-scale_shift = Op(_scale_shift, _scale_shift_rule, scaled, _scale_shift_each, _scale_shift_squares)
+scale_shift = Op(
+    _scale_shift, _scale_shift_rule, scaled, _scale_shift_each, _scale_shift_squares, "product"
+)
 
 
 def normalise(x: Value, *, eps: float) -> tuple[Value, Array, Array]:

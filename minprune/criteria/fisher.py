@@ -6,6 +6,7 @@ from minprune.core import Arrays, Evidence, Example, criterion
 @criterion(
     needs=("weights", "squared_grads"),
     unit="gate",
+    estimates=1.0,
     cite="Theis et al. (2018), Faster Gaze Prediction with Dense Networks and Fisher Pruning",
     examples=(
         Example({"weights": [3, -1, -2], "squared_grads": [2, 4, 0.5]}, [9, 2, 1]),

@@ -36,6 +36,7 @@ _BLOCKS = {"weights": [[2, 1], [2, 4]], "inverse_block": [[[2, 1], [1, 1]], [[1,
         Example({"sweep_loss": [1, 2, 0.5]}, [1, 2, 0.5], {"scale": "rows"}),
         Example(_BLOCKS, [1, 4], unit=True, within=1e-15),
     ),
+    large={"scale": "blocks"},  # the inverse of a whole net is for small nets
 )
 def obs(ev: Evidence, *, scale: Scale = "whole") -> Arrays:
     """s = w^2 / (2 [H^-1]_qq); unit: s = 1/2 w_S^T ([H^-1]_SS)^-1 w_S

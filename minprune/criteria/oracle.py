@@ -9,6 +9,7 @@ from minprune.core import Arrays, Evidence, Example, criterion
 @criterion(
     needs=("removal",),
     unit="whole",
+    estimates=1.0,
     cite="Molchanov et al. (2017), whose oracle is the absolute change; here signed, or squared",
     examples=(
         Example({"removal": [0.5, -2]}, [0.25, 4], {"square": True}),

@@ -32,6 +32,7 @@ _GATE = {"weights": [1, 1], "grads": [-3, 0.5]}
     needs=_needs,
     chunk=_chunk,
     unit="gate",
+    estimates=0.5,  # the score is the square of the estimate
     cite="Molchanov et al. (2019), Importance Estimation for Neural Network Pruning",
     examples=(
         Example(_FIRST, [[9, 4], [0, 4]]),

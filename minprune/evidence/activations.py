@@ -7,11 +7,12 @@ import numpy as np
 from minprune.autograd import Tensor, grad
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.record import record
+from minprune.nets.activations import Activation
 from minprune.nets.forward import run
 from minprune.nets.layer import ForwardContext
 from minprune.nets.model import Model, batch_last
 from minprune.nets.net import Net
-from minprune.nets.plain import Activation, Add
+from minprune.nets.plain import Add
 from minprune.nets.ties import Group, carriers
 from minprune.nets.weighted import BatchNorm
 

@@ -4,10 +4,11 @@ import numpy as np
 
 from minprune.autograd import Tensor, grad, total
 from minprune.core import Arrays
+from minprune.nets.activations import Activation
 from minprune.nets.forward import run
 from minprune.nets.model import Model
 from minprune.nets.net import Net, Node
-from minprune.nets.plain import Activation, Dropout
+from minprune.nets.plain import Dropout
 
 
 def path_grads(model: Model, names: list[str]) -> Arrays:

@@ -8,8 +8,8 @@ from numbers import Integral
 from typing import Any, Literal, NamedTuple
 
 from minprune.errors import ArgumentError, ShapeError
+from minprune.nets.activations import Activation
 from minprune.nets.layer import Layer, Shape
-from minprune.nets.plain import Activation
 
 INPUT = "input"
 Loss = Literal["cross_entropy", "mse"]
@@ -152,7 +152,7 @@ class Net:
             readers = self.readers[n.name]
             if n.layer.fuses and len(readers) == 1:
                 reader = by_name[readers[0]]
-                if isinstance(reader.layer, Activation):
+                if isinstance(reader.layer, Activation) and reader.layer.row.fused:
                     pairs[n.name] = reader
         return pairs
 

@@ -1,4 +1,4 @@
-"""Layers with nothing to train: activations, dropout, pooling, flatten, sum, concatenation."""
+"""Layers with nothing to train: dropout, pooling, flatten, sum, concatenation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,41 +13,6 @@ from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.layer import ForwardContext, Layer, Pair, Shape, pair, window_shape
 
 Params = Mapping[str, Value]
-
-
-class Activation(Layer):
-    """y = act(x), elementwise; may run inside the kernel of the layer before it."""
-
-    kind: ClassVar[str]
-
-    def apply(
-        self, name: str, p: Params, xs: list[Value], run: ForwardContext, act: str = "none"
-    ) -> Value:
-        return ag.act(xs[0], kind=self.kind)
-
-
-class ReLU(Activation):
-    """y = max(x, 0)"""
-
-    kind: ClassVar[str] = "relu"
-
-
-class LeakyReLU(Activation):
-    """y = x where x > 0, 0.01 x elsewhere"""
-
-    kind: ClassVar[str] = "leaky_relu"
-
-
-class Tanh(Activation):
-    """y = tanh x"""
-
-    kind: ClassVar[str] = "tanh"
-
-
-class Sigmoid(Activation):
-    """y = 1 / (1 + e^-x)"""
-
-    kind: ClassVar[str] = "sigmoid"
 
 
 @dataclass(frozen=True)

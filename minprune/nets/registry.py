@@ -2,6 +2,7 @@
 
 from importlib import import_module
 
+from minprune.nets.activations import LAYERS as ACTIVATIONS
 from minprune.nets.layer import Layer
 from minprune.nets.plain import (
     Add,
@@ -10,11 +11,7 @@ from minprune.nets.plain import (
     Dropout,
     Flatten,
     GlobalAvgPool,
-    LeakyReLU,
     MaxPool,
-    ReLU,
-    Sigmoid,
-    Tanh,
 )
 from minprune.nets.weighted import BatchNorm, Conv2d, Dense
 
@@ -23,16 +20,13 @@ ELSEWHERE = {"SparseDense": "minprune.sparse.layers", "SparseConv": "minprune.sp
 LAYERS: dict[str, type[Layer]] = {
     kind.__name__: kind
     for kind in (
+        *ACTIVATIONS.values(),
         Dense,
         Conv2d,
         MaxPool,
         AvgPool,
         GlobalAvgPool,
         BatchNorm,
-        ReLU,
-        LeakyReLU,
-        Tanh,
-        Sigmoid,
         Dropout,
         Flatten,
         Add,

@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from minprune.core import Dataset, Seed
 from minprune.errors import ArgumentError, ShapeError
+from minprune.nets.activations import ReLU, Sigmoid
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model, initialise
 from minprune.nets.net import Loss, build
-from minprune.nets.plain import Add, Flatten, GlobalAvgPool, MaxPool, ReLU, Sigmoid
+from minprune.nets.plain import Add, Flatten, GlobalAvgPool, MaxPool
 from minprune.nets.weighted import BatchNorm, Conv2d, Dense
 
 Data = Dataset | tuple[Shape, int]

@@ -16,8 +16,8 @@ from minprune.evidence.moments import Moments, moments
 from minprune.evidence.sources import gather
 from minprune.masking.apply import prune
 from minprune.masking.units import live_units
+from minprune.nets.activations import Activation
 from minprune.nets.model import Model, is_model
-from minprune.nets.plain import Activation
 from minprune.nets.ties import Group, ties
 from minprune.nets.weighted import BatchNorm, Conv2d, Dense
 from minprune.structure.merge import Pair, Unit, _exact

@@ -9,9 +9,10 @@ from minprune.errors import UnreachableError
 from minprune.evidence import score
 from minprune.masking.apply import prune
 from minprune.masking.checks import Scope
+from minprune.nets.activations import ReLU, Sigmoid, Tanh
 from minprune.nets.model import Model
 from minprune.nets.net import Net, build
-from minprune.nets.plain import Add, Concat, Flatten, GlobalAvgPool, ReLU, Sigmoid, Tanh
+from minprune.nets.plain import Add, Concat, Flatten, GlobalAvgPool
 from minprune.nets.ties import ties
 from minprune.nets.weighted import BatchNorm, Conv2d, Dense
 from minprune.verify.ours_nets import filled, models

@@ -1,17 +1,16 @@
-"""What can be said of a job before anything is trained, in the words of the command line."""
+"""What is refused before anything is trained, in the words of the command line."""
 
-import math
 import warnings
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import fields
 
 import numpy as np
 
+from minprune.arguments import choice, count, number, share
 from minprune.core import Array, CriterionSpec, Split
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError, MinpruneError, MinpruneWarning
 from minprune.evidence import score
-from minprune.jobs.compare_settings import CompareSettings
 from minprune.jobs.settings import Settings
 from minprune.masking.apply import prune
 from minprune.masking.checks import Scope
@@ -23,52 +22,35 @@ from minprune.nets.zoo import ZOO
 BOUND = 2e12  # multiply-adds of removing one by one: a minute or two; the oracle beyond is refused
 FEWEST = 10  # samples that it makes sense to advise
 FEW = 20  # samples of a rehearsal
-LEAST = {"seeds": 1, "seed": 0, "epochs": 0, "fine_tune": 0, "samples": 1, "batch_size": 1}
-OPTIONS: dict[tuple[str, bool], dict[str, Any]] = {  # (criterion, unit): where not the defaults
-    ("obs", False): {"scale": "blocks"},  # the inverse of a whole net is for small nets
-    ("obs", True): {"scale": "blocks"},  # equals fisher for ReLU units; layers have no common scale
-}
 
 
-def flag(name: str) -> str:
-    """fine_tune -> --fine-tune"""
-    return f"--{name.replace('_', '-')}"
-
-
-def check(s: Settings | CompareSettings) -> None:
+def check(s: Settings) -> None:
     """Raises ArgumentError for a setting that no data makes possible."""
-    if isinstance(s, CompareSettings):
-        asked: dict[str, Any] = {"--criteria": s.criteria, "--sparsities": s.sparsities}
-        _once(asked)
-    else:
-        asked = {"--criterion": [s.criterion], "--sparsity": [s.sparsity]}
-    (names, criteria), (numbers, shares) = asked.items()
-    if s.net is not None and s.net not in ZOO:
-        raise ArgumentError(f"--net is {s.net!r}, expected one of {', '.join(ZOO)}; choose one")
-    for name in criteria or ():
-        if name not in CRITERIA:
+    for f in fields(s):
+        given, flag = getattr(s, f.name), f"--{f.name.replace('_', '-')}"
+        if isinstance(given, list) and (not given or len(set(given)) < len(given)):
             raise ArgumentError(
-                f"{names}: {name!r} is none of {', '.join(sorted(CRITERIA))}; choose one of those"
+                f"{s.command}: {flag} must list at least one value, and each once, not "
+                f"{', '.join(map(str, given)) or 'nothing'}; separate them by commas"
             )
-    for share in shares or ():
-        if not 0 <= share <= 1:
-            raise ArgumentError(f"{numbers}: {share} is no share in [0, 1]; give 0.9, for example")
-    for name, least in LEAST.items():
-        given = getattr(s, name, None)
-        if given is not None and given < least:
-            raise ArgumentError(f"{flag(name)} is {given}, expected at least {least}; give a count")
-    if not 0 <= s.lr < math.inf:
-        raise ArgumentError(f"--lr is {s.lr}, expected a number of at least 0; give {Settings.lr}")
+        for value in given if isinstance(given, list) else [given]:
+            if value is not None and "least" in f.metadata:
+                count(s.command, flag, value, f.metadata["least"])
+            elif value is not None and "check" in f.metadata:
+                CHECKS[f.metadata["check"]](s.command, flag, value)
 
 
-def _once(asked: Mapping[str, Sequence[Any] | None]) -> None:
-    """Raises ArgumentError for a list without entries, or with one of them twice."""
-    for name, given in asked.items():
-        if given is not None and (not given or len(set(given)) < len(given)):
-            raise ArgumentError(
-                f"{name} has {', '.join(map(str, given)) or 'nothing'}, expected at least one, and "
-                f"each of them once; list them"
-            )
+def _net(command: str, flag: str, given: str) -> str:
+    return str(choice(command, flag, given, list(ZOO)))
+
+
+def _criterion(command: str, flag: str, given: str) -> str:
+    return str(choice(command, flag, given, sorted(CRITERIA)))
+
+
+CHECKS: dict[str, Callable[..., object]] = {
+    "net": _net, "criterion": _criterion, "share": share, "number": number,
+}  # fmt: skip
 
 
 def reachable(
@@ -83,22 +65,21 @@ def reachable(
 def possible(name: str, model: Model, data: Split, unit: bool, *, samples: int | None) -> None:
     """Raises ArgumentError unless the criterion can score this net's units, or weights
 
-    What takes too long is told from counts, within BOUND; all else, the memory it takes too, from
+    Time is estimated from counts and limited by BOUND; all else, memory included, is found by
     scoring the net before training on FEW of the samples. samples: how many --samples asks for;
-    None where a job has no such option and looks at all of them.
+    None where a job has no such option and scores from all of them.
     """
     spec: CriterionSpec = CRITERIA[name].spec
     if unit and spec.unit is None:
-        raise ArgumentError(f"{name}: scores single weights alone; leave out --unit")
+        raise ArgumentError(f"{name}: scores single weights only; leave out --unit")
     if not unit and not spec.single:
-        raise ArgumentError(f"{name}: scores units alone; pass --unit")
-    how = OPTIONS.get((name, unit), {})
-    if "removal" in spec.asked(how, unit)[0]:
+        raise ArgumentError(f"{name}: scores units only; pass --unit")
+    if "removal" in spec.asked(dict(spec.large), unit)[0]:
         _in_time(name, model, unit, len(data[0]) if samples is None else samples, samples is None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MinpruneWarning)  # it is of the net before training
         try:
-            score(model, few(data), name, unit=unit, **how)
+            score(model, few(data), name, unit=unit, **spec.large)
         except MinpruneError as e:
             said = str(e).rpartition("; ")[0] or str(e)  # its remedy is for those who write Python
             raise ArgumentError(

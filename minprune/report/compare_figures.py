@@ -7,20 +7,16 @@ from typing import Any
 import numpy as np
 
 from minprune.masking.combine import ranks
-from minprune.report.markup import text
-from minprune.report.plots import FAINT, INK, LINE_1, LINE_2, drawing
+from minprune.report.figure import FAINT, INK, LINE_1, LINE_2, Picture
 
 SIZE, FONT = (2.2, 1.7), 8.5
-# Scores that foretell the change of the loss itself, and how: all others are compared by rank.
-# Nor does obs: its score is the change once all other weights have moved to make up for it.
-FORETELL = {"oracle": 1.0, "obd": 1.0, "fisher": 1.0, "taylor": 0.5}  # |score|^power
 PERCENTS = (0.01, 0.1, 1, 2, 5, 10, 20, 50, 100)
 FLOOR = 1e-6  # of the largest value: smaller ones, and 0, are drawn at it
 Line = tuple[list[float], list[float]]  # means, standard deviations
 
 
 def lines(summary: Sequence[Mapping[str, Any]], stage: str) -> dict[str, Line]:
-    """{criterion: (means, sds) in percent, a value each sparsity}; no sd is one of 0."""
+    """{criterion: (means, sds) in percent, a value each sparsity}; a missing sd is 0"""
     found: dict[str, Line] = {}
     for row in summary:
         means, sds = found.setdefault(row["criterion"], ([], []))
@@ -38,38 +34,32 @@ def shares(summary: Sequence[Mapping[str, Any]], cost: str) -> dict[str, list[fl
     return found
 
 
-def accuracy_panels(
-    result: Mapping[str, Any], stage: str, against: str = "sparsity"
-) -> list[str] | None:
-    """A panel a criterion: mean accuracy, band of one sd, the dense line
+def accuracies(result: Mapping[str, Any], stage: str, against: str = "sparsity") -> list[Picture]:
+    """A panel a criterion: mean accuracy, band of one standard deviation, the dense line
 
     against: "sparsity", or a cost: "macs" or "bytes". All on one scale, which the lowest quarter of
-    the criteria may leave: else a control that fails would press all others together.
+    the criteria may leave: a control that fails would compress all others.
     """
     found = lines(result["summary"], stage)
     sparsities = list(dict.fromkeys(row["sparsity"] for row in result["summary"]))
-    at = {name: list(range(len(sparsities))) for name in found}
-    x: Mapping[str, Sequence[float]] = at if against == "sparsity" else shares(
-        result["summary"], against
-    )  # fmt: skip
+    ticks = sparsities if against == "sparsity" else None
+    x: Mapping[str, Sequence[float]] = dict.fromkeys(found, range(len(sparsities)))
+    if ticks is None:
+        x = shares(result["summary"], against)
     dense = 100 * result["dense"]["accuracy"][0]
     lows = [min(m - s for m, s in zip(*line, strict=True)) for line in found.values()]
     high = max(m + s for line in found.values() for m, s in zip(*line, strict=True))
     low, high = max(float(np.quantile(lows, 0.25)), 0.0), max(min(high, 100.0), dense)
     pad = 0.06 * (high - low) or 1.0
-    colour = LINE_1 if stage == "fine-tuned" else LINE_2
-    drawn = []
-    for name in found:
-        draw = partial(
-            accuracy_panel, name=name, found=found, x=x, dense=dense,
-            limits=(low - pad, high + pad), colour=colour,
-            ticks=sparsities if against == "sparsity" else None,
-        )  # fmt: skip
-        one = drawing(text(f"{name}, accuracy against {against}, {stage}"), SIZE, draw, FONT)
-        if one is None:
-            return None
-        drawn.append(one)
-    return drawn
+    how = {
+        "found": found, "x": x, "dense": dense, "limits": (low - pad, high + pad), "ticks": ticks,
+        "colour": LINE_1 if stage == "fine-tuned" else LINE_2,
+    }  # fmt: skip
+    return [
+        Picture(f"{name}, accuracy against {against}, {stage}", SIZE,
+                partial(accuracy_panel, name=name, **how), FONT)
+        for name in found
+    ]  # fmt: skip
 
 
 def accuracy_panel(
@@ -95,37 +85,37 @@ def accuracy_panel(
     if ticks is not None:
         ax.set_xticks(mine, [f"{100 * s:g}" for s in ticks])
     else:
-        percents = [p for p in PERCENTS if p <= 100 and p >= min(map(min, x.values())) / 2]
-        ax.set(xscale="log", xlim=(100, max(min(map(min, x.values())) * 0.9, 0.01)))
+        least = min(map(min, x.values()))
+        percents = [p for p in PERCENTS if p >= least / 2]
+        ax.set(xscale="log", xlim=(100, max(least * 0.9, 0.01)))
         ax.set_xticks(percents, [f"{p:g}" for p in percents])
         ax.minorticks_off()
     ax.set_ylim(*limits)
     ax.set_title(name, parse_math=False)
 
 
-def scatter_panels(result: Mapping[str, Any]) -> list[str] | None:
+def scatters(result: Mapping[str, Any]) -> list[Picture]:
     """A panel a criterion: its scores against the true changes of the loss, of the first seed."""
-    change = next(t["change"] for t in result["truth"])
-    seed = next(t["seed"] for t in result["truth"])
-    drawn = []
-    for p in result["predicted"]:
-        if p["seed"] != seed:
-            continue
-        name = p["criterion"]
-        draw = partial(scatter_panel, name=name, scores=p["scores"], change=change)
-        one = drawing(text(f"{name}, scores and true changes"), SIZE, draw, FONT)
-        if one is None:
-            return None
-        drawn.append(one)
-    return drawn
+    first, powers = result["truth"][0], result.get("estimates", {})
+    return [
+        Picture(
+            f"{p['criterion']}, scores and true changes", SIZE,
+            partial(scatter, name=p["criterion"], scores=p["scores"], change=first["change"],
+                    power=powers.get(p["criterion"])), FONT,
+        )
+        for p in result["predicted"]
+        if p["seed"] == first["seed"]
+    ]  # fmt: skip
 
 
-def scatter_panel(ax: Any, name: str, scores: Sequence[float], change: Sequence[float]) -> None:
-    """Sizes on logarithmic axes where the score foretells the change, ranks where it does not."""
+def scatter(
+    ax: Any, name: str, scores: Sequence[float], change: Sequence[float], power: float | None
+) -> None:
+    """Sizes on logarithmic axes where |score|^power estimates the change; power None: ranks"""
     moved, y = np.asarray(change, float), np.asarray(scores, float)
     true = np.abs(moved)
-    if name in FORETELL:
-        y = np.abs(y) ** FORETELL[name]
+    if power is not None:
+        y = np.abs(y) ** power
         top = float(max(true.max(), y.max())) or 1.0
         x, y = (np.maximum(v, FLOOR * top) for v in (true, y))
         ax.set(xscale="log", yscale="log")
@@ -139,4 +129,4 @@ def scatter_panel(ax: Any, name: str, scores: Sequence[float], change: Sequence[
                 markeredgewidth=0)  # fmt: skip
     ax.minorticks_off()
     ax.grid(False)
-    ax.set_title(name if name in FORETELL else f"{name}, ranks", parse_math=False)
+    ax.set_title(f"{name}, ranks" if power is None else name, parse_math=False)
