@@ -112,7 +112,9 @@ def _scale_shift_squares(
 _normal = Op(_normalise, _normalise_rule)
 _inverse_std = Op(_inv, _inv_rule)
 normalise_grad = Op(_normalise_grad, _normalise_grad_rule)
-scale_shift = Op(_scale_shift, _scale_shift_rule, scaled, _scale_shift_each, _scale_shift_squares)
+scale_shift = Op(
+    _scale_shift, _scale_shift_rule, scaled, _scale_shift_each, _scale_shift_squares, "product"
+)
 
 
 def normalise(x: Value, *, eps: float) -> tuple[Value, Array, Array]:
