@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from minprune import kernels
+from minprune.arguments import float_type
 from minprune.core import Array, Arrays, Dataset, Seed, stream
-from minprune.data.checks import float_type
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.forward import run
 from minprune.nets.net import Net
@@ -217,7 +217,7 @@ def initialise(
         raise ArgumentError(
             f"scheme is {scheme!r}, expected one of {', '.join(SCHEMES)}; choose one of them"
         )
-    dtype = float_type(dtype)
+    dtype = float_type("initialise", dtype)
     rng = stream(seed, "initialisation")
     params: Arrays = {}
     for node in net.nodes:
