@@ -106,7 +106,7 @@ ramps = st.builds(
 
 def broken(law: str, schedule: Callable[..., float], ramp: Ramp) -> str | None:
     if law in RAMPS:
-        return meets(law, ramp.run(schedule), ramp)
+        return meets(law, ramp.run(schedule), EPS, ramp)
     return LAWS[law](Values(ramp.run(schedule)), ramp)
 
 

@@ -10,8 +10,7 @@ import minprune as mp
 from minprune.errors import ArgumentError
 from minprune.verify import check_compaction
 from minprune.verify.ours.checks import checks, ours
-from minprune.verify.ours.export import export, oracles
-from minprune.verify.ours.formula import formula_nets
+from minprune.verify.ours.export import export, formula_nets, oracles
 from minprune.verify.ours.structures import NETS
 from minprune.verify.plain.twins import TWINS
 

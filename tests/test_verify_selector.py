@@ -12,7 +12,7 @@ from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
 from minprune.masking.choose import choose, keep_top
 from minprune.verify import check_selector
-from minprune.verify.plain.removal import subsets
+from minprune.verify.plain.inverse import subsets
 from minprune.verify.plain.rules import slow
 from minprune.verify.selection.laws import LAWS
 

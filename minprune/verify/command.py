@@ -24,7 +24,7 @@ def run(*, listed: bool, own: bool, export: str | None, name: str | None, kind: 
         return listing(), True
     if export is not None:
         return verify.part("ours.export").export(export), True
-    verify.part("search")  # raises MissingError without hypothesis
+    verify.part("law")  # raises MissingError without hypothesis
     from tempfile import TemporaryDirectory
 
     from hypothesis.configuration import set_hypothesis_home_dir

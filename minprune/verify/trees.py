@@ -1,7 +1,5 @@
 """Arrays in nested values (dicts, lists, tuples, dataclasses): changed, listed and compared."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import sys

@@ -1,7 +1,5 @@
 """Two results side by side: how far apart they may be, and a clause that says how far they are."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

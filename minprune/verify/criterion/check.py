@@ -1,7 +1,5 @@
 """check_criterion: every law of criteria on one function, ours or anybody's."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,11 +9,10 @@ from minprune.errors import ArgumentError
 from minprune.verify.criterion.general import GENERAL
 from minprune.verify.criterion.named import NAMED
 from minprune.verify.criterion.subject import CHECK, Subject, subject, total
-from minprune.verify.law import judged, picked
+from minprune.verify.law import judged, picked, told
 from minprune.verify.plain.moments import two_classes
 from minprune.verify.plain.nets import ordinary
 from minprune.verify.plain.twins import TWINS
-from minprune.verify.search import told
 from minprune.verify.trees import leaves
 from minprune.verify.verdict import Verdict, Verdicts, verdict
 

@@ -1,25 +1,22 @@
 """The laws that hold for a criterion because of what it claims to measure, by name.
 
-A new law is one function and one row of NAMED; a twin names the laws that apply to it.
+A new law is one function with its mark; a twin names the laws that apply to it.
 """
-
-from __future__ import annotations
 
 from typing import Any
 
 from hypothesis import strategies as st
 
-from minprune.verify.criterion import exact as numbers
-from minprune.verify.criterion import moves
-from minprune.verify.criterion import redundant as pairs
-from minprune.verify.criterion import removal as rises
+from minprune.verify.criterion import exact, moves, redundant
 from minprune.verify.criterion.bounds import alike, clause, rounding, steady
 from minprune.verify.criterion.subject import Subject, reference, total
-from minprune.verify.law import Law, law
+from minprune.verify.law import Laws
 from minprune.verify.plain.moments import OF_MAPS
 from minprune.verify.plain.net import ACTS
 from minprune.verify.plain.nets import FILLS, maps, mlps
 from minprune.verify.plain.twin import known
+
+NAMED = Laws()
 
 
 def by_definition(s: Subject, p: Any) -> str | None:
@@ -50,7 +47,7 @@ def problems(s: Subject) -> st.SearchStrategy[Any]:
 
 
 # other numbers of the same kind are as right
-@law(problems, lambda s: "rng" not in s.row.needs)
+@NAMED("definition", problems, lambda s: "rng" not in s.row.needs)
 def equals_the_definition(s: Subject, p: Any) -> str | None:
     """scores are those of the definition"""
     return by_definition(s, p)
@@ -61,7 +58,7 @@ def reads_maps(s: Subject) -> bool:
     return "activations" in s.needs and s.view in ("gate", "whole") and kinds <= OF_MAPS
 
 
-@law(maps(), reads_maps)
+@NAMED("positions", maps(), reads_maps)
 def at_positions(s: Subject, p: Any) -> str | None:
     """of several positions too scores are those of the definition
 
@@ -70,30 +67,4 @@ def at_positions(s: Subject, p: Any) -> str | None:
     return by_definition(s, p)
 
 
-NAMED: dict[str, Law] = {
-    "definition": equals_the_definition,
-    "positions": at_positions,
-    "exact": numbers.exact,
-    "exact set": numbers.exact_set,
-    "exact squared": numbers.exact_squared,
-    "exact sum": numbers.exact_sum,
-    "rescaling": moves.rescaling,
-    "rescaling changes": moves.rescaling_changes,
-    "twins": moves.twins,
-    "direction": moves.direction,
-    "outlier": moves.outlier,
-    "constant unit": moves.constant_unit,
-    "conservation": numbers.conservation,
-    "merge": moves.merge,
-    "split matters": moves.split_matters,
-    "slope of the gradient": numbers.slope_of_the_gradient,
-    "shares": numbers.shares,
-    "uniform": numbers.uniform,
-    "greedy": pairs.replays_the_rule,
-    "duplicates": pairs.duplicates,
-    "constant first": pairs.constant_first,
-    "same pairs": pairs.same_pairs,
-    "exact removal": rises.exact_removal,
-    "below zeroing": rises.below_zeroing,
-    "downdated singles": rises.downdated_singles,
-}
+NAMED |= exact.LAWS | moves.LAWS | redundant.LAWS

@@ -4,8 +4,6 @@ The numbers are exact: a net whose hidden units put out a table of signs, one co
 that moments, norms and cosines are small whole numbers over powers of two, and ties are ties.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
@@ -14,9 +12,11 @@ from hypothesis import strategies as st
 from minprune.core import Array
 from minprune.verify.criterion.bounds import clause, differ, steady
 from minprune.verify.criterion.subject import Subject, reference, total
-from minprune.verify.law import law
+from minprune.verify.law import Laws
 from minprune.verify.plain.net import Mlp
 from minprune.verify.plain.nets import mlps, rescale, with_twins
+
+LAWS = Laws()
 
 SIZE = 16  # samples: norms of signs are 4, a power of two
 NEAR = 2.0**-26
@@ -52,7 +52,7 @@ def of_units(n: int) -> st.SearchStrategy[Mlp]:
 tables = st.integers(1, 6).flatmap(of_units)
 
 
-@law(tables)
+@LAWS("greedy", tables)
 def replays_the_rule(s: Subject, p: Mlp) -> str | None:
     """the closest pair left, of equal ones the greatest (lower, higher) index pair, loses its unit
     of smaller outgoing norm, of equal ones the higher; its score is their distance, or the next
@@ -70,7 +70,9 @@ def replays_the_rule(s: Subject, p: Mlp) -> str | None:
     return None
 
 
-@law(mlps(acts=("tanh",), layers=(2, 2), hidden=(3, 3), inputs=(3, 3), samples=(4, 4)))
+@LAWS(
+    "duplicates", mlps(acts=("tanh",), layers=(2, 2), hidden=(3, 3), inputs=(3, 3), samples=(4, 4))
+)
 def duplicates(s: Subject, p: Mlp) -> str | None:
     """of two equal units, distance 0, exactly one goes, and before any live unit"""
     score = np.asarray(total(s, with_twins(p))["fc1.weight"])
@@ -82,7 +84,7 @@ def duplicates(s: Subject, p: Mlp) -> str | None:
     return f"both twins go, at {score[:2]}" if second <= NEAR else None
 
 
-@law(tables)
+@LAWS("constant first", tables)
 def constant_first(s: Subject, p: Mlp) -> str | None:
     """a unit that says nothing (constant; of cosines zero) goes before all pairs, with score 0"""
     score = np.asarray(total(s, p)["fc1.weight"])
@@ -95,7 +97,7 @@ def constant_first(s: Subject, p: Mlp) -> str | None:
     return None
 
 
-@law(mlps(acts=("relu",), layers=(2, 2)))
+@LAWS("same pairs", mlps(acts=("relu",), layers=(2, 2)))
 def same_pairs(s: Subject, p: Mlp) -> str | None:
     """W1 *= a, b1 *= a, W2 /= a of a hidden ReLU unit leaves the distances of pairs, so the scores
     where the order of the outgoing norms stays

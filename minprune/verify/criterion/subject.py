@@ -4,8 +4,6 @@ A marked criterion says by its spec what it needs; other functions say it by the
 arguments, or are given `needs`.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """Laws of the steps of Optimal Brain Surgeon, on quadratic losses that are solved densely."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,15 +9,16 @@ from hypothesis import strategies as st
 
 from minprune.core import Array
 from minprune.verify.criterion.bounds import clause, off
-from minprune.verify.law import law
+from minprune.verify.law import Laws
+from minprune.verify.plain.inverse import adjusted, quadratic_rise
 from minprune.verify.plain.net import Quadratic
 from minprune.verify.plain.nets import quadratics
-from minprune.verify.plain.removal import adjusted, quadratic_rise
 from minprune.verify.trees import untouched
 
 ROUND = 2.0**-34  # whole numbers below 2^10, eigenvalues of H from 1 to 84: solved to 2^-40
 DIGITS = 2.0**-20  # of an inverse: damped so that rounding leaves half the digits
 Fn = Callable[..., Any]
+UPDATE, SCORE, DOWNDATE, INVERSE, SWEEP = (Laws() for _ in range(5))
 
 
 @dataclass(frozen=True)
@@ -112,14 +111,14 @@ def told(found: Any, want: Array, what: str, where: str, share: float = ROUND) -
     return clause({where: found}, {where: want}, {where: bound}, what, "")
 
 
-@law(removals)
+@UPDATE("gone", removals)
 def gone(fn: Fn, p: Removal) -> str | None:
     """removed weights are 0.0, exactly"""
     left = p.after(fn)[p.q]
     return None if not left.any() else f"one is {left[np.flatnonzero(left)[0]]!r}"
 
 
-@law(removals)
+@UPDATE("least rise", removals)
 def best_update(fn: Fn, p: Removal) -> str | None:
     """the loss rises no more than it must"""
     found, best, zeroed = p.rise(p.after(fn)), p.rise(p.best), p.zeroed
@@ -128,7 +127,7 @@ def best_update(fn: Fn, p: Removal) -> str | None:
     return f"it rises by {found:.6g}; the joint update by {best:.6g}, zeroing by {zeroed:.6g}"
 
 
-@law(removals)
+@UPDATE("exact", removals)
 def exact_update(fn: Fn, p: Removal) -> str | None:
     """the other weights are at the minimum that is left"""
     found, want, most = p.after(fn), p.best, float(np.abs(p.w).max())
@@ -138,34 +137,34 @@ def exact_update(fn: Fn, p: Removal) -> str | None:
     return clause({"w": found}, {"w": want}, bound, "solved densely it is", "")
 
 
-@law(draw_removal(diagonal=True))
+@UPDATE("uncoupled", draw_removal(diagonal=True))
 def uncoupled(fn: Fn, p: Removal) -> str | None:
     """with a diagonal Hessian no other weight moves"""
     moved = ~(np.abs(p.after(fn) - p.w) <= ROUND * np.abs(p.w).max()) & p.keep
     return f"w[{int(moved.argmax())}] has moved" if moved.any() else None
 
 
-@law(draw_removal(least=2))
+@UPDATE("any order", draw_removal(least=2))
 def any_order(fn: Fn, p: Removal) -> str | None:
     """the order in which a set is named does not matter"""
     turned = Removal(p.H, p.w, p.q[::-1])
     return told(p.after(fn), turned.after(fn), "with the set turned round it is", "w")
 
 
-@law(removals)
+@UPDATE("input untouched", removals)
 def leaves_input(fn: Fn, p: Removal) -> str | None:
     """the weights and the inverse that are given are not changed"""
     return untouched(lambda w, inverse: fn(w, inverse, p.q), p.w.copy(), p.inverse)
 
 
-@law(removals)
+@SCORE("exact", removals)
 def set_score(fn: Fn, p: Removal) -> str | None:
     """the score of a set is the least rise of the loss without it"""
     found = float(fn(p.w.copy(), p.inverse, p.q))
     return off(found, quadratic_rise(p.H, p.w, p.keep), ROUND, "it is {}, and solved densely {}")
 
 
-@law(removals)
+@SCORE("below zeroing", removals)
 def below_zeroing(fn: Fn, p: Removal) -> str | None:
     """the score of a set is at most the cost of zeroing it"""
     found = float(fn(p.w.copy(), p.inverse, p.q))
@@ -174,7 +173,7 @@ def below_zeroing(fn: Fn, p: Removal) -> str | None:
     return f"it is {found:.6g}, and zeroing costs {p.zeroed:.6g}"
 
 
-@law(removals)
+@DOWNDATE("exact", removals)
 def reduced(fn: Fn, p: Removal) -> str | None:
     """what is left is the inverse of H without the set, 0 on the set"""
     want = np.zeros(p.H.shape)
@@ -189,13 +188,13 @@ def reduced(fn: Fn, p: Removal) -> str | None:
     return clause({"it": left}, {"it": want}, bound, what, "")
 
 
-@law(inputs)
+@INVERSE("exact", inputs)
 def damped_inverse(fn: Fn, p: Inputs) -> str | None:
     """it is inv(alpha I + (2/P) sum x x^T) over all P samples, alpha = damp mean(diag)"""
     return told(p.made(fn), p.inverse, "the dense inverse has", "it", DIGITS)
 
 
-@law(inputs)
+@INVERSE("small inputs", inputs)
 def scale_free(fn: Fn, p: Inputs) -> str | None:
     """small inputs make another scale and nothing else"""
     small = 2.0**-20
@@ -204,14 +203,14 @@ def scale_free(fn: Fn, p: Inputs) -> str | None:
     return told(found, p.made(fn), "of inputs as given it is", where, DIGITS)
 
 
-@law(inputs)
+@INVERSE("batches", inputs)
 def of_all_samples(fn: Fn, p: Inputs) -> str | None:
     """how samples fall into batches does not matter"""
     whole = Inputs((np.concatenate(p.batches),), p.damp).made(fn)
     return told(p.made(fn), whole, "of all samples in one batch", "in batches it", DIGITS)
 
 
-@law(removals)
+@SWEEP("greedy", removals)
 def greedy_steps(fn: Fn, p: Removal) -> str | None:
     """each step takes the weight whose removal costs least, all that are left adjusted, and says
     what it costs
@@ -232,3 +231,12 @@ def greedy_steps(fn: Fn, p: Removal) -> str | None:
             return f"step {step} says {losses[step]:.6g} for {q}, which costs {after[q]:.6g}"
         keep[q], spent = False, spent + after[q]
     return None
+
+
+STEP_LAWS = {
+    "update": UPDATE,
+    "score": SCORE | {"input untouched": leaves_input},
+    "downdate": DOWNDATE,
+    "inverse": INVERSE,
+    "sweep": SWEEP,
+}

@@ -3,8 +3,6 @@
 A new kind is one function and one row: SINGLE for weights by themselves, UNITS for hidden units.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -1,14 +1,15 @@
-"""[H^-1] of a plain problem by a dense inverse, and exact row sweeps by one inverse a step."""
+"""Inverse Hessians of plain problems, and removal with all others adjusted, solved densely."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import combinations
 
 import numpy as np
 
 from minprune.core import Array, Arrays
+from minprune.errors import ArgumentError
 from minprune.verify.plain.net import Mlp, Problem, Quadratic, at, gauss_newton, shaped
 
+MOST = 20  # entries: a million subsets
 DAMP = 1e-4  # alpha = DAMP * mean(diag H): large, so that rounding leaves half the digits
 
 
@@ -84,3 +85,45 @@ def sweep_loss(p: Mlp, names: Sequence[str]) -> Arrays:
                 last = loss if loss > last else float(np.nextafter(last, np.inf))
                 found[name][r, q] = last
     return {name: found[name] for name in names}
+
+
+def adjusted(H: Array, w: Array, keep: Array) -> Array:
+    """argmin over d of 1/2 d^T H d with (w + d)[~keep] = 0: H_KK d_K = -H_KQ d_Q, d_Q = -w_Q
+
+    H: (n, n), positive definite.
+    """
+    d = np.where(keep, 0.0, -w)
+    if keep.any():
+        d[keep] = np.linalg.solve(H[np.ix_(keep, keep)], -H[np.ix_(keep, ~keep)] @ d[~keep])
+    return np.asarray(d)
+
+
+def quadratic_rise(H: Array, w: Array, keep: Array) -> float:
+    """min over d of 1/2 d^T H d with (w + d)[~keep] = 0"""
+    d = adjusted(H, w, keep)
+    return float(0.5 * d @ H @ d)
+
+
+def subsets(n: int, k: int) -> Iterator[Array]:
+    """Every bool (n,) with k True, in the order of the indices that are True.
+
+    Raises ArgumentError for more than 20 entries.
+    """
+    if n > MOST:
+        raise ArgumentError(
+            f"subsets: n must be at most {MOST}, not {n}; trying all of them is for small problems"
+        )
+    for keep in combinations(range(n), k):
+        mask = np.zeros(n, bool)
+        mask[list(keep)] = True
+        yield mask
+
+
+def best_subset(H: Array, w: Array, k: int) -> tuple[Array, float]:
+    """(keep, rise): the k weights of w whose kept minimum of the quadratic rises least
+
+    Greedy removal (OBS) is at best as good. H: (n, n), positive definite; w: (n,), its minimum.
+    """
+    rises = [(quadratic_rise(H, w, keep), keep) for keep in subsets(w.size, k)]
+    rise, keep = min(rises, key=lambda pair: pair[0])
+    return keep, rise

@@ -1,7 +1,5 @@
 """Hypothesis generators of plain nets and quadratic losses, and what may be done to a net."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any

@@ -3,8 +3,6 @@
 A new twin is one function in weights.py or units.py with the mark `twin`, which is its row.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """Criteria of units by definition: from activations, of redundancy and of classes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from math import fsum, log, sqrt
 from typing import Any

@@ -9,11 +9,9 @@ import numpy as np
 from minprune.arguments import choice
 from minprune.core import Array, Arrays
 from minprune.verify.calling import callable_as, keywords
-from minprune.verify.law import judged, picked
-from minprune.verify.search import first
-from minprune.verify.selection import laws as of
+from minprune.verify.law import first, judged, picked
 from minprune.verify.selection.cases import Case, Select, cases, inner
-from minprune.verify.selection.laws import LAWS
+from minprune.verify.selection.laws import APART, ENDS, LAWS, NEARLY
 from minprune.verify.verdict import Verdicts
 
 CHECK = "check_selector"
@@ -21,11 +19,7 @@ Form = Literal["dict", "array"]
 Scope = Literal["global", "layer"]
 Tie = Literal["lower", "any"]
 Count = Literal["round", "any"]
-EVERY = LAWS | {
-    "sparsity 0 and 1": of.meets_the_ends,
-    "empty layer": of.takes_nothing,
-    "layers apart": of.apart,
-}
+EVERY = LAWS | ENDS | APART
 # where any tie rule will do these are judged on scores without ties
 WITHOUT_TIES = ("nested", "by steps", "memory layout", "float32", "definition")
 TAKES = ("masks", "minimum", "protect")
@@ -114,8 +108,8 @@ def check_selector(
     left |= {"definition"} if count == "any" else set()
     left |= {"layers apart"} if form == "array" or scope == "global" else set()
     wanted = {name: law for name, law in wanted.items() if name not in left}
-    if count == "any" and "exact count" in wanted:
-        wanted["exact count"] = of.counts_nearly
+    if count == "any":
+        wanted |= {name: law for name, law in NEARLY.items() if name in wanted}
     draw: dict[str, Any] = {name: name in takes for name in TAKES} | {
         "layers": 1 if alone else 3, "empty": False, "share": inner, "signed": signed,
     }  # fmt: skip
@@ -125,7 +119,7 @@ def check_selector(
     for names, strategy in (
         ({*LAWS} - untied, cases(**draw)),
         (untied, cases(**draw, ties=False)),
-        ({"layers apart"}, cases(**several)),
+        ({*APART}, cases(**several)),
     ):
         table = {name: law for name, law in wanted.items() if name in names}
         found += judged(table, select, strategy, examples=examples, seed=seed)
