@@ -41,16 +41,9 @@ def run(*, listed: bool, own: bool, export: str | None, name: str | None, kind: 
 
 
 def check(
-    name: str,
-    kind: str | None,
-    *,
-    like: str | None = None,
-    against: str | None = None,
-    draw: str | None = None,
-    facts: Sequence[str] = (),
-    examples: int | None = None,
-    seed: int = 0,
-) -> Verdicts:
+    name: str, kind: str | None, *, like: str | None = None, against: str | None = None,
+    draw: str | None = None, facts: Sequence[str] = (), examples: int | None = None, seed: int = 0,
+) -> Verdicts:  # fmt: skip
     """The verdicts on the function "package.module:name"
 
     kind: one of FUNCTION_KINDS. like: what --as takes for it. against: of a kernel its slow twin;

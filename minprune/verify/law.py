@@ -70,15 +70,9 @@ def picked(owner: str, laws: Collection[str] | None, known: Mapping[str, Law]) -
 
 
 def judged(
-    laws: Mapping[str, Law],
-    subject: Any,
-    strategy: Any = None,
-    *,
-    name: str = "",
-    only: Callable[[Any], bool] | None = None,
-    examples: int,
-    seed: int,
-) -> list[Verdict]:
+    laws: Mapping[str, Law], subject: Any, strategy: Any = None, *, name: str = "",
+    only: Callable[[Any], bool] | None = None, examples: int, seed: int,
+) -> list[Verdict]:  # fmt: skip
     """The verdict on each law that applies; laws of the same strategy share one search.
 
     strategy: instead of the laws' own. name: what sentences begin with. only: a filter of examples.

@@ -20,17 +20,10 @@ OF_CLASSES = {"labels", "class_counts", "class_means", "within"}
 
 
 def check_criterion(
-    fn: Callable[..., Any],
-    like: str | None = None,
-    needs: Sequence[str] | None = None,
-    unit: bool | str = False,
-    options: Mapping[str, Any] | None = None,
-    examples: int = 25,
-    seed: int = 0,
-    *,
-    chunk: Chunk | None = None,
-    laws: Sequence[str] | None = None,
-) -> Verdicts:
+    fn: Callable[..., Any], like: str | None = None, needs: Sequence[str] | None = None,
+    unit: bool | str = False, options: Mapping[str, Any] | None = None, examples: int = 25,
+    seed: int = 0, *, chunk: Chunk | None = None, laws: Sequence[str] | None = None,
+) -> Verdicts:  # fmt: skip
     """Check a criterion against the laws of criteria.
 
     Parameters

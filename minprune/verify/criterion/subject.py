@@ -124,13 +124,9 @@ def reference(s: Subject) -> Subject:
 
 
 def subject(
-    fn: Callable[..., Any],
-    like: str | None = None,
-    needs: Sequence[str] | None = None,
-    unit: bool | str = False,
-    options: Mapping[str, Any] | None = None,
-    chunk: Chunk | None = None,
-) -> Subject:
+    fn: Callable[..., Any], like: str | None = None, needs: Sequence[str] | None = None,
+    unit: bool | str = False, options: Mapping[str, Any] | None = None, chunk: Chunk | None = None,
+) -> Subject:  # fmt: skip
     """See check_criterion; raises ArgumentError for a function that cannot be called."""
     options = dict(options or {})
     name = getattr(fn, "__name__", "criterion")
@@ -173,15 +169,10 @@ def _marked(name: str, fn: Any, unit: bool | str, own: Options, chunk: Chunk | N
 
 
 def _unmarked(
-    name: str,
-    fn: Callable[..., Any],
-    takes: Mapping[str, inspect.Parameter],
-    needs: Sequence[str] | None,
-    unit: bool | str,
-    own: Options,
-    chunk: Chunk | None,
+    name: str, fn: Callable[..., Any], takes: Mapping[str, inspect.Parameter],
+    needs: Sequence[str] | None, unit: bool | str, own: Options, chunk: Chunk | None,
     twin: Twin | None,
-) -> Subject:
+) -> Subject:  # fmt: skip
     """A function of evidence by name, or of Evidence with these needs."""
     view: Any = unit if isinstance(unit, str) else None
     if unit is True:

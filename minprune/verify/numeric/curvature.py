@@ -197,13 +197,8 @@ CURVATURE_LAWS: dict[str, tuple[Fn, Mapping[str, Law]]] = {
 
 
 def check_curvature(
-    fn: Fn,
-    like: str,
-    examples: int = 25,
-    seed: int = 0,
-    *,
-    laws: Sequence[str] | None = None,
-) -> Verdicts:
+    fn: Fn, like: str, examples: int = 25, seed: int = 0, *, laws: Sequence[str] | None = None,
+) -> Verdicts:  # fmt: skip
     """Check one kind of curvature, over the weights (biases are held).
 
     Parameters

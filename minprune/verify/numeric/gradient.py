@@ -97,15 +97,9 @@ def leaves_x(s: Pair, at: Point) -> str | None:
 
 
 def check_gradient(
-    f: Callable[[Point], Any],
-    grad: Callable[[Point], Point],
-    x: Any = None,
-    *,
-    roundings: int = 100,
-    complex_step: bool = False,
-    examples: int = 50,
-    seed: int = 0,
-) -> Verdicts:
+    f: Callable[[Point], Any], grad: Callable[[Point], Point], x: Any = None, *,
+    roundings: int = 100, complex_step: bool = False, examples: int = 50, seed: int = 0,
+) -> Verdicts:  # fmt: skip
     """Check `grad(x) = df/dx`, every entry of it.
 
     Where f has a kink closer than the step to x, both sides of it are allowed.
@@ -218,14 +212,9 @@ def differences(s: Pair, example: Along) -> str | None:
 
 
 def check_hvp(
-    hvp: Callable[[Array, Array], Array],
-    grad: Callable[[Array], Array],
-    x: Any = None,
-    *,
-    roundings: int = 100,
-    examples: int = 50,
-    seed: int = 0,
-) -> Verdicts:
+    hvp: Callable[[Array, Array], Array], grad: Callable[[Array], Array], x: Any = None, *,
+    roundings: int = 100, examples: int = 50, seed: int = 0,
+) -> Verdicts:  # fmt: skip
     """Check `hvp(x, v) = H(x) v`: symmetric, linear, equal to differences of the gradient.
 
     Each law has the bound of `roundings` of the size of the terms; the differences that of

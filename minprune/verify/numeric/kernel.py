@@ -91,16 +91,10 @@ def fixed(s: Pair, args: Arguments) -> str | None:
 
 
 def check_kernel(
-    fn: Callable[..., Any],
-    twin: Callable[..., Any],
-    arguments: Any,
-    bound: Bound | None = None,
-    *,
-    relative: float | None = None,
-    empty: Arguments | None = None,
-    examples: int = 100,
+    fn: Callable[..., Any], twin: Callable[..., Any], arguments: Any, bound: Bound | None = None, *,
+    relative: float | None = None, empty: Arguments | None = None, examples: int = 100,
     seed: int = 0,
-) -> Verdicts:
+) -> Verdicts:  # fmt: skip
     """Check a fast `fn(*args)` whose slow definition is `twin(*args)`.
 
     Parameters

@@ -18,13 +18,9 @@ CHECK = "check_obs"
 
 
 def check_obs(
-    fn: Callable[..., Any],
-    like: str = "update",
-    *,
-    laws: Collection[str] | None = None,
-    examples: int = 100,
-    seed: int = 0,
-) -> Verdicts:
+    fn: Callable[..., Any], like: str = "update", *, laws: Collection[str] | None = None,
+    examples: int = 100, seed: int = 0,
+) -> Verdicts:  # fmt: skip
     """Check one step of Optimal Brain Surgeon, in float64.
 
     Parameters

@@ -127,13 +127,9 @@ def shrinks(fn: Compact, c: Case) -> str | None:
 
 
 def check_compaction(
-    fn: Compact = compact,
-    *,
-    name: str = "",
-    laws: Collection[str] | None = None,
-    examples: int = 100,
-    seed: int = 0,
-) -> Verdicts:
+    fn: Compact = compact, *, name: str = "", laws: Collection[str] | None = None,
+    examples: int = 100, seed: int = 0,
+) -> Verdicts:  # fmt: skip
     """Check `fn(model) -> model`, which takes dead units out of masked nets of minprune.
 
     Parameters

@@ -31,15 +31,10 @@ def half_even(x: float) -> int:
 
 
 def slow(
-    scores: Arrays,
-    masks: Arrays,
-    *,
-    sparsity: float,
-    minimum: int = 1,
-    protect: tuple[str, ...] = (),
-    count: Callable[[float], int] = half_even,
+    scores: Arrays, masks: Arrays, *, sparsity: float, minimum: int = 1,
+    protect: tuple[str, ...] = (), count: Callable[[float], int] = half_even,
     first: Callable[[float, int], Any] = lambda score, place: (score, -place),
-) -> Arrays:
+) -> Arrays:  # fmt: skip
     """Selection: of all entries the count(sparsity n) first go, masked ones before others.
 
     `first` orders what goes, `place` counts in net order; each layer keeps its `minimum` best.

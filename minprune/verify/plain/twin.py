@@ -74,15 +74,11 @@ READINGS: dict[tuple[str, str, Any], str] = {}  # (criterion, option, value): th
 
 
 def twin(
-    name: str,
-    *needs: str,
-    unit: UnitView | Callable[..., UnitView],
+    name: str, *needs: str, unit: UnitView | Callable[..., UnitView],
     laws: tuple[str, ...] | Callable[..., tuple[str, ...]] = (),
     chunk: Chunk | Callable[..., Chunk | None] | None = None,
-    by: Callable[..., Score] | None = None,
-    reads: tuple[str, str, Any] | None = None,
-    **row: Any,
-) -> Callable[[Score], Score]:
+    by: Callable[..., Score] | None = None, reads: tuple[str, str, Any] | None = None, **row: Any,
+) -> Callable[[Score], Score]:  # fmt: skip
     """Makes a function the twin of that name, see Twin.
 
     by: by_entry, by_layer, or None: a function of Evidence. reads: the criterion, option and value

@@ -121,16 +121,9 @@ def differ(got: Arrays, want: Arrays, how: str = "expected") -> str | None:
 
 @st.composite
 def cases(
-    draw: Any,
-    layers: int = 3,
-    empty: bool = True,
-    masks: bool = True,
-    minimum: bool = True,
-    protect: bool = True,
-    share: Any = sparsities,
-    ties: bool = True,
-    signed: bool = True,
-) -> Case:
+    draw: Any, layers: int = 3, empty: bool = True, masks: bool = True, minimum: bool = True,
+    protect: bool = True, share: Any = sparsities, ties: bool = True, signed: bool = True,
+) -> Case:  # fmt: skip
     """Cases of a selector.
 
     layers: at most how many. empty: also a layer without entries. masks, minimum, protect: whether

@@ -34,17 +34,10 @@ TAKES_OF = {
 
 
 def check_selector(
-    fn: Callable[..., Any],
-    *,
-    form: Form | None = None,
-    scope: Scope = "global",
-    tie: Tie = "lower",
-    count: Count = "round",
-    signed: bool = True,
-    laws: Collection[str] | None = None,
-    examples: int = 200,
-    seed: int = 0,
-) -> Verdicts:
+    fn: Callable[..., Any], *, form: Form | None = None, scope: Scope = "global",
+    tie: Tie = "lower", count: Count = "round", signed: bool = True,
+    laws: Collection[str] | None = None, examples: int = 200, seed: int = 0,
+) -> Verdicts:  # fmt: skip
     """Check `masks = fn(scores, sparsity)`, True = kept, on scores with many ties.
 
     sparsity is the share of all entries whose mask is False afterwards. Where fn has parameters

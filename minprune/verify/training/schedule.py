@@ -99,15 +99,9 @@ def meets(like: str, s: Sequence[float], eps: float, ramp: Ramp) -> str | None:
 
 
 def check_schedule(
-    fn: Callable[..., float],
-    *,
-    final: float,
-    initial: float = 0.0,
-    start: int = 0,
-    span: int = 0,
-    every: int | None = None,
-    like: str | None = None,
-) -> Verdicts:
+    fn: Callable[..., float], *, final: float, initial: float = 0.0, start: int = 0, span: int = 0,
+    every: int | None = None, like: str | None = None,
+) -> Verdicts:  # fmt: skip
     """Check `fn(step) -> sparsity` at every step from 0 to beyond the end, to rounding.
 
     The parameters say what fn should do; where fn has parameters of these names, it is given them.
