@@ -12,9 +12,8 @@ from right_criteria import RIGHT, Right
 
 from minprune.core import Arrays, Evidence
 from minprune.criteria import CRITERIA
-from minprune.verify.criterion.check import check_criterion
+from minprune.verify.criterion.check import NAMED, check_criterion
 from minprune.verify.criterion.general import GENERAL
-from minprune.verify.criterion.named import NAMED
 from minprune.verify.plain.twin import known
 from minprune.verify.plain.twins import TWINS, twin_of
 

@@ -3,20 +3,78 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from hypothesis import strategies as st
+
 from minprune.arguments import choice
 from minprune.core import Arrays, Chunk
 from minprune.errors import ArgumentError
+from minprune.verify.criterion import exact, moves, redundant
+from minprune.verify.criterion.bounds import alike, clause, rounding, steady
 from minprune.verify.criterion.general import GENERAL
-from minprune.verify.criterion.named import NAMED
-from minprune.verify.criterion.subject import CHECK, Subject, subject, total
-from minprune.verify.law import judged, picked, told
-from minprune.verify.plain.moments import two_classes
-from minprune.verify.plain.nets import ordinary
+from minprune.verify.criterion.subject import CHECK, Subject, reference, subject, total
+from minprune.verify.law import Laws, judged, picked, told
+from minprune.verify.plain.moments import OF_MAPS, two_classes
+from minprune.verify.plain.net import ACTS
+from minprune.verify.plain.nets import FILLS, maps, mlps, ordinary
+from minprune.verify.plain.twin import known as taken
 from minprune.verify.plain.twins import TWINS
 from minprune.verify.trees import leaves
 from minprune.verify.verdict import Verdict, Verdicts, verdict
 
+# the laws that hold for a criterion because of what it claims to measure; a twin names its own
+NAMED = Laws()
 OF_CLASSES = {"labels", "class_counts", "class_means", "within"}
+
+
+def by_definition(s: Subject, p: Any) -> str | None:
+    """A clause where total scores are not those of the definition on the same problem."""
+    ref = reference(s)
+    want = total(ref, p)
+    if s.twin.unsure(ref.of(p), **taken(s.twin.unsure, s.options)):
+        return None
+    found = clause(total(s, p), want, rounding(s, ref, p), f"by the definition, {said(s)},")
+    still = found and steady(ref, p) and (alike(s, ref) or steady(s, p))
+    return found if still else None
+
+
+def said(s: Subject) -> str:
+    """The first line of the definition's docstring."""
+    text = (s.twin.score.__doc__ or "see verify/plain/").strip().splitlines()[0]
+    return text.rstrip(".").split(";")[0]
+
+
+def problems(s: Subject) -> st.SearchStrategy[Any]:
+    """Any net; ReLU alone where incoming weights and bias stand for a gate
+
+    Together they tell the gate's derivative where the unit is homogeneous; of others it has to be
+    read from the outgoing weights.
+    """
+    both = s.twin.unit == "gate" and s.view == "incoming and bias"
+    return mlps(("relu", "linear") if both else tuple(ACTS), fills=FILLS, inputs=(1, 4))
+
+
+# other numbers of the same kind are as right
+@NAMED("definition", problems, lambda s: "rng" not in s.twin.needs)
+def equals_the_definition(s: Subject, p: Any) -> str | None:
+    """scores are those of the definition"""
+    return by_definition(s, p)
+
+
+def reads_maps(s: Subject) -> bool:
+    kinds = {*s.needs, *s.twin.needs}
+    return "activations" in s.needs and s.view in ("gate", "whole") and kinds <= OF_MAPS
+
+
+@NAMED("positions", maps(), reads_maps)
+def at_positions(s: Subject, p: Any) -> str | None:
+    """of several positions too scores are those of the definition
+
+    On activations of any numbers, with no net behind them.
+    """
+    return by_definition(s, p)
+
+
+NAMED |= exact.LAWS | moves.LAWS | redundant.LAWS
 
 
 def check_criterion(
@@ -74,7 +132,7 @@ def check_criterion(
     s = subject(fn, like, needs, unit, options, chunk)
     known = dict(GENERAL)
     verdicts = []
-    if s.twin is not None:
+    if like is not None:
         if s.view is None and not s.twin.single:
             raise ArgumentError(
                 f"{CHECK}: {like} scores units alone; say unit=True (--given unit=yes)"
@@ -87,7 +145,7 @@ def check_criterion(
     if silent is not None:
         return Verdicts([silent])
     wanted = picked(CHECK, [v for v in laws if v != "chunk"] if laws is not None else None, known)
-    classes = OF_CLASSES & {*s.needs, *(s.twin.needs if s.twin else ())}
+    classes = OF_CLASSES & {*s.needs, *s.twin.needs}
     verdicts = [v for v in verdicts if laws is None or v.law in laws]
     verdicts += judged(wanted, s, name=s.name, only=two_classes if classes else None,
                        examples=examples, seed=seed)  # fmt: skip

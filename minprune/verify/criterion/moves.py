@@ -102,7 +102,7 @@ def apart(s: Subject, p: Mlp, what: str = "") -> str | None:
 
 
 # code without a mark has no way to divide after the average
-@LAWS("merge", mlps(samples=(2, 4)), lambda s: s.marked or s.row.finish is None)
+@LAWS("merge", mlps(samples=(2, 4)), lambda s: s.marked or s.twin.finish is None)
 def merge(s: Subject, p: Mlp) -> str | None:
     """minibatches, averaged by their count of samples, give the score of them all"""
     return apart(s, p, "of all samples at once")

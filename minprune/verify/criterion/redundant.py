@@ -88,7 +88,7 @@ def duplicates(s: Subject, p: Mlp) -> str | None:
 def constant_first(s: Subject, p: Mlp) -> str | None:
     """a unit that says nothing (constant; of cosines zero) goes before all pairs, with score 0"""
     score = np.asarray(total(s, p)["fc1.weight"])
-    gone = s.row.mute(p.params["fc1.weight"]).tolist()
+    gone = s.twin.mute(p.params["fc1.weight"]).tolist()
     for j in range(len(score)):
         if gone[j] and score[j] != 0:
             return f"unit {j}, which says nothing, scores {score[j]:.6g}"

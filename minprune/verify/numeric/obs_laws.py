@@ -102,13 +102,16 @@ def draw_inputs(draw: Any) -> Inputs:
 removals, inputs = draw_removal(), draw_inputs()
 
 
-def told(found: Any, want: Array, what: str, where: str, share: float = ROUND) -> str | None:
-    """A clause of one array that is off by more than that share of the largest entry."""
+def told(found: Any, want: Array, what: str, where: str, off: float) -> str | None:
+    """A clause of one array that is off by more than that."""
     found = np.asarray(found, np.float64)
     if found.shape != want.shape:
         return f"it is {found.shape}, expected {want.shape}"
-    bound = np.full(want.shape, share * float(np.abs(want).max(initial=0)))
-    return clause({where: found}, {where: want}, {where: bound}, what, "")
+    return clause({where: found}, {where: want}, {where: np.full(want.shape, off)}, what, "")
+
+
+def size(a: Array) -> float:
+    return float(np.abs(a).max(initial=0))
 
 
 @UPDATE("gone", removals)
@@ -130,11 +133,8 @@ def best_update(fn: Fn, p: Removal) -> str | None:
 @UPDATE("exact", removals)
 def exact_update(fn: Fn, p: Removal) -> str | None:
     """the other weights are at the minimum that is left"""
-    found, want, most = p.after(fn), p.best, float(np.abs(p.w).max())
-    if found.shape != want.shape:
-        return f"it is {found.shape}, expected {want.shape}"
-    bound = {"w": np.full(want.shape, ROUND * (most + 1) * 2.0**6)}
-    return clause({"w": found}, {"w": want}, bound, "solved densely it is", "")
+    off = ROUND * (size(p.w) + 1) * 2.0**6
+    return told(p.after(fn), p.best, "solved densely it is", "w", off)
 
 
 @UPDATE("uncoupled", draw_removal(diagonal=True))
@@ -147,8 +147,9 @@ def uncoupled(fn: Fn, p: Removal) -> str | None:
 @UPDATE("any order", draw_removal(least=2))
 def any_order(fn: Fn, p: Removal) -> str | None:
     """the order in which a set is named does not matter"""
-    turned = Removal(p.H, p.w, p.q[::-1])
-    return told(p.after(fn), turned.after(fn), "with the set turned round it is", "w")
+    turned = Removal(p.H, p.w, p.q[::-1]).after(fn)
+    what = "with the set turned round it is"
+    return told(p.after(fn), turned, what, "w", ROUND * size(turned))
 
 
 @UPDATE("input untouched", removals)
@@ -179,35 +180,33 @@ def reduced(fn: Fn, p: Removal) -> str | None:
     want = np.zeros(p.H.shape)
     want[np.ix_(p.keep, p.keep)] = np.linalg.inv(p.H[np.ix_(p.keep, p.keep)])
     left = np.asarray(fn(p.inverse, p.q), np.float64)
-    if left.shape != want.shape:
-        return f"it is {left.shape}, expected {want.shape}"
-    if left[p.q].any() or left[:, p.q].any():
+    if left.shape == want.shape and (left[p.q].any() or left[:, p.q].any()):
         return "rows or columns of what is removed are not 0.0"
-    bound = {"it": np.full(want.shape, ROUND * float(np.abs(p.inverse).max()))}
     what = "the dense inverse of H without the set has"
-    return clause({"it": left}, {"it": want}, bound, what, "")
+    return told(left, want, what, "it", ROUND * size(p.inverse))
 
 
 @INVERSE("exact", inputs)
 def damped_inverse(fn: Fn, p: Inputs) -> str | None:
     """it is inv(alpha I + (2/P) sum x x^T) over all P samples, alpha = damp mean(diag)"""
-    return told(p.made(fn), p.inverse, "the dense inverse has", "it", DIGITS)
+    want = p.inverse
+    return told(p.made(fn), want, "the dense inverse has", "it", DIGITS * size(want))
 
 
 @INVERSE("small inputs", inputs)
 def scale_free(fn: Fn, p: Inputs) -> str | None:
     """small inputs make another scale and nothing else"""
-    small = 2.0**-20
+    small, want = p.made(fn, 2.0**-20) * 2.0**-40, p.made(fn)
     where = "of inputs 2^-20 as large, times 2^-40"
-    found = p.made(fn, small) * small**2
-    return told(found, p.made(fn), "of inputs as given it is", where, DIGITS)
+    return told(small, want, "of inputs as given it is", where, DIGITS * size(want))
 
 
 @INVERSE("batches", inputs)
 def of_all_samples(fn: Fn, p: Inputs) -> str | None:
     """how samples fall into batches does not matter"""
     whole = Inputs((np.concatenate(p.batches),), p.damp).made(fn)
-    return told(p.made(fn), whole, "of all samples in one batch", "in batches it", DIGITS)
+    what = "of all samples in one batch"
+    return told(p.made(fn), whole, what, "in batches it", DIGITS * size(whole))
 
 
 @SWEEP("greedy", removals)

@@ -133,17 +133,12 @@ def unit_kind(p: Mlp, kind: str, row: UnitView) -> Any:
     return unit_rows(p, SINGLE[kind](p, names), row)
 
 
-def plain_evidence(
-    p: Any,
-    kinds: Sequence[str],
-    row: UnitView | None = None,
-    rng: np.random.Generator | None = None,
-) -> Evidence:
+def plain_evidence(p: Any, kinds: Sequence[str], row: UnitView | None = None) -> Evidence:
     """Evidence of these kinds; row: None for single weights, else see CriterionSpec.unit."""
     filled: dict[str, Any] = {}
     for kind in kinds:
         if kind == "rng":
-            filled[kind] = rng or np.random.default_rng(7)
+            filled[kind] = np.random.default_rng(7)
         elif row is None:
             filled[kind] = SINGLE[kind](p, p.weights)
         else:

@@ -1,15 +1,13 @@
 """Inverse Hessians of plain problems, and removal with all others adjusted, solved densely."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 
 from minprune.core import Array, Arrays
-from minprune.errors import ArgumentError
 from minprune.verify.plain.net import Mlp, Problem, Quadratic, at, gauss_newton, shaped
 
-MOST = 20  # entries: a million subsets
 DAMP = 1e-4  # alpha = DAMP * mean(diag H): large, so that rounding leaves half the digits
 
 
@@ -104,26 +102,13 @@ def quadratic_rise(H: Array, w: Array, keep: Array) -> float:
     return float(0.5 * d @ H @ d)
 
 
-def subsets(n: int, k: int) -> Iterator[Array]:
-    """Every bool (n,) with k True, in the order of the indices that are True.
-
-    Raises ArgumentError for more than 20 entries.
-    """
-    if n > MOST:
-        raise ArgumentError(
-            f"subsets: n must be at most {MOST}, not {n}; trying all of them is for small problems"
-        )
-    for keep in combinations(range(n), k):
-        mask = np.zeros(n, bool)
-        mask[list(keep)] = True
-        yield mask
-
-
 def best_subset(H: Array, w: Array, k: int) -> tuple[Array, float]:
     """(keep, rise): the k weights of w whose kept minimum of the quadratic rises least
 
-    Greedy removal (OBS) is at best as good. H: (n, n), positive definite; w: (n,), its minimum.
+    Every set is tried: for small problems. Greedy removal (OBS) is at best as good.
+    H: (n, n), positive definite; w: (n,), its minimum.
     """
-    rises = [(quadratic_rise(H, w, keep), keep) for keep in subsets(w.size, k)]
+    every = [np.isin(np.arange(w.size), kept) for kept in combinations(range(w.size), k)]
+    rises = [(quadratic_rise(H, w, keep), keep) for keep in every]
     rise, keep = min(rises, key=lambda pair: pair[0])
     return keep, rise

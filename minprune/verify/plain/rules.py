@@ -86,10 +86,6 @@ class Ramp:
     span: int
     every: int
 
-    def run(self, schedule: Callable[..., float]) -> list[float]:
-        """schedule(step, initial=, final=, start=, span=, every=) at each of the steps."""
-        return [schedule(t, **vars(self)) for t in self.steps]
-
     @property
     def end(self) -> int:
         """The step from which on the sparsity is `final`."""

@@ -36,7 +36,8 @@ class Twin:
     score: Evidence, **options -> scores of one chunk. unit: see CriterionSpec.unit. chunk: what
     the spec takes at once; None where it does not matter (the score is linear in the samples).
     finish: what is done after the average over chunks. minus: kinds whose terms are subtracted.
-    laws: keys of NAMED, besides "definition". share, floor: see Subject. spread: the size of the
+    laws: keys of NAMED, besides "definition". share: of the largest score, what two runs may
+    differ by; floor: and what they may, however small the scores are. spread: the size of the
     terms, if it is not that of the sum. mute: which rows of activations say nothing. unsure:
     (Evidence, **options) -> whether rounding may decide the score.
     laws, unit and chunk may be functions of the options.

@@ -252,25 +252,15 @@ ANY = {n: LAWS[n] for n in ("masked stay masked", "deterministic", "memory layou
                             "input untouched")}  # fmt: skip
 N_OF_M: dict[str, Law] = {
     "shape": has_the_shape,
-    "N of each M": replace(
-        counts_exactly,
-        sentence="N of every M consecutive inputs stay (axis 1; of a convolution at each y, x)",
-    ),
+    "N of each M": replace(counts_exactly, sentence="N of every M consecutive inputs stay (axis 1; "
+                           "of a convolution at each y, x)"),
     "the best stay": keeps_the_best,
     "ties by lower index": keeps_the_lower_index,
     **ANY,
-    "edge": replace(
-        counts_exactly,
-        sentence="where M does not divide the inputs, N of those at the end stay too, or all of "
-        "fewer",
-    ),
-}
+    "edge": replace(counts_exactly, sentence="where M does not divide the inputs, N of those at "
+                    "the end stay too, or all of fewer"),
+}  # fmt: skip
 BLOCKS: dict[str, Law] = {
-    "shape": has_the_shape,
-    "whole blocks": goes_whole,
-    "exact count": counts_exactly,
-    "lowest blocks go": keeps_the_best,
-    "nested": is_nested,
-    **ANY,
-    "edge": holds_at_the_edge,
-}
+    "shape": has_the_shape, "whole blocks": goes_whole, "exact count": counts_exactly,
+    "lowest blocks go": keeps_the_best, "nested": is_nested, **ANY, "edge": holds_at_the_edge,
+}  # fmt: skip

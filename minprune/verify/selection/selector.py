@@ -25,12 +25,8 @@ WITHOUT_TIES = ("nested", "by steps", "memory layout", "float32", "definition")
 TAKES = ("masks", "minimum", "protect")
 FORMS: tuple[Form, ...] = ("dict", "array")
 ONE = np.array([[1.0, 2.0]])
-TAKES_OF = {
-    "by steps": "masks",
-    "masked stay masked": "masks",
-    "minimum": "minimum",
-    "protected": "protect",
-}
+TAKES_OF = {"by steps": "masks", "masked stay masked": "masks", "minimum": "minimum",
+            "protected": "protect"}  # fmt: skip
 
 
 def check_selector(
