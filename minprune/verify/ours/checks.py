@@ -220,7 +220,7 @@ def checks() -> Iterator[tuple[str, Check]]:
     for name, step in OBS.items():
         yield f"obs {name}", partial(check_obs, step, name)
     for name, criterion in CRITERIA.items():
-        spec: CriterionSpec = criterion.spec  # type: ignore[attr-defined]
+        spec: CriterionSpec = criterion.spec
         alone = "" if name in TWINS else " (it has no twin: general laws alone)"
         if spec.single:
             yield f"criterion {name}{alone}", partial(check_ours, name, False)
