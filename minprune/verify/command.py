@@ -60,9 +60,10 @@ def check(
         sys.path.insert(0, "")
     given = options(kind, row, {"as": like, "against": against, "draw": draw})
     fn, named = function(name), settings(facts)
+    names = [example.partition("=")[0] for example in row.given]
     for fact in named:
-        if fact not in row.names and row.read is None:
-            takes = ", ".join(row.names) or "nothing"
+        if fact not in names and row.read is None:
+            takes = ", ".join(names) or "nothing"
             raise ArgumentError(f"--given has {fact!r}, and this kind takes {takes}")
     read = row.read(named) if row.read else named
     test = getattr(verify, row.check)

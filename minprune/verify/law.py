@@ -21,11 +21,6 @@ from minprune.verify.verdict import Verdict, described, once, verdict
 Broken = Callable[[Any], "str | None"]  # an example -> None, or a clause that says what was wrong
 
 
-def always(subject: Any) -> bool:
-    """Every subject."""
-    return True
-
-
 @dataclass(frozen=True)
 class Law:
     """sentence: what is asked    broken: (subject, example) -> None, or a clause
@@ -37,7 +32,7 @@ class Law:
     sentence: str
     broken: Callable[[Any, Any], str | None]
     examples: Any = None
-    when: Callable[[Any], bool] = always
+    when: Callable[[Any], bool] = lambda subject: True
 
     def __call__(self, subject: Any, example: Any) -> str | None:
         """None where the law holds for the example, or a clause that says what was wrong."""
@@ -48,7 +43,7 @@ class Laws(dict[str, Law]):
     """A table of laws by name; as a decorator it adds one."""
 
     def __call__(
-        self, name: str, examples: Any = None, when: Callable[[Any], bool] = always
+        self, name: str, examples: Any = None, when: Callable[[Any], bool] = Law.when
     ) -> Callable[[Callable[..., str | None]], Law]:
         """Makes a function (subject, example) -> clause | None a law; its docstring is the
         sentence.
@@ -176,9 +171,6 @@ def find_each(
 
     Each law gets its own copy of an example.
     """
-    if len(laws) == 1:
-        ((law, (sentence, broken)),) = laws.items()
-        return [find(law, sentence, strategy, broken, examples=examples, seed=seed)]
     seen: dict[str, tuple[str, str]] = {}
 
     def test(example: Any) -> None:

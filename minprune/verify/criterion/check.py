@@ -53,6 +53,14 @@ def problems(s: Subject) -> st.SearchStrategy[Any]:
     return mlps(("relu", "linear") if both else tuple(ACTS), fills=FILLS, inputs=(1, 4))
 
 
+@NAMED("chunk", st.just("its spec"), lambda s: s.marked and s.twin.chunk is not None)
+def takes_its_chunk(s: Subject, _: Any) -> str | None:
+    """it takes at once what its definition takes at once"""
+    if s.chunk == s.twin.chunk:
+        return None
+    return f"it is marked chunk={s.chunk!r}, and the definition takes chunk={s.twin.chunk!r}"
+
+
 # other numbers of the same kind are as right
 @NAMED("definition", problems, lambda s: "rng" not in s.twin.needs)
 def equals_the_definition(s: Subject, p: Any) -> str | None:
@@ -131,25 +139,20 @@ def check_criterion(
         choice(CHECK, "like", like, (None, *TWINS))
     s = subject(fn, like, needs, unit, options, chunk)
     known = dict(GENERAL)
-    verdicts = []
     if like is not None:
         if s.view is None and not s.twin.single:
             raise ArgumentError(
                 f"{CHECK}: {like} scores units alone; say unit=True (--given unit=yes)"
             )
-        known |= {name: NAMED[name] for name in ("definition", "positions", *s.twin.laws)}
-        if s.twin.chunk is not None and s.marked:
-            verdicts.append(chunk_size(s, s.twin.chunk))
-    known = {name: law for name, law in known.items() if law.when(s)}
+        named = ("chunk", "definition", "positions", *s.twin.laws)
+        known |= {name: NAMED[name] for name in named}
+    wanted = picked(CHECK, laws, {name: law for name, law in known.items() if law.when(s)})
     silent = no_answer(s)
     if silent is not None:
         return Verdicts([silent])
-    wanted = picked(CHECK, [v for v in laws if v != "chunk"] if laws is not None else None, known)
-    classes = OF_CLASSES & {*s.needs, *s.twin.needs}
-    verdicts = [v for v in verdicts if laws is None or v.law in laws]
-    verdicts += judged(wanted, s, name=s.name, only=two_classes if classes else None,
-                       examples=examples, seed=seed)  # fmt: skip
-    return Verdicts(verdicts)
+    only = two_classes if OF_CLASSES & {*s.needs, *s.twin.needs} else None
+    run: dict[str, Any] = {"examples": examples, "seed": seed}
+    return Verdicts(judged(wanted, s, name=s.name, only=only, **run))
 
 
 def again(fn: Callable[..., Any], **asked: Any) -> Arrays:
@@ -172,11 +175,3 @@ def no_answer(s: Subject) -> Verdict | None:
     return verdict(
         "shapes", sentence, f"{clause}; no other law was asked", "\n".join([head, *given])
     )
-
-
-def chunk_size(s: Subject, want: Chunk) -> Verdict:
-    """Whether the criterion is marked with the chunk that its definition takes at once."""
-    sentence = f"{s.name}: its definition takes chunk={want!r} at once"
-    if s.chunk == want:
-        return Verdict("chunk", True, sentence)
-    return Verdict("chunk", False, f"{sentence}, but it is marked chunk={s.chunk!r}")

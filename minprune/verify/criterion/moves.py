@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from minprune.core import Arrays
 from minprune.verify.criterion.bounds import differ, largest, steady
 from minprune.verify.criterion.subject import Subject, total
 from minprune.verify.law import Laws
 from minprune.verify.plain.net import Mlp
 from minprune.verify.plain.nets import mlps, rescale, with_twins
+from minprune.verify.trees import mapped
 
 LAWS = Laws()
 
@@ -51,7 +51,7 @@ def twins(s: Subject, p: Mlp) -> str | None:
 @LAWS("direction", mlps(acts=("linear", "relu"), losses=("mse",), hidden=(2, 3), layers=(2, 2)))
 def direction(s: Subject, p: Mlp) -> str | None:
     """higher means kept longer, so a weight that is 0, or a unit with weights of 0, is lowest"""
-    params = copied(p)
+    params = mapped(p.params, np.copy)
     at: Any = (0, 0) if s.view is None else (0,)
     params["fc1.weight"][at] = 0
     if s.view is not None:
@@ -70,7 +70,7 @@ def direction(s: Subject, p: Mlp) -> str | None:
 @LAWS("outlier", mlps(hidden=(3, 3)))
 def outlier(s: Subject, p: Mlp) -> str | None:
     """a unit far from all others is kept, one in their middle can be replaced"""
-    params = copied(p)
+    params = mapped(p.params, np.copy)
     params["fc1.weight"][0] = params["fc1.weight"][1:].mean(axis=0)
     params["fc1.weight"][-1] += 100
     score = total(s, replace(p, params=params))["fc1.weight"]
@@ -82,17 +82,13 @@ def outlier(s: Subject, p: Mlp) -> str | None:
 @LAWS("constant unit", mlps(hidden=(2, 3), inputs=(4, 4)))
 def constant_unit(s: Subject, p: Mlp) -> str | None:
     """a unit of equal weights is kept longest, or, with prune="low", shortest"""
-    params = copied(p)
+    params = mapped(p.params, np.copy)
     params["fc1.weight"][0] = 0
     params["fc1.weight"][1:] = np.linspace(-1, 1, 4)
     score = total(s, replace(p, params=params))["fc1.weight"]
     if (score[0] > score[1:].max()) == (s.options.get("prune", "high") == "high"):
         return None
     return f"the unit of zeros scores {score[0]:.6g}, those of spread weights {score[1]:.6g}"
-
-
-def copied(p: Mlp) -> Arrays:
-    return {name: w.copy() for name, w in p.params.items()}
 
 
 def apart(s: Subject, p: Mlp, what: str = "") -> str | None:

@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
-from minprune.core import Array
 from minprune.verify.criterion.bounds import clause, differ, steady
 from minprune.verify.criterion.subject import Subject, reference, total
 from minprune.verify.law import Laws
@@ -24,20 +23,17 @@ FEW = 8  # next floats that a distance may be off by: 1 - 2 g / (g + g') for the
 KINDS = 8
 
 
-def table_net(a: Array, out: Array) -> Mlp:
-    """A linear net whose hidden unit u gives a[u, p] for sample p, and sends on out[u]."""
-    params = {"fc1.weight": a, "fc2.weight": out.T.copy()}
-    n = a.shape[1]
-    return Mlp("linear", "mse", params, np.eye(n), np.zeros((n, out.shape[1])))
-
-
 def table(kinds: list[int], scales: list[float], sends: list[float]) -> Mlp:
-    """Units of the kinds 0 to 5: signs that sum to 0; 6: zero; 7: constant."""
+    """A linear net whose hidden unit u gives a[u, p] for sample p, and sends on sends[u]
+
+    Units of the kinds 0 to 5: signs that sum to 0; 6: zero; 7: constant.
+    """
     rng = np.random.default_rng(5)
     rows = [rng.permutation(np.repeat([1.0, -1.0], SIZE // 2)) for _ in range(4)]
     rows += [-rows[0], np.repeat([1.0, -1.0], SIZE // 2), np.zeros(SIZE), np.ones(SIZE)]
     a = np.array([rows[k] * f for k, f in zip(kinds, scales, strict=True)])
-    return table_net(a, np.array([[s, 0.0] for s in sends]))
+    params = {"fc1.weight": a, "fc2.weight": np.array([sends, np.zeros(len(sends))])}
+    return Mlp("linear", "mse", params, np.eye(SIZE), np.zeros((SIZE, 2)))
 
 
 def of_units(n: int) -> st.SearchStrategy[Mlp]:

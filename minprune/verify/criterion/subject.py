@@ -125,7 +125,13 @@ def subject(
         choice(CHECK, "chunk", chunk, get_args(Chunk))
     if isinstance(needs, str):
         raise ArgumentError(f"{CHECK}: needs must be a tuple of names; write needs=({needs!r},)")
-    takes = _parameters(name, fn)
+    try:
+        takes = inspect.signature(fn).parameters
+    except (TypeError, ValueError) as error:  # no function, or a builtin
+        raise ArgumentError(
+            f"{name}: its parameters cannot be read; wrap it in a function of evidence by name, "
+            f"such as def mine(weights, grads)"
+        ) from error
     own = _taken(name, takes, options, twin)
     if hasattr(fn, "spec"):
         made = _marked(name, fn, unit, own, chunk)
@@ -189,16 +195,6 @@ def _unmarked(
     # such a function divides by the norm itself; a linear one may still be averaged over chunks
     size: Chunk = "all" if twin.finish else chunk or twin.chunk or "all"
     return Subject(name, raw, asked, size, view)
-
-
-def _parameters(name: str, fn: Any) -> Mapping[str, inspect.Parameter]:
-    try:
-        return inspect.signature(fn).parameters
-    except (TypeError, ValueError) as error:  # no function, or a builtin
-        raise ArgumentError(
-            f"{name}: its parameters cannot be read; wrap it in a function of evidence by name, "
-            f"such as def mine(weights, grads)"
-        ) from error
 
 
 def _taken(

@@ -1,6 +1,7 @@
 """Laws of selection, of whole nets and of patterns: one set, with sentences for each.
 
-A law takes select(scores, masks, *, sparsity, minimum, protect) -> masks and a Case.
+A law takes select(scores, masks, *, sparsity, minimum, protect) -> masks and a Case. Longer than
+most files: N:M and blocks share the laws of selection, so that all stand together.
 """
 
 from dataclasses import replace

@@ -126,15 +126,12 @@ def adapted(fn: Callable[..., Any], form: Form, takes: list[str]) -> Select:
     """
 
     def select(scores: Arrays, masks: Arrays, **target: Any) -> Arrays:
-        given = {name: target[name] for name in takes if name in target}
+        given = {name: (target | {"masks": masks})[name] for name in takes}
         if form == "dict":
-            if "masks" in takes:
-                given["masks"] = masks
             found = dict(fn(scores, target["sparsity"], **given))
         else:
             ((name, one),) = scores.items()
-            if "masks" in takes:
-                given["masks"] = masks[name]
+            given |= {"masks": masks[name]} if "masks" in takes else {}
             found = {name: fn(one, target["sparsity"], **given)}
         for name in target["protect"]:
             was = masks[name] if "masks" in takes else np.ones_like(masks[name])
