@@ -134,7 +134,9 @@ def check_kernel(
     if relative is not None:
         bound = of_results(twin, number("check_kernel", "relative", relative))
     pair = Pair(fn, twin, bound or of_products(twin))
-    strategy = drawn("check_kernel", "arguments", arguments).map(packed)
+    strategy = drawn("check_kernel", "arguments", arguments).map(
+        lambda args: args if isinstance(args, tuple) else (args,)
+    )
     found = judged(LAWS, pair, strategy, examples=examples, seed=seed)
     if empty is not None:
         sentence = "empty arguments give what the twin gives"
@@ -169,11 +171,6 @@ def gamma(k: int, f: Any) -> Any:
     """k u / (1 - k u)      f: np.finfo, u half its spacing at 1"""
     ku = k * Wide(f.eps) / 2
     return ku / (1 - ku)
-
-
-def packed(args: Any) -> Arguments:
-    """Arguments as a tuple."""
-    return tuple(args) if isinstance(args, tuple | list) else (args,)
 
 
 def results(out: Any) -> tuple[Array, ...]:

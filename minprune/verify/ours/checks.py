@@ -37,7 +37,7 @@ from minprune.verify import (
 )
 from minprune.verify.calling import raised
 from minprune.verify.ours.export import formula_nets
-from minprune.verify.plain.rules import ALLOCATIONS, slow
+from minprune.verify.plain.rules import ALLOCATIONS, RAMPS, slow
 from minprune.verify.plain.twins import TWINS
 from minprune.verify.verdict import verdict
 
@@ -101,9 +101,8 @@ def stepping(rule: Optimizer) -> Callable[..., list[Arrays]]:
 
 OPTIMIZERS: dict[str, Optimizer] = {
     "sgd": SGD(0.1, momentum=0.9, weight_decay=0.01),
-    "adam": Adam(weight_decay=0.01),
-    "adamw": AdamW(),
-}
+    "adam": Adam(weight_decay=0.01), "adamw": AdamW(),
+}  # fmt: skip
 
 
 def conv2d(x: Array, w: Array) -> Array:
@@ -176,9 +175,7 @@ def net_functions(model: Model, data: Split) -> tuple[Any, Any, Any, Array]:
 RAMP: dict[str, Any] = {"initial": 0.1, "final": 0.8, "start": 3, "span": 20, "every": 3}
 # name: what the schedule is given, what it should do
 PLANS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "linear": (RAMP, RAMP),
-    "cubic": (RAMP, RAMP),
-    "exponential": (RAMP, RAMP),
+    **dict.fromkeys(RAMPS, (RAMP, RAMP)),
     "one_shot": ({"final": 0.9, "at": 3}, {"final": 0.9, "start": 3}),
     "constant": ({"final": 0.9}, {"final": 0.9}),
     "iterative": ({"fraction": 0.2}, {"final": 1 - 0.8**9, "span": 9}),

@@ -1,7 +1,6 @@
 """Training steps under masks: what is pruned stays exactly 0.0, whatever momentum remembers."""
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 from minprune.core import Array, Arrays
 from minprune.verify.calling import callable_as
 from minprune.verify.law import Laws, judged
-from minprune.verify.trees import repeats, untouched
+from minprune.verify.trees import mapped, repeats, untouched
 from minprune.verify.verdict import Verdicts
 
 LAWS = Laws()
@@ -30,7 +29,7 @@ class Steps:
 
     def run(self, fn: Fn) -> list[Arrays]:
         """The weights after each step."""
-        return list(fn(*deepcopy((self.weights, self.grads, self.masks))))
+        return list(fn(*mapped((self.weights, self.grads, self.masks), np.copy)))
 
     def __str__(self) -> str:
         lines = [f"weights of {n} = {w.tolist()}" for n, w in self.weights.items()]
