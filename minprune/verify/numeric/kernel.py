@@ -134,9 +134,8 @@ def check_kernel(
     if relative is not None:
         bound = of_results(twin, number("check_kernel", "relative", relative))
     pair = Pair(fn, twin, bound or of_products(twin))
-    strategy = drawn("check_kernel", "arguments", arguments).map(
-        lambda args: args if isinstance(args, tuple) else (args,)
-    )
+    strategy = drawn("check_kernel", "arguments", arguments)
+    strategy = strategy.map(lambda a: tuple(a) if isinstance(a, tuple | list) else (a,))
     found = judged(LAWS, pair, strategy, examples=examples, seed=seed)
     if empty is not None:
         sentence = "empty arguments give what the twin gives"

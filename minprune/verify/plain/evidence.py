@@ -79,15 +79,10 @@ SINGLE: dict[str, Callable[[Any, Names], Any]] = {
 }
 
 
-def gates(p: Mlp) -> list[str]:
-    return [name.replace("weight", "gate") for name in p.weights[:-1]]
-
-
 def of_gates(kind: str) -> Callable[[Mlp], Arrays]:
     """The kind, in the gates of the hidden units, under the names of their weights."""
-    return lambda p: {
-        name.replace("gate", "weight"): a for name, a in SINGLE[kind](p, gates(p)).items()
-    }
+    return lambda p: {name.replace("gate", "weight"): a for name, a in SINGLE[kind](
+        p, [name.replace("weight", "gate") for name in p.weights[:-1]]).items()}  # fmt: skip
 
 
 UNITS: dict[str, Callable[[Mlp], Any]] = {
