@@ -23,7 +23,7 @@ Broken = Callable[[Any], "str | None"]  # an example -> None, or a clause that s
 
 @dataclass(frozen=True)
 class Law:
-    """sentence: what is asked    broken: (subject, example) -> None, or a clause
+    """sentence: what is required    broken: (subject, example) -> None, or a clause
 
     examples: a strategy, a function subject -> strategy, or None: those of the check.
     when: which subjects the law applies to.

@@ -15,7 +15,7 @@ SLIPS = {
     1.0: "six digits agree; look for float32, or for an epsilon that is added",
     2.0: "a factor 1/2 is missing", 4.0: "a factor 1/4 is missing",
     0.5: "a factor 1/2 is too many", 0.25: "a factor 1/4 is too many",
-    -1.0: "the sign is turned round",
+    -1.0: "the sign is reversed",
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""check_criterion: every law of criteria on one function, ours or anybody's."""
+"""check_criterion: every law of criteria on one function, of minprune or of the user."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -1,12 +1,13 @@
 """The laws of every criterion, whatever it measures."""
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from minprune.core import Array, Arrays, Evidence
+from minprune.core import Array, Arrays, Evidence, UnitView
 from minprune.verify.criterion.bounds import differ, steady
 from minprune.verify.criterion.subject import SYMMETRIC, Subject, changed, total
 from minprune.verify.law import Laws
@@ -87,7 +88,7 @@ def relabelling(s: Subject, p: Mlp) -> str | None:
     """hidden units in another order have their own scores in that order"""
     want = relabel(p, total(s, p))
     found = total(s, replace(p, params=relabel(p, p.params)))
-    told = differ(s, found, want, "before the units were turned round it was")
+    told = differ(s, found, want, "before the units were reversed it was")
     return told if told and steady(s, p) else None
 
 
@@ -115,9 +116,14 @@ class Change:
     seed: int
 
 
-def blank(s: Subject) -> dict[str, Any]:
-    """{kind: what the criterion is given of an ordinary net}"""
-    return {kind: getattr(plain_evidence(ordinary(), (kind,), s.view), kind) for kind in s.needs}
+@cache
+def of_ordinary(kinds: tuple[str, ...], view: UnitView | None) -> dict[str, Any]:
+    return {kind: getattr(plain_evidence(ordinary(), (kind,), view), kind) for kind in kinds}
+
+
+def blank(s: Subject) -> Any:
+    """{kind: what the criterion is given of an ordinary net}, to be changed at will"""
+    return mapped(of_ordinary(s.needs, s.view), np.copy)
 
 
 def where(s: Subject) -> list[tuple[str, str]]:

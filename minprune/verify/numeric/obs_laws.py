@@ -148,7 +148,7 @@ def uncoupled(fn: Fn, p: Removal) -> str | None:
 def any_order(fn: Fn, p: Removal) -> str | None:
     """the order in which a set is named does not matter"""
     turned = Removal(p.H, p.w, p.q[::-1]).after(fn)
-    what = "with the set turned round it is"
+    what = "with the set reversed it is"
     return told(p.after(fn), turned, what, "w", ROUND * size(turned))
 
 

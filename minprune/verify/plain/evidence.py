@@ -30,14 +30,6 @@ def hess_diag(p: Problem, names: Names) -> Arrays:
     return shaped(np.diagonal(hessian(p, names)).copy(), weights(p, names))
 
 
-def hess_grad(p: Problem, names: Names) -> Arrays:
-    return times(p, gradient(p, names))
-
-
-def hess_weight(p: Problem, names: Names) -> Arrays:
-    return times(p, weights(p, names))
-
-
 def path_grads(p: Problem, names: Names) -> Arrays:
     """dR/d|W_l| = (what leaves layer l for the outputs) (what reaches it from the inputs)^T"""
     size = [np.abs(p.params[name]) for name in p.weights]
@@ -69,8 +61,8 @@ SINGLE: dict[str, Callable[[Any, Names], Any]] = {
     "grads": gradient,
     "squared_grads": squared_grads,
     "hess_diag": hess_diag,
-    "hess_grad": hess_grad,
-    "hess_weight": hess_weight,
+    "hess_grad": lambda p, names: times(p, gradient(p, names)),
+    "hess_weight": lambda p, names: times(p, weights(p, names)),
     "path_grads": path_grads,
     "removal": removal,
     "inverse_diag": inverse_diag,

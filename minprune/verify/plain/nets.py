@@ -102,7 +102,7 @@ def quadratics(
 
 
 def relabel(p: Mlp, arrays: Arrays) -> Arrays:
-    """The arrays with the hidden units turned round: rows of one layer, columns of the next.
+    """The arrays with the hidden units reversed: rows of one layer, columns of the next.
 
     Scores of units, (units,), go with their rows.
     """

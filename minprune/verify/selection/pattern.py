@@ -1,4 +1,4 @@
-"""Every law of a pattern on a function of one's own: N kept of every M inputs, or whole blocks."""
+"""Every law of a pattern on a function of the user: N kept of every M inputs, or whole blocks."""
 
 import re
 from collections.abc import Callable, Collection

@@ -1,4 +1,4 @@
-"""Every law of selection on a function of one's own: which entries go, and exactly how many."""
+"""Every law of selection on a function of the user: which entries go, and exactly how many."""
 
 from collections.abc import Callable, Collection, Mapping
 from functools import partial

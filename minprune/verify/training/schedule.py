@@ -1,4 +1,4 @@
-"""Every law of a schedule, step -> sparsity, on a function of one's own."""
+"""Every law of a schedule, step -> sparsity, on a function of the user."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -105,8 +105,8 @@ def check_schedule(
     """Check `fn(step) -> sparsity` at every step from 0 to beyond the end, to rounding.
 
     The parameters say what fn should do; where fn has parameters of these names, it is given them.
-    Where a value is float32 or float16 all are compared in it; where one is no share, nothing else
-    is asked.
+    Where a value is float32 or float16 all are compared in it; where one is no share, no
+    other law is tried.
 
     Parameters
     ----------
