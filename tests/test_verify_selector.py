@@ -200,11 +200,11 @@ def test_the_definition_is_the_best_mask_of_all(k: int) -> None:
         ),
         (
             {"laws": ["count"]},
-            "check_selector: laws must be 'shape', 'exact count', 'lowest scores go', 'ties by "
-            "lower "
-            "index', 'nested', 'by steps', 'masked stay masked', 'minimum', 'protected', "
+            "check_selector: laws must be 'shape', 'exact count', 'nested', 'by steps', 'lowest "
+            "scores go', 'ties by lower index', 'masked stay masked', 'minimum', 'protected', "
             "'deterministic', 'memory layout', 'input untouched', 'float32', 'definition', "
-            "'sparsity 0 and 1', 'empty layer' or 'layers apart', not 'count'; choose one of them",
+            "'sparsity 0 and 1', 'empty layer' or 'layers apart', not 'count'; "
+            "choose one of them",
         ),
         (
             {"tie": "higher"},

@@ -160,12 +160,6 @@ def holds_at_the_edge(select: Select, c: Case) -> str | None:
     return has_the_shape(select, c) or goes_whole(select, c) or counts_exactly(select, c)
 
 
-@ENDS("empty layer")
-def takes_nothing(select: Select, c: Case) -> str | None:
-    """a layer without entries gets an empty mask"""
-    return has_the_shape(select, c) or counts_exactly(select, c)
-
-
 @LAWS("masked stay masked")
 def revives_nothing(select: Select, c: Case) -> str | None:
     """what is masked already stays masked"""
@@ -247,6 +241,12 @@ def meets_the_ends(select: Select, c: Case) -> str | None:
     stays = sum(int(m.sum()) for m in new.values())
     want = 0 if c.sparsity == 1 else sum(s.size for s in c.scores.values())
     return None if stays == want else f"{stays} entries stay: {kept(new)}"
+
+
+@ENDS("empty layer")
+def takes_nothing(select: Select, c: Case) -> str | None:
+    """a layer without entries gets an empty mask"""
+    return has_the_shape(select, c) or counts_exactly(select, c)
 
 
 ANY = {n: LAWS[n] for n in ("masked stay masked", "deterministic", "memory layout",
