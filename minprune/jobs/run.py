@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune.core import Arrays, Dataset
+from minprune.core import Dataset
 from minprune.evidence import score
 from minprune.files import save, write_atomic
 from minprune.jobs.break_even import break_even
@@ -195,7 +195,7 @@ def measured(models: dict[str, Model], dataset: Dataset, out: Path) -> list[Resu
 
 def write_history(history: dict[str, Any], out: Path) -> Result:
     """Write history.json, and what methods learned, as "phase/name" arrays, to history.npz."""
-    extra: Arrays = {}
+    extra: dict[str, Any] = {}
     told: Result = {}
     for phase, one in history.items():
         told[phase] = {name: value for name, value in vars(one).items() if name != "extra"}
