@@ -46,8 +46,8 @@ OF_UNITS: list[tuple[str, dict[str, Any]]] = [
     ("taylor_activation", {"order": 2}),
 ]  # fmt: skip
 # What other files hold to their definitions: inverses, sweeps, moments of activations.
-ELSEWHERE = {"lamp", "obs", "apoz", "activation", "similarity", "correlation", "cosine", "lda", "lda_joint",
-             "activation_entropy"}  # fmt: skip
+ELSEWHERE = {"lamp", "obs", "apoz", "activation", "similarity", "correlation", "cosine", "lda",
+             "lda_joint", "activation_entropy"}  # fmt: skip
 
 
 def case(net: str, seed: int = 1) -> tuple[Model, Split]:
