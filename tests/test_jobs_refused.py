@@ -26,7 +26,7 @@ from minprune.verify.kinds import FUNCTION_KINDS
 
 NETS = "mlp, lenet_300_100, lenet_5, cnn_small, conv_4, resnet_small"
 NOWHERE = (
-    "nowhere: no such folder, expected one with the four IDX files of MNIST; "
+    "nowhere: no such folder; "
     "give the folder that holds train-images-idx3-ubyte.gz"
 )
 LISTED = "must list at least one value, and each once, not"
