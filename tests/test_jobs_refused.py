@@ -26,8 +26,8 @@ from minprune.verify.kinds import FUNCTION_KINDS
 
 NETS = "mlp, lenet_300_100, lenet_5, cnn_small, conv_4, resnet_small"
 NOWHERE = (
-    "nowhere: no such folder; "
-    "give the folder that holds train-images-idx3-ubyte.gz"
+    "nowhere: no such folder; give the one that holds train-images-idx3-ubyte.gz and the three "
+    "other files of MNIST"
 )
 LISTED = "must list at least one value, and each once, not"
 COUNT = "must be an integer of at least"
@@ -140,7 +140,7 @@ def test_what_the_data_forbid_is_said_before_training(
     labels.write_bytes(gzip.compress(content[:8] + bytes(len(content) - 8)))
     assert main([*which.split(), "lda", "--unit", "--data", str(images), "--quiet"]) == 2
     assert capsys.readouterr().err == (
-        f"minprune: lda: all samples are of one class, expected at least two classes; {REST}\n"
+        f"minprune: lda: the samples must be of at least two classes, not of one; {REST}\n"
     )
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from minprune.errors import ArgumentError
 from minprune.schedule import SCHEDULES, constant, cubic, exponential, iterative, linear, one_shot
-from minprune.verify.laws_schedule import EPS, LAWS, RAMPS, Ramp, meets
+from minprune.verify.plain.rules import RAMPS, Ramp
+from minprune.verify.training.schedule import EPS, LAWS, Values, meets
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ ramps = st.builds(
 def broken(law: str, schedule: Callable[..., float], ramp: Ramp) -> str | None:
     if law in RAMPS:
         return meets(law, ramp.run(schedule), ramp)
-    return LAWS[law](ramp.run(schedule), ramp)
+    return LAWS[law](Values(ramp.run(schedule)), ramp)
 
 
 @pytest.mark.parametrize("name", RAMPS)

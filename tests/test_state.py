@@ -171,14 +171,14 @@ def too_big(*shape: int) -> str:
 AGAIN = "delete it to begin anew"
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "values": ({"meta": 2}, "its checksum must match what it holds, and the file is damaged; "
-                            "delete it to begin anew"),
+                            f"{AGAIN}"),
     "future": (
-        {"version": 3}, "its format version must be 2 for this minprune, not 3; use a newer "
-                        "minprune",
+        {"version": 4}, "its format version must be 3 for this minprune, not 4; "
+                        "use a newer minprune",
     ),
     "past": (
-        {"version": 1}, "its format version must be 2 for this minprune, not 1; use an older "
-                        "minprune",
+        {"version": 1}, "its format version must be 3 for this minprune, not 1; "
+                        "use an older minprune",
     ),
     "dtype": (
         {"arrays": {"object": {"a": [3]}}},

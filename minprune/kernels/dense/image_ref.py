@@ -1,0 +1,124 @@
+"""Unfold, fold, convolution and pooling in plain NumPy: the definition of conv_jit and pool_jit.
+
+Images are (c, h, w, n); o, i: channels out and in; y, x: kernel; windows() is the one place that
+knows about strides and padding.
+"""
+
+from itertools import product
+
+import numpy as np
+
+from minprune.core import Array
+from minprune.kernels.dense.rows_ref import scale_shift
+
+Pair = tuple[int, int]
+
+
+def windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, fill: float = 0.0) -> Array:
+    """v[c, oy, ox, n, y, x] = padded[c, oy*sy + y, ox*sx + x, n]      a view of the padded copy"""
+    (py, px), (sy, sx) = padding, stride
+    padded = np.pad(x, ((0, 0), (py, py), (px, px), (0, 0)), constant_values=fill)
+    view = np.lib.stride_tricks.sliding_window_view(padded, kernel, (1, 2))
+    return view[:, ::sy, ::sx]
+
+
+def unfold(x: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> None:
+    """cols[(c, y, x), (oy, ox, n)] = padded[c, oy*sy + y, ox*sx + x, n]"""
+    view = windows(x, kernel, stride, padding).transpose(0, 4, 5, 1, 2, 3)
+    out[...] = view.reshape(out.shape)
+
+
+def fold(
+    cols: Array, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, out: Array
+) -> None:
+    """padded[c, oy*sy + y, ox*sx + x, n] += cols[(c, y, x), (oy, ox, n)]; the rim is cut off"""
+    (c, h, w, n), (ky, kx), (sy, sx), (py, px) = shape, kernel, stride, padding
+    oh, ow = (h + 2 * py - ky) // sy + 1, (w + 2 * px - kx) // sx + 1
+    parts = cols.reshape(c, ky, kx, oh, ow, n)
+    padded = np.zeros((c, h + 2 * py, w + 2 * px, n), cols.dtype)
+    for y, x in product(range(ky), range(kx)):
+        padded[:, y : y + sy * oh : sy, x : x + sx * ow : sx] += parts[:, y, x]
+    out[...] = padded[:, py : py + h, px : px + w]
+
+
+def conv2d(
+    x: Array, w: Array, b: Array | None, stride: Pair, padding: Pair, groups: int, kind: str,
+    out: Array,
+) -> None:  # fmt: skip
+    """out[o, oy, ox, n] = act(sum_iyx w[o, i, y, x] * padded[i, oy*sy + y, ox*sx + x, n] + b[o])"""
+    for xs, ws, ys in zip(
+        np.split(x, groups), np.split(w, groups), np.split(out, groups), strict=True
+    ):
+        view = windows(xs, w.shape[2:], stride, padding)
+        cols = view.transpose(0, 4, 5, 1, 2, 3).reshape(ws[0].size, -1)
+        ys[...] = (ws.reshape(len(ws), -1) @ cols).reshape(ys.shape)
+    scale_shift(out, None, np.zeros(len(w), w.dtype) if b is None else b, kind, out)
+
+
+def conv2d_grad_input(
+    g: Array, w: Array, shape: tuple[int, ...], stride: Pair, padding: Pair, groups: int, out: Array
+) -> None:
+    """dx = fold(w^T @ g)      the adjoint of conv2d in x"""
+    for gs, ws, dx in zip(
+        np.split(g, groups), np.split(w, groups), np.split(out, groups), strict=True
+    ):
+        cols = ws.reshape(len(ws), -1).T @ gs.reshape(len(gs), -1)
+        fold(cols, dx.shape, w.shape[2:], stride, padding, dx)
+
+
+def conv2d_grad_weight(
+    g: Array, x: Array, kernel: Pair, stride: Pair, padding: Pair, groups: int, out: Array
+) -> None:
+    """dw = g @ unfold(x)^T      the adjoint of conv2d in w"""
+    for gs, xs, dw in zip(
+        np.split(g, groups), np.split(x, groups), np.split(out, groups), strict=True
+    ):
+        view = windows(xs, kernel, stride, padding)
+        cols = view.transpose(0, 4, 5, 1, 2, 3).reshape(dw[0].size, -1)
+        dw[...] = (gs.reshape(len(gs), -1) @ cols.T).reshape(dw.shape)
+
+
+def max_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair, y: Array, index: Array) -> None:
+    """y = max over the window, index = y*KX + x of the first one; NaN wins; padding never does"""
+    view = windows(x, kernel, stride, padding, -np.inf)
+    view = view.reshape(*y.shape, -1)
+    inside = windows(np.ones((1, *x.shape[1:3], 1)), kernel, stride, padding)
+    inside = np.broadcast_to(inside.reshape(1, *y.shape[1:3], 1, -1) > 0, view.shape)
+    at = view.argmax(-1)[..., None]
+    at = np.where(np.take_along_axis(inside, at, -1), at, inside.argmax(-1)[..., None])
+    index[...] = at[..., 0]
+    y[...] = np.take_along_axis(view, at, -1)[..., 0]
+
+
+def max_values(x: Array, kernel: Pair, stride: Pair, padding: Pair, y: Array) -> None:
+    """y = max over the window; NaN wins; padding never does"""
+    max_pool(x, kernel, stride, padding, y, np.empty(y.shape, np.intp))
+
+
+def pick(x: Array, index: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> None:
+    """out[c, oy, ox, n] = the entry of the window at index[c, oy, ox, n]      0 in the padding"""
+    view = windows(x, kernel, stride, padding).reshape(*index.shape, -1)
+    out[...] = np.take_along_axis(view, index[..., None].astype(np.intp), -1)[..., 0]
+
+
+def put(
+    g: Array, index: Array, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair,
+    out: Array,
+) -> None:  # fmt: skip
+    """out = fold of g at index, 0 elsewhere      the adjoint of pick: places met twice add up"""
+    offset = np.arange(kernel[0] * kernel[1])[:, None, None, None]
+    spread = np.where(index[:, None] == offset, g[:, None], 0)
+    fold(spread.astype(g.dtype), shape, kernel, stride, padding, out)
+
+
+def avg_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> None:
+    """out = mean over the window, its padding counted as zeros"""
+    out[...] = windows(x, kernel, stride, padding).mean((4, 5))
+
+
+def avg_pool_grad(
+    g: Array, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, out: Array
+) -> None:
+    """out = fold(g / (KY*KX)) over the whole window      the adjoint of avg_pool"""
+    size = kernel[0] * kernel[1]
+    fold(np.repeat(g[:, None] / size, size, 1), shape, kernel, stride, padding, out)

@@ -1,0 +1,162 @@
+"""Products and activations, compiled.
+
+Rows are seen as (c, m). tanh and exp are NumPy's, which has them in SIMD; Numba calls libm per
+entry.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minprune.core import Array
+from minprune.kernels.compile_jit import loops
+from minprune.kernels.workspace import empty
+
+SLOPE = 0.01  # of leaky_relu
+NONE, RELU, LEAKY, TANH, SIGMOID = range(5)
+CODES = {"none": NONE, "relu": RELU, "leaky_relu": LEAKY, "tanh": TANH, "sigmoid": SIGMOID}
+NOTHING = {np.dtype(t): np.empty(0, t) for t in (np.float32, np.float64)}  # an absent array
+
+
+@loops
+def bias_act(out, b, code, lo, hi):  # type: ignore[no-untyped-def]
+    """out[r, lo:hi] = act(out[r, lo:hi] + b[r])      none, relu, leaky relu; b may be empty"""
+    slope, zero = out.dtype.type(SLOPE), out.dtype.type(0)
+    for r in range(out.shape[0]):
+        row = out[r, lo:hi]
+        shift = b[r] if b.size else zero
+        if code == RELU:
+            for j in range(row.size):
+                v = row[j] + shift
+                row[j] = zero if v <= zero else v
+        elif code == LEAKY:
+            for j in range(row.size):
+                v = row[j] + shift
+                row[j] = slope * v if v <= zero else v
+        elif code == NONE:
+            for j in range(row.size):
+                row[j] += shift
+
+
+@loops
+def affine_rows(x, scale, shift, code, out):  # type: ignore[no-untyped-def]
+    """out[r] = act(x[r] * scale[r] + shift[r])      none, relu, leaky relu"""
+    slope, zero = out.dtype.type(SLOPE), out.dtype.type(0)
+    for r in range(x.shape[0]):
+        source, target = x[r], out[r]
+        a, c = scale[r], shift[r]
+        if code == RELU:
+            for j in range(source.size):
+                v = source[j] * a + c
+                target[j] = zero if v <= zero else v
+        elif code == LEAKY:
+            for j in range(source.size):
+                v = source[j] * a + c
+                target[j] = slope * v if v <= zero else v
+        elif code == NONE:
+            for j in range(source.size):
+                target[j] = source[j] * a + c
+
+
+@loops
+def gate(g, y, code, out):  # type: ignore[no-untyped-def]
+    """out = g * act'(.)      written in the output y"""
+    slope, zero, one = g.dtype.type(SLOPE), g.dtype.type(0), g.dtype.type(1)
+    if code == RELU:
+        for j in range(g.size):
+            out[j] = g[j] if y[j] > zero else zero
+    elif code == LEAKY:
+        for j in range(g.size):
+            out[j] = g[j] if y[j] > zero else slope * g[j]
+    elif code == TANH:
+        for j in range(g.size):
+            out[j] = g[j] * (one - y[j] * y[j])
+    elif code == SIGMOID:
+        for j in range(g.size):
+            out[j] = g[j] * (y[j] * (one - y[j]))
+
+
+@loops
+def erf_each(x, out):  # type: ignore[no-untyped-def]
+    """out[j] = erf(x[j])"""
+    for j in range(x.size):
+        out[j] = math.erf(x[j])
+
+
+def sigmoid(x: Array, out: Array) -> None:
+    """out = min(exp(x), 1) / (1 + exp(-|x|))      in place: fresh arrays would cost more"""
+    below = empty(x.shape, x.dtype)
+    np.negative(np.abs(x, out=below), out=below)
+    np.add(np.exp(below, out=below), 1, out=below)
+    np.exp(np.minimum(x, 0, out=out), out=out)
+    np.divide(out, below, out=out)
+
+
+CURVED: dict[str, Callable[[Array, Array], Any]] = {  # those that are no loop of ours
+    "tanh": lambda x, out: np.tanh(x, out=out),
+    "sigmoid": sigmoid,
+}
+
+
+def linear(kind: str) -> int:
+    """The code of what a loop applies: none where the activation is curved, and follows."""
+    return NONE if kind in CURVED else CODES[kind]
+
+
+def finish(y: Array, b: Array | None, kind: str, lo: int, hi: int) -> None:
+    """y[:, lo:hi] = act(y[:, lo:hi] + b)      in place"""
+    code = linear(kind)
+    if b is not None or code != NONE:
+        bias_act(y, NOTHING[y.dtype] if b is None else b, code, lo, hi)
+    if kind in CURVED:
+        CURVED[kind](y[:, lo:hi], y[:, lo:hi])
+
+
+def affine(w: Array, x: Array, b: Array | None, kind: str, out: Array) -> None:
+    """out = act(w @ x + b)"""
+    np.matmul(w, x, out=out)
+    finish(out, b, kind, 0, out.shape[1])
+
+
+def matmul(a: Array, b: Array, transpose_a: bool, transpose_b: bool, out: Array) -> None:
+    """out = a @ b, each transposed where asked"""
+    np.matmul(a.T if transpose_a else a, b.T if transpose_b else b, out=out)
+
+
+def act(x: Array, kind: str, out: Array) -> None:
+    """out = x | max(x, 0) | max(x, 0) + 0.01 min(x, 0) | tanh(x) | 1 / (1 + exp(-x)); NaN stays"""
+    if kind in CURVED:
+        CURVED[kind](x, out)
+    elif CODES[kind] == NONE:
+        out[...] = x
+    else:
+        zero = np.zeros(1, x.dtype)
+        affine_rows(x.reshape(1, -1), zero + 1, zero, CODES[kind], out.reshape(1, -1))
+
+
+def act_grad(g: Array, y: Array, kind: str, out: Array) -> None:
+    """out = g * act'(x), written in the output y = act(x)"""
+    if CODES[kind] == NONE:
+        out[...] = g
+    else:
+        gate(g.reshape(-1), y.reshape(-1), CODES[kind], out.reshape(-1))
+
+
+def erf(x: Array, out: Array) -> None:
+    """out = erf(x)"""
+    erf_each(x.reshape(-1), out.reshape(-1))
+
+
+def rows(x: Array) -> Array:
+    """x (c, ...) as (c, m)"""
+    return x.reshape(x.shape[0], x[0].size if x.shape[0] else 0)
+
+
+def scale_shift(x: Array, scale: Array | None, shift: Array, kind: str, out: Array) -> None:
+    """out[c, ...] = act(x[c, ...] * scale[c] + shift[c])"""
+    scale = np.ones(len(x), x.dtype) if scale is None else scale
+    affine_rows(rows(x), scale, shift, linear(kind), rows(out))
+    if kind in CURVED:
+        CURVED[kind](out, out)
