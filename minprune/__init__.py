@@ -8,6 +8,8 @@ files. Each is imported when it is first used, so that `import minprune` costs l
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from minprune.nets.registry import HOMES
+
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compares the two
@@ -33,23 +35,16 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     from minprune.measures.measure import measure
     from minprune.measures.quality import evaluate
     from minprune.nets import zoo
+    from minprune.nets.convolution import *  # noqa: F403
+    from minprune.nets.dense import *  # noqa: F403
+    from minprune.nets.dropout import *  # noqa: F403
+    from minprune.nets.joining import *  # noqa: F403
     from minprune.nets.model import Model, initialise
     from minprune.nets.net import build
-    from minprune.nets.plain import (
-        Add,
-        AvgPool,
-        Concat,
-        Dropout,
-        Flatten,
-        GlobalAvgPool,
-        LeakyReLU,
-        MaxPool,
-        ReLU,
-        Sigmoid,
-        Tanh,
-    )
+    from minprune.nets.normalisation import *  # noqa: F403
+    from minprune.nets.plain import *  # noqa: F403
+    from minprune.nets.pooling import *  # noqa: F403
     from minprune.nets.ties import ties
-    from minprune.nets.weighted import BatchNorm, Conv2d, Dense
     from minprune.sparse.convert import densify, sparsify
     from minprune.structure.compact import compact
     from minprune.train import rates
@@ -75,11 +70,7 @@ MODULES = {
 NAMES = {
     "core": ("Dataset", "Evidence", "Example", "CriterionSpec", "criterion"),
     "autograd": ("Tensor", "grad"),
-    "nets.weighted": ("Dense", "Conv2d", "BatchNorm"),
-    "nets.plain": (
-        "MaxPool", "AvgPool", "GlobalAvgPool", "ReLU", "LeakyReLU", "Tanh", "Sigmoid", "Dropout",
-        "Flatten", "Add", "Concat",
-    ),
+    **HOMES,
     "nets.net": ("build",),
     "nets.model": ("Model", "initialise"),
     "nets.ties": ("ties",),

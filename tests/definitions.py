@@ -13,8 +13,9 @@ import numpy as np
 
 from minprune.core import Array, Arrays
 from minprune.nets import plain
+from minprune.nets.convolution import Conv2d
+from minprune.nets.dense import Dense
 from minprune.nets.layer import Layer, Shape
-from minprune.nets.weighted import Conv2d, Dense
 
 N = 3
 Definition = Callable[..., Array]

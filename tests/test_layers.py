@@ -29,9 +29,11 @@ from definitions import (
 import minprune as mp
 from minprune.core import Array, Arrays
 from minprune.nets import plain
+from minprune.nets.convolution import Conv2d
+from minprune.nets.dense import Dense
 from minprune.nets.layer import ForwardContext, Layer, Shape
+from minprune.nets.normalisation import BatchNorm
 from minprune.nets.registry import LAYERS
-from minprune.nets.weighted import BatchNorm, Conv2d, Dense
 
 HALF = 2.0**-53
 

@@ -51,12 +51,12 @@ REFUSED: dict[str, tuple[Callable[[], object], type[ArgumentError], str]] = {
     "mask of numbers": (
         lambda: mp.Model(NET, GOOD, {}, {"fc1.weight": np.ones((3, 2))}),
         ArgumentError,
-        "fc1.weight: mask is float64, expected bool; use mask != 0",
+        "fc1.weight: the mask must be bool, not float64; use mask != 0",
     ),
     "mask of another shape": (
         lambda: mp.Model(NET, GOOD, {}, {"fc1.weight": np.ones((2, 3), bool)}),
         ShapeError,
-        "fc1.weight: mask is (2, 3), weight is (3, 2); "
+        "fc1.weight: the mask must have the weight's shape (3, 2), not (2, 3); "
         "score and mask the same parameters you apply the mask to",
     ),
 }

@@ -19,7 +19,8 @@ from minprune.nets.forward import loss_of, run
 from minprune.nets.layer import ForwardContext
 from minprune.nets.model import CHUNK, Model, batch_last
 from minprune.nets.net import Net
-from minprune.nets.plain import LeakyReLU, MaxPool, ReLU
+from minprune.nets.plain import LeakyReLU, ReLU
+from minprune.nets.pooling import MaxPool
 from minprune.nets.registry import LAYERS
 
 QUIET = settings(derandomize=True, database=None, max_examples=1000)

@@ -26,6 +26,7 @@ from minprune.curvature.products import flat, unflat
 from minprune.curvature.sweeps import alike, sweep_layer, sweep_scores
 from minprune.errors import ArgumentError, NonFiniteError
 from minprune.evidence.asked import Asked
+from minprune.nets.net import layer_of
 from minprune.nets.rows import incoming
 from minprune.nets.ties import Group
 
@@ -194,7 +195,7 @@ def _fan(asked: Asked, name: str) -> int:
 
 
 def _bias(name: str) -> str:
-    return f"{name.split('.')[0]}.bias"
+    return f"{layer_of(name)}.bias"
 
 
 def _places(asked: Asked) -> dict[str, Array]:

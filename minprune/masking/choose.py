@@ -11,6 +11,7 @@ from minprune.masking.arguments import Scope, Target, agree, checked, each, leve
 from minprune.masking.count import pruned_count
 from minprune.masking.normalize import normalized
 from minprune.masking.patterns import Given, Pattern, blocks, n_of_m, parse, spread
+from minprune.nets.net import layer_of
 
 
 def keep_top(scores: Array, k: int) -> Array:
@@ -118,9 +119,9 @@ def select(
 
 def _beside(name: str, scores: Arrays) -> bool:
     """Whether it is a vector (a bias) of a layer whose weight matrix is scored too."""
-    layer = name.split(".")[0]
+    layer = layer_of(name)
     return scores[name].ndim == 1 and any(
-        other.split(".")[0] == layer and s.ndim > 1 for other, s in scores.items()
+        layer_of(other) == layer and s.ndim > 1 for other, s in scores.items()
     )
 
 

@@ -12,6 +12,7 @@ from minprune.core import Array, Arrays, Dataset, Seed, stream
 from minprune.data.checks import float_type
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.forward import run
+from minprune.nets.masks import check_masks
 from minprune.nets.net import Net
 from minprune.nets.summary import summary
 
@@ -167,20 +168,6 @@ def dense_only(model: Model, what: str, names: Iterable[str] | None = None) -> N
         )
 
 
-def check_masks(masks: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raises ArgumentError or ShapeError unless each mask is bool and has its parameter's shape."""
-    for name, mask in masks.items():
-        if name not in shapes:
-            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(shapes)}")
-        if mask.dtype != bool:
-            raise ArgumentError(f"{name}: mask is {mask.dtype}, expected bool; use mask != 0")
-        if mask.shape != shapes[name]:
-            raise ShapeError(
-                f"{name}: mask is {mask.shape}, weight is {shapes[name]}; "
-                f"score and mask the same parameters you apply the mask to"
-            )
-
-
 def checked_input(net: Net, x: Array) -> Array:
     """x as an array; raises ShapeError unless it is (n, *input_shape)."""
     x = np.asarray(x)
@@ -231,10 +218,11 @@ def initialise(
                     gain = 2 if scheme == "he" else 1
                     drawn = rng.standard_normal(shape) * np.sqrt(gain / fan_in)
             else:
-                scales = kind == "weight"  # BatchNorm's gamma; all other vectors are shifts
-                drawn = np.ones(shape) if scales else np.zeros(shape)
+                drawn = np.ones(shape) if kind in node.layer.ones else np.zeros(shape)
             params[f"{node.name}.{kind}"] = drawn.astype(dtype)
     buffers = {
-        name: np.full(shape, name.endswith("_var"), dtype) for name, shape in net.buffers.items()
+        f"{node.name}.{kind}": np.full(shape, kind in node.layer.ones, dtype)
+        for node in net.nodes
+        for kind, shape in node.layer.buffers().items()
     }
     return Model(net, params, buffers)

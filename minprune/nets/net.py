@@ -9,10 +9,14 @@ from typing import Any, Literal, NamedTuple
 
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.layer import Layer, Shape
-from minprune.nets.plain import Activation
 
 INPUT = "input"
 Loss = Literal["cross_entropy", "mse"]
+
+
+def layer_of(name: str) -> str:
+    """The layer that a full name belongs to: "conv1" of "conv1.weight", and of "conv1" """
+    return name.partition(".")[0]
 
 
 class Node(NamedTuple):
@@ -135,6 +139,11 @@ class Net:
         return tuple(p for p, shape in self.params.items() if len(shape) > 1 or p in self.stored)
 
     @cached_property
+    def mixing(self) -> frozenset[str]:
+        """The layers that have a weight matrix, and so make units of their own."""
+        return frozenset(map(layer_of, self.every_weight))
+
+    @cached_property
     def readers(self) -> dict[str, tuple[str, ...]]:
         """Who reads each layer's output."""
         found: dict[str, list[str]] = {name: [] for name in (INPUT, *(n.name for n in self.nodes))}
@@ -152,7 +161,7 @@ class Net:
             readers = self.readers[n.name]
             if n.layer.fuses and len(readers) == 1:
                 reader = by_name[readers[0]]
-                if isinstance(reader.layer, Activation):
+                if reader.layer.fused:
                     pairs[n.name] = reader
         return pairs
 
@@ -220,6 +229,6 @@ def _steps(net: Net, fused: Mapping[str, Node]) -> tuple[Step, ...]:
             left[i] -= 1
         spent = tuple(i for i in dict.fromkeys(inputs) if not left[i])
         act = fused.get(name)
-        to, kind = (act.name, act.layer.kind) if act else (name, "none")  # type: ignore[attr-defined]
+        to, kind = (act.name, act.layer.fused) if act else (name, "none")
         steps.append(Step(name, layer, inputs, to, kind, spent))
     return tuple(steps)

@@ -1,50 +1,36 @@
-"""The layers by name, for files and for people."""
+"""The layers by name and where they are: `mp.NAME`, files and people find them by it."""
 
+from __future__ import annotations
+
+from functools import cache
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from minprune.nets.layer import Layer
-from minprune.nets.plain import (
-    Add,
-    AvgPool,
-    Concat,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    LeakyReLU,
-    MaxPool,
-    ReLU,
-    Sigmoid,
-    Tanh,
-)
-from minprune.nets.weighted import BatchNorm, Conv2d, Dense
+if TYPE_CHECKING:  # `import minprune` reads the names alone
+    from minprune.nets.layer import Layer
 
-# Layers that are entered by a folder further down, which is imported where a file asks for them.
-ELSEWHERE = {"SparseDense": "minprune.sparse.layers", "SparseConv": "minprune.sparse.layers"}
-LAYERS: dict[str, type[Layer]] = {
-    kind.__name__: kind
-    for kind in (
-        Dense,
-        Conv2d,
-        MaxPool,
-        AvgPool,
-        GlobalAvgPool,
-        BatchNorm,
-        ReLU,
-        LeakyReLU,
-        Tanh,
-        Sigmoid,
-        Dropout,
-        Flatten,
-        Add,
-        Concat,
-    )
+HOMES: dict[str, tuple[str, ...]] = {
+    "nets.dense": ("Dense",),
+    "nets.convolution": ("Conv1d", "Conv2d"),
+    "nets.pooling": ("MaxPool", "AvgPool", "GlobalAvgPool", "Flatten"),
+    "nets.normalisation": ("BatchNorm", "GroupNorm", "LayerNorm"),
+    "nets.plain": ("ReLU", "LeakyReLU", "Tanh", "Sigmoid"),
+    "nets.dropout": ("Dropout",),
+    "nets.joining": ("Add", "Concat"),
 }
+INNER = {"sparse.layers": ("SparseDense", "SparseConv")}  # mp.sparsify makes them; files name them
+
+
+@cache
+def layers() -> dict[str, type[Layer]]:
+    """The class of each public layer, by name."""
+    return {name: kind_of(name) for names in HOMES.values() for name in names}  # type: ignore[misc]
 
 
 def kind_of(name: str) -> type[Layer] | None:
     """The layer of that name, or None."""
-    if name in LAYERS:
-        return LAYERS[name]
-    home = ELSEWHERE.get(name)
-    found: type[Layer] | None = getattr(import_module(home), name) if home else None
-    return found
+    for home, names in (HOMES | INNER).items():
+        if name in names:
+            found: type[Layer] = getattr(import_module(f"minprune.{home}"), name)
+            return found
+    return None

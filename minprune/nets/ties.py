@@ -22,6 +22,7 @@ from minprune.nets.model import Model, dense_only, is_model
 from minprune.text import table
 
 INPUT, OUTPUT = "the net's input", "the net's output"
+WHOLE = "normalised as a whole, each unit by all"
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,8 @@ def _groups(found: Labels, x: Tensor, out: Tensor) -> Iterator[Group]:
     for place, labels in axes:
         for index, label in enumerate(labels.tolist()):
             owned.setdefault(found.root(label), {}).setdefault(place, []).append(index)
-    reached = {found.root(a): OUTPUT for a in found.of(out).tolist()}
+    reached = {found.root(a): WHOLE for a in found.whole}
+    reached |= {found.root(a): OUTPUT for a in found.of(out).tolist()}
     reached |= {found.root(a): INPUT for a in found.of(x).tolist()}
     gathered: dict[object, list[int]] = {}
     for root, places in owned.items():

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from minprune.nets.net import layer_of
 from minprune.report.markup import rows_table, text
 
 BOX, TALL, PITCH, LANE = 270, 24, 32, 30  # width and height of a box, distance of rows, of lines
@@ -61,7 +62,7 @@ def boxes_of(ties: Sequence[Tie], layers: Sequence[Mapping[str, Any]]) -> list[t
 
 def layer_of(parameter: str) -> str:
     """conv1.weight -> conv1."""
-    return str(parameter).rpartition(".")[0] or str(parameter)
+    return layer_of(str(parameter))
 
 
 def lines_of(ties: Sequence[Tie], layers: Sequence[str]) -> list[Line]:

@@ -13,11 +13,10 @@ import numpy as np
 from minprune.errors import ArgumentError
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model, is_model
-from minprune.nets.plain import AvgPool, MaxPool
+from minprune.nets.net import Net, layer_of
 from minprune.nets.ties import Group, ties
-from minprune.nets.weighted import Conv2d, Dense
 from minprune.structure.compact import indices_left, shrink
-from minprune.structure.resize import add_to_bias
+from minprune.structure.folding import add_to_bias
 
 Unit = tuple[str, int]  # ("fc1", 3): the fourth unit of layer fc1
 Pair = tuple[Unit, Unit, float, float]  # dropped, kept, slope, intercept
@@ -52,7 +51,7 @@ def merge(model: Model, pairs: Sequence[Pair]) -> Model:
             raise ArgumentError(
                 f"{dropped} is dropped by two pairs, expected one; merge it into one unit"
             )
-        _exact(model, group, slope, intercept)
+        exact(model, group, slope, intercept)
         gone[group.name][d] = True
         for m in group.readers:
             w = params[m.param]
@@ -62,7 +61,7 @@ def merge(model: Model, pairs: Sequence[Pair]) -> Model:
                 masks[m.param][:, m.index[k]] |= masks[m.param][:, m.index[d]]
             level = intercept * moved.reshape(len(w), -1).sum(axis=1)
             if level.any():
-                add_to_bias(nodes, params, masks, m.param.split(".")[0], level)
+                add_to_bias(nodes, params, masks, layer_of(m.param), level)
     for _, kept, _, _ in pairs:
         group, k = _find(groups, kept)
         if gone[group.name][k]:
@@ -102,40 +101,21 @@ def _find(groups: Sequence[Group], unit: Unit) -> tuple[Group, int]:
     )
 
 
-def _exact(model: Model, group: Group, slope: float, intercept: float) -> None:
+def exact(model: Model, group: Group, slope: float, intercept: float) -> None:
     """Raises ArgumentError where merging with this slope and intercept is not exact."""
-    for m in group.readers:
-        layer = model.net.node(m.param.split(".")[0]).layer
-        if intercept and isinstance(layer, Conv2d) and any(layer.padding):  # type: ignore[arg-type]
-            raise ArgumentError(
-                f"{m.param}: an intercept of {intercept} into a zero-padded convolution is not "
-                f"exact at the edges; merge with intercept 0, or leave the unit"
-            )
-        if isinstance(layer, Conv2d) and layer.groups > 1:
-            raise ArgumentError(
-                f"{m.param}: units read by a grouped convolution cannot be merged; leave them"
-            )
-    between = _between(model, group)
-    if slope < 0 and any(isinstance(layer, MaxPool) for layer in between):
-        raise ArgumentError(
-            f"{group.name}: a negative slope of {slope} does not pass through max pooling; merge "
-            f"with a positive one, or leave the unit"
-        )
-    if intercept and any(isinstance(x, AvgPool) and any(x.padding) for x in between):  # type: ignore[arg-type]
-        raise ArgumentError(
-            f"{group.name}: an intercept of {intercept} through zero-padded average pooling is not "
-            f"exact at the edges; merge with intercept 0, or leave the unit"
-        )
+    asked = [(m.param, model.net.node(layer_of(m.param)).layer) for m in group.readers]
+    asked += [(group.name, layer) for layer in between(model.net, group)]
+    for name, layer in asked:
+        why = layer.refuses(slope, intercept)
+        if why:
+            raise ArgumentError(f"{name}: {why}")
 
 
-def _between(model: Model, group: Group) -> list[Layer]:
+def between(net: Net, group: Group) -> list[Layer]:
     """The layers between those that make the units and those that read them."""
-    made = {m.param.split(".")[0] for m in group.producers}
-    behind, found = set(made), []
-    for node in model.net.nodes:
-        if node.name in made or not behind.intersection(node.inputs):
-            continue
-        if not isinstance(node.layer, Dense | Conv2d):
+    behind, found = {layer_of(m.param) for m in group.producers}, []
+    for node in net.nodes:
+        if node.name not in net.mixing and behind.intersection(node.inputs):
             behind.add(node.name)
             found.append(node.layer)
     return found

@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 
 from minprune.core import Array, Split
+from minprune.nets.dense import Dense
 from minprune.nets.model import Model
 from minprune.nets.net import build
 from minprune.nets.plain import ReLU, Tanh
-from minprune.nets.weighted import Dense
 
 LABELS = np.array([0, 1, 1, 0, 1])
 

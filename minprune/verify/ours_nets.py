@@ -15,12 +15,16 @@ from minprune.core import Arrays, Split
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model
 from minprune.nets.net import Net, build
-from minprune.nets.registry import LAYERS
+from minprune.nets.registry import layers
 
 ACTIVATIONS = ("ReLU", "LeakyReLU", "Tanh", "Sigmoid")
 WIDEST = 6  # channels or features before a concatenation stops being drawn
 Draw = Callable[..., Any]  # st.DrawFn
-MAKE: dict[str, Any] = dict(LAYERS)  # each takes arguments of its own
+LAYERS = tuple(name for name in (
+    "Dense", "Conv2d", "MaxPool", "AvgPool", "GlobalAvgPool", "BatchNorm", "ReLU", "LeakyReLU",
+    "Tanh", "Sigmoid", "Dropout", "Flatten", "Add", "Concat",
+))  # fmt: skip
+MAKE: dict[str, Any] = dict(layers())  # each takes arguments of its own
 
 
 @dataclass

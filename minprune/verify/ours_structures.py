@@ -8,11 +8,15 @@ from hypothesis import strategies as st
 from minprune.errors import UnreachableError
 from minprune.evidence import score
 from minprune.masking.apply import prune
+from minprune.nets.convolution import Conv2d
+from minprune.nets.dense import Dense
+from minprune.nets.joining import Add, Concat
 from minprune.nets.model import Model
 from minprune.nets.net import Net, build
-from minprune.nets.plain import Add, Concat, Flatten, GlobalAvgPool, ReLU, Sigmoid, Tanh
+from minprune.nets.normalisation import BatchNorm
+from minprune.nets.plain import ReLU, Sigmoid, Tanh
+from minprune.nets.pooling import Flatten, GlobalAvgPool
 from minprune.nets.ties import ties
-from minprune.nets.weighted import BatchNorm, Conv2d, Dense
 from minprune.verify.ours_nets import filled, models
 
 LARGE = 1e-10  # what two float64 outputs of order 1 may differ by (the law of compaction)
