@@ -113,12 +113,12 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: small(trial_epochs=True),
      "trial_epochs is True, expected an integer of at least 1; give trial_epochs=1"),
     (lambda: at_init(DATA, net(), sparsity=0.5, epochs=1),  # type: ignore[arg-type]
-     "at_init: the model is Dataset, expected a Model; give one that mp.zoo, mp.initialise or "
+     "at_init: model must be a Model, not Dataset; pass one that mp.zoo, mp.initialise or "
      "mp.load made"),
     (lambda: at_init(net(), DATA.train, sparsity=0.5, epochs=1),  # type: ignore[arg-type]
      "at_init: data is tuple, expected a Dataset; give mp.Dataset(train, val, test)"),
     (lambda: in_rounds(None, None, "synflow", sparsity=0.5),  # type: ignore[arg-type]
-     "in_rounds: the model is NoneType, expected a Model; give one that mp.zoo, mp.initialise or "
+     "in_rounds: model must be a Model, not NoneType; pass one that mp.zoo, mp.initialise or "
      "mp.load made"),
     (lambda: small(epochs=-1), "epochs is -1, expected an integer of at least 0; give epochs=1"),
     (lambda: small(seed=None), "seed is None, expected an integer of at least 0; give seed=1"),

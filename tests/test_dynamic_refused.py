@@ -99,7 +99,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
      "RigL: every is 0, expected an integer of at least 1, of updates; give every=100, for "
      "example"),
     (lambda: start_sparse(0.8, small_net()), ArgumentError,  # type: ignore[arg-type]
-     "start_sparse: the model is float, expected a Model; give one that mp.zoo, mp.initialise or "
+     "start_sparse: model must be a Model, not float; pass one that mp.zoo, mp.initialise or "
      "mp.load made"),
     (lambda: fit(SET(), small_net()), ArgumentError,
      "SET: no weight of the net is sparse, expected masks or stored entries, which it moves; begin "

@@ -60,7 +60,7 @@ REFUSED = {
     for command in ("run", "compare")
     for options, sentence in {
         "--net vgg": f"--net is 'vgg', expected one of {NETS}; choose one",
-        "--net lenet_5": "lenet_5: images are 8 x 8, expected at least 16 x 16; use cnn_small",
+        "--net lenet_5": "lenet_5: images must be at least 16 x 16, not 8 x 8; use cnn_small",
         "--epochs -1": "--epochs is -1, expected at least 0; give a count",
         "--fine-tune -1": "--fine-tune is -1, expected at least 0; give a count",
         "--batch-size 0": "--batch-size is 0, expected at least 1; give a count",

@@ -28,12 +28,11 @@ from definitions import (
 
 import minprune as mp
 from minprune.core import Array, Arrays
-from minprune.nets import plain
 from minprune.nets.convolution import Conv2d
 from minprune.nets.dense import Dense
 from minprune.nets.layer import ForwardContext, Layer, Shape
 from minprune.nets.normalisation import BatchNorm
-from minprune.nets.registry import LAYERS
+from minprune.nets.registry import layers
 
 HALF = 2.0**-53
 
@@ -66,19 +65,19 @@ ROWS = [
     ),
     *(
         Row(
-            plain.MaxPool(*how), (shape,), pooled(-math.inf, max),
+            mp.MaxPool(*how), (shape,), pooled(-math.inf, max),
             pooled(0.0, max) if how[2] else pooled(0.0, min),
         )
         for shape, how in ((IMAGE, (2, None, 0)), (WIDE, ((3, 2), (2, 1), (1, 1))))
     ),
     *(  # the sum is exact; 1 / size and the product with it are two roundings
         Row(
-            plain.AvgPool(*how), (shape,), pooled(0.0, mean),
+            mp.AvgPool(*how), (shape,), pooled(0.0, mean),
             pooled(math.nan, mean_inside) if how[2] else pooled(0.0, sum), roundings=3,
         )
         for shape, how in ((IMAGE, (2, None, 0)), (WIDE, ((3, 2), (2, 1), (1, 1))))
     ),
-    Row(plain.GlobalAvgPool(), (WIDE,), global_mean, lambda *a: global_mean(*a, total=True),
+    Row(mp.GlobalAvgPool(), (WIDE,), global_mean, lambda *a: global_mean(*a, total=True),
         roundings=3),
     # sqrt, 1/sqrt, products, sums: 8 roundings in either form, and 8 of the definition
     *(
@@ -94,24 +93,24 @@ ROWS = [
             roundings=20 + N * 30, size=lambda *a: channels(*a, train=True, size=True))
         for len_, shape in ((4, IMAGE), (5, ROW))
     ),
-    Row(plain.ReLU(), (IMAGE,), each(lambda v: max(v, 0.0)), each(abs)),
-    Row(plain.LeakyReLU(), (ROW,), each(lambda v: v if v > 0 else 0.01 * v),
+    Row(mp.ReLU(), (IMAGE,), each(lambda v: max(v, 0.0)), each(abs)),
+    Row(mp.LeakyReLU(), (ROW,), each(lambda v: v if v > 0 else 0.01 * v),
         each(lambda v: v if v > 0 else 0.1 * v)),
     # one of the C library, one of NumPy or LLVM: each within 4 units of the last place
-    Row(plain.Tanh(), (ROW,), each(math.tanh), each(math.atan), roundings=16),
-    Row(plain.Sigmoid(), (ROW,), each(lambda v: 1 / (1 + math.exp(-v))),
+    Row(mp.Tanh(), (ROW,), each(math.tanh), each(math.atan), roundings=16),
+    Row(mp.Sigmoid(), (ROW,), each(lambda v: 1 / (1 + math.exp(-v))),
         each(lambda v: 1 / (1 + math.exp(v))), roundings=16),
     *(  # 1 / (1 - rate) and the product, against one quotient
-        Row(plain.Dropout(rate), (IMAGE,), dropped, lambda *a: dropped(*a, scaled=False),
+        Row(mp.Dropout(rate), (IMAGE,), dropped, lambda *a: dropped(*a, scaled=False),
             train=True, roundings=3)
         for rate in (0.5, 0.2)
     ),
-    Row(plain.Dropout(0.5), (IMAGE,), each(lambda v: v), dropped),
-    Row(plain.Flatten(), (WIDE,), lambda layer, p, x: np.array([x[c] for c in cells(WIDE)]),
+    Row(mp.Dropout(0.5), (IMAGE,), each(lambda v: v), dropped),
+    Row(mp.Flatten(), (WIDE,), lambda layer, p, x: np.array([x[c] for c in cells(WIDE)]),
         lambda layer, p, x: x.transpose(1, 2, 0, 3).reshape(-1, N)),
-    Row(plain.Add(), (ROW, ROW, ROW), lambda layer, p, a, b, c: a + b + c,
+    Row(mp.Add(), (ROW, ROW, ROW), lambda layer, p, a, b, c: a + b + c,
         lambda layer, p, a, b, c: a + b),
-    Row(plain.Concat(), ((1, 5, 6), IMAGE), stacked, lambda *a: stacked(*a, order=-1)),
+    Row(mp.Concat(), ((1, 5, 6), IMAGE), stacked, lambda *a: stacked(*a, order=-1)),
 ]  # fmt: skip
 
 
@@ -141,7 +140,7 @@ SEEDS = range(3)
 
 
 def test_every_layer_of_the_table_has_a_row() -> None:
-    assert {type(row.layer).__name__ for row in ROWS} == set(LAYERS)
+    assert {type(row.layer).__name__ for row in ROWS} == set(layers())
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: repr(row.layer))

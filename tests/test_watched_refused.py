@@ -42,7 +42,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
      "Watched: fisher needs squared_grads, and training shows act_gram, act_mean, "
      "activations, class_counts, class_means, within; choose a criterion on those, or on weights"),
     (lambda: watched(ramp, net()),  # type: ignore[arg-type]
-     "watched: the model is function, expected a Model; give one that mp.zoo, mp.initialise or "
+     "watched: model must be a Model, not function; pass one that mp.zoo, mp.initialise or "
      "mp.load made"),
     (lambda: watched(FLAT, ramp),
      "no units of this net may be removed, expected at least one hidden layer; "

@@ -16,7 +16,7 @@ DATA = mp.Dataset(
 )  # fmt: skip
 MODEL = mp.zoo.mlp(DATA, (4,), dtype=np.float64)
 SIZES = mp.score(MODEL, None, "magnitude")
-PAIR = "data is a Dataset, expected one of its pairs; give data.train, for example"
+PAIR = "data must be a pair (x, y), not a Dataset; pass data.train, for example"
 MADE = "expected a Model; give one that mp.zoo, mp.initialise or mp.load made"
 BUILT = "expected a Net; give one that mp.build made, or a model's model.net"
 LAYERS = [("a", mp.Dense(4, 3))]
@@ -36,7 +36,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.curvature.hvp(MODEL, DATA, MODEL.params), f"data: {PAIR}"),
     (lambda: mp.evaluate(MODEL, DATA), f"evaluate: {PAIR}"),
     (lambda: mp.evaluate(MODEL, (DATA.test[0],)),
-     "evaluate: data is tuple, expected a pair (x, y); give data.train, for example"),
+     "evaluate: data must be a pair (x, y), not tuple; pass data.train, for example"),
     (lambda: mp.fit(MODEL, DATA.train, epochs=1),
      "fit: data is tuple, expected Dataset; give mp.Dataset(train, val, test)"),
     (lambda: mp.fit(MODEL, DATA, epochs=1, method=mp.methods.SET),
@@ -66,14 +66,14 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.initialise(MODEL), f"initialise: the net is Model, {BUILT}"),
     (lambda: mp.Model(MODEL, MODEL.params), f"Model: the net is Model, {BUILT}"),
     (lambda: mp.Model(MODEL.net, None),
-     "params: found NoneType, expected a dict of arrays by full name; give {'fc1.weight': array, "
+     "params must be a dict of arrays by full name, not NoneType; pass {'fc1.weight': array, "
      "...}"),
     (lambda: mp.Model(MODEL.net, {n: w.tolist() for n, w in MODEL.params.items()}),
-     "fc1.weight: params hold list, expected a NumPy array; use np.asarray"),
+     "fc1.weight: params must hold NumPy arrays, not list; use np.asarray"),
     (lambda: mp.with_masks(MODEL, {"fc2.bias": [True, False]}),
-     "fc2.bias: masks hold list, expected a NumPy array; use np.asarray"),
+     "fc2.bias: masks must hold NumPy arrays, not list; use np.asarray"),
     (lambda: mp.with_masks(MODEL, [True]),
-     "masks: found list, expected a dict of arrays by full name; give {'fc1.weight': array, ...}"),
+     "masks must be a dict of arrays by full name, not list; pass {'fc1.weight': array, ...}"),
     (lambda: mp.build(4, LAYERS), SHAPE.format("4")),
     (lambda: mp.build((4.0,), LAYERS), SHAPE.format("(4.0,)")),
     (lambda: mp.build((), LAYERS), SHAPE.format("()")),
@@ -85,10 +85,10 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.build((4,), [*LAYERS, ("b", mp.Add(), "a", "input")]),
      f"layer 2 is ('b', Add(), 'a', 'input'), {PAIRS}"),
     (lambda: mp.build((4,), [(mp.Dense(4, 3), "a")]),
-     "Dense(inputs=4, outputs=3, bias=True) cannot name a layer: expected letters, digits and "
-     "underscores, no digit first; rename it"),
+     "Dense(inputs=4, outputs=3, bias=True) cannot name a layer; use letters, digits and "
+     "underscores, not a digit first"),
     (lambda: mp.build((4,), [*LAYERS, ("b", mp.ReLU(), mp.Tanh())]),
-     "b: reads Tanh(), which no earlier layer is called; name one of the layers before it"),
+     "b: must read earlier layers, not Tanh(); name one of the layers before it"),
     (lambda: mp.Dropout("0.5"),
      "Dropout: rate is '0.5', expected a share in [0, 1); give rate=0.5"),
     (lambda: mp.Dataset(np.ones((4, 3)), DATA.val, DATA.test),
@@ -103,8 +103,8 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.zoo.mlp(DATA.train), f"data is tuple, {SIZED}"),
     (lambda: mp.zoo.lenet_5("digits"), f"data is str, {SIZED}"),
     (lambda: mp.zoo.mlp(DATA, 64),
-     "mlp: hidden is 64, expected the size of each hidden layer; give hidden=(64, 32), or () for "
-     "none"),
+     "mlp: hidden must be the sizes of the hidden layers, not 64; pass hidden=(64, 32), or () "
+     "for none"),
     (lambda: mp.initialise(MODEL.net, dtype="float3"),
      "dtype is 'float3', expected float32 or float64; pass np.float32 or np.float64"),
     (lambda: mp.data.idx(None), "folder is None, expected a path; pass its name as text"),

@@ -136,7 +136,7 @@ def trace(
 
     leaf(name, tensor) is told of every parameter, watch(name, output) of every layer's output.
     """
-    dense_only(model, "what looks at units")
+    dense_only(model, "a pass over units")
     leaves = {name: Tensor(w) for name, w in model.params.items()}
     for name, t in leaves.items():
         leaf(name, t)
@@ -151,8 +151,8 @@ def follow(out: Tensor, links: Links) -> None:
             continue
         if t.op.tie is None:
             raise ArgumentError(
-                f"the op {t.op.name} has no tie rule, expected every op of a net to say how its "
-                f"rows hang together; give it one, beside its derivative"
+                f"the op {t.op.name} must have a tie rule, which says how its rows depend on those "
+                f"of its inputs; add one beside its derivative"
             )
         t.op.tie(links, t, t.inputs, t.settings)
 

@@ -60,11 +60,6 @@ def boxes_of(ties: Sequence[Tie], layers: Sequence[Mapping[str, Any]]) -> list[t
     return list(found.items())
 
 
-def layer_of(parameter: str) -> str:
-    """conv1.weight -> conv1."""
-    return layer_of(str(parameter))
-
-
 def lines_of(ties: Sequence[Tie], layers: Sequence[str]) -> list[Line]:
     """The groups from top to bottom, each in the first lane that is free where it begins."""
     row = {name: k for k, name in enumerate(layers)}

@@ -44,12 +44,12 @@ def merge(model: Model, pairs: Sequence[Pair]) -> Model:
         other, k = _find(groups, kept)
         if group is not other or d == k:
             raise ArgumentError(
-                f"{dropped} and {kept} are not two units of one group, expected them to be read by "
-                f"the same layers; merge units of one layer"
+                f"merge: {dropped} and {kept} must be two units of one group, read by the same "
+                f"layers; pass units of one layer"
             )
         if gone[group.name][d]:
             raise ArgumentError(
-                f"{dropped} is dropped by two pairs, expected one; merge it into one unit"
+                f"merge: {dropped} must be dropped by one pair, not by two; merge it into one unit"
             )
         exact(model, group, slope, intercept)
         gone[group.name][d] = True
@@ -66,8 +66,8 @@ def merge(model: Model, pairs: Sequence[Pair]) -> Model:
         group, k = _find(groups, kept)
         if gone[group.name][k]:
             raise ArgumentError(
-                f"{kept} is kept by one pair and dropped by another, expected each kept unit to "
-                f"stay; merge into the last one of a chain"
+                f"merge: {kept} must not be kept by one pair and dropped by another; merge into "
+                f"the last unit of a chain"
             )
     net = replace(model.net, nodes=tuple(nodes))
     merged = Model(net, {k: params[k] for k in net.params}, model.buffers, masks)
@@ -81,8 +81,8 @@ def _checked(pair: Any) -> Pair:
             if math.isfinite(slope) and math.isfinite(level):
                 return pair  # type: ignore[no-any-return]
     raise ArgumentError(
-        f"{pair!r} is no pair to merge, expected ((layer, unit), (layer, unit), slope, intercept) "
-        f"with finite numbers; mp.structure.regressions gives some"
+        f"merge: a pair must be ((layer, unit), (layer, unit), slope, intercept) with finite "
+        f"numbers, not {pair!r}; mp.structure.regressions gives some"
     )
 
 
@@ -96,7 +96,7 @@ def _find(groups: Sequence[Group], unit: Unit) -> tuple[Group, int]:
                 if len(hits):
                     return g, int(hits[0])
     raise ArgumentError(
-        f"{unit} is no unit that may be removed, expected (layer, index) of a free group; "
+        f"merge: a unit must be (layer, index) of a free group, not {unit}; "
         f"print(mp.ties(model)) shows them"
     )
 
