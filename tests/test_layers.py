@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from definitions import (
     Definition,
+    as_sequence,
+    conv1d,
+    grouped,
     N,
     cells,
     channels,
@@ -50,7 +53,7 @@ class Row:
     size: Definition | None = None  # what the roundings are relative to; the output unless given
 
 
-IMAGE, WIDE, ROW = (4, 5, 6), (4, 7, 3), (5,)
+IMAGE, WIDE, ROW, LINE = (4, 5, 6), (4, 7, 3), (5,), (4, 9)
 ROWS = [
     Row(Dense(5, 3), (ROW,), dense, lambda *a: dense(*a, turned=True)),
     Row(Dense(5, 3, bias=False), (ROW,), dense, lambda *a: dense(*a) + 1),
@@ -63,6 +66,23 @@ ROWS = [
             (Conv2d(4, 4, 1, stride=2, groups=4), "first"),
         )
     ),
+    *(
+        Row(layer, (LINE,), conv1d, lambda *a, how=how: conv1d(*a, **{how: True}))
+        for layer, how in (
+            (mp.Conv1d(4, 3, 3), "flip"),
+            (mp.Conv1d(4, 3, 2, stride=2, padding=2, bias=False), "flip"),
+            (mp.Conv1d(4, 6, 3, stride=3, padding=1, groups=2), "first"),
+            (mp.Conv1d(4, 4, (1,), stride=2, groups=4), "first"),
+        )
+    ),
+    Row(mp.MaxPool((2, 3), (5, 2), (1, 1)), (LINE,), as_sequence(pooled(-math.inf, max)),
+        as_sequence(pooled(0.0, max))),
+    Row(mp.AvgPool((2, 3), (5, 2), (0, 1)), (LINE,), as_sequence(pooled(0.0, mean)),
+        as_sequence(pooled(math.nan, mean_inside)), roundings=3),
+    Row(mp.GlobalAvgPool(), (LINE,), lambda layer, p, x: global_mean(layer, p, x[:, None]),
+        lambda layer, p, x: global_mean(layer, p, x[:, None], total=True), roundings=3),
+    Row(mp.Flatten(), (LINE,), lambda layer, p, x: np.array([x[c] for c in cells(LINE)]),
+        lambda layer, p, x: x.transpose(1, 0, 2).reshape(-1, N)),
     *(
         Row(
             mp.MaxPool(*how), (shape,), pooled(-math.inf, max),
@@ -84,7 +104,7 @@ ROWS = [
         Row(BatchNorm(len_), (shape,), lambda *a: channels(*a, train=False),
             lambda *a: channels(*a, train=True), roundings=16,
             size=lambda *a: channels(*a, train=False, size=True))
-        for len_, shape in ((4, IMAGE), (5, ROW))
+        for len_, shape in ((4, IMAGE), (5, ROW), (4, LINE))
     ),
     # besides, the mean, and the variance: a sum of at most N h w squares, under a root, twice
     *(
@@ -92,6 +112,17 @@ ROWS = [
             lambda *a: channels(*a, train=True, spare=1), train=True,
             roundings=20 + N * 30, size=lambda *a: channels(*a, train=True, size=True))
         for len_, shape in ((4, IMAGE), (5, ROW))
+    ),
+    # the same, of N h w or fewer values
+    *(
+        Row(layer, (shape,), grouped, wrong, roundings=20 + 2 * math.prod(shape),
+            size=lambda *a: grouped(*a, size=True))
+        for layer, shape, wrong in (
+            (mp.GroupNorm(2, 4), IMAGE, lambda *a: grouped(*a, spare=1)),
+            (mp.GroupNorm(2, 4), LINE, lambda *a: grouped(*a, over="batch")),
+            (mp.GroupNorm(1, 5), ROW, lambda *a: grouped(*a, over="batch")),
+            (mp.LayerNorm(5), ROW, lambda *a: grouped(*a, spare=1)),
+        )
     ),
     Row(mp.ReLU(), (IMAGE,), each(lambda v: max(v, 0.0)), each(abs)),
     Row(mp.LeakyReLU(), (ROW,), each(lambda v: v if v > 0 else 0.01 * v),
