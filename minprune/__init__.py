@@ -8,12 +8,11 @@ files. Each is imported when it is first used, so that `import minprune` costs l
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from minprune.nets.registry import HOMES
-
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compares the two
     from minprune import (
+        autograd,
         criteria,
         curvature,
         data,
@@ -42,7 +41,6 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     from minprune.nets.model import Model, initialise
     from minprune.nets.net import build
     from minprune.nets.normalisation import *  # noqa: F403
-    from minprune.nets.plain import *  # noqa: F403
     from minprune.nets.pooling import *  # noqa: F403
     from minprune.nets.ties import ties
     from minprune.sparse.convert import densify, sparsify
@@ -50,7 +48,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     from minprune.train import rates
     from minprune.train.history import History
     from minprune.train.loop import fit
-    from minprune.train.method import Change, Method, View
+    from minprune.train.method import Change, Context, Method, View
     from minprune.train.optim import SGD, Adam, AdamW
 
 MODULES = {
@@ -58,6 +56,7 @@ MODULES = {
     "data": "data",
     "schedule": "schedule",
     "kernels": "kernels",
+    "autograd": "autograd",
     "zoo": "nets.zoo",
     "rates": "train.rates",
     "curvature": "curvature",
@@ -70,12 +69,11 @@ MODULES = {
 NAMES = {
     "core": ("Dataset", "Evidence", "Example", "CriterionSpec", "criterion"),
     "autograd": ("Tensor", "grad"),
-    **HOMES,
     "nets.net": ("build",),
     "nets.model": ("Model", "initialise"),
     "nets.ties": ("ties",),
     "train.optim": ("SGD", "Adam", "AdamW"),
-    "train.method": ("Method", "View", "Change"),
+    "train.method": ("Method", "Context", "View", "Change"),
     "train.history": ("History",),
     "train.loop": ("fit",),
     "evidence": ("score",),
@@ -90,7 +88,11 @@ NAMES = {
 }  # fmt: skip
 _HOME = {name: home for home, names in NAMES.items() for name in names}
 
-__all__ = ["__version__", *MODULES, *_HOME]
+
+def _layers() -> dict[str, Any]:
+    """The layers, {name: class}: those of the files that the registry lists"""
+    found: dict[str, Any] = import_module("minprune.nets.registry").LAYERS
+    return found
 
 
 def __getattr__(name: str) -> Any:
@@ -98,6 +100,10 @@ def __getattr__(name: str) -> Any:
         found: Any = import_module(f"minprune.{MODULES[name]}")
     elif name in _HOME:
         found = getattr(import_module(f"minprune.{_HOME[name]}"), name)
+    elif name == "__all__":
+        found = ["__version__", *MODULES, *_HOME, *_layers()]
+    elif name in _layers():
+        found = _layers()[name]
     else:
         raise AttributeError(f"module 'minprune' has no attribute {name!r}")
     globals()[name] = found
@@ -105,4 +111,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(__getattr__("__all__"))

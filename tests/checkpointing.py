@@ -21,29 +21,30 @@ HOW: dict[str, Any] = {"epochs": 3, "batch_size": 4, "progress": False}  # 9 upd
 class Busy(mp.Method):
     """Draws, masks, resets optimizer state, trains an extra array, keeps a nested state."""
 
-    def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
+    def start(self, model: Model, ctx: mp.Context) -> tuple[Model, Arrays, Any]:
         state = {"seen": [], "mean": np.zeros((), np.float32), "pair": (1, None), "n": np.int64(0)}
         return model, {"scale": np.ones(3, model.dtype)}, state
 
-    def weights(self, params: Any, extra: Any, state: Any, rng: np.random.Generator) -> Any:
-        noise = float(rng.normal())
+    def weights(self, params: Any, extra: Any, ctx: mp.Context) -> Any:
+        noise = float(ctx.rng.normal())
         return params | {"fc2.bias": params["fc2.bias"] + extra["scale"] * noise}
 
     def after(self, view: mp.View) -> mp.Change:
         w = view.params["fc1.weight"]
-        mask = view.masks.get("fc1.weight", np.ones(w.shape, bool)).copy()
-        mask.flat[int(view.rng.integers(w.size))] = False
+        mask = view.ctx.masks.get("fc1.weight", np.ones(w.shape, bool)).copy()
+        mask.flat[int(view.ctx.rng.integers(w.size))] = False
         slots = {k: {"fc2.bias": v["fc2.bias"] / 2} for k, v in view.opt_state.items()}
-        old = view.state
+        old = view.ctx.state
         state = {
-            "seen": [*old["seen"], view.step],
+            "seen": [*old["seen"], view.ctx.step],
             "mean": old["mean"] + w.mean(dtype=np.float32),
             "pair": (old["pair"][0] + 1, {"last": w.copy()}),
             "n": old["n"] + np.int64(1),
         }
         return mp.Change(masks={"fc1.weight": mask}, opt_state=slots, state=state)
 
-    def finish(self, model: Model, extra: Arrays, state: Any) -> Model:
+    def finish(self, model: Model, extra: Arrays, ctx: mp.Context) -> Model:
+        state = ctx.state
         moved = state["mean"] + state["pair"][0] + len(state["seen"]) + extra["scale"].sum()
         bias = model.params["fc2.bias"] + np.asarray(moved, model.dtype)
         return Model(model.net, model.params | {"fc2.bias": bias}, model.buffers, model.masks)

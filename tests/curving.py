@@ -10,13 +10,14 @@ from randomnets import batch, filled, models
 import minprune as mp
 from minprune.autograd import Tensor, grad
 from minprune.core import Array, Arrays, Split
+from minprune.nets.activations import LAYERS
 from minprune.nets.forward import run
 from minprune.nets.model import Model, batch_last
 from minprune.nets.net import Net
 
 EPS = float(np.finfo(np.float64).eps)
-KINKS = ("ReLU", "LeakyReLU", "MaxPool")
-CURVES = ("Tanh", "Sigmoid")
+KINKS = ("ReLU", "LeakyReLU", "MaxPool", "ELU", "ReLU6", "Hardswish")  # of f or f'
+CURVES = tuple(name for name, layer in LAYERS.items() if not layer().row.linear)
 smooth = models(without=KINKS)  # where a central difference cannot step over a kink
 straight = models(without=CURVES)
 half = settings(max_examples=max(10, settings.default.max_examples // 2))

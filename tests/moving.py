@@ -1,7 +1,7 @@
 """What each update of a dynamic method does, written down; and the laws that this must obey."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
@@ -89,27 +89,28 @@ class Looking(mp.Method):
     method: SET | RigL
     seen: list[Seen] = field(default_factory=list)
 
-    def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
-        return self.method.start(model, rng)
+    def start(self, model: Model, ctx: mp.Context) -> tuple[Model, Arrays, Any]:
+        return self.method.start(model, ctx)
 
     def after(self, view: mp.View) -> mp.Change | None:
-        names = [k for k in view.net.every_weight if k in view.net.stored or k in view.masks]
+        net, masks = view.ctx.net, view.ctx.masks
+        names = [k for k in net.every_weight if k in net.stored or k in masks]
         live = {k: live_places(view, k).copy() for k in names}
         w = {k: dense(view.params[k], live[k]) for k in names}
         g = true_gradients(view)
         change = self.method.after(view)
         c = change or mp.Change()
-        later = mp.View(**(vars(view) | {
-            "params": view.params | (c.params or {}), "masks": view.masks | (c.masks or {}),
-            "buffers": view.buffers | (c.buffers or {}),
-        }))  # fmt: skip
+        later = replace(
+            view, ctx=view.ctx._replace(masks=view.ctx.masks | (c.masks or {})),
+            params=view.params | (c.params or {}), buffers=view.buffers | (c.buffers or {}),
+        )  # fmt: skip
         now = {k: live_places(later, k).copy() for k in names}
         slots = {
             slot: {k: dense((arrays | (c.opt_state or {}).get(slot, {}))[k], now[k]) for k in names}
             for slot, arrays in view.opt_state.items()
         }
         new = {k: dense(later.params[k], now[k]) for k in names}
-        self.seen.append(Seen(view.step, live, w, g, change, now, new, slots))
+        self.seen.append(Seen(view.ctx.step, live, w, g, change, now, new, slots))
         return change
 
 
@@ -124,7 +125,7 @@ def dense(a: Array, live: Array) -> Array:
 
 def true_gradients(view: mp.View) -> Arrays:
     """dL/dW of every weight of the dense model, all at once, from the tape alone"""
-    model = mp.densify(Model(view.net, view.params, view.buffers, view.masks))
+    model = mp.densify(Model(view.ctx.net, view.params, view.buffers, view.ctx.masks))
     x, y = view.batch
     leaves = {k: Tensor(w) for k, w in model.params.items()}
     last, how = batch_last(x, model.dtype), ForwardContext(train=True, rng=np.random.default_rng(0))

@@ -3,7 +3,7 @@
 Longer than most: it is one table, with what its rows draw.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import hypothesis.strategies as st
@@ -54,9 +54,9 @@ def power(draw: Draw) -> Case:
 
 
 def acted(
-    draw: Draw, kinds: tuple[str, ...] = ("none", "relu", "leaky_relu", "tanh", "sigmoid")
+    draw: Draw, kinds: Collection[str] = ("none", "relu", "leaky_relu", "tanh", "sigmoid")
 ) -> str:
-    return draw(st.sampled_from(kinds))
+    return str(draw(st.sampled_from(sorted(kinds))))
 
 
 SMOOTH = ("none", "tanh", "sigmoid")  # a product of random numbers may fall on a kink
@@ -192,7 +192,7 @@ def scale_shift(draw: Draw) -> Case:
 
 
 def act(draw: Draw) -> Case:
-    kind = acted(draw)
+    kind = acted(draw, ("none", *ag.ACTIVATIONS))
     return lambda x: ag.act(x, kind=kind), [spread(draw, draw(sizes), draw(sizes))]
 
 
@@ -260,6 +260,10 @@ CASES: dict[str, Callable[[Draw], Case]] = {
     "exp": lambda d: unary(d, ag.exp),
     "log": lambda d: unary(d, ag.log, positive),
     "absolute": lambda d: unary(d, ag.absolute, spread),
+    "clip": lambda d: unary(d, lambda x: ag.clip(x, low=-1.0, high=0.9), spread),
+    "sqrt": lambda d: unary(d, ag.sqrt, positive),
+    "sigmoid": lambda d: unary(d, ag.sigmoid),
+    "softplus": lambda d: unary(d, ag.softplus),
     "act": act,
     "act_grad": act_grad,
     "reshape": lambda d: (lambda x: ag.reshape(x, shape=(3, -1)), [normal(d, 2, 3, d(sizes))]),

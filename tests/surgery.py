@@ -10,10 +10,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from minprune.core import Array, Split
+from minprune.nets.activations import Tanh
 from minprune.nets.dense import Dense
 from minprune.nets.model import Model, initialise
 from minprune.nets.net import build
-from minprune.nets.plain import Tanh
 
 EPS = float(np.finfo(np.float64).eps)
 

@@ -187,23 +187,24 @@ SPARSE = "conv1.weight: only its live entries are stored, and {} needs the dense
          "mp.densify(model), and mp.sparsify what comes of it"  # fmt: skip
 MESSAGES: tuple[tuple[Callable[[], Any], type[ArgumentError], str], ...] = (
     (lambda: mp.allocate(LENET, 0.5, "ERK"), ArgumentError,
-     "how is 'ERK', expected one of uniform, er, erk; choose one"),
+     "allocate: how must be 'uniform', 'er' or 'erk', not 'ERK'; choose one of them"),
     (lambda: mp.allocate(LENET, 0.5, power=0), ArgumentError,
-     "power is 0, expected a number above 0; power=1 is the rule"),
+     "allocate: power must be a finite number above 0, not 0; pass power=1, for example"),
     (lambda: mp.allocate(LENET, 1.5), ArgumentError,
-     "sparsity is 1.5, expected a share in [0, 1]; sparsity=0.9 prunes 90 %"),
+     "allocate: sparsity must be a number from 0 to 1, not 1.5; pass sparsity=0.5, for "
+     "example"),
     (lambda: mp.allocate({"fc1.bias": (3,)}, 0.5), ShapeError,
-     "fc1.bias: shape is (3,), expected (o, i) or (o, i, y, x) with sides of at least 1; give the "
-     "shapes of weights alone"),
+     "allocate: the shape of fc1.bias must be (o, i) or (o, i, y, x) with sides of at least "
+     "1, not (3,); pass the shapes of weights alone"),
     (lambda: mp.allocate(LENET, 0.5, protect=["fc4"]), ArgumentError,
-     "'fc4' is not scored; what is scored: fc1, fc2, fc3"),
+     "'fc4' is not a scored parameter, or a layer of one; choose among fc1, fc2, fc3"),
     (lambda: mp.allocate(mp.sparsify(half_masked(small_net()), "csr"), 0.5), ArgumentError,
      SPARSE.format("allocation")),
     (lambda: start_sparse(mp.sparsify(half_masked(small_net()), "csr"), 0.5), ArgumentError,
      SPARSE.format("start_sparse")),
     (lambda: start_sparse(small_net(), 1.0), UnreachableError,
-     f"sparsity is 1.0, which leaves 0 of 27 weights of conv1.weight, fewer than minimum=1 for "
-     f"each layer; the largest reachable is {26 / 27!r}"),
+     "prune: sparsity=1.0 leaves 0 of 27 weights of conv1.weight, fewer than minimum=1 for "
+     "each layer; the largest reachable is 0.9629629629629629"),
 )  # fmt: skip
 
 

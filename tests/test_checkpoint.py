@@ -89,7 +89,7 @@ class Pressing(Busy):
     times: int = 1
 
     def after(self, view: mp.View) -> mp.Change:
-        for _ in range(self.times if view.step == self.at else 0):
+        for _ in range(self.times if view.ctx.step == self.at else 0):
             os.kill(os.getpid(), signal.SIGINT)
         return super().after(view)
 
@@ -141,7 +141,7 @@ class Breaking(mp.Method):
 
     def after(self, view: mp.View) -> mp.Change | None:
         broken = {"fc.weight": np.array([[np.nan]])}
-        return mp.Change(params=broken) if view.step == self.at else None
+        return mp.Change(params=broken) if view.ctx.step == self.at else None
 
 
 @pytest.mark.parametrize(("every", "good"), [(1, 4), (3, 3), (None, 4)])
@@ -180,7 +180,7 @@ def test_extra_arrays_must_be_finite_too(tmp_path: Path) -> None:
 
     class Odd(Busy):
         def after(self, view: mp.View) -> mp.Change:
-            bad = {"scale": np.full(3, np.nan)} if view.step == 5 else None
+            bad = {"scale": np.full(3, np.nan)} if view.ctx.step == 5 else None
             return mp.Change(extra=bad)
 
     path, how = tmp_path / "fit.npz", HOW | {"method": Odd()}

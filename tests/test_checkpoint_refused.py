@@ -89,7 +89,7 @@ def test_a_state_that_cannot_be_saved_is_told_before_training(tmp_path: Path) ->
     watching = Watching()
 
     class Odd(Watching):
-        def start(self, model: Any, rng: Any) -> Any:
+        def start(self, model: Any, ctx: Any) -> Any:
             return model, {}, {"fn": [print]}
 
     with pytest.raises(ArgumentError) as caught:

@@ -176,37 +176,41 @@ def more(**changed: Any) -> dict[str, Any]:
 
 MESSAGES = (
     (lambda: combine({}),
-     "combine: no scores were given, expected those of at least one criterion; "
-     "give {'magnitude': mp.score(...)}, for example"),
+     "combine: scores must hold at least one criterion, not none; pass {'magnitude': "
+     "mp.score(...)}, for example"),
     (lambda: combine({"A": A}, normalize="ranks"),  # type: ignore[arg-type]
-     "combine: normalize is 'ranks', expected 'rank', 'layer' or None; choose one of them"),
+     "combine: normalize must be 'rank', 'layer' or None, not 'ranks'; choose one of them"),
     (lambda: combine({"A": A, "B": B}, {"C": 1}),
-     "combine: weights name 'C', expected one of A, B; weigh the criteria that you give scores of"),
+     "combine: weights must name criteria of scores, A, B, not 'C'; leave it out"),
     (lambda: combine({"A": A}, {"A": -1}),
-     "combine: the weight of A is -1, expected a finite number of at least 0; "
-     "give {'A': 1.0}, for example"),
+     "combine: weights['A'] must be a finite number of at least 0, not -1; pass "
+     "weights['A']=1, for example"),
     (lambda: combine({"A": A}, {"A": float("nan")}),
-     "combine: the weight of A is nan, expected a finite number of at least 0; "
-     "give {'A': 1.0}, for example"),
+     "combine: weights['A'] must be a finite number of at least 0, not nan; pass "
+     "weights['A']=1, for example"),
     (lambda: combine({"A": A}, {"A": float("inf")}),
-     "combine: the weight of A is inf, expected a finite number of at least 0; "
-     "give {'A': 1.0}, for example"),
+     "combine: weights['A'] must be a finite number of at least 0, not inf; pass "
+     "weights['A']=1, for example"),
     (lambda: combine({"A": A}, {"A": "1"}),  # type: ignore[dict-item]
-     "combine: the weight of A is '1', expected a finite number of at least 0; "
-     "give {'A': 1.0}, for example"),
+     "combine: weights['A'] must be a finite number of at least 0, not '1'; pass "
+     "weights['A']=1, for example"),
     (lambda: combine({"A": A, "B": B}, {"A": 0, "B": 0}),
-     "combine: all weights are 0, expected one above 0; leave weights out to count all alike"),
+     "combine: one weight must be above 0, and all are 0; leave weights out to count all "
+     "criteria equally"),
     (lambda: combine(more(c=np.zeros(2))),
-     "combine: B has scores of c and A has none; score the same parameters with each criterion"),
+     "combine: all criteria must score the same parameters, but A has no scores of c, and B "
+     "has; score them with the same arguments"),
     (lambda: combine({"A": A, "B": {"a": A["a"]}}),
-     "combine: A has scores of b and B has none; score the same parameters with each criterion"),
+     "combine: all criteria must score the same parameters, but B has no scores of b, and A "
+     "has; score them with the same arguments"),
     (lambda: combine(more(b=np.zeros((2, 2)))),
-     "combine: b: scores of B are (2, 2), those of A are (1, 2); "
-     "score weights, or units, with each criterion"),
+     "combine: the scores of b must have one shape, not (1, 2) in A and (2, 2) in B; score "
+     "weights, or units, with each"),
     (lambda: combine(more(b=np.array([[1.0, np.nan]]))),
-     "B, b: 1 of 2 scores are not finite, expected numbers; mend the criterion"),
+     "B, b: scores must be finite, not NaN or infinite as 1 of 2 are; fix the criterion, or "
+     "the model that it scores"),
     (lambda: combine(more(b=np.array([[1, 2]]))),
-     "B, b: scores are int64, expected float32 or float64; use astype(float)"),
+     "B, b: scores must be float32 or float64, not int64; use astype(float)"),
 )  # fmt: skip
 
 
@@ -241,5 +245,6 @@ def test_a_sum_that_overflows_is_said() -> None:
     with pytest.raises(NonFiniteError) as caught:
         combine({"a": {"w": np.array([1.7e308])}, "b": {"w": np.array([1.7e308])}}, normalize=None)
     assert caught.value.args == (
-        "combine: w: the sum of the scores is not finite, expected numbers; use normalize='rank'",
+        "combine: the sum of the scores of w must be finite, and it overflows; "
+        "pass normalize='rank'",
     )

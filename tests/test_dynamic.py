@@ -114,8 +114,8 @@ WRONG: dict[str, tuple[Law, Callable[[], Any]]] = {
 def less(*args: Any) -> mp.Change | None:
     """Drops, and does not grow: in masks."""
     real = dynamic_layers.move(*args)
-    view = args[0]
-    return real and mp.Change(masks={k: m & view.masks[k] for k, m in (real.masks or {}).items()})
+    old = args[0].ctx.masks
+    return real and mp.Change(masks={k: m & old[k] for k, m in (real.masks or {}).items()})
 
 
 SLIPS = tuple(

@@ -34,9 +34,9 @@ class Giving(mp.Method):
     seen: list[Array] = field(default_factory=list)
 
     def after(self, view: mp.View) -> mp.Change | None:
-        if view.net.indices:
+        if view.ctx.net.indices:
             self.seen.append(view.buffers["fc1.columns"])
-        return self.change(view) if view.step == 1 else None
+        return self.change(view) if view.ctx.step == 1 else None
 
 
 def test_the_loop_installs_copies_that_nobody_can_write_to() -> None:
@@ -79,16 +79,16 @@ INDICES = ", ".join(f"{k}.{i}" for k in ("conv1", "conv2", "fc1", "fc2")
                     for i in ("columns", "row_start"))  # fmt: skip
 MESSAGES: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
     (changing(lambda view: {"bn1.running_mean": np.zeros(3)}, sparse_net), ArgumentError,
-     f"bn1.running_mean: a method changes it in buffers, of which only the indices of sparse "
-     f"layers may change ({INDICES}); leave it out"),
+     f"bn1.running_mean: Change.buffers must name indices of sparse layers ({INDICES}); leave it "
+     f"out"),
     (changing(lambda view: {"fc1.columns": np.zeros(3)}, small_net), ArgumentError,
-     "fc1.columns: a method changes it in buffers, of which only the indices of sparse layers may "
-     "change (there are none); leave it out"),
+     "fc1.columns: Change.buffers must name indices of sparse layers (this net has none); leave it "
+     "out"),
     (changing(lambda view: {"fc1.columns": columns(view)[1:]}, sparse_net), ShapeError,
-     "fc1.columns: a method changes it in buffers from (30,) to (29,); keep the shape"),
+     "fc1.columns: Change.buffers must keep its shape (30,), not (29,); reshape it"),
     (changing(lambda view: {"fc1.columns": columns(view, dtype=np.int64)}, sparse_net),
      ArgumentError,
-     "fc1.columns: a method changes it in buffers from uint32 to int64; keep the dtype"),
+     "fc1.columns: Change.buffers must keep its dtype uint32, not int64; convert it with astype"),
     (changing(lambda view: {"fc1.columns": columns(view) + 12}, sparse_net), ArgumentError,
      "fc1: CSR: columns[0] is 15, expected below 12; give indices that belong to this shape"),
     (lambda: SET(1.5), ArgumentError,

@@ -22,7 +22,8 @@ import minprune as mp
 from benchmarks._damage import entries_of, packed
 from minprune.errors import FileError
 from minprune.files import describe, rebuild
-from minprune.nets.registry import layers
+from minprune.nets.activations import LAYERS as ACTIVATIONS
+from minprune.nets.registry import LAYERS
 
 ZOO: dict[str, Callable[..., mp.Model]] = {
     "mlp": lambda **o: mp.zoo.mlp(((2, 3), 3), (4,), **o),
@@ -48,12 +49,15 @@ def every_layer() -> mp.Model:
     image = np.int64(4)
     layers: list[Any] = [
         ("conv", mp.Conv2d(2, 4, (3, 1), stride=(1, 2), padding=(1, 0), groups=2, bias=False)),
-        ("bn", mp.BatchNorm(4)), ("gn", mp.GroupNorm(np.int64(2), 4)), ("a1", mp.LeakyReLU()), ("a2", mp.Tanh()),
+        ("bn", mp.BatchNorm(4)), ("gn", mp.GroupNorm(np.int64(2), 4)),
+        *((f"a_{k}", layer()) for k, layer in ACTIVATIONS.items()),
+        ("gelu", mp.GELU(approximate="tanh")),
         ("max", mp.MaxPool((2, 1), stride=1)), ("avg", mp.AvgPool(2, stride=1, padding=1)),
         ("two", mp.Concat(), ("avg", "avg")), ("sum", mp.Add(), ("two", "two")),
         ("mean", mp.GlobalAvgPool(), "sum"), ("flat", mp.Flatten(), "avg"),
         ("all", mp.Concat(), ("flat", "mean")), ("drop", mp.Dropout(np.float32(0.25))),
-        ("relu", mp.ReLU()), ("ln", mp.LayerNorm(56)), ("fc", mp.Dense(np.int64(56), 2)), ("out", mp.Sigmoid()),
+        ("relu", mp.ReLU()), ("ln", mp.LayerNorm(56)),
+        ("fc", mp.Dense(np.int64(56), 2)), ("out", mp.Sigmoid()),
     ]  # fmt: skip
     return mp.initialise(mp.build((2, image, image), layers, "mse"), seed=0)
 
@@ -80,7 +84,7 @@ def test_every_kind_of_layer_comes_back(tmp_path: Path) -> None:
     mp.save(sequence, tmp_path / "sequence")
     assert equal(mp.load(tmp_path / "sequence"), sequence)
     kinds = {type(n.layer).__name__ for n in (*model.net.nodes, *sequence.net.nodes)}
-    assert kinds == set(layers())
+    assert kinds == set(LAYERS)
     mp.save(model, tmp_path / "m")
     assert equal(mp.load(tmp_path / "m"), model)
     assert rebuild(json.loads(json.dumps(describe(pruned("monk").net)))) == pruned("monk").net

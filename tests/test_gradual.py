@@ -1,7 +1,7 @@
 """Gradual pruning: each step's sparsity is the schedule's, masks only grow, 0 changes nothing."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
-from watching import half_masked, same, small_data, small_net
+from watching import context, half_masked, same, small_data, small_net
 
 import minprune as mp
 from minprune import schedule
@@ -70,8 +70,8 @@ class Recorded(Gradual):
 
     def after(self, view: mp.View) -> mp.Change | None:
         change = super().after(view)
-        masks = view.masks | (change.masks or {} if change else {})
-        masks = {k: np.ones(view.params[k].shape, bool) for k in view.net.weights} | masks
+        masks = view.ctx.masks | (change.masks or {} if change else {})
+        masks = {k: np.ones(view.params[k].shape, bool) for k in view.ctx.net.weights} | masks
         params, grads = ({k: a.copy() for k, a in d.items()} for d in (view.params, view.grads))
         self.seen.append((masks, params, grads))
         return change
@@ -120,7 +120,7 @@ def test_sparsity_is_the_schedule_to_one_weight_and_masks_grow(plan: Plan) -> No
 
 class Late(Recorded):
     def after(self, view: mp.View) -> mp.Change | None:
-        return super().after(mp.View(**(vars(view) | {"step": view.step - 1})))
+        return super().after(replace(view, ctx=view.ctx._replace(step=view.ctx.step - 1)))
 
 
 class Floor(Recorded):
@@ -160,7 +160,7 @@ def size(model: Model) -> int:
 
 
 def started(method: Gradual, model: Model) -> Model:
-    return method.start(model, np.random.default_rng(0))[0]
+    return method.start(model, context(model))[0]
 
 
 def test_a_net_that_is_sparse_from_the_start() -> None:
@@ -217,7 +217,7 @@ def test_with_patience_the_best_epoch_is_one_at_the_last_sparsity(last: int) -> 
 def test_what_cannot_be_reached_is_said_at_the_first_update(scope: Any) -> None:
     """Not at the last, where the schedule asks for it."""
     method = Recorded(partial(schedule.one_shot, final=1.0, at=6), scope=scope)
-    with pytest.raises(UnreachableError, match=r"^sparsity is 1\.0, which leaves 0 of "):
+    with pytest.raises(UnreachableError, match=r"^prune: sparsity=1\.0 leaves 0 of "):
         mp.fit(small_net(), small_data(), method=method, **HOW)
     assert method.seen == []
 

@@ -34,7 +34,7 @@ NOWHERE = (
 REFUSED = {
     "run --sparsity 1.5": "--sparsity: 1.5 is no share in [0, 1]; give 0.9, for example",
     "run --sparsity nan": "--sparsity: nan is no share in [0, 1]; give 0.9, for example",
-    "run --sparsity 0.99999": "sparsity is 0.99999, which leaves 0 of 38160 weights of the net, "
+    "run --sparsity 0.99999": "prune: sparsity=0.99999 leaves 0 of 38160 weights of the net, "
     "fewer than minimum=1 for each layer; the largest reachable is 0.999895178197065",
     "run --criterion obdd": f"--criterion: 'obdd' is none of {NAMES}; choose one of those",
     "run --criterion lda": "lda: scores units alone; pass --unit",
@@ -42,7 +42,7 @@ REFUSED = {
     "multiply-adds, more than the bound of 2e+12; pass --unit, or choose a smaller --net",
     "run --seed -1": "--seed is -1, expected at least 0; give a count",
     "compare --sparsities 0.5,2": "--sparsities: 2.0 is no share in [0, 1]; give 0.9, for example",
-    "compare --net mlp --sparsities 0.9,0.9999": "sparsity is 0.9999, which leaves 1 of 6464 "
+    "compare --net mlp --sparsities 0.9,0.9999": "prune: sparsity=0.9999 leaves 1 of 6464 "
     "weights of the net, fewer than minimum=1 for each layer; the largest reachable is "
     f"{6461 / 6464!r}",
     "compare --sparsities 0.5,0.5": "--sparsities has 0.5, 0.5, expected at least one, and each of "

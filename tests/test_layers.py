@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 from definitions import (
     Definition,
-    as_sequence,
-    conv1d,
-    grouped,
     N,
+    as_sequence,
     cells,
     channels,
     conv,
+    conv1d,
     dense,
     dropped,
     each,
     global_mean,
+    grouped,
     mean,
     mean_inside,
     pooled,
@@ -35,7 +35,7 @@ from minprune.nets.convolution import Conv2d
 from minprune.nets.dense import Dense
 from minprune.nets.layer import ForwardContext, Layer, Shape
 from minprune.nets.normalisation import BatchNorm
-from minprune.nets.registry import layers
+from minprune.nets.registry import LAYERS
 
 HALF = 2.0**-53
 
@@ -54,6 +54,16 @@ class Row:
 
 
 IMAGE, WIDE, ROW, LINE = (4, 5, 6), (4, 7, 3), (5,), (4, 9)
+
+
+def gelu(v: float) -> float:
+    return v * (1 + math.erf(v / math.sqrt(2))) / 2
+
+
+def gelu_tanh(v: float) -> float:
+    return v * (1 + math.tanh(math.sqrt(2 / math.pi) * (v + 0.044715 * v**3))) / 2
+
+
 ROWS = [
     Row(Dense(5, 3), (ROW,), dense, lambda *a: dense(*a, turned=True)),
     Row(Dense(5, 3, bias=False), (ROW,), dense, lambda *a: dense(*a) + 1),
@@ -131,6 +141,23 @@ ROWS = [
     Row(mp.Tanh(), (ROW,), each(math.tanh), each(math.atan), roundings=16),
     Row(mp.Sigmoid(), (ROW,), each(lambda v: 1 / (1 + math.exp(-v))),
         each(lambda v: 1 / (1 + math.exp(v))), roundings=16),
+    Row(mp.ELU(), (ROW,), each(lambda v: v if v > 0 else math.exp(v) - 1),
+        each(lambda v: v if v > 0 else math.exp(v)), roundings=16),
+    Row(mp.SiLU(), (ROW,), each(lambda v: v / (1 + math.exp(-v))),
+        each(lambda v: v / (1 + math.exp(v))), roundings=32),
+    *(  # 1 + erf and 1 + tanh cancel: to the size of x
+        Row(layer, (ROW,), each(want), each(other), roundings=32, size=lambda layer, p, x: abs(x))
+        for layer, want, other in (
+            (mp.GELU(), gelu, gelu_tanh), (mp.GELU(approximate="tanh"), gelu_tanh, gelu)
+        )
+    ),
+    Row(mp.Softplus(), (ROW,), each(lambda v: math.log(1 + math.exp(v))),
+        each(lambda v: math.log(1 + math.exp(2 * v)) / 2), roundings=32,
+        size=lambda layer, p, x: 1 + abs(x)),
+    Row(mp.ReLU6(), (ROW,), each(lambda v: min(max(v, 0.0), 6.0)),
+        each(lambda v: max(v, -1.0))),
+    Row(mp.Hardswish(), (ROW,), each(lambda v: v * min(max(v + 3, 0.0), 6.0) / 6),
+        each(lambda v: v * min(max(v + 3, 0.0), 6.0)), roundings=4),
     *(  # 1 / (1 - rate) and the product, against one quotient
         Row(mp.Dropout(rate), (IMAGE,), dropped, lambda *a: dropped(*a, scaled=False),
             train=True, roundings=3)
@@ -171,7 +198,7 @@ SEEDS = range(3)
 
 
 def test_every_layer_of_the_table_has_a_row() -> None:
-    assert {type(row.layer).__name__ for row in ROWS} == set(layers())
+    assert {type(row.layer).__name__ for row in ROWS} == set(LAYERS)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: repr(row.layer))

@@ -19,17 +19,17 @@ from minprune.nets.model import Model
 MESSAGES: tuple[tuple[Callable[[mp.View], mp.Change], type[ArgumentError], str], ...] = (
     (
         lambda view: mp.Change(params={"fc9.weight": np.ones(2)}), ArgumentError,
-        "fc9.weight: a method changes it in params, which has no such array; "
-        "change what View.params holds",
+        "fc9.weight: Change.params must name arrays of View.params, and this is none of them; "
+        "leave it out",
     ),
     (
         lambda view: mp.Change(extra={"sigma": np.ones(3)}), ShapeError,
-        "sigma: a method changes it in extra from (2,) to (3,); keep the shape",
+        "sigma: Change.extra must keep its shape (2,), not (3,); reshape it",
     ),
     (
         lambda view: mp.Change(opt_state={"mean": {"fc1.bias": np.ones(5)}}), ArgumentError,
-        "fc1.bias: a method changes it in opt_state['mean'], which has no such array; "
-        "change what View.opt_state['mean'] holds",
+        "fc1.bias: Change.opt_state['mean'] must name arrays of View.opt_state['mean'], and this "
+        "is none of them; leave it out",
     ),
     (
         lambda view: mp.Change(masks={"fc1.bias": np.ones(4, bool)}), ShapeError,
@@ -54,7 +54,7 @@ class Odd(mp.Method):
     extra: Arrays = field(default_factory=dict)
     activations: tuple[str, ...] = ()  # type: ignore[misc]
 
-    def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
+    def start(self, model: Model, ctx: mp.Context) -> tuple[Model, Arrays, Any]:
         return model, self.extra, None
 
 
@@ -128,8 +128,8 @@ OF_GRADUAL = (
     ),
     (
         lambda: fit(Gradual(lambda t: 0.5 if t < 2 else 0.0), small_net()),
-        f"sparsity is 0.0, below the present {92 / 183!r} of the net; pruning does not bring "
-        f"weights back: ask for at least what is pruned already",
+        f"prune: sparsity=0.0 is below the present {92 / 183!r} of the net, and pruned weights "
+        f"are not restored; pass at least the present sparsity",
     ),
 )
 

@@ -33,28 +33,27 @@ class Gate(mp.Method):
     lam: float = 0.0
     seen: list[tuple[float, float]] = field(default_factory=list)
 
-    def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
+    def start(self, model: Model, ctx: mp.Context) -> tuple[Model, Arrays, Any]:
         return model, {"gate": np.full((1, 1), 3.0)}, "memory"
 
     def weights(
-        self, params: dict[str, Value], extra: dict[str, Value], state: Any,
-        rng: np.random.Generator,
-    ) -> dict[str, Value]:  # fmt: skip
-        assert state == "memory"
+        self, params: dict[str, Value], extra: dict[str, Value], ctx: mp.Context
+    ) -> dict[str, Value]:
+        assert ctx.state == "memory"
         return params | {"fc.weight": ag.mul(params["fc.weight"], extra["gate"])}
 
     def penalty(
-        self, params: dict[str, Value], extra: dict[str, Value], state: Any, step: int
+        self, params: dict[str, Value], extra: dict[str, Value], ctx: mp.Context
     ) -> Value | None:
-        assert state == "memory"
-        return ag.total(extra["gate"]) * (self.lam * (step + 1)) if self.lam else None
+        assert ctx.state == "memory"
+        return ag.total(extra["gate"]) * (self.lam * (ctx.step + 1)) if self.lam else None
 
     def after(self, view: mp.View) -> None:
         w, gate = view.params["fc.weight"], view.extra["gate"]
         self.seen.append((float(w[0, 0]), float(gate[0, 0])))
 
-    def finish(self, model: Model, extra: Arrays, state: Any) -> Model:
-        assert state == "memory"
+    def finish(self, model: Model, extra: Arrays, ctx: mp.Context) -> Model:
+        assert ctx.state == "memory"
         return Model(model.net, {"fc.weight": model.params["fc.weight"] * extra["gate"]})
 
 
@@ -67,13 +66,14 @@ def test_extra_arrays_are_trained_through_the_weights_that_the_pass_sees(lam: fl
         progress=False,
     )  # fmt: skip
     for t in range(3):
-        losses.append((w * gate) ** 2 + lam * (t + 1) * gate)
+        losses.append(((w * gate) ** 2, lam * (t + 1) * gate))
         dw, dgate = 2 * w * gate**2, 2 * w * w * gate + lam * (t + 1)
         w, gate = w - dw / 64, gate - dgate / 64
         want.append((w, gate))
     # powers of two and few digits: nearly all steps are exact; 8 roundings of at most 72
     assert np.abs(np.subtract(method.seen, want)).max() <= 3 * 8 * 72 * 2.0**-53
-    assert np.abs(np.subtract(history.steps["loss"], losses)).max() <= 3 * 8 * 72 * 2.0**-53
+    found = list(zip(history.steps["loss"], history.steps["penalty"], strict=True))
+    assert np.abs(np.subtract(found, losses)).max() <= 3 * 8 * 72 * 2.0**-53
     assert abs(trained.params["fc.weight"][0, 0] - w * gate) <= 3 * 8 * 72 * 2.0**-53
 
 
@@ -89,9 +89,9 @@ def test_the_view_shows_the_update_that_was_just_done() -> None:
     _, history = mp.fit(model, data, method=method, **HOW)
     before = model.params
     for view, (x, y), after in zip(method.views, method.batches, method.params, strict=True):
-        assert view.net is model.net
-        assert view.masks.keys() == model.masks.keys()
-        assert (view.total, view.lr, view.state) == (6, 0.125, None)
+        assert view.ctx.net is model.net
+        assert view.ctx.masks.keys() == model.masks.keys()
+        assert (view.ctx.total, view.ctx.lr, view.ctx.state) == (6, 0.125, None)
         assert x.shape == (len(y), 1, 4, 5)
         assert np.array_equal(data.train[0][x[:, 0, 0, 0].astype(int)], x)
         for k, w in after.items():  # gradients are those of this update, dense where masked
@@ -104,7 +104,7 @@ def test_the_view_shows_the_update_that_was_just_done() -> None:
         assert view.activations.keys() == {"conv1", "tanh1"}
     masked = ~model.masks["fc1.weight"]
     assert any(view.grads["fc1.weight"][masked].any() for view in method.views)
-    assert [view.step for view in method.views] == history.steps["step"]
+    assert [view.ctx.step for view in method.views] == history.steps["step"]
     first, (x, _) = method.views[0], method.batches[0]
     p = {k: w.astype(np.float64) for k, w in model.params.items()}
     alone = mp.Model(
@@ -145,13 +145,13 @@ def test_the_arrays_of_a_method_are_copied_at_the_start_and_at_the_end() -> None
     sigma, kept = np.ones(2), []
 
     class Holding(mp.Method):
-        def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
+        def start(self, model: Model, ctx: mp.Context) -> tuple[Model, Arrays, Any]:
             return model, {"sigma": sigma}, None
 
-        def penalty(self, params: Any, extra: dict[str, Value], state: Any, step: int) -> Value:
+        def penalty(self, params: Any, extra: dict[str, Value], ctx: mp.Context) -> Value:
             return ag.total(extra["sigma"])
 
-        def finish(self, model: Model, extra: Arrays, state: Any) -> Model:
+        def finish(self, model: Model, extra: Arrays, ctx: mp.Context) -> Model:
             kept.append(extra["sigma"].tolist())
             return model
 
@@ -172,7 +172,7 @@ def test_weight_decay_is_of_the_weights_and_not_of_extra(optimizer: Any) -> None
     kept = []
 
     class Resting(mp.Method):
-        def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
+        def start(self, model: Model, ctx: mp.Context) -> tuple[Model, Arrays, Any]:
             return model, {"log_sigma": np.full(2, -3.0)}, None
 
         def after(self, view: mp.View) -> None:

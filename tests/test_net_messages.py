@@ -35,7 +35,7 @@ MESSAGES = (
     ),
     (
         net(DENSE, ("relu1", mp.ReLU)), ArgumentError,
-        "relu1: <class 'minprune.nets.plain.ReLU'> is not a layer; pass an instance, with "
+        "relu1: <class 'minprune.nets.activations.ReLU'> is not a layer; pass an instance, with "
         "brackets: ReLU()",
     ),
     (

@@ -15,13 +15,13 @@ import minprune as mp
 from minprune import kernels
 from minprune.autograd import Tensor, Value, grad, value
 from minprune.core import Array, Arrays
+from minprune.nets.activations import LeakyReLU, ReLU
 from minprune.nets.forward import loss_of, run
 from minprune.nets.layer import ForwardContext
 from minprune.nets.model import CHUNK, Model, batch_last
 from minprune.nets.net import Net
-from minprune.nets.plain import LeakyReLU, ReLU
 from minprune.nets.pooling import MaxPool
-from minprune.nets.registry import layers
+from minprune.nets.registry import LAYERS
 
 QUIET = settings(derandomize=True, database=None, max_examples=1000)
 
@@ -173,7 +173,7 @@ def test_large_inputs_go_through_in_chunks() -> None:
     assert np.array_equal(model(x), np.concatenate(parts))
 
 
-@pytest.mark.parametrize("kind", layers())
+@pytest.mark.parametrize("kind", LAYERS)
 def test_the_random_nets_have_every_kind_of_layer(kind: str) -> None:
     def has(net: Net) -> bool:
         return any(type(node.layer).__name__ == kind for node in net.nodes)

@@ -191,7 +191,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no share": (
         lambda: ours(*DATA, scale="layer", sparsity=1.5),
         ArgumentError,
-        "sparsity is 1.5, expected a share in [0, 1]; sparsity=0.9 prunes 90 %",
+        "prune: sparsity must be a number from 0 to 1, not 1.5; pass sparsity=0.5, for example",
     ),
 }
 

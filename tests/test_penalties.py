@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
-from watching import Watching, same, small_data, small_net
+from watching import Watching, context, same, small_data, small_net
 
 import minprune as mp
 from minprune.autograd import Tensor, grad
@@ -101,7 +101,7 @@ def test_l1_makes_exact_zeros_and_a_strong_one_all() -> None:
 def test_the_gradient_of_l2_is_lam_w(lam: float) -> None:
     model = small_net()
     leaves: dict[str, Any] = {k: Tensor(w) for k, w in model.params.items()}
-    penalty = L2(lam).penalty(leaves, {}, list(model.net.weights), 0)
+    penalty = L2(lam).penalty(leaves, {}, context(model))
     assert penalty is not None
     for (k, w), g in zip(model.params.items(), grad(penalty, [*leaves.values()]), strict=True):
         want = lam * w if w.ndim > 1 else 0 * w
@@ -130,12 +130,14 @@ def test_l2_is_the_weight_decay_of_sgd(momentum: float) -> None:
     assert not same(regression(mp.Method(), mp.SGD(0.125, momentum=momentum)), decayed)
 
 
-def test_the_history_has_the_loss_with_its_penalty() -> None:
+def test_the_history_has_the_penalty_beside_the_loss() -> None:
     _, plain = mp.fit(small_net(), small_data(), **HOW)
     _, penal = mp.fit(small_net(), small_data(), method=L2(0.5), **HOW)
     squares = sum(float((small_net().params[k] ** 2).sum()) for k in small_net().net.weights)
-    want = plain.steps["loss"][0] + 0.25 * squares
-    assert abs(penal.steps["loss"][0] - want) <= 400 * HALF * want  # 245 squares are summed
+    want = 0.25 * squares
+    assert abs(penal.steps["penalty"][0] - want) <= 400 * HALF * want  # 245 squares are summed
+    assert penal.steps["loss"][0] == plain.steps["loss"][0]
+    assert not any(plain.steps["penalty"])
 
 
 @pytest.mark.parametrize("optimizer", [mp.SGD(0.1, momentum=0.9), mp.Adam(0.1)], ids=str)

@@ -135,7 +135,7 @@ class Pressing(mp.Method):
     file: str
 
     def after(self, view: mp.View) -> None:
-        if view.step == 4 and os.path.exists(self.file):
+        if view.ctx.step == 4 and os.path.exists(self.file):
             os.unlink(self.file)
             os.kill(os.getpid(), signal.SIGINT)
 

@@ -157,57 +157,61 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: mp.prune(net(), {"fc9": ONE}, sparsity=0.5), ArgumentError,
      f"fc9: no such parameter; there are {THERE}"),
     (lambda: mp.prune(net(), {"fc1.weight": ONE}, sparsity=0.5), ShapeError,
-     "fc1.weight: score is (1,), weight is (2, 3); give one score to each entry"),
+     "prune: the scores of fc1.weight must have its shape, (2, 3), not (1,); score each entry"),
     (lambda: choose(W, {"fc1.weight": np.ones(6, bool)}, sparsity=0.5), ShapeError,
-     "fc1.weight: score is (2, 3), mask is (6,); score the model that you prune"),
+     "fc1.weight: scores must have the shape of the mask, (6,), not (2, 3); score the model "
+     "that you prune"),
     (lambda: choose(W, {}), ArgumentError,
-     "prune takes either sparsity or threshold; give one of them, sparsity=0.9 for example"),
+     "prune: one of sparsity and threshold must be given, not none; pass sparsity=0.9 alone, "
+     "for example"),
     (lambda: choose(W, {}, sparsity=0.5, threshold=1), ArgumentError,
-     "prune takes either sparsity or threshold; give one of them, sparsity=0.9 for example"),
+     "prune: one of sparsity and threshold must be given, not both; pass sparsity=0.9 alone, "
+     "for example"),
     (lambda: choose(W, {}, sparsity=90), ArgumentError,
-     "sparsity is 90, expected a share in [0, 1]; sparsity=0.9 prunes 90 %"),
+     "prune: sparsity must be a number from 0 to 1, not 90; pass sparsity=0.5, for example"),
     (lambda: choose(W, {}, sparsity="90", scope="layer"), ArgumentError,  # type: ignore[arg-type]
-     "sparsity is '90', expected a share in [0, 1]; sparsity=0.9 prunes 90 %"),
+     "prune: sparsity must be a number from 0 to 1, not '90'; pass sparsity=0.5, for example"),
     (lambda: pruned_count(float("nan"), 3), ArgumentError,
-     "sparsity is nan, expected a share in [0, 1]; sparsity=0.9 prunes 90 %"),
+     "prune: sparsity must be a number from 0 to 1, not nan; pass sparsity=0.5, for example"),
     (lambda: choose(W, {}, threshold={"fc1": float("nan")}), ArgumentError,
-     "threshold is nan, expected a number; what scores below it is pruned"),
+     "prune: threshold must be a number, not nan; scores below it are pruned"),
     (lambda: choose(W, {}, threshold=float("nan")), ArgumentError,
-     "threshold is nan, expected a number; what scores below it is pruned"),
+     "prune: threshold must be a number, not nan; scores below it are pruned"),
     (lambda: choose(W, {}, sparsity=0.5, scope="net"), ArgumentError,  # type: ignore[arg-type]
-     "scope is 'net', expected 'global' or 'layer'; choose one of them"),
+     "prune: scope must be 'global' or 'layer', not 'net'; choose one of them"),
     (lambda: choose(W, {}, sparsity=0.5, minimum=0.5), ArgumentError,  # type: ignore[arg-type]
-     "minimum is 0.5, expected an integer of at least 0; minimum=1 keeps one weight in each layer"),
+     "prune: minimum must be an integer of at least 0, not 0.5; pass minimum=1, for example"),
     (lambda: choose(W, {}, sparsity=0.5, normalize="l0"), ArgumentError,
-     "normalize is 'l0', expected None or one of l1, l2, max; choose one of them"),
+     "prune: normalize must be None, 'l1', 'l2' or 'max', not 'l0'; choose one of them"),
     (lambda: choose(W, {}, sparsity=0.5, protect=["fc"]), ArgumentError,
-     "'fc' is not scored; what is scored: fc1.weight, fc2.weight"),
+     "'fc' is not a scored parameter, or a layer of one; choose among fc1.weight, fc2.weight"),
     (lambda: choose(W, {}, sparsity={"fc3": 0.5}), ArgumentError,
-     "'fc3' is not scored; what is scored: fc1.weight, fc2.weight"),
+     "'fc3' is not a scored parameter, or a layer of one; choose among fc1.weight, fc2.weight"),
     (lambda: choose(W, {}, sparsity={"fc1": 0.5, "fc1.weight": 0.25}), ArgumentError,
-     "sparsity of fc1.weight is given twice, as 0.5 and, by 'fc1.weight', as 0.25; "
-     "give what goes together one sparsity"),
+     "prune: sparsity of fc1.weight must be one number, not 0.5 and, by 'fc1.weight', 0.25; "
+     "leave one of them out"),
     (lambda: choose(W, {}, threshold={"fc1.weight": 2, "fc1": 3}), ArgumentError,
-     "threshold of fc1.weight is given twice, as 2 and, by 'fc1', as 3; "
-     "give what goes together one threshold"),
+     "prune: threshold of fc1.weight must be one number, not 2 and, by 'fc1', 3; leave one of"
+     " them out"),
     (lambda: mp.prune(net(), W, sparsity=0.5, round_to=8), ArgumentError,
-     "prune: round_to counts units, and the scores are of single weights; "
+     "prune: round_to must be 1 for scores of single weights, not 8, since it counts units; "
      "score with unit=True, or leave it out"),
     (lambda: choose({"w": np.arange(3)}, {}, sparsity=0.5), ArgumentError,
-     "w: scores are int64, expected float32 or float64; use astype(float)"),
+     "w: scores must be float32 or float64, not int64; use astype(float)"),
     (lambda: choose({"w": np.array([1, np.nan, np.inf])}, {}, sparsity=0.5), NonFiniteError,
-     "w: 2 of 3 scores are not finite, expected numbers; mend the criterion"),
+     "w: scores must be finite, not NaN or infinite as 2 of 3 are; fix the criterion, or the "
+     "model that it scores"),
     (lambda: choose(W, M, sparsity=0.1), ArgumentError,
-     "sparsity is 0.1, below the present 0.2 of the net; pruning does not bring weights back: "
-     "ask for at least what is pruned already"),
+     "prune: sparsity=0.1 is below the present 0.2 of the net, and pruned weights are not "
+     "restored; pass at least the present sparsity"),
     (lambda: choose(W, M, sparsity=0.1, scope="layer"), ArgumentError,
-     "sparsity is 0.1, below the present 0.3333333333333333 of fc1.weight; pruning does not bring "
-     "weights back: ask for at least what is pruned already"),
+     "prune: sparsity=0.1 is below the present 0.3333333333333333 of fc1.weight, and pruned "
+     "weights are not restored; pass at least the present sparsity"),
     (lambda: choose(W, M, sparsity=1), UnreachableError,
-     "sparsity is 1, which leaves 0 of 10 weights of the net, fewer than minimum=1 for each "
+     "prune: sparsity=1 leaves 0 of 10 weights of the net, fewer than minimum=1 for each "
      "layer; the largest reachable is 0.8"),
     (lambda: keep_top(ONE, 2), ArgumentError,
-     "k is 2, expected 0 to 1; keep at most what is there"),
+     "keep_top: k must be an integer from 0 to 1, not 2; keep fewer"),
 )  # fmt: skip
 ONE = np.ones(1)
 

@@ -302,7 +302,8 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
      "no units of this net can be merged, expected some that dense layers or ungrouped "
      "convolutions read; print(mp.ties(model)) shows them"),
     (lambda: regressions(filled(NETS["chain"], 0), DATA),
-     "prune takes either sparsity or threshold; give one of them, sparsity=0.9 for example"),
+     "prune: one of sparsity and threshold must be given, not none; pass sparsity=0.9 alone, "
+     "for example"),
     (lambda: regressions(filled(NETS["chain"], 0), (DATA[0][:0], DATA[1][:0]), sparsity=0.5),
      "data is empty, and this criterion looks at samples; give a pair (x, y), such as data.train"),
     (lambda: regressions(filled(NETS["chain"], 0), DATA, sparsity=1, minimum=0),

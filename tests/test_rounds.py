@@ -83,7 +83,9 @@ def test_a_sparsity_of_1_and_a_model_that_is_pruned_already() -> None:
     with pytest.raises(ArgumentError, match="below the present"):
         in_rounds(half, None, counted, sparsity=0.2, rounds=100, progress=False)
     assert len(calls) == 1  # not after a hundred rounds
-    with pytest.raises(ArgumentError, match=r"^sparsity is 'much', expected a share"):
+    with pytest.raises(
+        ArgumentError, match=r"^prune: sparsity must be a number from 0 to 1, not 'much'"
+    ):
         in_rounds(half, None, counted, sparsity="much", rounds=3, progress=False)  # type: ignore[arg-type]
 
 

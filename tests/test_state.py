@@ -84,8 +84,9 @@ def test_the_law_of_trees_rejects(name: str) -> None:
 
 def test_models_and_histories_are_values_too(tmp_path: Path) -> None:
     model, history = half_masked(small_net()), History()
-    history.step(1, 0.5, 0.1, 0.0)
+    history.step(1, 0.5, 0.25, 0.1, 0.0)
     history.epoch(1, 0.5, float("nan"), 1.0, 0.0, 2.0)
+    history.extra = {"gate": np.ones((2, 3))}
     save_tree(tmp_path / "t", {"model": model, "all": [history, History()]}, "test")
     back = load_tree(tmp_path / "t")
     assert same(back["model"], model)
@@ -96,6 +97,7 @@ def test_models_and_histories_are_values_too(tmp_path: Path) -> None:
     }
     assert alike(back["all"][0].steps, history.steps)
     assert alike(back["all"][0].epochs, history.epochs)
+    assert alike(back["all"][0].extra, history.extra)
     assert back["all"][1] == History()
 
 

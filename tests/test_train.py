@@ -130,7 +130,7 @@ def test_history_has_a_value_for_each_step_and_epoch() -> None:
     trained, history = mp.fit(model, small_data(), optimizer=mp.SGD(0.25), **how)
     assert {k: len(v) for k, v in history.steps.items()} == dict.fromkeys(history.steps, 9)
     assert {k: len(v) for k, v in history.epochs.items()} == dict.fromkeys(history.epochs, 3)
-    assert history.steps["step"] == list(range(1, 10)) == [v.step for v in watching.views]
+    assert history.steps["step"] == list(range(1, 10)) == [v.ctx.step for v in watching.views]
     assert history.epochs["epoch"] == [1, 2, 3]
     losses = history.steps["loss"]
     assert history.epochs["train_loss"][1] == sum(

@@ -67,8 +67,8 @@ def test_the_same_bits_in_a_new_process() -> None:
 class Greedy(mp.Method):
     """Draws from the method's own stream at every step."""
 
-    def weights(self, params: Any, extra: Any, state: Any, rng: np.random.Generator) -> Any:
-        rng.random(100)
+    def weights(self, params: Any, extra: Any, ctx: mp.Context) -> Any:
+        ctx.rng.random(100)
         return params
 
 
@@ -123,7 +123,7 @@ def test_memory_that_is_used_again_changes_no_bit(monkeypatch: pytest.MonkeyPatc
 class Lent(mp.Method):
     """Ends with a model whose arrays are lent: what must not happen."""
 
-    def finish(self, model: Model, extra: Any, state: Any) -> Model:
+    def finish(self, model: Model, extra: Any, ctx: mp.Context) -> Model:
         params = {}
         for k, w in model.params.items():
             params[k] = kernels.empty(w.shape, w.dtype)

@@ -22,15 +22,15 @@ class Scripted(mp.Method):
     script: tuple[float, ...]
     finished: list[Any] = field(default_factory=list)
 
-    def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
+    def start(self, model: Model, ctx: mp.Context) -> tuple[Model, Arrays, Any]:
         return model, {"epoch": np.zeros(1)}, 0
 
     def after(self, view: mp.View) -> mp.Change:
-        w, t = np.array([[self.script[view.step - 1]]]), view.step
+        w, t = np.array([[self.script[view.ctx.step - 1]]]), view.ctx.step
         return mp.Change(params={"fc.weight": w}, extra={"epoch": np.array([t])}, state=t)
 
-    def finish(self, model: Model, extra: Arrays, state: Any) -> Model:
-        self.finished.append((float(extra["epoch"][0]), state))
+    def finish(self, model: Model, extra: Arrays, ctx: mp.Context) -> Model:
+        self.finished.append((float(extra["epoch"][0]), ctx.state))
         return model
 
 
@@ -58,7 +58,7 @@ def test_early_stopping_returns_the_best_epoch(
 class Moved(Scripted):
     """Ends with another weight than the one that is trained, and masks it."""
 
-    def finish(self, model: Model, extra: Arrays, state: Any) -> Model:
+    def finish(self, model: Model, extra: Arrays, ctx: mp.Context) -> Model:
         params = {k: w - 3 for k, w in model.params.items()}
         return Model(model.net, params, {}, {k: np.zeros((1, 1), bool) for k in params})
 

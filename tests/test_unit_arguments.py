@@ -161,39 +161,42 @@ def graded(ev: Evidence) -> Arrays:
 HELD = "its units are the net's output or tied to its input, so they cannot be removed"
 MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: mp.prune(net(), {"fc.weight": np.ones(2)}, sparsity=0.5), ArgumentError,
-     f"fc.weight: {HELD}; leave it out of the scores"),
+     "prune: units of fc.weight must not be scored, since they are outputs of the net or tied"
+     " to its input and cannot be removed; leave fc.weight out of the scores"),
     (lambda: mp.prune(net("residual"), {"a.weight": np.ones(4), "c.weight": np.arange(4.0)},
                       sparsity=0.5), ArgumentError,
-     "c.weight: units that are tied to a.weight have other scores than there; "
-     "give tied units one score, as mp.score(unit=True) does"),
+     "c.weight: units that are tied must have one score, and those tied to units of a.weight "
+     "have another; take the scores of mp.score(unit=True)"),
     (lambda: mp.prune(net("residual"), {"a.weight": np.ones(4), "c.weight": np.ones(4)},
                       sparsity={"a": 0.25, "c": 0.5}), ArgumentError,
-     "sparsity of a.weight is given twice, as 0.25 and, by 'c', as 0.5; "
-     "give what goes together one sparsity"),
+     "prune: sparsity of a.weight must be one number, not 0.25 and, by 'c', 0.5; leave one of"
+     " them out"),
     (lambda: mp.prune(net(), SCORES, threshold={"a": 2, "a.bias": 3}), ArgumentError,
-     "threshold of a.weight is given twice, as 2 and, by 'a.bias', as 3; "
-     "give what goes together one threshold"),
+     "prune: threshold of a.weight must be one number, not 2 and, by 'a.bias', 3; leave one "
+     "of them out"),
     (lambda: mp.prune(net(), {"a.weight": np.array([np.nan, 1, 2, 3])}, sparsity=0.5),
      NonFiniteError,
-     "a.weight: 1 of 4 scores are not finite, expected numbers; mend the criterion"),
+     "a.weight: scores must be finite, not NaN or infinite as 1 of 4 are; fix the criterion, "
+     "or the model that it scores"),
     (lambda: mp.prune(net(), SCORES, sparsity=0.5, round_to=0), ArgumentError,
-     "round_to is 0, expected an integer of at least 1; 8 keeps 8, 16, 24, ..."),
+     "prune: round_to must be an integer of at least 1, not 0; pass round_to=1, for example"),
     (lambda: mp.prune(net(), SCORES, sparsity=0.5, round_to=True), ArgumentError,
-     "round_to is True, expected an integer of at least 1; 8 keeps 8, 16, 24, ..."),
+     "prune: round_to must be an integer of at least 1, not True; pass round_to=1, for "
+     "example"),
     (lambda: mp.prune(net(), SCORES, pattern="2:4"), ArgumentError,
-     "pattern is '2:4', which is for single weights, and the scores are of units; "
-     "score with unit=False, or leave the pattern out"),
+     "prune: pattern must be None for scores of units, not '2:4'; score with unit=False, or "
+     "leave the pattern out"),
     (lambda: mp.prune(net(), SCORES, sparsity=0.5, protect="fc"), ArgumentError,
-     "'fc' makes no units that may be removed; those that do: a.weight, b.weight"),
+     "prune: 'fc' makes no units that can be removed; choose among a.weight, b.weight"),
     (lambda: mp.prune(net(), SCORES, sparsity={"c": 0.5}), ArgumentError,
-     "'c' makes no units that may be removed; those that do: a.weight, b.weight"),
+     "prune: 'c' makes no units that can be removed; choose among a.weight, b.weight"),
     (lambda: mp.prune(net(), {"a.weight": np.ones(4), "b.weight": np.ones((3, 4))}, sparsity=0.5),
      ShapeError,
-     "a.weight has one score a unit and b.weight has scores of shape (3, 4); "
-     "score units of all layers, or single weights"),
+     "prune: scores must be of units or of weights, not of units for a.weight and of shape "
+     "(3, 4) for b.weight; score both with the same unit="),
     (lambda: mp.prune(net(), SCORES, sparsity=6 / 7), UnreachableError,
-     "sparsity is 0.8571428571428571, which leaves 1 of 7 units of the net, fewer than "
-     "minimum=1 for each layer; the largest reachable is 0.7142857142857143"),
+     "prune: sparsity=0.8571428571428571 leaves 1 of 7 units of the net, fewer than minimum=1"
+     " for each layer; the largest reachable is 0.7142857142857143"),
     (lambda: mp.score(net(), None, "random", unit=True, params="all"), ArgumentError,
      "random: unit=True with params='all' is not to be had, since a unit goes with its biases; "
      "leave out params"),

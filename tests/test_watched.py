@@ -56,8 +56,8 @@ class Recorded(Watched):
 
     def after(self, view: mp.View) -> mp.Change | None:
         change = super().after(view)
-        masks = view.masks | (change.masks or {} if change else {})
-        self.seen.append(Model(view.net, dict(view.params), dict(view.buffers), dict(masks)))
+        masks = view.ctx.masks | (change.masks or {} if change else {})
+        self.seen.append(Model(view.ctx.net, dict(view.params), dict(view.buffers), dict(masks)))
         return change
 
 
@@ -96,7 +96,7 @@ def test_sparsity_is_the_schedule_to_one_unit(plan: Plan) -> None:
 
 class Late(Recorded):
     def after(self, view: mp.View) -> mp.Change | None:
-        return super().after(view) if view.step > 1 else None
+        return super().after(view) if view.ctx.step > 1 else None
 
 
 class OneMore(Recorded):
@@ -220,7 +220,7 @@ def test_what_cannot_be_reached_is_said_at_the_first_update() -> None:
     with pytest.raises(UnreachableError) as caught:
         mp.fit(net(), small_data(), method=method, **HOW)
     assert caught.value.args == (
-        "sparsity is 0.9, which leaves 1 of 10 units of the net, fewer than minimum=1 for each "
+        "prune: sparsity=0.9 leaves 1 of 10 units of the net, fewer than minimum=1 for each "
         "layer; the largest reachable is 0.8",
     )
     assert method.seen == []

@@ -28,9 +28,8 @@ XY = "expected a pair (x, y) of NumPy arrays of numbers, with a row for each sam
      "give mp.Dataset((x, y), (x, y), (x, y))"  # fmt: skip
 SIZED = "expected a Dataset or a pair (input shape, outputs); give mp.data.digits() or " \
         "((1, 28, 28), 10), for example"  # fmt: skip
-CRITERIA = "expected {criterion: {parameter: its scores}}; give {'magnitude': mp.score(...)}, " \
-           "for example"  # fmt: skip
-TARGETS = "sparsity, threshold, scope, protect, minimum, normalize, pattern, block_reduce, round_to"
+CRITERIA = "combine: scores must be {{criterion: {{parameter: array}}}}, not {}; " \
+           "pass {{'magnitude': mp.score(...)}}, for example"  # fmt: skip
 MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.score(MODEL, DATA, "taylor"), f"data: {PAIR}"),
     (lambda: mp.curvature.hvp(MODEL, DATA, MODEL.params), f"data: {PAIR}"),
@@ -43,13 +42,11 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
      "fit: method is SET, expected Method; give mp.methods.L1(1e-4), with its brackets"),
     (lambda: mp.fit(MODEL, DATA, epochs=1, optimizer="adam"),
      "fit: optimizer is str, expected Optimizer; give mp.SGD(0.1)"),
-    (lambda: mp.prune(MODEL, SIZES, sparcity=0.9),
-     f"prune: sparcity is not among its arguments: {TARGETS}"),
     (lambda: mp.prune(MODEL, [1.0], sparsity=0.9),
-     "prune: scores is list, expected a dict of arrays; give what mp.score returns"),
+     "prune: scores must be a dict of arrays, not list; pass the result of mp.score"),
     (lambda: mp.prune(MODEL, {}, sparsity=0.9),
-     "prune: scores is empty, expected an array for at least one weight; "
-     "score first, and print(mp.ties(model)) to see which units may go"),
+     "prune: scores must hold an array for at least one weight, and are empty; "
+     "print(mp.ties(model)) lists the units that can be removed"),
     (lambda: mp.score(DATA, None, "magnitude"), f"score: the model is Dataset, {MADE}"),
     (lambda: mp.prune(SIZES, SIZES, sparsity=0.5), f"prune: the model is dict, {MADE}"),
     (lambda: mp.fit("net", DATA, epochs=1), f"fit: the model is str, {MADE}"),
@@ -111,20 +108,20 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.data.csv(None), "train_path is None, expected a path; pass its name as text"),
     (lambda: mp.data.csv("a", 3), "test_path is 3, expected a path; pass its name as text"),
     (lambda: mp.allocate([(3, 4)], 0.5),
-     "allocate: layers is list, expected a Model or the shapes of weights; give the model, or "
-     "{'fc1.weight': (300, 784)}, for example"),
+     "allocate: layers must be a Model or a dict of shapes, not list; pass {'fc1.weight': "
+     "(300, 784)}, for example"),
     (lambda: mp.allocate(MODEL.params, 0.5),
-     "fc1.weight: shape is ndarray, expected (o, i) or (o, i, y, x) with sides of at least 1; "
-     "give the shapes of weights alone"),
+     "allocate: the shape of fc1.weight must be (o, i) or (o, i, y, x) with sides of at least"
+     " 1, not ndarray; pass the shapes of weights alone"),
     (lambda: mp.allocate(MODEL, 0.5, protect=3),
-     "3 is not scored; what is scored: fc1.weight, fc2.weight"),
+     "3 is not a scored parameter, or a layer of one; choose among fc1.weight, fc2.weight"),
     (lambda: mp.prune(MODEL, {"fc1.weight": np.ones(4)}, sparsity=0.5, protect=None),
-     "None makes no units that may be removed; those that do: fc1.weight"),
-    (lambda: mp.combine([SIZES, SIZES]), f"combine: found list, {CRITERIA}"),
-    (lambda: mp.combine(SIZES), f"combine: found ndarray, {CRITERIA}"),
-    (lambda: mp.combine(None), f"combine: found NoneType, {CRITERIA}"),
+     "prune: None makes no units that can be removed; choose among fc1.weight"),
+    (lambda: mp.combine([SIZES, SIZES]), CRITERIA.format("list")),
+    (lambda: mp.combine(SIZES), CRITERIA.format("ndarray")),
+    (lambda: mp.combine(None), CRITERIA.format("NoneType")),
     (lambda: mp.combine({"a": SIZES}, [1]),
-     "combine: weights is [1], expected a number for each criterion; give {'a': 1.0}, for example"),
+     "combine: weights must be {criterion: number}, not [1]; pass {'a': 1.0}, for example"),
     (lambda: mp.combine({"a": {"fc9": np.ones(3)}}, model=MODEL),
      "fc9: no such parameter; there are fc1.weight, fc1.bias, fc2.weight, fc2.bias"),
     (lambda: mp.score(MODEL, None, lambda ev: {n: w + 1j for n, w in ev.weights.items()}),
@@ -150,3 +147,8 @@ def test_a_function_of_dicts_is_a_criterion_as_it_stands() -> None:
     for how in ({}, {"power": 2}):
         found, want = mp.score(MODEL, x, product, **how), mp.score(MODEL, x, marked, **how)
         assert all(np.array_equal(found[n], want[n]) for n in want)
+
+
+def test_a_misspelt_argument_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'sparcity'"):
+        mp.prune(MODEL, SIZES, sparcity=0.9)  # type: ignore[call-arg]

@@ -8,6 +8,7 @@ import numpy as np
 
 import minprune as mp
 from minprune.core import Array, Arrays
+from minprune.nets.layer import ForwardContext
 from minprune.nets.model import Model
 
 
@@ -55,6 +56,12 @@ def half_masked(model: Model) -> Model:
     return mp.with_masks(model, {k: rng.random(w.shape) < 0.5 for k, w in model.params.items()})
 
 
+def context(model: Model, seed: int = 0) -> mp.Context:
+    """What `start` is given, at the beginning of training."""
+    streams = (np.random.default_rng(seed),)
+    return mp.Context(model.net, model.masks, None, 1, 1, 0, 1, 0.1, streams, ForwardContext())
+
+
 def same(a: Model, b: Model) -> bool:
     """Whether two models have the same parameters and buffers, to the bit."""
     pairs = [(a.params, b.params), (a.buffers, b.buffers)]
@@ -81,16 +88,18 @@ class Changing(mp.Method):
     change: Callable[[mp.View], mp.Change]
     views: list[dict[str, Any]] = field(default_factory=list)
 
-    def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
+    def start(self, model: Model, ctx: mp.Context) -> tuple[Model, Arrays, Any]:
         return model, {"sigma": np.ones(2)}, "old"
 
     def after(self, view: mp.View) -> mp.Change | None:
         self.views.append({
-            "w": view.params["fc1.weight"].copy(), "masks": dict(view.masks), "state": view.state,
+            "w": view.params["fc1.weight"].copy(),
+            "masks": dict(view.ctx.masks),
+            "state": view.ctx.state,
             "v": view.opt_state["velocity"]["fc1.weight"].copy(),
             "sigma": view.extra["sigma"].copy(),
         })  # fmt: skip
-        return self.change(view) if view.step == 1 else None
+        return self.change(view) if view.ctx.step == 1 else None
 
 
 def changed(change: Callable[[mp.View], mp.Change]) -> tuple[Model, list[dict[str, Any]]]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minprune import kernels
-from minprune.autograd.activation import act_grad
+from minprune.autograd.activations import act_grad
 from minprune.autograd.linear import row_sum
 from minprune.autograd.tape import Op, Value
 from minprune.autograd.tie import convolved

@@ -1,4 +1,4 @@
-"""z = x + y, x - y, x y, x / y, x^p, e^x, ln x, |x|, with broadcasting; Tensor's operators."""
+"""z = x + y, x - y, x y, x / y, x^p, e^x, ln x, |x|, min(max(x, low), high); Tensor's operators."""
 
 from typing import Any
 
@@ -105,6 +105,18 @@ def _absolute_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value]:
     return (g * np.sign(value(x)),)
 
 
+def _clip(x: Array, *, low: float, high: float) -> Array:
+    """z = min(max(x, low), high)      derivative 1 from low to high, both included; 0 outside"""
+    return np.clip(x, low, high)
+
+
+def _clip_rule(
+    g: Value, z: Value, inputs: Any, need: Any, *, low: float, high: float
+) -> tuple[Value]:
+    x = value(inputs[0])
+    return (mul(g, ((x >= low) & (x <= high)).astype(x.dtype)),)
+
+
 add = Op(_add, _add_rule, rows)
 sub = Op(_sub, _sub_rule, rows)
 mul = Op(_mul, _mul_rule, rows)
@@ -113,6 +125,12 @@ power = Op(_power, _power_rule, rows)
 exp = Op(_exp, _exp_rule, rows)
 log = Op(_log, _log_rule, rows)
 absolute = Op(_absolute, _absolute_rule, rows)
+clip = Op(_clip, _clip_rule, rows)
 
 
 OPERATORS.update({"+": add, "-": sub, "*": mul, "/": div, "**": power, "abs": absolute})
+
+
+def sqrt(x: Value) -> Value:
+    """z = x^(1/2)"""
+    return power(x, p=0.5)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minprune import kernels
-from minprune.autograd.activation import act_grad
+from minprune.autograd.activations import act_grad
 from minprune.autograd.elementwise import mul
 from minprune.autograd.shaping import column, expand
 from minprune.autograd.tape import Op, Value

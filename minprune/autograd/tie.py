@@ -80,3 +80,9 @@ def reshaped(
 def stacked(links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]) -> None:
     """One after another: concatenation."""
     links.stack(out, *inputs)
+
+
+def bound(links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]) -> None:
+    """(x): normalisation by the statistics of groups of rows."""
+    (x,) = inputs
+    links.bind(out, x, settings["groups"])

@@ -11,7 +11,7 @@ from minprune.nets.net import INPUT
 def path_grads(model: Model, names: list[str]) -> Arrays:
     """dR/d|w| in float64, {name: shape}: R is the output's sum for an input of ones
 
-    Each layer's own `path` is what it does in this pass: activations are the identity, biases 0,
+    Each layer's own `path` says what it does in this pass: activations are the identity, biases 0,
     BatchNorm scales by |gamma| / sqrt(var + eps), GroupNorm and LayerNorm by |gamma|. Biases, which
     are no part of R, get 0.
     Source: Tanaka et al. (2020), Pruning neural networks without any data.

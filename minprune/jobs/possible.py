@@ -14,6 +14,7 @@ from minprune.evidence import score
 from minprune.jobs.compare_settings import CompareSettings
 from minprune.jobs.settings import Settings
 from minprune.masking.apply import prune
+from minprune.masking.checks import Scope
 from minprune.nets.counts import counts
 from minprune.nets.model import Model
 from minprune.nets.ties import ties
@@ -70,7 +71,9 @@ def _once(asked: Mapping[str, Sequence[Any] | None]) -> None:
             )
 
 
-def reachable(model: Model, unit: bool, sparsities: Sequence[float], scope: str = "global") -> None:
+def reachable(
+    model: Model, unit: bool, sparsities: Sequence[float], scope: Scope = "global"
+) -> None:
     """Raises ArgumentError for a sparsity that this net cannot have."""
     scores = score(model, None, "magnitude", unit=unit)
     for sparsity in sparsities:

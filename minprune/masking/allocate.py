@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from numbers import Integral, Real
+from numbers import Integral
 
+from minprune.arguments import choice, number
 from minprune.errors import ArgumentError, ShapeError
-from minprune.masking.arguments import named
+from minprune.masking.checks import named
 from minprune.masking.count import pruned_count
 from minprune.nets.model import Model, dense_only
 
@@ -38,8 +39,8 @@ def allocate(
         shapes = layers
     else:
         raise ArgumentError(
-            f"allocate: layers is {type(layers).__name__}, expected a Model or the shapes of "
-            f"weights; give the model, or {{'fc1.weight': (300, 784)}}, for example"
+            f"allocate: layers must be a Model or a dict of shapes, not "
+            f"{type(layers).__name__}; pass {{'fc1.weight': (300, 784)}}, for example"
         )
     left = set(named(shapes, protect))
     shapes = {name: shape for name, shape in shapes.items() if name not in left}
@@ -67,14 +68,12 @@ def densities(
     outside [0, 1], ShapeError for a shape that is no weight's. Sources: Mocanu et al. (2018), er;
     Evci et al. (2020), erk; power: as in jaxpruner.
     """
-    if how not in RULES:
-        raise ArgumentError(f"how is {how!r}, expected one of {', '.join(RULES)}; choose one")
-    if isinstance(power, bool) or not isinstance(power, Real) or not 0 < power < math.inf:
-        raise ArgumentError(f"power is {power!r}, expected a number above 0; power=1 is the rule")
-    ratio = {name: _ratio(name, shape, how) ** float(power) for name, shape in shapes.items()}
+    choice("allocate", "how", how, RULES)
+    power = number("allocate", "power", power, above=True)
+    ratio = {name: _ratio(name, shape, how) ** power for name, shape in shapes.items()}
     sizes = {name: math.prod(shape) for name, shape in shapes.items()}
     n = sum(sizes.values())
-    pruned_count(sparsity, n)  # raises unless it is a share
+    pruned_count(sparsity, n, "allocate")  # raises unless it is a share
     dense: set[str] = set()
     while True:
         rest = [name for name in shapes if name not in dense]
@@ -91,8 +90,8 @@ def _ratio(name: str, shape: Shape, how: str) -> float:
     if len(sides) < 2 or not all(isinstance(side, Integral) and side >= 1 for side in sides):
         found = shape if isinstance(shape, tuple | list) else type(shape).__name__
         raise ShapeError(
-            f"{name}: shape is {found}, expected (o, i) or (o, i, y, x) with sides of at "
-            f"least 1; give the shapes of weights alone"
+            f"allocate: the shape of {name} must be (o, i) or (o, i, y, x) with sides of at "
+            f"least 1, not {found}; pass the shapes of weights alone"
         )
     if how == "uniform":
         return 1.0

@@ -1,14 +1,21 @@
-"""w = w where mask else 0: the one place, beside optimizer kernels, where a mask meets a weight."""
+"""w = w where mask else 0: the one place, besides optimizer kernels, where masks meet weights.
 
-from collections.abc import Mapping
+A mask that does not fit (`check_masks`) is refused here and wherever a Model is made.
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
+from minprune.arguments import count
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, ShapeError
+from minprune.masking.checks import Scope, Target
 from minprune.masking.choose import choose
+from minprune.masking.normalize import Norm
+from minprune.masking.patterns import Given
 from minprune.masking.units import choose_units, is_unit_score
 from minprune.nets.counts import counts
 from minprune.nets.masks import check_masks
@@ -29,9 +36,34 @@ def apply(params: Mapping[str, Array], masks: Mapping[str, Array]) -> Arrays:
 
 
 def with_masks(model: Model, masks: Mapping[str, Array]) -> Model:
-    """The model with these masks in place of its own of the same names, and 0.0 where they say
+    """w = w where mask else 0: the model with these masks, which replace its own of the same names
 
-    Raises as `apply` does, and ArgumentError for a weight of which only live entries are stored.
+    Parameters
+    ----------
+    model : Model
+        A dense model.
+    masks : dict of bool arrays
+        One for each parameter that is masked, of its shape; True keeps an entry.
+
+    Returns
+    -------
+    Model
+        A new model, with 0.0 in the masked entries; `fit` keeps them there.
+
+    Raises
+    ------
+    ArgumentError
+        For an unknown name, an array that is not bool, or a layer whose weight is stored sparse.
+    ShapeError
+        For a mask whose shape is not that of its parameter.
+
+    Examples
+    --------
+    >>> import numpy as np, minprune as mp
+    >>> model = mp.zoo.mlp(((3,), 2), hidden=(4,))
+    >>> masked = mp.with_masks(model, {"fc2.weight": np.eye(2, 4, dtype=bool)})
+    >>> int(np.count_nonzero(masked.params["fc2.weight"]))
+    2
     """
     is_model(model, "with_masks")
     hold_arrays("masks", masks)
@@ -41,9 +73,31 @@ def with_masks(model: Model, masks: Mapping[str, Array]) -> Model:
 
 
 def collapsed(model: Model) -> list[str]:
-    """The weights of which no entry is left, so that nothing passes: layer collapse, in net order
+    """The weights without a live entry, so that nothing passes: layer collapse, in net order
 
-    Empty where all weights of the net are gone, since then none could give.
+    Parameters
+    ----------
+    model : Model
+        Any model, dense or sparse.
+
+    Returns
+    -------
+    list of str
+        Names of weights; empty also if no weight of the net has a live entry, since no other
+        choice was left then.
+
+    Raises
+    ------
+    ArgumentError
+        If `model` is not a Model.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> model = mp.zoo.mlp(((3,), 2), hidden=(4,))
+    >>> scores = mp.score(model, None, "magnitude")
+    >>> mp.collapsed(mp.prune(model, scores, sparsity={"fc1": 1.0}, minimum=0))
+    ['fc1.weight']
     """
     is_model(model, "collapsed")
     weights = model.net.every_weight
@@ -51,55 +105,112 @@ def collapsed(model: Model) -> list[str]:
     return gone if len(gone) < len(weights) else []
 
 
-TARGETS = (
-    "sparsity", "threshold", "scope", "protect", "minimum", "normalize", "pattern", "block_reduce",
-    "round_to",
-)  # fmt: skip
+def prune(
+    model: Model,
+    scores: Mapping[str, Array],
+    *,
+    sparsity: Target | None = None,
+    threshold: Target | None = None,
+    scope: Scope = "global",
+    protect: Iterable[str] = (),
+    minimum: int = 1,
+    normalize: Norm = None,
+    pattern: Given = None,
+    block_reduce: Literal["mean", "sum", "max"] = "mean",
+    round_to: int = 1,
+) -> Model:
+    """mask = all but the lowest scores: entries, or whole units, are set to 0.0 and stay so in fit
 
+    Exactly round(sparsity n) of n scored, unprotected entries are masked afterwards, those masked
+    before included; among equal scores the lower index, and the earlier layer, is kept.
 
-def _arguments(scores: object, target: Mapping[str, Any]) -> None:
-    for name in target:
-        if name not in TARGETS:
-            raise ArgumentError(f"prune: {name} is not among its arguments: {', '.join(TARGETS)}")
-    if not isinstance(scores, Mapping):
-        raise ArgumentError(
-            f"prune: scores is {type(scores).__name__}, expected a dict of arrays; "
-            f"give what mp.score returns"
-        )
+    Parameters
+    ----------
+    model : Model
+        A dense model.
+    scores : dict of float arrays
+        Higher = kept longer; from `mp.score` or from anywhere. One array for each weight: either
+        of its shape, or of shape (o,), one score per unit. Then whole units go, with everything
+        that is tied to them, and sparsity, minimum and threshold are about units.
+    sparsity : float or dict
+        The share to prune, from 0 to 1; a dict gives layers or parameters their own.
+    threshold : float or dict
+        Instead of sparsity: scores below it are pruned.
+    scope : {"global", "layer"}
+        Whether the lowest of all layers together go, or the same share of each.
+    protect : name or names
+        Layers or parameters that are left as they are and not counted.
+    minimum : int
+        How many weights, or units, each layer keeps at least.
+    normalize : {None, "l1", "l2", "max"}
+        The norm by which each layer's scores are divided before they are compared.
+    pattern : None, "N:M" or (rows, columns)
+        "2:4" keeps the best 2 of every 4 consecutive inputs and takes no sparsity; (4, 4) prunes
+        whole blocks of 4 outputs by 4 inputs, and sparsity and minimum count blocks.
+    block_reduce : {"mean", "sum", "max"}
+        The score of a block, from the scores of its live entries.
+    round_to : int
+        For units: the number that a layer keeps is rounded up to a multiple of it.
 
+    Returns
+    -------
+    Model
+        A new model, with masks.
 
-def prune(model: Model, scores: Mapping[str, Array], **target: Any) -> Model:
-    """The model without its lowest-scored entries, or units: masked, 0.0, and held so by `fit`
+    Raises
+    ------
+    ArgumentError
+        For arguments that do not go together, and for a sparsity below the present one.
+    ShapeError
+        For scores whose shape is not that of their weight, or of its units.
+    NonFiniteError
+        For scores that are NaN or infinite.
+    UnreachableError
+        Where `minimum` prevents the sparsity; the message names the largest reachable.
 
-    scores: {"fc1.weight": array of the weight's shape, ...}, higher = kept longer, from `mp.score`
-    or from anywhere; or one score a unit, (o,) for a weight (o, ...): then units are silenced, with
-    all that is tied to them, and sparsity counts units (see masking.units, which adds round_to=).
-    target: sparsity= (a share, or one for each layer in a dict) or threshold=,
-    scope="global" | "layer", protect=("fc3", ...), minimum=1, normalize=None | "l1" | "l2" | "max",
-    pattern=None | "2:4" | (4, 4), block_reduce="mean" | "sum" | "max"; see masking.choose for what
-    they mean. Raises ArgumentError, ShapeError, UnreachableError.
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> model = mp.zoo.mlp(((3,), 2), hidden=(4,))
+    >>> small = mp.prune(model, mp.score(model, None, "magnitude"), sparsity=0.75)
+    >>> sum(int(mask.sum()) for mask in small.masks.values())  # of 3 * 4 + 4 * 2
+    5
     """
     is_model(model, "prune")
     dense_only(model, "pruning")
-    _arguments(scores, target)
+    if not isinstance(scores, Mapping):
+        raise ArgumentError(
+            f"prune: scores must be a dict of arrays, not {type(scores).__name__}; "
+            f"pass the result of mp.score"
+        )
     units = is_unit_score(scores, model.net.params)
     ordered = {name: scores[name] for name in model.net.params if name in scores}
     if not ordered:
         raise ArgumentError(
-            "prune: scores is empty, expected an array for at least one weight; "
-            "score first, and print(mp.ties(model)) to see which units may go"
+            "prune: scores must hold an array for at least one weight, and are empty; "
+            "print(mp.ties(model)) lists the units that can be removed"
         )
     if units:
-        return with_masks(model, choose_units(model, ties(model), ordered, **target))
-    if "round_to" in target:
+        found = choose_units(
+            model, ties(model), ordered, sparsity=sparsity, threshold=threshold, scope=scope,
+            protect=protect, minimum=minimum, normalize=normalize, pattern=pattern,
+            round_to=round_to,
+        )  # fmt: skip
+        return with_masks(model, found)
+    if count("prune", "round_to", round_to) > 1:
         raise ArgumentError(
-            "prune: round_to counts units, and the scores are of single weights; "
-            "score with unit=True, or leave it out"
+            f"prune: round_to must be 1 for scores of single weights, not {round_to}, since it "
+            f"counts units; score with unit=True, or leave it out"
         )
     for name, s in ordered.items():
         if np.shape(s) != model.params[name].shape:
             raise ShapeError(
-                f"{name}: score is {np.shape(s)}, weight is {model.params[name].shape}; "
-                f"give one score to each entry"
+                f"prune: the scores of {name} must have its shape, {model.params[name].shape}, "
+                f"not {np.shape(s)}; score each entry"
             )
-    return with_masks(model, choose(ordered, model.masks, **target))
+    found = choose(
+        ordered, model.masks, sparsity=sparsity, threshold=threshold, scope=scope,
+        protect=protect, minimum=minimum, normalize=normalize, pattern=pattern,
+        block_reduce=block_reduce,
+    )  # fmt: skip
+    return with_masks(model, found)

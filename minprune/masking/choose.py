@@ -7,10 +7,18 @@ import numpy as np
 from minprune import kernels
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, UnreachableError
-from minprune.masking.arguments import Scope, Target, agree, checked, each, level, named
+from minprune.masking.checks import (
+    Scope,
+    Target,
+    check_targets,
+    for_each,
+    level,
+    named,
+    rankable,
+)
 from minprune.masking.count import pruned_count
-from minprune.masking.normalize import normalized
-from minprune.masking.patterns import Given, Pattern, blocks, n_of_m, parse, spread
+from minprune.masking.normalize import Norm, normalized
+from minprune.masking.patterns import Given, Pattern, blocks, n_of_m, parse, per_entry
 from minprune.nets.net import layer_of
 
 
@@ -20,7 +28,9 @@ def keep_top(scores: Array, k: int) -> Array:
     Raises ArgumentError unless 0 <= k <= scores.size, and for NaN.
     """
     if not 0 <= k <= scores.size:
-        raise ArgumentError(f"k is {k}, expected 0 to {scores.size}; keep at most what is there")
+        raise ArgumentError(
+            f"keep_top: k must be an integer from 0 to {scores.size}, not {k}; keep fewer"
+        )
     return ~kernels.smallest(scores, scores.size - k)
 
 
@@ -33,7 +43,7 @@ def choose(
     scope: Scope = "global",
     protect: Iterable[str] = (),
     minimum: int = 1,
-    normalize: str | None = None,
+    normalize: Norm = None,
     pattern: Given = None,
     block_reduce: str = "mean",
     things: str = "weights",
@@ -56,18 +66,19 @@ def choose(
     reports, differs where blocks are cut or partly masked. block_reduce: a block's score is the
     "mean", "sum" or "max" of its live entries' scores (after normalize).
 
-    The order of `scores` is the order of the layers; `prune` gives them in net order. things: what
-    errors call the entries.
+    The order of `scores` is the order of the layers; `prune` gives them in net order. things: the
+    word for the entries in messages.
 
     Raises ArgumentError for a target below the present sparsity, NonFiniteError for scores that are
     not finite, and UnreachableError, naming the largest sparsity that can be reached, where
     `minimum` stands in the way (of N:M too).
     """
     form = parse(pattern)
-    agree(form, sparsity, threshold, scope, minimum)
+    check_targets(form, sparsity, threshold, scope, minimum)
     left = set(named(scores, protect))
     names = [name for name in scores if name not in left]
-    ready = {name: checked(name, scores[name], masks.get(name), form) for name in names}
+    matrix = form is not None
+    ready = {name: rankable(name, scores[name], masks.get(name), matrix) for name in names}
     ready = normalized(ready, normalize)
     live = {n: masks[n] if n in masks else np.ones(s.shape, bool) for n, s in ready.items()}
     least = {name: 0 if _beside(name, ready) else minimum for name in names}
@@ -80,7 +91,7 @@ def choose(
         {n: s for n, (s, _) in tiled.items()}, {n: m for n, (_, m) in tiled.items()},
         sparsity, threshold, scope, least, "blocks",
     )  # fmt: skip
-    return {n: live[n] & spread(m, live[n].shape, form) for n, m in kept.items()}
+    return {n: live[n] & per_entry(m, live[n].shape, form) for n, m in kept.items()}
 
 
 def select(
@@ -92,7 +103,7 @@ def select(
     minimum: Mapping[str, int],
     things: str = "weights",
 ) -> Arrays:
-    """The masks of `choose` over checked arrays of any `things` that are counted one by one
+    """The masks of `choose`, over rankable scores of `things` that are counted one by one
 
     minimum: of each array. Exactly one of sparsity and threshold is None. Raises as `choose` does.
     """
@@ -100,7 +111,7 @@ def select(
     what, target = ("threshold", threshold) if sparsity is None else ("sparsity", sparsity)
     assert target is not None
     if isinstance(target, Mapping):
-        wanted = each(target, what, lambda w: named(names, [w]))
+        wanted = for_each(target, what, lambda w: named(names, [w]))
     else:
         wanted = dict.fromkeys(names, target)
     if sparsity is None:
@@ -143,8 +154,8 @@ def _every(name: str, scores: Array, live: Array, form: Pattern, minimum: int) -
     kept, least = int(np.count_nonzero(mask)), min(minimum, int(np.count_nonzero(live)))
     if kept < least:
         raise UnreachableError(
-            f"{name}: {form.kept}:{form.columns} leaves {kept} of {live.size} weights, fewer than "
-            f"minimum={minimum}; lower minimum, or protect {name}"
+            f"prune: {form.kept}:{form.columns} leaves {kept} of {live.size} weights of {name}, "
+            f"fewer than minimum={minimum}; lower minimum, or protect {name}"
         )
     return mask
 
@@ -164,13 +175,13 @@ def _lowest(
     dead = n - sum(alive.values())
     if count < dead:
         raise ArgumentError(
-            f"sparsity is {sparsity}, below the present {dead / n!r} of {what}; pruning does not "
-            f"bring {things} back: ask for at least what is pruned already"
+            f"prune: sparsity={sparsity} is below the present {dead / n!r} of {what}, and pruned "
+            f"{things} are not restored; pass at least the present sparsity"
         )
     most = n - sum(min(minimum[name], a) for name, a in alive.items())
     if count > most:
         raise UnreachableError(
-            f"sparsity is {sparsity}, which leaves {n - count} of {n} {things} of {what}, fewer "
+            f"prune: sparsity={sparsity} leaves {n - count} of {n} {things} of {what}, fewer "
             f"than minimum={max(minimum.values())} for each layer; "
             f"the largest reachable is {most / n!r}"
         )

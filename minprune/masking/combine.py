@@ -1,14 +1,14 @@
 """Criteria used in conjunction: one score from the ranks, or the sizes, of several."""
 
 from collections.abc import Mapping
-from numbers import Real
 from typing import Literal
 
 import numpy as np
 
+from minprune.arguments import choice, number
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
-from minprune.masking.arguments import checked
+from minprune.masking.checks import rankable
 from minprune.masking.normalize import normalized
 from minprune.masking.units import is_unit_score, unit_scores
 from minprune.nets.model import Model, is_model
@@ -39,19 +39,15 @@ def combine(
     for held in (scores, *(scores.values() if isinstance(scores, Mapping) else ())):
         if not isinstance(held, Mapping):
             raise ArgumentError(
-                f"combine: found {type(held).__name__}, expected {{criterion: {{parameter: its "
-                f"scores}}}}; give {{'magnitude': mp.score(...)}}, for example"
+                f"combine: scores must be {{criterion: {{parameter: array}}}}, not "
+                f"{type(held).__name__}; pass {{'magnitude': mp.score(...)}}, for example"
             )
     if not scores:
         raise ArgumentError(
-            "combine: no scores were given, expected those of at least one criterion; "
-            "give {'magnitude': mp.score(...)}, for example"
+            "combine: scores must hold at least one criterion, not none; "
+            "pass {'magnitude': mp.score(...)}, for example"
         )
-    if normalize not in ("rank", "layer", None):
-        raise ArgumentError(
-            f"combine: normalize is {normalize!r}, expected 'rank', 'layer' or None; "
-            f"choose one of them"
-        )
+    choice("combine", "normalize", normalize, ("rank", "layer", None))
     share = _weights(scores, {} if weights is None else weights)
     agreed = _agreed(scores)
     if model is not None:
@@ -72,8 +68,8 @@ def _sum(
     for name, s in total.items():
         if not np.isfinite(s).all():
             raise NonFiniteError(
-                f"combine: {name}: the sum of the scores is not finite, expected numbers; "
-                f"use normalize='rank'"
+                f"combine: the sum of the scores of {name} must be finite, and it overflows; "
+                f"pass normalize='rank'"
             )
     return total
 
@@ -119,24 +115,21 @@ def ranks(scores: Arrays) -> Arrays:
 def _weights(scores: Mapping[str, Arrays], weights: Mapping[str, float]) -> dict[str, float]:
     if not isinstance(weights, Mapping):
         raise ArgumentError(
-            f"combine: weights is {weights!r}, expected a number for each criterion; "
-            f"give {{{next(iter(scores))!r}: 1.0}}, for example"
+            f"combine: weights must be {{criterion: number}}, not {weights!r}; "
+            f"pass {{{next(iter(scores))!r}: 1.0}}, for example"
         )
     for criterion, value in weights.items():
         if criterion not in scores:
             raise ArgumentError(
-                f"combine: weights name {criterion!r}, expected one of {', '.join(scores)}; "
-                f"weigh the criteria that you give scores of"
+                f"combine: weights must name criteria of scores, {', '.join(scores)}, not "
+                f"{criterion!r}; leave it out"
             )
-        if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < np.inf:
-            raise ArgumentError(
-                f"combine: the weight of {criterion} is {value!r}, expected a finite number of at "
-                f"least 0; give {{{criterion!r}: 1.0}}, for example"
-            )
+        number("combine", f"weights[{criterion!r}]", value)
     share = {criterion: float(weights.get(criterion, 1)) for criterion in scores}
     if not any(share.values()):
         raise ArgumentError(
-            "combine: all weights are 0, expected one above 0; leave weights out to count all alike"
+            "combine: one weight must be above 0, and all are 0; "
+            "leave weights out to count all criteria equally"
         )
     return share
 
@@ -149,18 +142,17 @@ def _agreed(scores: Mapping[str, Arrays]) -> dict[str, dict[str, Array]]:
         for name in sorted(shapes.keys() ^ arrays.keys()):
             has, lacks = (first, criterion) if name in shapes else (criterion, first)
             raise ShapeError(
-                f"combine: {has} has scores of {name} and {lacks} has none; "
-                f"score the same parameters with each criterion"
+                f"combine: all criteria must score the same parameters, but {lacks} has no scores "
+                f"of {name}, and {has} has; "
+                f"score them with the same arguments"
             )
         for name, s in arrays.items():
             if np.shape(s) != shapes[name]:
                 raise ShapeError(
-                    f"combine: {name}: scores of {criterion} are {np.shape(s)}, those of {first} "
-                    f"are {shapes[name]}; score weights, or units, with each criterion"
+                    f"combine: the scores of {name} must have one shape, not {shapes[name]} in "
+                    f"{first} and {np.shape(s)} in {criterion}; score weights, or units, with each"
                 )
     return {
-        criterion: {
-            name: checked(f"{criterion}, {name}", arrays[name], None, None) for name in shapes
-        }
+        criterion: {name: rankable(f"{criterion}, {name}", arrays[name]) for name in shapes}
         for criterion, arrays in scores.items()
     }

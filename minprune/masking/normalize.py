@@ -1,11 +1,14 @@
 """s / norm(s), layer by layer, so that scores can be compared across layers."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
+from minprune.arguments import choice
 from minprune.core import Array, Arrays
-from minprune.errors import ArgumentError
+
+Norm = Literal["l1", "l2", "max"] | None
 
 
 def _over(norm: Callable[[Array], float]) -> Callable[[Array], Array]:
@@ -31,11 +34,6 @@ def normalized(scores: Arrays, by: str | None) -> Arrays:
 
     Raises ArgumentError for another norm.
     """
-    if by is None:
+    if choice("prune", "normalize", by, (None, *NORMALIZE)) is None:
         return scores
-    if by not in NORMALIZE:
-        raise ArgumentError(
-            f"normalize is {by!r}, expected None or one of {', '.join(NORMALIZE)}; "
-            f"choose one of them"
-        )
-    return {name: NORMALIZE[by](s) for name, s in scores.items()}
+    return {name: NORMALIZE[by or ""](s) for name, s in scores.items()}

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minprune.arguments import choice
 from minprune.core import Array
 from minprune.errors import ArgumentError, NonFiniteError
 
@@ -43,8 +44,8 @@ def parse(given: Given) -> Pattern | None:
     elif isinstance(given, tuple | list) and len(given) == 2 and all(map(_side, given)):
         return Pattern(int(given[0]), int(given[1]))
     raise ArgumentError(
-        f"pattern is {given!r}, expected 'N:M' with 1 <= N <= M, or a pair (rows, columns) of "
-        f"integers of at least 1; write pattern='2:4' or pattern=(4, 4)"
+        f"prune: pattern must be 'N:M' with 1 <= N <= M, or a pair (rows, columns) of integers of "
+        f"at least 1, not {given!r}; pass pattern='2:4' or pattern=(4, 4), for example"
     )
 
 
@@ -55,7 +56,7 @@ def _side(size: object) -> bool:
 def tiles(a: Array, pattern: Pattern, fill: float | bool) -> Array:
     """(o, i, ...) -> (ceil(o / rows), ceil(i / columns), ..., rows * columns), row by row
 
-    `fill` stands where a tile overhangs the edge. Tiles lie in the order of their first entries.
+    `fill` is used where a tile overhangs the edge. Tiles lie in the order of their first entries.
     """
     r, c = pattern.within(a.shape)
     o, i, *rest = a.shape
@@ -118,10 +119,7 @@ def blocks(
     dtype of the scores; 0 where none is live. Raises ArgumentError for another reduction,
     NonFiniteError for a sum that overflows.
     """
-    if reduce not in REDUCE:
-        raise ArgumentError(
-            f"block_reduce is {reduce!r}, expected one of {', '.join(REDUCE)}; choose one of them"
-        )
+    choice("prune", "block_reduce", reduce, tuple(REDUCE))
     there = tiles(live, pattern, False)
     alive = np.asarray(there.any(-1))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -130,13 +128,13 @@ def blocks(
     bad = found.size - int(np.count_nonzero(np.isfinite(found)))
     if bad:
         raise NonFiniteError(
-            f"{name}: {bad} of {found.size} block scores overflow {scores.dtype}, expected finite "
-            f"ones; divide the scores by a constant first"
+            f"{name}: block scores must fit in {scores.dtype}, and {bad} of {found.size} overflow; "
+            f"divide the scores by a constant first"
         )
     return found, alive
 
 
-def spread(kept: Array, shape: tuple[int, ...], pattern: Pattern) -> Array:
+def per_entry(kept: Array, shape: tuple[int, ...], pattern: Pattern) -> Array:
     """One bool for each block -> one for each entry of an array of this shape"""
     r, c = pattern.within(shape)
     return untiled(np.broadcast_to(kept[..., None], (*kept.shape, r * c)), shape, pattern)

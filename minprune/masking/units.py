@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from minprune.arguments import count
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, ShapeError
-from minprune.masking.arguments import checked, each, listed
+from minprune.masking.checks import for_each, listed, rankable
 from minprune.masking.choose import choose, keep_top
 from minprune.nets.model import Model
 from minprune.nets.net import layer_of
@@ -50,8 +51,8 @@ def unit_scores(group: Group, scores: Mapping[str, Array]) -> Array | None:
         first = mine[:, :1] if found is None else found[:, None]
         if not (mine == first).all():
             raise ArgumentError(
-                f"{m.param}: units that are tied to {group.name} have other scores than there; "
-                f"give tied units one score, as mp.score(unit=True) does"
+                f"{m.param}: units that are tied must have one score, and those tied to units of "
+                f"{group.name} have another; take the scores of mp.score(unit=True)"
             )
         found = first[:, 0]
     return found
@@ -75,31 +76,28 @@ def choose_units(
 
     Raises ArgumentError, ShapeError, NonFiniteError, UnreachableError as `choose` does.
     """
-    if isinstance(round_to, bool) or not isinstance(round_to, int | np.integer) or round_to < 1:
-        raise ArgumentError(
-            f"round_to is {round_to!r}, expected an integer of at least 1; 8 keeps 8, 16, 24, ..."
-        )
+    count("prune", "round_to", round_to)
     if target.get("pattern") is not None:
         raise ArgumentError(
-            f"pattern is {target['pattern']!r}, which is for single weights, and the scores are of "
-            f"units; score with unit=False, or leave the pattern out"
+            f"prune: pattern must be None for scores of units, not {target['pattern']!r}; "
+            f"score with unit=False, or leave the pattern out"
         )
     groups = {g.name: g for g in tied if g.free}
     made = {m.param for g in groups.values() for m in g.producers}
     for name in scores:
         if name not in made:
             raise ArgumentError(
-                f"{name}: its units are the net's output or tied to its input, so they cannot be "
-                f"removed; leave it out of the scores"
+                f"prune: units of {name} must not be scored, since they are outputs of the net or "
+                f"tied to its input and cannot be removed; leave {name} out of the scores"
             )
-    scores = {name: checked(name, s, None, None) for name, s in scores.items()}
+    scores = {name: rankable(name, s) for name, s in scores.items()}
     found = {name: unit_scores(g, scores) for name, g in groups.items()}
     scored = {name: s for name, s in found.items() if s is not None}
     left = [name for p in listed(protect) for name in _owners(groups, p)]
     live = {name: live_units(groups[name], model.masks) for name in scored}
     for what in ("sparsity", "threshold"):
         if isinstance(target.get(what), Mapping):
-            target[what] = each(target[what], what, lambda w: _owners(groups, w))
+            target[what] = for_each(target[what], what, lambda w: _owners(groups, w))
     protected = [n for n in left if n in scored]
     chosen = choose(scored, live, protect=protected, things="units", **target)
     if round_to > 1:
@@ -139,8 +137,8 @@ def is_unit_score(scores: Mapping[str, Array], shapes: Mapping[str, tuple[int, .
     if units and len(units) < len(scores):
         other = next(n for n in scores if n not in units)
         raise ShapeError(
-            f"{units[0]} has one score a unit and {other} has scores of shape "
-            f"{np.shape(scores[other])}; score units of all layers, or single weights"
+            f"prune: scores must be of units or of weights, not of units for {units[0]} and of "
+            f"shape {np.shape(scores[other])} for {other}; score both with the same unit="
         )
     return bool(units)
 
@@ -155,5 +153,5 @@ def _owners(groups: Mapping[str, Group], wanted: str) -> list[str]:
     if found:
         return found
     raise ArgumentError(
-        f"{wanted!r} makes no units that may be removed; those that do: {', '.join(groups)}"
+        f"prune: {wanted!r} makes no units that can be removed; choose among {', '.join(groups)}"
     )

@@ -1,6 +1,7 @@
 """What prunes before, during and after training, one file each."""
 
 from minprune.methods.at_init import at_init
+from minprune.methods.chain import chain
 from minprune.methods.dynamic import SET, RigL, start_sparse
 from minprune.methods.gradual import Gradual
 from minprune.methods.obs import obs
@@ -9,6 +10,6 @@ from minprune.methods.rounds import in_rounds
 from minprune.methods.watched import Watched, watched
 
 __all__ = [
-    "L1", "L2", "SET", "Gradual", "RigL", "Watched", "at_init", "in_rounds", "obs", "start_sparse",
-    "watched",
+    "L1", "L2", "SET", "Gradual", "RigL", "Watched", "at_init", "chain", "in_rounds", "obs",
+    "start_sparse", "watched",
 ]  # fmt: skip

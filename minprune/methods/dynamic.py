@@ -17,7 +17,7 @@ from minprune.masking.apply import prune
 from minprune.methods.dynamic_grads import whole_grads
 from minprune.methods.dynamic_layers import checked, how_many, move
 from minprune.nets.model import Model, dense_only, is_model
-from minprune.train.method import Change, Method, View
+from minprune.train.method import Change, Context, Method, View
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class SET(Method):
     def __post_init__(self) -> None:
         _settings("SET", self.fraction, self.every, self.stop)
 
-    def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
+    def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
         checked("SET", model)
         return model, {}, None
 
@@ -53,7 +53,7 @@ class SET(Method):
             return None
 
         def chance(name: str) -> Array:
-            return view.rng.random(view.net.stored.get(name, view.params[name].shape))
+            return view.ctx.rng.random(view.ctx.net.stored.get(name, view.params[name].shape))
 
         return move(view, how_many(view, self.fraction), chance)
 
@@ -78,7 +78,7 @@ class RigL(Method):
     def __post_init__(self) -> None:
         _settings("RigL", self.fraction, self.every, self.stop)
 
-    def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
+    def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
         checked("RigL", model)
         return model, {}, None
 
@@ -89,7 +89,7 @@ class RigL(Method):
     def after(self, view: View) -> Change | None:
         if not _due(self, view):
             return None
-        counts = how_many(view, self.share(view.step, view.total))
+        counts = how_many(view, self.share(view.ctx.step, view.ctx.total))
         if not counts:
             return None
         grads = whole_grads(view, counts)
@@ -120,7 +120,7 @@ def start_sparse(
 
 def _due(method: SET | RigL, view: View) -> bool:
     """Whether this update moves weights."""
-    return view.step % method.every == 0 and view.step < method.stop * view.total
+    return view.ctx.step % method.every == 0 and view.ctx.step < method.stop * view.ctx.total
 
 
 def _settings(owner: str, fraction: float, every: int, stop: float) -> None:

@@ -35,9 +35,8 @@ def whole_grads(view: View, names: Iterable[str]) -> Callable[[str], Array]:
     x, y = view.batch
     values: dict[str, Value] = view.params | view.buffers | leaves
     last = batch_last(x, next(iter(view.params.values())).dtype)
-    loss = loss_of(
-        view.net, run(view.net, values, last, ForwardContext(train=True, rng=view.rng)), y
-    )
+    how = ForwardContext(train=True, rng=view.ctx.rng)
+    loss = loss_of(view.ctx.net, run(view.ctx.net, values, last, how), y)
     wanted = {leaves[name]: name for name in names}
     at = {
         wanted[x]: (t, k)
@@ -49,7 +48,7 @@ def whole_grads(view: View, names: Iterable[str]) -> Callable[[str], Array]:
     uses = {name: Use(t, k, g) for (name, (t, k)), g in zip(at.items(), gs, strict=True)}
 
     def of(name: str) -> Array:
-        shape = view.net.stored.get(name, view.params[name].shape)
+        shape = view.ctx.net.stored.get(name, view.params[name].shape)
         if name not in uses:  # nobody reads what this layer gives
             return np.zeros(shape, view.params[name].dtype)
         return of_weight(*uses[name]).reshape(shape)

@@ -56,11 +56,11 @@ def checked(owner: str, model: Model) -> None:
 def how_many(view: View, share: float) -> dict[str, int]:
     """{weight: round(share live)}, at most what is free there; weights that stay are left out"""
     found = {}
-    for name in movable(view.net, view.masks):
-        if name in view.net.stored:
-            size, live = prod(view.net.stored[name]), view.params[name].size
+    for name in movable(view.ctx.net, view.ctx.masks):
+        if name in view.ctx.net.stored:
+            size, live = prod(view.ctx.net.stored[name]), view.params[name].size
         else:
-            size, live = view.masks[name].size, int(np.count_nonzero(view.masks[name]))
+            size, live = view.ctx.masks[name].size, int(np.count_nonzero(view.ctx.masks[name]))
         count = min(pruned_count(share, live), size - live)
         if count:
             found[name] = count
@@ -78,7 +78,7 @@ def move(view: View, counts: Mapping[str, int], grow: Callable[[str], Array]) ->
     buffers: Arrays = {}
     slots: dict[str, Arrays] = {slot: {} for slot in view.opt_state}
     for name, count in counts.items():
-        stored, live = name in view.net.stored, live_places(view, name)
+        stored, live = name in view.ctx.net.stored, live_places(view, name)
         w = view.params[name]
         drop = np.abs(w if stored else w[live])
         scores = grow(name)
@@ -111,9 +111,9 @@ def carried(a: Array, live: Array, kept: Array, now: Array) -> Array:
 
 def live_places(view: View, name: str) -> Array:
     """bool, the weight's full shape: what is not masked, or is stored, whatever its value"""
-    if name not in view.net.stored:
-        return view.masks[name]
-    shape, layer = view.net.stored[name], layer_of(name)
+    if name not in view.ctx.net.stored:
+        return view.ctx.masks[name]
+    shape, layer = view.ctx.net.stored[name], layer_of(name)
     at = view.buffers[f"{layer}.columns"], view.buffers[f"{layer}.row_start"]
     return there(*at, (shape[0], prod(shape[1:]))).reshape(shape)
 
@@ -122,6 +122,6 @@ def _finite(view: View, what: str, a: Array) -> None:
     bad = not_finite(a)
     if bad:
         raise NonFiniteError(
-            f"step {view.step}: {what} {bad} of {a.size} entries that are not finite, at learning "
-            f"rate {view.lr:g}; lower the learning rate or check the data"
+            f"step {view.ctx.step}: {what} {bad} of {a.size} entries that are not finite, at "
+            f"learning rate {view.ctx.lr:g}; lower the learning rate or check the data"
         )

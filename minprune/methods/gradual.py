@@ -12,12 +12,12 @@ from minprune.errors import ArgumentError
 from minprune.evidence import find
 from minprune.evidence.checks import fitting, label
 from minprune.masking.apply import with_masks
-from minprune.masking.arguments import Scope
+from minprune.masking.checks import Scope
 from minprune.masking.choose import choose
 from minprune.masking.count import pruned_count
 from minprune.methods.scheduled import Schedule, at_rest, checked, reachable
 from minprune.nets.model import Model, dense_only
-from minprune.train.method import Change, Method, View
+from minprune.train.method import Change, Context, Method, View
 
 HAS = {"weights", "masks", "grads", "rng"}  # the evidence that a training step holds
 
@@ -54,21 +54,22 @@ class Gradual(Method):
             )
         checked("Gradual", self.schedule)
 
-    def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
+    def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
         dense_only(model, "pruning")
         if self.schedule(0) > 0 and "grads" not in self._needs():
             weights = {k: model.params[k] for k in model.net.weights}
-            masks = self._masks(weights, model.masks, None, rng, self.schedule(0))
+            masks = self._masks(weights, model.masks, None, ctx.rng, self.schedule(0))
             model = with_masks(model, masks) if masks else model
         return model, {}, None
 
     def after(self, view: View) -> Change | None:
-        weights = {k: view.params[k] for k in view.net.weights}
+        ctx = view.ctx
+        weights = {k: view.params[k] for k in ctx.net.weights}
         grads = {k: view.grads[k] for k in weights}
-        if view.step == 1:
-            live = {k: view.masks.get(k, np.ones(w.shape, bool)) for k, w in weights.items()}
-            reachable(live, self.schedule(view.total), scope=self.scope)
-        masks = self._masks(weights, view.masks, grads, view.rng, self.schedule(view.step))
+        if ctx.step == 1:
+            live = {k: ctx.masks.get(k, np.ones(w.shape, bool)) for k, w in weights.items()}
+            reachable(live, self.schedule(ctx.total), scope=self.scope)
+        masks = self._masks(weights, ctx.masks, grads, ctx.rng, self.schedule(ctx.step))
         return Change(masks=masks) if masks else None
 
     def settled(self, step: int, total: int) -> bool:

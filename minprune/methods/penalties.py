@@ -1,14 +1,12 @@
 """L + lam sum w^2 / 2 in the loss, or lam sum |w| by its proximal step after each update."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from minprune.autograd import Value, mul, total
-from minprune.core import Array, Arrays
-from minprune.nets.model import Model
-from minprune.train.method import Change, Method, View
+from minprune.core import Array
+from minprune.train.method import Change, Context, Method, View
 from minprune.train.optim import within
 
 
@@ -25,15 +23,12 @@ class L2(Method):
     def __post_init__(self) -> None:
         within("L2", "lam", self.lam, 0)
 
-    def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
-        return model, {}, list(model.net.every_weight)
-
     def penalty(
-        self, params: dict[str, Value], extra: dict[str, Value], state: Any, step: int
+        self, params: dict[str, Value], extra: dict[str, Value], ctx: Context
     ) -> Value | None:
         if self.lam == 0:
             return None
-        parts = [total(mul(params[name], params[name])) for name in state]
+        parts = [total(mul(params[name], params[name])) for name in ctx.net.every_weight]
         return sum(parts[1:], parts[0]) * (self.lam / 2) if parts else None
 
 
@@ -54,8 +49,8 @@ class L1(Method):
     def after(self, view: View) -> Change | None:
         if self.lam == 0:
             return None
-        t = view.lr * self.lam
-        return Change(params={k: soft(view.params[k], t) for k in view.net.every_weight})
+        t = view.ctx.lr * self.lam
+        return Change(params={k: soft(view.params[k], t) for k in view.ctx.net.every_weight})
 
 
 def soft(v: Array, t: float) -> Array:

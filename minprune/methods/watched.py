@@ -17,14 +17,14 @@ from minprune.evidence.asked import Asked
 from minprune.evidence.checks import option_names
 from minprune.evidence.moments import Classes, Moments, class_counts, classes_of, moments_of
 from minprune.evidence.units import unit_filler
-from minprune.masking.arguments import Scope
+from minprune.masking.checks import Scope
 from minprune.masking.choose import choose
 from minprune.masking.count import pruned_count
 from minprune.masking.units import live_units, silenced
 from minprune.methods.scheduled import Schedule, at_rest, checked, reachable
 from minprune.nets.model import Model, is_model
 from minprune.nets.ties import Group, ties
-from minprune.train.method import Change, Method, View
+from minprune.train.method import Change, Context, Method, View
 
 OVERALL = ("act_mean", "act_gram")
 BY_CLASS = ("class_counts", "class_means", "within")
@@ -88,7 +88,7 @@ class Watched(Method):
     def _needs(self) -> tuple[str, ...]:
         return self._mark.asked(dict(self.options), True)[0]
 
-    def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
+    def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
         groups = {g.name: g for g in ties(model) if g.free}
         places = spots(model, groups)
         for layer, _ in places.values():
@@ -101,12 +101,12 @@ class Watched(Method):
         return model, {}, {"places": places, "moving": {}}
 
     def after(self, view: View) -> Change | None:
-        places = view.state["places"]
+        places = view.ctx.state["places"]
         seen = {name: _units(view.activations[at], rows) for name, (at, rows) in places.items()}
-        moving = self._moved(view.state["moving"], seen, view.batch)
+        moving = self._moved(view.ctx.state["moving"], seen, view.batch)
         state = {"places": places, "moving": moving}
-        share = self.schedule(view.step)
-        if view.step > 1 and share == self.schedule(view.step - 1):
+        share = self.schedule(view.ctx.step)
+        if view.ctx.step > 1 and share == self.schedule(view.ctx.step - 1):
             return Change(state=state)
         return Change(masks=self._masks(view, moving, share), state=state)
 
@@ -145,17 +145,17 @@ class Watched(Method):
 
     def _masks(self, view: View, moving: dict[str, Any], share: float) -> Arrays | None:
         """New masks, or None where the count does not grow."""
-        model = Model(view.net, dict(view.params), dict(view.buffers), dict(view.masks))
+        model = Model(view.ctx.net, dict(view.params), dict(view.buffers), dict(view.ctx.masks))
         groups = {g.name: g for g in ties(model) if g.free}
         live = {name: live_units(g, model.masks) for name, g in groups.items()}
         how: dict[str, Any] = {"scope": self.scope, "minimum": self.minimum, "things": "units"}
-        if view.step == 1:
-            reachable(live, self.schedule(view.total), **how)
+        if view.ctx.step == 1:
+            reachable(live, self.schedule(view.ctx.total), **how)
         n = sum(m.size for m in live.values())
         dead = n - sum(int(np.count_nonzero(m)) for m in live.values())
         if self.scope == "global" and pruned_count(share, n) == dead:
             return None
-        scores = self._scores(model, groups, moving, view.rng)
+        scores = self._scores(model, groups, moving, view.ctx.rng)
         masks = choose(scores, live, sparsity=share, **how)
         return silenced(model, {name: (groups[name], ~mask) for name, mask in masks.items()})
 

@@ -18,7 +18,7 @@ IDLE = (1, 1, 0)  # kernel, stride and padding along an axis of size 1
 
 
 @dataclass(frozen=True)
-class Convolution(Layer):
+class _Convolution(Layer):
     """What Conv1d and Conv2d share; kernel, stride and padding have one entry for each of `axes`"""
 
     inputs: int
@@ -108,7 +108,7 @@ class Convolution(Layer):
         return ""
 
 
-class Conv2d(Convolution):
+class Conv2d(_Convolution):
     """A convolution over images.
 
     y = w * x + b      weight: (outputs, inputs/groups, ky, kx), bias: (outputs,)
@@ -143,7 +143,7 @@ class Conv2d(Convolution):
     axes: ClassVar[tuple[str, ...]] = ("height", "width")
 
 
-class Conv1d(Convolution):
+class Conv1d(_Convolution):
     """A convolution over sequences.
 
     y = w * x + b      weight: (outputs, inputs/groups, k), bias: (outputs,)

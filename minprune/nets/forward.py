@@ -6,10 +6,11 @@ from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.core import Array
 from minprune.errors import ShapeError
-from minprune.nets.layer import ForwardContext
+from minprune.nets.layer import ForwardContext, Layer
 from minprune.nets.net import INPUT, Net
 
 Watch = Callable[[str, Value], None]
+Instead = Callable[[str, Layer, list[Value]], Value | None]
 
 
 def run(
@@ -18,17 +19,22 @@ def run(
     x: Value,
     how: ForwardContext | None = None,
     watch: Watch | None = None,
+    instead: Instead | None = None,
 ) -> Value:
     """The net's output for x, batch-last: (c, h, w, n) or (features, n) -> (outputs, n)
 
     p: parameters and buffers by full name. `how` collects the batch statistics of training mode.
-    `watch(name, output)` sees every layer's output (activations are not fused then). Arrays in,
-    array out; a Tensor among p or x, a Tensor out.
+    `watch(name, output)` sees every layer's output; what `instead(name, layer, inputs)` returns is
+    the layer's output, unless it is None (with either, activations are not fused). Arrays in, array
+    out; a Tensor among p or x, a Tensor out.
     """
     how = how or ForwardContext()
     values: dict[str, Value] = {INPUT: x}
-    for name, layer, inputs, to, act, spent in net.steps_apart if watch else net.steps:
-        values[to] = layer.apply(name, p, [values[i] for i in inputs], how, act)
+    steps = net.steps_apart if watch or instead else net.steps
+    for name, layer, inputs, to, act, spent in steps:
+        xs = [values[i] for i in inputs]
+        made = instead(name, layer, xs) if instead else None
+        values[to] = layer.apply(name, p, xs, how, act) if made is None else made
         if watch:
             watch(name, values[name])
         for i in spent:

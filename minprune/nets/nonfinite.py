@@ -7,7 +7,7 @@ import numpy as np
 
 from minprune.autograd import Value, value
 from minprune.core import Array
-from minprune.nets.forward import run
+from minprune.nets.forward import Instead, run
 from minprune.nets.layer import ForwardContext
 from minprune.nets.net import Net
 
@@ -17,7 +17,10 @@ def not_finite(a: Array) -> int:
     return a.size - int(np.count_nonzero(np.isfinite(a)))
 
 
-def blame(net: Net, p: Mapping[str, Any], x: Array, how: ForwardContext | None = None) -> str:
+def blame(
+    net: Net, p: Mapping[str, Any], x: Array, how: ForwardContext | None = None,
+    instead: Instead | None = None,
+) -> str:  # fmt: skip
     """ "layer conv2 gave 3 of 100 values that are not finite": the first one, in net order
 
     p: parameters and buffers by full name, x: a batch, batch-last; see `run`.
@@ -33,5 +36,5 @@ def blame(net: Net, p: Mapping[str, Any], x: Array, how: ForwardContext | None =
             found.append(f"layer {name} gave {bad} of {total} values that are not finite")
 
     with np.errstate(all="ignore"):
-        run(net, {k: value(v) for k, v in p.items()}, x, how, watch)
+        run(net, {k: value(v) for k, v in p.items()}, x, how, watch, instead)
     return found[0] if found else "all layers gave finite values, the loss overflowed"

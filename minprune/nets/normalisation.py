@@ -13,8 +13,7 @@ import numpy as np
 
 from minprune import arguments
 from minprune import autograd as ag
-from minprune.autograd import Op, Tensor, Value
-from minprune.autograd.tie import Links
+from minprune.autograd import Value
 from minprune.core import Array
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.layer import ForwardContext, Layer, Shape, rows
@@ -188,7 +187,7 @@ class GroupNorm(_Norm):
         run: ForwardContext,
         act: str = "none",
     ) -> Value:
-        xhat = normalise_groups(xs[0], groups=self.groups)
+        xhat = ag.normalise_groups(xs[0], groups=self.groups, eps=EPS)
         return ag.scale_shift(xhat, p[f"{name}.weight"], p[f"{name}.bias"], act=act)
 
     def path(self, name: str, p: Mapping[str, Value], xs: list[Value]) -> Value:
@@ -246,35 +245,3 @@ class LayerNorm(_Norm):
 
     apply, path, refuses = GroupNorm.apply, GroupNorm.path, GroupNorm.refuses
     groups: ClassVar[int] = 1
-
-
-def _normalise_groups(x: Array, *, groups: int) -> Array:
-    """xhat = (x - mean) / sqrt(var + 1e-5)      mean, var: of each group of rows and sample"""
-    z = x.reshape(groups, -1, x.shape[-1])
-    d = z - z.mean(axis=1, keepdims=True)
-    inv = 1 / np.sqrt(np.square(d).mean(axis=1, keepdims=True) + EPS)
-    return np.asarray(d * inv).reshape(x.shape)
-
-
-def _normalise_groups_rule(
-    g: Value, xhat: Value, inputs: Any, need: Any, *, groups: int
-) -> tuple[Value]:
-    """dx = inv (g - mean(g) - xhat mean(g xhat)), inv = 1 / sqrt(var + 1e-5), in ops"""
-    (x,) = inputs
-    g, xhat, z = (ag.reshape(a, shape=(groups, -1, x.shape[-1])) for a in (g, xhat, x))
-
-    def mean(a: Value) -> Value:
-        return ag.sum_to(a, shape=(groups, 1, x.shape[-1])) * (1 / a.shape[1])
-
-    d = ag.sub(z, mean(z))
-    inv = ag.power(mean(ag.mul(d, d)) + EPS, p=-0.5)
-    dz = ag.mul(inv, ag.sub(ag.sub(g, mean(g)), ag.mul(xhat, mean(ag.mul(g, xhat)))))
-    return (ag.reshape(dz, shape=x.shape),)
-
-
-def _grouped(links: Links, out: Tensor, inputs: tuple[Value, ...], settings: Any) -> None:
-    (x,) = inputs
-    links.bind(out, x, settings["groups"])
-
-
-normalise_groups = Op(_normalise_groups, _normalise_groups_rule, _grouped)

@@ -1,36 +1,27 @@
-"""The layers by name and where they are: `mp.NAME`, files and people find them by it."""
+"""The layers by name, for `mp.NAME`, files and people: every public class of FAMILIES is one."""
 
-from __future__ import annotations
-
-from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # `import minprune` reads the names alone
-    from minprune.nets.layer import Layer
+from minprune.nets import convolution, dense, dropout, joining, normalisation, pooling
+from minprune.nets.activations import LAYERS as ACTIVATIONS
+from minprune.nets.layer import Layer
 
-HOMES: dict[str, tuple[str, ...]] = {
-    "nets.dense": ("Dense",),
-    "nets.convolution": ("Conv1d", "Conv2d"),
-    "nets.pooling": ("MaxPool", "AvgPool", "GlobalAvgPool", "Flatten"),
-    "nets.normalisation": ("BatchNorm", "GroupNorm", "LayerNorm"),
-    "nets.plain": ("ReLU", "LeakyReLU", "Tanh", "Sigmoid"),
-    "nets.dropout": ("Dropout",),
-    "nets.joining": ("Add", "Concat"),
-}
-INNER = {"sparse.layers": ("SparseDense", "SparseConv")}  # mp.sparsify makes them; files name them
-
-
-@cache
-def layers() -> dict[str, type[Layer]]:
-    """The class of each public layer, by name."""
-    return {name: kind_of(name) for names in HOMES.values() for name in names}  # type: ignore[misc]
+FAMILIES = dense, convolution, pooling, normalisation, dropout, joining
+LAYERS: dict[str, type[Layer]] = {
+    name: kind
+    for family in FAMILIES
+    for name, kind in vars(family).items()
+    if getattr(kind, "__module__", "") == family.__name__
+    if isinstance(kind, type) and issubclass(kind, Layer) and not name.startswith("_")
+} | ACTIVATIONS
+# Layers of a folder further down, which is imported where a file asks for them.
+ELSEWHERE = {"SparseDense": "minprune.sparse.layers", "SparseConv": "minprune.sparse.layers"}
 
 
 def kind_of(name: str) -> type[Layer] | None:
     """The layer of that name, or None."""
-    for home, names in (HOMES | INNER).items():
-        if name in names:
-            found: type[Layer] = getattr(import_module(f"minprune.{home}"), name)
-            return found
-    return None
+    if name in LAYERS:
+        return LAYERS[name]
+    home = ELSEWHERE.get(name)
+    found: type[Layer] | None = getattr(import_module(home), name) if home else None
+    return found

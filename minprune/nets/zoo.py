@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from minprune.core import Dataset, Seed
 from minprune.errors import ArgumentError, ShapeError
+from minprune.nets.activations import ReLU, Sigmoid
 from minprune.nets.convolution import Conv2d
 from minprune.nets.dense import Dense
 from minprune.nets.joining import Add
@@ -18,7 +19,6 @@ from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model, initialise
 from minprune.nets.net import Loss, build
 from minprune.nets.normalisation import BatchNorm
-from minprune.nets.plain import ReLU, Sigmoid
 from minprune.nets.pooling import Flatten, GlobalAvgPool, MaxPool
 
 Data = Dataset | tuple[Shape, int]

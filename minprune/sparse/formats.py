@@ -14,7 +14,7 @@ import numpy as np
 from minprune import kernels
 from minprune.core import Array
 from minprune.errors import ArgumentError, ShapeError
-from minprune.masking.patterns import Pattern, spread, tiles, untiled
+from minprune.masking.patterns import Pattern, per_entry, tiles, untiled
 from minprune.sparse.checks import Shape, climb, count, freeze, matrix, pair, ratio, side
 
 
@@ -129,7 +129,7 @@ class BlockCSR:
     def mask(self) -> Array:
         """(m, n), True where an entry is stored"""
         some = there(self.columns, self.row_start, self._blocks)
-        return spread(some, self.shape, Pattern(self.size, self.size))
+        return per_entry(some, self.shape, Pattern(self.size, self.size))
 
     @property
     def bytes(self) -> int:

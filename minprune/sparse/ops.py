@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from minprune import kernels
 from minprune.autograd import Op, Value
-from minprune.autograd.activation import act_grad
+from minprune.autograd.activations import act_grad
 from minprune.autograd.linear import row_sum
 from minprune.core import Array
 

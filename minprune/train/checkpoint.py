@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from minprune.core import Arrays
 from minprune.errors import ArgumentError, NonFiniteError
 from minprune.files import rebuild, sweep
+from minprune.masking.apply import apply
 from minprune.nets.model import Model
 from minprune.nets.net import Net
 from minprune.train.fingerprint import difference
 from minprune.train.history import History
-from minprune.train.training import Training
+from minprune.train.training import Parts, Training
 from minprune.train.tree import Tree, load_tree, pack, save_tree, sound
 
 
@@ -31,7 +31,7 @@ class LoopPosition:
     waited: int = 0  # epochs without a lower validation loss
     stopped: bool = False
     best_loss: float = np.inf
-    best: tuple[Model, Arrays, Any] | None = None
+    best: Parts | None = None
     began: float = field(default_factory=time.perf_counter)
     shuffle: dict[str, Any] = field(init=False)  # of `order`, as this epoch found it
 
@@ -48,9 +48,9 @@ class LoopPosition:
         numbers = ("epoch", "batch", "losses", "waited", "stopped", "best_loss", "shuffle")
         found = {name: getattr(self, name) for name in numbers}
         if self.best is not None:
-            model, extra, state = self.best
+            model, extra, state, done = self.best
             arrays = {"params": model.params, "buffers": model.buffers, "masks": model.masks}
-            found["best"] = arrays | {"extra": extra, "state": state}
+            found["best"] = arrays | {"extra": extra, "state": state, "done": done}
         return found | {"seconds": time.perf_counter() - self.began}
 
     def restore(self, tree: Tree, net: Net) -> None:
@@ -63,7 +63,7 @@ class LoopPosition:
         best = tree.get("best")
         if best is not None:
             model = Model(net, best["params"], best["buffers"], best["masks"])
-            self.best = model, best["extra"], best["state"]
+            self.best = model, best["extra"], best["state"], int(best["done"])
 
 
 class Checkpointer:
@@ -92,7 +92,7 @@ class Checkpointer:
         self.owner = type(training.method).__name__
         if self.path is None:
             return
-        pack({"state": training.memory}, self.owner)  # said now, and not after an epoch
+        pack({"state": training.state}, self.owner)  # said now, and not after an epoch
         sweep(self.path.parent, glob.escape(self.path.name))
         if self.path.exists():
             self._read(self.path)
@@ -175,5 +175,5 @@ def model_of(path: str | os.PathLike[str]) -> Model:
     """The model in a checkpoint of `fit`, as it was then; raises FileError for other files."""
     tree = load_tree(path)
     with sound(path):
-        parts = (tree[kind] for kind in ("params", "buffers", "masks"))
-        return Model(rebuild(tree["net"]), *parts)
+        params = apply(tree["params"], tree["masks"])  # a dense method keeps values there
+        return Model(rebuild(tree["net"]), params, tree["buffers"], tree["masks"])

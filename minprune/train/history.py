@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
-STEPS = ("step", "loss", "lr", "sparsity")
+from minprune.core import Arrays
+
+STEPS = ("step", "loss", "penalty", "lr", "sparsity")
 EPOCHS = ("epoch", "train_loss", "val_loss", "val_accuracy", "sparsity", "seconds")
 
 
@@ -12,21 +14,37 @@ def _columns(names: tuple[str, ...]) -> dict[str, list[float]]:
 
 @dataclass
 class History:
-    """steps["loss"][k]: loss, with penalties, of update k + 1; epochs: after each epoch
+    """What happened in training: numbers of every update and every epoch, and what was learned.
 
-    val_loss, val_accuracy and sparsity of an epoch are of the model that training would end with
-    there. sparsity: of the weights, biases not counted. seconds: the evaluation included.
+    Parameters
+    ----------
+    steps : {"step", "loss", "penalty", "lr", "sparsity"}: a list each, one entry an update. loss is
+        the data loss; a method's penalty, which is added to it, stands beside it.
+    epochs : {"epoch", "train_loss", "val_loss", "val_accuracy", "sparsity", "seconds"}: a list
+        each, one entry an epoch. train_loss is the mean data loss. val_loss, val_accuracy and
+        sparsity are of the model that training would end with there; sparsity is of the weights,
+        without biases; seconds include the evaluation.
+    extra : what a method learned besides the weights, by name: its extra arrays at the end.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model, history = mp.fit(mp.zoo.lenet_300_100(data), data, epochs=1, progress=False)
+    >>> history.epochs["epoch"], len(history.steps["loss"]), history.extra
+    ([1], 19, {})
     """
 
     steps: dict[str, list[float]] = field(default_factory=lambda: _columns(STEPS))
     epochs: dict[str, list[float]] = field(default_factory=lambda: _columns(EPOCHS))
+    extra: Arrays = field(default_factory=dict)
 
     def step(self, *values: float) -> None:
-        """One update: step, loss, lr, sparsity."""
+        """One update: the values of STEPS."""
         for name, v in zip(STEPS, values, strict=True):
             self.steps[name].append(v)
 
     def epoch(self, *values: float) -> None:
-        """One epoch: epoch, train_loss, val_loss, val_accuracy, sparsity, seconds."""
+        """One epoch: the values of EPOCHS."""
         for name, v in zip(EPOCHS, values, strict=True):
             self.epochs[name].append(v)

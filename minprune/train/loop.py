@@ -71,8 +71,7 @@ def fit(
             "seed": seed, "optimizer": optimizer, "rate": rate_print(rate, total),
             "method": method, **data_print(data, "train", "val"), **machinery(),
         })  # fmt: skip
-    state = Training(model, optimizer, rate, method, seed)
-    state.total = total
+    state = Training(model, optimizer, rate, method, seed, len(x), batch_size, total)
     place, history = LoopPosition(stream(seed, "order")), History()
     keeper = Checkpointer(checkpoint, every, asked)
     keeper.hold(state, place, history)
@@ -84,14 +83,15 @@ def fit(
             for index in islice(batches(len(x), batch_size, place.order), place.batch, None):
                 loss = state.step(_gather(x, index, model.dtype), y[index])
                 place.batch, place.losses = place.batch + 1, place.losses + loss * len(index)
-                history.step(state.done, loss, state.lr, state.sparsity)
+                history.step(state.done, loss, state.penalty, state.lr, state.sparsity)
                 shown.update()
                 keeper.updated()
             shown.epoch(_end_epoch(state, data, place, history, epochs, patience))
             place.next_epoch()
             keeper.epoch_ended()
         keeper.write()
-    return method.finish(*(place.best or state.parts())), history
+    trained, history.extra = state.finished(place.best or state.parts())
+    return trained, history
 
 
 def _end_epoch(
@@ -101,7 +101,7 @@ def _end_epoch(
     """Validate, write down the epoch, keep the best model if there is patience; a line of text."""
     now = state.parts()
     state.check()
-    model = state.method.finish(*now)
+    model, _ = state.finished(now)
     sparse = sparsity(model.net, model.masks)
     quality = evaluate(model, data.val) if len(data.val[0]) else None
     val_loss = quality.loss if quality else float("nan")

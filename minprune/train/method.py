@@ -4,48 +4,128 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minprune.autograd import Value
 from minprune.core import Array, Arrays
-from minprune.errors import ArgumentError, ShapeError
+from minprune.errors import ArgumentError
+from minprune.nets.layer import ForwardContext, Layer
 from minprune.nets.model import Model
 from minprune.nets.net import Net
 from minprune.train.optim import OptState
 
+HOOKS = ("start", "weights", "layer", "loss", "penalty", "after", "finish", "learned", "settled")
 
-@dataclass(frozen=True)
-class View:
-    """What `after` sees once an update is done. The arrays are the loop's: read, return new ones.
 
-    grads are dense (masked entries too). step counts updates: 1 after the first. activations:
-    batch-first outputs of the layers that the method names, from the forward pass of this step.
+class Context(NamedTuple):
+    """What every hook of a method may know: the net and its masks, where training is, randomness.
+
+    Parameters
+    ----------
+    net, masks : the net in training and its masks; read only.
+    state : what `start` returned, or the last `Change(state=...)`.
+    samples, batch_size : of the training part; the last batch of an epoch may be smaller.
+    step, total : updates done, and how many there will be.
+    lr : the learning rate of this update; in `start`, the optimizer's own.
+    streams : one generator for each part of the method; `rng` is the first. In `finish` and
+        `learned`, copies as they were at the start, so that these change nothing.
+    forward : of this step's forward pass, for `layer.apply(name, params, [x], ctx.forward)`.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> class Noting(mp.Method):
+    ...     def after(self, view):
+    ...         print(view.ctx.step, "of", view.ctx.total, "updates, of", view.ctx.batch_size)
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,))
+    >>> how = {"epochs": 1, "batch_size": 500, "progress": False}
+    >>> trained, history = mp.fit(model, data, method=Noting(), **how)
+    1 of 3 updates, of 500
+    2 of 3 updates, of 500
+    3 of 3 updates, of 500
     """
 
     net: Net
-    params: Arrays
-    buffers: Arrays
     masks: Arrays
-    grads: Arrays
-    extra: Arrays
-    opt_state: OptState
     state: Any
+    samples: int
+    batch_size: int
     step: int
     total: int
     lr: float
-    rng: np.random.Generator
+    streams: tuple[np.random.Generator, ...]
+    forward: ForwardContext
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """The method's own generator."""
+        return self.streams[0]
+
+
+@dataclass(frozen=True)
+class View:
+    """What `after` sees when an update is done. The arrays are the loop's: return new ones.
+
+    Parameters
+    ----------
+    ctx : the Context; ctx.step is 1 after the first update.
+    params, buffers, extra : the arrays after the update.
+    grads : dL/dw of each parameter, dense: masked entries too.
+    opt_state : {"velocity": {"fc1.weight": array, ...}}.
+    batch : (x, y) of this update, batch-first.
+    activations : {layer: output, batch-first} of the layers that the method names, from the
+        forward pass of this update.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> class Noting(mp.Method):
+    ...     activations = ("fc1",)
+    ...     def after(self, view):
+    ...         print(view.grads["fc1.weight"].shape, view.activations["fc1"].shape)
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,))
+    >>> how = {"epochs": 1, "batch_size": 1000, "progress": False}
+    >>> trained, history = mp.fit(model, data, method=Noting(), **how)
+    (4, 64) (1000, 4)
+    (4, 64) (197, 4)
+    """
+
+    ctx: Context
+    params: Arrays
+    buffers: Arrays
+    grads: Arrays
+    extra: Arrays
+    opt_state: OptState
     batch: tuple[Array, Array]
     activations: Arrays
 
 
 @dataclass(frozen=True)
 class Change:
-    """What `after` replaces; None leaves a part as it is. Dicts may hold only what changes.
+    """What `after` replaces; None leaves a part as it is. A dict may hold only what changes.
 
-    New masks are applied to the weights by the loop. buffers: the indices of sparse layers alone,
-    of which the loop installs read-only copies.
+    Parameters
+    ----------
+    params, masks, extra, opt_state : new arrays by name. The loop applies the masks to the weights.
+    state : the new state of the method.
+    buffers : the indices of sparse layers only; the loop keeps read-only copies.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> class Clipped(mp.Method):
+    ...     def after(self, view):
+    ...         return mp.Change(params={"fc1.weight": view.params["fc1.weight"].clip(-0.1, 0.1)})
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,))
+    >>> trained, history = mp.fit(model, data, epochs=1, method=Clipped(), progress=False)
+    >>> abs(trained.params["fc1.weight"]).max().round(3)
+    np.float32(0.1)
     """
 
     params: Arrays | None = None
@@ -56,96 +136,127 @@ class Change:
     buffers: Arrays | None = None
 
 
-def replace(arrays: Arrays, new: Arrays, kind: str) -> None:
-    """arrays[name] = a copy of new[name], in the dtype that was there
-
-    Raises ArgumentError for a name that arrays does not have, ShapeError for another shape.
-    """
-    for name, a in new.items():
-        if name not in arrays:
-            raise ArgumentError(
-                f"{name}: a method changes it in {kind}, which has no such array; "
-                f"change what View.{kind} holds"
-            )
-        _fits(name, kind, arrays[name], a)
-        arrays[name] = np.array(a, arrays[name].dtype, order="C")
-
-
-def relocate(buffers: Arrays, new: Arrays, indices: Mapping[str, str]) -> None:
-    """buffers[name] = a read-only copy of new[name]      indices: {name: dtype} of what may change
-
-    Raises ArgumentError for a buffer that holds no indices or another dtype, ShapeError for another
-    shape.
-    """
-    for name, a in new.items():
-        if name not in indices:
-            raise ArgumentError(
-                f"{name}: a method changes it in buffers, of which only the indices of sparse "
-                f"layers may change ({', '.join(indices) or 'there are none'}); leave it out"
-            )
-        _fits(name, "buffers", buffers[name], a)
-        if np.asarray(a).dtype != indices[name]:
-            raise ArgumentError(
-                f"{name}: a method changes it in buffers from {indices[name]} to "
-                f"{np.asarray(a).dtype}; keep the dtype"
-            )
-        buffers[name] = locked(a)
-
-
-def _fits(name: str, kind: str, old: Array, new: Array) -> None:
-    if np.shape(new) != old.shape:
-        raise ShapeError(
-            f"{name}: a method changes it in {kind} from {old.shape} to {np.shape(new)}; "
-            f"keep the shape"
-        )
-
-
-def locked(a: Array) -> Array:
-    """A read-only copy, which kernels check once."""
-    a = np.array(a, order="C")
-    a.flags.writeable = False
-    return a
-
-
 class Method:
-    """The plain method: it changes nothing. Override what the method needs.
+    """The plain method: it changes nothing. Override the hooks and the settings that are needed.
 
-    The random generator of `start`, `weights` and `after` is the method's own stream.
+    params hold every parameter by full name, extra the arrays that `start` gave. Both are Tensors
+    in `weights`, `layer`, `loss` and `penalty`, which return values built from autograd's ops. Of
+    one update the order is: weights, the masks, layer (for each layer), loss, penalty, the
+    optimizer, after.
+
+    Examples
+    --------
+    A gate on every hidden unit, trained with a penalty and multiplied into the weights at the end:
+
+    >>> import numpy as np
+    >>> import minprune as mp
+    >>> from minprune import autograd as ag
+    >>> class Gates(mp.Method):
+    ...     extra_lr = {"gate": 10.0}
+    ...     def start(self, model, ctx):
+    ...         return model, {"gate": np.ones((8, 1), model.dtype)}, None
+    ...     def weights(self, params, extra, ctx):
+    ...         return params | {"fc1.weight": params["fc1.weight"] * extra["gate"]}
+    ...     def penalty(self, params, extra, ctx):
+    ...         return ag.total(abs(extra["gate"])) * 1e-3
+    ...     def finish(self, model, extra, ctx):
+    ...         weight = model.params["fc1.weight"] * extra["gate"]
+    ...         return mp.Model(model.net, model.params | {"fc1.weight": weight})
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(8,))
+    >>> trained, history = mp.fit(model, data, epochs=1, method=Gates(), progress=False)
+    >>> history.extra["gate"].shape
+    (8, 1)
     """
 
-    activations: ClassVar[tuple[str, ...]] = ()  # layers whose outputs `after` wants to see
+    activations: tuple[str, ...] = ()  # the layers whose outputs `after` sees
+    dense: bool = False  # whether masked weights keep values and are updated, not stored as 0
+    extra_lr: Mapping[str, float] = MappingProxyType({})  # factors on the learning rate
 
-    def start(self, model: Model, rng: np.random.Generator) -> tuple[Model, Arrays, Any]:
-        """(model, extra, state): layers may be replaced; extra is trained besides the weights
+    @property
+    def parts(self) -> tuple[Method, ...]:
+        """The methods that this one is made of; each has a random stream of its own."""
+        return (self,)
 
-        The optimizer's weight decay is of the weights alone: what extra needs, `penalty` says.
+    def uses(self, hook: str) -> bool:
+        """Whether a part of this method overrides the hook."""
+        return any(getattr(type(part), hook) is not getattr(Method, hook) for part in self.parts)
+
+    def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
+        """(model, extra, state): layers may be replaced; extra is trained besides the weights.
+
+        extra arrays have any shape and no weight decay, and are never counted as weights.
         """
         return model, {}, None
 
     def weights(
-        self, params: dict[str, Value], extra: dict[str, Value], state: Any,
-        rng: np.random.Generator,
-    ) -> dict[str, Value]:  # fmt: skip
-        """What the forward pass of a training step sees in place of the parameters."""
+        self, params: dict[str, Value], extra: dict[str, Value], ctx: Context
+    ) -> dict[str, Value]:
+        """What the forward pass of an update sees in place of the parameters.
+
+        The loop applies the masks afterwards, straight-through: dL/dw is dense.
+        """
         return params
 
+    def layer(
+        self, name: str, layer: Layer, x: Value, params: dict[str, Value],
+        extra: dict[str, Value], ctx: Context,
+    ) -> Value | None:  # fmt: skip
+        """The output of a layer in training, in place of its own; None leaves it as it is.
+
+        x and the output are batch-last; x is a list for a layer that reads several. params: what
+        the forward pass sees, buffers too.
+        """
+        return None
+
+    def loss(
+        self, outputs: Value, x: Array, y: Array, params: dict[str, Value],
+        extra: dict[str, Value], ctx: Context,
+    ) -> Value | None:  # fmt: skip
+        """The data loss of a batch, a scalar, in place of the net's; None leaves it as it is.
+
+        outputs: (outputs, n); x: batch-last. params: what the forward pass saw.
+        """
+        return None
+
     def penalty(
-        self, params: dict[str, Value], extra: dict[str, Value], state: Any, step: int
+        self, params: dict[str, Value], extra: dict[str, Value], ctx: Context
     ) -> Value | None:
-        """A scalar that is added to the loss, or None. step: updates done so far."""
+        """A scalar to add to the loss, or None."""
         return None
 
     def after(self, view: View) -> Change | None:
-        """Called after every update."""
+        """What to replace after an update."""
         return None
 
     def settled(self, step: int, total: int) -> bool:
-        """Whether the net of this update is of the kind that the method leads to, in its sparsity
+        """Whether the net after this update is as sparse as the method will make it.
 
-        With patience only such epochs may be the best one, and those before are not waited for.
+        With patience, only such epochs may be the best one, and earlier ones are not counted.
         """
         return True
 
-    def finish(self, model: Model, extra: Arrays, state: Any) -> Model:
+    def finish(self, model: Model, extra: Arrays, ctx: Context) -> Model:
         """An ordinary model: after each epoch, to validate it, and at the end; changes nothing."""
         return model
+
+    def learned(self, model: Model, extra: Arrays, ctx: Context) -> Arrays:
+        """What `history.extra` holds at the end; model: as `finish` was given it."""
+        return extra
+
+
+def check_signatures(method: Method) -> None:
+    """Raises ArgumentError for a hook whose parameters are not those of `Method`'s."""
+    from inspect import signature
+
+    for part in method.parts:
+        for hook in HOOKS:
+            found, wanted = (
+                ", ".join(name.lstrip("_") for name in list(signature(fn).parameters)[1:])
+                for fn in (getattr(type(part), hook), getattr(Method, hook))
+            )
+            if found != wanted:
+                raise ArgumentError(
+                    f"{type(part).__name__}: {hook} must take ({wanted}), not ({found}); since "
+                    f"0.2.0 hooks get ctx, which holds state, step and rng"
+                )

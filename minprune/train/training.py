@@ -1,25 +1,37 @@
 """w_{t+1} = w_t - lr_t step(dL/dw): one update of everything that trains."""
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 
-from minprune.autograd import Tensor, Value, grad, value
+from minprune.autograd import Op, Tensor, Value, grad, value
 from minprune.core import Array, Arrays, Seed, stream
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.masking.apply import apply
 from minprune.nets.counts import sparsity
-from minprune.nets.forward import loss_of, run
-from minprune.nets.layer import ForwardContext
+from minprune.nets.forward import Instead, loss_of, run
+from minprune.nets.layer import ForwardContext, Layer
 from minprune.nets.masks import check_masks
 from minprune.nets.model import Model
 from minprune.nets.net import Net, layer_of
 from minprune.nets.nonfinite import blame, not_finite
+from minprune.train.changes import locked, rates, refill, relocate, replace
 from minprune.train.fingerprint import described
-from minprune.train.method import Change, Method, View, locked, relocate, replace
+from minprune.train.method import HOOKS, Change, Context, Method, View, check_signatures
 from minprune.train.optim import Optimizer, OptState
 from minprune.train.rates import Rate
 from minprune.train.tree import Tree
+
+Parts = tuple[Model, Arrays, Any, int]  # what `finish` needs: model, extra, state, updates done
+
+
+def _masked(w: Array, *, mask: Array) -> Array:
+    """m w, with dL/dw = dL/d(m w): the straight-through estimator"""
+    return apply({"w": w}, {"w": mask})["w"]
+
+
+straight_through = Op(_masked, lambda g, output, inputs, need, **mask: (g,))
 
 
 class Training:
@@ -29,51 +41,70 @@ class Training:
     """
 
     def __init__(
-        self, model: Model, optimizer: Optimizer, rate: Rate, method: Method, seed: Seed
-    ) -> None:
+        self, model: Model, optimizer: Optimizer, rate: Rate, method: Method, seed: Seed,
+        samples: int = 1, batch_size: int = 1, total: int = 0,
+    ) -> None:  # fmt: skip
+        check_signatures(method)
         self.optimizer, self.rate, self.method = optimizer, rate, method
+        self.samples, self.batch_size, self.total = samples, batch_size, total
+        self.uses = {hook: method.uses(hook) for hook in HOOKS}
         self.dropout = stream(seed, "dropout")
-        self.rng = stream(seed, "method")
-        model, extra, self.memory = method.start(model, self.rng)
+        names = ["method", *(f"method {k}" for k in range(1, len(method.parts)))]
+        self.streams = tuple(stream(seed, name) for name in names)
+        self.unused = deepcopy(self.streams)
+        self.done, self.lr, self.penalty, self.state = 0, optimizer.lr, 0.0, None
         self.net: Net = model.net
+        self.masks: Arrays = model.masks
+        model, extra, self.state = method.start(model, self._context(ForwardContext()))
+        self.net = model.net
         for name in method.activations:
             self.net.node(name)  # raises where there is none
         for name in sorted(extra.keys() & model.params.keys()):
             raise ArgumentError(
                 f"{name}: a method's extra array has the name of a parameter; rename it"
             )
-        self.params: Arrays = {k: w.copy() for k, w in apply(model.params, model.masks).items()}
+        self.dense = method.dense
+        start = model.params if self.dense else apply(model.params, model.masks)
+        self.params: Arrays = {k: w.copy() for k, w in start.items()}
         self.buffers: Arrays = dict(model.buffers)
-        self.masks: Arrays = dict(model.masks)
+        self.masks = dict(model.masks)
         self.extra: Arrays = {k: w.copy() for k, w in extra.items()}
+        self.factors = rates(type(method).__name__, method.extra_lr, extra)
         self.opt_state: OptState = optimizer.start(self.params | self.extra)
         self.of_extra = optimizer.undecayed
-        self.done = 0
-        self.total = 0
-        self.lr = optimizer.lr
         self.sparsity = sparsity(self.net, self.masks)
 
     def model(self) -> Model:
         """An ordinary Model with copies of the present arrays."""
         copies = {k: w.copy() for k, w in self.params.items()}
+        copies = apply(copies, self.masks) if self.dense else copies
         return Model(self.net, copies, dict(self.buffers), dict(self.masks))
 
-    def parts(self) -> tuple[Model, Arrays, Any]:
-        """What `finish` gets: the model, and what belongs to it."""
-        return self.model(), {k: w.copy() for k, w in self.extra.items()}, self.memory
+    def parts(self) -> Parts:
+        """What `finished` needs, in copies."""
+        return self.model(), {k: w.copy() for k, w in self.extra.items()}, self.state, self.done
+
+    def finished(self, parts: Parts) -> tuple[Model, Arrays]:
+        """(the ordinary model, what was learned) of these parts"""
+        model, extra, state, done = parts
+        ctx = Context(
+            model.net, model.masks, state, self.samples, self.batch_size, done, self.total,
+            self._rate(done - 1), deepcopy(self.unused), ForwardContext(),
+        )  # fmt: skip
+        return self.method.finish(model, extra, ctx), self.method.learned(model, extra, ctx)
 
     def tree(self) -> Tree:
-        """All that the next update hangs on, for a checkpoint; the arrays are not copied."""
+        """All that the next update depends on, for a checkpoint; the arrays are not copied."""
         return {
             "net": described(self.net),
             "params": self.params, "buffers": self.buffers, "masks": self.masks,
-            "extra": self.extra, "opt_state": self.opt_state, "state": self.memory,
+            "extra": self.extra, "opt_state": self.opt_state, "state": self.state,
             "done": self.done,
-            "streams": [self.dropout.bit_generator.state, self.rng.bit_generator.state],
+            "streams": [rng.bit_generator.state for rng in (self.dropout, *self.streams)],
         }  # fmt: skip
 
     def restore(self, tree: Tree) -> None:
-        """Go on from what `tree` gave; raises ShapeError where it is not of this training."""
+        """Continue from what `tree` gave; raises ShapeError where it is not of this training."""
         for kind in ("params", "buffers", "extra"):
             refill(getattr(self, kind), tree[kind], kind)
         self.buffers.update({k: locked(self.buffers[k]) for k in self.net.indices})
@@ -81,48 +112,93 @@ class Training:
             refill(arrays, tree["opt_state"][slot], slot)
         check_masks(tree["masks"], self.net.params)
         self.masks = tree["masks"]
-        self.memory, self.done = tree["state"], int(tree["done"])
-        for rng, state in zip((self.dropout, self.rng), tree["streams"], strict=True):
+        self.state, self.done = tree["state"], int(tree["done"])
+        self.lr = self._rate(self.done - 1)
+        for rng, state in zip((self.dropout, *self.streams), tree["streams"], strict=True):
             rng.bit_generator.state = state
         self.sparsity = sparsity(self.net, self.masks)
 
     def step(self, x: Array, y: Array) -> float:
-        """One update on a batch (x batch-last); returns the loss with its penalty."""
+        """One update on a batch (x batch-last); returns the data loss and sets `penalty`."""
+        method, uses = self.method, self.uses
         leaves = {k: Tensor(w) for k, w in self.params.items()}
         extra = {k: Tensor(w) for k, w in self.extra.items()}
         how = ForwardContext(train=True, rng=self.dropout)
-        self.lr = self.optimizer.lr * self.rate(self.done, self.total)
-        p: dict[str, Value] = self.method.weights(dict(leaves), extra, self.memory, self.rng)
-        seen: dict[str, Value] = {}
-        wanted = self.method.activations
+        self.lr = self._rate(self.done)
+        ctx = self._context(how)
+        p = self._seen(leaves, extra, ctx) | self.buffers
+        instead = self._instead(p, extra, ctx) if uses["layer"] else None
+        wanted, seen = method.activations, dict[str, Value]()
         watch = (lambda name, out: seen.update({name: out})) if wanted else None
-        loss = loss_of(self.net, run(self.net, p | self.buffers, x, how, watch), y)
-        penalty = self.method.penalty(dict(leaves), extra, self.memory, self.done)
+        out = run(self.net, p, x, how, watch, instead)
+        loss = method.loss(out, x, y, p, extra, ctx) if uses["loss"] else None
+        loss = loss_of(self.net, out, y) if loss is None else loss
+        penalty = method.penalty(dict(leaves), extra, ctx) if uses["penalty"] else None
+        result, self.penalty = float(value(loss)), 0.0
         if penalty is not None:
-            loss = loss + penalty
-        result = float(value(loss))
-        if not np.isfinite(result):
-            raise self._stopped(result, p, x)
+            self.penalty, loss = float(value(penalty)), loss + penalty
+        if not np.isfinite(result + self.penalty):
+            raise self._stopped(result, p, x, instead)
         activations = {k: np.moveaxis(value(seen[k]), -1, 0).copy() for k in wanted}
         seen.clear()
         wrt = leaves | extra
         grads = dict(zip(wrt, grad(loss, list(wrt.values()), free=True), strict=True))
         self.buffers.update(how.buffers)
         self.done += 1
-        for k, w in (self.params | self.extra).items():
-            rule, mask = self.of_extra if k in self.extra else self.optimizer, self.masks.get(k)
-            rule.update(k, w, grads[k], self.opt_state, mask, self.lr, self.done)
-        if type(self.method).after is not Method.after:
-            self._take(self.method.after(self._view(grads, activations, x, y)))
+        masks = {} if self.dense else self.masks
+        for k, w in self.params.items():
+            self.optimizer.update(k, w, grads[k], self.opt_state, masks.get(k), self.lr, self.done)
+        for k, w in self.extra.items():
+            lr = self.lr * self.factors[k]
+            self.of_extra.update(k, w, grads[k], self.opt_state, None, lr, self.done)
+        if uses["after"]:
+            view = View(
+                self._context(how), self.params, self.buffers, {k: grads[k] for k in leaves},
+                self.extra, self.opt_state, (np.moveaxis(x, -1, 0), y), activations,
+            )  # fmt: skip
+            self._take(method.after(view))
         return result
 
-    def _view(self, grads: Arrays, activations: Arrays, x: Array, y: Array) -> View:
-        own = {k: grads[k] for k in self.params}
-        batch = (np.moveaxis(x, -1, 0), y)
-        return View(
-            self.net, self.params, self.buffers, self.masks, own, self.extra, self.opt_state,
-            self.memory, self.done, self.total, self.lr, self.rng, batch, activations,
+    def _context(self, how: ForwardContext) -> Context:
+        """What a hook may know now."""
+        return Context(
+            self.net, self.masks, self.state, self.samples, self.batch_size, self.done, self.total,
+            self.lr, self.streams, how,
         )  # fmt: skip
+
+    def _rate(self, t: int) -> float:
+        """The learning rate of update t + 1; before the first one, the optimizer's."""
+        return self.optimizer.lr * self.rate(t, self.total) if t >= 0 else self.optimizer.lr
+
+    def _seen(self, leaves: dict[str, Value], extra: dict[str, Value], ctx: Context) -> Any:
+        """m weights(params): what the forward pass sees"""
+        if not (self.dense or self.uses["weights"]):
+            return leaves
+        p = self.method.weights(dict(leaves), extra, ctx)
+        for name in sorted(p.keys() ^ leaves.keys()):
+            raise ArgumentError(
+                f"{type(self.method).__name__}: weights must return every parameter and nothing "
+                f"else, and {name} is {'absent' if name in leaves else 'none of them'}; "
+                f"return params | {{...}}"
+            )
+        masks = self.masks.items()
+        return p | {k: straight_through(p[k], mask=mask) for k, mask in masks}
+
+    def _instead(self, p: dict[str, Value], extra: dict[str, Value], ctx: Context) -> Instead:
+        """The method's `layer` with all but (name, layer, x) bound, its outputs checked."""
+
+        def instead(name: str, layer: Layer, xs: list[Value]) -> Value | None:
+            x = xs[0] if len(xs) == 1 else xs
+            made = self.method.layer(name, layer, x, p, extra, ctx)
+            wanted = (*self.net.shapes[name], *np.shape(value(xs[0]))[-1:])
+            if made is not None and np.shape(value(made)) != wanted:
+                raise ShapeError(
+                    f"{type(self.method).__name__}: layer must give {name}'s output as {wanted}, "
+                    f"batch-last, not {np.shape(value(made))}; reshape it"
+                )
+            return made
+
+        return instead
 
     def _take(self, change: Change | None) -> None:
         if change is None:
@@ -132,22 +208,29 @@ class Training:
         new = {k: self.params[k] for k in masks if k in self.params} | (change.params or {})
         held = {k: self.masks[k] for k in new.keys() | masks.keys() if k in self.masks}
         masked = apply(self.params | new, held)
-        replace(self.params, {k: masked[k] for k in new}, "params")
+        replace(self.params, new if self.dense else {k: masked[k] for k in new}, "params")
         relocate(self.buffers, change.buffers or {}, self.net.indices)
         for layer in sorted(set(map(layer_of, change.buffers or {}))):
             self.net.node(layer).layer.check(layer, self.params | self.buffers)
         replace(self.extra, change.extra or {}, "extra")
         for slot, arrays in (change.opt_state or {}).items():
             replace(self.opt_state.get(slot, {}), arrays, f"opt_state[{slot!r}]")
-        self.memory = change.state if change.state is not None else self.memory
+        self.state = change.state if change.state is not None else self.state
         if masks:
             self.sparsity = sparsity(self.net, self.masks)
 
-    def _stopped(self, loss: float, p: dict[str, Value], x: Array) -> NonFiniteError:
+    def _stopped(
+        self, loss: float, p: dict[str, Value], x: Array, instead: Instead | None
+    ) -> NonFiniteError:
         """The error that names the first layer whose output is not finite."""
-        where = blame(self.net, p | self.buffers, x, ForwardContext(train=True, rng=self.dropout))
+        what, found = "the loss", loss
+        if np.isfinite(loss):
+            what, found, where = "the penalty", self.penalty, "the data loss is finite"
+        else:
+            how = ForwardContext(train=True, rng=self.dropout)
+            where = blame(self.net, p, x, how, instead)
         return NonFiniteError(
-            f"step {self.done + 1}: the loss is {loss}, expected a finite number: {where}, at "
+            f"step {self.done + 1}: {what} is {found}, expected a finite number: {where}, at "
             f"learning rate {self.lr:g}; lower the learning rate or check the data"
         )
 
@@ -160,12 +243,3 @@ class Training:
                     f"step {self.done}: {name} has {bad} of {w.size} entries that are not finite, "
                     f"at learning rate {self.lr:g}; lower the learning rate or check the data"
                 )
-
-
-def refill(own: Arrays, found: Arrays, kind: str) -> None:
-    """own[name] = found[name] for every name; raises ShapeError unless they fit one another."""
-    for name in sorted(own.keys() | found.keys()):
-        a, b = own.get(name), found.get(name)
-        if a is None or b is None or (a.shape, a.dtype) != (b.shape, b.dtype):
-            raise ShapeError(f"{name}: its array in {kind} does not fit this training; begin anew")
-        own[name] = b

@@ -78,7 +78,7 @@ def pack(tree: Tree, owner: str) -> tuple[Arrays, Any]:
                 part: {name: np.asarray(column) for name, column in table.items()}
                 for part, table in (("steps", value.steps), ("epochs", value.epochs))
             }
-            return {"history": walk(columns, place)}
+            return {"history": walk(columns | {"extra": value.extra}, place)}
         if isinstance(value, Model):
             parts = {"params": value.params, "buffers": value.buffers, "masks": value.masks}
             return {"model": walk(parts | {"net": describe(value.net)}, place)}
@@ -109,10 +109,12 @@ def unpack(arrays: Arrays, meta: Any) -> Tree:
         return {k: unpack(arrays, v) for k, v in body.items()}
     if kind == "history":
         parts = unpack(arrays, body)
-        return History(**{
+        extra = parts.pop("extra")
+        columns = {
             part: {name: column.tolist() for name, column in table.items()}
             for part, table in parts.items()
-        })  # fmt: skip
+        }
+        return History(**columns, extra=extra)
     if kind == "model":
         found = unpack(arrays, body)
         return Model(rebuild(found.pop("net")), **found)

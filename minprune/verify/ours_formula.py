@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 
 from minprune.core import Array, Split
+from minprune.nets.activations import Activation, ReLU, Tanh
 from minprune.nets.dense import Dense
 from minprune.nets.model import Model
 from minprune.nets.net import build
-from minprune.nets.plain import ReLU, Tanh
 
 LABELS = np.array([0, 1, 1, 0, 1])
 
@@ -29,7 +29,7 @@ def formula_nets() -> dict[str, tuple[Model, Split]]:
     of the summed squares to targets sin(1 + k).
     """
     x = np.cos(steps(5, 3))
-    rows: dict[str, tuple[Tanh | ReLU, Literal["cross_entropy", "mse"], bool, Array]] = {
+    rows: dict[str, tuple[Activation, Literal["cross_entropy", "mse"], bool, Array]] = {
         "tanh, cross-entropy": (Tanh(), "cross_entropy", True, LABELS),
         "relu, cross-entropy": (ReLU(), "cross_entropy", True, LABELS),
         "relu without biases, mse": (ReLU(), "mse", False, np.sin(steps(5, 2))),

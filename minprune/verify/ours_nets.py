@@ -15,15 +15,15 @@ from minprune.core import Arrays, Split
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model
 from minprune.nets.net import Net, build
-from minprune.nets.registry import layers
+from minprune.nets.registry import LAYERS
 
 ACTIVATIONS = ("ReLU", "LeakyReLU", "Tanh", "Sigmoid")
 WIDEST = 6  # channels or features before a concatenation stops being drawn
 Draw = Callable[..., Any]  # st.DrawFn
 ALSO = ("Conv1d", "GroupNorm", "LayerNorm")  # drawn where a test asks for them
-LAYERS = tuple(name for name in layers() if name not in ALSO)
+KINDS = tuple(name for name in LAYERS if name not in ALSO)
 CONV = {2: "Conv1d", 3: "Conv2d"}  # by the number of axes of what it reads
-MAKE: dict[str, Any] = dict(layers())  # each takes arguments of its own
+MAKE: dict[str, Any] = dict(LAYERS)  # each takes arguments of its own
 
 
 @dataclass
@@ -120,7 +120,7 @@ def choices(shape: Shape, allowed: Collection[str]) -> list[str]:
     unfit |= {"Conv1d", "Conv2d"} - {conv}
     unfit |= {"Concat"} if shape[0] > WIDEST else set()
     unfit |= {"Add"} if conv and conv not in allowed else set()
-    return [kind for kind in (*LAYERS, *ALSO) if kind in allowed and kind not in unfit]
+    return [kind for kind in (*KINDS, *ALSO) if kind in allowed and kind not in unfit]
 
 
 @st.composite
@@ -130,14 +130,14 @@ def random_nets(
 ) -> Net:  # fmt: skip
     """A net of up to about `most` layers and an end. images: None draws it. without: kinds.
 
-    also: kinds besides those of LAYERS; with Conv1d, inputs may be sequences.
+    also: kinds besides those of KINDS; with Conv1d, inputs may be sequences.
     """
     side, channels = st.integers(3, 6), st.integers(1, 3)
     images = draw(st.booleans()) if images is None else images
     start = draw(st.tuples(channels, side, side) if images else st.tuples(st.integers(1, 5)))
     if images and "Conv1d" in also and draw(st.booleans()):
         start = start[:2]
-    net, allowed = Growing(start), (set(LAYERS) | set(also)) - set(without)
+    net, allowed = Growing(start), (set(KINDS) | set(also)) - set(without)
     for _ in range(draw(st.integers(0, most))):
         grow(draw, net, draw(st.sampled_from(choices(net.shape, allowed))))
     if len(net.shape) > 1:

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from minprune.errors import UnreachableError
 from minprune.evidence import score
 from minprune.masking.apply import prune
+from minprune.masking.checks import Scope
+from minprune.nets.activations import ReLU, Sigmoid, Tanh
 from minprune.nets.convolution import Conv2d
 from minprune.nets.dense import Dense
 from minprune.nets.joining import Add, Concat
 from minprune.nets.model import Model
 from minprune.nets.net import Net, build
 from minprune.nets.normalisation import BatchNorm
-from minprune.nets.plain import ReLU, Sigmoid, Tanh
 from minprune.nets.pooling import Flatten, GlobalAvgPool
 from minprune.nets.ties import ties
 from minprune.verify.ours_nets import filled, models
@@ -93,7 +94,7 @@ def thinned(
     seed: int = 0,
     minimum: int = 1,
     unit: bool = True,
-    scope: str = "global",
+    scope: Scope = "global",
     **how: Any,
 ) -> Model:
     """The model pruned by random scores to that sparsity, or the largest that can be reached."""

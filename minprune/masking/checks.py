@@ -1,4 +1,4 @@
-"""What `choose` takes: arguments that go together, names of layers, scores that have a rank."""
+"""What `choose` takes: arguments that go together, names of layers, scores that can be ranked."""
 
 from collections.abc import Callable, Iterable, Mapping
 from numbers import Real
@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from minprune.arguments import choice, count
 from minprune.core import Array
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.masking.patterns import Pattern
@@ -16,7 +17,7 @@ Scope = Literal["global", "layer"]
 Target = float | Mapping[str, float]
 
 
-def agree(
+def check_targets(
     form: Pattern | None,
     sparsity: Target | None,
     threshold: Target | None,
@@ -26,27 +27,24 @@ def agree(
     """Raises ArgumentError unless the arguments of `choose` go together."""
     if form is not None and form.kept is not None:
         if sparsity is not None or threshold is not None:
+            given = "sparsity" if threshold is None else "threshold"
             raise ArgumentError(
-                f"pattern {form.kept}:{form.columns} says how many weights stay, and prune was "
-                f"given {'sparsity' if threshold is None else 'threshold'} too; leave that out"
+                f"prune: {given} must not be given with the pattern {form.kept}:{form.columns}, "
+                f"which fixes how many weights stay; leave {given} out"
             )
     elif (sparsity is None) == (threshold is None):
         raise ArgumentError(
-            "prune takes either sparsity or threshold; give one of them, sparsity=0.9 for example"
+            f"prune: one of sparsity and threshold must be given, not "
+            f"{'none' if sparsity is None else 'both'}; pass sparsity=0.9 alone, for example"
         )
-    if scope not in ("global", "layer"):
-        raise ArgumentError(f"scope is {scope!r}, expected 'global' or 'layer'; choose one of them")
-    if isinstance(minimum, bool) or not isinstance(minimum, int | np.integer) or minimum < 0:
-        raise ArgumentError(
-            f"minimum is {minimum!r}, expected an integer of at least 0; "
-            f"minimum=1 keeps one weight in each layer"
-        )
+    choice("prune", "scope", scope, ("global", "layer"))
+    count("prune", "minimum", minimum, least=0)
 
 
 def listed(wanted: Any) -> list[Any]:
-    """One name, or some, as a list."""
-    some = isinstance(wanted, Iterable) and not isinstance(wanted, str)
-    return list(wanted) if some else [wanted]
+    """One name, or several, as a list."""
+    several = isinstance(wanted, Iterable) and not isinstance(wanted, str)
+    return list(wanted) if several else [wanted]
 
 
 def named(names: Iterable[str], wanted: Iterable[str]) -> list[str]:
@@ -58,7 +56,10 @@ def named(names: Iterable[str], wanted: Iterable[str]) -> list[str]:
     for w in listed(wanted):
         hits = [n for n in names if n == w or layer_of(n) == w]
         if not hits:
-            raise ArgumentError(f"{w!r} is not scored; what is scored: {', '.join(names)}")
+            raise ArgumentError(
+                f"{w!r} is not a scored parameter, or a layer of one; "
+                f"choose among {', '.join(names)}"
+            )
         found += hits
     return found
 
@@ -67,12 +68,12 @@ def level(threshold: float) -> float:
     """The threshold; raises ArgumentError unless it is a number."""
     if not isinstance(threshold, Real) or np.isnan(float(threshold)):
         raise ArgumentError(
-            f"threshold is {threshold!r}, expected a number; what scores below it is pruned"
+            f"prune: threshold must be a number, not {threshold!r}; scores below it are pruned"
         )
     return float(threshold)
 
 
-def each(
+def for_each(
     given: Mapping[str, float], what: str, means: Callable[[str], Iterable[str]]
 ) -> dict[str, float]:
     """{entry: its number} for all that the keys of `given` mean
@@ -84,33 +85,37 @@ def each(
         for name in means(wanted):
             if name in found and found[name] != value:
                 raise ArgumentError(
-                    f"{what} of {name} is given twice, as {found[name]!r} and, by {wanted!r}, as "
-                    f"{value!r}; give what goes together one {what}"
+                    f"prune: {what} of {name} must be one number, not {found[name]!r} and, "
+                    f"by {wanted!r}, {value!r}; leave one of them out"
                 )
             found[name] = value
     return found
 
 
-def checked(name: str, scores: Array, mask: Array | None, form: Pattern | None) -> Array:
-    """The scores; raises ArgumentError, ShapeError or NonFiniteError where they have no rank."""
+def rankable(name: str, scores: Array, mask: Array | None = None, matrix: bool = False) -> Array:
+    """The scores of one parameter; matrix: whether a pattern needs (outputs, inputs, ...)
+
+    Raises ArgumentError, ShapeError or NonFiniteError where they cannot be ranked.
+    """
     scores = np.asarray(scores)
-    if form is not None and scores.ndim < 2:
+    if matrix and scores.ndim < 2:
         raise ShapeError(
-            f"{name}: scores are {scores.shape}, a pattern needs (outputs, inputs, ...); "
-            f"score weights alone, entry by entry"
+            f"{name}: for a pattern, scores must have the shape (outputs, inputs, ...), not "
+            f"{scores.shape}; score weights alone, entry by entry"
         )
     if scores.dtype not in (np.float32, np.float64):
         raise ArgumentError(
-            f"{name}: scores are {scores.dtype}, expected float32 or float64; use astype(float)"
+            f"{name}: scores must be float32 or float64, not {scores.dtype}; use astype(float)"
         )
     if mask is not None and mask.shape != scores.shape:
         raise ShapeError(
-            f"{name}: score is {scores.shape}, mask is {mask.shape}; score the model that you prune"
+            f"{name}: scores must have the shape of the mask, {mask.shape}, not {scores.shape}; "
+            f"score the model that you prune"
         )
     bad = not_finite(scores)
     if bad:
         raise NonFiniteError(
-            f"{name}: {bad} of {scores.size} scores are not finite, expected numbers; "
-            f"mend the criterion"
+            f"{name}: scores must be finite, not NaN or infinite as {bad} of {scores.size} are; "
+            f"fix the criterion, or the model that it scores"
         )
     return scores

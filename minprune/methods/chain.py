@@ -1,0 +1,194 @@
+"""loss + penalty_a + penalty_b, after_b . after_a, ...: several methods in one training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from minprune.arguments import instance
+from minprune.autograd import Value
+from minprune.core import Array, Arrays
+from minprune.errors import ArgumentError
+from minprune.masking.apply import apply
+from minprune.nets.layer import Layer
+from minprune.nets.model import Model
+from minprune.train.method import Change, Context, Method, View
+
+T = TypeVar("T")
+
+
+def chain(*methods: Method) -> Method:
+    """Several methods as one, each acting in the order given.
+
+    Every part has its own extra arrays, state and random stream. Each hook of a part sees what the
+    parts before it have made of the model, the weights, the masks and the optimizer's state; the
+    masks of all are applied. Penalties add up. Training is settled when every part is. In
+    `history.extra` the arrays of part k are named "k.name", from 0.
+
+    Parameters
+    ----------
+    *methods : Method
+        The parts; a chain among them stands for its own parts. One alone is returned as it is.
+
+    Returns
+    -------
+    Method
+        For `mp.fit(..., method=)`.
+
+    Raises
+    ------
+    ArgumentError
+        For no methods or something else; in training, where two parts replace the loss or the
+        output of the same layer.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> from functools import partial
+    >>> schedule = partial(mp.schedule.cubic, final=0.9, span=30)
+    >>> method = mp.methods.chain(mp.methods.L1(1e-3), mp.methods.Gradual(schedule))
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(16,))
+    >>> model, history = mp.fit(model, data, epochs=2, method=method, progress=False)
+    >>> round(history.steps["sparsity"][-1], 2)
+    0.9
+    """
+    parts = [p for m in methods for p in instance("chain", "each part", m, Method, "L1(0.1)").parts]
+    if not parts:
+        raise ArgumentError("chain: it must get at least one method, not none; pass L1(1e-4)")
+    return parts[0] if len(parts) == 1 else Chain(tuple(parts))
+
+
+@dataclass(frozen=True)
+class Chain(Method):
+    """Methods that act one after the other; made by `chain`."""
+
+    members: tuple[Method, ...]
+
+    @property
+    def parts(self) -> tuple[Method, ...]:
+        return self.members
+
+    @property
+    def activations(self) -> tuple[str, ...]:  # type: ignore[override]
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.activations))
+
+    @property
+    def dense(self) -> bool:  # type: ignore[override]
+        return any(part.dense for part in self.parts)
+
+    @property
+    def extra_lr(self) -> Mapping[str, float]:  # type: ignore[override]
+        return _joined([part.extra_lr for part in self.parts])
+
+    def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
+        extras, states = [], []
+        for k, part in enumerate(self.parts):
+            now = ctx._replace(net=model.net, masks=model.masks, streams=ctx.streams[k : k + 1])
+            model, extra, state = part.start(model, now)
+            extras.append(extra)
+            states.append(state)
+        return model, _joined(extras), tuple(states)
+
+    def weights(
+        self, params: dict[str, Value], extra: dict[str, Value], ctx: Context
+    ) -> dict[str, Value]:
+        for k, part in enumerate(self.parts):
+            params = part.weights(params, _own(extra, k), _of(ctx, k))
+        return params
+
+    def layer(
+        self, name: str, layer: Layer, x: Value, params: dict[str, Value],
+        extra: dict[str, Value], ctx: Context,
+    ) -> Value | None:  # fmt: skip
+        return self._one(f"the output of {name}", [
+            part.layer(name, layer, x, params, _own(extra, k), _of(ctx, k))
+            for k, part in enumerate(self.parts)
+        ])  # fmt: skip
+
+    def loss(
+        self, outputs: Value, x: Array, y: Array, params: dict[str, Value],
+        extra: dict[str, Value], ctx: Context,
+    ) -> Value | None:  # fmt: skip
+        return self._one("the loss", [
+            part.loss(outputs, x, y, params, _own(extra, k), _of(ctx, k))
+            for k, part in enumerate(self.parts)
+        ])  # fmt: skip
+
+    def penalty(
+        self, params: dict[str, Value], extra: dict[str, Value], ctx: Context
+    ) -> Value | None:
+        found = [p.penalty(params, _own(extra, k), _of(ctx, k)) for k, p in enumerate(self.parts)]
+        given = [v for v in found if v is not None]
+        return sum(given[1:], given[0]) if given else None
+
+    def after(self, view: View) -> Change:
+        params, masks, extra, buffers = Arrays(), Arrays(), Arrays(), Arrays()
+        slots: dict[str, Arrays] = {slot: {} for slot in view.opt_state}
+        states = list(view.ctx.state)
+        for k, part in enumerate(self.parts):
+            seen = view.params | params
+            if not self.dense:
+                seen = apply(seen, masks)
+            own = {
+                slot: {n: a for n, a in arrays.items() if n in seen} | _own(arrays, k)
+                for slot, arrays in view.opt_state.items()
+            }
+            ctx = _of(view.ctx._replace(masks=view.ctx.masks | masks), k)
+            change = part.after(replace(
+                view, ctx=ctx, params=seen, buffers=view.buffers | buffers,
+                extra=_own(view.extra, k), opt_state=own,
+                activations={name: view.activations[name] for name in part.activations},
+            )) or Change()  # fmt: skip
+            params |= change.params or {}
+            masks |= change.masks or {}
+            buffers |= change.buffers or {}
+            extra |= _named(change.extra or {}, k)
+            for slot, arrays in (change.opt_state or {}).items():
+                slots[slot] |= {n if n in seen else f"{k}.{n}": a for n, a in arrays.items()}
+            states[k] = states[k] if change.state is None else change.state
+        return Change(params, masks, extra, slots, tuple(states), buffers)
+
+    def settled(self, step: int, total: int) -> bool:
+        return all(part.settled(step, total) for part in self.parts)
+
+    def finish(self, model: Model, extra: Arrays, ctx: Context) -> Model:
+        for k, part in enumerate(self.parts):
+            now = ctx._replace(net=model.net, masks=model.masks)
+            model = part.finish(model, _own(extra, k), _of(now, k))
+        return model
+
+    def learned(self, model: Model, extra: Arrays, ctx: Context) -> Arrays:
+        found = [p.learned(model, _own(extra, k), _of(ctx, k)) for k, p in enumerate(self.parts)]
+        return _joined(found)
+
+    def _one(self, what: str, answers: list[Value | None]) -> Value | None:
+        """The one answer that is not None, or None; raises ArgumentError for two."""
+        given = [k for k, answer in enumerate(answers) if answer is not None]
+        if len(given) > 1:
+            names = " and ".join(f"part {k} ({type(self.parts[k]).__name__})" for k in given)
+            raise ArgumentError(
+                f"chain: one part may replace {what}, not {names}; leave out all but one"
+            )
+        return answers[given[0]] if given else None
+
+
+def _of(ctx: Context, k: int) -> Context:
+    """The context of part k."""
+    return ctx._replace(state=ctx.state[k], streams=ctx.streams[k : k + 1])
+
+
+def _named(arrays: Mapping[str, T], k: int) -> dict[str, T]:
+    """{"name": a} of part k -> {"k.name": a}"""
+    return {f"{k}.{name}": a for name, a in arrays.items()}
+
+
+def _own(arrays: Mapping[str, T], k: int) -> dict[str, T]:
+    """{"k.name": a, ...} -> {"name": a} of part k"""
+    start = f"{k}."
+    return {name[len(start) :]: a for name, a in arrays.items() if name.startswith(start)}
+
+
+def _joined(parts: list[Any]) -> dict[str, Any]:
+    return {name: a for k, arrays in enumerate(parts) for name, a in _named(arrays, k).items()}
