@@ -102,7 +102,7 @@ def __getattr__(name: str) -> Any:
         found = getattr(import_module(f"minprune.{_HOME[name]}"), name)
     elif name == "__all__":
         found = ["__version__", *MODULES, *_HOME, *_layers()]
-    elif name in _layers():
+    elif name[:1].isupper() and name in _layers():  # a class, not a file that is being imported
         found = _layers()[name]
     else:
         raise AttributeError(f"module 'minprune' has no attribute {name!r}")

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 import minprune as mp
-from minprune.nets.registry import HOMES
 
 
 def checked_names(source: str) -> dict[str, str]:
@@ -18,18 +17,13 @@ def checked_names(source: str) -> dict[str, str]:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
     ]
     return {
-        name: str(node.module)
+        alias.name: str(node.module)
         for block in blocks
         for node in block.body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
-        for name in ([alias.name] if alias.name != "*" else layers_of(str(node.module)))
+        if alias.name != "*"  # the layers, which the registry finds
     }
-
-
-def layers_of(module: str) -> tuple[str, ...]:
-    """The layers that the registry says are in a module; type checkers read them with a star."""
-    return HOMES[module.removeprefix("minprune.")]
 
 
 def lazy_names() -> dict[str, str]:

@@ -87,7 +87,7 @@ def test_a_dataset_gives_the_sizes() -> None:
     assert (zoo.monk().dtype, zoo.mlp(DIGITS).dtype) == (np.float64, np.float32)
 
 
-IMAGES = "expected images (channels, height, width); use mlp or lenet_300_100"
+IMAGES = "inputs must be images (channels, height, width), not {}; use mlp or lenet_300_100"
 MESSAGES: tuple[tuple[Callable[[], Model], type[ArgumentError], str], ...] = (
     (
         lambda: zoo.lenet_5(DIGITS), ShapeError,
@@ -97,7 +97,7 @@ MESSAGES: tuple[tuple[Callable[[], Model], type[ArgumentError], str], ...] = (
         lambda: zoo.cnn_small(((1, 9, 3), 2)), ShapeError,
         "cnn_small: images must be at least 4 x 4, not 9 x 3; use mlp",
     ),
-    (lambda: zoo.conv_4(((17,), 2)), ShapeError, f"conv_4: inputs are (17,), {IMAGES}"),
+    (lambda: zoo.conv_4(((17,), 2)), ShapeError, "conv_4: " + IMAGES.format("(17,)")),
     (
         lambda: mp.initialise(zoo.monk().net, scheme="xavier"), ArgumentError,
         "initialise: scheme must be 'he', 'glorot' or 'lecun', not 'xavier'; choose one of them",
