@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.harness import Row, attempt, data_file
 from minprune.jobs.run import run as job
-from minprune.jobs.settings import Settings
+from minprune.jobs.settings import RunSettings
 
 # data, net, sparsity, least dense accuracy, most points lost
 CASES: list[tuple[str, str, float, float, float]] = [
@@ -35,7 +35,7 @@ def measure(
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(seeds):
             out = str(Path(folder, str(seed)))
-            settings = Settings(data=source, net=net, sparsity=sparsity, seed=seed, out=out)
+            settings = RunSettings(data=source, net=net, sparsity=sparsity, seed=seed, out=out)
             result = job(settings, quiet=True)
             found = {s["stage"]: 100 * s["accuracy"] for s in result["stages"]}
             dense.append(found["dense"])

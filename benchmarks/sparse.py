@@ -26,6 +26,7 @@ from benchmarks.harness import (
     within,
 )
 from minprune.sparse import CSR, BlockCSR, NofM
+from minprune.sparse.packed import as_csr
 
 SHAPES = ((1024, 1024), (300, 784))
 DENSE = {0.8: 0.6, 0.9: 0.24, 0.95: 0.14, 0.98: 0.06}  # sparsity -> target against dense BLAS
@@ -198,7 +199,9 @@ def break_even(m: int, n: int, p: int, repeats: int, curves: dict[str, Curve]) -
             places = rng.random((m, min(4, n - first))).argsort(1)[:, :keep] + first
             np.put_along_axis(mask, places, True, 1)
         c = NofM.from_dense(w, mask, keep, 4)
-        fns[f"nm {keep / 4}"] = partial(KERNELS.nm_matmul, c.values, c.positions, keep, 4, x)
+        fns[f"nm {keep / 4}"] = partial(
+            KERNELS.csr_matmul, c.values, *as_csr(c.positions, keep, 4, len(x)), x
+        )
     with mp.kernels.lend():
         found = timed(fns, repeats)
     dense = found["dense"]
@@ -301,7 +304,7 @@ def kernels_at_work() -> Fns:
         "blocks 4x4": partial(
             KERNELS.block_matmul, b.values, b.columns, b.row_start, 4, b.shape, x
         ),
-        "1:4": partial(KERNELS.nm_matmul, c.values, c.positions, 1, 4, x),
+        "1:4": partial(KERNELS.csr_matmul, c.values, *as_csr(c.positions, 1, 4, len(x)), x),
         "convolution": partial(KERNELS.csr_conv2d, taps.values, *where, k, image),
         "convolution, input gradient": partial(
             KERNELS.csr_conv2d_grad_input, taps.values, *where, k, out, image.shape

@@ -3,11 +3,19 @@
 Every message says which argument it is, what it must be, what was found, and what to pass instead.
 """
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from numbers import Integral, Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from minprune.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def count(owner: str, what: str, given: object, least: int = 1) -> int:
@@ -62,6 +70,26 @@ def instance(owner: str, what: str, given: Any, kind: type, instead: str) -> Any
             f"{owner}: {what} must be {_article(kind.__name__)}, not {found}; pass {instead}"
         )
     return given
+
+
+def float_type(owner: str, dtype: npt.DTypeLike) -> np.dtype[np.floating]:
+    """The NumPy type that a dtype means: float32 or float64"""
+    for kind in (np.dtype(np.float32), np.dtype(np.float64)):
+        with suppress(TypeError):  # what is no dtype at all
+            if dtype is not None and np.dtype(dtype) == kind:
+                return kind
+    raise ArgumentError(
+        f"{owner}: dtype must be float32 or float64, not {dtype!r}; pass np.float32, for example"
+    )
+
+
+def file_path(owner: str, what: str, given: str | os.PathLike[str]) -> "Path":
+    """The path that a text or a Path means"""
+    from pathlib import Path
+
+    if not isinstance(given, str | os.PathLike):
+        raise ArgumentError(f"{owner}: {what} must be a path, not {given!r}; pass its name as text")
+    return Path(given)
 
 
 def _article(name: str) -> str:

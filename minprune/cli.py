@@ -1,4 +1,4 @@
-"""The commands: `minprune run`, `compare`, `info`, `verify`; errors are told in one sentence.
+"""The commands: `minprune run`, `compare`, `info`, `verify`; an error is one sentence.
 
 Longer than most files: the options of all commands are read side by side.
 """
@@ -9,12 +9,12 @@ import shlex
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import fields
 from importlib import import_module
 from typing import Any, NoReturn
 
 from minprune.errors import ArgumentError, DataError, MinpruneError, MissingError
-from minprune.jobs.compare_settings import CompareSettings
-from minprune.jobs.settings import Settings
+from minprune.jobs.settings import CompareSettings, RunSettings, Settings
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -32,23 +32,8 @@ class Parser(argparse.ArgumentParser):
 def count(given: str) -> int:
     """An integer of at least 1."""
     if not given.isdecimal() or int(given) < 1:
-        raise argparse.ArgumentTypeError(f"{given!r} is no integer of at least 1")
+        raise argparse.ArgumentTypeError(f"{given!r} must be an integer of at least 1")
     return int(given)
-
-
-def names(given: str) -> list[str]:
-    """ "magnitude,obd" -> ["magnitude", "obd"]"""
-    return [name.strip() for name in given.split(",") if name.strip()]
-
-
-def shares(given: str) -> list[float]:
-    """ "0.5,0.9" -> [0.5, 0.9]"""
-    try:
-        return [float(share) for share in given.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{given!r} is no list of numbers such as 0.5,0.9"
-        ) from None
 
 
 def limit_threads(wanted: int | None) -> None:
@@ -71,8 +56,20 @@ def parser() -> Parser:
         epilog="Example: minprune run --sparsity 0.95 --criterion magnitude",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _run(commands)
-    _compare(commands)
+    _job(
+        commands, RunSettings,
+        help="train a net, prune it, fine-tune it, and show what that cost",
+        description="Train a net, prune it, fine-tune it, make it smaller, run it on sparse "
+        "kernels; print one table and write a report.",
+        epilog="Example: minprune run --criterion taylor --unit --sparsity 0.5",
+    )
+    _job(
+        commands, CompareSettings,
+        help="compare criteria on the same nets, at several sparsities, over several seeds",
+        description="Train one net for each seed; prune it by every criterion at every sparsity, "
+        "and fine-tune with equal budgets; print tables and write compare.html.",
+        epilog="Example: minprune compare --criteria magnitude,taylor,random --seeds 5",
+    )
     info = commands.add_parser(
         "info",
         help="print what a saved model is",
@@ -83,77 +80,29 @@ def parser() -> Parser:
     return top
 
 
-def _run(commands: Any) -> None:
-    """The options of `minprune run`."""
-    run = commands.add_parser(
-        "run",
-        argument_default=argparse.SUPPRESS,  # Settings has the defaults
-        help="train a net, prune it, fine-tune it, and show what that cost",
-        description="Train a net, prune it, fine-tune it, make it smaller, run it on sparse "
-        "kernels; print one table and write a report.",
-        epilog="Example: minprune run --criterion taylor --unit --sparsity 0.5",
-    )
-    had, add = Settings, run.add_argument
-    _what(add)
-    add("--criterion", metavar="NAME",
-        help=f"magnitude, obd, taylor, snip ...: all are in the README (default {had.criterion})")
-    add("--sparsity", type=float, metavar="SHARE",
-        help=f"of the weights, or units, to prune (default {had.sparsity})")
-    add("--scope", choices=("global", "layer"),
-        help="compare all weights at once (default), or prune each layer by that share")
-    add("--seed", type=int, metavar="N", help=f"same seed, same bits (default {had.seed})")
-    _how(add, had, "as --epochs")
-
-
-def _compare(commands: Any) -> None:
-    """The options of `minprune compare`."""
-    compare = commands.add_parser(
-        "compare",
-        argument_default=argparse.SUPPRESS,  # CompareSettings has the defaults
-        help="compare criteria on the same nets, at several sparsities, over several seeds",
-        description="Train one net a seed; prune it by every criterion at every sparsity, and "
-        "fine-tune with equal budgets; print tables and write compare.html.",
-        epilog="Example: minprune compare --criteria magnitude,taylor,random --seeds 5",
-    )
-    had, add = CompareSettings, compare.add_argument
-    _what(add)
-    add("--criteria", type=names, metavar="NAME,NAME,...",
-        help="which to compare (default: all that score what is pruned and are not too slow)")
-    add("--sparsities", type=shares, metavar="S,S,...",
-        help="shares of the weights, or units, to prune (default 0.5,0.7,0.8,0.9,0.95)")
-    add("--seeds", type=int, metavar="N", help=f"nets, of seeds 0, 1, ... (default {had.seeds})")
-    add("--samples", type=int, metavar="N",
-        help=f"of the training part, for the scores to look at (default {had.samples:,})")
-    _how(add, had, str(had.fine_tune))
-
-
-def _what(add: Callable[..., Any]) -> None:
-    """Options of both: what is pruned."""
-    add("--data", metavar="digits|FOLDER",
-        help="the embedded 8 x 8 digits (default), or a folder in the format of MNIST")
-    add("--net", help="mlp, lenet_300_100, lenet_5, cnn_small, conv_4 or resnet_small "
-        "(default: cnn_small on small images, lenet_5 from 16 x 16 on)")
-    add("--unit", action="store_true",
-        help="prune units (neurons, filters) with all that is tied to them, not single weights")
-
-
-def _how(add: Callable[..., Any], had: Any, fine_tune: str) -> None:
-    """Options of both: how it is trained, and where the results go."""
-    add("--epochs", type=int, metavar="N",
-        help="of training (default: 30 on the digits, 10 elsewhere)")
-    add("--fine-tune", type=int, metavar="N", help=f"epochs after pruning (default {fine_tune})")
-    add("--batch-size", type=int, metavar="N", help=f"samples in a step (default {had.batch_size})")
-    add("--lr", type=float, metavar="RATE",
-        help=f"learning rate of SGD, falling by a cosine in each phase (default {had.lr})")
+def _job(commands: Any, kind: type[Settings], **words: str) -> None:
+    """A job's command: its options are the fields of its settings, where the defaults stand too."""
+    job = commands.add_parser(kind.command, argument_default=argparse.SUPPRESS, **words)
+    for f in fields(kind):
+        how = {k: v for k, v in f.metadata.items() if k in ("type", "metavar", "choices")}
+        default = f.default_factory() if callable(f.default_factory) else f.default
+        told = "" if default in (None, False) else f" (default: {_shown(default)})"
+        if isinstance(default, bool):
+            how = {"action": "store_true"}
+        job.add_argument(f"--{f.name.replace('_', '-')}", help=f.metadata["told"] + told, **how)
+    add = job.add_argument
     add("--threads", type=count, default=None, metavar="N",
-        help="for matrix products (default: OPENBLAS_NUM_THREADS, or 1, which gives the same "
-        "bits whatever the number of cores and is fast for small nets)")
-    add("--out", metavar="FOLDER", help="for all files (default: runs/, named by the settings)")
+        help="threads for matrix products (default: OPENBLAS_NUM_THREADS, or 1, which gives the "
+        "same bits whatever the number of cores and is fast for small nets)")
     add("--resume", action="store_true", default=False,
-        help="go on with a job that was stopped, from what its folder holds")
-    add("--quiet", action="store_true", default=False, help="no progress")
+        help="continue a job that was stopped, from the files in its folder")
+    add("--quiet", action="store_true", default=False, help="show no progress")
     add("--json", action="store_true", default=False,
-        help="print the result as JSON in place of tables")
+        help="print the result as JSON instead of tables")
+
+
+def _shown(default: Any) -> str:
+    return ",".join(map(str, default)) if isinstance(default, list) else str(default)
 
 
 def _verify(commands: Any) -> None:
@@ -162,7 +111,7 @@ def _verify(commands: Any) -> None:
         "verify",
         help="check a pruning function of your own against the laws of its kind",
         description="Run every law of a kind on a function, and show the smallest counterexample "
-        "of each that it breaks. Exit code 0: all hold; 1: one is broken; 2: bad use.",
+        "to each law that it breaks. Exit code 0: all laws hold; 1: one is broken; 2: usage error.",
         epilog="Example: minprune verify mypkg.prune:select --kind selector",
     )
     add = verify.add_argument
@@ -196,7 +145,7 @@ def say(message: object, *where: object, **more: object) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; 0, or 2 for what was asked in vain, 1 for what went wrong on the way."""
+    """Run a command; the exit code: 0; 2: usage error; 1: failure while running."""
     given = sys.argv[1:] if argv is None else argv
     args = vars(parser().parse_args(given))
     name = args.pop("command")
@@ -213,7 +162,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         anew = [word for word in given if word != "--resume"]
         again = shlex.join(["minprune", *anew, "--resume"])
-        how = f"go on with: {again}" if name in JOBS else "nothing half-written is left"
+        how = f"continue with: {again}" if name in JOBS else "no half-written file is left"
         print(f"minprune: stopped; {how}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # of `minprune ... | head`; Python would complain again at its end
@@ -259,5 +208,5 @@ class BrokenError(Exception):
     """A law is broken; the text is the verdicts."""
 
 
-JOBS: dict[str, Callable[..., Any]] = {"run": Settings, "compare": CompareSettings}
+JOBS: dict[str, Callable[..., Any]] = {"run": RunSettings, "compare": CompareSettings}
 COMMANDS: dict[str, Callable[..., str]] = {"info": info, "verify": check}

@@ -241,6 +241,9 @@ class CriterionSpec:
     units. single: whether it can score single weights. finish: what is done to the scores once all
     chunks are averaged. note: what is to be said of the evidence, or "": `mp.score` warns with it.
     examples: evidence and scores worked by hand, which the tests and `minprune verify` run.
+    estimates: the power of |score| that estimates the change of the loss when an entry is removed;
+    None: it estimates no such change. large: options that suit nets of any size, which `minprune
+    run` and `compare` pass.
     """
 
     needs: tuple[str, ...] | Callable[..., tuple[str, ...]]
@@ -252,6 +255,8 @@ class CriterionSpec:
     note: Callable[..., str] | None = None
     raw: Criterion | None = field(default=None, compare=False)  # the criterion without its finish
     examples: tuple[Example, ...] = field(default=(), compare=False)
+    estimates: float | None = None
+    large: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def asked(self, options: dict[str, Any], unit: bool = False) -> tuple[tuple[str, ...], Chunk]:
         """(needs, chunk) for these options of the criterion, for units or for single weights."""
@@ -270,6 +275,8 @@ def criterion(
     finish: Callable[..., Arrays] | None = None,
     note: Callable[..., str] | None = None,
     examples: tuple[Example, ...] = (),
+    estimates: float | None = None,
+    large: Mapping[str, Any] | None = None,
 ) -> Callable[[C], C]:
     """Mark a function Evidence -> scores as a criterion; it stays callable by hand
 
@@ -290,7 +297,7 @@ def criterion(
                 return finish(fn(*args, **options), **options)
 
         whole.spec = CriterionSpec(
-            needs, chunk, cite, unit, single, finish, note, fn, examples
+            needs, chunk, cite, unit, single, finish, note, fn, examples, estimates, large or {}
         )  # fmt: skip
         return whole  # type: ignore[no-any-return]
 

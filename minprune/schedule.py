@@ -1,4 +1,4 @@
-"""How sparse at which step: pure functions, step -> sparsity, that never fall.
+"""step -> sparsity: pure functions that never fall.
 
 A step counts optimizer updates from 0. Sparsity is the share of prunable entries whose mask is
 False, in [0, 1]. Linear, exponential and cubic share four arguments: they start from `initial` at
@@ -6,30 +6,71 @@ step `start`, reach `final` at `start + span`, change every `every` steps, and a
 """
 
 from collections.abc import Callable
-from numbers import Integral, Real
 
+from minprune.arguments import count, share
 from minprune.errors import ArgumentError
 
 
 def one_shot(step: int, *, final: float, at: int = 0) -> float:
     """s = final if step >= at else 0
 
-    Everything at once, at step `at`. Raises ArgumentError.
+    Parameters
+    ----------
+    step : int
+        The number of optimizer updates done.
+    final : float
+        The sparsity from step `at` on.
+    at : int
+        The step at which everything is pruned at once.
+
+    Returns
+    -------
+    float
+        The sparsity: 0 or `final`.
+
+    Raises
+    ------
+    ArgumentError
+        For a negative step or a sparsity outside [0, 1].
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> [mp.schedule.one_shot(step, final=0.9, at=2) for step in range(4)]
+    [0.0, 0.0, 0.9, 0.9]
     """
-    _whole("step", step, 0)
-    _whole("at", at, 0)
-    _share("final", final)
-    return float(final) if step >= at else 0.0
+    final = share("one_shot", "final", final)
+    return final if count("one_shot", "step", step, 0) >= count("one_shot", "at", at, 0) else 0.0
 
 
 def constant(step: int, *, final: float) -> float:
-    """s = final
+    """s = final, for nets that are sparse from the start
 
-    For nets that are sparse from the start. Raises ArgumentError.
+    Parameters
+    ----------
+    step : int
+        The number of optimizer updates done.
+    final : float
+        The sparsity at every step.
+
+    Returns
+    -------
+    float
+        The sparsity, `final`.
+
+    Raises
+    ------
+    ArgumentError
+        For a negative step or a sparsity outside [0, 1].
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.schedule.constant(7, final=0.8)
+    0.8
     """
-    _whole("step", step, 0)
-    _share("final", final)
-    return float(final)
+    count("constant", "step", step, 0)
+    return share("constant", "final", final)
 
 
 def linear(
@@ -37,9 +78,40 @@ def linear(
 ) -> float:
     """s = initial + (final - initial) * p      p = (t - start) / span, t: the last update
 
-    Equal sparsity is added at each update. Raises ArgumentError.
+    Equal sparsity is added at each update.
+
+    Parameters
+    ----------
+    step : int
+        The number of optimizer updates done.
+    final : float
+        The sparsity from step `start + span` on.
+    span : int
+        How many steps lie between `start` and the last update.
+    initial : float
+        The sparsity until the first update after step `start`.
+    start : int
+        The step from which the sparsity may rise.
+    every : int
+        How many steps lie between two updates.
+
+    Returns
+    -------
+    float
+        The sparsity after that many updates, in [initial, final].
+
+    Raises
+    ------
+    ArgumentError
+        For a count below its least, a sparsity outside [0, 1], and initial above final.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> [mp.schedule.linear(step, final=0.8, span=4) for step in (0, 2, 4, 5)]
+    [0.0, 0.4, 0.8, 0.8]
     """
-    p = _progress(step, final, span, initial, start, every)
+    p = _progress("linear", step, final, span, initial, start, every)
     return _clamp(initial + (final - initial) * p, initial, final, p)
 
 
@@ -50,13 +122,44 @@ def exponential(
 
     Each update removes the same share of what is left; from initial = 0 the kept share is
     keep**(k / n) for update k of n and final kept share `keep`. A final sparsity of 1 has no such
-    share and is refused. Raises ArgumentError.
+    share and is refused.
+
+    Parameters
+    ----------
+    step : int
+        The number of optimizer updates done.
+    final : float
+        The sparsity from step `start + span` on.
+    span : int
+        How many steps lie between `start` and the last update.
+    initial : float
+        The sparsity until the first update after step `start`.
+    start : int
+        The step from which the sparsity may rise.
+    every : int
+        How many steps lie between two updates.
+
+    Returns
+    -------
+    float
+        The sparsity after that many updates, in [initial, final].
+
+    Raises
+    ------
+    ArgumentError
+        For a count below its least, a sparsity outside [0, 1], and initial above final.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> [mp.schedule.exponential(step, final=0.75, span=2) for step in (0, 1, 2)]
+    [0.0, 0.5, 0.75]
     """
-    p = _progress(step, final, span, initial, start, every)
+    p = _progress("exponential", step, final, span, initial, start, every)
     if final == 1.0:
         raise ArgumentError(
-            "final is 1.0, expected less than 1 for an exponential schedule, "
-            "which never reaches an empty net; use linear or cubic"
+            "exponential: final must be below 1, not 1.0, since the schedule never reaches an "
+            "empty net; use linear or cubic"
         )
     kept = (1 - initial) * ((1 - final) / (1 - initial)) ** p
     return _clamp(1 - kept, initial, final, p)
@@ -67,50 +170,99 @@ def cubic(
 ) -> float:
     """s = final + (initial - final) * (1 - p)**3      p = (t - start) / span, t: the last update
 
-    Fast while much is redundant, slow near the end. Raises ArgumentError.
+    Fast while much is redundant, slow near the end.
+
+    Parameters
+    ----------
+    step : int
+        The number of optimizer updates done.
+    final : float
+        The sparsity from step `start + span` on.
+    span : int
+        How many steps lie between `start` and the last update.
+    initial : float
+        The sparsity until the first update after step `start`.
+    start : int
+        The step from which the sparsity may rise.
+    every : int
+        How many steps lie between two updates.
+
+    Returns
+    -------
+    float
+        The sparsity after that many updates, in [initial, final].
+
+    Raises
+    ------
+    ArgumentError
+        For a count below its least, a sparsity outside [0, 1], and initial above final.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> [mp.schedule.cubic(step, final=0.5, span=2) for step in (0, 1, 2)]
+    [0.0, 0.4375, 0.5]
+
     Source: Zhu & Gupta (2017), To prune, or not to prune; their n * dt is `span`, dt is `every`.
     """
-    p = _progress(step, final, span, initial, start, every)
+    p = _progress("cubic", step, final, span, initial, start, every)
     return _clamp(final + (initial - final) * (1 - p) ** 3, initial, final, p)
 
 
 def iterative(round: int, *, fraction: float) -> float:
     """s = 1 - (1 - fraction)**round
 
-    Each round removes `fraction` of what the round before kept; round 0 is dense. The sparsity is
-    a share of the ORIGINAL count, so that rounding one round never moves the next.
-    Raises ArgumentError. Source: Frankle & Carbin (2018), The Lottery Ticket Hypothesis.
+    The sparsity is a share of the original count, so that rounding in one round does not affect
+    the next.
+
+    Parameters
+    ----------
+    round : int
+        The number of rounds done; round 0 is dense.
+    fraction : float
+        The share of the weights kept by the previous round that each round removes.
+
+    Returns
+    -------
+    float
+        The sparsity after that many rounds.
+
+    Raises
+    ------
+    ArgumentError
+        For a negative round or a fraction outside [0, 1].
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> [mp.schedule.iterative(round, fraction=0.5) for round in range(4)]
+    [0.0, 0.5, 0.75, 0.875]
+
+    Source: Frankle & Carbin (2018), The Lottery Ticket Hypothesis.
     """
-    _whole("round", round, 0)
-    _share("fraction", fraction)
-    return float(1 - (1 - fraction) ** round)
+    left = 1 - share("iterative", "fraction", fraction)
+    return 1 - left ** count("iterative", "round", round, 0)
 
 
 SCHEDULES: dict[str, Callable[..., float]] = {
-    "one_shot": one_shot,
-    "constant": constant,
-    "linear": linear,
-    "exponential": exponential,
-    "cubic": cubic,
-    "iterative": iterative,
+    f.__name__: f for f in (one_shot, constant, linear, exponential, cubic, iterative)
 }
 
 
-def _progress(step: int, final: float, span: int, initial: float, start: int, every: int) -> float:
+def _progress(
+    owner: str, step: int, final: float, span: int, initial: float, start: int, every: int
+) -> float:
     """p = clip((t - start) / span, 0, 1)      t = start + every * floor((step - start) / every)
 
     The last change is at start + span, also where `every` does not divide `span`.
     """
-    _whole("step", step, 0)
-    _whole("start", start, 0)
-    _whole("span", span, 1)
-    _whole("every", every, 1)
-    _share("initial", initial)
-    _share("final", final)
-    if initial > final:
+    for what, given, least in (("step", step, 0), ("start", start, 0), ("span", span, 1)):
+        count(owner, what, given, least)
+    count(owner, "every", every)
+    if share(owner, "initial", initial) > share(owner, "final", final):
         raise ArgumentError(
-            f"initial is {initial}, expected at most final, which is {final}; "
-            f"sparsity only rises, so exchange them or lower initial"
+            f"{owner}: initial must be at most final, {final}, not {initial}, since sparsity only "
+            f"rises; exchange them or lower initial"
         )
     done = step - start
     if done >= span:
@@ -123,16 +275,3 @@ def _clamp(value: float, initial: float, final: float, p: float) -> float:
     if p in (0.0, 1.0):
         return float(final if p else initial)
     return float(min(max(value, initial), final))
-
-
-def _whole(name: str, value: int, least: int) -> None:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise ArgumentError(
-            f"{name} is {value!r}, expected an integer of at least {least}; "
-            f"count steps and rounds in whole numbers"
-        )
-
-
-def _share(name: str, value: float) -> None:
-    if not isinstance(value, Real) or not 0 <= value <= 1:
-        raise ArgumentError(f"{name} is {value!r}, expected a share from 0 to 1; write 90 % as 0.9")

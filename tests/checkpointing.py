@@ -50,6 +50,12 @@ class Busy(mp.Method):
         return Model(model.net, model.params | {"fc2.bias": bias}, model.buffers, model.masks)
 
 
+class Kept(Busy):
+    """Masked weights keep their values and are updated."""
+
+    dense = True
+
+
 def gradual(step: int) -> float:
     return min(step / 20, 0.4)
 
@@ -61,6 +67,8 @@ CASES: dict[str, dict[str, Any]] = {
     "busy": {"method": Busy(), "dropout": 0.5},
     "busy, float32": {"method": Busy(), "dtype": np.float32, "optimizer": mp.AdamW(0.1)},
     "gradual": {"method": mp.methods.Gradual(gradual, "random")},
+    "chain": {"method": mp.methods.chain(Busy(), mp.methods.Gradual(gradual, "random"), Busy())},
+    "dense": {"method": Kept()},
     "penalty": {"method": mp.methods.L1(0.1)},
     "patience": {"patience": 2, "optimizer": mp.SGD(0.8), "method": Busy(), "epochs": 9},
     "generator": {"seed": 5, "generator": True},
@@ -106,7 +114,8 @@ def equal(a: Fitted, b: Fitted) -> bool:
     """The same bits, masks and history, but for the seconds."""
     epochs = [{k: v for k, v in h.epochs.items() if k != "seconds"} for h in (a[1], b[1])]
     masks = [{k: m.tolist() for k, m in model.masks.items()} for model in (a[0], b[0])]
-    whole = a[1].steps == b[1].steps and repr(epochs[0]) == repr(epochs[1])
+    extra = [{k: v.tolist() for k, v in h.extra.items()} for h in (a[1], b[1])]
+    whole = extra[0] == extra[1] and a[1].steps == b[1].steps and repr(epochs[0]) == repr(epochs[1])
     lengths = len(a[1].epochs["seconds"]) == len(b[1].epochs["seconds"])
     return same(a[0], b[0]) and masks[0] == masks[1] and whole and lengths
 

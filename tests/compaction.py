@@ -14,7 +14,7 @@ from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model
 from minprune.structure import constants, cut
 from minprune.structure.compact import compact, plan
-from minprune.verify.ours_compaction import Compact
+from minprune.verify.ours.compaction import Compact
 
 compaction: Any = import_module("minprune.structure.compact")  # the package has the function
 

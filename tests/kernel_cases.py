@@ -3,7 +3,6 @@
 `pick(lo, hi)` gives an integer: drawn by hypothesis, so that shapes shrink, or by a generator.
 """
 
-import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -11,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import sparse_cases
+from kernel_bounds import Wide
+from kernel_contract import CONTRACT
+from twins import ref
 
 from minprune import kernels
-from minprune.kernels import choice, dense_ref, sparse_ref
-from minprune.kernels.bounds import Wide
-from minprune.kernels.contract import CONTRACT
+from minprune.kernels import choice
 
 Pick = Callable[[int, int], int]
 ACTIVATIONS = ("none", "relu", "leaky_relu", "tanh", "sigmoid")
@@ -167,25 +167,24 @@ def drawn(rng: np.random.Generator) -> Pick:
 
 
 def is_sparse(name: str) -> bool:
-    return hasattr(sparse_ref, name)
-
-
-def twin(impl: Any, name: str) -> Any:
-    """Where the kernel `name` is among those of dense_ref or dense_jit: there, or in sparse_*."""
-    if not is_sparse(name) or isinstance(impl, SimpleNamespace):
-        return impl
-    return importlib.import_module(impl.__name__.replace("dense", "sparse"))
+    return name.startswith(("csr_", "block_"))
 
 
 @contextmanager
 def computing(impl: Any) -> Iterator[None]:
-    """The door calls impl, or its sparse twin."""
-    before = choice._impl, choice._sparse
-    choice._impl, choice._sparse = impl, twin(impl, "csr_matmul")
+    """The door calls "numpy", "numba", or the functions of a namespace."""
+    found, backend = dict(choice.found), choice.backend
+    choice.found.clear()
+    if isinstance(impl, str):
+        choice.backend = lambda: impl  # type: ignore[assignment]
+    else:
+        choice.found.update(vars(impl))
     try:
         yield
     finally:
-        choice._impl, choice._sparse = before
+        choice.found.clear()
+        choice.found.update(found)
+        choice.backend = backend
 
 
 def widened(a: Any) -> Any:
@@ -213,7 +212,7 @@ def exact(name: str, args: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
 
     def call(*inner: Any) -> None:
         wide = [widened(a) for a in inner]
-        getattr(twin(dense_ref, name), name)(*wide)
+        getattr(ref, name)(*wide)
         seen.extend(wide)
 
     count = len(results(name, SimpleNamespace(**{name: call}), args))

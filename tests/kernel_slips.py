@@ -1,21 +1,19 @@
 """Dense kernels that are wrong on purpose, at least one of each: the bound must reject them all.
 
-A slip is (name, function), the function with the parameters of dense_ref.
+A slip is (name, function), the function with the parameters of its twin.
 """
 
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
+import kernel_bounds as bounds
 import numpy as np
-
-from minprune.kernels import bounds
-from minprune.kernels import dense_ref as ref
+from twins import ref
 
 Wrong = Callable[..., None]
 
 
-def changed(module: ModuleType, name: str, **places: Callable[[Any], Any]) -> Wrong:
+def changed(module: Any, name: str, **places: Callable[[Any], Any]) -> Wrong:
     """The definition of `name`; some arguments, by place, are changed before."""
     right = getattr(module, name)
 
@@ -28,7 +26,7 @@ def changed(module: ModuleType, name: str, **places: Callable[[Any], Any]) -> Wr
     return wrong
 
 
-def after(module: ModuleType, name: str, change: Callable[..., None]) -> Wrong:
+def after(module: Any, name: str, change: Callable[..., None]) -> Wrong:
     """The definition of `name`; its arguments, the results among them, are changed afterwards."""
     right = getattr(module, name)
 
@@ -69,7 +67,7 @@ def edged(x: Any, padding: Any) -> Any:
     return np.pad(x, ((0, 0), (py, py), (px, px), (0, 0)), mode="edge")
 
 
-def overwriting_fold(cols, kernel, stride, padding, out):  # type: ignore[no-untyped-def]
+def overwriting_fold(cols, shape, kernel, stride, padding, out):  # type: ignore[no-untyped-def]
     c, h, w, n = out.shape
     (py, px), (sy, sx) = padding, stride
     oh, ow = (h + 2 * py - kernel[0]) // sy + 1, (w + 2 * px - kernel[1]) // sx + 1
@@ -100,16 +98,16 @@ def unstrided_conv(x, w, b, stride, padding, groups, kind, out):  # type: ignore
     out[...] = every[:, : out.shape[1], : out.shape[2]]
 
 
-def one_group_grad(g, w, stride, padding, groups, out):  # type: ignore[no-untyped-def]
-    ref.conv2d_grad_input(first_group(g, groups), w, stride, padding, groups, out)
+def one_group_grad(g, w, shape, stride, padding, groups, out):  # type: ignore[no-untyped-def]
+    ref.conv2d_grad_input(first_group(g, groups), w, shape, stride, padding, groups, out)
 
 
-def edge_grad(g, x, stride, padding, groups, out):  # type: ignore[no-untyped-def]
-    ref.conv2d_grad_weight(g, edged(x, padding), stride, (0, 0), groups, out)
+def edge_grad(g, x, kernel, stride, padding, groups, out):  # type: ignore[no-untyped-def]
+    ref.conv2d_grad_weight(g, edged(x, padding), kernel, stride, (0, 0), groups, out)
 
 
-def one_group_weight(g, x, stride, padding, groups, out):  # type: ignore[no-untyped-def]
-    ref.conv2d_grad_weight(g, first_group(x, groups), stride, padding, groups, out)
+def one_group_weight(g, x, kernel, stride, padding, groups, out):  # type: ignore[no-untyped-def]
+    ref.conv2d_grad_weight(g, first_group(x, groups), kernel, stride, padding, groups, out)
 
 
 def last_maximum(x, kernel, stride, padding, y, index):  # type: ignore[no-untyped-def]
@@ -127,10 +125,10 @@ def column_first(x, index, kernel, stride, padding, out):  # type: ignore[no-unt
     ref.pick(x, index % ky * kx + index // ky, kernel, stride, padding, out)
 
 
-def put_overwrites(g, index, kernel, stride, padding, out):  # type: ignore[no-untyped-def]
+def put_overwrites(g, index, shape, kernel, stride, padding, out):  # type: ignore[no-untyped-def]
     offset = np.arange(kernel[0] * kernel[1])[:, None, None, None]
     spread = np.where(index[:, None] == offset, g[:, None], 0)
-    overwriting_fold(spread.reshape(-1, spread[0, 0].size), kernel, stride, padding, out)
+    overwriting_fold(spread.reshape(-1, spread[0, 0].size), shape, kernel, stride, padding, out)
 
 
 def inside_only(x, kernel, stride, padding, out):  # type: ignore[no-untyped-def]
@@ -139,8 +137,8 @@ def inside_only(x, kernel, stride, padding, out):  # type: ignore[no-untyped-def
     out[...] = total / np.maximum(inside, 1)
 
 
-def not_shared(g, kernel, stride, padding, out):  # type: ignore[no-untyped-def]
-    ref.avg_pool_grad(g * (kernel[0] * kernel[1]), kernel, stride, padding, out)
+def not_shared(g, shape, kernel, stride, padding, out):  # type: ignore[no-untyped-def]
+    ref.avg_pool_grad(g * (kernel[0] * kernel[1]), shape, kernel, stride, padding, out)
 
 
 def product_of_sums(a, b, out):  # type: ignore[no-untyped-def]
@@ -177,10 +175,10 @@ def momentum_unmasked(w, g, v, mask, *rest):  # type: ignore[no-untyped-def]
 
 def lower_first(scores, k, out):  # type: ignore[no-untyped-def]
     out[...] = False
-    out[np.argsort(scores, kind="stable")[:k]] = True
+    out.reshape(-1)[np.argsort(scores, axis=None, kind="stable")[:k]] = True
 
 
-def not_downdated(w, inverse, order, losses, left):  # type: ignore[no-untyped-def]
+def not_downdated(w, inverse, count, order, losses, left):  # type: ignore[no-untyped-def]
     for r, x in enumerate(w):
         scores = x**2 / inverse.diagonal() / 2
         order[r] = np.argsort(scores, kind="stable")[: order.shape[1]]

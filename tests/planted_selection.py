@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minprune.core import Array, Arrays
-from minprune.verify.selection import Select, half_even, slow
+from minprune.verify.plain.rules import half_even, slow
+from minprune.verify.selection.cases import Select
 
 
 class Planted(NamedTuple):

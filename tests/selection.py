@@ -2,8 +2,9 @@
 
 from hypothesis import Phase, settings
 
-from minprune.verify.laws_selector import LAWS, Case, Select, half_even, same, slow
-from minprune.verify.strategies import cases
+from minprune.verify.plain.rules import half_even, slow
+from minprune.verify.selection.cases import Case, Select, cases, same
+from minprune.verify.selection.laws import LAWS
 
 __all__ = ["LAWS", "SEARCH", "Case", "Select", "cases", "half_even", "same", "slow"]
 SEARCH = settings(

@@ -1,13 +1,12 @@
-"""Sparse kernels that are wrong on purpose, at least one of each; parameters as in sparse_ref."""
+"""Sparse kernels that are wrong on purpose, at least one of each; parameters as in their twins."""
 
 from collections.abc import Callable
 from typing import Any
 
+import kernel_bounds as bounds
 import numpy as np
 from kernel_slips import Wrong, after, changed, drop_tail, edged, first_group, halved, without_tail
-
-from minprune.kernels import bounds
-from minprune.kernels import sparse_ref as ref
+from twins import ref
 
 
 def overwriting(values, columns, row_start, x, b, kind, out):  # type: ignore[no-untyped-def]
@@ -25,7 +24,7 @@ def batch_first(values, columns, row_start, x, b, kind, out):  # type: ignore[no
     ref.csr_matmul(values, columns, row_start, x.reshape(x.shape[::-1]).T, b, kind, out)
 
 
-def unstable(columns, row_start, positions, rows, column_start):  # type: ignore[no-untyped-def]
+def unstable(columns, row_start, n, positions, rows, column_start):  # type: ignore[no-untyped-def]
     positions[...], rows[...] = positions[::-1].copy(), rows[::-1].copy()
 
 
@@ -66,35 +65,9 @@ def blocks_not_turned(values, positions, rows, column_start, size, shape, g, out
     ref.product(values, z, y, g, out)
 
 
-def blocks_sampled_by_column(columns, row_start, size, g, x, out):  # type: ignore[no-untyped-def]
+def blocks_sampled_by_column(columns, row_start, size, stored, g, x, out):  # type: ignore[no-untyped-def]
     y, z = by_column(ref.rows_of(row_start), columns, size, (len(g), len(x)))
     out[...] = (g[y] * x[z]).sum(1)
-
-
-def n_m_over_outputs(values, positions, keep, group, x, b, kind, out):  # type: ignore[no-untyped-def]
-    r, c = ref.nm_places(positions, keep, group, len(x))
-    ref.product(values, c % max(len(out), 1), r % max(len(x), 1), x, out)
-    ref.finish(b, kind, out)
-
-
-def no_tail_t(values, positions, keep, group, n, g, out):  # type: ignore[no-untyped-def]
-    """The columns beyond the last whole group stay 0."""
-    out[n // group * group :] = 0
-
-
-def next_in_group(positions, keep, group, g, x, out):  # type: ignore[no-untyped-def]
-    r, c = ref.nm_places(positions, keep, group, len(x))
-    out[...] = (g[r] * x[(c + 1) % max(len(x), 1)]).sum(1)
-
-
-def high_bits_first(positions, keep, group, n, out):  # type: ignore[no-untyped-def]
-    turned = np.packbits(np.unpackbits(positions, axis=1, bitorder="little"), axis=1)
-    ref.nm_columns(turned, keep, group, n, out)
-
-
-def groups_run_on(positions, keep, group, n, out):  # type: ignore[no-untyped-def]
-    """Every position counted from the first group."""
-    out[...] = out % group
 
 
 def flipped(name: str) -> Wrong:
@@ -124,20 +97,22 @@ def conv(change: Callable[..., Any]) -> Wrong:
 def grad_input(change: Callable[..., Any]) -> Wrong:
     """csr_conv2d_grad_input of change(g, groups)"""
 
-    def wrong(values, columns, row_start, kernel, g, stride, padding, groups, out):  # type: ignore[no-untyped-def]
+    def wrong(values, columns, row_start, kernel, g, shape, stride, padding, groups, out):  # type: ignore[no-untyped-def]
         g = change(g, groups)
         ref.csr_conv2d_grad_input(
-            values, columns, row_start, kernel, g, stride, padding, groups, out
+            values, columns, row_start, kernel, g, shape, stride, padding, groups, out
         )
 
     return wrong
 
 
-def grad_not_cut(values, columns, row_start, kernel, g, stride, padding, groups, out):  # type: ignore[no-untyped-def]
+def grad_not_cut(values, columns, row_start, kernel, g, shape, stride, padding, groups, out):  # type: ignore[no-untyped-def]
     """The gradient of the padded image from its corner: as if the padding were no offset."""
     (i, h, w, n), (py, px) = out.shape, padding
     wide = np.zeros((i, h + 2 * py, w + 2 * px, n), out.dtype)
-    ref.csr_conv2d_grad_input(values, columns, row_start, kernel, g, stride, (0, 0), groups, wide)
+    ref.csr_conv2d_grad_input(
+        values, columns, row_start, kernel, g, wide.shape, stride, (0, 0), groups, wide
+    )
     out[...] = wide[:, :h, :w]
 
 
@@ -177,13 +152,7 @@ SLIPS: dict[str, tuple[str, Wrong]] = {
     "blocks without the last samples": then("block_matmul", drop_tail),
     "blocks not turned": ("block_matmul_t", blocks_not_turned),
     "gradients of a block column by column": ("block_sampled", blocks_sampled_by_column),
-    "gradients of a block without the last samples": but("block_sampled", _3=without_tail),
-    "N:M over outputs": ("nm_matmul", n_m_over_outputs),
-    "N:M without the last samples": then("nm_matmul", drop_tail),
-    "positions from the high bits": ("nm_columns", high_bits_first),
-    "positions without their group": then("nm_columns", groups_run_on),
-    "the tail of N:M": then("nm_matmul_t", no_tail_t),
-    "the next position of a group": ("nm_sampled", next_in_group),
+    "gradients of a block without the last samples": but("block_sampled", _4=without_tail),
     "convolution in place of correlation": ("csr_conv2d", flipped("csr_conv2d")),
     "direct: padding with the edge": (
         "csr_conv2d", conv(lambda x, s, p, groups: (edged(x, p), s, (0, 0), groups)),

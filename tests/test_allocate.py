@@ -18,7 +18,8 @@ from minprune.masking.allocate import RULES, densities
 from minprune.masking.choose import choose
 from minprune.methods import start_sparse
 from minprune.verify import check_allocation
-from minprune.verify.allocation import Shapes, asked, shapes
+from minprune.verify.plain.rules import Shapes
+from minprune.verify.selection.allocation import asked, shapes
 
 LENET: Shapes = {"fc1": (300, 784), "fc2": (100, 300), "fc3": (10, 100)}
 # jaxpruner's a (2, 4), b (3, 6), c (2, 4, 6), d (7, 4): (kernel, i, o) there, (o, i, kernel) here

@@ -15,7 +15,7 @@ import minprune as mp
 from minprune.measures.size import size
 from minprune.nets.model import Model
 from minprune.structure import plan
-from minprune.verify.ours_compaction import LAWS, Case, cases, check_compaction
+from minprune.verify.ours.compaction import LAWS, Case, cases, check_compaction
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # 1 is as far as one unit a group lets it
 

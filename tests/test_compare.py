@@ -17,8 +17,8 @@ from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
 from minprune.jobs import compare
 from minprune.jobs.compare_plan import TRUTH, Compare, drawn
-from minprune.jobs.compare_settings import CompareSettings
-from minprune.report import compare_tables
+from minprune.jobs.settings import CompareSettings
+from minprune.report.compare_tables import compare_tables
 from minprune.text import table
 from minprune.train.training import Training
 
@@ -110,7 +110,7 @@ def test_the_truth_is_the_change_of_the_loss(result: dict[str, Any]) -> None:
     truth = result["truth"][0]
     assert [len(at) for at in truth["entries"].values()] == [67, 67, 66]
     data = mp.data.digits()
-    plan = Compare("mlp", [], False, [], 1, 1, 0, 60, 64, 0.05)
+    plan = Compare(net="mlp", samples=60)
     x, y = plan.calibration(data, 0)
     assert len(x) == 60
     part = mp.Dataset((x, y), (x, y), (x, y))
@@ -158,7 +158,7 @@ def test_all_criteria_that_can_are_compared(
     assert compared == able
     assert left.keys() == CRITERIA.keys() - able
     if not unit:
-        why = "scores units alone; pass --unit"
+        why = "scores units only; pass --unit"
         assert left["geometric_median"] == why
         names = ", ".join(one["criterion"] for one in found["left_out"])  # of one reason
         assert f"left out: {names}: {why}\n" in printed.err

@@ -111,8 +111,8 @@ MESSAGES: tuple[Message, ...] = (
     (lambda: list(ggn_rows(NET, DATA, ["l9.weight"])), ArgumentError,
      "l9.weight: no such parameter; there are l1.weight, l1.bias, l3.weight, l3.bias"),
     (lambda: becker_lecun(*made((2,), mp.Dense(2, 2), Exponential())), ArgumentError,
-     "the op exp has no second-order rule, expected one of those that layers are made of; "
-     "use another diagonal, such as 'exact'"),
+     "becker_lecun: the op exp must have a rule for squared coefficients, not none; use the "
+     "diagonal 'exact', 'gauss_newton' or 'hutchinson'"),
     (lambda: exact(NET, (DATA[0][:, :1], DATA[1])), ShapeError,
      "the input must be (n, 2), not (5, 1); pass a batch of samples of the net's input_shape"),
     (lambda: exact(NET, (DATA[0], DATA[1] * 1.0)), ShapeError,

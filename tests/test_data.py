@@ -240,38 +240,41 @@ def test_batches_draw_their_order_at_the_call() -> None:
 MESSAGES = (
     (
         lambda: digits(dtype=np.int8),
-        "dtype is <class 'numpy.int8'>, expected float32 or float64; pass np.float32 or np.float64",
+        "digits: dtype must be float32 or float64, not <class 'numpy.int8'>; pass np.float32,"
+        " for example",
     ),
     (
         lambda: digits(dtype=None),
-        "dtype is None, expected float32 or float64; pass np.float32 or np.float64",
+        "digits: dtype must be float32 or float64, not None; pass np.float32, for example",
     ),
     (
         lambda: digits(dtype="half a float"),
-        "dtype is 'half a float', expected float32 or float64; pass np.float32 or np.float64",
+        "digits: dtype must be float32 or float64, not 'half a float'; pass np.float32, for "
+        "example",
     ),
     (
         lambda: batches(5, 0, None),
-        "size is 0, expected an integer of at least 1; pass size=1, for example",
+        "batches: size must be an integer of at least 1, not 0; pass size=1, for example",
     ),
     (
         lambda: batches(5, 2, 0),
-        "rng is 0, expected a numpy Generator; pass np.random.default_rng(0), or shuffle=False",
+        "batches: rng must be a Generator, not int; pass np.random.default_rng(0), or "
+        "shuffle=False",
     ),
     (
         lambda: held_out(10, 10),
-        "val is 10, expected an integer from 0 to 9 or a share from 0 to below 1; "
-        "the training file has 10 samples and one at least must stay",
+        "val must be an integer from 0 to 9, or a share from 0 to below 1, not 10; leave at "
+        "least one of the 10 samples of the training file for training",
     ),
     (
         lambda: held_out(1.0, 10),
-        "val is 1.0, expected an integer from 0 to 9 or a share from 0 to below 1; "
-        "the training file has 10 samples and one at least must stay",
+        "val must be an integer from 0 to 9, or a share from 0 to below 1, not 1.0; leave at "
+        "least one of the 10 samples of the training file for training",
     ),
     (
         lambda: held_out(0.96, 10),  # rounds to all ten
-        "val is 0.96, expected an integer from 0 to 9 or a share from 0 to below 1; "
-        "the training file has 10 samples and one at least must stay",
+        "val must be an integer from 0 to 9, or a share from 0 to below 1, not 0.96; leave at"
+        " least one of the 10 samples of the training file for training",
     ),
 )
 

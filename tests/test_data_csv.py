@@ -156,84 +156,84 @@ MESSAGES: tuple[tuple[Callable[[Path], Any], type[MinpruneError], str], ...] = (
     (
         lambda folder: csv(folder / "none.csv"),
         DataError,
-        "{folder}/none.csv: cannot be read as a table (No such file or directory), "
-        "expected CSV in UTF-8; check the path",
+        "{folder}/none.csv: must be a CSV file in UTF-8, and cannot be read (No such file or "
+        "directory); check the path",
     ),
     (
         table(b"class,a\n0,\xff\n"),
         DataError,
-        "{folder}/t.csv: cannot be read as a table ('utf-8' codec can't decode byte 0xff in "
-        "position 10: invalid start byte), expected CSV in UTF-8; check the path",
+        "{folder}/t.csv: must be a CSV file in UTF-8, and cannot be read ('utf-8' codec can't"
+        " decode byte 0xff in position 10: invalid start byte); check the path",
     ),
     (
         table(""),
         DataError,
-        "{folder}/t.csv: header absent, expected different names with class among them and one "
-        "input at least; name the label's column with label=",
+        "{folder}/t.csv: the header must hold different names, class and at least one input, "
+        "not nothing; name the column of labels by label=",
     ),
     (
         table("a,b\n0,1\n"),
         DataError,
-        "{folder}/t.csv: header a, b, expected different names with class among them and one "
-        "input at least; name the label's column with label=",
+        "{folder}/t.csv: the header must hold different names, class and at least one input, "
+        "not a, b; name the column of labels by label=",
     ),
     (
         table("class,a,a\n0,1,2\n"),
         DataError,
-        "{folder}/t.csv: header class, a, a, expected different names with class among them and "
-        "one input at least; name the label's column with label=",
+        "{folder}/t.csv: the header must hold different names, class and at least one input, "
+        "not class, a, a; name the column of labels by label=",
     ),
     (
         table("class,a\n"),
         DataError,
-        "{folder}/t.csv: no rows, expected one sample per line; fetch the file again",
+        "{folder}/t.csv: must hold one sample per line, and has no rows; download it again",
     ),
     (
         table("class,a\n0,1\n0,1,1\n"),
         DataError,
-        "{folder}/t.csv: row 2 has 3 cells, the header has 2; give each row one cell per column",
+        "{folder}/t.csv: row 2 must have 2 cells, as the header, not 3; give each row one "
+        "cell per column",
     ),
     (
         table("class,a\n0,1\n1,nan\n", one_hot=False),
         DataError,
-        "{folder}/t.csv: row 2 has 'nan' in column a, expected a finite number; "
-        "use one_hot=True for inputs that are words, outputs='classes' for such labels",
+        "{folder}/t.csv: column a must hold finite numbers, not 'nan' as in row 2; use "
+        "one_hot=True for inputs that are words, outputs='classes' for such labels",
     ),
     (
         table("class,a\nno,1\n", outputs="column"),
         DataError,
-        "{folder}/t.csv: row 1 has 'no' in column class, expected a finite number; "
-        "use one_hot=True for inputs that are words, outputs='classes' for such labels",
+        "{folder}/t.csv: column class must hold finite numbers, not 'no' as in row 1; use "
+        "one_hot=True for inputs that are words, outputs='classes' for such labels",
     ),
     (
         table("class,a\n0,1\n1,4\n", values={"a": [1, 2]}),
         DataError,
-        "{folder}/t.csv: row 2 has '4' in column a, expected one of 1, 2; add it to values",
+        "{folder}/t.csv: column a must hold one of 1, 2, not '4' as in row 2; add it to values",
     ),
     (
         lambda folder: csv(
             write(folder / "t.csv", "class,a\n0,1\n"), write(folder / "u.csv", "class,b\n0,1\n")
         ),
         DataError,
-        "{folder}/u.csv: columns class, b, expected those of t.csv, class, a; "
-        "give two files of one table",
+        "{folder}/u.csv: must have the columns of t.csv, class, a, not class, b; give two "
+        "files of one table",
     ),
     (
         table("class,a\n0,1\n", values={"b": [1]}),
         ArgumentError,
-        "values has b, expected columns of {folder}/t.csv; they are class, a",
+        "csv: values must name columns of {folder}/t.csv, not b; choose among class, a",
     ),
     (
         table("class,a\n0,1\n", outputs="one"),
         ArgumentError,
-        "outputs is 'one', expected 'classes' or 'column'; "
-        "use 'column' for a net with one output and the mse loss",
+        "csv: outputs must be 'classes' or 'column', not 'one'; choose one of them",
     ),
     (
         table("class,a\n0,1\n", val=1),
         ArgumentError,
-        "val is 1, expected an integer from 0 to 0 or a share from 0 to below 1; "
-        "the training file has 1 samples and one at least must stay",
+        "val must be an integer from 0 to 0, or a share from 0 to below 1, not 1; leave at "
+        "least one of the 1 samples of the training file for training",
     ),
 )
 

@@ -163,77 +163,83 @@ def replace(name: str, data: bytes, packed: bool = False) -> Callable[[Path], An
 DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "absent": (
         lambda folder: (folder / LABELS).unlink(),
-        "{folder}: no train-labels file, expected train-labels-idx1-ubyte or the same with .gz; "
+        "{folder}: must hold train-labels-idx1-ubyte, or the same with .gz, and does not; "
         "copy it into the folder",
     ),
     "empty": (
         replace(IMAGES, b""),
-        f"{{folder}}/{IMAGES}: starts with nothing, expected 00 00 as in every IDX file; "
-        f"give the original file, or its .gz with that ending",
+        "{folder}/train-images-idx3-ubyte: must start with 00 00, as every IDX file, not "
+        "nothing; give the original file, or its .gz with that ending",
     ),
     "gzip without the ending": (
         replace(IMAGES, gzip.compress(GOOD)),
-        f"{{folder}}/{IMAGES}: starts with 1f 8b 08 00, expected 00 00 as in every IDX file; "
-        f"give the original file, or its .gz with that ending",
+        "{folder}/train-images-idx3-ubyte: must start with 00 00, as every IDX file, not 1f "
+        "8b 08 00; give the original file, or its .gz with that ending",
     ),
     "floats": (
         replace(IMAGES, as_idx(np.zeros((4, 2, 3), np.float32), 0x0D)),
-        f"{{folder}}/{IMAGES}: type 0x0d with 3 axes, expected type 0x08 (unsigned byte) with "
-        f"3 or 4; check that the file has its own name",
+        "{folder}/train-images-idx3-ubyte: must be of type 0x08 (unsigned byte) with 3 or 4 "
+        "axes, not 0x0d with 3; check that the file has its own name",
     ),
     "images for labels": (
         replace(LABELS, GOOD),
-        f"{{folder}}/{LABELS}: type 0x08 with 3 axes, expected type 0x08 (unsigned byte) with 1; "
-        f"check that the file has its own name",
+        "{folder}/train-labels-idx1-ubyte: must be of type 0x08 (unsigned byte) with 1 axes, "
+        "not 0x08 with 3; check that the file has its own name",
     ),
     "cut in the header": (
         replace(IMAGES, GOOD[:11]),
-        f"{{folder}}/{IMAGES}: ends inside its header, expected 12 bytes of axes after the "
-        f"first 4; fetch the file again",
+        "{folder}/train-images-idx3-ubyte: must have a header of 16 bytes, and ends inside "
+        "it; download the file again",
     ),
     "no rows": (
         replace(IMAGES, as_idx(np.zeros((0, 2, 3), np.uint8))),
-        f"{{folder}}/{IMAGES}: shape (0, 2, 3), expected no axis of 0; fetch the file again",
+        "{folder}/train-images-idx3-ubyte: must hold at least one value, not an array of "
+        "shape (0, 2, 3); download the file again",
     ),
     "cut": (
         replace(IMAGES, GOOD[:-1]),
-        f"{{folder}}/{IMAGES}: fewer bytes than the 24 that its header announces with shape "
-        f"(4, 2, 3); fetch the file again",
+        "{folder}/train-images-idx3-ubyte: must hold 24 bytes after its header, which gives "
+        "the shape (4, 2, 3), not fewer; download the file again",
     ),
     "too long": (
         replace(IMAGES, GOOD + b"\0"),
-        f"{{folder}}/{IMAGES}: more bytes than the 24 that its header announces with shape "
-        f"(4, 2, 3); fetch the file again",
+        "{folder}/train-images-idx3-ubyte: must hold 24 bytes after its header, which gives "
+        "the shape (4, 2, 3), not more; download the file again",
     ),
     "header of 2**96 bytes": (
         replace(IMAGES, gzip.compress(HUGE + GOOD), packed=True),
-        f"{{folder}}/{IMAGES}.gz: fewer bytes than the {(2**32 - 1) ** 3} that its header "
-        f"announces with shape (4294967295, 4294967295, 4294967295); fetch the file again",
+        "{folder}/train-images-idx3-ubyte.gz: must hold 79228162458924105385300197375 bytes "
+        "after its header, which gives the shape (4294967295, 4294967295, 4294967295), not "
+        "fewer; download the file again",
     ),
     "gzip cut": (
         replace(IMAGES, gzip.compress(GOOD)[:-9], packed=True),
-        f"{{folder}}/{IMAGES}.gz: cut or damaged, expected a whole gzip file; fetch the file again",
+        "{folder}/train-images-idx3-ubyte.gz: must be a whole gzip file, and is cut or "
+        "damaged; download it again",
     ),
     "gzip with a wrong checksum": (
         replace(IMAGES, gzip.compress(GOOD)[:-8] + b"\1" * 8, packed=True),
-        f"{{folder}}/{IMAGES}.gz: cut or damaged, expected a whole gzip file; fetch the file again",
+        "{folder}/train-images-idx3-ubyte.gz: must be a whole gzip file, and is cut or "
+        "damaged; download it again",
     ),
     "gzip with garbled blocks": (
         replace(IMAGES, gzip.compress(GOOD)[:10] + b"\xff" * 30, packed=True),
-        f"{{folder}}/{IMAGES}.gz: cut or damaged, expected a whole gzip file; fetch the file again",
+        "{folder}/train-images-idx3-ubyte.gz: must be a whole gzip file, and is cut or "
+        "damaged; download it again",
     ),
     "not gzip": (
         replace(IMAGES, GOOD, packed=True),
-        f"{{folder}}/{IMAGES}.gz: cut or damaged, expected a whole gzip file; fetch the file again",
+        "{folder}/train-images-idx3-ubyte.gz: must be a whole gzip file, and is cut or "
+        "damaged; download it again",
     ),
     "other count": (
         replace(LABELS, as_idx(np.zeros(3, np.uint8))),
-        f"{{folder}}/{LABELS}: 3 labels, but {IMAGES} has 4 images; "
-        f"take both files from one data set",
+        "{folder}/train-labels-idx1-ubyte: must hold 4 labels, as many as "
+        "train-images-idx3-ubyte holds images, not 3; take both files from one data set",
     ),
     "other size": (
         replace(IMAGES, as_idx(np.zeros((4, 3, 2), np.uint8))),
-        "{folder}: test images are (2, 3), training images are (3, 2); "
+        "{folder}: test images must have the shape of training images, (3, 2), not (2, 3); "
         "put the files of one data set in the folder",
     ),
 }
@@ -271,8 +277,7 @@ def test_unreadable_idx(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError) as caught:
         idx(folder)
     assert caught.value.args == (
-        f"{folder / IMAGES}: cannot be read (Permission denied), expected an IDX file; "
-        f"check its permissions",
+        f"{folder / IMAGES}: cannot be read (Permission denied); check its permissions",
     )
 
 
@@ -280,8 +285,8 @@ def test_absent_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         idx(tmp_path / "none")
     assert caught.value.args == (
-        f"{tmp_path / 'none'}: no such folder, expected one with the four IDX files of MNIST; "
-        f"give the folder that holds train-images-idx3-ubyte.gz",
+        f"{tmp_path / 'none'}: no such folder; give the one that holds "
+        f"train-images-idx3-ubyte.gz and the three other files of MNIST",
     )
 
 
@@ -290,7 +295,7 @@ def test_a_gzip_bomb_stays_small(folder: Path) -> None:
     replace(IMAGES, gzip.compress(GOOD + bytes(bomb)), packed=True)(folder)
     tracemalloc.start()
     try:
-        with pytest.raises(DataError, match="more bytes than the 24"):
+        with pytest.raises(DataError, match=r"must hold 24 bytes .* not more; download"):
             idx(folder, val=1)
         assert tracemalloc.get_traced_memory()[1] < bomb / 16
     finally:

@@ -191,23 +191,23 @@ def test_streams_of_the_makers_are_named_apart() -> None:
 MESSAGES = (
     (
         lambda: xor(0),
-        "n is 0, expected an integer of at least 1; pass n=1, for example",
+        "xor: n must be an integer of at least 1, not 0; pass n=1, for example",
     ),
     (
         lambda: spirals(noise=-1),
-        "noise is -1, expected a finite number of at least 0; pass noise=0.1, for example",
+        "spirals: noise must be a finite number of at least 0, not -1; pass noise=1, for example",
     ),
     (
         lambda: blobs(spread=float("inf")),
-        "spread is inf, expected a finite number of at least 0; pass spread=0.1, for example",
+        "blobs: spread must be a finite number of at least 0, not inf; pass spread=1, for example",
     ),
     (
         lambda: blobs(classes=2.0),
-        "classes is 2.0, expected an integer of at least 1; pass classes=1, for example",
+        "blobs: classes must be an integer of at least 1, not 2.0; pass classes=1, for example",
     ),
     (
         lambda: teacher(3, live=4),
-        "live is 4, expected at most features, which is 3; lower live or raise features",
+        "teacher: live must be at most features, 3, not 4; lower live or raise features",
     ),
 )
 

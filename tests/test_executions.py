@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import find, given
 from hypothesis import strategies as st
+from kernel_contract import CONTRACT
 from randomnets import batch, models
 from selection import SEARCH
 from sparsely import Formats, gradients, masked_models
@@ -19,7 +20,6 @@ from structures import structured, thinned
 import minprune as mp
 from minprune import kernels
 from minprune.core import Array, Arrays
-from minprune.kernels.contract import CONTRACT
 from minprune.measures.size import size
 from minprune.nets.counts import counts
 from minprune.nets.forward import run

@@ -14,8 +14,9 @@ from structures import NETS
 import minprune as mp
 from minprune.core import Arrays, Split
 from minprune.curvature import gates
-from minprune.curvature.gates import gate_hess, gate_product, gate_squares, serial
+from minprune.curvature.gates import gate_hess, gate_product, gate_squares
 from minprune.curvature.record import factors, record
+from minprune.curvature.rules import unruled
 from minprune.nets.model import Model
 
 named = st.builds(
@@ -41,20 +42,25 @@ def test_every_structure_has_its_gates(net: str) -> None:
         assert law(fn, model, batch(model, 2))
 
 
+def serial(model: Model) -> set[str]:
+    """The groups that some path of the net reads twice: their gates have no rule"""
+    reads = {name: [m.param for m in g.readers] for name, g in groups_of(model).items()}
+    return set(unruled(model, batch(model, 1)[0], reads, curved=True))
+
+
 def test_units_that_are_read_in_series_are_found() -> None:
-    serials = {n: sorted(serial(filled(net, 0), groups_of(filled(net, 0))))
-               for n, net in READ.items()}  # fmt: skip
+    serials = {n: sorted(serial(filled(net, 0))) for n, net in READ.items()}
     assert {n: names for n, names in serials.items() if names} == {
         "residual": ["a.weight"], "branch": ["a.weight"], "series": ["a.weight"],
     }  # fmt: skip
     model = mp.zoo.resnet_small(((1, 4, 4), 3), 2, dtype=np.float64)
-    assert serial(model, groups_of(model)) == {"stem.weight"}
+    assert serial(model) == {"stem.weight"}
 
 
 def test_gate_hess_without_the_way_through_twice_is_rejected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(gates, "serial", lambda *_: set())
+    monkeypatch.setattr(gates, "unruled", lambda *_, **__: {})
     for net, passes in (("series", False), ("residual", False), ("concat", True)):
         model = filled(curved(READ[net]), 1)
         assert is_the_curvature(gate_hess, model, batch(model, 2)) == passes

@@ -80,8 +80,8 @@ def test_a_folder_is_told_from_a_file(tmp_path: Path) -> None:
         with pytest.raises(FileError) as caught:
             info(tmp_path)
         assert caught.value.args == (
-            f"{tmp_path}: is a folder, expected a saved model; "
-            f"give {tmp_path / there}, for example",
+            f"{tmp_path}: is a folder, but must be a saved model; "
+            f"pass {tmp_path / there}, for example",
         )
         (tmp_path / "dense.npz").touch()
 

@@ -12,27 +12,26 @@ from hypothesis import strategies as st
 import minprune as mp
 from minprune.criteria import CRITERIA
 from minprune.jobs import compare
-from minprune.jobs.compare_settings import CompareSettings
 from minprune.jobs.folder import LONGEST, named
 from minprune.jobs.run import choices
-from minprune.jobs.settings import Settings
+from minprune.jobs.settings import CompareSettings, RunSettings
 
 DIGITS = mp.data.digits()
 IMAGES = mp.Dataset(*[(np.zeros((2, 1, 28, 28)), np.arange(2))] * 3, name="mnist")
 
 
 def run_folder(**asked: Any) -> str:
-    return Path(str(choices(Settings(**asked), DIGITS).out)).as_posix()
+    return Path(str(choices(RunSettings(**asked), DIGITS).out)).as_posix()
 
 
 def compare_folder(**asked: Any) -> str:
-    return Path(str(compare.choices(CompareSettings(**asked), DIGITS)[2].out)).as_posix()
+    return Path(str(compare.choices(CompareSettings(**asked), DIGITS)[1].out)).as_posix()
 
 
 def test_what_the_data_decides() -> None:
-    made = choices(Settings(), DIGITS)
+    made = choices(RunSettings(), DIGITS)
     assert (made.net, made.epochs, made.fine_tune) == ("cnn_small", 30, 30)
-    made = choices(Settings(data="mnist", epochs=3, out="x"), IMAGES)
+    made = choices(RunSettings(data="mnist", epochs=3, out="x"), IMAGES)
     assert (made.net, made.epochs, made.fine_tune, made.out) == ("lenet_5", 3, 3, "x")
 
 
@@ -57,11 +56,11 @@ OTHER: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("kind", "folder"), [(Settings, run_folder), (CompareSettings, compare_folder)]
+    ("kind", "folder"), [(RunSettings, run_folder), (CompareSettings, compare_folder)]
 )
 def test_other_settings_have_another_folder(kind: Any, folder: Any) -> None:
     asked = {f.name for f in fields(kind)} - {"data", "out"}  # the data's own name is in it
-    short = {} if kind is Settings else {"criteria": ["magnitude", "random"]}
+    short = {} if kind is RunSettings else {"criteria": ["magnitude", "random"]}
     found = {name: folder(**short | {name: OTHER[name]}) for name in asked}
     assert len({folder(**short), *found.values()}) == 1 + len(found), found
 

@@ -18,54 +18,63 @@ from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
 from minprune.evidence import inverses
 from minprune.files import alone
-from minprune.jobs.compare_settings import CompareSettings
-from minprune.jobs.possible import FEW, few
-from minprune.jobs.settings import Settings
+from minprune.jobs.checks import FEW, few
+from minprune.jobs.settings import CompareSettings, RunSettings
 from minprune.nets.zoo import ZOO
 from minprune.train.training import Training
 from minprune.verify.kinds import FUNCTION_KINDS
 
 NETS = "mlp, lenet_300_100, lenet_5, cnn_small, conv_4, resnet_small"
-NAMES = ", ".join(sorted(CRITERIA))
 NOWHERE = (
     "nowhere: no such folder, expected one with the four IDX files of MNIST; "
     "give the folder that holds train-images-idx3-ubyte.gz"
 )
+LISTED = "must list at least one value, and each once, not"
+COUNT = "must be an integer of at least"
+SHARE = "must be a number from 0 to 1, not"
+OF = {  # one of these, as a sentence
+    name: f"must be {', '.join(map(repr, known[:-1]))} or {known[-1]!r}, not"
+    for name, known in {"criterion": sorted(CRITERIA), "net": list(ZOO)}.items()
+}
 REFUSED = {
-    "run --sparsity 1.5": "--sparsity: 1.5 is no share in [0, 1]; give 0.9, for example",
-    "run --sparsity nan": "--sparsity: nan is no share in [0, 1]; give 0.9, for example",
+    "run --sparsity 1.5": f"run: --sparsity {SHARE} 1.5; pass --sparsity=0.5, for example",
+    "run --sparsity nan": f"run: --sparsity {SHARE} nan; pass --sparsity=0.5, for example",
     "run --sparsity 0.99999": "prune: sparsity=0.99999 leaves 0 of 38160 weights of the net, "
     "fewer than minimum=1 for each layer; the largest reachable is 0.999895178197065",
-    "run --criterion obdd": f"--criterion: 'obdd' is none of {NAMES}; choose one of those",
-    "run --criterion lda": "lda: scores units alone; pass --unit",
+    "run --criterion obdd": f"run: --criterion {OF['criterion']} 'obdd'; choose one of them",
+    "run --criterion lda": "lda: scores units only; pass --unit",
     "run --criterion oracle": "oracle: 38,160 passes over 1,197 samples take 1.5e+13 "
     "multiply-adds, more than the bound of 2e+12; pass --unit, or choose a smaller --net",
-    "run --seed -1": "--seed is -1, expected at least 0; give a count",
-    "compare --sparsities 0.5,2": "--sparsities: 2.0 is no share in [0, 1]; give 0.9, for example",
+    "run --seed -1": f"run: --seed {COUNT} 0, not -1; pass --seed=1, for example",
+    "compare --sparsities 0.5,2": f"compare: --sparsities {SHARE} 2.0; pass --sparsities=0.5, for "
+    "example",
     "compare --net mlp --sparsities 0.9,0.9999": "prune: sparsity=0.9999 leaves 1 of 6464 "
     "weights of the net, fewer than minimum=1 for each layer; the largest reachable is "
     f"{6461 / 6464!r}",
-    "compare --sparsities 0.5,0.5": "--sparsities has 0.5, 0.5, expected at least one, and each of "
-    "them once; list them",
-    "compare --criteria obdd": f"--criteria: 'obdd' is none of {NAMES}; choose one of those",
-    "compare --criteria lda,obd": "lda: scores units alone; pass --unit",
+    "compare --sparsities 0.5,0.5": f"compare: --sparsities {LISTED} 0.5, 0.5; separate them by "
+    "commas",
+    "compare --criteria obdd": f"compare: --criteria {OF['criterion']} 'obdd'; choose one of them",
+    "compare --criteria lda,obd": "lda: scores units only; pass --unit",
     "compare --criteria oracle": "oracle: 38,160 passes over 1,000 samples take 1.3e+13 "
     "multiply-adds, more than the bound of 2e+12; pass --unit, or --samples 155",
-    "compare --criteria ,": "--criteria has nothing, expected at least one, and each of them once; "
-    "list them",
-    "compare --seeds 0": "--seeds is 0, expected at least 1; give a count",
-    "compare --samples 0": "--samples is 0, expected at least 1; give a count",
+    "compare --criteria ,": f"compare: --criteria {LISTED} nothing; separate them by commas",
+    "compare --seeds 0": f"compare: --seeds {COUNT} 1, not 0; pass --seeds=1, for example",
+    "compare --samples 0": f"compare: --samples {COUNT} 1, not 0; pass --samples=1, for example",
 } | {
     f"{command} {options}": sentence
     for command in ("run", "compare")
     for options, sentence in {
-        "--net vgg": f"--net is 'vgg', expected one of {NETS}; choose one",
+        "--net vgg": f"{command}: --net {OF['net']} 'vgg'; choose one of them",
         "--net lenet_5": "lenet_5: images must be at least 16 x 16, not 8 x 8; use cnn_small",
-        "--epochs -1": "--epochs is -1, expected at least 0; give a count",
-        "--fine-tune -1": "--fine-tune is -1, expected at least 0; give a count",
-        "--batch-size 0": "--batch-size is 0, expected at least 1; give a count",
-        "--lr -1": "--lr is -1.0, expected a number of at least 0; give 0.05",
-        "--lr nan": "--lr is nan, expected a number of at least 0; give 0.05",
+        "--epochs -1": f"{command}: --epochs {COUNT} 0, not -1; pass --epochs=1, for example",
+        "--fine-tune -1": f"{command}: --fine-tune {COUNT} 0, not -1; pass --fine-tune=1, for "
+        "example",
+        "--batch-size 0": f"{command}: --batch-size {COUNT} 1, not 0; pass --batch-size=1, for "
+        "example",
+        "--lr -1": f"{command}: --lr must be a finite number of at least 0, not -1.0; pass --lr=1, "
+        "for example",
+        "--lr nan": f"{command}: --lr must be a finite number of at least 0, not nan; pass --lr=1, "
+        "for example",
         "--data nowhere": NOWHERE,
     }.items()
 }
@@ -171,11 +180,11 @@ def test_one_that_never_scores_is_refused(
         ("", "minprune: the following arguments are required: COMMAND; see minprune --help\n"),
         ("run --sparsity much", "minprune run: argument --sparsity: invalid float value: 'much'; "
          "see minprune run --help\n"),
-        ("run --threads 0", "minprune run: argument --threads: '0' is no integer of at least 1; "
-         "see minprune run --help\n"),
+        ("run --threads 0", "minprune run: argument --threads: '0' must be an integer of at least 1"
+         "; see minprune run --help\n"),
         ("run --resum", "minprune: unrecognized arguments: --resum; see minprune --help\n"),
-        ("compare --sparsities half", "minprune compare: argument --sparsities: 'half' is no list "
-         "of numbers such as 0.5,0.9; see minprune compare --help\n"),
+        ("compare --sparsities half", "minprune compare: argument --sparsities: 'half' must be a "
+         "list of numbers such as 0.5,0.9; see minprune compare --help\n"),
     ],
 )  # fmt: skip
 def test_what_the_parser_refuses(
@@ -188,10 +197,10 @@ def test_what_the_parser_refuses(
 
 
 HELP = {  # what the command line repeats, since it must not import it
-    "run": [NETS.replace(", resnet", " or resnet"), f"default {Settings.sparsity}"],
+    "run": [NETS.replace(", resnet", " or resnet"), f"default: {RunSettings.sparsity}"],
     "compare": [
         NETS.replace(", resnet", " or resnet"),
-        f"default {','.join(map(str, CompareSettings().sparsities))}",
+        f"default: {','.join(map(str, CompareSettings().sparsities))}",
     ],
     "verify": [", ".join([*FUNCTION_KINDS][:-1]) + f" or {[*FUNCTION_KINDS][-1]}"],
 }

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kernel_contract import CONTRACT
 from surgery import Quadratic, best, quadratic, quadratics, rise
 from test_kernels import IMPLS
+from twins import ref
 
 from minprune import kernels
 from minprune.core import Array
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
-from minprune.kernels import dense_ref
-from minprune.kernels.contract import CONTRACT
 
 
 def swept(impl: Any, *args: Any) -> tuple[Array, ...]:
@@ -104,27 +104,33 @@ def test_costs_by_hand() -> None:
     assert count(np.ones((2, 3)), np.eye(3), 1) == 2 * 3
 
 
-def identity(w: Array, inverse: Array, order: Array, losses: Array, left: Array) -> None:
+def identity(
+    w: Array, inverse: Array, count: Any, order: Array, losses: Array, left: Array
+) -> None:
     """OBC's fallback: magnitude pruning."""
-    dense_ref.obs_sweep(w, np.eye(len(inverse)), order, losses, left)
+    ref.obs_sweep(w, np.eye(len(inverse)), count, order, losses, left)
 
 
-def lower_first(w: Array, inverse: Array, order: Array, losses: Array, left: Array) -> None:
+def lower_first(
+    w: Array, inverse: Array, count: Any, order: Array, losses: Array, left: Array
+) -> None:
     """The tie rule reversed."""
     turned = order.copy(), losses, left.copy()
-    dense_ref.obs_sweep(w[:, ::-1].copy(), inverse[::-1, ::-1].copy(), *turned)
+    ref.obs_sweep(w[:, ::-1].copy(), inverse[::-1, ::-1].copy(), count, *turned)
     order[...], left[...] = len(inverse) - 1 - turned[0], turned[2][:, ::-1]
 
 
-def no_half(w: Array, inverse: Array, order: Array, losses: Array, left: Array) -> None:
-    dense_ref.obs_sweep(w, inverse, order, losses, left)
+def no_half(w: Array, inverse: Array, count: Any, order: Array, losses: Array, left: Array) -> None:
+    ref.obs_sweep(w, inverse, count, order, losses, left)
     losses *= 2
 
 
 def step_by_step(downdated: bool, moved: bool) -> Any:
     """The definition without one of its parts."""
 
-    def sweep(w: Array, inverse: Array, order: Array, losses: Array, left: Array) -> None:
+    def sweep(
+        w: Array, inverse: Array, count: Any, order: Array, losses: Array, left: Array
+    ) -> None:
         left[...] = w
         for r, x in enumerate(left):
             a, gone = inverse.copy(), np.zeros(x.size, bool)
@@ -163,32 +169,30 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "single precision": (
         lambda: kernels.obs_sweep(ROW, np.eye(2, dtype=np.float32)),
         ArgumentError,
-        "obs_sweep: inverse is float32, expected float64; sweeps in single precision lose their "
-        "way",
+        "obs_sweep: inverse must be an array of float64, not float32; convert it with "
+        "inverse.astype(float)",
     ),
     "another size": (
         lambda: kernels.obs_sweep(ROW, np.eye(3)),
         ShapeError,
-        "obs_sweep: inverse is (3, 3), expected (2, 2), one row and column per column of w; "
-        "give arrays that belong to one layer and one batch",
+        "obs_sweep: inverse must have the shape (n, n) = (2, 2), not (3, 3); pass arrays "
+        "that belong to one layer and one batch",
     ),
     "count": (
         lambda: kernels.obs_sweep(ROW, np.eye(2), 3),
         ArgumentError,
-        "obs_sweep: count is 3, expected an integer from 0 to 2, the weights of a row; count "
-        "first, then sweep",
+        "obs_sweep: count must be at most 2, the weights of a row, not 3; count first, then sweep",
     ),
     "NaN": (
         lambda: kernels.obs_sweep(ROW * np.nan, np.eye(2)),
         NonFiniteError,
-        "obs_sweep: 2 of 2 entries of w are not finite, expected numbers; find where they came "
-        "from",
+        "obs_sweep: w must be finite, but 2 of its 2 entries are not; find where they came from",
     ),
     "indefinite": (
         lambda: kernels.obs_sweep(np.ones((2, 2)), INDEFINITE),
         NonFiniteError,
-        "obs_sweep: row 0 meets a diagonal entry that is not above 0, so the inverse is not "
-        "positive definite to rounding; raise damp",
+        "obs_sweep: the diagonal of the inverse must stay above 0, not fall to 0 or below"
+        " in row 0, so it is not positive definite to rounding; raise damp",
     ),
 }
 

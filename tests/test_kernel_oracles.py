@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kernel_contract import CONTRACT
 from test_kernels import IMPLS
 
 from minprune import kernels
-from minprune.kernels.contract import CONTRACT
 
 pytestmark = pytest.mark.parametrize("impl", IMPLS)
 

@@ -4,6 +4,7 @@ The exact answer is the definition in long double; test_kernel_oracles.py checks
 test_kernel_slips.py what the bounds must reject.
 """
 
+from importlib.util import find_spec
 from typing import Any
 
 import kernel_cases as cases
@@ -11,20 +12,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from kernel_contract import CONTRACT, bytes_moved
 
 from minprune import kernels
-from minprune.kernels import dense_ref
-from minprune.kernels.contract import CONTRACT, bytes_moved
+from minprune.kernels import choice
+from minprune.kernels.door import KERNELS
 
-try:
-    from minprune.kernels import dense_jit
-except ImportError:
-    dense_jit = None  # type: ignore[assignment]
-
-needs_numba = pytest.mark.skipif(dense_jit is None, reason="Numba does not import here")
+needs_numba = pytest.mark.skipif(not find_spec("numba"), reason="Numba is not installed here")
 IMPLS = [
-    pytest.param(dense_ref, id="ref"),
-    pytest.param(dense_jit, id="jit", marks=needs_numba),
+    pytest.param("numpy", id="ref"),
+    pytest.param("numba", id="jit", marks=needs_numba),
 ]
 NAMES = sorted(CONTRACT)
 DTYPES = (np.float32, np.float64)
@@ -32,9 +29,13 @@ DTYPES = (np.float32, np.float64)
 
 def test_every_kernel_of_the_door_has_a_contract_and_two_implementations() -> None:
     assert set(kernels.__all__) - {"backend"} == set(CONTRACT)
-    for name in CONTRACT:
-        assert callable(getattr(cases.twin(dense_ref, name), name))
-        assert dense_jit is None or name in cases.twin(dense_jit, name).__all__
+    for impl in ["numpy", "numba"] if find_spec("numba") else ["numpy"]:
+        with cases.computing(impl):
+            for name, function in KERNELS.items():
+                function(*cases.case(name, lambda lo, hi: hi, np.float32))
+            homes = {name: found.__module__ for name, found in choice.found.items()}
+        ending = "_ref" if impl == "numpy" else "_jit"
+        assert {name for name, home in homes.items() if home.endswith(ending)} == set(KERNELS)
 
 
 @pytest.mark.parametrize("impl", IMPLS)

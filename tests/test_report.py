@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from minprune.report import page
+from minprune.report.run_page import run_page as page
 
 ROOT = Path(__file__).parent.parent
 
@@ -78,9 +78,9 @@ RESULT = {
             "masks": ["90", "40"], "used": [1, 1, 0, 1],
         },
         "costs": [
-            {"name": "conv1.weight", "kind": "convolution", "parameters": 144, "macs": 9216,
+            {"name": "conv1.weight", "kind": "Conv2d", "parameters": 144, "macs": 9216,
              "live": 36, "live_macs": 2304},
-            {"name": "fc1.weight", "kind": "dense", "parameters": 1296, "macs": 1296, "live": 0,
+            {"name": "fc1.weight", "kind": "Dense", "parameters": 1296, "macs": 1296, "live": 0,
              "live_macs": 0},
         ],
         "layers": [{"name": "fc1", "kind": "Dense", "shape": [2, 4]}],
@@ -158,28 +158,28 @@ def pictures(request, monkeypatch):
 def test_the_page_is_whole_and_keeps_to_itself(pictures):
     text = page(RESULT, HISTORY)
     assert not reaches_out(text)
-    words = " ".join(Reader(text).words)
+    words = " ".join(" ".join(Reader(text).words).split())
     for expected in (
         "minprune run --epochs 4",
         "97.22 %",
-        "36 of 144",
-        "0 of 0",
-        "conv1         160",
+        "36 144 25.0 %",
+        "0 0 0.0 %",
+        "conv1 160",
         "[300, 100]",
         "1 x 8 x 8",
         "6.12",
         "2.4.6",
         "No class lost accuracy.",
-        "5 → 1",
         "3 of 4 inputs are still used.",
         "no: it is the net's output",
-        "Dense layers hold 90.0 % of the weights and do 12.3 % of the multiply-adds; "
-        "convolutions hold 10.0 % and do 87.7 %.",
+        "Conv2d: 10.0 % of the weights, 87.7 % of the multiply-adds; "
+        "Dense: 90.0 % of the weights, 12.3 % of the multiply-adds.",
     ):
         assert expected in words
-    drawn_by_hand = 1 + 3 + 1  # a histogram, the inputs and two units, the groups
-    assert text.count("<svg") == drawn_by_hand + 2 * pictures
-    assert ('pip install "minprune[report]"' in words) == (not pictures)
+    drawn = 2 + 1 + 2 + 1  # curves, a histogram, the inputs and the units, the groups
+    assert text.count("<svg") == drawn * pictures
+    assert ("5 → 1" in words) == pictures
+    assert words.count('pip install "minprune[report]"') == 5 * (not pictures)
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ import re
 from dataclasses import asdict
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minprune.report.costs import bar, costs_table, who_holds_what
-from minprune.report.histograms import HEIGHT, area, histogram_panels
-from minprune.report.sparse_layers import sparse_table, speeds_table
+from minprune.report.figure import HALF, LINE_1
+from minprune.report.markup import bar
+from minprune.report.run_figures import _histogram, histograms
+from minprune.report.run_page import cost_sentence, costs, sparse_table, speeds_table
 from minprune.sparse import Speeds
 
 # --- costs
@@ -21,16 +23,15 @@ def cost(kind, was, now, name="x"):
 
 
 def test_bars_are_shares_of_the_whole_net():
-    assert bar(30, 15, 120) == (
-        '<span class="cost"><span style="width:25.00%"><span style="width:50.00%"></span></span>'
-        "</span>"
+    assert bar(0.5, 0.25) == (
+        '<span class="bar" style="width:25.00%"><span style="width:50.00%"></span></span>'
     )
-    assert "nan" not in costs_table([cost("dense", (0, 0), (0, 0))], "a", "b")
+    assert "nan" not in costs([cost("dense", (0, 0), (0, 0))], "a", "b")
 
 
 def test_the_longest_bar_fills_its_column():
-    drawn = costs_table([cost("dense", (3, 1), (3, 1)), cost("dense", (1, 1), (0, 0))], "a", "b")
-    widths = re.findall(r'cost"><span style="width:([\d.]+)%"><span style="width:([\d.]+)%', drawn)
+    drawn = costs([cost("dense", (3, 1), (3, 1)), cost("dense", (1, 1), (0, 0))], "a", "b")
+    widths = re.findall(r'bar" style="width:([\d.]+)%"><span style="width:([\d.]+)%', drawn)
     assert widths == [
         ("100.00", "100.00"), ("66.67", "100.00"), ("33.33", "0.00"), ("66.67", "0.00"),
     ]  # fmt: skip
@@ -38,8 +39,8 @@ def test_the_longest_bar_fills_its_column():
 
 def test_no_sentence_about_a_net_of_one_kind():
     totals = {"parameters": 4, "macs": 2}
-    assert who_holds_what([cost("dense", (4, 2), (4, 2))], totals) == ""
-    assert costs_table([], "a", "b") == ""
+    assert cost_sentence([cost("dense", (4, 2), (4, 2))], totals) == ""
+    assert costs([], "a", "b") == ""
 
 
 # --- sparse or dense
@@ -70,9 +71,9 @@ CELLS = [
 def test_break_evens_stand_under_batch_and_format():
     """In colour only where the layer's own mask fits the format and is thin enough."""
     drawn = sparse_table(LAYERS)
-    groups = re.findall(r'colspan="(\d)">([^<]*)</th>', drawn)
+    groups = re.findall(r'colspan="(\d)"[^>]*>([^<]*)</th>', drawn)
     assert groups == [("3", "batch 1"), ("1", "batch 64")]
-    assert re.findall(r'class="n(?: first)?">([A-Za-z0-9:]+)</th>', drawn) == [
+    assert re.findall(r'<th scope="col" class="n(?: first)?">([A-Za-z0-9:]+)</th>', drawn) == [
         "live", "csr", "4x4", "2:4", "csr",
     ]  # fmt: skip
     rows = drawn.partition("<tbody>")[2].split("</tr>")[: len(LAYERS)]
@@ -87,33 +88,43 @@ def test_the_speeds_that_chose_are_a_table():
     )
     drawn = speeds_table(asdict(found))
     assert '<td class="n">0.2500</td><td class="n">0.000</td><td class="n">4321</td>' in drawn
-    assert "a &lt;machine&gt;; measured then, in x. Time of a layer = call" in drawn
+    assert "a &lt;machine&gt;; measured then. Time of a layer = call" in drawn
     assert speeds_table({}) == ""
 
 
 # --- histograms
 
-
-def heights(path):
-    return [(HEIGHT - float(y)) for y in re.findall(r"V([\d.]+)h1", path)]
+ONE = {"name": "w", "low": -1.0, "high": 3.0, "before": [1, 2, 3, 4], "after": [0, 0, 1, 1]}
 
 
+def drawn(one):
+    """The axes of a histogram: {colour: heights}, edges, places of vertical lines."""
+    figure = pytest.importorskip("matplotlib.figure", reason="no matplotlib").Figure()
+    ax = figure.subplots()
+    _histogram(ax, one)
+    steps = {str(patch.get_facecolor()): patch.get_data() for patch in ax.patches}
+    colours = pytest.importorskip("matplotlib.colors").to_rgba
+    areas = [steps[str(colours(c))] for c in (HALF, LINE_1)]
+    return [a.values for a in areas], areas[0].edges, [x.get_xdata()[0] for x in ax.lines]
+
+
+@settings(max_examples=20)
 @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=40))
 def test_heights_are_square_roots_of_the_counts(counts):
-    top = max(np.sqrt([*counts, 1]))
-    drawn = heights(area(counts, top))
-    assert len(drawn) == len(counts)
-    assert np.abs(np.array(drawn) - HEIGHT * np.sqrt(counts) / top).max() <= 0.05 + 1e-9
+    heights, edges, _ = drawn(ONE | {"before": counts, "after": counts[::-1]})
+    assert np.allclose(heights[0], np.sqrt(counts))
+    assert np.allclose(heights[1], np.sqrt(counts[::-1]))
+    assert np.allclose(edges, np.linspace(-1, 3, len(counts) + 1))
 
 
 def test_a_linear_height_is_seen():
-    assert heights(area([1, 4], 2.0)) == [HEIGHT / 2, HEIGHT]
-    assert heights(area([1, 4], 2.0)) != [HEIGHT / 4, HEIGHT]
+    heights, _, _ = drawn(ONE)
+    assert not np.allclose(heights[0], ONE["before"])
 
 
 def test_zero_is_marked_where_it_lies():
-    one = {"name": "w", "low": -1.0, "high": 3.0, "before": [1, 2, 3, 4], "after": [0, 0, 1, 1]}
-    assert 'class="zero" d="M1.00 0V60"' in histogram_panels([one], "a", "b")
-    assert "zero" not in histogram_panels([one | {"low": 1.0}], "a", "b")
-    assert "10 &rarr; 2" in histogram_panels([one], "a", "b")
-    assert histogram_panels([], "a", "b") == ""
+    assert drawn(ONE)[2] == [0]
+    assert drawn(ONE | {"low": 1.0})[2] == []
+    assert "10 \u2192 2" in histograms([ONE], "a", "b")
+    assert 'aria-label="w: 10 live weights a, 2 b"' in histograms([ONE], "a", "b")
+    assert histograms([], "a", "b") == ""

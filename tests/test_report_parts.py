@@ -1,16 +1,16 @@
-"""The parts of the page that need no matplotlib, each drawn for values worked by hand."""
+"""The parts of a run's page, each for values worked by hand, and what their pictures show."""
 
 import itertools
-import re
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minprune.report.classes import by_class, forgotten, swing
-from minprune.report.groups import Line, boxes_of, group_drawing, lines_of
-from minprune.report.masks import SHADES, mask_pictures, picture, unpack, used_pixels
+from minprune.report.groups import Line, boxes_of, groups, lines_of
+from minprune.report.markup import swing
+from minprune.report.run_figures import SHADES, inputs, masks, mosaic, shades, unpack
+from minprune.report.run_page import by_class, classes
 
 # --- classes
 
@@ -39,72 +39,72 @@ def test_a_class_without_samples_has_no_change_and_is_last(gap):
     ("last", "sentence"),
     [
         ([0.5, 0.8], "<p>Class 0 lost most: -50.00 percentage points; 1 of 2 classes lost "
-         "nothing.</p>"),
-        ([1.0, 0.9], "<p>No class lost accuracy.</p>"),
+         "nothing.</p>\n"),
+        ([1.0, 0.9], "<p>No class lost accuracy.</p>\n"),
         ([None, None], ""),
     ],
 )  # fmt: skip
 def test_the_sentence_about_classes(last, sentence):
-    assert forgotten(stages([1.0, 0.8], last)).partition('<div class="wide">')[0] == sentence
+    assert classes(stages([1.0, 0.8], last)).partition('<div class="wide">')[0] == sentence
 
 
 def test_one_stage_has_no_change_and_none_no_table():
-    assert "change" not in forgotten(stages([1.0, 0.8]))
-    assert forgotten([{"stage": "dense"}]) == forgotten([]) == ""
+    assert "change" not in classes(stages([1.0, 0.8]))
+    assert classes([{"stage": "dense"}]) == classes([]) == ""
+    assert '"width:50.00%"' not in classes(stages([1.0, 0.8], [1.0, 0.8]))
 
 
 def test_a_bar_swings_to_the_left_for_a_loss():
-    assert swing(-0.1, 0.4) == (
+    assert swing(-0.25) == (
         '<span class="swing"><span class="loss" style="right:50%;width:12.50%"></span></span>'
     )
-    assert swing(0.4, 0.4) == (
+    assert swing(1.0) == (
         '<span class="swing"><span class="gain" style="left:50%;width:50.00%"></span></span>'
     )
-    assert swing(0.0, 0.0) == '<span class="swing"></span>'
+    assert swing(0.0) == '<span class="swing"></span>'
 
 
 # --- masks
 
 
-def cells(drawn, shape):
-    """The (c, h, w) picture that the paths fill, from their opacity, by reading the SVG again."""
+def images_of(grid, n, across, shape):
+    """The images of a mosaic, read from it one by one."""
     c, h, w = shape
-    found = np.zeros((h, c * (w + 1)))
-    for path, opacity in re.findall(r'<path d="([^"]*)"(?: opacity="([^"]*)")?', drawn):
-        for x, y, n in re.findall(r"M(\d+) ([\d.]+)h(\d+)", path):
-            found[int(float(y)), int(x) : int(x) + int(n)] = float(opacity or 1)
-    return np.stack([found[:, k * (w + 1) : k * (w + 1) + w] for k in range(c)])
+    found = []
+    for k in range(n):
+        y, x = k // across * (h + 1), k % across * c * (w + 1)
+        parts = [grid[y : y + h, x + j * (w + 1) : x + j * (w + 1) + w] for j in range(c)]
+        found.append(np.stack(parts))
+    return np.array(found)
 
 
 @given(st.data())
-def test_a_picture_shows_each_bit_where_it_belongs(data):
+def test_a_mosaic_shows_each_value_where_it_belongs(data):
     shape = data.draw(st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(1, 5)))
-    seed = data.draw(st.integers(0, 99))
-    mask = np.random.default_rng(seed).random(shape) < data.draw(st.floats(0, 1))
-    bits = unpack(np.packbits(mask).tobytes().hex(), mask.size)
-    rows = [bits[at : at + shape[2]] for at in range(0, len(bits), shape[2])]
-    drawn = picture(rows, shape, [("1", 1.0)], "x")
-    assert (cells(drawn, shape) == mask).all()
+    n, across = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 4))
+    bits = np.random.default_rng(data.draw(st.integers(0, 99))).random((n, *shape)) < 0.5
+    packed = [np.packbits(one).tobytes().hex() for one in bits]
+    kept = np.array([unpack(one, bits[0].size) for one in packed]).reshape(bits.shape)
+    assert (kept == bits).all()
+    grid = mosaic(kept, across)
+    assert (images_of(grid, n, across, shape) == bits).all()
+    assert np.isfinite(grid).sum() == bits.size  # all else is empty
 
 
-def test_rows_in_the_wrong_order_are_seen():
-    rows = ["10", "00"]
-    assert cells(picture(rows, (1, 2, 2), [("1", 1.0)], "x"), (1, 2, 2)).tolist() == [
-        [[1, 0], [0, 0]]
-    ]
-    assert cells(picture(rows[::-1], (1, 2, 2), [("1", 1.0)], "x"), (1, 2, 2))[0, 0, 0] == 0
+def test_images_in_the_wrong_order_are_seen():
+    bits = np.array([[[[1, 0], [0, 0]]], [[[0, 1], [0, 0]]]])
+    assert (images_of(mosaic(bits, 2), 2, 2, (1, 2, 2)) == bits).all()
+    assert (images_of(mosaic(bits[::-1], 2), 2, 2, (1, 2, 2)) != bits).any()
 
 
-@given(st.lists(st.integers(0, 300), min_size=4, max_size=4))
+@given(st.lists(st.integers(0, 300), min_size=4, max_size=4).filter(any))
 def test_used_inputs_are_never_empty_and_unused_ones_always(used):
-    drawn = used_pixels(used, (1, 2, 2))
-    assert f"{sum(n > 0 for n in used)} of 4 inputs are still used." in drawn
-    shown = cells(drawn, (1, 2, 2)).ravel()
-    most = max(used)
+    shown = shades(used) / SHADES
     assert ((shown > 0) == (np.array(used) > 0)).all()
-    if most:
-        exact = np.array(used) / most
-        assert ((shown >= exact - 1e-12) & (shown < exact + 1 / SHADES)).all()
+    exact = np.array(used) / max(used)
+    assert ((shown >= exact - 1e-12) & (shown < exact + 1 / SHADES)).all()
+    said = f"<p>{sum(n > 0 for n in used)} of 4 inputs are still used.</p>"
+    assert inputs(used, (1, 2, 2)).startswith(said)
 
 
 FIRST = {
@@ -114,19 +114,20 @@ FIRST = {
 
 
 def test_a_picture_for_each_unit():
-    drawn = mask_pictures(FIRST)
+    pytest.importorskip("matplotlib", reason="no matplotlib")
+    drawn = masks(FIRST)
     assert "conv1.weight: 2 units, a picture each; filled: the weight is kept." in drawn
-    assert 'aria-label="unit 0: 2 of 4 kept"' in drawn
-    assert 'aria-label="unit 1: 1 of 4 kept"' in drawn
-    assert "2 of 9 units" in mask_pictures(FIRST | {"units": 9})
+    assert 'aria-label="unit 0: 2 of 4 kept; unit 1: 1 of 4 kept"' in drawn
+    assert drawn.count("<image") == 1
+    assert "2 of 9 units" in masks(FIRST | {"units": 9})
     colour = FIRST | {"image": [2, 1, 2]}
-    assert "the 2 channels side by side" in mask_pictures(colour)
+    assert "the 2 channels side by side" in masks(colour)
 
 
 def test_a_dense_layer_is_a_sentence_and_no_layer_nothing():
-    assert mask_pictures(FIRST | {"kept": 8}) == "<p>All 8 weights of conv1.weight are kept.</p>"
-    assert mask_pictures({}) == used_pixels(None, (1, 2, 2)) == ""
-    assert used_pixels([0, 0, 0, 0], (1, 2, 2)) == "<p>0 of 4 inputs are still used.</p>"
+    assert masks(FIRST | {"kept": 8}) == "<p>All 8 weights of conv1.weight are kept.</p>\n"
+    assert masks({}) == inputs(None, (1, 2, 2)) == ""
+    assert inputs([0, 0, 0, 0], (1, 2, 2)) == "<p>0 of 4 inputs are still used.</p>\n"
 
 
 # --- groups
@@ -182,12 +183,26 @@ def test_lines_over_one_another_are_seen():
 
 
 def test_the_drawing_shows_every_layer_and_group():
+    pytest.importorskip("matplotlib", reason="no matplotlib")
     ties = [tie("<g>", ("conv1.weight", "makes"), ("gone.weight", "reads"))]
     layers = [{"name": "conv1", "shape": [3, 1, 2, 2]}, {"name": "y" * 40, "shape": [3]}]
     assert boxes_of(ties, layers) == [("conv1", "3 x 1 x 2 x 2"), ("y" * 40, "3"), ("gone", "")]
-    drawn = group_drawing(ties, layers)
-    assert drawn.count("<rect") == 3
-    assert "y" * 40 not in drawn  # it would not fit
-    assert drawn.count("<circle") == 2
+    drawn = groups(ties, layers)
+    for shown in (">conv1<", ">3 x 1 x 2 x 2<", ">gone<", f">{'y' * 21}...<", ">1<"):
+        assert shown in drawn  # a long name would not fit
     assert "&lt;g&gt;" in drawn
-    assert group_drawing([], layers) == ""
+    assert 'aria-label="1 tied groups of 3 layers"' in drawn
+    assert groups([], layers) == ""
+
+
+def test_a_group_s_marks_are_dots_and_rings(monkeypatch):
+    figure = pytest.importorskip("matplotlib.figure", reason="no matplotlib").Figure()
+    from minprune.report.figure import PAPER
+    from minprune.report.groups import _groups
+
+    line = Line("a", 3, "", [(0, True), (2, False)], 0)
+    ax = figure.subplots()
+    _groups(ax, boxes=[("x", ""), ("y", ""), ("z", "")], lines=[line], lanes=1)
+    marks = [one for one in ax.lines if one.get_marker() == "o"]
+    assert [round(float(one.get_ydata()[0])) for one in marks] == [0, 2]
+    assert [one.get_markerfacecolor() == PAPER for one in marks] == [False, True]

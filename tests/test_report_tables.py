@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from test_report import DENSE, SMALL
 
 from minprune.errors import ArgumentError
-from minprune.report import comparison
-from minprune.report.stages import headline
+from minprune.report.stages import comparison, headline
 from minprune.text import table
 
 # --- plain-text tables

@@ -14,7 +14,7 @@ from places import ROOT
 
 from benchmarks import resilience
 from minprune.cli import main
-from minprune.jobs import compare, run
+from minprune.jobs import job as both
 from minprune.train.training import Training
 
 
@@ -54,7 +54,7 @@ def test_ctrl_c_says_how_to_go_on_and_that_works(
         press(patch, at)
         assert main(job.at("out")) == 130
     again = ["minprune", *job.at("out"), "--resume"]
-    assert capsys.readouterr().err == f"minprune: stopped; go on with: {' '.join(again)}\n"
+    assert capsys.readouterr().err == f"minprune: stopped; continue with: {' '.join(again)}\n"
     assert resilience.unsound(folder / "out") == []
     taken: list[int] = []
     real = Training.step
@@ -70,8 +70,7 @@ def test_ctrl_c_says_how_to_go_on_and_that_works(
 def test_what_is_done_is_only_read(
     job: Job, done: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (run, compare):
-        monkeypatch.setattr(module, "run_plan", None)
+    monkeypatch.setattr(both, "run_plan", None)
     assert main([*job.at(str(done)), "--json", "--resume"]) == 0
     assert capsys.readouterr().out == (done / "result.json").read_text() + "\n"
 
@@ -107,7 +106,7 @@ def test_without_resume_it_begins_anew_and_says_what_goes(
     capsys.readouterr()
     assert main(job.at("out")) == 0
     assert capsys.readouterr().err == (
-        "minprune: out: this replaces a job that was stopped; --resume would go on with one\n"
+        "minprune: out: this replaces a job that was stopped; --resume would continue it\n"
     )
     assert job.made(folder / "out") == whole
     assert main(job.at("out")) == 0  # the same again: nothing is lost

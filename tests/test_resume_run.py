@@ -13,7 +13,7 @@ from jobs import JOBS, STEPS, press
 from benchmarks import resilience
 from minprune.cli import main
 from minprune.files import load
-from minprune.jobs import plan, run
+from minprune.jobs import run
 from minprune.sparse import Speeds
 from minprune.sparse.speeds import names
 from minprune.train.training import Training
@@ -61,11 +61,11 @@ def test_formats_are_chosen_once(folder: Path, monkeypatch: pytest.MonkeyPatch) 
         return list(load(Path("out", "sparse.npz")).net.stored)
 
     every = ["fc1.weight", "fc2.weight", "fc3.weight"]
-    monkeypatch.setattr(plan, "speeds", lambda: fastest("csr"))
+    monkeypatch.setattr(run, "speeds", lambda: fastest("csr"))
     with monkeypatch.context() as patch:
         patch.setattr(run, "save", stop)
         assert main(SHORT) == 130
-    monkeypatch.setattr(plan, "speeds", lambda: fastest("dense"))
+    monkeypatch.setattr(run, "speeds", lambda: fastest("dense"))
     assert main([*SHORT, "--resume"]) == 0
     assert stored() == every
     assert json.loads(Path("out", "result.json").read_text())["speeds"] == asdict(fastest("csr"))
@@ -141,7 +141,8 @@ def test_a_garbled_result_is_one_sentence(folder: Path, capsys: pytest.CaptureFi
     (folder / "out" / "result.json").write_text("{")
     assert main([*SHORT, "--resume"]) == 1
     assert capsys.readouterr().err == (
-        f"minprune: {Path('out', 'result.json')}: not a readable result (Expecting property name "
+        f"minprune: {Path('out', 'result.json')}: must be a readable result, but has an error "
+        f"(Expecting property name "
         f"enclosed in double quotes: line 1 column 2 (char 1)); leave out --resume\n"
     )
 

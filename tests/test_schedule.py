@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from minprune.errors import ArgumentError
 from minprune.schedule import SCHEDULES, constant, cubic, exponential, iterative, linear, one_shot
-from minprune.verify.laws_schedule import EPS, LAWS, RAMPS, Ramp, meets
+from minprune.verify.plain.rules import RAMPS, Ramp
+from minprune.verify.training.schedule import EPS, LAWS, Values, meets
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ ramps = st.builds(
 def broken(law: str, schedule: Callable[..., float], ramp: Ramp) -> str | None:
     if law in RAMPS:
         return meets(law, ramp.run(schedule), ramp)
-    return LAWS[law](ramp.run(schedule), ramp)
+    return LAWS[law](Values(ramp.run(schedule)), ramp)
 
 
 @pytest.mark.parametrize("name", RAMPS)
@@ -222,45 +223,52 @@ def test_iterative_law_rejects(wrong: Callable[..., float]) -> None:
     )
 
 
-WHOLE = "count steps and rounds in whole numbers"
-SHARE = "expected a share from 0 to 1; write 90 % as 0.9"
 MESSAGES = (
     (
         lambda: constant(-1, final=0.5),
-        f"step is -1, expected an integer of at least 0; {WHOLE}",
+        "constant: step must be an integer of at least 0, not -1; pass step=1, for example",
     ),
     (
         lambda: one_shot(0, final=0.5, at=1.5),
-        f"at is 1.5, expected an integer of at least 0; {WHOLE}",
+        "one_shot: at must be an integer of at least 0, not 1.5; pass at=1, for example",
     ),
     (
         lambda: linear(0, final=0.5, span=0),
-        f"span is 0, expected an integer of at least 1; {WHOLE}",
+        "linear: span must be an integer of at least 1, not 0; pass span=1, for example",
     ),
     (
         lambda: linear(0, final=0.5, span=2, every=True),
-        f"every is True, expected an integer of at least 1; {WHOLE}",
+        "linear: every must be an integer of at least 1, not True; pass every=1, for example",
     ),
     (
         lambda: cubic(0, final=0.5, span=2, start=-3),
-        f"start is -3, expected an integer of at least 0; {WHOLE}",
+        "cubic: start must be an integer of at least 0, not -3; pass start=1, for example",
     ),
     (
         lambda: iterative(-1, fraction=0.2),
-        f"round is -1, expected an integer of at least 0; {WHOLE}",
+        "iterative: round must be an integer of at least 0, not -1; pass round=1, for example",
     ),
-    (lambda: iterative(1, fraction=20), f"fraction is 20, {SHARE}"),
-    (lambda: constant(0, final=float("nan")), f"final is nan, {SHARE}"),
-    (lambda: cubic(0, final=0.5, initial="0", span=2), f"initial is '0', {SHARE}"),
+    (
+        lambda: iterative(1, fraction=20),
+        "iterative: fraction must be a number from 0 to 1, not 20; pass fraction=0.5, for example",
+    ),
+    (
+        lambda: constant(0, final=float("nan")),
+        "constant: final must be a number from 0 to 1, not nan; pass final=0.5, for example",
+    ),
+    (
+        lambda: cubic(0, final=0.5, initial="0", span=2),
+        "cubic: initial must be a number from 0 to 1, not '0'; pass initial=0.5, for example",
+    ),
     (
         lambda: cubic(0, final=0.5, initial=0.8, span=2),
-        "initial is 0.8, expected at most final, which is 0.5; "
-        "sparsity only rises, so exchange them or lower initial",
+        "cubic: initial must be at most final, 0.5, not 0.8, since sparsity only rises; "
+        "exchange them or lower initial",
     ),
     (
         lambda: exponential(0, final=1.0, span=2),
-        "final is 1.0, expected less than 1 for an exponential schedule, "
-        "which never reaches an empty net; use linear or cubic",
+        "exponential: final must be below 1, not 1.0, since the schedule never reaches an "
+        "empty net; use linear or cubic",
     ),
 )
 

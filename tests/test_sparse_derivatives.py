@@ -19,7 +19,7 @@ from minprune.nets.layer import Layer
 from minprune.nets.model import Model
 from minprune.nets.net import build
 from minprune.nets.pooling import GlobalAvgPool
-from minprune.sparse import ops, sparsify
+from minprune.sparse import ops, packed, sparsify
 
 Case = tuple[Callable[..., Any], list[Array]]
 SMOOTH = ("none", "tanh", "sigmoid")  # a product of random numbers may fall on a kink
@@ -179,13 +179,13 @@ def test_a_transpose_of_what_can_change_is_not_remembered() -> None:
 
 def test_a_transpose_is_forgotten_with_its_arrays() -> None:
     """A method that moves connections makes new arrays all the time."""
-    before = len(ops._turned)
+    before = len(packed._kept)
     starts = np.array([0, 1, 2], np.uint32)
     starts.flags.writeable = False
     for _ in range(3):
         columns = np.array([0, 1], np.uint32)
         columns.flags.writeable = False
         ops.turned(columns, starts, 2)
-        assert len(ops._turned) == before + 1
+        assert len(packed._kept) == before + 1
     del columns
-    assert len(ops._turned) == before
+    assert len(packed._kept) == before

@@ -3,16 +3,14 @@
 Long because it is one table: a row per sentence.
 """
 
-from typing import Any
-
 import numpy as np
 import pytest
 from test_kernel_errors import Row, f
 
 from minprune import kernels as k
 from minprune.errors import ArgumentError, ShapeError
-from minprune.kernels import choice, sparse_ref
 from minprune.sparse import CSR, BlockCSR, NofM
+from minprune.sparse.packed import columns_of
 
 
 def u(*entries: int) -> np.ndarray:
@@ -35,165 +33,154 @@ ROWS = {
     "signed columns": Row(
         lambda: k.csr_matmul(V, C.astype(np.int32), S, X),
         ArgumentError,
-        f"csr_matmul: columns is int32 (3,), expected a vector of uint32{TAKE}",
+        "csr_matmul: columns must be an array of uint32, not int32; take it from a format"
+        " of minprune.sparse",
     ),
     "a list of starts": Row(
         lambda: k.csr_matvec(V, C, [0, 2, 3], f(3)),  # type: ignore[arg-type]
         ArgumentError,
-        f"csr_matvec: row_start is list, expected a vector of uint32{TAKE}",
+        "csr_matvec: row_start must be an array of uint32, not list; take it from a "
+        "format of minprune.sparse",
     ),
     "no starts": Row(
         lambda: k.csr_matmul(V, C, u(), X),
         ArgumentError,
-        "csr_matmul: row_start goes from nothing, expected 0 to 3, the number of columns; "
-        "it has one entry more than there are lines",
+        "csr_matmul: row_start must climb from 0 to 3, the number of columns, not hold "
+        "nothing; it has one entry more than there are lines",
     ),
     "starts that end early": Row(
         lambda: k.csr_matmul(V, C, u(0, 2), X),
         ArgumentError,
-        "csr_matmul: row_start goes from 0 to 2, expected 0 to 3, the number of columns; "
-        "it has one entry more than there are lines",
+        "csr_matmul: row_start must climb from 0 to 3, the number of columns, not from 0 "
+        "to 2; it has one entry more than there are lines",
     ),
     "starts that fall": Row(
         lambda: k.csr_sampled(C, u(0, 3, 2, 3), f(3, 4), X),
         ArgumentError,
-        "csr_sampled: row_start[2] is 2, below 3 before it; expected starts that never fall, so "
+        "csr_sampled: row_start must never fall, but entry 2 is 2, below 3 before it; "
         "sort the entries by line",
     ),
     "a column beyond x": Row(
         lambda: k.csr_matmul(V, C, S, f(2, 4)),
         ArgumentError,
-        "csr_matmul: columns[1] is 2, expected below 2; "
-        "give indices that belong to this matrix and this batch",
+        "csr_matmul: columns[1] must be below 2, not 2; pass indices that belong to this "
+        "matrix and this batch",
     ),
     "too few values": Row(
         lambda: k.csr_matmul(V[:2], C, S, X),
         ShapeError,
-        "csr_matmul: values has 2 entries, expected 3, one for each place that the indices name; "
-        "give values and indices of one matrix",
+        "csr_matmul: columns must have the shape (k,) = (2,), not (3,); pass arrays that "
+        "belong to one layer and one batch",
     ),
     "values of another dtype": Row(
         lambda: k.csr_matmul(V.astype(np.float64), C, S, X),
         ArgumentError,
-        "csr_matmul: values is float64, x is float32; give all arrays one dtype",
+        "csr_matmul: x must be float64, the dtype of values, not float32; convert one of them",
     ),
     "bias of another layer": Row(
         lambda: k.csr_matmul(V, C, S, X, f(3)),
         ShapeError,
-        f"csr_matmul: b is (3,), expected (2,), one per row of the matrix{BELONG}",
+        "csr_matmul: b must have the shape (m,) = (2,), not (3,); pass arrays that belong"
+        " to one layer and one batch",
     ),
     "another act": Row(
         lambda: k.csr_matmul(V, C, S, X, None, "gelu"),
         ArgumentError,
-        "csr_matmul: act is 'gelu', expected one of leaky_relu, none, relu, sigmoid, tanh; "
-        "apply another function as a layer of its own",
+        "csr_matmul: act must be 'none', 'relu', 'leaky_relu', 'tanh' or 'sigmoid', not "
+        "'gelu'; choose one of them",
     ),
     "fewer than no columns": Row(
         lambda: k.csr_transpose(C, S, -1),
         ArgumentError,
-        "csr_transpose: n is -1, expected an integer of at least 0; "
-        "pass the number of columns of the matrix",
-    ),
-    "half a column": Row(
-        lambda: k.nm_columns(N, 2, 4, 4.0),  # type: ignore[arg-type]
-        ArgumentError,
-        "nm_columns: n is 4.0, expected an integer of at least 0; "
-        "pass the number of columns of the matrix",
+        "csr_transpose: n must be an integer of at least 0, not -1; pass n=1, for example",
     ),
     "a shape of floats": Row(
         lambda: k.block_matmul(V, u(0), u(0, 1), 2, (2.0, 3), X),  # type: ignore[arg-type]
         ArgumentError,
-        "block_matmul: shape is (2.0, 3), expected (m, n); pass the shape of the matrix",
+        "block_matmul: shape must be a tuple of 2 integers of at least 0, not (2.0, 3); "
+        "pass a tuple such as (1, 1)",
     ),
     "positions twice": Row(
         lambda: k.csr_matmul_t(V, u(0, 0, 1), R, T, G),
         ArgumentError,
-        "csr_matmul_t: positions lacks 2 of 0 to 2, expected each once; take it from csr_transpose",
+        "csr_matmul_t: positions must hold each of 0 to 2 once, but 2 is absent; take "
+        "them from csr_transpose",
     ),
     "positions of another matrix": Row(
         lambda: k.csr_matmul_t(V, P[:2], R, T, G),
         ShapeError,
-        "csr_matmul_t: positions is (2,), rows is (3,), expected one shape; "
-        "take both from csr_transpose",
+        "csr_matmul_t: positions must have the shape (k,) = (3,), not (2,); pass arrays "
+        "that belong to one layer and one batch",
     ),
     "a row beyond g": Row(
         lambda: k.csr_matmul_t(V, P, R, T, G[:1]),
         ArgumentError,
-        "csr_matmul_t: rows[1] is 1, expected below 1; "
-        "give indices that belong to this matrix and this batch",
+        "csr_matmul_t: rows[1] must be below 1, not 1; pass indices that belong to this "
+        "matrix and this batch",
     ),
     "g of another batch": Row(
         lambda: k.csr_sampled(C, S, f(2, 3), X),
         ShapeError,
-        "csr_sampled: g is (2, 3), expected (2, 4), a row for each of the matrix, the columns "
-        f"of x{BELONG}",
+        "csr_sampled: x must have the shape (n, p) = (3, 3), not (3, 4); pass arrays that"
+        " belong to one layer and one batch",
     ),
     "g of another matrix": Row(
         lambda: k.csr_sampled(C, S, f(5, 4), X),
         ShapeError,
-        "csr_sampled: row_start has 3 entries, expected 6, one more than there are rows in g; "
-        "give indices that belong to this matrix",
+        "csr_sampled: g must have the shape (m, p) = (2, 4), not (5, 4); pass arrays that"
+        " belong to one layer and one batch",
     ),
     "blocks of nothing": Row(
         lambda: k.block_matmul(V, u(0), u(0, 1), 0, (2, 3), X),
         ArgumentError,
-        "block_matmul: size is 0, expected an integer of at least 1; blocks are size x size",
+        "block_matmul: size must be an integer of at least 1, not 0; pass size=1, for example",
     ),
     "a shape of three": Row(
         lambda: k.block_matmul(V, u(0), u(0, 1), 2, (2, 3, 1), X),  # type: ignore[arg-type]
-        ArgumentError,
-        "block_matmul: shape is (2, 3, 1), expected (m, n); pass the shape of the matrix",
+        ShapeError,
+        "block_matmul: shape must be (m, n), not (2, 3, 1); pass one integer for each of them",
     ),
     "a block cut but stored whole": Row(
         lambda: k.block_matmul(f(4), u(1), u(0, 1), 2, (2, 3), X),
         ShapeError,
-        "block_matmul: values has 4 entries, expected 2, one for each place that the indices "
-        "name; give values and indices of one matrix",
+        "block_matmul: values must have 2 entries, one for each entry of the blocks, not "
+        "4; pass values and indices of one matrix",
     ),
     "x of another matrix": Row(
         lambda: k.block_matmul(f(4), u(0), u(0, 1), 2, (2, 2), X),
         ShapeError,
-        f"block_matmul: x is (3, 4), expected (2, 4), one row per column of the matrix{BELONG}",
+        "block_matmul: x must have the shape (n, p) = (2, 4), not (3, 4); pass arrays "
+        "that belong to one layer and one batch",
     ),
     "too many rows of blocks": Row(
         lambda: k.block_matmul(f(4), u(0), u(0, 1, 1), 2, (2, 3), X),
         ShapeError,
-        "block_matmul: row_start has 3 entries, expected 2, one more than there are rows of "
-        "blocks; give indices that belong to this matrix",
-    ),
-    "more than there are in a group": Row(
-        lambda: k.nm_matmul(f(4), N, 5, 4, f(4, 2)),
-        ArgumentError,
-        "nm_matmul: 5 of 4, expected integers with 1 <= N <= M <= 256; 2 of 4, for example",
-    ),
-    "positions of int64": Row(
-        lambda: k.nm_matmul(f(4), N.astype(np.int64), 2, 4, f(4, 2)),
-        ArgumentError,
-        f"nm_matmul: positions is int64 (2, 1), expected a matrix of uint8{TAKE}",
+        "block_matmul: row_start must have the shape (down+1,) = (2,), not (3,); pass "
+        "arrays that belong to one layer and one batch",
     ),
     "positions of a wider matrix": Row(
-        lambda: k.nm_matmul(f(4), N, 2, 4, f(12, 2)),
+        lambda: NofM(f(12), N, 2, 4, (2, 12)),
         ShapeError,
-        "nm_matmul: positions has 1 bytes a row, expected 2 for 2 of 4 in 12 columns; "
-        "give positions that belong to this matrix",
+        "NofM: positions must have 2 bytes a row for 2 of 4 in 12 columns, not 1; make "
+        "positions with from_dense",
     ),
     "the same position twice": Row(
-        lambda: k.nm_columns(np.array([[0b0000]], np.uint8), 2, 4, 4),
+        lambda: columns_of(np.array([[0b0000]], np.uint8), 2, 4, 4),
         ArgumentError,
-        "nm_columns: position 1 of row 0 is column 0, expected columns that climb, 2 in each "
-        "group of 4 and below 4; take positions from minprune.sparse.NofM",
+        "NofM: columns must climb, 2 in each group of 4 and below 4, but position 1 of "
+        "row 0 is column 0; make positions with from_dense",
     ),
     "a position beyond the tail": Row(
-        lambda: k.nm_columns(np.array([[0b1000]], np.uint8), 2, 4, 2),
+        lambda: columns_of(np.array([[0b1000]], np.uint8), 2, 4, 2),
         ArgumentError,
-        "nm_columns: position 1 of row 0 is column 2, expected columns that climb, 2 in each "
-        "group of 4 and below 2; take positions from minprune.sparse.NofM",
+        "NofM: columns must climb, 2 in each group of 4 and below 2, but position 1 of "
+        "row 0 is column 2; make positions with from_dense",
     ),
     "a weight of other channels": Row(
         lambda: k.csr_conv2d(f(1), u(27), u(0, 1), (3, 3), IMAGE),
         ArgumentError,
-        "csr_conv2d: columns[0] is 27, expected below 27; "
-        "give indices that belong to this matrix and this batch",
+        "csr_conv2d: columns[0] must be below 27, not 27; pass indices that belong to "
+        "this matrix and this batch",
     ),
     "groups that do not divide": Row(
         lambda: k.csr_conv2d(f(1), u(0), u(0, 1), (3, 3), IMAGE, groups=2),
@@ -206,14 +193,14 @@ ROWS = {
             f(1), u(0), u(0, 1), (3, 3), f(1, 2, 2, 2), IMAGE.shape, (2, 2)
         ),
         ShapeError,
-        "csr_conv2d_grad_input: g is (1, 2, 2, 2), expected (1, 1, 1, 2), the shape of the "
-        f"output{BELONG}",
+        "csr_conv2d_grad_input: g must have the shape (o, oh, ow, n) = (1, 1, 1, 2), not "
+        "(1, 2, 2, 2); pass arrays that belong to one layer and one batch",
     ),
     "a filter more than g has": Row(
         lambda: k.csr_conv2d_grad_weight(u(0), u(0, 1), ONE, f(3, 4, 4, 2), IMAGE),
         ShapeError,
-        "csr_conv2d_grad_weight: row_start has 2 entries, expected 4, one more than there are "
-        "output channels; give indices that belong to this matrix",
+        "csr_conv2d_grad_weight: g must have the shape (o, oh, ow, n) = (1, 4, 4, 2), not"
+        " (3, 4, 4, 2); pass arrays that belong to one layer and one batch",
     ),
     "CSR: shape": Row(
         lambda: CSR(V, C, S, (2,)),  # type: ignore[arg-type]
@@ -338,11 +325,3 @@ def test_a_changed_index_is_checked_again() -> None:
     columns[2] = 7
     with pytest.raises(ArgumentError):
         k.csr_matmul(V, columns, S, X)
-
-
-def test_the_same_implementation_for_both(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choice, "_impl", choice.load("numpy"))
-    monkeypatch.setattr(choice, "_sparse", None)
-    assert choice.sparse_impl() is sparse_ref
-    found: Any = k.csr_matmul(V, C, S, X)
-    assert found.tolist() == [[2.0] * 4, [1.0] * 4]

@@ -143,13 +143,13 @@ GARBLED: dict[str, tuple[Forge, str]] = {
     ),
     "positions that fall": (
         index("fc3.positions", 0, 0b01000001),
-        "fc3: nm_columns: position 1 of row 0 is column 0, expected columns that climb, 2 in each "
-        "group of 4 and below 6; take positions from minprune.sparse.NofM",
+        "fc3: NofM: columns must climb, 2 in each group of 4 and below 6, but position 1 of row 0 "
+        "is column 0; make positions with from_dense",
     ),
     "positions beyond the edge": (
         index("fc3.positions", 1, 0b11000100),
-        "fc3: nm_columns: position 3 of row 1 is column 7, expected columns that climb, 2 in each "
-        "group of 4 and below 6; take positions from minprune.sparse.NofM",
+        "fc3: NofM: columns must climb, 2 in each group of 4 and below 6, but position 3 of row 1 "
+        "is column 7; make positions with from_dense",
     ),
     "indices that are floats": (
         about(of_floats, {"uint32": lambda a: a[:-6], "float32": lambda a: np.append(a, [0] * 6)}),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import kernel_cases as cases
 import numpy as np
 import pytest
 import sparse_cases
@@ -11,7 +12,8 @@ from kernel_cases import Maker
 
 from minprune import kernels
 from minprune.masking.patterns import Pattern, n_of_m
-from minprune.sparse import CSR, BlockCSR, NofM
+from minprune.sparse import CSR, BlockCSR, NofM, packed
+from minprune.sparse.packed import as_csr, columns_of, values_of
 
 makers = st.builds(
     lambda data, dtype: Maker(lambda lo, hi: data.draw(st.integers(lo, hi)), dtype),
@@ -79,7 +81,66 @@ def test_blocks_and_groups_larger_than_the_matrix(shape: tuple[int, int]) -> Non
     turned = kernels.csr_transpose(*at[:2], -(-shape[1] // stored.size))
     back = kernels.block_matmul_t(stored.values, *turned, stored.size, shape, g)
     assert np.array_equal(back, array.T @ g)
-    assert kernels.block_sampled(*at[:3], g, x).tolist() == [3.0] * array.size
+    assert kernels.block_sampled(*at[:3], array.size, g, x).tolist() == [3.0] * array.size
+
+
+def positions_by_loop(positions: np.ndarray, keep: int, group: int, n: int) -> list[list[int]]:
+    """Bit by bit: the s-th value of a row has the bits s*width .. of the row, the lowest first."""
+    width = {True: 1}.get(group <= 2, 2 if group <= 4 else 4 if group <= 16 else 8)
+    found = []
+    for row in positions:
+        bits = int.from_bytes(row.tobytes(), "little")
+        places = [bits >> width * s & (1 << width) - 1 for s in range(values_of(keep, group, n))]
+        found.append([s // keep * group + place for s, place in enumerate(places)])
+    return found
+
+
+def decodes(decode: Any, m: Maker) -> bool:
+    keep, group = sparse_cases.GROUPS[m.pick(0, 6)]
+    rows, n = m.pick(0, 5), m.pick(0, 20)
+    positions, _ = sparse_cases.packed(m, rows, keep, group, n)
+    want = positions_by_loop(positions, keep, group, n)
+    return bool(decode(positions, keep, group, n).tolist() == want)
+
+
+@given(m=makers)
+def test_positions_are_decoded_bit_by_bit(m: Maker) -> None:
+    assert decodes(columns_of, m)
+
+
+def high_bits_first(positions: np.ndarray, *how: int) -> np.ndarray:
+    turned = np.packbits(np.unpackbits(positions, axis=1, bitorder="little"), axis=1)
+    try:
+        return columns_of(turned, *how)
+    except ValueError:
+        return positions
+
+
+def groups_run_on(positions: np.ndarray, keep: int, group: int, n: int) -> np.ndarray:
+    """Every position counted from the first group."""
+    return columns_of(positions, keep, group, n) % group
+
+
+@pytest.mark.parametrize("wrong", [high_bits_first, groups_run_on])
+def test_a_wrong_decoding_is_rejected(wrong: Any) -> None:
+    rng = np.random.default_rng(0)
+    pick = cases.drawn(rng)
+    assert not all(decodes(wrong, Maker(pick, np.float32)) for _ in range(50))
+
+
+def test_positions_are_decoded_once_and_forgotten_with_them() -> None:
+    array = np.ones((3, 8), np.float32)
+    stored = NofM.from_dense(array, np.broadcast_to(np.arange(8) % 4 < 2, (3, 8)))
+    first = as_csr(stored.positions, 2, 4, 8)
+    assert as_csr(stored.positions, 2, 4, 8)[0] is first[0]
+    assert not first[0].flags.writeable
+    known = len(packed._kept)
+    del stored
+    assert len(packed._kept) < known
+    changing = np.full((1, 1), 0b0100, np.uint8)  # may change, so it is never trusted
+    assert as_csr(changing, 2, 4, 4)[0].tolist() == [0, 1]
+    changing[0, 0] = 0b1101
+    assert as_csr(changing, 2, 4, 4)[0].tolist() == [1, 3]
 
 
 @given(m=makers)
@@ -101,19 +162,19 @@ def test_products_are_those_of_the_masked_matrix(kind: Any, m: Maker) -> None:
     a, stored = np.where(mask, array, 0), kind.from_dense(array, mask, *rest)
     x = np.round(m.floats(a.shape[1], m.pick(0, 5)))
     g = np.round(m.floats(a.shape[0], x.shape[1]))
-    if kind is NofM:
-        index: Any = (stored.positions, stored.keep, stored.group)
-        y = kernels.nm_matmul(stored.values, *index, x)
-        back = kernels.nm_matmul_t(stored.values, *index, a.shape[1], g)
-        slope = kernels.nm_sampled(*index, g, x)
-    elif kind is BlockCSR:
+    index: Any
+    if kind is BlockCSR:
         index, size, shape = (stored.columns, stored.row_start), stored.size, stored.shape
         turned = kernels.csr_transpose(*index, -(-shape[1] // size))
         y = kernels.block_matmul(stored.values, *index, size, shape, x)
         back = kernels.block_matmul_t(stored.values, *turned, size, shape, g)
-        slope = kernels.block_sampled(*index, size, g, x)
+        slope = kernels.block_sampled(*index, size, stored.values.size, g, x)
     else:
-        index = stored.columns, stored.row_start
+        index = (
+            as_csr(stored.positions, stored.keep, stored.group, a.shape[1])
+            if kind is NofM
+            else (stored.columns, stored.row_start)
+        )
         y = kernels.csr_matmul(stored.values, *index, x)
         turned = kernels.csr_transpose(*index, a.shape[1])
         back = kernels.csr_matmul_t(stored.values, *turned, g)

@@ -13,11 +13,12 @@ import pytest
 import sparse_cases
 from hypothesis import given
 from hypothesis import strategies as st
+from kernel_contract import CONTRACT, bytes_moved
 from test_kernel_oracles import Integers
 from test_kernels import IMPLS
 
 from minprune import kernels
-from minprune.kernels.contract import CONTRACT, bytes_moved
+from minprune.sparse.packed import as_csr, columns_of
 
 makers = st.builds(
     lambda data, dtype: Integers(lambda lo, hi: data.draw(st.integers(lo, hi)), dtype),
@@ -104,7 +105,7 @@ def test_blocks_may_come_in_any_order_too(impl: Any, m: Integers) -> None:
             assert np.array_equal(y, a @ x[:, :p])
         turned = kernels.csr_transpose(columns, starts, across)
         assert np.array_equal(kernels.block_matmul_t(values, *turned, size, shape, g), a.T @ g)
-        slope = kernels.block_sampled(columns, starts, size, g, x)
+        slope = kernels.block_sampled(columns, starts, size, values.size, g, x)
     assert slope.tolist() == [(g @ x.T)[place] for place in places]
 
 
@@ -125,7 +126,7 @@ def products_of_blocks(
     with cases.computing(impl):
         y = kernels.block_matmul(values, *index, size, shape, x, b, "relu")
         back = kernels.block_matmul_t(values, *sparse_cases.turned(blocks), size, shape, g)
-        slope = kernels.block_sampled(*index, size, g, x)
+        slope = kernels.block_sampled(*index, size, values.size, g, x)
     assert np.array_equal(y, np.maximum(dense @ x + b[:, None], 0))
     assert np.array_equal(back, dense.T @ g)
     assert slope.tolist() == [(g @ x.T)[place] for place in places]
@@ -157,11 +158,11 @@ def test_n_of_m_is_the_masked_dense_product(impl: Any, m: Integers) -> None:
     keep, group = sparse_cases.GROUPS[m.pick(0, 6)]
     positions, count = sparse_cases.packed(m, rows, keep, group, n)
     values, x, g = m.floats(rows * count), m.floats(n, p), m.floats(rows, p)
+    columns, index = columns_of(positions, keep, group, n), as_csr(positions, keep, group, n)
     with cases.computing(impl):
-        columns = kernels.nm_columns(positions, keep, group, n)
-        y = kernels.nm_matmul(values, positions, keep, group, x)
-        back = kernels.nm_matmul_t(values, positions, keep, group, n, g)
-        slope = kernels.nm_sampled(positions, keep, group, g, x)
+        y = kernels.csr_matmul(values, *index, x)
+        back = kernels.csr_matmul_t(values, *kernels.csr_transpose(*index, n), g)
+        slope = kernels.csr_sampled(*index, g, x)
     dense = np.zeros((rows, n), m.dtype)
     np.put_along_axis(dense, columns.astype(int), values.reshape(rows, count), 1)
     for first in range(0, n, group):  # so many of each group, in climbing order
@@ -217,28 +218,20 @@ def test_costs_by_hand() -> None:
     assert CONTRACT["csr_conv2d_grad_weight"].madds(*live[1:], (3, 3), g, image) == 4 * 9 * 3
 
 
-def test_costs_of_blocks_and_n_of_m_by_hand() -> None:
-    """A block of 2 x 2 and one cut to 2 x 1; 2 of 4 and 1 of a tail of 1, in each of 3 rows."""
+def test_costs_of_blocks_by_hand() -> None:
+    """A block of 2 x 2 and one cut to 2 x 1."""
     x, g = np.zeros((3, 5), np.float32), np.zeros((2, 5), np.float32)
     index = np.array([0, 1], np.uint32), np.array([0, 2], np.uint32)
     values = np.ones(6, np.float32)
     assert CONTRACT["block_matmul"].madds(values, *index, 2, (2, 3), x) == 6 * 5
     turned = kernels.csr_transpose(*index, 2)
     assert CONTRACT["block_matmul_t"].madds(values, *turned, 2, (2, 3), g) == 6 * 5
-    assert CONTRACT["block_sampled"].madds(*index, 2, g, x) == 6 * 5
-    positions, wide = np.full((3, 1), 0b000100, np.uint8), np.zeros((5, 7), np.float32)
-    values, tall = np.ones(9, np.float32), np.zeros((3, 7), np.float32)
-    assert CONTRACT["nm_matmul"].madds(values, positions, 2, 4, wide) == 9 * 7
-    assert CONTRACT["nm_matmul_t"].madds(values, positions, 2, 4, 5, tall) == 9 * 7
-    assert CONTRACT["nm_sampled"].madds(positions, 2, 4, tall, wide) == 9 * 7
-    out = kernels.nm_matmul(values, positions, 2, 4, wide)
-    assert bytes_moved("nm_matmul", (values, positions, 2, 4, wide), (out,)) == 4 * 9 + 3 + 4 * 56
-    for name in ("csr_transpose", "nm_columns"):
-        assert CONTRACT[name].madds(*index, 2) == 0
+    assert CONTRACT["block_sampled"].madds(*index, 2, 6, g, x) == 6 * 5
+    assert CONTRACT["csr_transpose"].madds(*index, 2) == 0
 
 
 def test_read_only_indices_are_checked_once_and_others_each_time() -> None:
-    from minprune.kernels import sparse_checks
+    from minprune.kernels import indices
 
     values, columns, row_start, x = a_product(2)
     calls = []
@@ -248,15 +241,15 @@ def test_read_only_indices_are_checked_once_and_others_each_time() -> None:
 
     pair = columns, row_start
     for _ in range(3):
-        sparse_checks.once(check, "k", pair)
+        indices.once(check, "k", pair)
     assert len(calls) == 3
     for a in pair:
         a.flags.writeable = False
     for _ in range(3):
-        sparse_checks.once(check, "k", pair)
+        indices.once(check, "k", pair)
     assert len(calls) == 4
     base = np.zeros(3, np.uint32)  # a read-only view of what can be written to is not trusted
     view = base[:2]
     view.flags.writeable = False
-    assert not sparse_checks.fixed(view)
+    assert not indices.fixed(view)
     assert kernels.csr_matmul(values, columns, row_start, x).shape == (37, 2)

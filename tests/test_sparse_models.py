@@ -15,7 +15,6 @@ from structures import ZOO
 
 import minprune as mp
 from minprune.errors import ArgumentError
-from minprune.kernels import choice
 from minprune.nets.model import Model
 from minprune.sparse import CSR, SparseConv, Speeds, matrix
 from minprune.sparse.speeds import names
@@ -62,7 +61,7 @@ def test_numpy_kernels_too(how: str) -> None:
     ]  # fmt: skip
     for seed in range(4):
         dense, formats = masked(mp.build((4, 5, 6), layers), seed)
-        with computing(choice.load(how)):
+        with computing(how):
             sparse = mp.sparsify(dense, formats)
             assert is_the_masked_model(sparse, dense, train=True)
             for n in (1, 5):

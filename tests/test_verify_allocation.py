@@ -12,7 +12,8 @@ from minprune.core import Arrays
 from minprune.errors import ArgumentError
 from minprune.masking.allocate import allocate
 from minprune.verify import check_allocation, check_shuffle
-from minprune.verify.allocation import LIKE, defined
+from minprune.verify.plain.rules import ALLOCATIONS as LIKE
+from minprune.verify.plain.rules import allocated as defined
 
 
 def rejected(check: Callable[..., Any], rows: tuple[Planted, ...]) -> None:
@@ -67,5 +68,6 @@ def test_another_rule_is_refused() -> None:
     with pytest.raises(ArgumentError) as caught:
         check_allocation(uniform, like="ERK")
     assert caught.value.args == (
-        "like is 'ERK', expected None or one of uniform, er, erk; choose one of them",
+        "check_allocation: like must be None, 'uniform', 'er' or 'erk', not 'ERK'; choose one of "
+        "them",
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from minprune.verify.kinds import FUNCTION_KINDS, likes, listing
+from minprune.verify.kinds import FUNCTION_KINDS, listing
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -117,9 +117,9 @@ BAD = (
      "mypkg.nope cannot be imported: ModuleNotFoundError: No module named 'mypkg.nope'; "
      "run from the folder that holds it, or install it"),
     ("mypkg.cut:f --kind selector",
-     "mypkg.cut cannot be imported: SyntaxError: invalid syntax (cut.py, line 1); mend it first"),
+     "mypkg.cut cannot be imported: SyntaxError: invalid syntax (cut.py, line 1); fix it first"),
     ("mypkg.script:f --kind selector",
-     "mypkg.script cannot be imported: SystemExit: 2; mend it first"),
+     "mypkg.script cannot be imported: SystemExit: 2; fix it first"),
     ("mypkg/prune.py:right --kind selector",
      "mypkg/prune.py is a file; write it as one imports it, mypkg.prune:right"),
     ("mypkg.prune:nope --kind selector",
@@ -130,28 +130,28 @@ BAD = (
      "order(flat) is called as order(scores, sparsity): too many positional arguments; "
      "wrap it in a function that takes these"),
     ("mypkg.prune:right --kind selector --draw mypkg.prune:pair",
-     "--against and --draw are for a kernel or gradient, not a selector"),
+     "--draw says nothing about a selector; leave it out"),
     ("mypkg.prune:two_of_four --kind pattern",
-     "a pattern needs --as N:M or ROWSxCOLUMNS; give --as 2:4, for example"),
+     "a pattern needs --as, N:M or ROWSxCOLUMNS; give it"),
     ("mypkg.prune:gradient --kind gradient --against mypkg.prune:number",
-     "mypkg.prune:number is of type int, expected a function"),
+     "mypkg.prune:number must be a function, not of type int"),
     ("mypkg.prune:gradient --kind gradient --against mypkg.prune:loss --draw mypkg.prune:no_point",
-     "mypkg.prune:no_point raised OSError: no data, expected arguments made with the numpy "
-     "Generator that it is given; mend it first"),
+     "mypkg.prune:no_point must make arguments with the numpy Generator that it is given, and it "
+     "raised OSError: no data; fix it first"),
     ("mypkg.prune:number --kind selector",
-     "mypkg.prune:number is of type int, expected a function"),
+     "mypkg.prune:number must be a function, not of type int"),
     ("mypkg.prune --kind selector",
-     "'mypkg.prune' is no function; write package.module:function"),
-    ("mypkg.prune:right", f"--kind is missing, expected one of {KIND}; choose one"),
-    ("mypkg.prune:right --kind mask", f"--kind is 'mask', expected one of {KIND}; choose one"),
+     "'mypkg.prune' names no function; write package.module:function"),
+    ("mypkg.prune:right", f"--kind is missing; it must be one of {KIND}"),
+    ("mypkg.prune:right --kind mask", f"--kind is 'mask'; it must be one of {KIND}"),
     ("mypkg.prune:right --kind selector --as obd",
-     "--as is 'obd', and a selector may be checked as lower, any"),
+     "--as is 'obd'; for a selector it must be one of lower, any"),
     ("mypkg.prune:cubic --kind schedule --given last=1",
      "--given has 'last', and this kind takes initial, final, start, span, every"),
     ("mypkg.prune:cubic --kind schedule --given final",
-     "--given has 'final', expected NAME=VALUE; write final=0.8"),
+     "--given must be NAME=VALUE, not 'final'; write final=0.8"),
     ("mypkg.prune:gradient --kind gradient",
-     "a gradient needs --against package.module:name, the function that it derives; give it"),
+     "a gradient needs --against, the function whose gradient it is; give it"),
     ("", "verify takes one of MODULE:FUNCTION, --self, --export FILE and --list; give one"),
     ("--self --list", "verify takes one of MODULE:FUNCTION, --self, --export FILE and --list; "
      "give one"),
@@ -162,9 +162,13 @@ def test_a_gradient_of_something_else_is_told_of_draw(folder: Path) -> None:
     words = "mypkg.prune:d_of_two --kind gradient --against mypkg.prune:of_two"
     code, out, err = run(folder, *words.split())
     assert (code, out) == (2, "")
-    assert err.startswith("minprune: f and df/dx were called with an array: it raised IndexError: ")
+    assert err.startswith(
+        "minprune: check_gradient: f and grad were called with an array, and the call raised "
+        "IndexError: "
+    )
     assert err.endswith(
-        "; where x is something else, give --draw package.module:function, which makes one\n"
+        "; where x is something else, pass x, or give --draw package.module:function, which "
+        "makes one\n"
     )
 
 
@@ -183,5 +187,5 @@ def test_the_export_is_told(tmp_path: Path) -> None:
 def test_the_list_names_what_there_is() -> None:
     lines = [line for line in listing().splitlines() if not line.startswith(" ")]
     assert [line.partition(": ")[0] for line in lines] == list(FUNCTION_KINDS)
-    assert "obd" in likes()["criterion"]
+    assert "obd" in FUNCTION_KINDS["criterion"].like[1]
     assert "    --given form=array signed=no scope=layer count=any" in listing().splitlines()

@@ -12,10 +12,11 @@ from right_criteria import RIGHT, Right
 
 from minprune.core import Arrays, Evidence
 from minprune.criteria import CRITERIA
-from minprune.verify.criterion import check_criterion
-from minprune.verify.definitions_table import DEFINITIONS, definition
-from minprune.verify.laws_criterion import GENERAL
-from minprune.verify.laws_criterion_named import NAMED
+from minprune.verify.criterion.check import check_criterion
+from minprune.verify.criterion.general import GENERAL
+from minprune.verify.criterion.named import NAMED
+from minprune.verify.plain.twin import known
+from minprune.verify.plain.twins import TWINS, twin_of
 
 EXAMPLES = 8
 OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
@@ -34,7 +35,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
 }
 OURS = [
     (name, unit, options)
-    for name, row in DEFINITIONS.items()
+    for name, row in TWINS.items()
     for options in OPTIONS.get(name, ({},))
     for unit in (False, True)
     if name in CRITERIA and (unit or row.single) and not (unit and options.get("scale") == "rows")
@@ -49,22 +50,22 @@ def test_ours_passes(name: str, unit: bool, options: dict[str, Any]) -> None:
 
 
 def test_every_criterion_has_a_definition() -> None:
-    assert set(CRITERIA) <= set(DEFINITIONS)
+    assert set(CRITERIA) <= set(TWINS)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda r: f"{r.name} {r.options} {r.source}")
 def test_a_definition_gives_what_was_worked_by_hand(row: Row) -> None:
-    itself = definition(row.name, row.options, row.unit)
-    scores = itself.score(row.filled(), **itself.takes(row.options))
+    itself = twin_of(row.name, row.options, row.unit)
+    scores = itself.score(row.filled(), **known(itself.score, row.options))
     (got,) = (itself.finish(scores) if itself.finish else scores).values()
     want = np.array(row.want, float)
     assert got.shape == want.shape
     assert (np.abs(got - want) <= row.within + 2.0**-50 * np.abs(want)).all()
 
 
-@pytest.mark.parametrize("name", DEFINITIONS)
+@pytest.mark.parametrize("name", TWINS)
 def test_a_definition_passes_its_own_laws(name: str) -> None:
-    row = DEFINITIONS[name]
+    row = twin_of(name, {})
 
     def itself(ev: Evidence) -> Arrays:
         finish = row.finish or (lambda scores: scores)
@@ -94,7 +95,7 @@ def test_every_law_has_a_slip_that_it_catches() -> None:
 
 
 def test_every_law_of_the_table_is_known() -> None:
-    assert {law for row in DEFINITIONS.values() for law in row.laws} <= set(NAMED)
+    assert {law for name in TWINS for law in twin_of(name, {}).laws} <= set(NAMED)
 
 
 @pytest.mark.parametrize("right", RIGHT, ids=lambda r: f"{r.like} {r.what}")

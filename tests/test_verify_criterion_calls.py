@@ -10,10 +10,10 @@ import pytest
 from minprune.core import Array, Arrays, Evidence, criterion
 from minprune.errors import ArgumentError
 from minprune.verify.calling import new_process
-from minprune.verify.criterion import check_criterion
-from minprune.verify.criterion_bounds import clause
-from minprune.verify.definitions_table import DEFINITIONS
-from minprune.verify.laws_criterion import GENERAL
+from minprune.verify.criterion.bounds import clause
+from minprune.verify.criterion.check import check_criterion
+from minprune.verify.criterion.general import GENERAL
+from minprune.verify.plain.twins import TWINS
 
 EXAMPLES = 8
 
@@ -167,7 +167,7 @@ def test_another_process_gives_the_same_bits(
     asked: dict[str, Any] = {"needs": None, "unit": False, "chunk": None}
     for name, holds in (("right", True), ("wrong", False)):
         found = new_process(
-            f"hashed:{name}", "criterion", like="norm", options={"p": np.inf}, **asked
+            f"hashed:{name}", "criterion.check", like="norm", options={"p": np.inf}, **asked
         )
         assert found.holds == holds, found
 
@@ -198,41 +198,45 @@ def of_nothing(a: Any, b: Any) -> Any:
 
 MESSAGES = (
     (lambda: check_criterion(my_obd, "obs2", examples=1),
-     f"like is 'obs2', expected one of {', '.join(DEFINITIONS)}; "
-     "leave it out for a criterion of your own"),
+     f"check_criterion: like must be None, {', '.join(map(repr, [*TWINS][:-1]))} or "
+     f"{[*TWINS][-1]!r}, not 'obs2'; choose one of them"),
     (lambda: check_criterion(my_obd, unit="row"),
-     "unit is 'row', expected True, False or one of incoming, incoming and bias, outgoing, gate, "
-     "whole; say what the arrays of a unit hold"),
+     "check_criterion: unit must be True, False, 'incoming', 'incoming and bias', 'outgoing', "
+     "'gate' or 'whole', not 'row'; choose one of them"),
     (lambda: check_criterion(of_nothing),
-     "of_nothing: takes a, b, expected evidence by name, such as weights= and grads=; name its "
-     "arguments so, or say needs=(...) if it takes Evidence"),
+     "of_nothing: takes a, b, and its arguments must be kinds of evidence, such as weights and "
+     "grads; rename them, or say needs=(...) if it takes Evidence"),
     (lambda: check_criterion(of_nothing, needs=("weigths",)),
-     "of_nothing: needs 'weigths', which verify/ has no arrays for, expected weights, masks, "
+     "of_nothing: needs 'weigths', of which verify/ makes no arrays; it must be one of weights, "
+     "masks, "
      "grads, squared_grads, hess_diag, hess_grad, hess_weight, path_grads, removal, inverse_diag, "
-     "sweep_loss, labels, rng; ask for one of them"),
+     "sweep_loss, labels, rng"),
     (lambda: check_criterion(my_obd, "geometric_median"),
-     "like is 'geometric_median', which scores units alone; say unit=True (--given unit=yes)"),
+     "check_criterion: geometric_median scores units alone; say unit=True (--given unit=yes)"),
     (lambda: check_criterion(only_units()),
-     "widths: its mark says it cannot score single weights; say unit=True"),
+     "widths: its spec says it cannot score single weights; say unit=True"),
     (lambda: check_criterion(no_units(), unit=True),
-     "entries: its mark says it cannot score units; say unit=False"),
+     "entries: its spec says it cannot score units; say unit=False"),
     (lambda: check_criterion(my_obd, laws=("exakt",)),
-     f"laws has 'exakt', expected some of {', '.join(GENERAL)}; correct the name"),
+     f"check_criterion: laws must be {', '.join(map(repr, [*GENERAL][:-1]))} or "
+     f"{[*GENERAL][-1]!r}, not 'exakt'; choose one of them"),
     (lambda: check_criterion(my_obd, chunk="some"),  # type: ignore[arg-type]
-     "chunk is 'some', expected one of all, batch, sample; say what one call is given"),
+     "check_criterion: chunk must be 'all', 'batch' or 'sample', not 'some'; choose one of them"),
     (lambda: check_criterion(my_obd, needs="weights"),
-     "needs is 'weights', expected names; write needs=('weights',)"),
+     "check_criterion: needs must be a tuple of names; write needs=('weights',)"),
     (lambda: check_criterion(my_obd, options={"p": 1}),
-     "options has 'p', which my_obd does not take; correct the name, or leave it out"),
+     "check_criterion: options has 'p', which my_obd does not take; correct the name, or leave "
+     "it out"),
     (lambda: check_criterion(my_obd, "obd", options={"q": 1}),
-     "options has 'q', which my_obd does not take, nor any definition; correct the name, or leave "
+     "check_criterion: options has 'q', which my_obd does not take, nor any definition; correct "
+     "the name, or leave "
      "it out"),
     (lambda: check_criterion(with_alpha),
      "with_alpha: takes alpha, which is no evidence and no option that was given; "
      "say options={'alpha': ...}, or give it a default"),
     (lambda: check_criterion(dict),
-     "dict: its parameters cannot be read, expected a function of evidence by name; wrap it in "
-     "one, such as def mine(weights, grads)"),
+     "dict: its parameters cannot be read; wrap it in a function of evidence by name, such as "
+     "def mine(weights, grads)"),
 )  # fmt: skip
 
 

@@ -10,8 +10,9 @@ import minprune as mp
 from minprune import curvature
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
-from minprune.verify.criterion_curvature import CURVATURE_LAWS, becker_lecun, check_curvature
-from minprune.verify.plain import (
+from minprune.verify.numeric.curvature import CURVATURE_LAWS, becker_lecun, check_curvature
+from minprune.verify.plain.evidence import squared_grads, weights
+from minprune.verify.plain.net import (
     ACTS,
     Mlp,
     flat,
@@ -21,8 +22,7 @@ from minprune.verify.plain import (
     shaped,
     times,
 )
-from minprune.verify.plain_evidence import squared_grads, weights
-from minprune.verify.plain_nets import plain_net
+from minprune.verify.plain.nets import plain_net
 
 EXAMPLES = 8
 LAYERS = {"relu": mp.ReLU, "tanh": mp.Tanh, "sigmoid": mp.Sigmoid}
@@ -201,7 +201,8 @@ def test_an_unknown_law() -> None:
     with pytest.raises(ArgumentError) as caught:
         check_curvature(product, "hvp", laws=("definition",))
     assert caught.value.args == (
-        "laws has 'definition', expected some of dense, symmetric, linear; correct the name",
+        "check_curvature: laws must be 'dense', 'symmetric' or 'linear', not 'definition'; "
+        "choose one of them",
     )
 
 
@@ -209,9 +210,9 @@ def test_an_unknown_kind() -> None:
     with pytest.raises(ArgumentError) as caught:
         check_curvature(product, "fisher")
     assert caught.value.args == (
-        "like is 'fisher', expected one of hvp, ggn_product, hessian, ggn, exact, gauss_newton, "
-        "empirical_fisher, becker_lecun, levenberg_marquardt, hutchinson; say what the function "
-        "claims",
+        "check_curvature: like must be 'hvp', 'ggn_product', 'hessian', 'ggn', 'exact', "
+        "'gauss_newton', 'empirical_fisher', 'becker_lecun', 'levenberg_marquardt' or "
+        "'hutchinson', not 'fisher'; choose one of them",
     )
 
 

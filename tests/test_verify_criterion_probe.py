@@ -9,14 +9,14 @@ from test_verify_criterion import OURS
 from test_verify_criterion_curvature import ours
 
 import minprune as mp
-from minprune.verify.criterion_bounds import clause, steady
-from minprune.verify.criterion_subject import BATCH, Subject, reference, total
-from minprune.verify.definitions_table import definition
-from minprune.verify.laws_criterion_named import on_an_edge
-from minprune.verify.plain import Mlp, gauss_newton
-from minprune.verify.plain_inverse import DAMP
-from minprune.verify.plain_moments import two_classes
-from minprune.verify.plain_nets import mlps, plain_net
+from minprune.verify.criterion.bounds import clause, steady
+from minprune.verify.criterion.subject import BATCH, Subject, reference, total
+from minprune.verify.plain.inverse import DAMP
+from minprune.verify.plain.moments import two_classes
+from minprune.verify.plain.net import Mlp, gauss_newton
+from minprune.verify.plain.nets import mlps, plain_net
+from minprune.verify.plain.twin import known
+from minprune.verify.plain.twins import twin_of
 
 # Both roads round each of some hundred numbers; what cancels stands beside terms of order 10.
 NEAR = 2.0**-36
@@ -29,10 +29,11 @@ ROADS = [row for row in OURS if row[0] != "random" and row[2].get("scale") != "l
 
 def apart(name: str, unit: bool, options: dict[str, Any], net: Mlp, like: str) -> str | None:
     """A clause where mp.score(name) is not the definition of `like`."""
-    row = definition(like, options, unit)
-    asked = Subject(name, mp.score, row.needs, row=row.unit if unit else None, marked=True)
-    want = reference(row, options, asked)
-    if like == "weight_entropy" and on_an_edge(net, want, options.get("bins", 10)):
+    row = twin_of(like, options, unit)
+    asked = Subject(name, mp.score, row.needs, view=row.unit if unit else None, marked=True,
+                    twin=row, options=options)  # fmt: skip
+    want = reference(asked)
+    if row.unsure(want.of(net), **known(row.unsure, options)):
         return None
     model, data = ours(net)
     how = {"damp": DAMP} if name == "obs" else {}

@@ -137,9 +137,11 @@ def test_single_precision_has_more_roundings() -> None:
 
 def test_messages() -> None:
     for x, how, text in (
-        ([1.0], {}, "examples come from a list, expected a hypothesis strategy or a function of a "
-                    "numpy Generator; give lambda rng: ..."),
-        (None, {"roundings": "many"}, "roundings is 'many', expected an integer of at least 1"),
+        ([1.0], {}, "check_gradient: x must be a hypothesis strategy or a function of a numpy "
+                    "Generator, not list; pass lambda rng: ..., for example"),
+        (None, {"roundings": "many"}, "check_gradient: roundings must be an integer of at least "
+                                      "1, not "
+                                       "'many'; pass roundings=1, for example"),
     ):  # fmt: skip
         with pytest.raises(ArgumentError) as caught:
             check_gradient(f, df, x, **how)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from minprune.core import Array
 from minprune.verify import check_kernel
-from minprune.verify.kernel import gamma
+from minprune.verify.numeric.kernel import gamma
 from minprune.verify.verdict import Verdicts
 
 

@@ -10,8 +10,8 @@ from minprune import kernels
 from minprune.core import Array
 from minprune.curvature.inverse import downdate_set, inverse_from_rows, remove_set
 from minprune.errors import ArgumentError
-from minprune.verify.obs import STEP_LAWS, check_obs
-from minprune.verify.ours import OBS as OURS
+from minprune.verify.numeric.obs import STEP_LAWS, check_obs
+from minprune.verify.ours.checks import OBS as OURS
 
 EXAMPLES = 30
 
@@ -206,16 +206,16 @@ def test_an_unknown_kind() -> None:
     with pytest.raises(ArgumentError) as caught:
         check_obs(update, "prune")
     assert caught.value.args == (
-        "like is 'prune', expected one of update, score, downdate, inverse, sweep; "
-        "say what the function claims",
+        "check_obs: like must be 'update', 'score', 'downdate', 'inverse' or 'sweep', not 'prune'; "
+        "choose one of them",
     )
 
 
 def test_an_unknown_law_and_another_signature() -> None:
     for fn, how, text in (
         (update, {"laws": ("exct",)},
-         "'exct' is no law of update; there are gone, least rise, exact, uncoupled, any order, "
-         "input untouched"),
+         "check_obs: laws must be 'gone', 'least rise', 'exact', 'uncoupled', 'any order' or "
+         "'input untouched', not 'exct'; choose one of them"),
         (update, {"like": "sweep"},
          "update(w, inverse, q) is called as update(w, inverse): missing a required argument: "
          "'q'; wrap it in a function that takes these"),

@@ -9,11 +9,11 @@ import pytest
 import minprune as mp
 from minprune.errors import ArgumentError
 from minprune.verify import check_compaction
-from minprune.verify.kinds import likes
-from minprune.verify.ours import checks, ours
-from minprune.verify.ours_export import export, oracles
-from minprune.verify.ours_formula import formula_nets
-from minprune.verify.ours_structures import NETS
+from minprune.verify.ours.checks import checks, ours
+from minprune.verify.ours.export import export, oracles
+from minprune.verify.ours.formula import formula_nets
+from minprune.verify.ours.structures import NETS
+from minprune.verify.plain.twins import TWINS
 
 
 def test_ours_holds() -> None:
@@ -49,7 +49,7 @@ def test_every_criterion_is_checked_against_its_definition() -> None:
         mark = fn.spec  # type: ignore[attr-defined]
         assert (f"criterion {name}" in names) == mark.single
         assert (f"criterion {name} of units" in names) == (mark.unit is not None)
-        assert name in likes()["criterion"]
+        assert name in TWINS
 
 
 def test_the_file_is_plain_and_round_trips(tmp_path: Path) -> None:
@@ -90,11 +90,14 @@ def test_best_subsets_are_no_worse_than_greedy_ones() -> None:
 
 
 def test_another_net_or_law_of_compaction_is_refused() -> None:
+    *nets, last = map(repr, NETS)
     for how, text in (
-        ({"name": "chains"}, f"'chains' is no net of compaction; there are {', '.join(NETS)}"),
+        ({"name": "chains"},
+         f"check_compaction: name must be '', {', '.join(nets)} or {last}, not 'chains'; "
+         "choose one of them"),
         ({"laws": ["small"]},
-         "'small' is no law of compaction; there are same function, done at once, minimal, masks, "
-         "smaller"),
+         "check_compaction: laws must be 'same function', 'done at once', 'minimal', 'masks' or "
+         "'smaller', not 'small'; choose one of them"),
     ):  # fmt: skip
         with pytest.raises(ArgumentError) as caught:
             check_compaction(**how)  # type: ignore[arg-type]

@@ -11,8 +11,8 @@ from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
 from minprune.masking.choose import choose
 from minprune.verify import check_pattern
-from minprune.verify.laws_pattern import BLOCKS, N_OF_M
-from minprune.verify.ours import blocks, n_of_m
+from minprune.verify.ours.checks import blocks, n_of_m
+from minprune.verify.selection.laws import BLOCKS, N_OF_M
 
 FEW = 80
 
@@ -133,9 +133,9 @@ def test_a_mask_along_another_axis_is_told_which() -> None:
     found = check_pattern(outputs, "2:4", laws=["N of each M"], signed=False)
     assert found.broken[0].sentence.startswith(
         "N of every M consecutive inputs stay (axis 1; of a convolution at each y, x), but of "
-        "[0, 0], [0, 1], [0, 2], [0, 3] "
+        "a.weight[0, 0] to a.weight[0, 3] "
     )
-    assert " expected 2: [[" in found.broken[0].sentence
+    assert " of 4 are pruned, expected 2" in found.broken[0].sentence
     found = check_pattern(reshaped, "2:4", laws=["N of each M"])
     assert found.broken[0].sentence.endswith(", which keeps 2 of every 4 in the order of memory")
 
@@ -227,8 +227,8 @@ def test_another_pattern_is_refused(pattern: Any) -> None:
     with pytest.raises(ArgumentError) as caught:
         check_pattern(padded, pattern)
     assert caught.value.args == (
-        f"pattern is {pattern!r}, expected 'N:M' with 1 <= N <= M, or a pair (rows, columns) of "
-        f"integers of at least 1; give '2:4' or (4, 4)",
+        f"check_pattern: pattern must be 'N:M' with 1 <= N <= M, or a pair (rows, columns) of "
+        f"integers of at least 1, not {pattern!r}; pass '2:4' or (4, 4)",
     )
 
 
@@ -236,12 +236,15 @@ def test_messages() -> None:
     with pytest.raises(ArgumentError) as caught:
         check_pattern(padded, "2:4", laws=["count"])
     assert caught.value.args == (
-        "'count' is no law of 2:4; there are shape, N of each M, the best stay, ties by lower "
-        "index, masked stay masked, deterministic, memory layout, input untouched, edge",
+        "check_pattern: laws must be 'shape', 'N of each M', 'the best stay', 'ties by lower "
+        "index', 'masked stay masked', 'deterministic', 'memory layout', 'input untouched' or "
+        "'edge', not 'count'; choose one of them",
     )
     with pytest.raises(ArgumentError) as caught:
         check_pattern(padded, "2:4", tie="none")  # type: ignore[arg-type]
-    assert caught.value.args == ("tie is 'none', expected 'lower' or 'any'; choose one of them",)
+    assert caught.value.args == (
+        "check_pattern: tie must be 'lower' or 'any', not 'none'; choose one of them",
+    )
     with pytest.raises(ArgumentError) as caught:
         check_pattern(padded, (2, 3))
     assert caught.value.args == (

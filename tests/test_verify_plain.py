@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given
 
 from minprune.core import Array
-from minprune.verify.plain import Mlp, gauss_newton, gradient, hessian, times
-from minprune.verify.plain_evidence import SINGLE, plain_evidence
-from minprune.verify.plain_nets import mlps, ordinary, plain_net
+from minprune.verify.plain.evidence import SINGLE, plain_evidence
+from minprune.verify.plain.net import Mlp, gauss_newton, gradient, hessian, times
+from minprune.verify.plain.nets import mlps, ordinary, plain_net
 
 
 def formula_net() -> Mlp:

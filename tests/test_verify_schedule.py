@@ -9,8 +9,9 @@ import pytest
 from minprune.errors import ArgumentError
 from minprune.schedule import SCHEDULES, cubic, linear
 from minprune.verify import check_schedule
-from minprune.verify.laws_schedule import LAWS, LIKE
-from minprune.verify.ours import PLANS, check_plan
+from minprune.verify.ours.checks import PLANS, check_plan
+from minprune.verify.plain.rules import SCHEDULES as LIKE
+from minprune.verify.training.schedule import LAWS
 
 RAMP: dict[str, Any] = {"initial": 0.2, "final": 0.8, "start": 4, "span": 10, "every": 3}
 
@@ -128,23 +129,20 @@ def test_the_verdict_names_the_step() -> None:
 
 MESSAGES: tuple[tuple[dict[str, Any], str], ...] = (
     ({"final": 0.5, "like": "sine"},
-     "like is 'sine', expected None or one of linear, exponential, cubic, one_shot, constant, "
-     "iterative; choose one of them"),
+     "check_schedule: like must be None, 'linear', 'exponential', 'cubic', 'one_shot', 'constant' "
+     "or 'iterative', not 'sine'; choose one of them"),
     ({"final": 0.5, "initial": 0.8},
-     "initial is 0.8 and final is 0.5, expected 0 <= initial <= final <= 1; give shares that rise"),
+     "check_schedule: final must be at least initial=0.8, not 0.5; pass shares that rise"),
     ({"final": 0.5, "like": "cubic"},
-     "span is 0, expected at least 1 for like='cubic'; say how long"),
+     "check_schedule: span must be an integer of at least 1, not 0; pass span=1, for example"),
     ({"final": 0.5, "start": -1},
-     "start is -1, span 0, every None, expected integers of at least 0, 0 and 1; "
-     "count steps from 0"),
+     "check_schedule: start must be an integer of at least 0, not -1; pass start=1, for example"),
     ({"final": 0.5, "span": 10**6},
-     "start + span + every is 1000001 steps, expected less than 100000; check a shorter one"),
+     "check_schedule: start + span + every must be below 100000, not 1000001; check a shorter one"),
     ({"final": 0.5, "span": 2.5},
-     "start is 0, span 2.5, every None, expected integers of at least 0, 0 and 1; "
-     "count steps from 0"),
+     "check_schedule: span must be an integer of at least 0, not 2.5; pass span=1, for example"),
     ({"final": "half"},
-     "initial is 0.0 and final is half, expected 0 <= initial <= final <= 1; "
-     "give shares that rise"),
+     "check_schedule: final must be a number from 0 to 1, not 'half'; pass final=0.5, for example"),
 )  # fmt: skip
 
 

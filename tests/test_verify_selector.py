@@ -12,9 +12,9 @@ from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
 from minprune.masking.choose import choose, keep_top
 from minprune.verify import check_selector
-from minprune.verify.brute import best_mask
-from minprune.verify.laws_selector import LAWS
-from minprune.verify.selection import slow
+from minprune.verify.plain.removal import subsets
+from minprune.verify.plain.rules import slow
+from minprune.verify.selection.laws import LAWS
 
 EVERY = [*LAWS, "sparsity 0 and 1", "empty layer"]
 
@@ -176,6 +176,11 @@ def test_same_seed_same_verdicts() -> None:
     assert not pair[0].ok
 
 
+def best_mask(scores: Array, k: int) -> Array:
+    """argmax over masks of k entries of sum(scores[mask]), by trying all; of equals the lowest"""
+    return max(subsets(scores.size, k), key=lambda m: float(scores[m].sum()))  # the first of equals
+
+
 @pytest.mark.parametrize("k", range(7))
 def test_the_definition_is_the_best_mask_of_all(k: int) -> None:
     scores = np.array([0.5, 1, 0, 0.5, 0.5, 1])
@@ -190,17 +195,24 @@ def test_the_definition_is_the_best_mask_of_all(k: int) -> None:
     [
         (
             {"form": "list"},
-            "form is 'list', expected None or 'dict' or 'array'; choose one of them",
+            "check_selector: form must be None, 'dict' or 'array', not 'list'; choose one of them",
         ),
         (
             {"laws": ["count"]},
-            "'count' is no law of selection; there are shape, exact count, lowest scores go, "
-            "ties by lower index, nested, by steps, masked stay masked, minimum, protected, "
-            "deterministic, memory layout, input untouched, float32, definition, "
-            "sparsity 0 and 1, empty layer, layers apart",
+            "check_selector: laws must be 'shape', 'exact count', 'lowest scores go', 'ties by "
+            "lower "
+            "index', 'nested', 'by steps', 'masked stay masked', 'minimum', 'protected', "
+            "'deterministic', 'memory layout', 'input untouched', 'float32', 'definition', "
+            "'sparsity 0 and 1', 'empty layer' or 'layers apart', not 'count'; choose one of them",
         ),
-        ({"tie": "higher"}, "tie is 'higher', expected 'lower' or 'any'; choose one of them"),
-        ({"count": "down"}, "count is 'down', expected 'round' or 'any'; choose one of them"),
+        (
+            {"tie": "higher"},
+            "check_selector: tie must be 'lower' or 'any', not 'higher'; choose one of them",
+        ),
+        (
+            {"count": "down"},
+            "check_selector: count must be 'round' or 'any', not 'down'; choose one of them",
+        ),
     ],
 )
 def test_messages(wrong: dict[str, Any], text: str) -> None:
@@ -221,7 +233,7 @@ def test_what_cannot_be_called_so_is_told_at_once() -> None:
                  "arguments; wrap it in a function that takes these"),
         (of_three, "of_three(scores, sparsity, scope) is called as of_three(scores, sparsity): "
                    "missing a required argument: 'scope'; wrap it in a function that takes these"),
-        (0.5, "0.5 is of type float, expected a function"),
+        (0.5, "0.5 must be a function, not of type float"),
     ):  # fmt: skip
         with pytest.raises(ArgumentError) as caught:
             check_selector(fn)  # type: ignore[arg-type]

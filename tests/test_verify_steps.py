@@ -9,7 +9,7 @@ import pytest
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
 from minprune.verify import check_steps
-from minprune.verify.ours import OPTIMIZERS, stepping
+from minprune.verify.ours.checks import OPTIMIZERS, stepping
 
 Steps = Callable[[Arrays, list[Arrays], list[Arrays]], list[Arrays]]
 Rule = Callable[[Array, Array, Array, Array], Array]  # (w, g, mask, v) -> new w, v in place

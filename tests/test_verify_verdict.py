@@ -12,16 +12,9 @@ from hypothesis import assume
 from hypothesis import strategies as st
 
 from minprune import verify as kit
-from minprune.verify.verdict import (
-    ClauseError,
-    Verdict,
-    Verdicts,
-    described,
-    find,
-    find_each,
-    first,
-    short,
-)
+from minprune.verify.kinds import listing
+from minprune.verify.search import ClauseError, find, find_each, first
+from minprune.verify.verdict import Verdict, Verdicts, described, short
 
 lists = st.lists(st.integers(0, 9), max_size=6)
 
@@ -137,10 +130,11 @@ import sys
 sys.modules["hypothesis"] = None
 import minprune
 try:
-    import minprune.verify
+    minprune.verify.check_criterion
 except minprune.errors.MissingError as error:
     print(error)
 from minprune.cli import main
+print(main(["verify", "mypkg:mine", "--kind", "selector"]))
 print(main(["verify", "--list"]))
 """
 
@@ -157,5 +151,5 @@ def test_without_hypothesis_the_kit_says_how_to_get_it() -> None:
         "hypothesis is not installed, and minprune.verify searches for counterexamples with it; "
         "run pip install 'minprune[verify]'"
     )
-    assert done.stdout == f"{text}\n2\n"
+    assert done.stdout == f"{text}\n2\n{listing()}\n0\n"
     assert done.stderr == f"minprune: {text}\n"

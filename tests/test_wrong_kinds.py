@@ -107,10 +107,13 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
      "mlp: hidden must be the sizes of the hidden layers, not 64; pass hidden=(64, 32), or () "
      "for none"),
     (lambda: mp.initialise(MODEL.net, dtype="float3"),
-     "dtype is 'float3', expected float32 or float64; pass np.float32 or np.float64"),
-    (lambda: mp.data.idx(None), "folder is None, expected a path; pass its name as text"),
-    (lambda: mp.data.csv(None), "train_path is None, expected a path; pass its name as text"),
-    (lambda: mp.data.csv("a", 3), "test_path is 3, expected a path; pass its name as text"),
+     "initialise: dtype must be float32 or float64, not 'float3'; pass np.float32, for "
+     "example"),
+    (lambda: mp.data.idx(None), "idx: folder must be a path, not None; pass its name as text"),
+    (lambda: mp.data.csv(None), "csv: train_path must be a path, not None; pass its name as "
+                                "text"),
+    (lambda: mp.data.csv("a", 3), "csv: test_path must be a path, not 3; pass its name as "
+                                  "text"),
     (lambda: mp.allocate([(3, 4)], 0.5),
      "allocate: layers must be a Model or a dict of shapes, not list; pass {'fc1.weight': "
      "(300, 784)}, for example"),

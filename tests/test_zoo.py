@@ -104,7 +104,8 @@ MESSAGES: tuple[tuple[Callable[[], Model], type[ArgumentError], str], ...] = (
     ),
     (
         lambda: mp.initialise(zoo.monk().net, dtype="float16"), ArgumentError,
-        "dtype is 'float16', expected float32 or float64; pass np.float32 or np.float64",
+        "initialise: dtype must be float32 or float64, not 'float16'; pass np.float32, for "
+        "example",
     ),
     (
         lambda: zoo.monk(seed=-1), ArgumentError,

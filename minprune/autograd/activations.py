@@ -199,9 +199,9 @@ def _act_slope_rule(
     return _slope(v, x, y=y, kind=kind, order=order) if need[0] else None, dx
 
 
-act = Op(_act, _act_rule, rows)
-_grad = Op(_act_grad, _act_grad_rule)
-_slope = Op(_act_slope, _act_slope_rule)
+act = Op(_act, _act_rule, rows, second="activation")
+_grad = Op(_act_grad, _act_grad_rule, second="apart")
+_slope = Op(_act_slope, _act_slope_rule, second="apart")
 
 
 def act_grad(g: Value, y: Value, *, kind: str) -> Value:

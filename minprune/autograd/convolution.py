@@ -189,7 +189,7 @@ def _fold_rule(
     return (unfold(g, **at),)
 
 
-conv2d = Op(_conv2d, _conv2d_rule, convolved, _conv2d_each, _conv2d_squares)
+conv2d = Op(_conv2d, _conv2d_rule, convolved, _conv2d_each, _conv2d_squares, "product")
 conv_input = Op(_conv_input, _conv_input_rule)
 conv_weight = Op(_conv_weight, _conv_weight_rule)
 unfold = Op(_unfold, _unfold_rule)

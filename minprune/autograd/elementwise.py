@@ -117,15 +117,15 @@ def _clip_rule(
     return (mul(g, ((x >= low) & (x <= high)).astype(x.dtype)),)
 
 
-add = Op(_add, _add_rule, rows)
-sub = Op(_sub, _sub_rule, rows)
-mul = Op(_mul, _mul_rule, rows)
-div = Op(_div, _div_rule, rows)
-power = Op(_power, _power_rule, rows)
-exp = Op(_exp, _exp_rule, rows)
-log = Op(_log, _log_rule, rows)
-absolute = Op(_absolute, _absolute_rule, rows)
-clip = Op(_clip, _clip_rule, rows)
+add = Op(_add, _add_rule, rows, second="copy")
+sub = Op(_sub, _sub_rule, rows, second="linear", squared=_add_rule)
+mul = Op(_mul, _mul_rule, rows, second="product")
+div = Op(_div, _div_rule, rows, second="apart")
+power = Op(_power, _power_rule, rows, second="apart")
+exp = Op(_exp, _exp_rule, rows, second="apart")
+log = Op(_log, _log_rule, rows, second="apart")
+absolute = Op(_absolute, _absolute_rule, rows, second="apart")
+clip = Op(_clip, _clip_rule, rows, second="apart")
 
 
 OPERATORS.update({"+": add, "-": sub, "*": mul, "/": div, "**": power, "abs": absolute})

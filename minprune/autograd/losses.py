@@ -47,6 +47,6 @@ def _mse_rule(g: Value, loss: Value, inputs: Any, need: Any, *, y: Array) -> tup
     return (mul(x - y, g * (2.0 / x.shape[1])),)
 
 
-softmax = Op(_softmax, _softmax_rule)
+softmax = Op(_softmax, _softmax_rule, second="apart")
 cross_entropy = Op(_cross_entropy, _cross_entropy_rule)
 mse = Op(_mse, _mse_rule)

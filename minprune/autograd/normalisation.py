@@ -136,8 +136,10 @@ def _normalise_groups_rule(
 _normal = Op(_normalise, _normalise_rule)
 _inverse_std = Op(_inv, _inv_rule)
 normalise_grad = Op(_normalise_grad, _normalise_grad_rule)
-scale_shift = Op(_scale_shift, _scale_shift_rule, scaled, _scale_shift_each, _scale_shift_squares)
-normalise_groups = Op(_normalise_groups, _normalise_groups_rule, bound)
+scale_shift = Op(
+    _scale_shift, _scale_shift_rule, scaled, _scale_shift_each, _scale_shift_squares, "product"
+)
+normalise_groups = Op(_normalise_groups, _normalise_groups_rule, bound, second="apart")
 
 
 def normalise(x: Value, *, eps: float) -> tuple[Value, Array, Array]:

@@ -42,6 +42,13 @@ def _avg_pool_rule(g: Value, z: Value, inputs: Any, need: Any, **at: Any) -> tup
     return (spread(g, shape=inputs[0].shape, **at),)
 
 
+def _avg_pool_squared(
+    h: Array, z: Array, inputs: Any, need: Any, *, kernel: Pair, **at: Any
+) -> tuple[Value]:
+    """Each coefficient is 1 / k, k the size of the window: the rule itself, divided by k"""
+    return _avg_pool_rule(h / (kernel[0] * kernel[1]), z, inputs, need, kernel=kernel, **at)
+
+
 def _spread(g: Array, *, shape: Shape, kernel: Pair, stride: Pair, padding: Pair) -> Array:
     """z = each g shared equally among the entries of its window: the adjoint of avg_pool"""
     return kernels.avg_pool_grad(g, shape, kernel, stride, padding)
@@ -53,10 +60,10 @@ def _spread_rule(
     return (avg_pool(v, **at),)
 
 
-pick = Op(_pick, _pick_rule, rows)
-put = Op(_put, _put_rule)
-avg_pool = Op(_avg_pool, _avg_pool_rule, rows)
-spread = Op(_spread, _spread_rule)
+pick = Op(_pick, _pick_rule, rows, second="copy")
+put = Op(_put, _put_rule, second="copy")
+avg_pool = Op(_avg_pool, _avg_pool_rule, rows, second="linear", squared=_avg_pool_squared)
+spread = Op(_spread, _spread_rule, second="linear")
 
 
 def max_pool(x: Value, *, kernel: Pair, stride: Pair, padding: Pair = (0, 0)) -> Value:

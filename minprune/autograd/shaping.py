@@ -93,13 +93,13 @@ def _concat_rule(g: Value, z: Value, inputs: Any, need: Any) -> list[Value]:
     ]
 
 
-reshape = Op(_reshape, _reshape_rule, reshaped)
-expand = Op(_expand, _expand_rule)
-sum_to = Op(_sum_to, _sum_to_rule)
+reshape = Op(_reshape, _reshape_rule, reshaped, second="copy")
+expand = Op(_expand, _expand_rule, second="copy")
+sum_to = Op(_sum_to, _sum_to_rule, second="copy")
 transpose = Op(_transpose, _transpose_rule)
-part = Op(_part, _part_rule)
-place = Op(_place, _place_rule)
-concat = Op(_concat, _concat_rule, stacked)
+part = Op(_part, _part_rule, second="copy")
+place = Op(_place, _place_rule, second="copy")
+concat = Op(_concat, _concat_rule, stacked, second="copy")
 
 
 def total(x: Value) -> Value:

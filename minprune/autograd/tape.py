@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from minprune.errors import ArgumentError, ShapeError
 
 Value: TypeAlias = Any  # an array, or a Tensor over one: every op takes either
 Rule = Callable[..., Sequence[Value]]
+Second = Literal["copy", "linear", "product", "activation", "apart"]
 
 OPERATORS: dict[str, Op] = {}  # what +, -, *, /, ** and abs mean: elementwise.py fills it
 _count = itertools.count()  # creation order: the tape is walked in it, never by memory address
@@ -104,6 +105,18 @@ class Op:
     `each(g, output, inputs, need, **settings)` gives (n, *shape) for the parameters (the gradient
     in column n of g alone), and `squares(gs, weights, output, inputs, need, **settings)` gives
     sum over k, n of weights[k, n] * each(gs[k])[n]^2, without holding what it sums.
+
+    `second` says what the op is for second derivatives. All words promise that sample n of the
+    output depends on sample n of the inputs alone, where the last axis of both is the samples:
+
+    - "copy": linear in its inputs jointly, every coefficient 0 or 1;
+    - "linear": linear in its inputs jointly;
+    - "product": linear in each input while the others are constant;
+    - "activation": elementwise, by the row of the table that its setting `kind` names;
+    - "apart": no more than that promise;
+    - None, for an op that says nothing: it may mix samples.
+
+    `squared(h, output, inputs, need, **settings)` gives sum over outputs of h (d output/d input)^2.
     """
 
     def __init__(
@@ -113,6 +126,8 @@ class Op:
         tie: Callable[..., None] | None = None,
         each: Callable[..., Sequence[Any]] | None = None,
         squares: Callable[..., Sequence[Any]] | None = None,
+        second: Second | None = None,
+        squared: Rule | None = None,
     ) -> None:
         self.name = forward.__name__.strip("_")
         self.forward = forward
@@ -120,6 +135,8 @@ class Op:
         self.tie = tie
         self.each = each
         self.squares = squares
+        self.second = second
+        self.squared = squared
         self.__doc__ = forward.__doc__
 
     def __call__(self, *inputs: Value, **settings: Any) -> Value:

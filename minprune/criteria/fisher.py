@@ -7,6 +7,7 @@ from minprune.criteria.options import alike
 @criterion(
     needs=("weights", "squared_grads"),
     unit="gate",
+    estimates=1.0,
     cite="Theis et al. (2018), Faster Gaze Prediction with Dense Networks and Fisher Pruning",
 )
 def fisher(ev: Evidence) -> Arrays:

@@ -21,6 +21,7 @@ def negative(ev: Evidence, *, clip: bool = False) -> str:
     needs=("weights", "hess_diag"),
     note=negative,
     unit="incoming and bias",
+    estimates=1.0,
     cite="LeCun, Denker & Solla (1989, printed 1990), Optimal Brain Damage",
     examples=(
         Example({"weights": [3, -1, 0], "hess_diag": [2, 4, 9]}, [9, 2, 0]),

@@ -26,6 +26,7 @@ def _needs(*, scale: Scale = "whole", unit: bool = False) -> tuple[str, ...]:
     cite="Hassibi & Stork (1992), Optimal Brain Surgeon; layer: Dong et al. (2017); rows: Frantar "
     "& Alistarh (2022), ExactOBS; blocks: Singh & Alistarh (2020), WoodFisher",
     unit="incoming and bias",
+    large={"scale": "blocks"},  # the inverse of a whole net is for small nets
 )
 def obs(ev: Evidence, *, scale: Scale = "whole") -> Arrays:
     """s = w^2 / (2 [H^-1]_qq); unit: s = 1/2 w_S^T ([H^-1]_SS)^-1 w_S      unit of measure: loss

@@ -9,6 +9,7 @@ from minprune.criteria.options import one_of
 @criterion(
     needs=("removal",),
     unit="whole",
+    estimates=1.0,
     cite="Molchanov et al. (2017), whose oracle is the absolute change; here signed, or squared",
 )
 def oracle(ev: Evidence, *, square: bool = False) -> Arrays:

@@ -26,6 +26,7 @@ def _chunk(order: int = 1, hessian: str = "diag", unit: bool = False) -> Chunk:
     needs=_needs,
     chunk=_chunk,
     unit="gate",
+    estimates=0.5,  # the score is the square of the estimate
     cite="Molchanov et al. (2019), Importance Estimation for Neural Network Pruning",
 )
 def taylor(

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from minprune.autograd import Tensor, grad
+from minprune.autograd import ACTIVATIONS, Tensor, grad, value
 from minprune.core import Array, Arrays, Seed, Split, stream
 from minprune.curvature.checks import checked, names_of
-from minprune.curvature.products import hvp
+from minprune.curvature.products import hvp, own_products
 from minprune.curvature.record import Recorded, chunks, factors, outputs, record, together
-from minprune.curvature.recursion import CURVED, becker_lecun, curved
+from minprune.curvature.recursion import becker_lecun, curved
+from minprune.curvature.rules import bent, need_rules, unruled
 from minprune.curvature.samples import mean, squared_grads, squares
 from minprune.errors import ArgumentError
 from minprune.nets.model import Model
@@ -23,6 +24,7 @@ def gauss_newton(model: Model, data: Split, *, params: str = "weights") -> Array
     s, c: the factors of the Hessian of the loss in the net's output. One gradient for each output.
     """
     names, data = names_of(model, params), checked(model, data)
+    need_rules("gauss_newton", model, data[0], {name: [name] for name in names})
     total = {name: np.zeros(model.params[name].shape) for name in names}
     for x, _ in chunks(model, data, outputs(model.net)):
         seen = record(model, x)
@@ -30,35 +32,48 @@ def gauss_newton(model: Model, data: Split, *, params: str = "weights") -> Array
     return mean(model, total, len(data[0]))
 
 
-def exact(model: Model, data: Split, *, params: str = "weights") -> Arrays:
-    """diag(H) = diag(GGN) + (1/P) sum_p sum_u (dl_p/da_u) act''(z_u) (dz_u/dw)^2
+def exact(model: Model, data: Split, *, params: str = "weights", limit: int = 10_000) -> Arrays:
+    """diag(H) = diag(GGN) + (1/P) sum_p sum_u (dl_p/da_u) f''(z_u) (dz_u/dw)^2
 
-    u: the units of every tanh and sigmoid. Exact where each parameter is used once: all other
-    layers are linear, or piecewise so, in any one weight. A gradient for each output, and for each
-    unit and position of a tanh or sigmoid.
+    u: the units of every curved activation f. A gradient for each output, and for each unit and
+    position of such an activation. Where that is not exact (see rules.py), as for a layer of one's
+    own that is no polynomial of degree one in a weight, a Hessian-vector product for each entry.
     """
     names, data = names_of(model, params), checked(model, data)
     total = {name: np.zeros(model.params[name].shape) for name in names}
-    second(total, model, data, squares)
+    apart = unruled(model, data[0], {name: [name] for name in names}, curved=True)
+    entries = sum(total[name].size for name in apart)
+    if entries > limit:
+        name, op = next(iter(apart.items()))
+        raise ArgumentError(
+            f"exact: {name} goes through the op {op}, which has no rule for the exact diagonal, "
+            f"and {entries:,} Hessian-vector products are more than limit={limit:,}; "
+            f"use 'hutchinson' or 'gauss_newton', or pass limit={entries}"
+        )
+    ruled = {name: t for name, t in total.items() if name not in apart}
+    if ruled:
+        second(ruled, model, data, squares)
+    own_products(total, model, data, list(apart))
     return mean(model, total, len(data[0]))
 
 
 def second(total: Arrays, model: Model, data: Split, square: Squares) -> None:
     """total += sum_p diag of the second derivative, `square` being what squares and adds up"""
-    apart = any(getattr(n.layer, "kind", "") in CURVED for n in model.net.nodes)
+    apart = bent(model)
     for x, y in chunks(model, data, outputs(model.net)):
         seen = record(model, x, apart)
         square(total, seen, seen.out, *factors(model.net, seen.out.value))
-        for z, weights in bends(seen, y) if apart else ():
+        for z, weights in bends(seen, y):
             for seeds, part in units(z, weights, together(model, len(x))):
                 square(total, seen, z, seeds, part)
 
 
 def bends(seen: Recorded, y: Array) -> Iterator[tuple[Tensor, Array]]:
-    """(z, dl_p/da act''(z)) of every curved activation a = act(z)"""
-    bent = curved(seen.out)
-    for t, g in zip(bent, grad(seen.out, bent, seen.pull(y)), strict=True):
-        yield t.inputs[0], g * CURVED[t.settings["kind"]](t.value)
+    """(z, dl_p/da f''(z)) of every curved activation a = f(z)"""
+    ends = curved(seen.out)
+    for t, g in zip(ends, grad(seen.out, ends, seen.pull(y)) if ends else (), strict=True):
+        z = t.inputs[0]
+        yield z, g * ACTIVATIONS[t.settings["kind"]].ddf(value(z), t.value)
 
 
 def units(z: Tensor, weights: Array, block: int) -> Iterator[tuple[list[Array], Array]]:

@@ -10,15 +10,15 @@ from functools import partial
 import numpy as np
 
 from minprune.autograd import Tensor
-from minprune.autograd.tape import ancestors
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.checks import checked
 from minprune.curvature.diagonals import second
 from minprune.curvature.products import hvp
 from minprune.curvature.record import Recorded, Use, chunks, record
+from minprune.curvature.rules import need_rules, unruled
 from minprune.nets.model import Model
 from minprune.nets.rows import outgoing
-from minprune.nets.ties import Group, trace
+from minprune.nets.ties import Group
 
 Groups = Mapping[str, Group]
 
@@ -26,6 +26,7 @@ Groups = Mapping[str, Group]
 def gate_squares(model: Model, data: Split, groups: Groups) -> Arrays:
     """(1/P) sum_p (dl_p/dc)^2, {group: (units,)} in float64"""
     data = checked(model, data)
+    need_rules("gate_squares", model, data[0], {name: _read(g) for name, g in groups.items()})
     total = {name: np.zeros(g.size) for name, g in groups.items()}
     for x, y in chunks(model, data):
         seen = record(model, x)
@@ -37,17 +38,18 @@ def gate_squares(model: Model, data: Split, groups: Groups) -> Arrays:
 def gate_hess(model: Model, data: Split, groups: Groups) -> Arrays:
     """d2L/dc2 of each unit's own gate, {group: (units,)} in float64
 
-    As the exact diagonal of the Hessian, where no path of the net goes through a gate twice; else
-    (residual sums) a Hessian-vector product for each unit.
+    As the exact diagonal of the Hessian where its rules hold; else (where a path goes through a
+    gate twice, as by residual sums) a Hessian-vector product for each unit.
     """
     data = checked(model, data)
-    twice = serial(model, groups)
-    once = {name: g for name, g in groups.items() if name not in twice}
+    reads = {name: _read(g) for name, g in groups.items()}
+    apart = unruled(model, data[0], reads, curved=True)
+    once = {name: g for name, g in groups.items() if name not in apart}
     total = {name: np.zeros(g.size) for name, g in once.items()}
     if once:
         second(total, model, data, partial(square, groups=once))
     found = {name: t / len(data[0]) for name, t in total.items()}
-    return found | {name: _products(model, data, groups[name]) for name in twice}
+    return found | {name: _products(model, data, groups[name]) for name in apart}
 
 
 def gate_product(model: Model, data: Split, groups: Groups) -> Arrays:
@@ -86,25 +88,6 @@ def square(
                         parts[name] = parts.get(name, 0) + sent[m.index].sum(axis=1)
         for name, part in parts.items():
             total[name] += np.square(part, dtype=np.float64) @ c
-
-
-def serial(model: Model, groups: Groups) -> set[str]:
-    """The groups that some path of the net reads twice."""
-    names: dict[Tensor, str] = {}
-    _, out = trace(model, lambda name, t: names.__setitem__(t, name))
-    readers = {
-        names[x]: t
-        for t in ancestors(out)
-        for x in t.inputs
-        if isinstance(x, Tensor) and x in names
-    }
-    return {
-        name
-        for name, g in groups.items()
-        for a in _read(g)
-        if a in readers  # a layer that nobody reads is on no path
-        and any(a != b and readers[a] in ancestors(readers[b]) for b in _read(g) if b in readers)
-    }
 
 
 def _sent(use: Use, g: Array, columns: int) -> Array:

@@ -33,6 +33,20 @@ def hvp(model: Model, data: Split, v: Arrays) -> Arrays:
     return {name: f.astype(model.dtype) for name, f in found.items()}
 
 
+def own_products(total: Arrays, model: Model, data: Split, names: Sequence[str]) -> None:
+    """total += sum_p d2l_p/dw_k^2 of every entry of the named parameters, a product for each"""
+    for x, y in chunks(model, data) if names else ():
+        seen = record(model, x)
+        leaves = [seen.leaves[name] for name in names]
+        for name, leaf, g in zip(
+            names, leaves, grad(seen.loss(y), leaves, create_graph=True), strict=True
+        ):
+            for k in np.ndindex(leaf.shape) if isinstance(g, Tensor) else ():
+                unit = np.zeros(leaf.shape, leaf.dtype)
+                unit[k] = len(x)  # the loss is the mean over them
+                total[name][k] += grad(g, [leaf], unit)[0][k]
+
+
 def ggn_product(model: Model, data: Split, v: Arrays) -> Arrays:
     """GGN v = (1/P) sum_p J_p^T B_p J_p v      {name: shape} -> {name: shape}
 

@@ -3,13 +3,12 @@
 It neglects what couples the units of a layer. Source: LeCun (1989), Becker & LeCun (1989).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from minprune import autograd as ag
-from minprune.autograd import Op, Tensor, value
+from minprune.autograd import ACTIVATIONS, Tensor, grad, value
 from minprune.autograd.tape import ancestors
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.checks import checked, names_of
@@ -17,12 +16,6 @@ from minprune.curvature.record import Recorded, chunks, factors, record
 from minprune.curvature.samples import mean
 from minprune.errors import ArgumentError
 from minprune.nets.model import Model
-
-# act'' in terms of the output y
-CURVED: dict[str, Callable[[Array], Array]] = {
-    "tanh": lambda y: -2 * y * (1 - y * y),
-    "sigmoid": lambda y: y * (1 - y) * (1 - 2 * y),
-}
 
 
 def becker_lecun(
@@ -39,14 +32,18 @@ def becker_lecun(
     for x, y in chunks(model, data):
         seen = record(model, x, apart=True)
         bent = [] if levenberg_marquardt else curved(seen.out)
-        pulled = ag.grad(seen.out, bent, seen.pull(y))
+        pulled = grad(seen.out, bent, seen.pull(y))
         back(total, seen, dict(zip(bent, pulled, strict=True)))
     return mean(model, total, len(data[0]))
 
 
 def curved(out: Tensor) -> list[Tensor]:
     """The outputs of every activation on the way to out that has a second derivative."""
-    return [t for t in ancestors(out) if t.op is ag.act and t.settings["kind"] in CURVED]
+    return [
+        t
+        for t in ancestors(out)
+        if t.op and t.op.second == "activation" and not ACTIVATIONS[t.settings["kind"]].linear
+    ]
 
 
 def back(total: Arrays, seen: Recorded, pulled: dict[Tensor, Array]) -> None:
@@ -69,27 +66,19 @@ def back(total: Arrays, seen: Recorded, pulled: dict[Tensor, Array]) -> None:
 
 
 def through(h: Array, t: Tensor, need: Sequence[bool], g: Array | None) -> Sequence[Any]:
-    """h of the inputs of one op, from h of its output; g: the gradient at the output of an act"""
-    if t.op is ag.act:
-        kind, y = t.settings["kind"], t.value
-        slope = ag.act_grad(np.ones_like(y), y, kind=kind)
-        return [slope * slope * h + (0 if g is None else CURVED[kind](y) * g)]
-    if t.op in LINEAR:
-        inputs = tuple(None if x is None else np.square(value(x)) for x in t.inputs)
-    elif t.op in SAME:
-        inputs = tuple(map(value, t.inputs))
-    elif t.op is ag.avg_pool:
-        inputs = tuple(map(value, t.inputs))
-        ky, kx = t.settings["kernel"]
-        h = h / (ky * kx)  # with the 1/k of the op itself: 1/k^2
-    else:
-        raise ArgumentError(
-            f"the op {t.op.name if t.op else ''} has no second-order rule, expected one of those "
-            f"that layers are made of; use another diagonal, such as 'exact'"
-        )
+    """h of the inputs of one op, from h of its output; g: the gradient at a curved activation"""
     assert t.op is not None
-    return t.op.rule(h, t.value, inputs, need, **t.settings)
-
-
-LINEAR: tuple[Op, ...] = (ag.affine, ag.conv2d, ag.scale_shift)  # the rule with squared inputs
-SAME: tuple[Op, ...] = (ag.pick, ag.reshape, ag.concat, ag.add)  # factors 0 and 1: the rule itself
+    inputs = tuple(map(value, t.inputs))
+    if t.op.second == "activation":
+        (slope,) = t.op.rule(np.ones_like(t.value), t.value, inputs, need, **t.settings)
+        bend = 0 if g is None else ACTIVATIONS[t.settings["kind"]].ddf(inputs[0], t.value) * g
+        return [slope * slope * h + bend]
+    rule = t.op.squared or (t.op.rule if t.op.second in ("copy", "product") else None)
+    if rule is None or t.settings.get("act", "none") != "none":
+        raise ArgumentError(
+            f"becker_lecun: the op {t.op.name} must have a rule for squared coefficients, not "
+            f"none; use the diagonal 'exact', 'gauss_newton' or 'hutchinson'"
+        )
+    if t.op.second == "product":
+        inputs = tuple(None if x is None else np.square(x) for x in inputs)
+    return rule(h, t.value, inputs, need, **t.settings)

@@ -1,5 +1,6 @@
 """g_p = dl_p/dw of each sample, and sums of their squares, by the rules beside the ops."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -8,6 +9,7 @@ from minprune.autograd import Tensor
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.checks import checked, guard, names_of
 from minprune.curvature.record import Recorded, Use, chunks, factors, outputs, record
+from minprune.curvature.rules import need_rules
 from minprune.errors import ArgumentError
 from minprune.nets.model import Model, dense_only
 
@@ -22,6 +24,7 @@ def sample_grads(
     Raises ArgumentError, naming the bytes, where they would take more than `limit`.
     """
     names, data = names_of(model, params), checked(model, data)
+    need_rules("sample_grads", model, data[0], {name: [name] for name in names})
     entries = sum(model.params[n].size for n in names)
     nbytes = len(data[0]) * entries * model.dtype.itemsize
     guard("sample_grads", nbytes, limit, "use fewer samples, or raise limit=")
@@ -38,6 +41,7 @@ def sample_grads(
 def squared_grads(model: Model, data: Split, *, params: str = "weights") -> Arrays:
     """(1/P) sum_p g_p^2, {name: shape}: diagonal of the empirical Fisher; chunks add in float64"""
     names, data = names_of(model, params), checked(model, data)
+    need_rules("squared_grads", model, data[0], {name: [name] for name in names})
     total = {name: np.zeros(model.params[name].shape) for name in names}
     for x, y in chunks(model, data):
         seen = record(model, x)
@@ -57,6 +61,7 @@ def ggn_rows(model: Model, data: Split, names: Sequence[str]) -> Iterator[Array]
     for name in names:
         if name not in model.params:
             raise ArgumentError(f"{name}: no such parameter; there are {', '.join(model.params)}")
+    need_rules("ggn_rows", model, data[0], {name: [name] for name in names})
     for x, _ in chunks(model, data, outputs(model.net)):
         seen = record(model, x)
         seeds, weights = factors(model.net, seen.out.value)
@@ -78,18 +83,26 @@ def each(seen: Recorded, end: Tensor, seed: Array, names: Sequence[str]) -> Arra
         made = use.node.op.each(g, use.node.value, use.inputs, need, **use.node.settings)
         for name, part in zip(use.names, made, strict=True):
             if name in found and part is not None:
-                found[name] = part
+                found[name] += part
     return found
 
 
 def squares(
     total: Arrays, seen: Recorded, end: Tensor, seeds: Sequence[Array], weights: Array
 ) -> None:
-    """total[w] += sum_kp weights[k, p] (d(sum of seeds[k] * end)_p/dw)^2      weights: (k, n)"""
+    """total[w] += sum_kp weights[k, p] (d(sum of seeds[k] * end)_p/dw)^2      weights: (k, n)
+
+    A parameter that several ops take has the square of the sum, not the sum of squares.
+    """
     uses = [u for u in seen.before(end) if any(u.need(list(total)))]
+    taken = Counter(name for u in uses for name in u.names)
+    once = {name: t for name, t in total.items() if taken[name] < 2}
     pulled = [seen.cotangents(end, uses, seed) for seed in seeds]
     for at, use in enumerate(uses):
-        add(total, use, [gs[at] for gs in pulled], weights)
+        add(once, use, [gs[at] for gs in pulled], weights)
+    for seed, c in zip(seeds, weights, strict=True) if len(once) < len(total) else ():
+        for name, g in each(seen, end, seed, [n for n in total if n not in once]).items():
+            total[name] += np.tensordot(c, np.square(g), 1)
 
 
 def add(total: Arrays, use: Use, gs: Sequence[Array], weights: Array) -> None:

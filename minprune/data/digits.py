@@ -17,8 +17,8 @@ generator takes part, so any version of NumPy rebuilds the same file.
 import numpy as np
 import numpy.typing as npt
 
+from minprune.arguments import float_type
 from minprune.core import Dataset
-from minprune.data.checks import float_type
 
 TRAIN, VAL, TEST = 1197, 240, 360
 
@@ -27,11 +27,35 @@ def digits(*, dtype: npt.DTypeLike = np.float32) -> Dataset:
     """x = pixel / 16      x: (n, 1, 8, 8) in [0, 1], y: (n,) int64 from 0 to 9
 
     n is 1,197 for training, 240 for validation, 360 for test; the class shares of each part are
-    within one sample of those of the whole. Every call gives new arrays. Raises ArgumentError.
+    within one sample of those of the whole. Every call gives new arrays.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the inputs: float32 or float64.
+
+    Returns
+    -------
+    Dataset
+        The three parts, named "digits".
+
+    Raises
+    ------
+    ArgumentError
+        For another dtype.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> data.train[0].shape, data.outputs
+    ((1197, 1, 8, 8), 10)
+
+    Source: Alpaydin & Kaynak (1998), see the top of this file.
     """
     from importlib.resources import files
 
-    kind = float_type(dtype)
+    kind = float_type("digits", dtype)
     path = files("minprune.data") / "digits.npz"
     with path.open("rb") as f, np.load(f, allow_pickle=False) as stored:
         images, labels = stored["images"], stored["labels"]

@@ -12,8 +12,8 @@ from typing import IO, cast
 import numpy as np
 import numpy.typing as npt
 
+from minprune.arguments import file_path, float_type
 from minprune.core import Array, Dataset, Seed, Split, stream
-from minprune.data.checks import float_type, path_of
 from minprune.data.stratify import held_out, stratified
 from minprune.errors import DataError
 
@@ -32,23 +32,54 @@ def idx(
 
     Reads train-images, train-labels, t10k-images and t10k-labels, with the endings -idx3-ubyte or
     .idx3-ubyte (labels idx1; images of four axes, (n, c, h, w), idx4), each with or without .gz.
-    `val` samples (an integer), or that share of the training file (a float), are drawn by class
-    for validation, with `seed`; with 0 the validation part is the training part itself.
-    Raises DataError for a file that is absent, cut or not IDX, and ArgumentError.
+
+    Parameters
+    ----------
+    folder : path
+        The folder that holds the four files.
+    val : int or float
+        How many samples (an integer), or what share (a float), of the training file are drawn by
+        class for validation; with 0 the validation part is the training part itself.
+    seed : int or numpy.random.Generator
+        Of that draw.
+    dtype : dtype
+        Of the inputs: float32 or float64.
+
+    Returns
+    -------
+    Dataset
+        The three parts, with the name of the folder.
+
+    Raises
+    ------
+    DataError
+        For a file that is missing, cut or not IDX.
+    ArgumentError
+        For an argument that cannot be used.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.idx("no/such/folder")
+    Traceback (most recent call last):
+    ...
+    minprune.errors.DataError: no/such/folder: no such folder; give ...
+
+    Source: LeCun, Cortes & Burges, The MNIST database (the page of the files).
     """
-    kind = float_type(dtype)
-    root = path_of("folder", folder)
+    kind = float_type("idx", dtype)
+    root = file_path("idx", "folder", folder)
     if not root.is_dir():
         raise DataError(
-            f"{root}: no such folder, expected one with the four IDX files of MNIST; "
-            f"give the folder that holds train-images-idx3-ubyte.gz"
+            f"{root}: no such folder; give the one that holds train-images-idx3-ubyte.gz and the "
+            f"three other files of MNIST"
         )
     images, labels = _pair(root, "train")
     test_images, test_labels = _pair(root, "t10k")
     if images.shape[1:] != test_images.shape[1:]:
         raise DataError(
-            f"{root}: test images are {test_images.shape[1:]}, training images are "
-            f"{images.shape[1:]}; put the files of one data set in the folder"
+            f"{root}: test images must have the shape of training images, {images.shape[1:]}, not "
+            f"{test_images.shape[1:]}; put the files of one data set in the folder"
         )
     count = held_out(val, len(labels))
     drawn = stratified(labels, count, stream(seed, "idx.val"))
@@ -70,8 +101,8 @@ def _pair(root: Path, part: str) -> Split:
     images, labels = _read(image_path, (3, 4)), _read(label_path, (1,))
     if len(images) != len(labels):
         raise DataError(
-            f"{label_path}: {len(labels)} labels, but {image_path.name} has {len(images)} images; "
-            f"take both files from one data set"
+            f"{label_path}: must hold {len(images)} labels, as many as {image_path.name} holds "
+            f"images, not {len(labels)}; take both files from one data set"
         )
     return images, labels
 
@@ -83,7 +114,7 @@ def _find(root: Path, stem: str, axes: tuple[int, ...]) -> Path:
                 if path.is_file():
                     return path
     raise DataError(
-        f"{root}: no {stem} file, expected {stem}-idx{axes[0]}-ubyte or the same with .gz; "
+        f"{root}: must hold {stem}-idx{axes[0]}-ubyte, or the same with .gz, and does not; "
         f"copy it into the folder"
     )
 
@@ -101,40 +132,41 @@ def _read(path: Path, axes: tuple[int, ...]) -> npt.NDArray[np.uint8]:
             )
     except (EOFError, zlib.error, gzip.BadGzipFile) as e:
         raise DataError(
-            f"{path}: cut or damaged, expected a whole gzip file; fetch the file again"
+            f"{path}: must be a whole gzip file, and is cut or damaged; download it again"
         ) from e
     except OSError as e:
-        raise DataError(
-            f"{path}: cannot be read ({e.strerror}), expected an IDX file; check its permissions"
-        ) from e
+        raise DataError(f"{path}: cannot be read ({e.strerror}); check its permissions") from e
 
 
 def _parse(f: IO[bytes], path: Path, axes: tuple[int, ...], most: int) -> npt.NDArray[np.uint8]:
     magic = f.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0":
         raise DataError(
-            f"{path}: starts with {magic.hex(' ') or 'nothing'}, expected 00 00 as in every "
-            f"IDX file; give the original file, or its .gz with that ending"
+            f"{path}: must start with 00 00, as every IDX file, not "
+            f"{magic.hex(' ') or 'nothing'}; give the original file, or its .gz with that ending"
         )
     if magic[2] != UBYTE or magic[3] not in axes:
         raise DataError(
-            f"{path}: type 0x{magic[2]:02x} with {magic[3]} axes, expected type 0x08 (unsigned "
-            f"byte) with {' or '.join(map(str, axes))}; check that the file has its own name"
+            f"{path}: must be of type 0x08 (unsigned byte) with {' or '.join(map(str, axes))} "
+            f"axes, not 0x{magic[2]:02x} with {magic[3]}; check that the file has its own name"
         )
     header = f.read(4 * magic[3])
     if len(header) < 4 * magic[3]:
         raise DataError(
-            f"{path}: ends inside its header, expected {4 * magic[3]} bytes of axes after the "
-            f"first 4; fetch the file again"
+            f"{path}: must have a header of {4 + 4 * magic[3]} bytes, and ends inside it; "
+            f"download the file again"
         )
     shape = tuple(int(s) for s in np.frombuffer(header, ">u4"))
     size = prod(shape)
     if size == 0:
-        raise DataError(f"{path}: shape {shape}, expected no axis of 0; fetch the file again")
+        raise DataError(
+            f"{path}: must hold at least one value, not an array of shape {shape}; "
+            f"download the file again"
+        )
     body = f.read(size + 1) if size <= most else b""
     if len(body) != size:
         raise DataError(
-            f"{path}: {'more' if len(body) > size else 'fewer'} bytes than the {size} that its "
-            f"header announces with shape {shape}; fetch the file again"
+            f"{path}: must hold {size} bytes after its header, which gives the shape {shape}, not "
+            f"{'more' if len(body) > size else 'fewer'}; download the file again"
         )
     return np.frombuffer(body, np.uint8).reshape(shape)

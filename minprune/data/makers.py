@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from minprune.arguments import count, float_type, number
 from minprune.core import Dataset, Seed, Split, stream
-from minprune.data.checks import at_least, float_type, not_negative
 from minprune.errors import ArgumentError
 
 
@@ -17,10 +17,38 @@ def xor(
 ) -> Dataset:
     """y = u0 ^ u1, x = u + noise * N(0, 1)      u in {0, 1}^2, x: (n, 2), y: (n,) int64
 
-    The corners come equally often, within one. The class is that of the corner, wherever the
-    noise takes the point. Raises ArgumentError.
+    Each corner has the same number of samples, within one. The class is that of the corner,
+    wherever the noise moves the point.
+
+    Parameters
+    ----------
+    n : int
+        The number of samples in each of the three parts.
+    seed : int or numpy.random.Generator
+        Of all draws; the same seed gives the same bits.
+    noise : float
+        The standard deviation of the noise on the inputs.
+    dtype : dtype
+        Of the inputs: float32 or float64.
+
+    Returns
+    -------
+    Dataset
+        Training, validation and test part, fresh samples each.
+
+    Raises
+    ------
+    ArgumentError
+        For an argument that cannot be used.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.xor(4, noise=0)
+    >>> all((x[0] != x[1]) == y for x, y in zip(*data.train))
+    True
     """
-    not_negative("noise", noise)
+    number("xor", "noise", noise)
 
     def draw(rng: np.random.Generator) -> Split:
         corner = rng.permutation(n) % 4
@@ -40,12 +68,43 @@ def spirals(
 ) -> Dataset:
     """x = r * (cos a, sin a) + noise * N(0, 1), a = 2 pi turns r + pi y      x: (n, 2), y: (n,)
 
-    Two arms, one the other turned by half a turn: y is 0 or 1 (int64), equally often, within one;
-    r is uniform in [1/13, 1]. Raises ArgumentError.
+    Two arms, the second rotated by half a turn: y is 0 or 1 (int64), equally often, within one;
+    r is uniform in [1/13, 1].
+
+    Parameters
+    ----------
+    n : int
+        The number of samples in each of the three parts.
+    seed : int or numpy.random.Generator
+        Of all draws; the same seed gives the same bits.
+    noise : float
+        The standard deviation of the noise on the inputs.
+    turns : float
+        How many turns an arm makes.
+    dtype : dtype
+        Of the inputs: float32 or float64.
+
+    Returns
+    -------
+    Dataset
+        Training, validation and test part, fresh samples each.
+
+    Raises
+    ------
+    ArgumentError
+        For an argument that cannot be used.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.spirals(6)
+    >>> sorted(data.train[1].tolist())
+    [0, 0, 0, 1, 1, 1]
+
     Source: Lang & Witbrock (1988), Learning to tell two spirals apart; theirs has 3 turns.
     """
-    not_negative("noise", noise)
-    not_negative("turns", turns)
+    number("spirals", "noise", noise)
+    number("spirals", "turns", turns)
 
     def draw(rng: np.random.Generator) -> Split:
         y = rng.permutation(n) % 2
@@ -68,12 +127,44 @@ def blobs(
 ) -> Dataset:
     """x = centre[y] + spread * N(0, 1)      x: (n, features), centre: (classes, features) ~ N(0, 1)
 
-    y: (n,) int64; the classes come equally often, within one. The three parts share the centres.
-    Raises ArgumentError.
+    y: (n,) int64; each class has the same number of samples, within one. The three parts share
+    the centres.
+
+    Parameters
+    ----------
+    n : int
+        The number of samples in each of the three parts.
+    classes : int
+        The number of classes, each with its centre.
+    features : int
+        The number of inputs.
+    seed : int or numpy.random.Generator
+        Of all draws; the same seed gives the same bits.
+    spread : float
+        The standard deviation around a centre.
+    dtype : dtype
+        Of the inputs: float32 or float64.
+
+    Returns
+    -------
+    Dataset
+        Training, validation and test part, fresh samples each.
+
+    Raises
+    ------
+    ArgumentError
+        For an argument that cannot be used.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.blobs(6, classes=3, spread=0)
+    >>> len({tuple(x) for x in data.train[0].tolist()})  # the centres
+    3
     """
-    at_least("classes", classes, 1)
-    at_least("features", features, 1)
-    not_negative("spread", spread)
+    count("blobs", "classes", classes)
+    count("blobs", "features", features)
+    number("blobs", "spread", spread)
     centre = stream(seed, "blobs.centre").standard_normal((classes, features))
 
     def draw(rng: np.random.Generator) -> Split:
@@ -95,20 +186,58 @@ def teacher(
 ) -> tuple[Dataset, npt.NDArray[np.bool_]]:
     """y = x W^T + noise * N(0, 1), W = 0 outside support      x: (n, features), y: (n, outputs)
 
-    support: (outputs, features) bool, True at the `live` weights of each output that are not zero:
-    what a pruning method ought to find. Live weights are uniform in [0.5, 1.5] with a random sign,
-    inputs are N(0, 1), targets are floats for the mse loss. Raises ArgumentError.
+    Live weights are uniform in [0.5, 1.5] with a random sign, inputs are N(0, 1), targets are
+    floats for the mse loss.
+
+    Parameters
+    ----------
+    features : int
+        The number of inputs.
+    live : int
+        How many weights of each output are not zero.
+    outputs : int
+        The number of outputs.
+    n : int
+        The number of samples in each of the three parts.
+    seed : int or numpy.random.Generator
+        Of all draws; the same seed gives the same bits.
+    noise : float
+        The standard deviation of the noise on the targets.
+    dtype : dtype
+        Of the inputs: float32 or float64.
+
+    Returns
+    -------
+    data : Dataset
+        Training, validation and test part, fresh samples each.
+    support : array of bool, (outputs, features)
+        True at the weights that are not zero, which a pruning method should find.
+
+    Raises
+    ------
+    ArgumentError
+        For an argument that cannot be used.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data, support = mp.data.teacher(6, live=2)
+    >>> int(support.sum())
+    2
     """
-    at_least("features", features, 1)
-    at_least("live", live, 0)
-    at_least("outputs", outputs, 1)
-    not_negative("noise", noise)
+    for what, given, least in (
+        ("features", features, 1),
+        ("live", live, 0),
+        ("outputs", outputs, 1),
+    ):
+        count("teacher", what, given, least)
+    number("teacher", "noise", noise)
     if live > features:
         raise ArgumentError(
-            f"live is {live}, expected at most features, which is {features}; "
+            f"teacher: live must be at most features, {features}, not {live}; "
             f"lower live or raise features"
         )
-    kind = float_type(dtype)
+    kind = float_type("teacher", dtype)
     rng = stream(seed, "teacher.weights")
     first = np.tile(np.arange(features) < live, (outputs, 1))
     support = rng.permuted(first, axis=1)
@@ -130,8 +259,8 @@ def _dataset(
     draw: Callable[[np.random.Generator], Split],
 ) -> Dataset:
     """Three draws, each from a stream of its own; computed in float64, then cast."""
-    at_least("n", n, 1)
-    kind = float_type(dtype)
+    count(name, "n", n)
+    kind = float_type(name, dtype)
 
     def part(which: str) -> Split:
         x, y = draw(stream(seed, f"{name}.{which}"))

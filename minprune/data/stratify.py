@@ -37,7 +37,7 @@ def held_out(val: int | float, n: int) -> int:
     count = int(val) if whole else round(float(val) * n) if share else -1
     if not 0 <= count < n:
         raise ArgumentError(
-            f"val is {val!r}, expected an integer from 0 to {n - 1} or a share from 0 to below 1; "
-            f"the training file has {n} samples and one at least must stay"
+            f"val must be an integer from 0 to {n - 1}, or a share from 0 to below 1, not {val!r}; "
+            f"leave at least one of the {n} samples of the training file for training"
         )
     return count

@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from minprune.arguments import choice, file_path, float_type
 from minprune.core import Array, Dataset, Seed, Split, stream
-from minprune.data.checks import float_type, path_of
 from minprune.data.stratify import held_out, stratified
 from minprune.errors import ArgumentError, DataError
 
@@ -36,30 +36,62 @@ def csv(
 ) -> Dataset:
     """x = [cell == level for each level of each column]      x: (n, features), y: (n,) or (n, 1)
 
-    Levels are those of both files together, sorted, as numbers where all are numbers; `values`
-    gives those of a column by hand. With one_hot=False each cell is one number.
-    outputs="classes": y: (n,) int64, the place of the label among its sorted levels;
-    outputs="column": y: (n, 1) floats, the label itself, for a net with one output and mse.
-    Cells and levels are compared as text, after removing the spaces around them; inside a cell
-    a run of spaces or line ends counts as one space.
-    `val` is a count (an integer) or a share (a float) of the training file, drawn by label with
-    `seed`; with 0 the validation part is the training part itself. Without `test_path` the test
-    part is the validation part.
-    Raises DataError for a file that is absent or not such a table, and ArgumentError.
+    Cells and levels are compared as text, without the spaces around them; inside a cell a run of
+    spaces or line ends counts as one space.
+
+    Parameters
+    ----------
+    train_path, test_path : path
+        One header line, then one sample per line. Without `test_path` the test part is the
+        validation part.
+    label : str
+        The column of labels.
+    one_hot : bool
+        Whether each level of a column is an input, 0 or 1; otherwise each cell is one number.
+    val : int or float
+        How many samples (an integer), or what share (a float), of the training file are drawn by
+        label for validation; with 0 the validation part is the training part itself.
+    values : dict, optional
+        The levels of columns by hand, {column: levels}; else those of both files, sorted, as
+        numbers if all are numbers.
+    outputs : {"classes", "column"}
+        y: (n,) int64, the index of the label among its sorted levels; or (n, 1) floats, the label
+        itself, for a net with one output and the mse loss.
+    seed : int or numpy.random.Generator
+        Of the draw for validation.
+    dtype : dtype
+        Of the inputs: float32 or float64.
+
+    Returns
+    -------
+    Dataset
+        The three parts, with the name of the training file.
+
+    Raises
+    ------
+    DataError
+        For a file that is missing or not such a table.
+    ArgumentError
+        For an argument that cannot be used.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> with open("colours.csv", "w") as f:
+    ...     _ = f.write("class,colour\\nyes,red\\nno,blue\\nyes,green\\n")
+    >>> x, y = mp.data.csv("colours.csv").train
+    >>> x.tolist(), y.tolist()  # blue, green, red; no, yes
+    ([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [1, 0, 1])
     """
-    kind = float_type(dtype)
-    if outputs not in ("classes", "column"):
-        raise ArgumentError(
-            f"outputs is {outputs!r}, expected 'classes' or 'column'; "
-            f"use 'column' for a net with one output and the mse loss"
-        )
-    paths = [path_of("train_path", train_path)]
-    paths += [] if test_path is None else [path_of("test_path", test_path)]
+    kind = float_type("csv", dtype)
+    choice("csv", "outputs", outputs, ("classes", "column"))
+    paths = [file_path("csv", "train_path", train_path)]
+    paths += [] if test_path is None else [file_path("csv", "test_path", test_path)]
     tables = [_read(p, label) for p in paths]
     if set(tables[-1]) != set(tables[0]):
         raise DataError(
-            f"{paths[-1]}: columns {', '.join(tables[-1])}, expected those of {paths[0].name}, "
-            f"{', '.join(tables[0])}; give two files of one table"
+            f"{paths[-1]}: must have the columns of {paths[0].name}, {', '.join(tables[0])}, not "
+            f"{', '.join(tables[-1])}; give two files of one table"
         )
     levels = _levels(tables, values or {}, paths[0])
     inputs = [c for c in tables[0] if c != label]
@@ -93,20 +125,22 @@ def _read(path: Path, label: str) -> Table:
     except (OSError, UnicodeDecodeError, reader.Error) as e:
         reason = e.strerror if isinstance(e, OSError) else e
         raise DataError(
-            f"{path}: cannot be read as a table ({reason}), expected CSV in UTF-8; check the path"
+            f"{path}: must be a CSV file in UTF-8, and cannot be read ({reason}); check the path"
         ) from e
     header = lines[0] if lines else []
     if label not in header or len(header) < 2 or len(set(header)) < len(header):
         raise DataError(
-            f"{path}: header {', '.join(header) or 'absent'}, expected different names with "
-            f"{label} among them and one input at least; name the label's column with label="
+            f"{path}: the header must hold different names, {label} and at least one input, not "
+            f"{', '.join(header) or 'nothing'}; name the column of labels by label="
         )
     if len(lines) == 1:
-        raise DataError(f"{path}: no rows, expected one sample per line; fetch the file again")
+        raise DataError(
+            f"{path}: must hold one sample per line, and has no rows; download it again"
+        )
     for i, line in enumerate(lines[1:], 1):
         if len(line) != len(header):
             raise DataError(
-                f"{path}: row {i} has {len(line)} cells, the header has {len(header)}; "
+                f"{path}: row {i} must have {len(header)} cells, as the header, not {len(line)}; "
                 f"give each row one cell per column"
             )
     return {name: [line[j] for line in lines[1:]] for j, name in enumerate(header)}
@@ -123,8 +157,8 @@ def _levels(
     unknown = sorted(set(values) - set(tables[0]))
     if unknown:
         raise ArgumentError(
-            f"values has {', '.join(unknown)}, expected columns of {path}; they are "
-            f"{', '.join(tables[0])}"
+            f"csv: values must name columns of {path}, not {', '.join(unknown)}; "
+            f"choose among {', '.join(tables[0])}"
         )
     found = {}
     for column in tables[0]:
@@ -148,8 +182,8 @@ def _indicators(cells: list[str], levels: list[str], path: Path, column: str) ->
     for i, cell in enumerate(cells, 1):
         if cell not in levels:
             raise DataError(
-                f"{path}: row {i} has {cell!r} in column {column}, expected one of "
-                f"{', '.join(levels)}; add it to values"
+                f"{path}: column {column} must hold one of {', '.join(levels)}, not {cell!r} as "
+                f"in row {i}; add it to values"
             )
     hits: Array = np.array(cells)[:, None] == np.array(levels)
     return hits
@@ -160,7 +194,7 @@ def _numbers(cells: list[str], path: Path, column: str) -> Array:
     for i, cell in enumerate(cells, 1):
         if _number(cell) is None:
             raise DataError(
-                f"{path}: row {i} has {cell!r} in column {column}, expected a finite number; "
+                f"{path}: column {column} must hold finite numbers, not {cell!r} as in row {i}; "
                 f"use one_hot=True for inputs that are words, outputs='classes' for such labels"
             )
     return np.array(cells, dtype=np.float64)[:, None]

@@ -1,89 +1,70 @@
 """`minprune compare`: every criterion on the same nets, with equal budgets, over several seeds."""
 
-import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
-from minprune import kernels
 from minprune.core import Dataset
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
-from minprune.files import alone, write_atomic
-from minprune.jobs import run as job
+from minprune.files import write_atomic
+from minprune.jobs.checks import check, possible, reachable
 from minprune.jobs.compare_plan import Compare
-from minprune.jobs.compare_settings import CompareSettings
 from minprune.jobs.compare_stats import agreement, spread, summary
-from minprune.jobs.folder import CHECKPOINT, RESULT, as_json, begin, discard, named
-from minprune.jobs.possible import OPTIONS, check, possible, reachable
+from minprune.jobs.folder import RESULT, named
+from minprune.jobs.job import Result, carry_out, load_data, options, say
+from minprune.jobs.settings import CompareSettings, usual_epochs, usual_net
 from minprune.nets.zoo import ZOO
-from minprune.report import compare_page, compare_tables, reasons
+from minprune.report.compare_page import compare_page
+from minprune.report.compare_tables import compare_tables, reasons
 from minprune.text import table
-from minprune.train.plan import Done, run_plan
+from minprune.train.plan import Done
 
 PAGE = "compare.html"
+KINDS = {"train": "train", "true": "true changes", "score": "score"}  # first word of a phase
 
 
 def run(
     settings: CompareSettings, *, quiet: bool = False, command: str = "", resume: bool = False
-) -> dict[str, Any]:
+) -> Result:
     """The result of the comparison, as result.json holds it, beside compare.html in its folder
 
-    While it runs, out/checkpoint holds what is done; with `resume` it goes on from there, to the
-    same result but for its seconds, and a comparison that is done is only read. Raises
-    MinpruneError, in one sentence, for settings or data that it cannot use, or that are not those
-    of the comparison to go on with.
+    With `resume` a stopped comparison continues, to the same result but for its seconds. Raises
+    MinpruneError, in one sentence, for settings or data that cannot be used, or that are not those
+    of the comparison to resume.
     """
+    began = time.perf_counter()
     check(settings)
-    dataset, started = job.load_data(settings.data), time.perf_counter()
-    plan, left_out, settings = choices(settings, dataset)
-    out = Path(str(settings.out))
+    dataset = load_data(settings.data)
+    left_out, settings = choices(settings, dataset)
+    plan = Compare(**asdict(replace(settings, data=dataset.name, out=None)))
+    say(quiet or not left_out, left_out_words(as_rows(left_out)))
 
-    def say(text: str) -> None:
-        if not quiet:
-            print(text, file=sys.stderr, flush=True)
-
-    with alone(out):
-        if finished := begin(out, settings, resume, RESULT, PAGE):
-            say(f"{out}: this comparison is done; without --resume it begins anew")
-            return finished
-        if left_out:
-            say(left_out_words(as_rows(left_out)))
-        job.warm_up(plan.start(dataset), dataset, settings.batch_size)
-        ready = time.perf_counter() - started
-        say(f"kernels: {kernels.backend()}, ready after {ready:.1f} s")
-        done = run_plan(plan, dataset, out / CHECKPOINT, progress=not quiet)
-        left_out |= done.state.get("left_out", {})
-        about = {
-            "name": out.name,
-            "command": command,
-            "out": str(out),
-            "settings": asdict(settings),
-        }
+    def record(about: Result, done: Done, out: Path, ready: float) -> Result:
+        missing = left_out | done.state.get("left_out", {})
+        given = {name: options(name) for name in plan.criteria or [] if options(name)}
         result = about | {
-            "options": {
-                n: OPTIONS[n, u] for n, u in OPTIONS if n in plan.criteria and u is plan.unit
-            },
-            "left_out": as_rows(left_out),
-            "data": job.about(dataset),
+            "options": given,
+            "left_out": as_rows(missing),
             "net": str(plan.start(dataset)),
-            **measured(done, left_out),
+            **measured(done, missing),
             "seconds": seconds(done, ready),
-            "versions": job.versions(),
         }
         write_atomic(out / PAGE, compare_page(result))
-        write_atomic(out / RESULT, as_json(result))  # last: where it is, all is there
-        discard(out / CHECKPOINT)
         return result
 
+    return carry_out(
+        settings, plan, plan.start(dataset), dataset, record, files=(RESULT, PAGE), began=began,
+        quiet=quiet, command=command, resume=resume,
+    )  # fmt: skip
 
-def text(result: dict[str, Any]) -> str:
+
+def text(result: Result) -> str:
     """The tables of a result, what was left out, where the time went, and where the files are."""
     parts = [f"{title}\n\n{table(header, rows)}" for title, header, rows in compare_tables(result)]
-    parts += [left_out_words(result["left_out"])]
     spent = ", ".join(f"{name} {s:.1f} s" for name, s in result["seconds"]["of"].items())
-    parts += [f"{spent}\nwritten to {result['out']}; open {PAGE} there"]
+    files = f"written to {result['out']}; open {PAGE} there"
+    parts += [left_out_words(result["left_out"]), f"{spent}\n{files}"]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -97,18 +78,16 @@ def left_out_words(rows: list[dict[str, str]]) -> str:
     return "\n".join(f"left out: {', '.join(names)}: {why}" for why, names in reasons(rows).items())
 
 
-def choices(
-    s: CompareSettings, dataset: Dataset
-) -> tuple[Compare, dict[str, str], CompareSettings]:
-    """(plan, {criterion that is left out: why}, settings that leave nothing open)
+def choices(s: CompareSettings, dataset: Dataset) -> tuple[dict[str, str], CompareSettings]:
+    """({criterion that is left out: why}, settings that leave nothing open)
 
     Raises ArgumentError for a criterion that is asked for by name and cannot be compared, and for a
     sparsity that the net cannot reach.
     """
-    usual, net = job.suited(s.data, dataset)
-    net, epochs = s.net or net, s.epochs if s.epochs is not None else usual
+    usual, net = usual_epochs(s.data), s.net or usual_net(dataset.input_shape)
+    made = replace(s, net=net, epochs=usual if s.epochs is None else s.epochs)
     base = f"compare-{dataset.name}-{net}-{'units' if s.unit else 'weights'}"
-    out = named(base, replace(s, epochs=epochs), CompareSettings(epochs=usual))
+    out = named(base, made, CompareSettings(epochs=usual)) if s.out is None else s.out
     model = ZOO[net](dataset, seed=0)
     reachable(model, s.unit, s.sparsities)
     samples = min(s.samples, len(dataset.train[0]))
@@ -121,58 +100,50 @@ def choices(
                 raise
             left_out[name] = str(e).removeprefix(f"{name}: ")
     names = s.criteria or [name for name in CRITERIA if name not in left_out]
-    out = out if s.out is None else s.out
-    made = replace(s, net=net, epochs=epochs, out=out, criteria=names)
-    return (
-        Compare(
-            net, names, s.unit, s.sparsities, s.seeds, epochs, s.fine_tune, s.samples, s.batch_size,
-            s.lr,
-        ),
-        left_out,
-        made,
-    )  # fmt: skip
+    return left_out, replace(made, out=out, criteria=names)
 
 
-def measured(done: Done, left_out: dict[str, str]) -> dict[str, Any]:
-    """All numbers of the cells, and what is read off them over the seeds
+def measured(done: Done, left_out: dict[str, str]) -> Result:
+    """All numbers of the cells, and their statistics over the seeds
 
-    Raises ArgumentError where every criterion was left out.
+    Raises ArgumentError if every criterion was left out.
     """
-    state = {
-        kind: [one for one in done.state.get(kind, []) if one["criterion"] not in left_out]
+    cells, scored = (
+        [one for one in done.state.get(kind, []) if one["criterion"] not in left_out]
         for kind in ("cells", "scored")
-    }
-    if not state["cells"]:
+    )
+    if not cells:
         raise ArgumentError(
             f"no criterion could be compared: {'; '.join(left_out.values()) or 'none is given'}"
         )
-    dense = done.state["dense"]
     truth = [
-        {"seed": t["seed"], "change": t["change"].tolist(),
-         "entries": {name: at.tolist() for name, at in t["entries"].items()}}
-        for t in done.state["truth"]
+        one | {"change": one["change"].tolist(),
+               "entries": {name: at.tolist() for name, at in one["entries"].items()}}
+        for one in done.state["truth"]
     ]  # fmt: skip
-    predicted = [one | {"scores": one["scores"].tolist()} for one in state["scored"]]
+    predicted = [one | {"scores": one["scores"].tolist()} for one in scored]
+    powers = {name: fn.spec.estimates for name, fn in CRITERIA.items()}  # type: ignore[attr-defined]
+    dense = done.state["dense"]
     return {
         "dense": {"accuracy": spread([d["accuracy"] for d in dense]), "seeds": dense},
-        "summary": summary(state["cells"]),
+        "summary": summary(cells),
         "agreement": agreement(truth, predicted),
-        "cells": state["cells"],
+        "estimates": {name: power for name, power in powers.items() if power is not None},
+        "cells": cells,
         "truth": truth,
         "predicted": predicted,
     }
 
 
-def seconds(done: Done, ready: float) -> dict[str, Any]:
+def seconds(done: Done, ready: float) -> Result:
     """Seconds of each kind of work, and the mean of each criterion's scoring."""
-    kinds = {"train": "train", "true": "true changes", "score": "score"}
-    of = {"compile and warm up": ready} | dict.fromkeys(kinds.values(), 0.0)
+    of = {"compile and warm up": ready} | dict.fromkeys(KINDS.values(), 0.0)
     of["prune and fine-tune"] = 0.0
     scoring: dict[str, list[float]] = {}
     for phase, spent in done.seconds.items():
-        first, second = phase.split()[:2]
-        of[kinds.get(first.rstrip(","), "prune and fine-tune")] += spent
+        first, second = phase.replace(",", "").split()[:2]
+        of[KINDS.get(first, "prune and fine-tune")] += spent
         if first == "score":
-            scoring.setdefault(second.rstrip(","), []).append(spent)
+            scoring.setdefault(second, []).append(spent)
     of["total"] = sum(of.values())
     return {"of": of, "scoring": {name: sum(s) / len(s) for name, s in scoring.items()}}

@@ -1,6 +1,5 @@
 """The comparison as a plan: a net a seed, the scores of each criterion, then a cell a sparsity."""
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,8 +11,9 @@ from minprune.core import Array, Arrays, Dataset, Split, stream
 from minprune.curvature.removal import removal, unit_removal
 from minprune.errors import MinpruneError
 from minprune.evidence import score
-from minprune.jobs.plan import optimizer
-from minprune.jobs.possible import BOUND, OPTIONS, macs
+from minprune.jobs.checks import BOUND, macs
+from minprune.jobs.job import optimizer, options, say
+from minprune.jobs.settings import CompareSettings
 from minprune.masking.apply import prune
 from minprune.masking.units import live_units, unit_scores
 from minprune.measures.quality import evaluate
@@ -21,6 +21,7 @@ from minprune.measures.size import size
 from minprune.nets.model import Model
 from minprune.nets.ties import Group, ties
 from minprune.nets.zoo import ZOO
+from minprune.report.compare_tables import STAGES
 from minprune.train.plan import Phase, PhaseContext, State
 from minprune.train.rates import cosine
 
@@ -28,26 +29,16 @@ TRUTH, LEAST = 200, 20  # weights, or units, that are really removed, one at a t
 
 
 @dataclass(frozen=True)
-class Compare:
+class Compare(CompareSettings):
     """For each seed: w, then mask(criterion, sparsity) * w, then fine-tuned; equal budgets
 
     One net a seed, trained once; whatever the criterion, fine-tuning takes the same epochs, batches
-    in the same order, and learning rates.
+    in the same order, and learning rates. The settings leave nothing open; "data" is the name of
+    the data and "out" is None, so that a moved folder resumes.
 
     state: "model", "scores": of the seed and the criterion at work; "dense", "truth", "scored",
     "cells": lists of what is done; "left_out": {criterion: why}.
     """
-
-    net: str
-    criteria: list[str]
-    unit: bool
-    sparsities: list[float]
-    seeds: int
-    epochs: int
-    fine_tune: int
-    samples: int
-    batch_size: int
-    lr: float
 
     def next_phase(self, state: State) -> Phase | None:
         """The first thing that is not there yet, seed by seed and criterion by criterion."""
@@ -59,7 +50,7 @@ class Compare:
                 return Phase(f"train, seed {seed}", partial(self._train, seed))
             if len(done["truth"]) <= seed:
                 return Phase(f"true changes, seed {seed}", partial(self._truth, seed))
-            for name in self.criteria:
+            for name in self.criteria or []:
                 if name in state.get("left_out", {}):
                     continue
                 if (seed, name) not in scored:
@@ -72,64 +63,60 @@ class Compare:
 
     def start(self, data: Dataset, seed: int = 0) -> Model:
         """The net before training."""
-        return ZOO[self.net](data, seed=seed)
+        return ZOO[str(self.net)](data, seed=seed)
 
     def calibration(self, data: Dataset, seed: int) -> Split:
-        """The samples that criteria look at: drawn from the training part, in its order."""
+        """The samples that scores are computed from: drawn from the training part, in its order."""
         x, y = data.train
         few = min(self.samples, len(x))
         at = np.sort(stream(seed, "calibration").permutation(len(x))[:few])
         return x[at], y[at]
 
-    def _train(self, seed: int, desk: PhaseContext) -> State:
-        model = self._fit(desk, self.start(desk.data, seed), self.epochs, seed)
-        dense = {"seed": seed} | _quality(model, desk.data.test)
-        return {"model": model, "dense": [*desk.state.get("dense", []), dense]}
+    def _train(self, seed: int, context: PhaseContext) -> State:
+        model = self._fit(context, self.start(context.data, seed), self.epochs, seed)
+        dense = {"seed": seed} | _quality(model, context.data.test)
+        return {"model": model, "dense": [*context.state.get("dense", []), dense]}
 
-    def _truth(self, seed: int, desk: PhaseContext) -> State:
-        model, part = desk.state["model"], self.calibration(desk.data, seed)
+    def _truth(self, seed: int, context: PhaseContext) -> State:
+        model, part = context.state["model"], self.calibration(context.data, seed)
         rng = stream(seed, "truth")
         found = units_removed(model, part, rng) if self.unit else weights_removed(model, part, rng)
-        return {"truth": [*desk.state.get("truth", []), {"seed": seed} | found]}
+        return {"truth": [*context.state.get("truth", []), {"seed": seed} | found]}
 
-    def _score(self, seed: int, name: str, desk: PhaseContext) -> State:
-        model, truth = desk.state["model"], desk.state["truth"][seed]
-        part, how = self.calibration(desk.data, seed), OPTIONS.get((name, self.unit), {})
+    def _score(self, seed: int, name: str, context: PhaseContext) -> State:
+        model, truth = context.state["model"], context.state["truth"][seed]
+        part, how = self.calibration(context.data, seed), options(name)
         try:
             scores = score(model, part, name, unit=self.unit, seed=seed, **how)
         except MinpruneError as e:  # one that cannot score this net does not stop the others
             return {
-                "left_out": desk.state.get("left_out", {})
+                "left_out": context.state.get("left_out", {})
                 | {name: str(e).removeprefix(f"{name}: ")}
             }
         there = of_groups(model, scores) if self.unit else scores
         at = [there[n].ravel()[entries] for n, entries in truth["entries"].items()]
         made = {"seed": seed, "criterion": name, "scores": np.concatenate(at)}
-        return {"scores": scores, "scored": [*desk.state.get("scored", []), made]}
+        return {"scores": scores, "scored": [*context.state.get("scored", []), made]}
 
-    def _cell(self, seed: int, name: str, sparsity: float, desk: PhaseContext) -> State:
-        pruned = prune(desk.state["model"], desk.state["scores"], sparsity=sparsity)
-        tuned = self._fit(replace(desk, progress=False), pruned, self.fine_tune, seed)
+    def _cell(self, seed: int, name: str, sparsity: float, context: PhaseContext) -> State:
+        pruned = prune(context.state["model"], context.state["scores"], sparsity=sparsity)
+        tuned = self._fit(replace(context, progress=False), pruned, self.fine_tune, seed)
         cell: dict[str, Any] = {
             "seed": seed, "criterion": name, "sparsity": sparsity,
-            "pruned": _quality(pruned, desk.data.test),
-            "fine-tuned": _quality(tuned, desk.data.test),
+            "pruned": _quality(pruned, context.data.test),
+            "fine-tuned": _quality(tuned, context.data.test),
             "kept": kept(pruned, self.unit),
             "cost": cost(pruned),
         }  # fmt: skip
-        cells = [*desk.state.get("cells", []), cell]
-        if desk.progress:
-            left = len(self.criteria) - len(desk.state.get("left_out", {}))
-            of = self.seeds * left * len(self.sparsities)
-            now, then = (cell[stage]["accuracy"] for stage in ("pruned", "fine-tuned"))
-            print(
-                f"{len(cells)}/{of}: {desk.label}: accuracy {now:.4f}, fine-tuned {then:.4f}",
-                file=sys.stderr, flush=True,
-            )  # fmt: skip
+        cells = [*context.state.get("cells", []), cell]
+        left = len(self.criteria or []) - len(context.state.get("left_out", {}))
+        of = f"{len(cells)}/{self.seeds * left * len(self.sparsities)}: {context.label}"
+        now, then = (cell[stage]["accuracy"] for stage in STAGES)
+        say(not context.progress, f"{of}: accuracy {now:.4f}, fine-tuned {then:.4f}")
         return {"cells": cells}
 
-    def _fit(self, desk: PhaseContext, model: Model, epochs: int, seed: int) -> Model:
-        model, _ = desk.fit(
+    def _fit(self, context: PhaseContext, model: Model, epochs: int | None, seed: int) -> Model:
+        model, _ = context.fit(
             model, epochs=epochs, seed=seed, batch_size=self.batch_size,
             optimizer=optimizer(self.lr), rate=cosine(),
         )  # fmt: skip

@@ -8,10 +8,9 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.masking.combine import ranks
+from minprune.report.compare_tables import CONTROLS, STAGES
 
 Spread = list[float | None]  # [mean, sd]; no sd of a single value
-STAGES = ("pruned", "fine-tuned")
-CONTROLS = ("magnitude", "random")
 
 
 def spread(values: Sequence[float]) -> Spread:

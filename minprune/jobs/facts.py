@@ -101,7 +101,7 @@ def costs(before: Model, after: Model) -> list[dict[str, Any]]:
             found.append(
                 {
                     "name": was.name,
-                    "kind": "dense" if len(was.shape) == 2 else "convolution",
+                    "kind": type(before.net.node(layer_of(was.name)).layer).__name__,
                     "parameters": was.total,
                     "macs": was.macs,
                     "live": now.live if now else 0,

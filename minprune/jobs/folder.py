@@ -1,5 +1,6 @@
-"""What the folder of a job holds, and its name: a checkpoint while there is work, then a result."""
+"""The folder of a job: its name, and its files, a checkpoint during the work and then a result."""
 
+import json
 import math
 import warnings
 import zlib
@@ -9,7 +10,6 @@ from typing import Any
 
 from minprune.errors import FileError, MinpruneWarning
 from minprune.files import sweep
-from minprune.jobs.compare_settings import CompareSettings
 from minprune.jobs.settings import Settings
 from minprune.train.checkpoint import refuse
 from minprune.train.fingerprint import difference
@@ -23,9 +23,7 @@ WORDS = {  # what a setting is called in the name of a folder
 LONGEST = 100  # characters of a name
 
 
-def named(
-    base: str, settings: Settings | CompareSettings, usual: Settings | CompareSettings
-) -> str:
+def named(base: str, settings: Settings, usual: Settings) -> str:
     """runs/base, and what differs from the usual settings: other settings, another folder
 
     digits-mlp-magnitude-0.9-seed0 becomes digits-mlp-magnitude-0.9-seed0-epochs2-lr0.1.
@@ -41,15 +39,13 @@ def named(
     return str(Path("runs", name))
 
 
-def begin(
-    out: Path, settings: Settings | CompareSettings, resume: bool, *names: str
-) -> dict[str, Any] | None:
-    """The result of a job that is done there, to resume; None: there is work to do
+def begin(out: Path, settings: Settings, resume: bool, *names: str) -> dict[str, Any] | None:
+    """The result of a finished job in the folder, to resume; None: there is work to do
 
-    Without `resume` the job begins anew: what an earlier one left goes, with a warning where that
-    was other work. names: of the files that a killed job may have left half-written. Raises
-    ArgumentError, naming what differs, where a result to resume was made with other settings;
-    FileError where it cannot be read, or what is in the way cannot be removed.
+    Without `resume` the job starts from the beginning: what an earlier job left is removed, with a
+    warning if its settings differ. names: files that a killed job may have left half-written.
+    Raises ArgumentError, naming what differs, if a result to resume was made with other settings;
+    FileError if it cannot be read, or if what is in the way cannot be removed.
     """
     path, stopped = out / RESULT, (out / CHECKPOINT / FILE).exists()
     if resume and path.exists() and not stopped:
@@ -57,9 +53,9 @@ def begin(
         refuse(path, found["settings"] | {"out": settings.out}, asdict(settings))
         return found
     if not resume:
-        lost = "a job that was stopped; --resume would go on with one" if stopped else other(
-            path, settings
-        )  # fmt: skip
+        lost = _other(path, settings)
+        if stopped:
+            lost = "a job that was stopped; --resume would continue it"
         if lost:
             warnings.warn(f"{out}: this replaces {lost}", MinpruneWarning, stacklevel=2)
         discard(path, out / CHECKPOINT)
@@ -68,19 +64,19 @@ def begin(
 
 
 def read(path: Path) -> dict[str, Any]:
-    """What a result file holds; raises FileError where it cannot be read."""
-    import json
-
+    """What a result file holds; raises FileError if it cannot be read."""
     try:
         result: dict[str, Any] = json.loads(path.read_text("utf-8"))
         dict(result["settings"])
     except (OSError, ValueError, LookupError, TypeError) as e:
-        raise FileError(f"{path}: not a readable result ({e}); leave out --resume") from None
+        raise FileError(
+            f"{path}: must be a readable result, but has an error ({e}); leave out --resume"
+        ) from None
     return result
 
 
-def other(path: Path, settings: Settings | CompareSettings) -> str:
-    """ "a job made with epochs 30, and this call has 2"; empty where there is no other job"""
+def _other(path: Path, settings: Settings) -> str:
+    """ "a job made with epochs 30, and this call has 2"; empty if there is no other job"""
     try:
         made = read(path)["settings"] | {"out": settings.out}  # folders may be moved
     except FileError:
@@ -90,8 +86,7 @@ def other(path: Path, settings: Settings | CompareSettings) -> str:
 
 
 def as_json(value: Any) -> str:
-    """JSON text; what is not finite becomes null, which is all that JSON has for it."""
-    import json
+    """JSON text; what is not finite becomes null, since JSON has no word for it."""
 
     def clean(v: Any) -> Any:
         if isinstance(v, dict):
@@ -104,9 +99,9 @@ def as_json(value: Any) -> str:
 
 
 def discard(*paths: Path) -> None:
-    """Remove a plan's files from a folder, or one file; what others put there stays
+    """Remove a plan's files from a folder, or one file; other files in the folder stay
 
-    Raises FileError where one cannot be removed.
+    Raises FileError if one cannot be removed.
     """
     for path in paths:
         try:

@@ -1,25 +1,30 @@
-"""What a saved model is: its layers, what is live in them, and what its file costs."""
+"""`minprune info`: the layers of a saved model, what is live in them, and the size of its file."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 from minprune.errors import FileError
 from minprune.files import load
 from minprune.measures.size import size
 from minprune.nets.counts import counts
-from minprune.report.stages import count, share
+from minprune.report.stages import ROWS, share
 from minprune.text import table
+
+TOLD = {"parameters", "live", "sparsity", "macs", "live_macs"}  # of the whole net
 
 
 def info(path: str | os.PathLike[str]) -> str:
-    """The model saved at `path` in words and tables; raises FileError where there is none.
+    """The model saved at `path` as text; raises FileError if there is none
 
-    file = its bytes, and bytes / (parameters x bytes of one): what header and masks cost. Only a
-    file whose checksum fits can be read, so one that is told about is whole.
+    The third line has the bytes of the file, and bytes / (parameters x bytes of one parameter): the
+    cost of header and masks. Reading verifies the checksum.
     """
     if Path(path).is_dir():
         example = next(iter(sorted(Path(path).glob("*.npz"))), Path(path, "fine-tuned.npz"))
-        raise FileError(f"{path}: is a folder, expected a saved model; give {example}, for example")
+        raise FileError(
+            f"{path}: is a folder, but must be a saved model; pass {example}, for example"
+        )
     model = load(path)
     found, total = counts(model.net, model.masks), size(model)
     stored, needed = Path(path).stat().st_size, total.bytes
@@ -29,18 +34,13 @@ def info(path: str | os.PathLike[str]) -> str:
         for c in found
         if c.name in model.net.every_weight
     ]
-    facts = [
-        ["parameters", count(total.parameters)],
-        ["live parameters", count(total.live)],
-        ["sparsity of the weights", share(total.sparsity)],
-        ["multiply-adds", count(total.macs)],
-        ["live multiply-adds", count(total.live_macs)],
-    ]
+    told = asdict(total)
+    rows = [row for row in ROWS if not TOLD.isdisjoint(row.computed)]
     return "\n\n".join(
         [
             f"{path}\nminprune model, checksum ok\n{stored:,} bytes{times}",
             str(model),
             table(["weight", "shape", "entries", "live", "sparsity"], weights),
-            table(["whole net", ""], facts),
+            table(["whole net", ""], [[row.label, row.shown(told, told)] for row in rows]),
         ]
     )

@@ -1,88 +1,143 @@
-"""The main job: run its plan, measure each stage, write it all down."""
+"""`minprune run`: train, prune, fine-tune, compact, sparsify; measure each stage, write it down.
 
-import platform
-import sys
+A stage is a row of STAGES here; what is measured of it, and how that is printed, is a row of ROWS
+in report/stages.py.
+"""
+
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from minprune import data, kernels
-from minprune.core import Dataset
-from minprune.files import alone, save, write_atomic
+from minprune.core import Arrays, Dataset
+from minprune.evidence import score
+from minprune.files import save, save_state, write_atomic
 from minprune.jobs.break_even import break_even
+from minprune.jobs.checks import check, possible, reachable
 from minprune.jobs.facts import facts
-from minprune.jobs.folder import CHECKPOINT, RESULT, as_json, begin, discard, named
-from minprune.jobs.plan import TrainPruneTune, optimizer
-from minprune.jobs.possible import OPTIONS, check, possible, reachable
-from minprune.jobs.settings import Settings
-from minprune.measures.latency import Latency, latencies
-from minprune.measures.measure import BATCHES, measure
+from minprune.jobs.folder import as_json, named
+from minprune.jobs.job import Result, carry_out, load_data, optimizer, options, say, timed
+from minprune.jobs.settings import RunSettings, usual_epochs, usual_net
+from minprune.masking.apply import prune
+from minprune.measures.latency import latencies
+from minprune.measures.measure import BATCHES
 from minprune.measures.quality import evaluate
+from minprune.measures.size import size
 from minprune.nets.counts import counts
 from minprune.nets.model import Model
-from minprune.report import comparison, headline, page
+from minprune.nets.zoo import ZOO
+from minprune.report.run_page import run_page
+from minprune.report.stages import Measured, comparison, computed, headline
+from minprune.sparse import sparsify, speeds
+from minprune.structure import compact
 from minprune.text import table
-from minprune.train.fingerprint import machinery
-from minprune.train.loop import fit
-from minprune.train.plan import run_plan
+from minprune.train.plan import Done, Phase, PhaseContext, State
+from minprune.train.rates import cosine
 
-VAL = 1 / 12  # of a folder's training images, for validation: 5,000 of the 60,000 of MNIST
+# stage: (phase that makes it, the method of TrainPruneTune that does)
+STAGES = {
+    "dense": ("train", "train"),
+    "pruned": ("prune", "prune"),
+    "fine-tuned": ("fine-tune", "tune"),
+    "compacted": ("compact", "compact"),
+    "sparse": ("sparsify", "sparsify"),
+}
+
+
+@dataclass(frozen=True)
+class TrainPruneTune(RunSettings):
+    """w -> mask * w -> fine-tuned -> compacted -> sparse, rates by a cosine; Han et al. (2015)
+
+    Fine-tuning repeats the learning rates of training (Renda et al. 2020), the masks held. The
+    settings leave nothing open; "data" is the name of the data and "out" is None, so that a moved
+    folder resumes.
+
+    state[stage]: the model of each stage; state["history"][phase]: of each training;
+    state["speeds"]: those that the formats of the sparse stage were chosen by.
+    """
+
+    def next_phase(self, state: State) -> Phase | None:
+        """The phase that makes the first stage that is missing."""
+        for stage, (phase, method) in STAGES.items():
+            if stage not in state:
+                return Phase(phase, getattr(self, method))
+        return None
+
+    def start(self, data: Dataset) -> Model:
+        """The net before training."""
+        return ZOO[str(self.net)](data, seed=self.seed)
+
+    def train(self, context: PhaseContext) -> State:
+        """The dense stage."""
+        return self._fit(context, "dense", self.start(context.data), self.epochs)
+
+    def prune(self, context: PhaseContext) -> State:
+        """The pruned stage."""
+        dense, how = context.state["dense"], options(self.criterion)
+        scores = score(
+            dense, context.data.train, self.criterion, unit=self.unit, seed=self.seed, **how
+        )
+        return {"pruned": prune(dense, scores, sparsity=self.sparsity, scope=self.scope)}
+
+    def tune(self, context: PhaseContext) -> State:
+        """The fine-tuned stage."""
+        return self._fit(context, "fine-tuned", context.state["pruned"], self.fine_tune)
+
+    def compact(self, context: PhaseContext) -> State:
+        """The compacted stage."""
+        return {"compacted": compact(context.state["fine-tuned"])}
+
+    def sparsify(self, context: PhaseContext) -> State:
+        """The sparse stage; a phase, so that formats chosen once stay when the speeds change."""
+        said = "formats by the speeds of this machine, measured now where none are kept"
+        say(not context.progress, f"{context.label}: {said}")
+        known = speeds()
+        return {
+            "sparse": sparsify(context.state["compacted"], measured=known),
+            "speeds": asdict(replace(known, where="")),  # no path of this machine
+        }
+
+    def _fit(self, context: PhaseContext, stage: str, model: Model, epochs: int | None) -> State:
+        model, history = context.fit(
+            model, epochs=epochs, optimizer=optimizer(self.lr), rate=cosine(), seed=self.seed,
+            batch_size=self.batch_size,
+        )  # fmt: skip
+        done = context.state.get("history", {})
+        return {stage: model, "history": done | {context.label: history}}
 
 
 def run(
-    settings: Settings, *, quiet: bool = False, command: str = "", resume: bool = False
-) -> dict[str, Any]:
-    """The result of the job, as result.json holds it; everything is in its "out" folder then
+    settings: RunSettings, *, quiet: bool = False, command: str = "", resume: bool = False
+) -> Result:
+    """The result of the job, as result.json holds it; all its files are in its "out" folder
 
-    Writes the model of each stage, result.json, history.json and report.html. While it runs,
-    out/checkpoint holds what is done; with `resume` it goes on from there, to the same models to
-    the byte, and a job that is done is only read. The formats of the sparse stage hang on the
-    speeds of the machine besides; they are chosen once. "seconds" has all that is done here and
-    the last attempt at each phase; the page, which is made before its time is known, has the rest.
-
-    Raises MinpruneError, in one sentence, for settings or data that it cannot use, or that are not
-    those of the job to go on with.
+    Writes the model of each stage, result.json, history.json, report.html, and history.npz if a
+    method learned arrays of its own. With `resume` a stopped job continues, to the same models to
+    the byte. The formats of the sparse stage depend on the speeds of the machine besides; they are
+    chosen once. "seconds" covers this call and the last attempt at each phase; the page has all of
+    it but its own. Raises MinpruneError, in one sentence, for settings or data that cannot be
+    used, or that are not those of the job to resume.
     """
-    started = time.perf_counter()
+    began = time.perf_counter()
     check(settings)
     dataset = load_data(settings.data)
     settings = choices(settings, dataset)
-    out = Path(str(settings.out))
-    plan = TrainPruneTune.of(settings)
+    plan = TrainPruneTune(**asdict(replace(settings, data=dataset.name, out=None)))
+    start = plan.start(dataset)
+    reachable(start, settings.unit, [settings.sparsity], settings.scope)
+    possible(settings.criterion, start, dataset.train, settings.unit, samples=None)
 
-    def say(text: str) -> None:
-        if not quiet:
-            print(text, file=sys.stderr, flush=True)
-
-    model = plan.start(dataset)
-    reachable(model, settings.unit, [settings.sparsity], settings.scope)
-    possible(settings.criterion, model, dataset.train, settings.unit, samples=None)
-    with alone(out):
-        if finished := begin(out, settings, resume, "*.npz", "*.json", "*.html"):
-            say(f"{out}: this job is done; without --resume it begins anew")
-            return finished
-        warm_up(model, dataset, settings.batch_size)
-        ready = time.perf_counter() - started
-        say(f"kernels: {kernels.backend()}, ready after {ready:.1f} s")
-        done = run_plan(plan, dataset, out / CHECKPOINT, progress=not quiet)
-        models: dict[str, Model] = {name: done.state[name] for name in plan.stages}
+    def record(about: Result, done: Done, out: Path, ready: float) -> Result:
         seconds = {"compile and warm up": ready} | done.seconds
-        say("measure: all forms, then every layer's shape, dense and sparse")
+        models = {name: done.state[name] for name in STAGES}
+        say(quiet, "measure: all forms, then every layer's shape, dense and sparse")
         with timed(seconds, "measure"):
             stages = measured(models, dataset, out)
         with timed(seconds, "break-even"):
-            limits = break_even(models["sparse"])
+            limits = break_even(models.pop("sparse"))
         tuned = models["fine-tuned"]
-        result = {
-            "name": out.name,
-            "command": command,
-            "out": str(out),
-            "settings": asdict(settings),
-            "options": OPTIONS.get((settings.criterion, settings.unit), {}),
-            "data": about(dataset),
+        result = about | {
+            "options": options(settings.criterion),
             "net": str(tuned),
             "stages": stages,
             "layers": [
@@ -90,111 +145,68 @@ def run(
                 for c in counts(tuned.net, tuned.masks)
                 if c.name in tuned.net.weights
             ],
-            "seconds": seconds | {"total but for this page": sum(seconds.values())},
-            "versions": versions(),
+            "seconds": seconds | {"total, without this page": sum(seconds.values())},
             "speeds": done.state["speeds"],
-            "facts": facts({name: models[name] for name in plan.stages[:-1]}) | {"sparse": limits},
+            "facts": facts(models) | {"sparse": limits},
         }
-        history = {phase: asdict(h) for phase, h in done.state["history"].items()}
         with timed(seconds, "page"):
-            write_atomic(out / "history.json", as_json(history))
-            write_atomic(out / "report.html", page(result, history))
-        result["seconds"] = seconds | {"total": sum(seconds.values())}
-        write_atomic(out / RESULT, as_json(result))  # last: where it is, all is there
-        discard(out / CHECKPOINT)
-        return result
+            history = write_history(done.state["history"], out)
+            write_atomic(out / "report.html", run_page(result, history))
+        return result | {"seconds": seconds | {"total": sum(seconds.values())}}
+
+    return carry_out(
+        settings, plan, start, dataset, record, files=("*.npz", "*.json", "*.html"), began=began,
+        quiet=quiet, command=command, resume=resume,
+    )  # fmt: skip
 
 
-@contextmanager
-def timed(seconds: dict[str, float], name: str) -> Iterator[None]:
-    """seconds[name] = how long the block took"""
-    begun = time.perf_counter()
-    yield
-    seconds[name] = time.perf_counter() - begun
+def choices(s: RunSettings, dataset: Dataset) -> RunSettings:
+    """The settings with nothing left open: as asked for, else what suits the data."""
+    usual = usual_epochs(s.data)
+    epochs = usual if s.epochs is None else s.epochs
+    fine_tune = epochs if s.fine_tune is None else s.fine_tune
+    net = s.net or usual_net(dataset.input_shape)
+    made = replace(s, net=net, epochs=epochs, fine_tune=fine_tune)
+    kind = f"{s.criterion}-units" if s.unit else s.criterion
+    base = f"{dataset.name}-{net}-{kind}-{s.sparsity}-seed{s.seed}"
+    folder = named(base, made, RunSettings(epochs=usual, fine_tune=epochs))
+    return replace(made, out=folder if s.out is None else s.out)
 
 
-def text(result: dict[str, Any]) -> str:
-    """What came out in a line, the table, where the time went, and where the files are."""
+def measured(models: dict[str, Model], dataset: Dataset, out: Path) -> list[Result]:
+    """The entry of each stage, once its model is saved."""
+    for name, model in models.items():
+        save(model, out / f"{name}.npz")
+    times = {batch: latencies(models, batch) for batch in BATCHES}
+    return [
+        computed(
+            name,
+            Measured(
+                evaluate(model, dataset.test), evaluate(model, dataset.val), size(model),
+                (out / f"{name}.npz").stat().st_size, {b: each[name] for b, each in times.items()},
+            ),
+        )
+        for name, model in models.items()
+    ]  # fmt: skip
+
+
+def write_history(history: dict[str, Any], out: Path) -> Result:
+    """history.json, and history.npz with the arrays that methods learned, if there are any."""
+    extra: Arrays = {}
+    told: Result = {}
+    for phase, one in history.items():
+        told[phase] = {name: value for name, value in vars(one).items() if name != "extra"}
+        learned = getattr(one, "extra", {})
+        extra |= {f"{phase}/{name}": array for name, array in learned.items()}
+    write_atomic(out / "history.json", as_json(told))
+    if extra:
+        save_state(out / "history.npz", extra, {})
+    return told
+
+
+def text(result: Result) -> str:
+    """The headline, the table, where the time went, and where the files are."""
     spent = ", ".join(f"{name} {s:.1f} s" for name, s in result["seconds"].items())
     compared = table(*comparison(result["stages"]))
     files = f"written to {result['out']}; open report.html there"
     return f"{headline(result['stages'])}\n\n{compared}\n\n{spent}\n{files}"
-
-
-def load_data(name: str) -> Dataset:
-    """The embedded digits, or a folder of IDX files; the Dataset's name is the folder's."""
-    if name == "digits":
-        return data.digits()
-    return replace(data.idx(name, val=VAL), name=Path(name).resolve().name)
-
-
-def choices(s: Settings, dataset: Dataset) -> Settings:
-    """The settings with nothing left open: as asked for, else what suits the data."""
-    usual, net = suited(s.data, dataset)
-    epochs = s.epochs if s.epochs is not None else usual
-    fine_tune = s.fine_tune if s.fine_tune is not None else epochs
-    made = replace(s, net=s.net or net, epochs=epochs, fine_tune=fine_tune)
-    if s.out is not None:
-        return made
-    kind = f"{s.criterion}-units" if s.unit else s.criterion
-    base = f"{dataset.name}-{made.net}-{kind}-{s.sparsity}-seed{s.seed}"
-    return replace(made, out=named(base, made, Settings(epochs=usual, fine_tune=epochs)))
-
-
-def suited(name: str, dataset: Dataset) -> tuple[int, str]:
-    """(epochs, net) that suit the data."""
-    side = min(dataset.input_shape[1:])
-    net = "lenet_5" if side >= 16 else "cnn_small" if side >= 4 else "mlp"
-    return (30 if name == "digits" else 10), net
-
-
-def warm_up(model: Model, dataset: Dataset, batch_size: int) -> None:
-    """One step and one evaluation, so that compilation is seen apart from the work."""
-    x, y = (a[:batch_size] for a in dataset.train)
-    few = Dataset((x, y), (x, y), (x, y))
-    fit(
-        model, few, epochs=1, batch_size=batch_size, optimizer=optimizer(Settings.lr),
-        progress=False,
-    )  # fmt: skip
-
-
-def measured(models: dict[str, Model], dataset: Dataset, out: Path) -> list[dict[str, Any]]:
-    """The columns of the table, once the models are saved."""
-    for name, m in models.items():
-        save(m, out / f"{name}.npz")
-    times = [latencies(models, batch) for batch in BATCHES]
-    return [stage(name, m, dataset, out, [t[name] for t in times]) for name, m in models.items()]
-
-
-def stage(
-    name: str, model: Model, dataset: Dataset, out: Path, times: Iterable[Latency]
-) -> dict[str, Any]:
-    """One column of the table: the measures of a model on the test part."""
-    m = measure(model, dataset.test, time=False)
-    assert m.quality is not None
-    found: dict[str, Any] = {"stage": name} | asdict(m.quality) | asdict(m.size)
-    found["val_accuracy"] = evaluate(model, dataset.val).accuracy
-    found["file_bytes"] = (out / f"{name}.npz").stat().st_size
-    for t in times:
-        found[f"latency_{t.batch}_ms"] = t.median_ms
-        found[f"latency_{t.batch}_spread_ms"] = t.spread_ms
-    return found
-
-
-def about(dataset: Dataset) -> dict[str, Any]:
-    """The name and the sizes of the data."""
-    sizes = {part: len(getattr(dataset, part)[0]) for part in ("train", "val", "test")}
-    return {"name": dataset.name, **sizes, "input": list(dataset.input_shape)}
-
-
-def versions() -> dict[str, str]:
-    """What the result hangs on: versions, kernels, BLAS threads."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    found = {"python": platform.python_version()} | machinery()
-    for name in ("minprune", "numpy", "numba"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found

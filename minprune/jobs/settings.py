@@ -1,22 +1,122 @@
-"""What `minprune run` can be asked for, and its defaults; imports nothing that is slow."""
+"""The options of `minprune run` and `compare`: default, help and bounds of each, once.
 
-from dataclasses import dataclass
-from typing import Literal
+The command line, the checks and the jobs read them here. Imports nothing that is slow, since the
+command line sets the number of threads before NumPy is loaded.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+EPOCHS, EPOCHS_OF_DIGITS = 10, 30  # of training, where --epochs is not given
+SIDES = (("lenet_5", 16), ("cnn_small", 4), ("mlp", 0))  # the net for images of at least that side
+
+
+def option(default: Any, told: str, **how: Any) -> Any:
+    """A field of Settings: its default, and what the command line says and accepts
+
+    how: "type", "metavar" and "choices" of argparse; "least": the least integer that is accepted;
+    "check": another check, one of those in jobs/checks.py. A default other than None and False is
+    added to the help.
+    """
+    make = {"default_factory": default.copy} if isinstance(default, list) else {"default": default}
+    return field(**make, metadata={"told": told, **how})
+
+
+def names(given: str) -> list[str]:
+    """ "magnitude,obd" -> ["magnitude", "obd"]"""
+    return [name.strip() for name in given.split(",") if name.strip()]
+
+
+def numbers(given: str) -> list[float]:
+    """ "0.5,0.9" -> [0.5, 0.9]"""
+    from argparse import ArgumentTypeError
+
+    try:
+        return [float(share) for share in given.split(",")]
+    except ValueError:
+        raise ArgumentTypeError(f"{given!r} must be a list of numbers such as 0.5,0.9") from None
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What `minprune run` was asked for; None: what suits the data (see jobs/run.py)."""
+    """The options of both jobs; None: what suits the data."""
 
-    data: str = "digits"
-    net: str | None = None
-    criterion: str = "magnitude"
-    unit: bool = False
-    sparsity: float = 0.9
-    scope: Literal["global", "layer"] = "global"
-    epochs: int | None = None
-    fine_tune: int | None = None
-    batch_size: int = 64
-    lr: float = 0.05
-    seed: int = 0
-    out: str | None = None
+    command: ClassVar[str]
+
+    data: str = option(
+        "digits", "the embedded 8 x 8 digits, or a folder in the format of MNIST",
+        metavar="digits|FOLDER",
+    )  # fmt: skip
+    net: str | None = option(
+        None, "mlp, lenet_300_100, lenet_5, cnn_small, conv_4 or resnet_small "
+        "(default: lenet_5 for images of at least 16 x 16, cnn_small for smaller ones)",
+        check="net",
+    )  # fmt: skip
+    unit: bool = option(
+        False, "prune units (neurons, filters) with all that is tied to them, not single weights"
+    )
+    epochs: int | None = option(
+        None, f"epochs of training (default: {EPOCHS_OF_DIGITS} on the digits, {EPOCHS} on other "
+        "data)", type=int, metavar="N", least=0,
+    )  # fmt: skip
+    fine_tune: int | None = option(
+        None, "epochs after pruning (default: as --epochs)", type=int, metavar="N", least=0
+    )
+    batch_size: int = option(64, "samples in a step", type=int, metavar="N", least=1)
+    lr: float = option(
+        0.05, "learning rate of SGD, decreased by a cosine in each phase", type=float,
+        metavar="RATE", check="number",
+    )  # fmt: skip
+    out: str | None = option(
+        None, "folder for all files (default: in runs/, named by the settings)", metavar="FOLDER"
+    )
+
+
+@dataclass(frozen=True)
+class RunSettings(Settings):
+    """The options of `minprune run`."""
+
+    command = "run"
+
+    criterion: str = option("magnitude", "the README lists all", metavar="NAME", check="criterion")
+    sparsity: float = option(
+        0.9, "share of the weights, or units, to prune", type=float, metavar="SHARE",
+        check="share",
+    )  # fmt: skip
+    scope: Literal["global", "layer"] = option(
+        "global", "compare all weights with each other, or prune each layer by that share",
+        choices=("global", "layer"),
+    )  # fmt: skip
+    seed: int = option(0, "same seed, same bits", type=int, metavar="N", least=0)
+
+
+@dataclass(frozen=True)
+class CompareSettings(Settings):
+    """The options of `minprune compare`; lists, not tuples, as result.json gives them back."""
+
+    command = "compare"
+
+    criteria: list[str] | None = option(  # noqa: RUF009
+        None, "criteria to compare (default: all that can score what is pruned and are not too "
+        "slow)", type=names, metavar="NAME,NAME,...", check="criterion",
+    )  # fmt: skip
+    sparsities: list[float] = option(  # noqa: RUF009
+        [0.5, 0.7, 0.8, 0.9, 0.95], "shares of the weights, or units, to prune", type=numbers,
+        metavar="S,S,...", check="share",
+    )  # fmt: skip
+    seeds: int = option(3, "number of nets, with seeds 0, 1, ...", type=int, metavar="N", least=1)
+    fine_tune: int = option(10, "epochs after pruning", type=int, metavar="N", least=0)
+    samples: int = option(
+        1_000, "samples of the training part that scores are computed from", type=int, metavar="N",
+        least=1,
+    )  # fmt: skip
+
+
+def usual_epochs(data: str) -> int:
+    """The epochs of training for that data, where --epochs is not given."""
+    return EPOCHS_OF_DIGITS if data == "digits" else EPOCHS
+
+
+def usual_net(shape: tuple[int, ...]) -> str:
+    """The net for inputs of that shape, where --net is not given."""
+    return next(net for net, side in SIDES if min(shape[1:]) >= side)

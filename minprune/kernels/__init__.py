@@ -1,7 +1,13 @@
 """The kernels, dense and sparse, behind one door; importing this does not import Numba."""
 
-from minprune.kernels.door import *  # noqa: F403
-from minprune.kernels.door import __all__ as __all__
+from typing import TYPE_CHECKING
+
+from minprune.kernels import door
+from minprune.kernels.choice import backend as backend
+from minprune.kernels.signatures import *  # noqa: F403
 from minprune.kernels.workspace import Workspace as Workspace
 from minprune.kernels.workspace import empty as empty
 from minprune.kernels.workspace import lend as lend
+
+if not TYPE_CHECKING:
+    __all__ = ["backend", *door.KERNELS]

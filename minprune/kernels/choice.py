@@ -1,57 +1,50 @@
 """MINPRUNE_KERNELS=numpy|numba chooses the implementation, once, at the first kernel call."""
 
 import os
+from collections.abc import Callable
+from functools import cache
 from importlib import import_module
-from types import ModuleType
+from typing import Any
 
 from minprune.errors import ArgumentError, MissingError
 
-_impl: ModuleType | None = None
-_sparse: ModuleType | None = None
+found: dict[str, Callable[..., Any]] = {}  # by kernel: the function that computes
 
 
-def impl() -> ModuleType:
-    """The module that computes: dense_jit or dense_ref."""
-    global _impl
-    if _impl is None:
-        _impl = load(os.environ.get("MINPRUNE_KERNELS"))
-    return _impl
+def find(name: str, home: str) -> Callable[..., Any]:
+    """The function that computes the kernel `name`; home: its family, such as "dense.rows"."""
+    ending = {"numpy": "ref", "numba": "jit"}[backend()]
+    function: Callable[..., Any]
+    function = getattr(import_module(f"minprune.kernels.{home}_{ending}"), name)
+    found[name] = function
+    return function
 
 
-def sparse_impl() -> ModuleType:
-    """The same for the sparse kernels: sparse_jit or sparse_ref, loaded when first needed."""
-    global _sparse
-    if _sparse is None:
-        _sparse = import_module(f"minprune.kernels.sparse_{impl().__name__.rsplit('_')[-1]}")
-    return _sparse
-
-
-def load(wanted: str | None) -> ModuleType:
-    """The implementation called `wanted`; None: Numba's where it imports, else NumPy's."""
-    if wanted not in (None, "numpy", "numba"):
-        raise ArgumentError(
-            f"MINPRUNE_KERNELS is {wanted!r}, expected 'numpy' or 'numba'; "
-            f"set one of them, or unset it"
-        )
-    if wanted != "numpy":
-        try:
-            from minprune.kernels import dense_jit
-
-            return dense_jit
-        except ImportError as error:
-            if wanted == "numba":
-                raise MissingError(
-                    f"MINPRUNE_KERNELS is 'numba' but Numba does not import ({error}); "
-                    f"install it with `pip install numba`, or set MINPRUNE_KERNELS=numpy"
-                ) from error
-    from minprune.kernels import dense_ref
-
-    return dense_ref
-
-
+@cache
 def backend() -> str:
     """'numba' or 'numpy': which implementation computes.
 
     Raises ArgumentError for another value of MINPRUNE_KERNELS, MissingError for 'numba' without it.
     """
-    return "numpy" if impl().__name__.endswith("_ref") else "numba"
+    return chosen(os.environ.get("MINPRUNE_KERNELS"))
+
+
+def chosen(wanted: str | None) -> str:
+    """The implementation called `wanted`; None: Numba's if it can be imported, else NumPy's."""
+    if wanted not in (None, "numpy", "numba"):
+        raise ArgumentError(
+            f"MINPRUNE_KERNELS must be 'numpy' or 'numba', not {wanted!r}; "
+            f"set one of them, or unset it"
+        )
+    if wanted == "numpy":
+        return "numpy"
+    try:
+        import_module("minprune.kernels.compile_jit")
+    except ImportError as error:
+        if wanted == "numba":
+            raise MissingError(
+                f"MINPRUNE_KERNELS is 'numba', but Numba cannot be imported ({error}); "
+                f"install it with `pip install numba`, or set MINPRUNE_KERNELS=numpy"
+            ) from error
+        return "numpy"
+    return "numba"

@@ -1,93 +1,169 @@
-"""The one door to the kernels: every public name, in the order of the families.
+"""The door to the kernels: one mechanism that every declaration of signatures.py goes through.
 
-Each function checks its arguments once, allocates its result and calls the implementation that
-MINPRUNE_KERNELS chose; see contract.py for what each costs and how exact it is.
+A call 1. copies floats that are read-only or not contiguous, so that Numba compiles once for each
+dtype; 2. checks shapes, dtypes and options; 3. checks values where a rule says so; 4. allocates the
+results and calls the implementation with all arguments and the results behind them. What step 2
+finds is kept as a plan, by these shapes, dtypes and options: the next such call is one look-up.
+
+Small nets are limited by the Python between two kernels, so these steps are written out as a
+function of their own for each kernel, as dataclasses does it: print `source(...)` to read one.
 """
 
-from minprune.kernels.choice import backend
-from minprune.kernels.door_conv import conv2d, conv2d_grad_input, conv2d_grad_weight, fold, unfold
-from minprune.kernels.door_obs import obs_sweep
-from minprune.kernels.door_pool import avg_pool, avg_pool_grad, max_pool, max_values, pick, put
-from minprune.kernels.door_rows import (
-    act,
-    act_grad,
-    affine,
-    erf,
-    matmul,
-    moments,
-    normalise,
-    normalise_grad,
-    row_dot,
-    row_sum,
-    scale_shift,
-)
-from minprune.kernels.door_select import gather_last, smallest
-from minprune.kernels.door_sparse import (
-    block_matmul,
-    block_matmul_t,
-    block_sampled,
-    csr_matmul,
-    csr_matmul_t,
-    csr_matvec,
-    csr_sampled,
-    csr_transpose,
-    nm_columns,
-    nm_matmul,
-    nm_matmul_t,
-    nm_sampled,
-)
-from minprune.kernels.door_sparse_conv import (
-    csr_conv2d,
-    csr_conv2d_grad_input,
-    csr_conv2d_grad_weight,
-)
-from minprune.kernels.door_train import adam_step, cross_entropy, mse, sgd_step, softmax
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
-__all__ = [
-    "act",
-    "act_grad",
-    "adam_step",
-    "affine",
-    "avg_pool",
-    "avg_pool_grad",
-    "backend",
-    "block_matmul",
-    "block_matmul_t",
-    "block_sampled",
-    "conv2d",
-    "conv2d_grad_input",
-    "conv2d_grad_weight",
-    "cross_entropy",
-    "csr_conv2d",
-    "csr_conv2d_grad_input",
-    "csr_conv2d_grad_weight",
-    "csr_matmul",
-    "csr_matmul_t",
-    "csr_matvec",
-    "csr_sampled",
-    "csr_transpose",
-    "erf",
-    "fold",
-    "gather_last",
-    "matmul",
-    "max_pool",
-    "max_values",
-    "moments",
-    "mse",
-    "nm_columns",
-    "nm_matmul",
-    "nm_matmul_t",
-    "nm_sampled",
-    "normalise",
-    "normalise_grad",
-    "obs_sweep",
-    "pick",
-    "put",
-    "row_dot",
-    "row_sum",
-    "scale_shift",
-    "sgd_step",
-    "smallest",
-    "softmax",
-    "unfold",
-]
+import numpy as np
+
+from minprune.core import Array
+from minprune.errors import ArgumentError, ShapeError
+from minprune.kernels import choice
+from minprune.kernels.shapes import (
+    AS_IS,
+    FLOATS,
+    KINDS,
+    REFUSE,
+    Argument,
+    Result,
+    Sizes,
+    bind,
+    check_array,
+    check_sizes,
+    filled,
+    parsed,
+    written,
+)
+from minprune.kernels.workspace import empty
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Rule = Callable[[str, dict[str, Any], Sizes], None]  # of shapes: kernel, arguments, sizes so far
+Shapes = list[tuple[tuple[int, ...], Any]]  # (shape, dtype) of each result
+Plan = tuple[Sizes, Shapes]
+MOST = 4096  # plans that a kernel keeps
+KERNELS: dict[str, Callable[..., Any]] = {}  # all that are declared, by name
+
+
+class Check(NamedTuple):
+    """check(kernel, sizes, *arguments) of each call -> those arguments, or what replaces them"""
+
+    arguments: tuple[str, ...]
+    check: Callable[..., Any]
+
+
+class Signature:
+    """What the door knows of one kernel, read from its declaration"""
+
+    def __init__(
+        self, name: str, params: tuple[str, ...], text: str, rules: tuple[Rule, ...],
+        checks: tuple[Check, ...],
+    ) -> None:  # fmt: skip
+        self.name, self.params, self.rules, self.checks = name, params, rules, checks
+        self.arguments: list[Argument]
+        self.results: list[Result]
+        self.arguments, self.results = parsed(text)
+        self.plans: dict[Any, Plan] = {}
+
+    def contiguous(self, name: str, x: Array) -> Array:
+        """A C-contiguous, aligned, writable copy; ArgumentError if x changes in place."""
+        if any(KINDS[a.kind].how == REFUSE for a in self.arguments if a.name == name):
+            raise ArgumentError(
+                f"{self.name}: {name} must be writable and contiguous, since it changes in place; "
+                f"pass {name}.copy() and keep that"
+            )
+        copy = empty(x.shape, x.dtype)
+        copy[...] = x
+        return copy
+
+    def plan(self, *args: Any) -> Plan:
+        """The check of shapes, dtypes and options"""
+        given, sizes = dict(zip(self.params, args, strict=True)), Sizes()
+        shapes: list[tuple[Argument, tuple[int, ...]]] = []
+        first: tuple[str, Any] | None = None
+        for a in self.arguments:
+            x = given[a.name]
+            if a.kind == "option" or (x is None and a.optional):
+                continue
+            if a.kind == "sizes":
+                check_sizes(self.name, a, x)
+            else:
+                check_array(self.name, a, x, first)
+                if first is None and KINDS[a.kind].dtypes is FLOATS:
+                    first = a.name, x.dtype
+            shapes.append((a, x if a.kind == "sizes" else x.shape))
+            if not bind(a.dims, shapes[-1][1], sizes):
+                raise ShapeError(
+                    f"{self.name}: {a.name} must have the shape {written(a.dims)}, not {x.shape}; "
+                    f"reshape it, with the batch as the last axis of activations"
+                )
+        for rule in self.rules:
+            rule(self.name, given, sizes)
+        for a, shape in shapes:
+            expected = filled(a.dims, sizes)
+            if shape != expected:
+                raise ShapeError(
+                    f"{self.name}: {a.name} must have the shape {written(a.dims)} = {expected}, "
+                    f"not {shape}; pass arrays that belong to one layer and one batch"
+                )
+        if len(self.plans) >= MOST:
+            self.plans.clear()
+        dtype = None if first is None else first[1]
+        return sizes, [(filled(r.dims, sizes), r.dtype or dtype) for r in self.results]
+
+
+def source(of: Signature) -> str:
+    """The function that callers use, as text"""
+    key, names = [], ", ".join(of.params)
+    lines = [f"def {of.name}({names}):", "    try:"]
+    for a in of.arguments:
+        x, there = a.name, f"{a.name} is not None and " if a.optional else ""
+        if a.kind in KINDS and KINDS[a.kind].how != AS_IS:
+            lines.append(f"        if {there}not {x}.flags.carray: {x} = _copy({x!r}, {x})")
+        if a.kind == "option":
+            key += [x, f"{x}.__class__"]
+        elif a.kind == "sizes":
+            key.append(x)
+        else:
+            key.append(f"{there}({x}.shape, {x}.dtype)" if there else f"{x}.shape, {x}.dtype")
+    found = f"_sizes, _shapes = _plans[{', '.join(key)}]"
+    lines += [f"        {found}", "    except _missed:", f"        {found} = _plan({names})"]
+    for k, check in enumerate(of.checks):
+        given = ", ".join(check.arguments)
+        lines.append(f"    {given} = _check{k}({of.name!r}, _sizes, {given})")
+    results = [f"_result{k}" for k in range(len(of.results))]
+    for k, result in enumerate(results):
+        make = "_own" if of.results[k].kept else "_empty"
+        lines.append(f"    {result} = {make}(*_shapes[{k}])")
+    lines.append(f"    (_found({of.name!r}) or _find())({', '.join((*of.params, *results))})")
+    for k, result in enumerate(results):
+        if of.results[k].kept:
+            lines.append(f"    {result}.flags.writeable = False")
+    lines.append(f"    return {', '.join(results)}")
+    return "\n".join(lines)
+
+
+def kernel(
+    home: str, text: str, *rules: Rule, checks: tuple[Check, ...] = ()
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a declaration the function that its callers use
+
+    home: the family that computes it, such as "dense.rows"; text: see shapes.py; rules: of shapes
+    and options, may add sizes; checks: of values, at every call.
+    """
+
+    def decorate(declared: Callable[P, R]) -> Callable[P, R]:
+        code, name = declared.__code__, declared.__name__
+        of = Signature(name, code.co_varnames[: code.co_argcount], text, rules, checks)
+        space: dict[str, Any] = {
+            "_copy": of.contiguous, "_plan": of.plan, "_plans": of.plans, "_empty": empty,
+            "_own": np.empty, "_found": choice.found.get,
+            "_find": lambda: choice.find(name, home),
+            "_missed": (LookupError, AttributeError, TypeError),  # the plan says what is wrong
+        } | {f"_check{k}": each.check for k, each in enumerate(checks)}  # fmt: skip
+        exec(source(of), space)
+        made: Callable[P, R] = update_wrapper(space[name], declared)
+        made.__defaults__ = declared.__defaults__
+        KERNELS[name] = made
+        return made
+
+    return decorate

@@ -16,6 +16,7 @@ from minprune.nets.model import Model
 from minprune.train.method import Change, Context, Method, View
 
 T = TypeVar("T")
+ONE = "mp.methods.L1(1e-4)"
 
 
 def chain(*methods: Method) -> Method:
@@ -54,9 +55,9 @@ def chain(*methods: Method) -> Method:
     >>> round(history.steps["sparsity"][-1], 2)
     0.9
     """
-    parts = [p for m in methods for p in instance("chain", "each part", m, Method, "L1(0.1)").parts]
+    parts = [p for m in methods for p in instance("chain", "each part", m, Method, ONE).parts]
     if not parts:
-        raise ArgumentError("chain: it must get at least one method, not none; pass L1(1e-4)")
+        raise ArgumentError(f"chain: it must get at least one method, not none; pass {ONE}")
     return parts[0] if len(parts) == 1 else Chain(tuple(parts))
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from minprune import arguments, kernels
+from minprune.arguments import float_type
 from minprune.core import Array, Arrays, Dataset, Seed, stream
-from minprune.data.checks import float_type
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.forward import run
 from minprune.nets.masks import check_masks
@@ -195,7 +195,7 @@ def initialise(
     """
     is_net(net, "initialise")
     arguments.choice("initialise", "scheme", scheme, tuple(SCHEMES))
-    dtype = float_type(dtype)
+    dtype = float_type("initialise", dtype)
     rng = stream(seed, "initialisation")
     params: Arrays = {}
     for node in net.nodes:

@@ -7,7 +7,7 @@ from minprune.report.stages import share
 
 Titled = tuple[str, list[str], list[list[str]]]  # title, header, rows
 STAGES = {"pruned": "without fine-tuning", "fine-tuned": "with fine-tuning"}
-CONTROLS = ("magnitude", "random")
+CONTROLS = ("magnitude", "random")  # what the other criteria are compared with, pair by pair
 
 
 def percent(found: Sequence[float | None] | None, sign: bool = False) -> str:
@@ -21,38 +21,34 @@ def percent(found: Sequence[float | None] | None, sign: bool = False) -> str:
 
 def plain(found: Sequence[float | None] | None) -> str:
     """[0.9722, 0.0031] -> 0.97 (0.00)"""
-    if not found or found[0] is None:
-        return "-"
-    return f"{found[0]:.2f}" + ("" if found[1] is None else f" ({found[1]:.2f})")
+    mean, sd = found or (None, None)
+    return "-" if mean is None else f"{mean:.2f}" + ("" if sd is None else f" ({sd:.2f})")
 
 
 def compare_tables(result: Mapping[str, Any]) -> list[Titled]:
-    """All tables of a result: accuracies, paired differences, agreement; those that there are."""
-    found = []
-    for stage, words in STAGES.items():
-        found.append(accuracies(result, stage, words))
-        found += [differences(result, stage, words, control) for control in CONTROLS]
-    found.append(correlations(result))
-    return [titled for titled in found if titled[2]]
+    """All tables of a result that have rows: accuracies, paired differences, agreement."""
+    found = [one for stage in STAGES for one in stage_tables(result, stage)]
+    return [titled for titled in (*found, correlations(result)) if titled[2]]
 
 
-def accuracies(result: Mapping[str, Any], stage: str, words: str) -> Titled:
-    """Test accuracy of every criterion at every sparsity."""
-    dense = percent(result.get("dense", {}).get("accuracy"))
-    title = f"Test accuracy in % {words} (dense: {dense})"
-    return title, *grid(result, stage, "accuracy", sign=False)
-
-
-def differences(result: Mapping[str, Any], stage: str, words: str, control: str) -> Titled:
-    """Accuracy minus that of the control, on the same nets."""
-    title = f"Percentage points above {control} {words}, paired by seed"
-    return title, *grid(result, stage, f"minus_{control}", sign=True)
+def stage_tables(result: Mapping[str, Any], stage: str) -> list[Titled]:
+    """Test accuracy of every criterion at every sparsity, and minus that of each control."""
+    words, dense = STAGES[stage], percent(result.get("dense", {}).get("accuracy"))
+    tables = [(f"Test accuracy in % {words} (dense: {dense})", *grid(result, stage, "accuracy"))]
+    tables += [
+        (
+            f"Percentage points above {control} {words}, paired by seed",
+            *grid(result, stage, f"minus_{control}", sign=True),
+        )
+        for control in CONTROLS
+    ]
+    return tables
 
 
 def grid(
-    result: Mapping[str, Any], stage: str, key: str, sign: bool
+    result: Mapping[str, Any], stage: str, key: str, sign: bool = False
 ) -> tuple[list[str], list[list[str]]]:
-    """(header, rows) of one figure: a row to a criterion, a column to a sparsity."""
+    """(header, rows) of one figure: a row for each criterion, a column for each sparsity."""
     found: dict[str, dict[float, str]] = {}
     for row in result.get("summary", []):
         if key in row[stage]:
@@ -64,39 +60,33 @@ def grid(
 
 
 def correlations(result: Mapping[str, Any]) -> Titled:
-    """How far each criterion orders entries as their true loss changes do, and what it costs."""
+    """How well each criterion orders entries by their true loss changes, and what it costs."""
     spent = result.get("seconds", {}).get("scoring", {})
     header = ["criterion", "rho, change", "rho, size of the change", "seconds"]
-    rows = [
-        [
-            row["criterion"], plain(row["change"]), plain(row["size"]),
-            f"{spent[row['criterion']]:.2f}" if row["criterion"] in spent else "-",
-        ]
-        for row in result.get("agreement", [])
-    ]  # fmt: skip
+    rows = []
+    for row in result.get("agreement", []):
+        name = row["criterion"]
+        seconds = f"{spent[name]:.2f}" if name in spent else "-"
+        rows.append([name, plain(row["change"]), plain(row["size"]), seconds])
     title = "Rank correlation of the scores with the true change of the loss, and seconds to score"
     return title, header, rows
 
 
 def headline(result: Mapping[str, Any]) -> str:
-    """One sentence: who is best at the highest sparsity, beside magnitude and the dense nets."""
+    """One sentence: who is best at the highest sparsity, beside the first control."""
     rows = result.get("summary", [])
     if not rows:
         return ""
     top = max(row["sparsity"] for row in rows)
-    last = {row["criterion"]: row for row in rows if row["sparsity"] == top}
     parts = []
     for stage, words in STAGES.items():
-        found = {name: row[stage]["accuracy"][0] for name, row in last.items()}
+        found = {r["criterion"]: r[stage]["accuracy"][0] for r in rows if r["sparsity"] == top}
         best = max(found, key=found.__getitem__)
-        beside = "" if best == "magnitude" else f" ({_of(found, 'magnitude')})"
-        parts.append(f"{_of(found, best)}{beside.replace(' ()', '')} is the best mean {words}")
+        beside = [name for name in CONTROLS[:1] if name in found and name != best]
+        said = "".join(f" ({name} {share(found[name])})" for name in beside)
+        parts.append(f"{best} {share(found[best])}{said} is the best mean {words}")
     dense = share(result["dense"]["accuracy"][0])
     return f"At {100 * top:g} % sparsity {', '.join(parts)}; dense: {dense}"
-
-
-def _of(found: Mapping[str, float], name: str) -> str:
-    return f"{name} {share(found[name])}" if name in found else ""
 
 
 def reasons(left_out: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:

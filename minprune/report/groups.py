@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from minprune.nets.net import layer_of
-from minprune.report.markup import rows_table, text
+from minprune.report.figure import FAINT, INK, LANES, PAPER, RULE, Picture, pictures
+from minprune.report.markup import Html, table
 
-BOX, TALL, PITCH, LANE = 270, 24, 32, 30  # width and height of a box, distance of rows, of lines
-COLOURS = 6
-Tie = Mapping[str, Any]
+Map = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -23,35 +23,33 @@ class Line:
     lane: int
 
 
-def group_drawing(ties: Sequence[Tie], layers: Sequence[Mapping[str, Any]]) -> str:
-    """The drawing and a table of the groups; nothing without groups
+def groups(ties: Sequence[Map], layers: Sequence[Map]) -> Html:
+    """Layers from top to bottom, a line for each tied group beside them, and a table of the groups
 
     ties: {"name", "size", "why", "members": [(parameter, "makes" | "reads" | "shifts"), ...]}
     layers: {"name", "shape"}, in net order.
     """
-    if not ties:
-        return ""
     boxes = boxes_of(ties, layers)
     lines = lines_of(ties, [name for name, _ in boxes])
-    wide = BOX + LANE * (2 + max((line.lane for line in lines), default=0))
-    tall = PITCH * len(boxes)
-    drawn = [box(row, *found) for row, found in enumerate(boxes)]
-    drawn += [draw(number, line) for number, line in enumerate(lines, 1)]
+    if not lines:
+        return Html("")
+    lanes = 1 + max(line.lane for line in lines)
+    label = f"{len(lines)} tied groups of {len(boxes)} layers"
+    size = (3.2 + 0.32 * lanes, 0.15 + 0.33 * len(boxes))
+    draw = partial(_groups, boxes=boxes, lines=lines, lanes=lanes)
+    said = (
+        "Units that share a line are pruned together. A dot: the layer makes or shifts the units; "
+        "a ring: it reads them. Dashed: the group cannot shrink."
+    )
     rows = [
         [number, line.name, line.size, f"no: it is {line.why}" if line.why else "yes"]
         for number, line in enumerate(lines, 1)
     ]
-    return (
-        f'<p class="note">What shares a line is pruned together. '
-        f"A dot: the layer makes the units, or shifts them; a ring: it reads them.</p>\n"
-        f'<svg class="groups" viewBox="0 0 {wide} {tall}" style="max-width:{wide}px" role="img" '
-        f'aria-label="{len(lines)} tied groups of {len(boxes)} layers">\n'
-        f"{chr(10).join(drawn)}\n</svg>\n"
-        + rows_table(["line", "group", "units", "can shrink"], rows)
-    )
+    picture = pictures([Picture(label, size, draw, 9)], said)
+    return Html(picture + table(["line", "group", "units", "can shrink"], rows))
 
 
-def boxes_of(ties: Sequence[Tie], layers: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+def boxes_of(ties: Sequence[Map], layers: Sequence[Map]) -> list[tuple[str, str]]:
     """(layer, its shape) in net order; layers that only the groups know follow."""
     found = {str(one["name"]): " x ".join(map(str, one["shape"])) for one in layers}
     for tie in ties:
@@ -60,7 +58,7 @@ def boxes_of(ties: Sequence[Tie], layers: Sequence[Mapping[str, Any]]) -> list[t
     return list(found.items())
 
 
-def lines_of(ties: Sequence[Tie], layers: Sequence[str]) -> list[Line]:
+def lines_of(ties: Sequence[Map], layers: Sequence[str]) -> list[Line]:
     """The groups from top to bottom, each in the first lane that is free where it begins."""
     row = {name: k for k, name in enumerate(layers)}
     found = [
@@ -79,31 +77,24 @@ def lines_of(ties: Sequence[Tie], layers: Sequence[str]) -> list[Line]:
     return lines
 
 
-def box(row: int, name: str, shape: str) -> str:
-    """A layer: its name to the left, the shape of its weight to the right."""
-    y = row * PITCH + (PITCH - TALL) / 2
-    shown = name if len(name) <= 22 else f"{name[:21]}..."
-    return (
-        f'<rect x="0.5" y="{y:g}" width="{BOX}" height="{TALL}" rx="3"/>'
-        f'<text x="8" y="{y + 16:g}">{text(shown)}</text>'
-        f'<text x="{BOX - 8}" y="{y + 16:g}" class="faint" text-anchor="end">{text(shape)}</text>'
-    )
-
-
-def draw(number: int, line: Line) -> str:
-    """A group's line, its marks, and its number at the top; reading enters a box above making."""
-    x = BOX + LANE * (line.lane + 1)
-    heights = [(row * PITCH + PITCH / 2 + (6 if made else -6), made) for row, made in line.marks]
-    path = f"M{x} {heights[0][0]:g}V{heights[-1][0]:g}"
-    path += "".join(f"M{BOX + 1} {y:g}H{x}" for y, _ in heights)
-    dots = "".join(
-        f'<circle cx="{x}" cy="{y:g}" r="3.5" class="{"made" if made else "read"}"/>'
-        for y, made in heights
-    )
-    colour = f"var(--lane-{(number - 1) % COLOURS + 1})" if not line.why else "var(--faint)"
-    dashes = ' stroke-dasharray="3 3"' if line.why else ""
-    return (
-        f'<g style="--lane:{colour}"><title>{text(line.name)}</title>'
-        f'<path d="{path}"{dashes}/>{dots}'
-        f'<text x="{x + 6}" y="{heights[0][0] + 4:g}">{number}</text></g>'
-    )
+def _groups(ax: Any, boxes: list[tuple[str, str]], lines: list[Line], lanes: int) -> None:
+    """Boxes end at x = 0, lane k stands at x = k + 1; reading enters a box above making"""
+    left = -9.0
+    for row, (name, shape) in enumerate(boxes):
+        ax.plot([left, 0, 0, left, left], [*[row - 0.38] * 2, *[row + 0.38] * 2, row - 0.38],
+                color=RULE, linewidth=1)  # fmt: skip
+        short = name if len(name) <= 22 else f"{name[:21]}..."
+        for x, words, side, colour in ((left, short, "left", INK), (0, shape, "right", FAINT)):
+            ax.text(x + (0.25 if side == "left" else -0.25), row, words, color=colour, ha=side,
+                    va="center", parse_math=False)  # fmt: skip
+    for number, line in enumerate(lines, 1):
+        x, colour = line.lane + 1, FAINT if line.why else LANES[(number - 1) % len(LANES)]
+        heights = [row + (0.17 if made else -0.17) for row, made in line.marks]
+        look = {"color": colour, "linewidth": 1.6, "linestyle": "--" if line.why else "-"}
+        ax.plot([x, x], [heights[0], heights[-1]], **look)
+        for y, (_, made) in zip(heights, line.marks, strict=True):
+            ax.plot([0, x], [y, y], **look)
+            ax.plot(x, y, "o", color=colour, markersize=5, mfc=colour if made else PAPER)
+        ax.text(x + 0.3, heights[0], number, color=colour, weight="bold", fontsize=8, va="center")
+    ax.set(xlim=(left - 0.05, lanes + 0.6), ylim=(len(boxes) - 0.5, -0.6))
+    ax.set_axis_off()

@@ -11,11 +11,11 @@ from typing import Self
 
 import numpy as np
 
-from minprune import kernels
 from minprune.core import Array
 from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.patterns import Pattern, per_entry, tiles, untiled
 from minprune.sparse.checks import Shape, climb, count, freeze, matrix, pair, ratio, side
+from minprune.sparse.packed import as_csr, pack, values_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,10 +185,7 @@ class NofM:
                 f"before anything else is pruned, or use CSR"
             )
         rows = (np.nonzero(mask)[1] % group).reshape(m, int(want.sum()))
-        bits = position_bits(group)
-        binary = (rows[..., None] >> np.arange(bits) & 1).astype(bool)
-        packed = np.packbits(binary.reshape(m, rows.shape[1] * bits), axis=1, bitorder="little")
-        return cls(array[mask], packed, keep, group, array.shape)
+        return cls(array[mask], pack(rows, group), keep, group, array.shape)
 
     def to_dense(self) -> Array:
         """(m, n), 0 where nothing is stored"""
@@ -204,17 +201,13 @@ class NofM:
 
     def _columns(self) -> Array:
         """(m, k), the column of each value"""
-        return kernels.nm_columns(self.positions, self.keep, self.group, self.shape[1])
+        columns, _ = as_csr(self.positions, self.keep, self.group, self.shape[1])
+        return columns.reshape(len(self.positions), values_of(self.keep, self.group, self.shape[1]))
 
     @property
     def bytes(self) -> int:
         """What the arrays take, the shape left out"""
         return self.values.nbytes + self.positions.nbytes
-
-
-def position_bits(group: int) -> int:
-    """Bits of a place in a group: 1, 2, 4 or 8, so that none lies across two bytes"""
-    return next(k for k in (1, 2, 4, 8) if 1 << k >= group)
 
 
 def places(mask: Array) -> tuple[Array, Array]:

@@ -19,7 +19,8 @@ from minprune.nets.convolution import Conv2d
 from minprune.nets.dense import Dense
 from minprune.nets.layer import ForwardContext, Layer, Shape, sizes
 from minprune.sparse import ops
-from minprune.sparse.formats import CSR, BlockCSR, NofM, position_bits
+from minprune.sparse.formats import CSR, BlockCSR, NofM
+from minprune.sparse.packed import as_csr, bytes_of
 
 Pair = tuple[int, ...]
 Format = CSR | BlockCSR | NofM
@@ -107,9 +108,7 @@ class SparseDense(Layer):
         rows: Shape = (self.outputs + 1,)
         form = tile(self.format)
         if isinstance(form, tuple):
-            keep, group = form
-            kept = self.inputs // group * keep + min(keep, self.inputs % group)
-            return {"positions": (self.outputs, -(-kept * position_bits(group) // 8))}
+            return {"positions": (self.outputs, bytes_of(*form, self.inputs))}
         if form is None:
             return {"columns": (self.stored,), "row_start": rows}
         return {"columns": (self.blocks,), "row_start": (-(-self.outputs // form) + 1,)}
@@ -127,11 +126,12 @@ class SparseDense(Layer):
         """Where its values stand, from the buffers."""
         form = tile(self.format)
         if isinstance(form, tuple):
-            return ops.NofMPlaces(p[f"{name}.positions"], *form, self.inputs)
+            at = as_csr(p[f"{name}.positions"], *form, self.inputs)
+            return ops.CSRPlaces(*at, self.inputs)
         at = p[f"{name}.columns"], p[f"{name}.row_start"]
         if form is None:
             return ops.CSRPlaces(*at, self.inputs)
-        return ops.BlockPlaces(*at, form, (self.outputs, self.inputs))
+        return ops.BlockPlaces(*at, form, self.stored, (self.outputs, self.inputs))
 
     def apply(
         self,

@@ -4,9 +4,7 @@
 `product_t`, in the values `sampled`: g x^T at the stored places alone. `at` says where those are.
 """
 
-import weakref
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Protocol
 
 from minprune import kernels
@@ -14,10 +12,10 @@ from minprune.autograd import Op, Value
 from minprune.autograd.activations import act_grad
 from minprune.autograd.linear import row_sum
 from minprune.core import Array
+from minprune.sparse.packed import kept
 
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
-_turned: dict[tuple[int, int, int], tuple[Any, ...]] = {}
 
 
 class Places(Protocol):
@@ -58,6 +56,7 @@ class BlockPlaces:
     columns: Array
     row_start: Array
     size: int
+    stored: int
     shape: Pair
 
     def matmul(self, values: Array, x: Array, b: Array | None, act: str) -> Array:
@@ -69,26 +68,7 @@ class BlockPlaces:
         return kernels.block_matmul_t(values, *order, self.size, self.shape, g)
 
     def sampled(self, g: Array, x: Array) -> Array:
-        return kernels.block_sampled(self.columns, self.row_start, self.size, g, x)
-
-
-@dataclass(eq=False, slots=True)
-class NofMPlaces:
-    """positions: which `keep` of every `group` of n columns, packed"""
-
-    positions: Array
-    keep: int
-    group: int
-    n: int
-
-    def matmul(self, values: Array, x: Array, b: Array | None, act: str) -> Array:
-        return kernels.nm_matmul(values, self.positions, self.keep, self.group, x, b, act)
-
-    def matmul_t(self, values: Array, g: Array, shape: Shape) -> Array:
-        return kernels.nm_matmul_t(values, self.positions, self.keep, self.group, self.n, g)
-
-    def sampled(self, g: Array, x: Array) -> Array:
-        return kernels.nm_sampled(self.positions, self.keep, self.group, g, x)
+        return kernels.block_sampled(self.columns, self.row_start, self.size, self.stored, g, x)
 
 
 @dataclass(eq=False, slots=True)
@@ -121,16 +101,9 @@ class ConvPlaces:
 
 
 def turned(columns: Array, row_start: Array, n: int) -> tuple[Array, Array, Array]:
-    """csr_transpose, remembered for as long as the arrays live; those that can change never are"""
-    key = id(columns), id(row_start), n
-    found = _turned.get(key)
-    if found is not None and found[0]() is columns and found[1]() is row_start:
-        return found[2]  # type: ignore[no-any-return]
-    made = kernels.csr_transpose(columns, row_start, n)
-    if not any(a.flags.writeable or a.base is not None for a in (columns, row_start)):
-        forget = partial(_turned.pop, key)  # is called with the dead reference: pop's default
-        _turned[key] = weakref.ref(columns, forget), weakref.ref(row_start, forget), made
-    return made
+    """csr_transpose, computed once for indices that cannot change"""
+    found: tuple[Array, Array, Array] = kept(kernels.csr_transpose, (columns, row_start), n)
+    return found
 
 
 def _product(values: Array, x: Array, b: Array | None, *, at: Places, act: str = "none") -> Array:

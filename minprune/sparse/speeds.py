@@ -127,7 +127,7 @@ def whole(machine: str, entry: Any) -> Speeds | None:
 @functools.cache
 def version() -> str:
     """A digest of the code of the kernels: other code has other speeds."""
-    files = sorted(Path(kernels.__file__).parent.glob("*.py"))
+    files = sorted(Path(kernels.__file__).parent.rglob("*.py"))
     return digest(*(file.read_text("utf-8") for file in files))
 
 

@@ -1,6 +1,6 @@
-"""Laws, oracles and generators, for other people's code too: `check_*` functions give Verdicts.
+"""Laws, oracles and generators, for any code: `check_*` functions return Verdicts.
 
-Needs the extra `verify` (hypothesis); without it the import raises MissingError.
+They need the extra `verify` (hypothesis); without it a check raises MissingError.
 """
 
 from importlib import import_module
@@ -8,39 +8,44 @@ from typing import Any
 
 from minprune.errors import MissingError
 
-try:
-    import hypothesis  # noqa: F401
-except ImportError as absent:
-    raise MissingError(
-        "hypothesis is not installed, and minprune.verify searches for counterexamples with it; "
-        "run pip install 'minprune[verify]'"
-    ) from absent
-
 NAMES = {
     "Verdict": "verdict",
     "Verdicts": "verdict",
-    "find": "verdict",
-    "check_criterion": "criterion",
-    "check_curvature": "criterion_curvature",
-    "check_obs": "obs",
-    "check_selector": "selector",
-    "check_pattern": "pattern",
-    "check_steps": "steps",
-    "check_shuffle": "shuffle",
-    "check_allocation": "allocation",
-    "check_schedule": "schedule",
-    "check_gradient": "gradient",
-    "check_hvp": "gradient",
-    "check_kernel": "kernel",
-    "check_compaction": "ours_compaction",
+    "find": "search",
+    "check_criterion": "criterion.check",
+    "check_selector": "selection.selector",
+    "check_pattern": "selection.pattern",
+    "check_allocation": "selection.allocation",
+    "check_curvature": "numeric.curvature",
+    "check_gradient": "numeric.gradient",
+    "check_hvp": "numeric.gradient",
+    "check_kernel": "numeric.kernel",
+    "check_obs": "numeric.obs",
+    "check_schedule": "training.schedule",
+    "check_shuffle": "training.shuffle",
+    "check_steps": "training.steps",
+    "check_compaction": "ours.compaction",
 }
 __all__ = list(NAMES)
+
+
+def part(name: str) -> Any:
+    """A module of this package, by its name in it; raises MissingError without hypothesis."""
+    try:
+        return import_module(f"minprune.verify.{name}")
+    except ModuleNotFoundError as absent:
+        if str(absent.name).partition(".")[0] != "hypothesis":
+            raise
+        raise MissingError(
+            "hypothesis is not installed, and minprune.verify searches for counterexamples with "
+            "it; run pip install 'minprune[verify]'"
+        ) from absent
 
 
 def __getattr__(name: str) -> Any:
     if name not in NAMES:
         raise AttributeError(f"module 'minprune.verify' has no attribute {name!r}")
-    found = getattr(import_module(f"minprune.verify.{NAMES[name]}"), name)
+    found = getattr(part(NAMES[name]), name)
     globals()[name] = found
     return found
 

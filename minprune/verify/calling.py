@@ -1,4 +1,4 @@
-"""How a stranger's function is called: what it takes, and what it gives in a new process."""
+"""How a function of the user is found and called: its parameters, and a call in a new process."""
 
 import inspect
 import os
@@ -9,6 +9,8 @@ from types import ModuleType
 from typing import Any
 
 from minprune.errors import ArgumentError
+from minprune.verify import part
+from minprune.verify.trees import fingerprint
 from minprune.verify.verdict import Verdict, verdict
 
 MOST = 20  # names that an error lists
@@ -16,9 +18,8 @@ PROBE = """
 import sys
 from math import inf, nan
 sys.path[:] = {path!r}
-from minprune.verify.calling import fingerprint, function
-from minprune.verify.{module} import again
-print("fingerprint", fingerprint(again(function({spec!r}), **{given!r})))
+from minprune.verify.calling import again
+print("fingerprint", again({spec!r}, {module!r}, **{given!r}))
 """
 
 
@@ -34,10 +35,10 @@ def keywords(fn: Callable[..., Any], wanted: Sequence[str]) -> list[str]:
 def callable_as(fn: Any, *names: str, given: Sequence[str] = ()) -> None:
     """Raises ArgumentError unless fn can be called with so many arguments, and these by name."""
     if not callable(fn):
-        raise ArgumentError(f"{fn!r} is of type {type(fn).__name__}, expected a function")
+        raise ArgumentError(f"{fn!r} must be a function, not of type {type(fn).__name__}")
     try:
         signature = inspect.signature(fn)
-    except (TypeError, ValueError):  # a builtin: the laws will tell
+    except (TypeError, ValueError):  # a builtin: the laws will show
         return
     try:
         signature.bind(*names, **dict.fromkeys(given))
@@ -53,17 +54,17 @@ def function(spec: str) -> Any:
     """The function "package.module:name"; raises ArgumentError, one sentence, if there is none."""
     module, _, name = spec.partition(":")
     if not module or not name:
-        raise ArgumentError(f"{spec!r} is no function; write package.module:function")
+        raise ArgumentError(f"{spec!r} names no function; write package.module:function")
     if module.endswith(".py"):
         dotted = module.removesuffix(".py").replace("\\", "/").strip("./").replace("/", ".")
         raise ArgumentError(f"{module} is a file; write it as one imports it, {dotted}:{name}")
     found = _imported(module)
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise ArgumentError(f"{module} has no {part}; it has {_functions(found)}")
-        found = getattr(found, part)
+    for part_of in name.split("."):
+        if not hasattr(found, part_of):
+            raise ArgumentError(f"{module} has no {part_of}; it has {_functions(found)}")
+        found = getattr(found, part_of)
     if not callable(found):
-        raise ArgumentError(f"{spec} is of type {type(found).__name__}, expected a function")
+        raise ArgumentError(f"{spec} must be a function, not of type {type(found).__name__}")
     return found
 
 
@@ -72,13 +73,16 @@ def _imported(module: str) -> Any:
 
     try:
         return importlib.import_module(module)
-    except (Exception, SystemExit) as error:  # of strangers' code, anything
-        lines = str(error).strip().splitlines() or [""]
+    except (Exception, SystemExit) as error:  # user code may raise anything
         absent = isinstance(error, ModuleNotFoundError) and module.startswith(str(error.name))
-        advice = "run from the folder that holds it, or install it" if absent else "mend it first"
-        raise ArgumentError(
-            f"{module} cannot be imported: {type(error).__name__}: {lines[0]}; {advice}"
-        ) from error
+        advice = "run from the folder that holds it, or install it" if absent else "fix it first"
+        raise ArgumentError(f"{module} cannot be imported: {raised(error)}; {advice}") from error
+
+
+def raised(error: BaseException) -> str:
+    """ValueError: the first line of its text"""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"
 
 
 def _functions(found: Any) -> str:
@@ -92,18 +96,25 @@ def _functions(found: Any) -> str:
     return (", ".join(names[:MOST]) or "none") + more
 
 
-def fingerprint(value: Any) -> str:
-    """A hash of arrays, numbers and dicts of them: equal for equal bits, dtypes and shapes."""
-    import hashlib
-
+def maker(spec: str) -> Any:
+    """The function of a numpy Generator "package.module:name", which must run."""
     import numpy as np
 
-    digest = hashlib.sha256()
-    for name, part in value.items() if isinstance(value, dict) else [("", value)]:
-        a = np.asarray(part)
-        digest.update(f"{name} {a.dtype} {a.shape}".encode())
-        digest.update(np.ascontiguousarray(a).tobytes())
-    return digest.hexdigest()
+    make = function(spec)
+    callable_as(make, "rng")
+    try:
+        make(np.random.default_rng(0))
+    except (Exception, SystemExit) as error:
+        raise ArgumentError(
+            f"{spec} must make arguments with the numpy Generator that it is given, and it raised "
+            f"{raised(error)}; fix it first"
+        ) from error
+    return make
+
+
+def again(spec: str, module: str, **given: Any) -> str:
+    """The fingerprint of what verify.{module}.again gives for the function."""
+    return fingerprint(part(module).again(function(spec), **given))
 
 
 def new_process(spec: str, module: str, **given: Any) -> Verdict:
@@ -119,7 +130,7 @@ def new_process(spec: str, module: str, **given: Any) -> Verdict:
             text=True,
         )
         lines = [x for x in done.stdout.splitlines() if x.startswith("fingerprint ")]
-        last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+        last = (done.stderr.strip().splitlines() or ["it prints nothing"])[-1]
         found.append(lines[-1] if lines else f"it fails: {last}")
     if found[0] == found[1] and found[0].startswith("fingerprint "):
         return Verdict(law, True, sentence)

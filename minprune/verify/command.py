@@ -1,39 +1,21 @@
-"""`minprune verify`: the laws of one kind on the function that is named, told in words."""
+"""`minprune verify`: the laws of one kind on the function that is named, as text."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from minprune import verify
 from minprune.errors import ArgumentError
-from minprune.verify.calling import function, new_process
-from minprune.verify.kinds import FUNCTION_KINDS, criterion_as, likes, listing
-from minprune.verify.verdict import Verdicts
+from minprune.verify.calling import function, keywords, maker, new_process
+from minprune.verify.kinds import FUNCTION_KINDS, Kind, listing
+from minprune.verify.verdict import RAISED, Verdicts
+
+READ: dict[str, Callable[[str], Any]] = {"as": str, "against": function, "draw": maker}
 
 
-def run(*, seed: int = 0, **asked: Any) -> tuple[str, bool]:
+def run(*, listed: bool, own: bool, export: str | None, name: str | None, kind: str | None,
+        examples: int | None, seed: int, **asked: Any) -> tuple[str, bool]:  # fmt: skip
     """(what the command prints, whether all laws hold); raises ArgumentError for bad use."""
-    from tempfile import TemporaryDirectory
-
-    from hypothesis.configuration import set_hypothesis_home_dir
-
-    with TemporaryDirectory() as folder:  # else hypothesis leaves one of its own behind
-        set_hypothesis_home_dir(folder)
-        try:
-            return _run(seed=seed, **asked)
-        finally:
-            set_hypothesis_home_dir(None)
-
-
-def _run(
-    name: str | None,
-    kind: str | None,
-    own: bool,
-    export: str | None,
-    listed: bool,
-    examples: int | None,
-    seed: int,
-    **asked: Any,
-) -> tuple[str, bool]:
     if [name is not None, own, export is not None, listed].count(True) != 1:
         raise ArgumentError(
             "verify takes one of MODULE:FUNCTION, --self, --export FILE and --list; give one"
@@ -41,25 +23,26 @@ def _run(
     if listed:
         return listing(), True
     if export is not None:
-        from minprune.verify.ours_export import export as write
+        return verify.part("ours.export").export(export), True
+    verify.part("search")  # raises MissingError without hypothesis
+    from tempfile import TemporaryDirectory
 
-        return write(export), True
-    if own:
-        from minprune.verify.ours import ours
+    from hypothesis.configuration import set_hypothesis_home_dir
 
-        found = ours(examples or 100, seed)
-        return told(found), all(v.ok for v in found.values())
-    if kind is None:
-        raise ArgumentError(
-            f"--kind is missing, expected one of {', '.join(FUNCTION_KINDS)}; choose one"
-        )
-    verdicts = check(str(name), kind, examples=examples, seed=seed, **asked)
-    return str(verdicts), verdicts.ok
+    with TemporaryDirectory() as folder:  # hypothesis would leave a folder of its own behind
+        set_hypothesis_home_dir(folder)
+        try:
+            if own:
+                return told(verify.part("ours.checks").ours(examples or 100, seed))
+            found = check(str(name), kind, examples=examples, seed=seed, **asked)
+            return str(found), found.ok
+        finally:
+            set_hypothesis_home_dir(None)
 
 
 def check(
     name: str,
-    kind: str,
+    kind: str | None,
     *,
     like: str | None = None,
     against: str | None = None,
@@ -70,44 +53,53 @@ def check(
 ) -> Verdicts:
     """The verdicts on the function "package.module:name"
 
-    kind: one of FUNCTION_KINDS. like: the criterion, schedule, allocation or step of OBS to equal,
-    the tie rule "any" of a selector, or the pattern. against: of a kernel its slow twin;
-    of a gradient the function that it derives. draw: a function of a numpy Generator that makes
-    arguments (kernel), or a point (gradient). facts: "final=0.8" and the like, see FUNCTION_KINDS.
+    kind: one of FUNCTION_KINDS. like: what --as takes for it. against: of a kernel its slow twin;
+    of a gradient the function whose gradient it is. draw: a function of a numpy Generator that
+    makes the arguments (kernel) or a point (gradient). facts: "final=0.8" and so on.
 
     The current folder is importable. Raises ArgumentError for what cannot be found or used.
     """
     if kind not in FUNCTION_KINDS:
-        raise ArgumentError(
-            f"--kind is {kind!r}, expected one of {', '.join(FUNCTION_KINDS)}; choose one"
-        )
-    known = likes().get(kind, ())
-    if like is not None and kind != "pattern" and like not in known:
-        raise ArgumentError(
-            f"--as is {like!r}, and a {kind} may be checked as {', '.join(known) or 'nothing'}"
-        )
-    if kind not in ("kernel", "gradient") and (against or draw):
-        raise ArgumentError(f"--against and --draw are for a kernel or gradient, not a {kind}")
+        found = "is missing" if kind is None else f"is {kind!r}"
+        raise ArgumentError(f"--kind {found}; it must be one of {', '.join(FUNCTION_KINDS)}")
+    row = FUNCTION_KINDS[kind]
     if "" not in sys.path:
         sys.path.insert(0, "")
-    fn, given = function(name), settings(facts)
-    for fact in given:
-        if (
-            fact not in FUNCTION_KINDS[kind].names and kind != "criterion"
-        ):  # which has options of its own
-            takes = ", ".join(FUNCTION_KINDS[kind].names) or "nothing"
+    given = options(kind, row, {"as": like, "against": against, "draw": draw})
+    fn, named = function(name), settings(facts)
+    for fact in named:
+        if fact not in row.names and row.read is None:
+            takes = ", ".join(row.names) or "nothing"
             raise ArgumentError(f"--given has {fact!r}, and this kind takes {takes}")
-    run: dict[str, Any] = {"seed": seed} | ({"examples": examples} if examples else {})
-    found = FUNCTION_KINDS[kind].check(fn, like, {"against": against, "draw": draw}, given, run)
-    if any("raised" in v.sentence for v in found.broken):
-        return found
-    if kind == "criterion":
-        return Verdicts((*found, new_process(name, kind, like=like, **criterion_as(given))))
-    if kind == "selector":
-        return Verdicts((*found, new_process(name, kind, form=given.get("form"))))
-    if kind == "gradient":
-        return Verdicts((*found, new_process(name, kind, draw=draw)))
-    return found
+    read = row.read(named) if row.read else named
+    test = getattr(verify, row.check)
+    many: dict[str, Any] = {"seed": seed} | ({"examples": examples} if examples else {})
+    many = {what: many[what] for what in keywords(test, list(many))}
+    verdicts: Verdicts = test(**{row.fn: fn}, **dict(row.defaults) | read | given, **many)
+    if not row.again or any(RAISED in v.sentence for v in verdicts.broken):
+        return verdicts
+    more = {what: word for what, word in (("like", like), ("draw", draw)) if word is not None}
+    return Verdicts((*verdicts, new_process(name, row.again, **read, **more)))
+
+
+def options(kind: str, row: Kind, words: Mapping[str, str | None]) -> dict[str, Any]:
+    """The arguments of the check that --as, --against and --draw fill."""
+    for option, what in row.needs.items():
+        if words[option] is None:
+            raise ArgumentError(f"a {kind} needs --{option}, {what}; give it")
+    parameters = {"as": row.like[0], "against": row.against, "draw": row.draw}
+    given: dict[str, Any] = {}
+    for option, word in words.items():
+        if word is None:
+            continue
+        if not parameters[option]:
+            raise ArgumentError(f"--{option} says nothing about a {kind}; leave it out")
+        if option == "as" and "as" not in row.needs and word not in row.like[1]:
+            raise ArgumentError(
+                f"--as is {word!r}; for a {kind} it must be one of {', '.join(row.like[1])}"
+            )
+        given[parameters[option]] = READ[option](word)
+    return given
 
 
 def settings(facts: Sequence[str]) -> dict[str, Any]:
@@ -116,7 +108,7 @@ def settings(facts: Sequence[str]) -> dict[str, Any]:
     for word in facts:
         name, equals, text = word.partition("=")
         if not name or not equals:
-            raise ArgumentError(f"--given has {word!r}, expected NAME=VALUE; write final=0.8")
+            raise ArgumentError(f"--given must be NAME=VALUE, not {word!r}; write final=0.8")
         found[name] = number(text)
     return found
 
@@ -133,8 +125,8 @@ def number(text: str) -> Any:
     return text
 
 
-def told(found: Mapping[str, Verdicts]) -> str:
-    """One line for each check, then what is broken, then how many laws hold."""
+def told(found: Mapping[str, Verdicts]) -> tuple[str, bool]:
+    """(one line for each check, then what is broken; whether all laws hold)"""
     wide = max((len(name) for name in found), default=0)
     lines = [
         f"{name:<{wide}}  {len(v) - len(v.broken)} of {len(v)} laws hold"
@@ -142,4 +134,4 @@ def told(found: Mapping[str, Verdicts]) -> str:
     ]
     for name, v in found.items():
         lines += ["", f"{name}:", str(v)] if v.broken else []
-    return "\n".join(lines)
+    return "\n".join(lines), all(v.ok for v in found.values())

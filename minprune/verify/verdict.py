@@ -1,26 +1,34 @@
-"""A law either holds for all examples that were tried, or here is the smallest that breaks it."""
+"""A law holds for all examples that were tried, or here is the smallest one that breaks it."""
 
 from __future__ import annotations
 
-import copy
 import dataclasses
-import traceback
-import warnings
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import hypothesis as hyp
 import numpy as np
-
-Broken = Callable[[Any], "str | None"]  # an example -> None, or a clause that says what was wrong
 
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """law: its short name    sentence: what it asks, and what was found where it is broken
+    """Whether one law holds, with the smallest counterexample that was found.
 
-    example: the smallest counterexample that was found, as text; empty where the law holds.
+    Parameters
+    ----------
+    law : str
+        Its short name.
+    holds : bool
+        Whether no example broke it.
+    sentence : str
+        What it asks; where it is broken, also what was found.
+    example : str
+        The smallest counterexample as text; empty where the law holds.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.verify.Verdict("even", True, "numbers are even").holds
+    True
     """
 
     law: str
@@ -30,7 +38,23 @@ class Verdict:
 
 
 class Verdicts(tuple[Verdict, ...]):
-    """The verdicts of one check: a tuple that prints as a table and its counterexamples."""
+    """The verdicts of one check: a tuple that prints as a table and its counterexamples.
+
+    Parameters
+    ----------
+    iterable : iterable of Verdict
+        The verdicts.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> found = mp.verify.Verdicts([mp.verify.Verdict("even", True, "numbers are even")])
+    >>> found.ok, len(found.broken)
+    (True, 0)
+    >>> print(found)
+    even  holds
+    1 of 1 law holds
+    """
 
     __slots__ = ()
 
@@ -58,123 +82,25 @@ class Verdicts(tuple[Verdict, ...]):
     __repr__ = __str__
 
 
-class FoundError(Exception):
-    """Tells hypothesis that an example breaks the law."""
-
-
-class ClauseError(Exception):
-    """Its text is the clause: raised where the rest of a law would make no sense."""
-
-
-def find(
-    law: str, sentence: str, strategy: Any, broken: Broken, *, examples: int = 200, seed: int = 0
-) -> Verdict:
-    """Looks for an example of the strategy that breaks the law, and shrinks the first it finds.
-
-    sentence: what the law asks. broken: example -> None where the law holds, or a clause that says
-    what was wrong; an exception that it raises breaks the law too, a warning does not. The same
-    arguments look at the same examples in the same program (hypothesis also tries numbers that
-    stand in the modules that are loaded).
-    """
-    found: list[tuple[str, str]] = []
-
-    def test(example: Any) -> None:
-        text = described(example)  # before the call, which may change it
-        clause = told(broken, example)
-        if clause is not None:
-            found[:] = [(clause, text)]
-            raise FoundError
-
-    try:
-        _over(strategy, test, examples, seed)
-    except (FoundError, hyp.errors.Flaky):  # flaky: code that answers differently the second time
-        return verdict(law, sentence, *found[0])
-    return Verdict(law, True, sentence)
-
-
-def find_each(
-    laws: Mapping[str, tuple[str, Broken]], strategy: Any, *, examples: int = 200, seed: int = 0
-) -> list[Verdict]:
-    """`find` for {law: (sentence, broken)}: one search for all of them, then one for each broken.
-
-    Each law gets its own copy of an example.
-    """
-    if not laws:
-        return []
-    if len(laws) == 1:
-        ((law, (sentence, broken)),) = laws.items()
-        return [find(law, sentence, strategy, broken, examples=examples, seed=seed)]
-    seen: dict[str, tuple[str, str]] = {}
-
-    def test(example: Any) -> None:
-        for law, (_, broken) in laws.items():
-            if law not in seen:
-                clause = told(broken, copy.deepcopy(example))
-                if clause is not None:
-                    seen[law] = clause, described(example)
-
-    _over(strategy, test, examples, seed)
-    verdicts = []
-    for law, (sentence, broken) in laws.items():
-        if law not in seen:
-            verdicts.append(Verdict(law, True, sentence))
-            continue
-        small = find(law, sentence, strategy, broken, examples=examples, seed=seed)
-        verdicts.append(verdict(law, sentence, *seen[law]) if small.holds else small)
-    return verdicts
-
-
-def _over(strategy: Any, test: Callable[[Any], None], examples: int, seed: int) -> None:
-    """Runs the test on examples of the strategy, and again on smaller ones where it raises."""
-    quiet = hyp.settings(
-        database=None,
-        deadline=None,
-        derandomize=False,
-        max_examples=examples,
-        phases=[hyp.Phase.generate, hyp.Phase.shrink],
-        print_blob=False,
-        report_multiple_bugs=False,
-        suppress_health_check=list(hyp.HealthCheck),
-        verbosity=hyp.Verbosity.quiet,
-    )
-    hyp.seed(seed)(quiet(hyp.given(strategy)(test)))()
-
-
-def first(law: str, sentence: str, examples: Iterable[Any], broken: Broken) -> Verdict:
-    """As `find`, over examples that are counted out, the smallest first."""
-    for example in examples:
-        text, clause = described(example), told(broken, example)
-        if clause is not None:
-            return verdict(law, sentence, clause, text)
-    return Verdict(law, True, sentence)
-
-
 def verdict(law: str, sentence: str, clause: str, example: str) -> Verdict:
-    """That of a broken law."""
+    """The verdict on a broken law."""
     return Verdict(law, False, f"{sentence}, but {clause}", example)
 
 
-def told(broken: Broken, example: Any) -> str | None:
-    """What `broken` says, or the exception that it raises, and where in somebody's file."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return broken(example)
-        except hyp.errors.HypothesisException:  # hypothesis asks for another example
-            raise
-        except ClauseError as error:
-            return str(error)
-        except (Exception, SystemExit) as error:  # of strangers' code, anything
-            lines = str(error).strip().splitlines() or [""]
-            return f"it raised {type(error).__name__}: {lines[0]}".rstrip(": ") + _place(error)
+RAISED = ", but it raised "
 
 
-def _place(error: BaseException) -> str:
-    """The last line of the first file outside the kit that the error came through."""
-    frames = traceback.extract_tb(error.__traceback__)
-    theirs = [f for f in frames if Path(f.filename).parent != Path(__file__).parent]
-    mine = [f for f in theirs if f.filename == theirs[0].filename]
-    return f" (line {mine[-1].lineno} of {Path(mine[-1].filename).name})" if mine else ""
+def once(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
+    """Of verdicts on one exception the first tells it, and the others name that law."""
+    seen: dict[str, str] = {}
+    for v in verdicts:
+        sentence, raised, what = v.sentence.partition(RAISED)
+        if raised and what in seen:
+            yield Verdict(v.law, False, f"{sentence}{RAISED}the same as under {seen[what]!r}")
+        else:
+            yield v
+        if raised:
+            seen.setdefault(what, v.law)
 
 
 def described(value: Any) -> str:

@@ -1,0 +1,116 @@
+"""What is refused before anything is trained, in the words of the command line."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+
+import numpy as np
+
+from minprune.arguments import choice, count, number, share
+from minprune.core import Array, CriterionSpec, Split
+from minprune.criteria import CRITERIA
+from minprune.errors import ArgumentError, MinpruneError, MinpruneWarning
+from minprune.evidence import score
+from minprune.jobs.settings import Settings
+from minprune.masking.apply import prune
+from minprune.masking.checks import Scope
+from minprune.nets.counts import counts
+from minprune.nets.model import Model
+from minprune.nets.ties import ties
+from minprune.nets.zoo import ZOO
+
+BOUND = 2e12  # multiply-adds of removing one by one: a minute or two; the oracle beyond is refused
+FEWEST = 10  # samples that it makes sense to advise
+FEW = 20  # samples of a rehearsal
+
+
+def check(s: Settings) -> None:
+    """Raises ArgumentError for a setting that no data makes possible."""
+    for f in fields(s):
+        given, flag = getattr(s, f.name), f"--{f.name.replace('_', '-')}"
+        if isinstance(given, list) and (not given or len(set(given)) < len(given)):
+            raise ArgumentError(
+                f"{s.command}: {flag} must list at least one value, and each once, not "
+                f"{', '.join(map(str, given)) or 'nothing'}; separate them by commas"
+            )
+        for value in given if isinstance(given, list) else [given]:
+            if value is not None and "least" in f.metadata:
+                count(s.command, flag, value, f.metadata["least"])
+            elif value is not None and "check" in f.metadata:
+                CHECKS[f.metadata["check"]](s.command, flag, value)
+
+
+def _net(command: str, flag: str, given: str) -> str:
+    return str(choice(command, flag, given, list(ZOO)))
+
+
+def _criterion(command: str, flag: str, given: str) -> str:
+    return str(choice(command, flag, given, sorted(CRITERIA)))
+
+
+CHECKS: dict[str, Callable[..., object]] = {
+    "net": _net, "criterion": _criterion, "share": share, "number": number,
+}  # fmt: skip
+
+
+def reachable(
+    model: Model, unit: bool, sparsities: Sequence[float], scope: Scope = "global"
+) -> None:
+    """Raises ArgumentError for a sparsity that this net cannot have."""
+    scores = score(model, None, "magnitude", unit=unit)
+    for sparsity in sparsities:
+        prune(model, scores, sparsity=sparsity, scope=scope)
+
+
+def possible(name: str, model: Model, data: Split, unit: bool, *, samples: int | None) -> None:
+    """Raises ArgumentError unless the criterion can score this net's units, or weights
+
+    Time is estimated from counts and limited by BOUND; all else, memory included, is found by
+    scoring the net before training on FEW of the samples. samples: how many --samples asks for;
+    None where a job has no such option and scores from all of them.
+    """
+    spec: CriterionSpec = CRITERIA[name].spec  # type: ignore[attr-defined]
+    if unit and spec.unit is None:
+        raise ArgumentError(f"{name}: scores single weights only; leave out --unit")
+    if not unit and not spec.single:
+        raise ArgumentError(f"{name}: scores units only; pass --unit")
+    if "removal" in spec.asked(dict(spec.large), unit)[0]:
+        _in_time(name, model, unit, len(data[0]) if samples is None else samples, samples is None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MinpruneWarning)  # it is of the net before training
+        try:
+            score(model, few(data), name, unit=unit, **spec.large)
+        except MinpruneError as e:
+            said = str(e).rpartition("; ")[0] or str(e)  # its remedy is for those who write Python
+            raise ArgumentError(
+                f"{said}; choose another criterion, or another --net or --data"
+            ) from None
+
+
+def _in_time(name: str, model: Model, unit: bool, samples: int, fixed: bool) -> None:
+    """Raises ArgumentError where removing one by one takes more than BOUND."""
+    free = sum(g.size for g in ties(model) if g.free)
+    passes = free if unit else sum(model.params[n].size for n in model.net.weights)
+    each = passes * macs(model)
+    if each * samples <= BOUND:
+        return
+    most = int(BOUND / each)
+    remedies = [] if unit else ["pass --unit"]
+    remedies += ["choose a smaller --net"] if fixed or most < FEWEST else [f"--samples {most}"]
+    raise ArgumentError(
+        f"{name}: {passes:,} passes over {samples:,} samples take {each * samples:.1e} "
+        f"multiply-adds, more than the bound of {BOUND:.0e}; {', or '.join(remedies)}"
+    )
+
+
+def few(data: Split) -> tuple[Array, Array]:
+    """FEW samples from all over the data, and the first of each class, since they may be sorted"""
+    x, y = data
+    spread = np.linspace(0, len(x) - 1, min(FEW, len(x))).astype(int)
+    at = np.union1d(spread, np.unique(y, return_index=True)[1])
+    return x[at], y[at]
+
+
+def macs(model: Model) -> int:
+    """Multiply-adds of one sample."""
+    return sum(c.macs for c in counts(model.net, {}))

@@ -1,0 +1,1 @@
+"""The dense kernels: for each family its NumPy twin (_ref) and its compiled loops (_jit)."""

@@ -1,0 +1,78 @@
+"""Unfold, fold and convolution in plain NumPy: the definition of conv_jit.
+
+Images are (c, h, w, n); o, i: channels out and in; y, x: kernel; windows() is the one place that
+knows about strides and padding.
+"""
+
+from itertools import product
+
+import numpy as np
+
+from minprune.core import Array
+from minprune.kernels.dense.rows_ref import scale_shift
+
+Pair = tuple[int, int]
+
+
+def windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, fill: float = 0.0) -> Array:
+    """v[c, oy, ox, n, y, x] = padded[c, oy*sy + y, ox*sx + x, n]      a view of the padded copy"""
+    (py, px), (sy, sx) = padding, stride
+    padded = np.pad(x, ((0, 0), (py, py), (px, px), (0, 0)), constant_values=fill)
+    view = np.lib.stride_tricks.sliding_window_view(padded, kernel, (1, 2))
+    return view[:, ::sy, ::sx]
+
+
+def unfold(x: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> None:
+    """cols[(c, y, x), (oy, ox, n)] = padded[c, oy*sy + y, ox*sx + x, n]"""
+    view = windows(x, kernel, stride, padding).transpose(0, 4, 5, 1, 2, 3)
+    out[...] = view.reshape(out.shape)
+
+
+def fold(
+    cols: Array, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, out: Array
+) -> None:
+    """padded[c, oy*sy + y, ox*sx + x, n] += cols[(c, y, x), (oy, ox, n)]; the rim is cut off"""
+    (c, h, w, n), (ky, kx), (sy, sx), (py, px) = shape, kernel, stride, padding
+    oh, ow = (h + 2 * py - ky) // sy + 1, (w + 2 * px - kx) // sx + 1
+    parts = cols.reshape(c, ky, kx, oh, ow, n)
+    padded = np.zeros((c, h + 2 * py, w + 2 * px, n), cols.dtype)
+    for y, x in product(range(ky), range(kx)):
+        padded[:, y : y + sy * oh : sy, x : x + sx * ow : sx] += parts[:, y, x]
+    out[...] = padded[:, py : py + h, px : px + w]
+
+
+def conv2d(
+    x: Array, w: Array, b: Array | None, stride: Pair, padding: Pair, groups: int, kind: str,
+    out: Array,
+) -> None:  # fmt: skip
+    """out[o, oy, ox, n] = act(sum_iyx w[o, i, y, x] * padded[i, oy*sy + y, ox*sx + x, n] + b[o])"""
+    for xs, ws, ys in zip(
+        np.split(x, groups), np.split(w, groups), np.split(out, groups), strict=True
+    ):
+        view = windows(xs, w.shape[2:], stride, padding)
+        cols = view.transpose(0, 4, 5, 1, 2, 3).reshape(ws[0].size, -1)
+        ys[...] = (ws.reshape(len(ws), -1) @ cols).reshape(ys.shape)
+    scale_shift(out, None, np.zeros(len(w), w.dtype) if b is None else b, kind, out)
+
+
+def conv2d_grad_input(
+    g: Array, w: Array, shape: tuple[int, ...], stride: Pair, padding: Pair, groups: int, out: Array
+) -> None:
+    """dx = fold(w^T @ g)      the adjoint of conv2d in x"""
+    for gs, ws, dx in zip(
+        np.split(g, groups), np.split(w, groups), np.split(out, groups), strict=True
+    ):
+        cols = ws.reshape(len(ws), -1).T @ gs.reshape(len(gs), -1)
+        fold(cols, dx.shape, w.shape[2:], stride, padding, dx)
+
+
+def conv2d_grad_weight(
+    g: Array, x: Array, kernel: Pair, stride: Pair, padding: Pair, groups: int, out: Array
+) -> None:
+    """dw = g @ unfold(x)^T      the adjoint of conv2d in w"""
+    for gs, xs, dw in zip(
+        np.split(g, groups), np.split(x, groups), np.split(out, groups), strict=True
+    ):
+        view = windows(xs, kernel, stride, padding)
+        cols = view.transpose(0, 4, 5, 1, 2, 3).reshape(dw[0].size, -1)
+        dw[...] = (gs.reshape(len(gs), -1) @ cols.T).reshape(dw.shape)

@@ -1,0 +1,206 @@
+"""The rules of signatures.py beyond shapes and dtypes: of options, and of values at every call.
+
+A rule gets the name of the kernel, its arguments by name and the sizes so far, and may add sizes. A
+check gets values, and returns them or what replaces them. Those of sparse indices: indices.py.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from minprune.arguments import choice, count
+from minprune.core import Array
+from minprune.errors import ArgumentError, NonFiniteError, ShapeError
+from minprune.kernels.door import Check, Rule
+from minprune.kernels.shapes import Sizes
+
+ACTS = ("none", "relu", "leaky_relu", "tanh", "sigmoid")  # what kernels apply to their results
+Given = dict[str, Any]
+
+
+def activation(name: str) -> Rule:
+    """The argument `name` is the name of an activation."""
+
+    def rule(kernel: str, given: Given, sizes: Sizes) -> None:
+        choice(kernel, name, given[name], ACTS)
+
+    return rule
+
+
+def nonempty(kernel: str, given: Given, sizes: Sizes) -> None:
+    """The first argument has an entry: a mean over nothing is undefined."""
+    name, x = next(iter(given.items()))
+    if not x.size:
+        raise ShapeError(
+            f"{kernel}: {name} must hold at least one entry, not be of shape {x.shape}; "
+            f"pass at least one sample"
+        )
+
+
+def windows(kernel: str, given: Given, sizes: Sizes) -> None:
+    """oh, ow = (h + 2*py - ky) // sy + 1, ...: how many windows fit"""
+    window, image = (sizes["ky"], sizes["kx"]), (sizes["h"], sizes["w"])
+    stride, padding = given["stride"], given["padding"]
+    if not (sizes["n"] and sizes.get("c", 1)):
+        raise ShapeError(
+            f"{kernel}: the image must hold at least one channel and sample, not {sizes['n']} "
+            f"samples; pass at least one"
+        )
+    for name, pair in {"kernel": window, "stride": stride}.items():
+        if min(pair) < 1:
+            raise ArgumentError(
+                f"{kernel}: {name} must be two integers of at least 1, not {pair}; "
+                f"pass a tuple such as (1, 1)"
+            )
+    for at, side in enumerate(("oh", "ow")):
+        sizes[side] = (image[at] + 2 * padding[at] - window[at]) // stride[at] + 1
+        if sizes[side] < 1:
+            raise ShapeError(
+                f"{kernel}: kernel {window} is larger than the image {image} with padding "
+                f"{padding}; use a smaller kernel or more padding"
+            )
+
+
+def overlap(kernel: str, given: Given, sizes: Sizes) -> None:
+    """Every window meets the image."""
+    window, padding = given["kernel"], given["padding"]
+    if padding[0] >= window[0] or padding[1] >= window[1]:
+        raise ArgumentError(
+            f"{kernel}: padding must be below the kernel {window}, not {padding}, since a window "
+            f"of padding alone has no maximum; use less padding"
+        )
+
+
+def countable(kernel: str, given: Given, sizes: Sizes) -> None:
+    """The places of the window fit the dtype of the index."""
+    places = sizes["ky"] * sizes["kx"]
+    if places > 65536:
+        raise ArgumentError(
+            f"{kernel}: kernel must have at most 65536 places, not {places} as {given['kernel']} "
+            f"has; pool twice, with smaller kernels"
+        )
+
+
+def grouping(kernel: str, given: Given, sizes: Sizes) -> None:
+    """ig = i / groups; groups divides i and o, which are not 0      taps = ig*ky*kx"""
+    groups, i, o = count(kernel, "groups", given["groups"]), sizes["i"], sizes["o"]
+    each = sizes.setdefault("ig", i // groups)
+    if i % groups or o % groups or i // groups != each or i < 1 or o < 1:
+        raise ShapeError(
+            f"{kernel}: {i} channels in, {o} out and {each} per filter do not fit {groups} "
+            f"groups; w is (o, i/groups, ky, kx), and groups divides both o and i"
+        )
+    sizes["taps"] = each * sizes["ky"] * sizes["kx"]
+
+
+def inner(kernel: str, given: Given, sizes: Sizes) -> None:
+    """m, p of (m, n) @ (n, p), once a and b are transposed as asked"""
+    a, b = given["a"].shape, given["b"].shape
+    a, b = a[::-1] if given["transpose_a"] else a, b[::-1] if given["transpose_b"] else b
+    if a[1] != b[0]:
+        raise ShapeError(
+            f"{kernel}: the inner sizes of a and b must be equal, not {a} @ {b} after "
+            f"transposing; check transpose_a and transpose_b"
+        )
+    sizes["m"], sizes["p"] = a[0], b[1]
+
+
+def every_row(kernel: str, given: Given, sizes: Sizes) -> None:
+    """n = rows where no index chooses among them"""
+    sizes.setdefault("n", sizes["rows"])
+
+
+def removals(kernel: str, given: Given, sizes: Sizes) -> None:
+    """count: from 0 to n; n unless given"""
+    if given["count"] is not None and count(kernel, "count", given["count"], 0) > sizes["n"]:
+        raise ArgumentError(
+            f"{kernel}: count must be at most {sizes['n']}, the weights of a row, "
+            f"not {given['count']}; count first, then sweep"
+        )
+    sizes["count"] = sizes["n"] if given["count"] is None else given["count"]
+
+
+def below(name: str, top: str) -> Check:
+    """Integers from 0 to below the size `top`, as int64; None stands for all in their order"""
+
+    def check(kernel: str, sizes: Sizes, x: Array | None) -> Array:
+        most = sizes[top]
+        if x is None:
+            return np.arange(most)
+        # Seen as unsigned, a negative number is huge: one pass checks both ends.
+        if x.dtype != np.int64 or not x.flags.carray:
+            x = np.require(x, np.int64, ["C", "W", "A"])
+        if x.size and x.view(np.uint64).max() >= most:
+            bad = int(np.argmax((x < 0) | (x >= most)))
+            raise ArgumentError(
+                f"{kernel}: {name}[{bad}] must be an integer from 0 to {most - 1}, not {x[bad]}; "
+                f"count classes and rows from 0"
+            )
+        return x
+
+    return Check((name,), check)
+
+
+def _in_window(kernel: str, sizes: Sizes, index: Array) -> Array:
+    """Offsets inside the window"""
+    places = sizes["ky"] * sizes["kx"]
+    if index.size and places < 65536 and index.max() >= places:
+        raise ArgumentError(
+            f"{kernel}: index must be below {places}, the places of the kernel, "
+            f"not {index.max()}; pass the kernel that made the index"
+        )
+    return index
+
+
+def _ranks(kernel: str, sizes: Sizes, scores: Array, k: int) -> tuple[Array, int]:
+    """k from 0 to the number of scores, none of which is NaN"""
+    if not (type(k) is int and 0 <= k <= scores.size) and count(kernel, "k", k, 0) > scores.size:
+        raise ArgumentError(
+            f"{kernel}: k must be at most {scores.size}, the number of scores, not {k}; "
+            f"count first, then choose"
+        )
+    wrong = np.isnan(scores)
+    if wrong.any():
+        raise ArgumentError(
+            f"{kernel}: scores must be numbers, not NaN as entry {int(np.argmax(wrong))}, which "
+            f"has no rank; find where it came from"
+        )
+    return scores, int(k)
+
+
+def _momentum(
+    kernel: str, sizes: Sizes, v: Array | None, momentum: float
+) -> tuple[Array | None, float]:
+    """v exactly where there is momentum"""
+    if (v is None) != (momentum == 0):
+        raise ArgumentError(
+            f"{kernel}: v must be {'None' if momentum == 0 else 'an array'} for momentum "
+            f"{momentum}; pass v exactly when momentum is not 0"
+        )
+    return v, momentum
+
+
+def _step(kernel: str, sizes: Sizes, step: int) -> int:
+    """Steps count from 1."""
+    if step < 1:
+        raise ArgumentError(f"{kernel}: step must be at least 1, not {step}; count steps from 1")
+    return step
+
+
+def _finite(kernel: str, sizes: Sizes, w: Array, inverse: Array) -> tuple[Array, Array]:
+    """No NaN, no infinity"""
+    for name, a in (("w", w), ("inverse", inverse)):
+        bad = a.size - int(np.count_nonzero(np.isfinite(a)))
+        if bad:
+            raise NonFiniteError(
+                f"{kernel}: {name} must be finite, but {bad} of its {a.size} entries are not; "
+                f"find where they came from"
+            )
+    return w, inverse
+
+
+IN_WINDOW = Check(("index",), _in_window)
+RANKS = Check(("scores", "k"), _ranks)
+MOMENTUM = Check(("v", "momentum"), _momentum)
+STEP = Check(("step",), _step)
+FINITE = Check(("w", "inverse"), _finite)

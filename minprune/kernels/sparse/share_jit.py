@@ -1,0 +1,61 @@
+"""Sharing out a product among threads, and the scratch memory of each thread.
+
+A part of the output belongs to one call, so the bits are the same on any number of threads. They
+are threads of Python, whose lock the loops let go: prange would compile everything once more.
+"""
+
+import os
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+
+from minprune.core import Array
+from minprune.kernels.registers_jit import BYTES
+
+WORTH = 4_000_000  # multiply-adds to a thread: about 0.1 ms
+KEEP = 16 * 1024 * 1024  # bytes of scratch that stay
+_kept = threading.local()  # one scratch per dtype: fresh memory would cost page faults
+
+
+def scratch_of(size: int, dtype: Any) -> Array:
+    """At least `size` uninitialised entries after a cache line begins, until the next call"""
+    size += BYTES // dtype.itemsize
+    found: Array | None = getattr(_kept, dtype.char, None)
+    if found is None or found.size < size:
+        found = np.empty(size, dtype)
+        if found.nbytes <= KEEP:
+            setattr(_kept, dtype.char, found)
+    return found
+
+
+def shares(madds: int, most: int) -> int:
+    """How many threads a product of so many multiply-adds is worth: at most Numba's own number"""
+    if numba.config.NUMBA_NUM_THREADS == 1 or madds < 2 * WORTH:
+        return 1
+    count: int = min(numba.get_num_threads(), madds // WORTH, most)
+    return max(1, count)
+
+
+@cache
+def pool(process: int) -> Any:
+    """The threads of this process besides the calling one: a fork has none of its parent's"""
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(max(1, numba.config.NUMBA_NUM_THREADS - 1))
+
+
+def share(work: Callable[[int, int], None], count: int, parts: int) -> None:
+    """work(lo, hi) for each part of 0 .. count - 1, the first of them in this thread"""
+    if parts == 1:
+        work(0, count)
+        return
+    cuts = [count * k // parts for k in range(parts + 1)]
+    threads = pool(os.getpid())
+    others = [threads.submit(work, *cuts[k : k + 2]) for k in range(1, parts)]
+    work(*cuts[:2])
+    for other in others:
+        other.result()

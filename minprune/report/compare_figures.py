@@ -1,0 +1,132 @@
+"""Small multiples of a comparison: one panel a criterion, the others grey behind it."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minprune.masking.combine import ranks
+from minprune.report.figure import FAINT, INK, LINE_1, LINE_2, Picture
+
+SIZE, FONT = (2.2, 1.7), 8.5
+PERCENTS = (0.01, 0.1, 1, 2, 5, 10, 20, 50, 100)
+FLOOR = 1e-6  # of the largest value: smaller ones, and 0, are drawn at it
+Line = tuple[list[float], list[float]]  # means, standard deviations
+
+
+def lines(summary: Sequence[Mapping[str, Any]], stage: str) -> dict[str, Line]:
+    """{criterion: (means, sds) in percent, a value each sparsity}; a missing sd is 0"""
+    found: dict[str, Line] = {}
+    for row in summary:
+        means, sds = found.setdefault(row["criterion"], ([], []))
+        mean, sd = row[stage]["accuracy"]
+        means.append(100 * mean)
+        sds.append(100 * (sd or 0.0))
+    return found
+
+
+def shares(summary: Sequence[Mapping[str, Any]], cost: str) -> dict[str, list[float]]:
+    """{criterion: means in percent of the dense net, a value each sparsity} of a cost"""
+    found: dict[str, list[float]] = {}
+    for row in summary:
+        found.setdefault(row["criterion"], []).append(100 * row["cost"][cost][0])
+    return found
+
+
+def accuracies(result: Mapping[str, Any], stage: str, against: str = "sparsity") -> list[Picture]:
+    """A panel a criterion: mean accuracy, band of one standard deviation, the dense line
+
+    against: "sparsity", or a cost: "macs" or "bytes". All on one scale, which the lowest quarter of
+    the criteria may leave: a control that fails would compress all others.
+    """
+    found = lines(result["summary"], stage)
+    sparsities = list(dict.fromkeys(row["sparsity"] for row in result["summary"]))
+    ticks = sparsities if against == "sparsity" else None
+    x: Mapping[str, Sequence[float]] = dict.fromkeys(found, range(len(sparsities)))
+    if ticks is None:
+        x = shares(result["summary"], against)
+    dense = 100 * result["dense"]["accuracy"][0]
+    lows = [min(m - s for m, s in zip(*line, strict=True)) for line in found.values()]
+    high = max(m + s for line in found.values() for m, s in zip(*line, strict=True))
+    low, high = max(float(np.quantile(lows, 0.25)), 0.0), max(min(high, 100.0), dense)
+    pad = 0.06 * (high - low) or 1.0
+    how = {
+        "found": found, "x": x, "dense": dense, "limits": (low - pad, high + pad), "ticks": ticks,
+        "colour": LINE_1 if stage == "fine-tuned" else LINE_2,
+    }  # fmt: skip
+    return [
+        Picture(f"{name}, accuracy against {against}, {stage}", SIZE,
+                partial(accuracy_panel, name=name, **how), FONT)
+        for name in found
+    ]  # fmt: skip
+
+
+def accuracy_panel(
+    ax: Any, name: str, found: Mapping[str, Line], x: Mapping[str, Sequence[float]], dense: float,
+    limits: tuple[float, float], colour: str, ticks: Sequence[float] | None,
+) -> None:  # fmt: skip
+    """One criterion in colour, the others in grey, the dense nets dotted, triangles: below
+
+    ticks: sparsities, evenly apart; None: x is percent, on a logarithmic axis that falls.
+    """
+    for other, (others, _) in found.items():
+        if other != name:
+            ax.plot(x[other], others, color=FAINT, linewidth=0.7, alpha=0.45)
+    ax.axhline(dense, color=INK, linewidth=0.9, linestyle=":")
+    (means, sds), mine = map(np.array, found[name]), np.asarray(x[name])
+    if sds.any():
+        ax.fill_between(mine, means - sds, means + sds, color=colour, alpha=0.25, linewidth=0)
+    ax.plot(mine, means, color=colour, marker="o", markersize=2.5, linewidth=1.6)
+    below = mine[means < limits[0]]
+    floor = np.full(len(below), limits[0])
+    (marks,) = ax.plot(below, floor, "v", color=colour, markersize=4, linewidth=0, clip_on=False)
+    marks.set_in_layout(False)  # all panels alike
+    if ticks is not None:
+        ax.set_xticks(mine, [f"{100 * s:g}" for s in ticks])
+    else:
+        least = min(map(min, x.values()))
+        percents = [p for p in PERCENTS if p >= least / 2]
+        ax.set(xscale="log", xlim=(100, max(least * 0.9, 0.01)))
+        ax.set_xticks(percents, [f"{p:g}" for p in percents])
+        ax.minorticks_off()
+    ax.set_ylim(*limits)
+    ax.set_title(name, parse_math=False)
+
+
+def scatters(result: Mapping[str, Any]) -> list[Picture]:
+    """A panel a criterion: its scores against the true changes of the loss, of the first seed."""
+    first, powers = result["truth"][0], result.get("estimates", {})
+    return [
+        Picture(
+            f"{p['criterion']}, scores and true changes", SIZE,
+            partial(scatter, name=p["criterion"], scores=p["scores"], change=first["change"],
+                    power=powers.get(p["criterion"])), FONT,
+        )
+        for p in result["predicted"]
+        if p["seed"] == first["seed"]
+    ]  # fmt: skip
+
+
+def scatter(
+    ax: Any, name: str, scores: Sequence[float], change: Sequence[float], power: float | None
+) -> None:
+    """Sizes on logarithmic axes where |score|^power estimates the change; power None: ranks"""
+    moved, y = np.asarray(change, float), np.asarray(scores, float)
+    true = np.abs(moved)
+    if power is not None:
+        y = np.abs(y) ** power
+        top = float(max(true.max(), y.max())) or 1.0
+        x, y = (np.maximum(v, FLOOR * top) for v in (true, y))
+        ax.set(xscale="log", yscale="log")
+        ax.plot([FLOOR * top, top], [FLOOR * top, top], color=FAINT, linewidth=0.8, zorder=0)
+    else:
+        x, y = ranks({"v": true})["v"], ranks({"v": y})["v"]
+        side = {"lim": (-0.05, 1.05), "ticks": [0, 0.5, 1]}
+        ax.set(**{f"{axis}{what}": v for axis in "xy" for what, v in side.items()})
+    for which, colour in ((moved == 0, FAINT), (moved < 0, LINE_2), (moved > 0, LINE_1)):
+        ax.plot(x[which], y[which], "o", color=colour, markersize=1.8, alpha=0.7, linewidth=0,
+                markeredgewidth=0)  # fmt: skip
+    ax.minorticks_off()
+    ax.grid(False)
+    ax.set_title(f"{name}, ranks" if power is None else name, parse_math=False)

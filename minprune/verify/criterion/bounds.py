@@ -1,0 +1,141 @@
+"""Two results side by side: how far apart they may be, and a clause that says how far they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from minprune.core import Array, Arrays
+from minprune.verify.criterion.subject import Subject, jittered, total
+from minprune.verify.plain.twin import Twin
+from minprune.verify.plain.weights import layer_norm
+
+# what could make all scores right, by the factor that they are off
+SLIPS = {
+    1.0: "six digits agree; look for float32, or for an epsilon that is added",
+    2.0: "a factor 1/2 is missing", 4.0: "a factor 1/4 is missing",
+    0.5: "a factor 1/2 is too many", 0.25: "a factor 1/4 is too many",
+    -1.0: "the sign is turned round",
+}  # fmt: skip
+
+
+def worst(found: Arrays, want: Arrays, bound: Arrays) -> tuple[str, Any] | None:
+    """(name, index) of the entry that is furthest outside its bound, or None."""
+    place, most = None, 0.0
+    for name, w in want.items():
+        over = np.abs(np.asarray(found[name], np.float64) - w) - bound[name]
+        over = np.where(np.isnan(over), np.inf, over)
+        if over.size and over.max() > most:
+            most = float(over.max())
+            place = name, tuple(int(k) for k in np.unravel_index(int(over.argmax()), over.shape))
+    return place
+
+
+def factor(found: Arrays, want: Arrays) -> str:
+    """What one could do to all scores to make them right, as a clause; empty if nothing simple."""
+    a = np.concatenate([np.ravel(found[n]) for n in want]).astype(np.float64)
+    b = np.concatenate([np.ravel(w) for w in want.values()])
+    live = (a != 0) | (b != 0)
+    if not live.any() or not (a[live].all() and b[live].all() and np.isfinite(a).all()):
+        return ""
+    ratio = a[live] / b[live]
+    if np.allclose(ratio, ratio[0], rtol=1e-6):
+        often = f"all are {ratio[0]:.6g} times as much" if len(ratio) > 1 else ""
+        clause = SLIPS.get(round(float(ratio[0]), 6), often)
+        return f": {clause}" if clause else ""
+    if np.allclose(a[live] ** 2, b[live], rtol=1e-6):
+        return ": a square is missing"
+    return ": a square is too many" if np.allclose(a[live], b[live] ** 2, rtol=1e-6) else ""
+
+
+def clause(
+    found: Arrays, want: Arrays, bound: Arrays, what: str, item: str = "the score of ",
+    hint: bool = True,
+) -> str | None:  # fmt: skip
+    """None, or "the score of w[0] is 4, and <what> 2: a factor 1/2 is missing" """
+    for name, w in want.items():
+        shape = np.shape(found[name]) if name in found else "missing"
+        if shape != np.shape(w):
+            return f"{name} is {shape}, expected {np.shape(w)}"
+    at = worst(found, want, bound)
+    if at is None:
+        return None
+    name, k = at
+    index = f"[{', '.join(map(str, k))}]" if k else ""
+    pair = float(np.asarray(found[name])[k]), float(want[name][k])
+    short, full = ([f"{v:{digits}}" for v in pair] for digits in (".6g", ".17g"))
+    here, there = short if short[0] != short[1] else full
+    return f"{item}{name}{index} is {here}, and {what} {there}" + factor(found, want) * hint
+
+
+def off(found: float, want: float, share: float, what: str = "{} is not {}") -> str | None:
+    """None, or the two numbers in words, where they differ by more than share (|want| + 1)."""
+    if abs(found - want) <= share * (abs(want) + 1):
+        return None
+    return what.format(f"{found:.6g}", f"{want:.6g}")
+
+
+def largest(s: Subject, arrays: Arrays) -> Arrays:
+    """Half the digits, or what s may lose, of each layer's largest score, and s's floor
+
+    What the laws allow between two runs of one function: sums in another order differ by far less,
+    and a wrong entry by far more.
+    """
+    top: dict[str, float] = {n: float(np.abs(a).max(initial=0)) for n, a in arrays.items()}
+    return {n: np.full(np.shape(a), s.share * top[n] + s.floor) for n, a in arrays.items()}
+
+
+def near(arrays: Arrays, share: float) -> Arrays:
+    """That share of each number, or of 1."""
+    return {n: share * (np.abs(a) + 1) for n, a in arrays.items()}
+
+
+def differ(s: Subject, found: Arrays, want: Arrays, what: str = "") -> str | None:
+    """The clause of two runs of s, without a hint."""
+    return clause(found, want, largest(s, want), what, hint=False)
+
+
+def steady(s: Subject, p: Any) -> bool:
+    """Whether scores hold still where the evidence is off by rounding: near a tie they do not.
+
+    A law that compares two ways to one score says nothing about an example where they do not.
+    """
+    ev = s.of(p)
+    one = {name: np.asarray(a) for name, a in s(ev).items()}
+    bound = largest(s, one)
+    return all(worst(s(jittered(ev, seed)), one, bound) is None for seed in range(3))
+
+
+def alike(s: Subject, ref: Subject) -> bool:
+    """Whether both read the same numbers."""
+    return set(s.needs) == set(ref.needs) and s.view == ref.view
+
+
+def rounding(s: Subject, ref: Subject, p: Any) -> Arrays:
+    """gamma(k) * the sum of the terms' sizes: how far any order of the definition's sums may be
+
+    k counts 4 roundings for each entry that is summed, twice for a square, and 64 for the rest.
+    Where s reads other evidence, half the digits of that size, and of the layer's largest: what
+    is summed before the one may cancel in the other.
+    """
+    same, row = alike(s, ref), ref.row
+    size = total(replace(ref, raw=lambda ev: row.size(ev, s.options), finish=None), p)
+    terms = max((a.size for a in size.values()), default=0) + sum(w.size for w in p.params.values())
+    share = (64 + 8 * terms * (1 + np.size(getattr(p, "x", ())))) * 2.0**-53 if same else 2.0**-26
+    top = {name: 0.0 if same else a.max(initial=0) for name, a in size.items()}
+    bound = {name: share * (a + top[name]) + Twin.floor for name, a in size.items()}
+    if ref.finish is None:
+        return bound
+    before = total(replace(ref, finish=None), p)
+    if row.finish is not layer_norm:
+        up, down = (ref.finish({n: np.maximum(b + d * bound[n], 0) for n, b in before.items()})
+                    for d in (1, -1))  # fmt: skip
+        return {n: up[n] - down[n] + share * up[n] for n in up}
+    after: dict[str, Array] = {}  # s / norm(s): its own error, and that of the norm
+    for name, e in bound.items():
+        length = float(np.sqrt((before[name] ** 2).sum())) or 1.0
+        after[name] = (e + np.abs(before[name]) / length * np.sqrt((e**2).sum())) / length
+        after[name] = after[name] + share
+    return after

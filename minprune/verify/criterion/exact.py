@@ -1,0 +1,150 @@
+"""Laws of a score as a number: what it must equal, or sum to, on losses where that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from minprune.core import Array, Arrays, Evidence
+from minprune.verify.criterion.bounds import clause, largest, near, off
+from minprune.verify.criterion.subject import Subject, total
+from minprune.verify.law import law
+from minprune.verify.plain.net import STEP, Mlp, Quadratic, gradient
+from minprune.verify.plain.nets import FILLS, mlps, quadratics
+from minprune.verify.trees import moved
+
+ROUND = 2.0**-40  # whole numbers below 2^10: their sums are exact, roots and quotients nearly so
+minima = quadratics(minimum=True)
+
+
+def single(s: Subject) -> bool:
+    return s.view is None
+
+
+def changes(p: Quadratic) -> Array:
+    """L(w | w_k = 0) - L(w)"""
+    found = np.zeros(p.params["w"].shape)
+    for k in range(len(found)):
+        w = p.params["w"].copy()
+        w[k] = 0
+        found[k] = p.loss({"w": w}) - p.loss()
+    return found
+
+
+def equals(s: Subject, p: Any, want: Array, what: str, share: float = ROUND) -> str | None:
+    """A clause where the scores of a quadratic loss are not these."""
+    right = {"w": want}
+    return clause(total(s, p), right, near(right, share), what)
+
+
+@law(minima, single)
+def exact(s: Subject, p: Quadratic) -> str | None:
+    """at a minimum of a quadratic loss the score is the rise from zeroing the weight"""
+    return equals(s, p, changes(p), "zeroing it raises this quadratic loss by")
+
+
+@law(quadratics(), single)
+def exact_squared(s: Subject, p: Quadratic) -> str | None:
+    """on a quadratic loss, anywhere, the score is the squared change of the loss from zeroing the
+    weight
+    """
+    return equals(s, p, changes(p) ** 2, "zeroing it changes this quadratic loss by the root of")
+
+
+def of_all(s: Subject, p: Quadratic, what: str, each: Callable[[Any], Any]) -> str | None:
+    """A clause where the sum of each(scores) is not the change of the loss from zeroing all."""
+    change = p.loss({"w": np.zeros(len(p.v))}) - p.loss()
+    text = what + " {}, and zeroing all changes the loss by {}"
+    return off(float(each(total(s, p)["w"]).sum()), change, ROUND, text)
+
+
+@law(quadratics(minimum=True, diagonal=True), single)
+def exact_set(s: Subject, p: Quadratic) -> str | None:
+    """with a diagonal Hessian the scores of a set sum to the rise from zeroing it"""
+    return of_all(s, p, "the scores sum to", np.asarray)
+
+
+@law(quadratics(one_way=True), single)
+def exact_sum(s: Subject, p: Quadratic) -> str | None:
+    """the roots of the scores sum to the change of a quadratic loss from zeroing all (where every
+    share has one sign)
+    """
+    return of_all(s, p, "their roots sum to", np.sqrt)
+
+
+@law(mlps(layers=(2, 2)))
+def slope_of_the_gradient(s: Subject, p: Mlp) -> str | None:
+    """shrinking a weight at the rate t lowers norm(g)^2 at the rate 2 * score"""
+    want = {}
+    for name in p.weights:
+        want[name] = np.zeros(p.params[name].shape)
+        for k in np.ndindex(want[name].shape):
+            w = p.params[name].astype(complex)
+            w[k] *= 1 - 1j * STEP  # d/dt of w_k (1 - t)
+            g = gradient(p, p.weights, {name: w}).values()
+            want[name][k] = -sum(float((a**2).sum().imag) for a in g) / STEP / 2
+    if s.view is not None:
+        want = {n: want[m].sum(axis=0) for n, m in zip(p.weights, p.weights[1:], strict=False)}
+    return clause(total(s, p), want, largest(s, want), "half the fall of norm(g)^2 is")
+
+
+@law(mlps(layers=(3, 3)))
+def conservation(s: Subject, p: Mlp) -> str | None:
+    """what goes into a hidden unit comes out of it, and all layers sum to the same"""
+    scores = {n: np.asarray(a, np.float64) for n, a in total(s, p).items()}
+    sums = {n: float(a.sum()) for n, a in scores.items()}
+    first = next(iter(sums.values()))
+    size = max(map(abs, sums.values()))
+    for name, found in sums.items():
+        if abs(found - first) > 2.0**-26 * size:
+            return f"{name} sums to {found:.6g} and {p.weights[0]} to {first:.6g}"
+    if s.view is not None:
+        return None
+    for name, after in zip(p.weights[:-1], p.weights[1:], strict=True):
+        into, out = scores[name].sum(axis=1), scores[after].sum(axis=0)
+        if (np.abs(into - out) > 2.0**-26 * size).any():
+            k = int(np.abs(into - out).argmax())
+            return f"{into[k]:.6g} goes into unit {k} of {name}, and {out[k]:.6g} comes out"
+    return None
+
+
+@law(mlps(fills=FILLS))
+def shares(s: Subject, p: Mlp) -> str | None:
+    """all scores of all layers are shares that sum to 1 (or all are 0)"""
+    scores = total(s, p)
+    sum_ = float(sum(a.sum() for a in scores.values()))
+    least = min(float(a.min(initial=0)) for a in scores.values())
+    if least < 0:
+        return f"one is {least:.6g}"
+    dead = not any(a.any() for a in scores.values())
+    return None if dead else off(sum_, 1, 2.0**-41, "they sum to {}")
+
+
+@law(st.integers(0, 9))
+def uniform(s: Subject, seed: int) -> str | None:
+    """scores are independent and uniform on [0, 1), and follow the generator"""
+    n = 4096
+
+    def draw() -> Arrays:
+        ones = {"a": np.ones((n, 1)), "b": np.ones((n, 1))}
+        rng = np.random.default_rng(seed)
+        found: Arrays = s(Evidence(weights=ones, rng=rng, unit=s.view is not None))
+        return found
+
+    a, b = (np.ravel(v) for v in draw().values())
+    if moved([a, b], [np.ravel(v) for v in draw().values()]):
+        return "the same state of the generator gave other scores"
+    if min(a.min(), b.min()) < 0 or max(a.max(), b.max()) >= 1:
+        return f"they go from {min(a.min(), b.min()):.6g} to {max(a.max(), b.max()):.6g}"
+    # six standard errors of a mean, a variance and a correlation of n uniform numbers
+    for what, found, want, error in (
+        ("mean", a.mean(), 1 / 2, np.sqrt(1 / 12)),
+        ("variance", ((a - 0.5) ** 2).mean(), 1 / 12, np.sqrt(1 / 180)),
+        ("covariance of two layers", ((a - 0.5) * (b - 0.5)).mean(), 0, 1 / 12),
+    ):
+        if abs(found - want) > 6 * error / np.sqrt(n):
+            return f"their {what} is {found:.6g}, expected {want:.6g}"
+    return None

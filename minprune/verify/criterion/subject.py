@@ -1,0 +1,240 @@
+"""A criterion of any origin, called the one way that the laws know: a plain problem in, scores out.
+
+A marked criterion says by its spec what it needs; other functions say it by the names of their
+arguments, or are given `needs`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, get_args
+
+import numpy as np
+
+from minprune.arguments import choice
+from minprune.core import EVIDENCE_KINDS, Array, Arrays, Chunk, CriterionSpec, Evidence, UnitView
+from minprune.errors import ArgumentError
+from minprune.verify.plain.evidence import SINGLE, UNITS, plain_evidence
+from minprune.verify.plain.twin import Twin, known
+from minprune.verify.plain.twins import every_option, twin_of
+
+CHECK = "check_criterion"
+SYMMETRIC = ("act_gram", "within", "inverse_block")
+OF_WEIGHTS = {"weights", "outgoing", "rng"}  # what needs no derivative and no data
+BATCH = 2  # samples of a minibatch, where a chunk is one
+Options = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """raw: Evidence of one chunk -> scores; finish: what is done once chunks are averaged.
+
+    view: what the arrays of a unit hold, None for single weights. twin: the definition that it
+    should equal, with these options. share: of the largest score, what two runs may differ by;
+    floor: and what they may, however small the scores are.
+    """
+
+    name: str
+    raw: Callable[[Evidence], Any]
+    needs: tuple[str, ...]
+    chunk: Chunk = "all"
+    view: UnitView | None = None
+    finish: Callable[[Arrays], Arrays] | None = None
+    marked: bool = False
+    twin: Twin | None = None
+    options: Options = field(default_factory=dict)
+
+    @property
+    def share(self) -> float:
+        return self.twin.share if self.twin else Twin.share
+
+    @property
+    def floor(self) -> float:
+        return self.twin.floor if self.twin else Twin.floor
+
+    @property
+    def row(self) -> Twin:
+        """The twin; for laws that only criteria with a twin have."""
+        assert self.twin is not None
+        return self.twin
+
+    def __call__(self, ev: Evidence) -> Any:
+        """The scores of one chunk, finished, as arrays of NumPy; as they are if they are no dict"""
+        scores = self.raw(ev)
+        scores = scores if self.finish is None else self.finish(scores)
+        if hasattr(scores, "items"):
+            return {name: np.asarray(score) for name, score in scores.items()}
+        return scores
+
+    def of(self, p: Any) -> Evidence:
+        """The evidence of a problem that the criterion asks for."""
+        return plain_evidence(p, self.needs, self.view)
+
+
+def changed(ev: Evidence, how: Callable[[str, Array], Array]) -> Evidence:
+    """The evidence with how(kind, array) for each array of a dict."""
+    filled: dict[str, Any] = {k: v for k, v in vars(ev).items() if isinstance(v, dict)}
+    new: dict[str, Any] = {k: {n: how(k, a) for n, a in v.items()} for k, v in filled.items()}
+    return replace(ev, **new)
+
+
+def jittered(ev: Evidence, seed: int) -> Evidence:
+    """The evidence with each number off by some 2^-44 of it; matrices stay symmetric."""
+    rng = np.random.default_rng(seed)
+
+    def off(kind: str, a: Array) -> Array:
+        factor = 1 + 2.0**-44 * rng.standard_normal(np.shape(a))
+        if kind in SYMMETRIC:
+            factor = (factor + np.swapaxes(factor, -1, -2)) / 2
+        return a * factor if np.asarray(a).dtype.kind == "f" else a
+
+    return changed(ev, off)
+
+
+def total(s: Subject, p: Any, chunks: Sequence[Sequence[int]] | None = None) -> Arrays:
+    """Scores of all samples: each chunk's, averaged in float64 by its count of samples, finished.
+
+    chunks: which samples go together; None: as s.chunk says. (One by one, if that is "sample".)
+    """
+    n = len(p.x) if hasattr(p, "x") else 1
+    whole = chunks is None
+    if chunks is None:
+        size = {"all": n, "batch": BATCH, "sample": 1}[s.chunk]
+        chunks = [range(n)[i : i + size] for i in range(0, n, size)]
+    if s.chunk == "sample":
+        chunks = [[k] for chunk in chunks for k in chunk]
+    mean: Arrays = {}
+    for chunk in chunks:
+        part = p if whole and len(chunk) == n else p.rows(list(chunk))
+        for name, score in s.raw(s.of(part)).items():
+            mean[name] = mean.get(name, 0) + np.asarray(score, np.float64) * (len(chunk) / n)
+    return mean if s.finish is None else s.finish(mean)
+
+
+def reference(s: Subject) -> Subject:
+    """The definition as a subject that scores what s scores."""
+    row = s.row
+    unit = None if s.view is None else row.unit
+    if s.view is not None and set(row.needs) <= OF_WEIGHTS and s.view not in ("gate", "whole"):
+        unit = s.view  # whose norm or distance is meant, s says; a derivative has one right view
+    score, options = row.score, known(row.score, s.options)
+    return Subject("definition", lambda ev: score(ev, **options), row.needs, row.chunk or s.chunk,
+                   unit, row.finish, False, row, s.options)  # fmt: skip
+
+
+def subject(
+    fn: Callable[..., Any],
+    like: str | None = None,
+    needs: Sequence[str] | None = None,
+    unit: bool | str = False,
+    options: Mapping[str, Any] | None = None,
+    chunk: Chunk | None = None,
+) -> Subject:
+    """See check_criterion; raises ArgumentError for a function that cannot be called."""
+    options = dict(options or {})
+    name = getattr(fn, "__name__", "criterion")
+    twin = twin_of(like, options, bool(unit)) if like else None
+    if not isinstance(unit, bool):
+        choice(CHECK, "unit", unit, (True, False, *get_args(UnitView)))
+    if chunk is not None:
+        choice(CHECK, "chunk", chunk, get_args(Chunk))
+    if isinstance(needs, str):
+        raise ArgumentError(f"{CHECK}: needs must be a tuple of names; write needs=({needs!r},)")
+    takes = _parameters(name, fn)
+    own = _taken(name, takes, options, twin)
+    if hasattr(fn, "spec"):
+        made = _marked(name, fn, unit, own, chunk)
+    else:
+        made = _unmarked(name, fn, takes, needs, unit, own, chunk, twin)
+    views = [*SINGLE, *(UNITS if made.view else ()), "rng"]
+    for kind in made.needs:
+        if kind not in views:
+            raise ArgumentError(
+                f"{name}: needs {kind!r}, of which verify/ makes no arrays; it must be one of "
+                f"{', '.join(dict.fromkeys(views))}"
+            )
+    return replace(made, twin=twin, options=options)
+
+
+def _marked(name: str, fn: Any, unit: bool | str, own: Options, chunk: Chunk | None) -> Subject:
+    """A criterion by its spec."""
+    spec: CriterionSpec = fn.spec
+    asked, size = spec.asked(own, bool(unit))
+    view: Any = unit if isinstance(unit, str) else spec.unit if unit else None
+    if unit is True and view == "incoming and bias" and own.get("bias") is False:
+        view = "incoming"  # as mp.score reads that option
+    if (view is None) == bool(unit) or (view is None and not spec.single):
+        kind, other = ("units", "False") if unit else ("single weights", "True")
+        raise ArgumentError(f"{name}: its spec says it cannot score {kind}; say unit={other}")
+    raw = partial(spec.raw or fn, **own)
+    finish = partial(spec.finish, **known(spec.finish, own)) if spec.finish else None
+    return Subject(name, raw, tuple(asked), chunk or size, view, finish, True)
+
+
+def _unmarked(
+    name: str,
+    fn: Callable[..., Any],
+    takes: Mapping[str, inspect.Parameter],
+    needs: Sequence[str] | None,
+    unit: bool | str,
+    own: Options,
+    chunk: Chunk | None,
+    twin: Twin | None,
+) -> Subject:
+    """A function of evidence by name, or of Evidence with these needs."""
+    view: Any = unit if isinstance(unit, str) else None
+    if unit is True:
+        view = twin.unit if twin else "incoming"
+    by_name = [kind for kind in takes if kind in EVIDENCE_KINDS]
+    if not by_name and needs is None:
+        raise ArgumentError(
+            f"{name}: takes {', '.join(takes) or 'nothing'}, and its arguments must be kinds of "
+            f"evidence, such as weights and grads; rename them, or say needs=(...) if it takes "
+            f"Evidence"
+        )
+    asked = tuple(by_name or needs or ())
+    for other, p in takes.items():
+        left = p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        if by_name and left and other not in (*by_name, *own):
+            raise ArgumentError(
+                f"{name}: takes {other}, which is no evidence and no option that was given; "
+                f"say options={{{other!r}: ...}}, or give it a default"
+            )
+
+    def raw(ev: Evidence) -> Any:
+        return (
+            fn(**{kind: getattr(ev, kind) for kind in asked}, **own) if by_name else fn(ev, **own)
+        )
+
+    # such a function divides by the norm itself; a linear one may still be averaged over chunks
+    size: Chunk = "all" if twin and twin.finish else chunk or (twin and twin.chunk) or "all"
+    return Subject(name, raw, asked, size, view)
+
+
+def _parameters(name: str, fn: Any) -> Mapping[str, inspect.Parameter]:
+    try:
+        return inspect.signature(fn).parameters
+    except (TypeError, ValueError) as error:  # no function, or a builtin
+        raise ArgumentError(
+            f"{name}: its parameters cannot be read; wrap it in a function of evidence by name, "
+            f"such as def mine(weights, grads)"
+        ) from error
+
+
+def _taken(
+    name: str, takes: Mapping[str, inspect.Parameter], options: Options, twin: Twin | None
+) -> Options:
+    """Those of the options that the function takes; the rest is for the definition alone."""
+    if any(p.kind is p.VAR_KEYWORD for p in takes.values()):
+        return options
+    for option in options:
+        if option not in takes and (twin is None or option not in every_option()):
+            raise ArgumentError(
+                f"{CHECK}: options has {option!r}, which {name} does not take"
+                + (", nor any definition" if twin else "")
+                + "; correct the name, or leave it out"
+            )
+    return {k: v for k, v in options.items() if k in takes}

@@ -1,0 +1,336 @@
+"""Every entry of a gradient against central differences, within a bound that is derived.
+
+D(h) = (f(x + h e) - f(x - h e)) / 2h is off by c h^2 + O(h^4) and by the rounding of f over h. D(h)
+and D(h/2) differ by 3/4 c h^2, so |D(h/2) - g| <= |D(h) - D(h/2)| + 2 roundings u size / h for
+small h (1/3 of the first term is expected). h = (roundings u)^(1/3) max(1, |x|) balances the two.
+size = max|f| + sum |x g|: the terms of f may cancel, and those of a linear one are x g.
+
+Longer than most files: the gradient and the Hessian product share points, differences and bounds.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from minprune.arguments import count
+from minprune.core import Array, Arrays
+from minprune.errors import ArgumentError
+from minprune.verify.calling import callable_as, function
+from minprune.verify.law import drawn, judged, law
+from minprune.verify.trees import repeats, untouched
+from minprune.verify.verdict import RAISED, Verdicts
+
+U = 2.0**-53
+Point = Any  # an array, or a dict of arrays
+TINY = 1e-30  # the complex step: its square is nothing beside 1
+# float64 arrays of odd shape and numbers of order 1, of both signs
+points = hnp.arrays(np.float64, hnp.array_shapes(max_dims=3, max_side=4),
+                    elements=st.floats(-2, 2, width=32))  # fmt: skip
+
+
+class Pair(NamedTuple):
+    """grad: x -> df/dx, or (x, v) -> H v; f: what it derives; how many roundings f may make."""
+
+    grad: Callable[..., Any]
+    f: Callable[[Point], Any]
+    roundings: int
+
+
+@law()
+def shape(s: Pair, at: Point) -> str | None:
+    """the gradient has the shape of x"""
+    given, got = parts(at), parts(s.grad(at))
+    for name, a in given.items():
+        if name not in got or np.shape(got[name]) != a.shape:
+            return f"it is { ({n: np.shape(g) for n, g in got.items()}) }"
+    return None
+
+
+@law()
+def entries(s: Pair, at: Point) -> str | None:
+    """each entry equals central differences"""
+    if clause := shape(s, at):
+        return clause
+    got = parts(s.grad(at))
+    terms = sum(float(np.abs(a * got[n]).sum()) for n, a in parts(at).items())
+    for name, index in places(at):
+        value, bound = difference(s, at, name, index, terms)
+        g = float(np.asarray(got[name])[index])
+        if not abs(g - value) <= bound:
+            entry = f"entry {index}" + f" of {name}" * isinstance(at, dict)
+            return f"{entry} is {g!r}, differences give {value!r} to {bound:.1e}"
+    return None
+
+
+@law()
+def complex_entries(s: Pair, at: Point) -> str | None:
+    """each entry equals the complex step"""
+    if clause := shape(s, at):
+        return clause
+    got = parts(s.grad(at))
+    scale = abs(float(s.f(at))) + max(float(np.abs(g).max(initial=0)) for g in got.values())
+    for name, index in places(at):
+        moved = {n: a.astype(complex) for n, a in parts(at).items()}
+        moved[name][index] += 1j * TINY
+        value = float(np.imag(s.f(like(at, moved)))) / TINY
+        g = float(np.asarray(got[name])[index])
+        if not abs(g - value) <= s.roundings * U * max(scale, abs(value)) + TINY:
+            return f"entry {index} is {g!r}, the complex step gives {value!r}"
+    return None
+
+
+@law()
+def same_bits(s: Pair, at: Point) -> str | None:
+    """the same point gives the same bits"""
+    return repeats(lambda: parts(s.grad(at)))
+
+
+@law()
+def leaves_x(s: Pair, at: Point) -> str | None:
+    """x is not changed"""
+    return untouched(lambda x: (s.f(x), s.grad(x)), at)
+
+
+GRADIENT = {
+    "shape": shape,
+    "every entry": entries,
+    "same bits": same_bits,
+    "input untouched": leaves_x,
+}
+
+
+def check_gradient(
+    f: Callable[[Point], Any],
+    grad: Callable[[Point], Point],
+    x: Any = None,
+    *,
+    roundings: int = 100,
+    complex_step: bool = False,
+    examples: int = 50,
+    seed: int = 0,
+) -> Verdicts:
+    """Check `grad(x) = df/dx`, every entry of it.
+
+    Where f has a kink closer than the step to x, both sides of it are allowed.
+
+    Parameters
+    ----------
+    f : callable
+        A float64 array, or a dict of them, to one number.
+    grad : callable
+        The same to its gradient.
+    x : hypothesis strategy, callable, array or dict, optional
+        The points: a strategy, a function of a numpy Generator, or one point. None: arrays of odd
+        shape.
+    roundings : int
+        How many in f, at most, of the size of f and of its terms x df/dx (where f is computed in
+        float32: 100 * 2**29).
+    complex_step : bool
+        f takes complex arrays and is analytic there; then Im f(x + i h e) / h, which does not
+        cancel, is compared too.
+    examples, seed : int
+        How many points each law is tried on; the same seed tries the same ones.
+
+    Returns
+    -------
+    Verdicts
+
+    Raises
+    ------
+    ArgumentError
+        For functions that cannot be called so, or points that cannot be made.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.verify.check_gradient(lambda x: (x**3).sum(), lambda x: 3 * x**2).ok
+    True
+    """
+    callable_as(f, "x")
+    callable_as(grad, "x")
+    count("check_gradient", "roundings", roundings)
+    table = GRADIENT | ({"complex step": complex_entries} if complex_step else {})
+    strategy = located("check_gradient", x)
+    found = judged(table, Pair(grad, f, roundings), strategy, examples=examples, seed=seed)
+    if x is None and all(RAISED in v.sentence for v in found):
+        raise ArgumentError(
+            f"check_gradient: f and grad were called with an array, and the call raised "
+            f"{found[0].sentence.partition(RAISED)[2]}; where x is something else, pass x, or give "
+            f"--draw package.module:function, which makes one"
+        )
+    return Verdicts(found)
+
+
+Along = tuple[Array, int]  # a point, and the seed of two vectors
+
+
+def vectors(example: Along) -> tuple[Array, Array, Array]:
+    at, key = example
+    u, v = np.random.default_rng(key).standard_normal((2, *at.shape))
+    return at, u, v
+
+
+@law()
+def product_shape(s: Pair, example: Along) -> str | None:
+    """the product has the shape of x"""
+    at, u, _ = vectors(example)
+    got = np.shape(s.grad(at, u))
+    return None if got == at.shape else f"it is {got}, x is {at.shape}"
+
+
+@law()
+def symmetric(s: Pair, example: Along) -> str | None:
+    """v.Hu = u.Hv"""
+    at, u, v = vectors(example)
+    hu, hv = np.asarray(s.grad(at, u)), np.asarray(s.grad(at, v))
+    a, b = float(np.sum(v * hu)), float(np.sum(u * hv))
+    size = float(np.sum(np.abs(v * hu)) + np.sum(np.abs(u * hv)))
+    size += float(np.abs(u).sum() * np.abs(hv).max(initial=0))
+    return None if abs(a - b) <= s.roundings * U * size else f"v.Hu is {a!r} and u.Hv {b!r}"
+
+
+@law()
+def linear(s: Pair, example: Along) -> str | None:
+    """H(2u - v) = 2Hu - Hv"""
+    at, u, v = vectors(example)
+    a, b, both = s.grad(at, u), s.grad(at, v), s.grad(at, 2 * u - v)
+    size = 2 * np.abs(a).max(initial=0) + np.abs(b).max(initial=0)
+    worst = float(np.abs(both - (2 * a - b)).max(initial=0))
+    return None if worst <= s.roundings * U * size else f"H(2u - v) is off by {worst:.1e}"
+
+
+@law()
+def differences(s: Pair, example: Along) -> str | None:
+    """Hv equals central differences of the gradient along v"""
+    if clause := product_shape(s, example):
+        return clause
+    at, _, v = vectors(example)
+    got = np.asarray(s.grad(at, v))
+    # a linear gradient has terms H x, and H is about Hv over |v|, which is of order 1
+    terms = float(np.abs(got).max(initial=0) * np.abs(at).sum())
+    scale = max(1.0, float(np.abs(at).max(initial=0))) / max(1.0, float(np.abs(v).max(initial=0)))
+    for index in np.ndindex(at.shape):
+
+        def moved(t: float, index: tuple[int, ...] = index) -> float:
+            return float(np.asarray(s.f(at + t * v))[index])
+
+        value, bound = central(moved, scale, s.roundings, terms)
+        if not abs(float(got[index]) - value) <= bound:
+            return f"entry {index} is {float(got[index])!r}, differences give {value!r}"
+    return None
+
+
+HVP = {
+    "shape": product_shape,
+    "symmetric": symmetric,
+    "linear": linear,
+    "differences": differences,
+}
+
+
+def check_hvp(
+    hvp: Callable[[Array, Array], Array],
+    grad: Callable[[Array], Array],
+    x: Any = None,
+    *,
+    roundings: int = 100,
+    examples: int = 50,
+    seed: int = 0,
+) -> Verdicts:
+    """Check `hvp(x, v) = H(x) v`: symmetric, linear, equal to differences of the gradient.
+
+    Each law has the bound of `roundings` of the size of the terms; the differences that of
+    check_gradient.
+
+    Parameters
+    ----------
+    hvp : callable
+        A float64 array and a vector of its shape to the product.
+    grad : callable
+        The gradient, which is taken to be right.
+    x, roundings, examples, seed
+        As for check_gradient; x is an array.
+
+    Returns
+    -------
+    Verdicts
+
+    Raises
+    ------
+    ArgumentError
+        For functions that cannot be called so, or points that cannot be made.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.verify.check_hvp(lambda x, v: 6 * x * v, lambda x: 3 * x**2).ok
+    True
+    """
+    callable_as(hvp, "x", "v")
+    callable_as(grad, "x")
+    count("check_hvp", "roundings", roundings)
+    strategy = st.tuples(located("check_hvp", x), st.integers(0, 999))
+    return Verdicts(judged(HVP, Pair(hvp, grad, roundings), strategy, examples=examples, seed=seed))
+
+
+def located(owner: str, x: Any) -> Any:
+    """A strategy of points, of what check_gradient takes for x."""
+    if x is None:
+        return points
+    return drawn(owner, "x", st.just(x) if isinstance(x, np.ndarray | dict) else x)
+
+
+def parts(at: Point) -> Arrays:
+    """{name: array} of a point, which may be one array."""
+    return dict(at) if isinstance(at, dict) else {"x": np.asarray(at)}
+
+
+def like(at: Point, arrays: Arrays) -> Point:
+    """The arrays in the form of `at`."""
+    return arrays if isinstance(at, dict) else arrays["x"]
+
+
+def places(at: Point) -> list[tuple[str, tuple[int, ...]]]:
+    """(name, index) of every entry of a point."""
+    return [(name, k) for name, a in parts(at).items() for k in np.ndindex(a.shape)]
+
+
+def difference(
+    s: Pair, at: Point, name: str, index: tuple[int, ...], terms: float
+) -> tuple[float, float]:
+    """(central difference, its bound) of df/dx at one entry      terms: sum |x g|"""
+    ahead = {n: np.zeros(a.shape) for n, a in parts(at).items()}
+    ahead[name][index] = 1.0
+    scale = max(1.0, abs(float(parts(at)[name][index])))
+
+    def moved(t: float) -> float:
+        return float(s.f(like(at, {n: a + t * ahead[n] for n, a in parts(at).items()})))
+
+    return central(moved, scale, s.roundings, terms)
+
+
+def central(
+    moved: Callable[[float], float], scale: float, roundings: int, terms: float
+) -> tuple[float, float]:
+    h = scale * 2.0 ** round(np.log2(roundings * U) / 3)  # a power of two where scale is 1
+    middle = moved(0.0)
+    wide, near = [(moved(t), moved(-t)) for t in (h, h / 2)]
+    value = (near[0] - near[1]) / h
+    size = max(map(abs, (*wide, *near))) + terms
+    # what f rounds, and x + h, which is off by u |x|: as a slope that is u |x| / h of the slope
+    noise = 2 * roundings * U * size / h + 2 * U * scale / h * abs(value)
+    # the slopes to both sides differ by h f'', half as much for half of h, or by the jump of a
+    # kink at d < h: then D(h/2) is off by jump (1/2 - d/h), D(h) by half of jump (1 - d/h)
+    jumps = [abs(a - 2 * middle + b) / t for (a, b), t in ((wide, h), (near, h / 2))]
+    kink = max(0.0, jumps[1] - jumps[0] / 2)
+    return value, abs((wide[0] - wide[1]) / (2 * h) - value) + noise + kink
+
+
+def again(fn: Callable[[Point], Point], draw: str | None = None, **other: Any) -> Arrays:
+    """The gradient at a fixed point, to be compared between processes; draw: makes the point"""
+    if draw is None:
+        return parts(fn(np.cos(np.arange(1.0, 4.0))))
+    return parts(fn(function(draw)(np.random.default_rng(0))))

@@ -1,0 +1,201 @@
+"""A fast kernel against its slow twin, the definition, within a bound that is derived.
+
+gamma(k) = k u / (1 - k u) bounds the relative error of k roundings in any order, so a sum of k
+products is off by at most gamma(k) sum |a| |b|. Source: Higham (2002), sections 3.1 to 3.4.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minprune.arguments import number
+from minprune.core import Array
+from minprune.verify.law import drawn, judged, law
+from minprune.verify.search import first
+from minprune.verify.trees import mapped, read_only, repeats, untouched, with_gaps
+from minprune.verify.verdict import Verdicts
+
+Arguments = tuple[Any, ...]
+Bound = Callable[..., Any]
+Wide = np.longdouble
+
+
+class Pair(NamedTuple):
+    """A fast function, its slow twin, and how far apart they may be."""
+
+    fn: Callable[..., Any]
+    twin: Callable[..., Any]
+    bound: Bound
+
+
+@law()
+def shape(s: Pair, args: Arguments) -> str | None:
+    """the results have the shapes and dtypes of the twin's"""
+    got, want = results(s.fn(*args)), results(s.twin(*args))
+    if len(got) != len(want):
+        return f"there are {len(got)} results, expected {len(want)}"
+    for k, (a, b) in enumerate(zip(got, want, strict=True)):
+        if a.shape != b.shape or a.dtype != b.dtype:
+            return f"result {k} is {a.shape}, {a.dtype}, expected {b.shape}, {b.dtype}"
+    return None
+
+
+def near(s: Pair, args: Arguments, given: Arguments) -> str | None:
+    """A clause where fn(*given) is not within the bound of twin(*args)."""
+    got = results(s.fn(*given))
+    want, off = results(s.twin(*map(wide, args))), results(s.bound(*args))
+    for k, (a, b, e) in enumerate(zip(got, want, off, strict=True)):
+        if a.dtype.kind != "f":
+            if not np.array_equal(a, b):
+                return f"result {k} differs"
+            continue
+        # where long double is no wider than the result, the twin rounds as much
+        e = e if np.finfo(Wide).eps < np.finfo(a.dtype).eps else 2 * e
+        distance = np.abs(a.astype(Wide) - b)
+        if not (distance <= e).all():
+            most = float(distance.max()), float(np.max(e))
+            return f"result {k} is off by {most[0]:.1e}, allowed is {most[1]:.1e}"
+    return None
+
+
+@law()
+def within(s: Pair, args: Arguments) -> str | None:
+    """the results are as near the exact ones as derived"""
+    return near(s, args, args)
+
+
+@law()
+def same_bits(s: Pair, args: Arguments) -> str | None:
+    """the same arguments give the same bits"""
+    return repeats(lambda: results(s.fn(*args)))
+
+
+@law()
+def leaves_arguments(s: Pair, args: Arguments) -> str | None:
+    """no argument is changed"""
+    return untouched(s.fn, *args)
+
+
+@law()
+def strided(s: Pair, args: Arguments) -> str | None:
+    """arguments need not be contiguous"""
+    return None if within(s, args) else near(s, args, mapped(args, with_gaps))
+
+
+@law()
+def fixed(s: Pair, args: Arguments) -> str | None:
+    """arguments may be read-only"""
+    return None if within(s, args) else near(s, args, mapped(args, read_only))
+
+
+LAWS = {
+    "shape and dtype": shape,
+    "within the bound": within,
+    "same bits": same_bits,
+    "input untouched": leaves_arguments,
+    "gaps in memory": strided,
+    "read-only": fixed,
+}
+
+
+def check_kernel(
+    fn: Callable[..., Any],
+    twin: Callable[..., Any],
+    arguments: Any,
+    bound: Bound | None = None,
+    *,
+    relative: float | None = None,
+    empty: Arguments | None = None,
+    examples: int = 100,
+    seed: int = 0,
+) -> Verdicts:
+    """Check a fast `fn(*args)` whose slow definition is `twin(*args)`.
+
+    Parameters
+    ----------
+    fn, twin : callable
+        Both return one array or a tuple of them. The twin is called in long double.
+    arguments : hypothesis strategy or callable
+        Tuples (or one argument), or a function of a numpy Generator that makes them.
+    bound : callable, optional
+        bound(*args): how far off each result may be. None: the kernel sums products of its
+        arguments, and gamma(k + 1) twin(|args|) holds, k the entries of the largest one.
+    relative : float, optional
+        Instead of `bound`: a share of the largest result, for kernels that do more than sum
+        products.
+    empty : tuple, optional
+        Arguments with an axis of length 0, tried once.
+    examples, seed : int
+        How many examples each law is tried on; the same seed tries the same ones.
+
+    Returns
+    -------
+    Verdicts
+
+    Raises
+    ------
+    ArgumentError
+        For arguments that cannot be made.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> def slow(a):
+    ...     return sum(v * v for v in a.tolist())
+    >>> mp.verify.check_kernel(lambda a: a @ a, slow, lambda rng: rng.random(5)).broken
+    0 of 0 laws hold
+    """
+    if relative is not None:
+        bound = of_results(twin, number("check_kernel", "relative", relative))
+    pair = Pair(fn, twin, bound or of_products(twin))
+    strategy = drawn("check_kernel", "arguments", arguments).map(packed)
+    found = judged(LAWS, pair, strategy, examples=examples, seed=seed)
+    if empty is not None:
+        sentence = "empty arguments give what the twin gives"
+        found.append(first("empty", sentence, [empty], lambda e: shape(pair, e) or within(pair, e)))
+    return Verdicts(found)
+
+
+def of_products(twin: Callable[..., Any]) -> Bound:
+    """gamma(k + 1) twin(|args|), k the entries of the largest argument"""
+
+    def bound(*args: Any) -> tuple[Any, ...]:
+        arrays = [a for a in args if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
+        k = max((a.size for a in arrays), default=0) + 1
+        f = np.finfo(np.result_type(*arrays) if arrays else np.float64)
+        # an int may be an axis or a count, a float is a factor
+        sizes = [np.abs(wide(a)) if isinstance(a, np.ndarray | float) else a for a in args]
+        return tuple(gamma(k, f) * r + k * Wide(f.tiny) for r in results(twin(*sizes)))
+
+    return bound
+
+
+def of_results(twin: Callable[..., Any], share: float) -> Bound:
+    """share max|twin(args)|, for kernels that do more than sum products"""
+
+    def bound(*args: Any) -> tuple[Any, ...]:
+        return tuple(share * np.abs(r).max(initial=0) for r in results(twin(*args)))
+
+    return bound
+
+
+def gamma(k: int, f: Any) -> Any:
+    """k u / (1 - k u)      f: np.finfo, u half its spacing at 1"""
+    ku = k * Wide(f.eps) / 2
+    return ku / (1 - ku)
+
+
+def packed(args: Any) -> Arguments:
+    """Arguments as a tuple."""
+    return tuple(args) if isinstance(args, tuple | list) else (args,)
+
+
+def results(out: Any) -> tuple[Array, ...]:
+    """One array or several, as a tuple."""
+    return tuple(map(np.asarray, out)) if isinstance(out, tuple) else (np.asarray(out),)
+
+
+def wide(a: Any) -> Any:
+    """Floating arrays in long double; anything else as it is."""
+    return a.astype(Wide) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a

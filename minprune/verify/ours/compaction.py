@@ -1,0 +1,176 @@
+"""Laws of compaction, and the cases they run on: masked nets of every structure, and random ones.
+
+A law takes compact(model) -> model and a Case, and gives None where it holds, or a clause.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import numpy as np
+from hypothesis import strategies as st
+
+from minprune.arguments import choice
+from minprune.evidence import score
+from minprune.masking.apply import prune
+from minprune.nets.model import Model
+from minprune.nets.ties import ties
+from minprune.structure.compact import compact, plan
+from minprune.verify.law import judged, law, picked
+from minprune.verify.ours.nets import filled, models
+from minprune.verify.ours.structures import LARGE, NETS, apart, structured, thinned
+from minprune.verify.verdict import Verdicts
+
+CHECK = "check_compaction"
+Compact = Callable[[Model], Model]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A masked model, and how it came about."""
+
+    model: Model
+    how: str
+
+    def __str__(self) -> str:
+        n, size = self.model.net, sum(w.size for w in self.model.params.values())
+        dead = sum(int((~m).sum()) for m in self.model.masks.values())
+        layers = ", ".join(f"{x.name} {x.layer} of {' and '.join(x.inputs)}" for x in n.nodes)
+        return f"{dead} of {size} parameters masked ({self.how})\nlayers: {layers}"
+
+
+@st.composite
+def cases(draw: st.DrawFn, name: str = "") -> Case:
+    """Units or single weights pruned at random, biases too, up to everything; of one net or any."""
+    how = draw(st.sampled_from(["units", "units", "units to 0", "weights", "all", "both"]))
+    if name:
+        model = filled(NETS[name], draw(st.integers(0, 99)))
+    else:
+        model = draw(structured() if "units" in how else structured() | models(most=8))
+    share = draw(st.floats(0, 1) | st.sampled_from([0.0, 0.5, 0.9, 1.0]))
+    seed = draw(st.integers(0, 999))
+    if how != "both":
+        least = 1 if how == "units" else 0
+        params = "all" if how == "all" else "weights"
+        return Case(thinned(model, share, seed, least, "units" in how, params=params), how)
+    if any(g.free for g in ties(model)):
+        model = thinned(model, share / 2, seed)
+    scores = score(model, None, "random", seed=seed)
+    dead = sum(int((~m).sum()) for n, m in model.masks.items() if n in scores)
+    n = sum(s.size for s in scores.values())
+    share = max(share, (dead + 1) / n)
+    return Case(prune(model, scores, sparsity=min(share, 1), minimum=0), how)
+
+
+@law()
+def keeps_the_function(fn: Compact, c: Case) -> str | None:
+    """the smaller net gives the outputs of the masked one, to 1e-10 in float64"""
+    off = apart(c.model, fn(c.model))
+    return None if off <= LARGE else f"they differ by {off:.1e} of their size"
+
+
+@law()
+def is_done_at_once(fn: Compact, c: Case) -> str | None:
+    """done a second time it changes nothing"""
+    once = fn(c.model)
+    twice = fn(once)
+    if once.net == twice.net:
+        changed = [n for n, w in once.params.items() if not np.array_equal(w, twice.params[n])]
+        return f"{', '.join(changed)} changes" if changed else None
+    return "the second net is another"
+
+
+@law()
+def is_minimal(fn: Compact, c: Case) -> str | None:
+    """no unit of the result could go, and no mask masks nothing"""
+    small = fn(c.model)
+    gone = {n: int(g.sum()) for n, g in plan(small).gone.items() if g.any()}
+    full = [n for n, m in small.masks.items() if m.all()]
+    if gone:
+        return "; ".join(f"{k} units of {n} could go" for n, k in gone.items())
+    return f"the masks of {', '.join(full)} are all True" if full else None
+
+
+@law()
+def holds_the_masks(fn: Compact, c: Case) -> str | None:
+    """what was masked and is left is masked and 0.0, and no layer has more live weights"""
+    small, big = fn(c.model), c.model
+    for n, m in small.masks.items():
+        if small.params[n][~m].any():
+            return f"masked entries of {n} are not 0"
+    for n in (n for n in small.net.weights if n in big.net.weights):
+        sizes = [np.count_nonzero(model.masks.get(n, np.ones(model.net.params[n], bool)))
+                 for model in (small, big)]  # fmt: skip
+        if sizes[0] > sizes[1]:
+            return f"{n} has {sizes[0]} live weights and had {sizes[1]}"
+    return None
+
+
+@law()
+def shrinks(fn: Compact, c: Case) -> str | None:
+    """no parameter grows, and there are fewer where units can go
+
+    But for a constant net, which is written anew, and parameters that take up constants.
+    """
+    small, big = fn(c.model).net.params, c.model.net.params
+    found = plan(c.model)
+    if c.model.net.nodes[-1].name in found.sweeps.whole:
+        return None
+    for n, shape in small.items():
+        if n in big and np.prod(shape) > np.prod(big[n]):
+            return f"{n} grows from {big[n]} to {shape}"
+    sizes = [sum(int(np.prod(net.get(n, 0))) for n in big) for net in (small, big)]
+    if sizes[0] < sizes[1] or found.empty:
+        return None
+    return f"there are {sizes[0]} parameters and were {sizes[1]}"
+
+
+LAWS = {
+    "same function": keeps_the_function,
+    "done at once": is_done_at_once,
+    "minimal": is_minimal,
+    "masks": holds_the_masks,
+    "smaller": shrinks,
+}
+
+
+def check_compaction(
+    fn: Compact = compact,
+    *,
+    name: str = "",
+    laws: Collection[str] | None = None,
+    examples: int = 100,
+    seed: int = 0,
+) -> Verdicts:
+    """Check `fn(model) -> model`, which takes dead units out of masked nets of minprune.
+
+    Parameters
+    ----------
+    fn : callable
+        A Model to a smaller one; mp.compact by default.
+    name : str
+        One of the nets of verify/ours/structures.py, or "" for all of them and random nets.
+    laws : collection of str, optional
+        Only these.
+    examples, seed : int
+        How many models each law is tried on; the same seed tries the same ones.
+
+    Returns
+    -------
+    Verdicts
+
+    Raises
+    ------
+    ArgumentError
+        For another name or law.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> def nothing(model):
+    ...     return model
+    >>> [v.law for v in mp.verify.check_compaction(nothing, name="chain").broken]
+    ['minimal', 'smaller']
+    """
+    choice(CHECK, "name", name, ["", *NETS])
+    table = picked(CHECK, laws, LAWS)
+    return Verdicts(judged(table, fn, cases(name), examples=examples, seed=seed))

@@ -1,0 +1,86 @@
+"""[H^-1] of a plain problem by a dense inverse, and exact row sweeps by one inverse a step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from minprune.core import Array, Arrays
+from minprune.verify.plain.net import Mlp, Problem, Quadratic, at, gauss_newton, shaped
+
+DAMP = 1e-4  # alpha = DAMP * mean(diag H): large, so that rounding leaves half the digits
+
+
+def damped(h: Array, damp: float = DAMP) -> Array:
+    """H + alpha I, alpha = damp mean(diag H); of H = 0: damp I"""
+    mean = float(np.trace(h)) / max(len(h), 1)
+    return np.asarray(h + damp * (mean or 1.0) * np.eye(len(h)))
+
+
+def dense_inverse(p: Problem, names: Sequence[str]) -> Array:
+    """inv(alpha I + GGN) over the named parameters; of a quadratic loss inv(H)"""
+    if isinstance(p, Quadratic):
+        return np.asarray(np.linalg.inv(p.H))
+    if not isinstance(p, Mlp):
+        raise TypeError(f"{type(p).__name__} has no Gauss-Newton matrix")
+    inverse = np.linalg.inv(damped(gauss_newton(p, names)))
+    return np.asarray(inverse + inverse.T) / 2
+
+
+def inverse_diag(p: Problem, names: Sequence[str]) -> Arrays:
+    """[H^-1]_qq"""
+    like = {name: at(p, name) for name in names}
+    return shaped(np.diagonal(dense_inverse(p, names)).copy(), like)
+
+
+def inverse_block(p: Mlp) -> Arrays:
+    """[H^-1]_SS of each hidden unit, S its incoming weights and bias, H over all parameters"""
+    names = list(p.params)
+    inverse, found = dense_inverse(p, names), {}
+    size = sum(p.params[name].size for name in names)
+    places = shaped(np.arange(size), p.params)
+    for name in p.weights[:-1]:
+        rows, bias = places[name], name.replace("weight", "bias")
+        if bias in places:
+            rows = np.concatenate([rows, places[bias][:, None]], axis=1)
+        found[name] = np.zeros((*rows.shape, rows.shape[1]))
+        for j, s in enumerate(rows):
+            found[name][j] = inverse[np.ix_(s, s)]
+    return found
+
+
+def greedy_losses(w: Array, h: Array) -> tuple[list[int], list[float]]:
+    """(order, losses): again and again the weight whose removal costs least, the others adjusted
+
+    The kept ones stand at the least 1/2 d^T H d; its inverse is made anew for each step. Of equally
+    cheap ones goes the higher index.
+    """
+    v, left, order, losses = w.astype(np.float64), list(range(len(w))), [], []
+    while left:
+        inverse = np.linalg.inv(h[np.ix_(left, left)])
+        cost = [v[q] ** 2 / (2 * inverse[i, i]) for i, q in enumerate(left)]
+        i = min(range(len(left)), key=lambda i: (cost[i], -i))
+        v[left] -= v[left[i]] / inverse[i, i] * inverse[:, i]
+        losses.append(float(cost[i]))
+        order.append(left.pop(i))
+        v[order[-1]] = 0.0
+    return order, losses
+
+
+def sweep_loss(p: Mlp, names: Sequence[str]) -> Arrays:
+    """The loss of each weight's step in the sweep of its row, risen along the row's order
+
+    H = (2/P) X X^T of the layer's inputs, damped; a loss that does not exceed the one before it is
+    the next float above that.
+    """
+    entered, found = p.forward()[0], {}
+    for k, name in enumerate(p.weights):
+        h = damped(2 * entered[k].T @ entered[k] / len(p.x))
+        found[name] = np.zeros(p.params[name].shape)
+        for r, row in enumerate(p.params[name]):
+            last = -np.inf
+            for q, loss in zip(*greedy_losses(row, h), strict=True):
+                last = loss if loss > last else float(np.nextafter(last, np.inf))
+                found[name][r, q] = last
+    return {name: found[name] for name in names}

@@ -1,0 +1,144 @@
+"""The independent twin of a criterion: its definition, what it needs, and which laws it keeps.
+
+A new twin is one function in weights.py or units.py with the mark `twin`, which is its row.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import update_wrapper
+from math import fsum, prod
+from typing import Any
+
+import numpy as np
+
+from minprune.core import Array, Arrays, Chunk, Evidence, UnitView
+
+Values = list[float]
+Score = Callable[..., Any]
+
+
+def known(score: Score, options: dict[str, Any]) -> dict[str, Any]:
+    """Those of the options that the function takes."""
+    takes = inspect.signature(score).parameters
+    return {k: v for k, v in options.items() if k in takes}
+
+
+def constant(w: Array) -> Array:
+    """Which rows say nothing: those of equal entries, (units,)"""
+    return np.asarray(np.ptp(w, axis=1) == 0)
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A criterion by definition.
+
+    score: Evidence, **options -> scores of one chunk. unit: see CriterionSpec.unit. chunk: what
+    the spec takes at once; None where it does not matter (the score is linear in the samples).
+    finish: what is done after the average over chunks. minus: kinds whose terms are subtracted.
+    laws: keys of NAMED, besides "definition". share, floor: see Subject. spread: the size of the
+    terms, if it is not that of the sum. mute: which rows of activations say nothing. unsure:
+    (Evidence, **options) -> whether rounding may decide the score.
+    laws, unit and chunk may be functions of the options.
+    """
+
+    score: Score
+    needs: tuple[str, ...]
+    unit: Any
+    laws: Any = ()
+    chunk: Any = None
+    single: bool = True
+    finish: Callable[[Arrays], Arrays] | None = None
+    minus: tuple[str, ...] = ()
+    share: float = 2.0**-26
+    floor: float = 2.0**-1000
+    spread: Callable[[Evidence], Arrays] | None = None
+    mute: Callable[[Array], Array] = constant
+    unsure: Callable[..., bool] = lambda ev, **options: False
+
+    def size(self, ev: Evidence, options: dict[str, Any]) -> Arrays:
+        """The same sum with every term positive: its rounding errors are in proportion to it."""
+        if self.spread is not None:
+            return self.spread(ev)
+        filled = {k: getattr(ev, k) for k in self.needs if isinstance(getattr(ev, k), dict)}
+        positive: dict[str, Any] = {
+            kind: {n: (-1 if kind in self.minus else 1) * np.abs(a) for n, a in arrays.items()}
+            for kind, arrays in filled.items()
+        }
+        scores = self.score(replace(ev, **positive), **known(self.score, options))
+        return {n: np.abs(s) for n, s in scores.items()}
+
+
+TWINS: dict[str, Twin] = {}
+READINGS: dict[tuple[str, str, Any], str] = {}  # (criterion, option, value): the twin for it
+
+
+def twin(
+    name: str,
+    *needs: str,
+    unit: UnitView | Callable[..., UnitView],
+    laws: tuple[str, ...] | Callable[..., tuple[str, ...]] = (),
+    chunk: Chunk | Callable[..., Chunk | None] | None = None,
+    by: Callable[..., Score] | None = None,
+    reads: tuple[str, str, Any] | None = None,
+    **row: Any,
+) -> Callable[[Score], Score]:
+    """Makes a function the twin of that name, see Twin.
+
+    by: by_entry, by_layer, or None: a function of Evidence. reads: the criterion, option and value
+    that have this twin: ("taylor", "order", 2).
+    """
+
+    def declare(fn: Score) -> Score:
+        score = by(*needs)(fn) if by else fn
+        TWINS[name] = Twin(score, needs, unit, laws, chunk, **row)
+        if reads:
+            READINGS[reads] = name
+        return score
+
+    return declare
+
+
+def entries(ev: Evidence, kinds: tuple[str, ...], name: str) -> Iterator[tuple[Any, list[Values]]]:
+    """(index, the values of each kind): of each weight, or of each unit's row"""
+    arrays = [np.asarray(ev.of(kind)[name], np.float64) for kind in kinds]
+    for k in np.ndindex(arrays[0].shape[:1] if ev.unit else arrays[0].shape):
+        yield k, [np.ravel(a[k]).tolist() for a in arrays]
+
+
+def by_entry(*kinds: str) -> Callable[[Callable[..., float]], Score]:
+    """Makes a function of one weight's, or unit's, values one of evidence."""
+
+    def of_evidence(entry: Callable[..., float]) -> Score:
+        def scores(ev: Evidence, **options: Any) -> Arrays:
+            found = {}
+            for name, a in ev.of(kinds[0]).items():
+                found[name] = np.zeros(a.shape[:1] if ev.unit else a.shape)
+                for k, values in entries(ev, kinds, name):
+                    found[name][k] = entry(*values, **options)
+            return found
+
+        return update_wrapper(scores, entry)
+
+    return of_evidence
+
+
+def by_layer(kind: str) -> Callable[[Callable[..., Values]], Score]:
+    """Makes a function of a layer's rows (units, incoming) one of evidence."""
+
+    def of_evidence(layer: Callable[..., Values]) -> Score:
+        def scores(ev: Evidence, **options: Any) -> Arrays:
+            rows = {name: np.asarray(w, np.float64).tolist() for name, w in ev.of(kind).items()}
+            return {name: np.array(layer(r, **options), np.float64) for name, r in rows.items()}
+
+        return update_wrapper(scores, layer)
+
+    return of_evidence
+
+
+def dot(*factors: Values) -> float:
+    """The sum of products, rounded once."""
+    terms: list[float] = [prod(together) for together in zip(*factors, strict=True)]
+    return fsum(terms)

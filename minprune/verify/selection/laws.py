@@ -1,0 +1,301 @@
+"""Laws of selection, of whole nets and of patterns: one set, with sentences for each.
+
+A law takes select(scores, masks, *, sparsity, minimum, protect) -> masks and a Case.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from minprune.core import Arrays
+from minprune.verify.law import Law, law
+from minprune.verify.plain.rules import slow
+from minprune.verify.selection.cases import Case, Item, Select, differ, kept, tiles
+from minprune.verify.trees import LAYOUTS, mapped, repeats, untouched
+
+
+def at(entry: tuple[str, Any]) -> str:
+    """b.weight[0, 1]"""
+    return f"{entry[0]}[{', '.join(map(str, entry[1]))}]"
+
+
+@law()
+def has_the_shape(select: Select, c: Case) -> str | None:
+    """a mask is an array of bool with the shape of its scores"""
+    new = c.answer(select)
+    if set(new) != set(c.names):
+        return f"there are masks for {', '.join(new)}"
+    for n, m in new.items():
+        if not isinstance(m, np.ndarray):
+            return f"the mask of {n} is of type {type(m).__name__}"
+        if m.shape != c.scores[n].shape:
+            return f"the mask of {n} is {m.shape}, its scores are {c.scores[n].shape}"
+        if m.dtype != bool:
+            return f"the mask of {n} is {m.dtype}"
+    return None
+
+
+@law()
+def counts_exactly(select: Select, c: Case) -> str | None:
+    """round(sparsity * n) of n entries are pruned, half to even, what was masked included"""
+    new = c.run(select)
+    for scope in c.scopes:
+        got, want = c.staying(scope, new).count(False), c.wanted(scope)
+        if got != want:
+            where = f"of {at(scope[0][0])} to {at(scope[-1][-1])} " if c.pattern else ""
+            return f"{where}{got} of {len(scope)} are pruned, expected {want}{elsewhere(new, c)}"
+    return None
+
+
+def elsewhere(new: Arrays, c: Case) -> str:
+    """Along which other axis a mask keeps N of every M, or along memory, as a clause."""
+    if c.pattern is None or c.pattern[2] is None:
+        return ""
+    (mask,), (_, columns, n) = new.values(), c.pattern
+    axes = {f"along axis {k}": np.moveaxis(mask, k, 1) for k in range(mask.ndim) if k != 1}
+    axes["in the order of memory"] = mask.reshape(1, -1)
+    for where, m in axes.items():
+        each = {sum(int(m[at]) for at in t) for t in tiles(m.shape, 1, columns)}
+        if m.shape[1] % columns == 0 and each == {n}:
+            return f", which keeps {n} of every {columns} {where}"
+    return ""
+
+
+@law()
+def counts_nearly(select: Select, c: Case) -> str | None:
+    """sparsity * n of n entries are pruned, rounded in any way, what was masked included"""
+    (scope,) = c.scopes
+    got, want = c.staying(scope, c.run(select)).count(False), c.sparsity * len(scope)
+    return None if abs(got - want) < 1 else f"{got} of {len(scope)} are pruned, expected {want:.6g}"
+
+
+@law()
+def is_nested(select: Select, c: Case) -> str | None:
+    """what a lower sparsity prunes, a higher one prunes too"""
+    (scope,) = c.scopes
+    n, alive = len(scope), c.staying(scope, c.masks).count(True)
+    most = n - sum(min(c.minimum, int(c.masks[name].sum())) for name in c.names)
+    counts = range(n - alive, most + 1) if n else ()  # all that can be reached
+    found = [(k / n, c.run(select, sparsity=k / n)) for k in counts]
+    for (low, less), (high, more) in pairwise(found):
+        if any((more[name] & ~less[name]).any() for name in c.names):
+            return f"at {low} they are {kept(less)}, at {high} {kept(more)}"
+    return None
+
+
+@law()
+def goes_by_steps(select: Select, c: Case) -> str | None:
+    """pruning to a lower sparsity first, then on, gives the masks of pruning at once"""
+    step = c.masks | c.run(select, sparsity=c.less)
+    return differ(c.run(select, masks=step), c.run(select), "and at once")
+
+
+def ranked(select: Select, c: Case) -> list[tuple[list[Any], list[Any]]]:
+    """(what was live and went, what stays) among items of one size: (score, -place, first entry)
+
+    The score of a block is its mean: whether it is the mean, the sum or the largest entry, blocks
+    of one size hold the same offsets in another order.
+    """
+    new, found = c.run(select, minimum=0, sparsity=c.less), []
+    for scope in c.scopes:
+        was, now = c.staying(scope, c.masks), c.staying(scope, new)
+        for size in sorted({len(item) for item in scope}):
+            parts: tuple[list[Any], list[Any]] = [], []
+            for place, (item, live, stays) in enumerate(zip(scope, was, now, strict=True)):
+                if len(item) == size and (live or stays):
+                    parts[stays].append((score(item, c), -place, at(item[0])))
+            found.append(parts)
+    return found
+
+
+def score(item: Item, c: Case) -> float:
+    return sum(float(c.scores[n][at]) for n, at in item) / len(item)
+
+
+@law()
+def keeps_the_best(select: Select, c: Case) -> str | None:
+    """of what was live, nothing that goes scores higher than what stays"""
+    for gone, stays in ranked(select, c):
+        if gone and stays and max(gone)[0] > min(stays)[0]:
+            high, low = max(gone), min(stays)
+            return (f"{high[2]} of score {high[0]} goes and {low[2]} of score {low[0]} stays at "
+                    f"{c.less}")  # fmt: skip
+    return None
+
+
+@law()
+def keeps_the_lower_index(select: Select, c: Case) -> str | None:
+    """of equal scores the one with the lower flat index stays, of earlier layers first"""
+    for gone, stays in ranked(select, c):
+        for score in {s for s, *_ in gone} & {s for s, *_ in stays}:
+            first = max(row for row in gone if row[0] == score)
+            last = min(row for row in stays if row[0] == score)
+            if first[1] > last[1]:
+                return f"of the scores {score} {first[2]} goes and {last[2]} stays at {c.less}"
+    return None
+
+
+@law()
+def goes_whole(select: Select, c: Case) -> str | None:
+    """of each block every live entry stays, or none"""
+    new = c.run(select)
+    for item in (item for scope in c.scopes for item in scope):
+        stays = {bool(new[n][k]) for n, k in item if c.masks[n][k]}
+        if len(stays) == 2:
+            return f"the block of {at(item[0])} to {at(item[-1])} is split: {kept(new)}"
+    return None
+
+
+@law()
+def holds_at_the_edge(select: Select, c: Case) -> str | None:
+    """blocks that overhang the edge are cut there, never wrapped, and counted like others"""
+    return has_the_shape(select, c) or goes_whole(select, c) or counts_exactly(select, c)
+
+
+@law()
+def takes_nothing(select: Select, c: Case) -> str | None:
+    """a layer without entries gets an empty mask"""
+    return has_the_shape(select, c) or counts_exactly(select, c)
+
+
+@law()
+def revives_nothing(select: Select, c: Case) -> str | None:
+    """what is masked already stays masked"""
+    new = c.run(select)
+    back = sum(int((new[n] & ~c.masks[n]).sum()) for n in c.names)
+    return f"{back} masked entries come back: {kept(new)}" if back else None
+
+
+@law()
+def keeps_the_minimum(select: Select, c: Case) -> str | None:
+    """each layer keeps at least `minimum` of its live entries"""
+    new = c.run(select)
+    for n in c.names:
+        if new[n].sum() < min(c.minimum, c.masks[n].sum()):
+            return f"{n} keeps {int(new[n].sum())}"
+    return None
+
+
+@law()
+def leaves_protected(select: Select, c: Case) -> str | None:
+    """protected layers are left as they are, and what they hold does not matter for others"""
+    new = c.run(select)
+    if set(new) != set(c.names):
+        return f"there are masks for {', '.join(new)}"
+    flipped = {n: -s if n in c.protect else s for n, s in c.scores.items()}
+    inverse = {n: ~m if n in c.protect else m for n, m in c.masks.items()}
+    return differ(c.run(select, scores=flipped, masks=inverse), new, "and with other protected")
+
+
+@law()
+def is_deterministic(select: Select, c: Case) -> str | None:
+    """the same scores give the same masks again"""
+    return repeats(lambda: c.run(select))
+
+
+@law()
+def ignores_layout(select: Select, c: Case) -> str | None:
+    """read-only arrays, in Fortran order or with gaps in memory, give the same masks"""
+    new = c.run(select)
+    for how, lay_out in LAYOUTS.items():
+        found = c.run(select, scores=mapped(c.scores, lay_out))
+        if clause := differ(found, new, f"{how}, but plainly"):
+            return clause
+    return None
+
+
+@law()
+def leaves_its_input(select: Select, c: Case) -> str | None:
+    """neither scores nor masks are changed"""
+    return untouched(lambda scores, masks: c.run(select), c.scores, c.masks)
+
+
+@law()
+def rounds_like_double(select: Select, c: Case) -> str | None:
+    """float32 scores that are exact give the masks of float64"""
+    single = {n: s.astype(np.float32) for n, s in c.scores.items()}
+    return differ(c.run(select, scores=single), c.run(select))
+
+
+@law()
+def meets_the_definition(select: Select, c: Case) -> str | None:
+    """the masks are those of sorting all entries by (masked, score, higher index first)"""
+    return differ(c.run(select), c.run(slow))
+
+
+@law()
+def apart(select: Select, c: Case) -> str | None:
+    """the mask of a layer is the same when it comes alone, protected ones are left as they are"""
+    new = c.run(select)
+    if set(new) != set(c.names):
+        return f"there are masks for {', '.join(new)}"
+    for n in c.names:
+        one: dict[str, Any] = {"scores": {n: c.scores[n]}, "masks": {n: c.masks[n]}, "protect": ()}
+        if clause := differ({n: new[n]}, c.run(select, **one), "alone"):
+            return clause
+    return None
+
+
+@law()
+def meets_the_ends(select: Select, c: Case) -> str | None:
+    """sparsity 0 prunes nothing, and 1, with minimum=0, prunes everything"""
+    new = c.run(select)
+    stays = sum(int(m.sum()) for m in new.values())
+    want = 0 if c.sparsity == 1 else sum(s.size for s in c.scores.values())
+    return None if stays == want else f"{stays} entries stay: {kept(new)}"
+
+
+ANY: dict[str, Law] = {
+    "masked stay masked": revives_nothing,
+    "deterministic": is_deterministic,
+    "memory layout": ignores_layout,
+    "input untouched": leaves_its_input,
+}
+LAWS: dict[str, Law] = {
+    "shape": has_the_shape,
+    "exact count": counts_exactly,
+    "lowest scores go": keeps_the_best,
+    "ties by lower index": keeps_the_lower_index,
+    "nested": is_nested,
+    "by steps": goes_by_steps,
+    "masked stay masked": revives_nothing,
+    "minimum": keeps_the_minimum,
+    "protected": leaves_protected,
+    **ANY,
+    "float32": rounds_like_double,
+    "definition": meets_the_definition,
+}
+N_OF_M: dict[str, Law] = {
+    "shape": has_the_shape,
+    "N of each M": replace(
+        counts_exactly,
+        sentence="N of every M consecutive inputs stay (axis 1; of a convolution at each y, x)",
+    ),
+    "the best stay": keeps_the_best,
+    "ties by lower index": keeps_the_lower_index,
+    **ANY,
+    "edge": replace(
+        counts_exactly,
+        sentence="where M does not divide the inputs, N of those at the end stay too, or all of "
+        "fewer",
+    ),
+}
+BLOCKS: dict[str, Law] = {
+    "shape": has_the_shape,
+    "whole blocks": goes_whole,
+    "exact count": replace(
+        counts_exactly,
+        sentence="round(sparsity * n) of n blocks go, half to even, what was masked included",
+    ),
+    "lowest blocks go": replace(
+        keeps_the_best,
+        sentence="of blocks of one size none that goes scores higher than one that stays",
+    ),
+    "nested": is_nested,
+    **ANY,
+    "edge": holds_at_the_edge,
+}

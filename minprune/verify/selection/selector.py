@@ -1,0 +1,207 @@
+"""Every law of selection on a function of one's own: which entries go, and exactly how many."""
+
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+
+from minprune.arguments import choice
+from minprune.core import Array, Arrays
+from minprune.verify.calling import callable_as, keywords
+from minprune.verify.law import judged, picked
+from minprune.verify.search import first
+from minprune.verify.selection import laws as of
+from minprune.verify.selection.cases import Case, Select, cases, inner
+from minprune.verify.selection.laws import LAWS
+from minprune.verify.verdict import Verdicts
+
+CHECK = "check_selector"
+Form = Literal["dict", "array"]
+Scope = Literal["global", "layer"]
+Tie = Literal["lower", "any"]
+Count = Literal["round", "any"]
+EVERY = LAWS | {
+    "sparsity 0 and 1": of.meets_the_ends,
+    "empty layer": of.takes_nothing,
+    "layers apart": of.apart,
+}
+# where any tie rule will do these are judged on scores without ties
+WITHOUT_TIES = ("nested", "by steps", "memory layout", "float32", "definition")
+TAKES = ("masks", "minimum", "protect")
+FORMS: tuple[Form, ...] = ("dict", "array")
+ONE = np.array([[1.0, 2.0]])
+TAKES_OF = {
+    "by steps": "masks",
+    "masked stay masked": "masks",
+    "minimum": "minimum",
+    "protected": "protect",
+}
+
+
+def check_selector(
+    fn: Callable[..., Any],
+    *,
+    form: Form | None = None,
+    scope: Scope = "global",
+    tie: Tie = "lower",
+    count: Count = "round",
+    signed: bool = True,
+    laws: Collection[str] | None = None,
+    examples: int = 200,
+    seed: int = 0,
+) -> Verdicts:
+    """Check `masks = fn(scores, sparsity)`, True = kept, on scores with many ties.
+
+    sparsity is the share of all entries whose mask is False afterwards. Where fn has parameters
+    `masks` (True = not pruned so far), `minimum` (kept in each layer at least) or `protect` (names
+    of layers left alone), their laws are checked too; else minimum=0 is understood.
+
+    Parameters
+    ----------
+    fn : callable
+        The selector.
+    form : {"dict", "array"}, optional
+        "dict": it takes {name: scores} and returns {name: mask}, all layers compared with each
+        other; "array": it takes one array and returns its mask. None: what it answers to.
+    scope : {"global", "layer"}
+        "layer": each layer loses that share of its own, whatever the others are.
+    tie : {"lower", "any"}
+        "lower": of equal scores the lower flat index is kept, so that masks are nested and do not
+        depend on memory; "any": another rule, and those laws are tried on scores without ties.
+    count : {"round", "any"}
+        "round": round(sparsity n), half to even; "any": rounded in any way.
+    signed : bool
+        False: fn ranks magnitudes, so no score is negative.
+    laws : collection of str, optional
+        Only these.
+    examples, seed : int
+        How many examples each law is tried on; the same seed tries the same ones.
+
+    Returns
+    -------
+    Verdicts
+
+    Raises
+    ------
+    ArgumentError
+        For another form, scope, tie, count or law, and a function that cannot be called so.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> def above(scores, sparsity):
+    ...     return scores >= np.quantile(scores, sparsity)
+    >>> import numpy as np
+    >>> [v.law for v in mp.verify.check_selector(above, laws=["exact count"]).broken]
+    ['exact count']
+    """
+    choice(CHECK, "form", form, (None, *FORMS))
+    choice(CHECK, "scope", scope, ("global", "layer"))
+    choice(CHECK, "tie", tie, ("lower", "any"))
+    choice(CHECK, "count", count, ("round", "any"))
+    wanted = picked(CHECK, laws, EVERY)
+    takes = keywords(fn, TAKES)
+    callable_as(fn, "scores", "sparsity", given=takes)
+    form = form or form_of(fn, takes)
+    if form == "array":  # which has no layers to protect
+        takes = [name for name in takes if name != "protect"]
+    select = adapted(fn, form, takes)
+    alone = form == "array" or scope == "layer"
+    left = {law for law, parameter in TAKES_OF.items() if parameter not in takes}
+    left |= {"protected"} if alone else set()  # judged with "layers apart"
+    left |= {"ties by lower index"} if tie == "any" else set()
+    left |= {"definition"} if count == "any" else set()
+    left |= {"layers apart"} if form == "array" or scope == "global" else set()
+    wanted = {name: law for name, law in wanted.items() if name not in left}
+    if count == "any" and "exact count" in wanted:
+        wanted["exact count"] = of.counts_nearly
+    draw: dict[str, Any] = {name: name in takes for name in TAKES} | {
+        "layers": 1 if alone else 3, "empty": False, "share": inner, "signed": signed,
+    }  # fmt: skip
+    untied = {name for name in WITHOUT_TIES if tie == "any"}
+    several = draw | {"layers": 3, "masks": False, "minimum": False}
+    found = []
+    for names, strategy in (
+        ({*LAWS} - untied, cases(**draw)),
+        (untied, cases(**draw, ties=False)),
+        ({"layers apart"}, cases(**several)),
+    ):
+        table = {name: law for name, law in wanted.items() if name in names}
+        found += judged(table, select, strategy, examples=examples, seed=seed)
+    for name, tries in (("sparsity 0 and 1", ends(alone)), ("empty layer", emptied(alone))):
+        if name in wanted:
+            law = wanted[name]
+            found.append(first(name, law.sentence, tries, partial(law, select)))
+    return Verdicts(sorted(found, key=lambda v: list(EVERY).index(v.law)))
+
+
+def adapted(fn: Callable[..., Any], form: Form, takes: list[str]) -> Select:
+    """fn with the parameters that the laws use, its masks in the order of the scores
+
+    Protected layers may be in its answer, if they are as they were.
+    """
+
+    def select(scores: Arrays, masks: Arrays, **target: Any) -> Arrays:
+        given = {name: target[name] for name in takes if name in target}
+        if form == "dict":
+            if "masks" in takes:
+                given["masks"] = masks
+            found = dict(fn(scores, target["sparsity"], **given))
+        else:
+            ((name, one),) = scores.items()
+            if "masks" in takes:
+                given["masks"] = masks[name]
+            found = {name: fn(one, target["sparsity"], **given)}
+        for name in target["protect"]:
+            was = masks[name] if "masks" in takes else np.ones_like(masks[name])
+            if name in found and np.array_equal(found[name], was):
+                del found[name]
+        names = [n for n in scores if n in found] + [n for n in found if n not in scores]
+        return {n: found[n] for n in names}
+
+    return select
+
+
+def form_of(fn: Callable[..., Any], takes: list[str], one: Array = ONE) -> Form:
+    """What fn answers to: a dict with a dict, or an array with a mask; "dict" if to neither."""
+    scores, masks = {"a.weight": one}, {"a.weight": np.ones(one.shape, bool)}
+    for form in FORMS:
+        select = adapted(fn, form, takes)
+        try:
+            answer = select(scores, masks, sparsity=0.5, minimum=0, protect=())
+        except (Exception, SystemExit):  # user code may raise anything
+            continue
+        if not isinstance(answer.get("a.weight"), Mapping):
+            return form
+    return "dict"
+
+
+def dense(*rows: Any, sparsity: float) -> Case:
+    """Nothing masked: a.weight holds the first row, ..."""
+    scores = {f"{'abc'[k]}.weight": np.array(row, float) for k, row in enumerate(rows)}
+    masks = {n: np.ones(s.shape, bool) for n, s in scores.items()}
+    return Case(scores, masks, sparsity, sparsity)
+
+
+def ends(alone: bool) -> list[Case]:
+    """Sparsity 0 and 1."""
+    tried: list[list[Any]] = [[[0.5]], [[0, 0.5, 1]], [[1, 1]], *[[[0.5], [0, 1]]] * (not alone)]
+    return [dense(*rows, sparsity=share) for share in (0.0, 1.0) for rows in tried]
+
+
+def emptied(alone: bool) -> list[Case]:
+    """A layer without entries, alone and beside another."""
+    empty = np.zeros((0, 2))
+    return [dense(*rows, sparsity=0.5) for rows in ([empty], [empty, [0.5, 1.0]])[: 2 - alone]]
+
+
+def again(fn: Callable[..., Any], form: Form | None = None, **other: Any) -> Arrays:
+    """The masks of fixed scores with ties, to be compared between processes."""
+    scores = {name: np.arange(12) % 3 / 2 for name in ("a.w", "b.w")}  # the cut is among equals
+    takes = keywords(fn, TAKES)
+    form = form or form_of(fn, takes)
+    if form == "array":
+        scores.pop("b.w")
+    masks = {n: np.ones(s.shape, bool) for n, s in scores.items()}
+    return adapted(fn, form, takes)(scores, masks, sparsity=0.5, minimum=0, protect=())

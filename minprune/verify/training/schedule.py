@@ -1,0 +1,243 @@
+"""Every law of a schedule, step -> sparsity, on a function of one's own."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal, localcontext
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from minprune.arguments import choice, count, share
+from minprune.errors import ArgumentError
+from minprune.verify.calling import callable_as, keywords
+from minprune.verify.law import Law, law
+from minprune.verify.plain.rules import SCHEDULES, Ramp, scheduled
+from minprune.verify.search import first
+from minprune.verify.trees import moved
+from minprune.verify.verdict import Verdict, Verdicts
+
+CHECK = "check_schedule"
+EPS = 2.0**-52
+MOST = 100_000  # steps
+ROUNDINGS = 8  # of a formula of numbers of at most 1
+
+
+@dataclass(frozen=True)
+class Values:
+    """The values at every step of a ramp, and what rounding may make of one."""
+
+    s: Sequence[Any]
+    slack: float = 0.0
+
+
+def expected(v: Values, steps: range, want: float) -> str | None:
+    for t in steps:
+        if not abs(v.s[t] - want) <= v.slack:
+            return f"step {t} has {v.s[t]}, expected {want}"
+    return None
+
+
+@law()
+def stays_inside(v: Values, ramp: Ramp) -> str | None:
+    """each value is a share from initial to final"""
+    for t, value in enumerate(v.s):
+        if not ramp.initial - v.slack <= value <= ramp.final + v.slack:
+            return f"step {t} has {value}"
+    return None
+
+
+@law()
+def never_falls(v: Values, ramp: Ramp) -> str | None:
+    """sparsity never falls"""
+    for t in range(1, len(v.s)):
+        if v.s[t] < v.s[t - 1] - v.slack:
+            return f"step {t - 1} has {v.s[t - 1]} and step {t} has {v.s[t]}"
+    return None
+
+
+@law()
+def starts_there(v: Values, ramp: Ramp) -> str | None:
+    """up to the start the value is initial (up to the step before it where it jumps)"""
+    return expected(v, range(ramp.start + (ramp.span > 0)), ramp.initial)
+
+
+@law()
+def ends_there(v: Values, ramp: Ramp) -> str | None:
+    """from the end on the value is final"""
+    return expected(v, range(ramp.end, len(v.s)), ramp.final)
+
+
+@law()
+def changes_at_updates_only(v: Values, ramp: Ramp) -> str | None:
+    """it changes at start + k every and at the end alone"""
+    s = v.s
+    for t in range(1, len(s)):
+        if not abs(s[t] - s[t - 1]) <= v.slack and (t - ramp.start) % ramp.every and t != ramp.end:
+            return f"step {t - 1} has {s[t - 1]} and step {t} has {s[t]}"
+    return None
+
+
+LAWS: dict[str, Law] = {
+    "inside": stays_inside,
+    "rises": never_falls,
+    "start": starts_there,
+    "end": ends_there,
+    "every": changes_at_updates_only,
+}
+
+
+def meets(like: str, s: Sequence[float], ramp: Ramp, eps: float = EPS) -> str | None:
+    """None where each value is the formula's, to rounding: 8 of numbers of at most 1
+
+    The rounding of p grows by |ln(ratio)| in a power, as often as the span goes into the step.
+    """
+    bound = float(ROUNDINGS)
+    if like in ("exponential", "iterative") and ramp.final < 1:
+        times = max(1.0, len(s) / max(ramp.span, 1))
+        bound += times * math.log((1 - ramp.initial) / (1 - ramp.final))
+        bound += len(s) if like == "iterative" else 0  # a product of that many factors
+    with localcontext(prec=50):
+        for t, value in enumerate(s):
+            want = scheduled(like, ramp, t)
+            if abs(Decimal(float(value)) - want) > Decimal(bound * eps):
+                return f"step {t} has {value}, expected {float(want)}"
+    return None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A schedule, what it should do, and the parameters that it is given."""
+
+    fn: Callable[..., Any]
+    ramp: Ramp
+    given: dict[str, Any]
+
+    def called(self, steps: Sequence[int]) -> list[Any]:
+        return [np.asarray(self.fn(t, **self.given))[()] for t in steps]
+
+    @cached_property
+    def values(self) -> list[Any]:
+        return self.called(self.ramp.steps)
+
+    def compared(self) -> tuple[list[Any], Ramp, float]:
+        """(values, what is asked, spacing at 1), all in the narrowest type among the values"""
+        kinds = {s.dtype for s in self.values if isinstance(s, np.floating)}
+        kind: Any = min(kinds, key=lambda k: k.itemsize, default=np.dtype(float)).type
+        low, high = (float(kind(end)) for end in (self.ramp.initial, self.ramp.final))
+        there = replace(self.ramp, initial=low, final=high)
+        return [kind(s) for s in self.values], there, max(float(np.finfo(kind).eps), EPS)
+
+    def shares(self) -> str | None:
+        for t, s in zip(self.ramp.steps, self.values, strict=True):
+            number = np.shape(s) == () and isinstance(s, np.number | np.bool_)
+            if not number or not -ROUNDINGS * EPS <= s <= 1 + ROUNDINGS * EPS:
+                return f"step {t} has {s!r}"
+        return None
+
+    def again(self) -> str | None:
+        back = self.called(self.ramp.steps[::-1])[::-1]
+        for t, a, b in zip(self.ramp.steps, self.values, back, strict=True):
+            if moved(a, b):
+                return f"step {t} has {a}, and {b} when asked again"
+        return None
+
+    def judged(self, law: Law) -> str | None:
+        found, what, eps = self.compared()
+        return law(Values(found, ROUNDINGS * eps), what)
+
+    def formula(self, like: str) -> str | None:
+        found, what, eps = self.compared()
+        return meets(like, found, what, eps)
+
+
+def check_schedule(
+    fn: Callable[..., float],
+    *,
+    final: float,
+    initial: float = 0.0,
+    start: int = 0,
+    span: int = 0,
+    every: int | None = None,
+    like: str | None = None,
+) -> Verdicts:
+    """Check `fn(step) -> sparsity` at every step from 0 to beyond the end, to rounding.
+
+    The parameters say what fn should do; where fn has parameters of these names, it is given them.
+    Where a value is float32 or float16 all are compared in it; where one is no share, nothing else
+    is asked.
+
+    Parameters
+    ----------
+    fn : callable
+        The schedule.
+    final, initial : float
+        The shares that it goes from and to.
+    start, span : int
+        The step where it leaves `initial`, and how many later it reaches `final`; span=0: it jumps
+        at start.
+    every : int, optional
+        It changes at start + k every and at the end alone. None: at any step.
+    like : str, optional
+        The formula to equal: linear, cubic (Zhu & Gupta 2017), exponential, iterative
+        (exponential, and on beyond the end), one_shot, constant (the last two have no span).
+
+    Returns
+    -------
+    Verdicts
+
+    Raises
+    ------
+    ArgumentError
+        For another `like`, shares or steps that are none, or more than 100,000 steps.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> def linear(step):
+    ...     return 0.9 * min(step, 10) / 10
+    >>> mp.verify.check_schedule(linear, final=0.9, span=10, like="linear").ok
+    True
+    """
+    choice(CHECK, "like", like, (None, *SCHEDULES))
+    initial, final = (share(CHECK, n, v) for n, v in (("initial", initial), ("final", final)))
+    if like == "constant":
+        initial = final
+    if initial > final:
+        raise ArgumentError(
+            f"{CHECK}: final must be at least initial={initial:g}, not {final:g}; pass shares that "
+            f"rise"
+        )
+    start, span = (count(CHECK, n, v, 0) for n, v in (("start", start), ("span", span)))
+    if like in ("one_shot", "constant"):
+        span = 0
+    elif like is not None:
+        count(CHECK, "span", span)
+    ramp = Ramp(initial, final, start, span, 1 if every is None else count(CHECK, "every", every))
+    if len(ramp.steps) > MOST:
+        raise ArgumentError(
+            f"{CHECK}: start + span + every must be below {MOST}, not {ramp.end + ramp.every}; "
+            f"check a shorter one"
+        )
+    given = {n: getattr(ramp, n) for n in keywords(fn, tuple(vars(ramp)))}
+    callable_as(fn, "step", given=[*given])
+    asked, told = Asked(fn, ramp, given), vars(ramp) | {"every": every}
+
+    def verdict(law: str, sentence: str, broken: Callable[[], str | None]) -> Verdict:
+        return first(law, sentence, [told], lambda _: broken())
+
+    verdicts = [verdict("in [0, 1]", "each value is a number from 0 to 1", asked.shares)]
+    if not verdicts[0].holds:  # no law of a share makes sense
+        return Verdicts(verdicts)
+    left = {"every"} if every is None else set()
+    if like == "iterative":  # which goes on
+        left |= {"inside", "end"}
+    verdicts += [verdict(name, law.sentence, lambda law=law: asked.judged(law))  # type: ignore[misc]
+                 for name, law in LAWS.items() if name not in left]  # fmt: skip
+    sentence = "a step has the same sparsity whenever it is asked for"
+    verdicts.append(verdict("pure", sentence, asked.again))
+    if like is not None:
+        sentence = f"it is the {like} formula"
+        verdicts.append(verdict(f"like {like}", sentence, lambda: asked.formula(like)))
+    return Verdicts(verdicts)

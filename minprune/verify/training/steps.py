@@ -1,0 +1,164 @@
+"""Training steps under masks: what is pruned stays exactly 0.0, whatever momentum remembers."""
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from minprune.core import Array, Arrays
+from minprune.verify.calling import callable_as
+from minprune.verify.law import judged, law
+from minprune.verify.trees import repeats, untouched
+from minprune.verify.verdict import Verdicts
+
+SHAPES = ((3,), (2, 3), (2, 1, 2, 2))
+Fn = Callable[[Arrays, list[Arrays], list[Arrays]], Sequence[Arrays]]
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Weights, and for each step the gradients of all of them, masked ones too, and the masks."""
+
+    weights: Arrays
+    grads: list[Arrays]
+    masks: list[Arrays]
+
+    def run(self, fn: Fn) -> list[Arrays]:
+        """The weights after each step."""
+        return list(fn(*deepcopy((self.weights, self.grads, self.masks))))
+
+    def __str__(self) -> str:
+        lines = [f"weights of {n} = {w.tolist()}" for n, w in self.weights.items()]
+        for k, (grads, masks) in enumerate(zip(self.grads, self.masks, strict=True), 1):
+            lines += [f"step {k}: gradient of {n} = {g.tolist()}, mask = "
+                      f"{masks[n].astype(int).tolist()}" for n, g in grads.items()]  # fmt: skip
+        return "\n".join(lines)
+
+
+@st.composite
+def steps(draw: Any) -> Steps:
+    """One or two layers and one to four steps; from one to the next more may be masked."""
+    count = draw(st.integers(1, 4))
+    shapes = draw(st.lists(st.sampled_from(SHAPES), min_size=1, max_size=2))
+    weights: Arrays = {}
+    grads: list[Arrays] = [{} for _ in range(count)]
+    masks: list[Arrays] = [{} for _ in range(count)]
+
+    def array(values: Any, shape: tuple[int, ...]) -> Array:
+        n = int(np.prod(shape))
+        return np.array(draw(st.lists(values, min_size=n, max_size=n))).reshape(shape)
+
+    for name, shape in zip(("fc1.weight", "fc2.weight"), shapes, strict=False):
+        live = array(st.sampled_from([True, True, False]), shape)
+        weights[name] = array(st.sampled_from([1.0, -2.0, 0.0, 0.5]), shape) * live
+        sign = array(st.sampled_from([1.0, -1.0]), shape)  # one, so that no step undoes another
+        for k in range(count):
+            if k:
+                live = live & array(st.sampled_from([True, True, True, False]), shape)
+            grads[k][name] = sign * array(st.sampled_from([0.3, 0.7, 1.1]), shape)
+            masks[k][name] = live
+    return Steps(weights, grads, masks)
+
+
+trained = steps()
+
+
+@law(trained)
+def shape(fn: Fn, s: Steps) -> str | None:
+    """each step gives weights of the same names and shapes"""
+    found = s.run(fn)
+    if len(found) != len(s.grads):
+        return f"there are {len(found)} of them after {len(s.grads)} steps"
+    want = {n: w.shape for n, w in s.weights.items()}
+    for k, after in enumerate(found, 1):
+        got = {n: np.shape(w) for n, w in after.items()}
+        if got != want:
+            return f"after step {k} it is {got}"
+    return None
+
+
+@law(trained)
+def masked(fn: Fn, s: Steps) -> str | None:
+    """what is masked at a step is exactly 0.0 after it"""
+    for k, (after, masks) in enumerate(zip(s.run(fn), s.masks, strict=False), 1):
+        for n, m in masks.items():
+            back = np.argwhere(~m & (np.asarray(after[n]) != 0))
+            if len(back):
+                at = tuple(int(i) for i in back[0])
+                return f"{n}{list(at)} is {float(np.asarray(after[n])[at])!r} after step {k}"
+    return None
+
+
+@law(trained)
+def live(fn: Fn, s: Steps) -> str | None:
+    """gradients of one sign move what is live, from 0.0 too"""
+    last = s.run(fn)[-1]
+    for n, m in s.masks[-1].items():
+        still = np.argwhere(m & (np.asarray(last[n]) == s.weights[n]))
+        if len(still):
+            at = tuple(int(i) for i in still[0])
+            return f"{n}{list(at)} is {float(s.weights[n][at])!r} before and after"
+    return None
+
+
+@law(trained)
+def same_bits(fn: Fn, s: Steps) -> str | None:
+    """the same weights, gradients and masks give the same bits"""
+    return repeats(lambda: s.run(fn))
+
+
+@law(trained)
+def leaves_input(fn: Fn, s: Steps) -> str | None:
+    """weights, gradients and masks that are given are not changed"""
+    return untouched(fn, s.weights, s.grads, s.masks)
+
+
+LAWS = {
+    "shape": shape,
+    "masked stay 0.0": masked,
+    "live ones move": live,
+    "same bits": same_bits,
+    "input untouched": leaves_input,
+}
+
+
+def check_steps(fn: Fn, *, examples: int = 200, seed: int = 0) -> Verdicts:
+    """Check training steps under masks: what is pruned stays exactly 0.0.
+
+    Parameters
+    ----------
+    fn : callable
+        fn(weights, grads, masks) -> [weights after step 1, after step 2, ...]. weights: {name:
+        array}, 0.0 where they are masked; grads and masks: one such dict for each step, True =
+        live. Gradients are dense: masked places have theirs too. Masks may prune more from one
+        step to the next, so that momentum of what goes is there to bring it back. fn runs an
+        optimizer of any kind over these gradients, starting from a fresh state, and returns the
+        weights that the forward pass after each step sees.
+    examples, seed : int
+        How many examples each law is tried on; the same seed tries the same ones.
+
+    Returns
+    -------
+    Verdicts
+
+    Raises
+    ------
+    ArgumentError
+        For a function that cannot be called so.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> def unmasked(weights, grads, masks):
+    ...     seen = [weights]
+    ...     for g in grads:
+    ...         seen.append({n: w - 0.1 * g[n] for n, w in seen[-1].items()})
+    ...     return seen[1:]
+    >>> [v.law for v in mp.verify.check_steps(unmasked).broken]
+    ['masked stay 0.0']
+    """
+    callable_as(fn, "weights", "grads", "masks")
+    return Verdicts(judged(LAWS, fn, examples=examples, seed=seed))
