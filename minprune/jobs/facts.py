@@ -9,6 +9,7 @@ import numpy as np
 from minprune.core import Array
 from minprune.nets.counts import counts
 from minprune.nets.model import Model
+from minprune.nets.net import layer_of
 from minprune.nets.ties import ties
 
 BINS = 40  # of a histogram at most; fewer where a layer has few weights
