@@ -86,7 +86,7 @@ def _job(commands: Any, kind: type[Settings], **words: str) -> None:
     for f in fields(kind):
         how = {k: v for k, v in f.metadata.items() if k in ("type", "metavar", "choices")}
         default = f.default_factory() if callable(f.default_factory) else f.default
-        told = "" if default in (None, False) else f" (default: {_shown(default)})"
+        told = "" if default is None or default is False else f" (default: {_shown(default)})"
         if isinstance(default, bool):
             how = {"action": "store_true"}
         job.add_argument(f"--{f.name.replace('_', '-')}", help=f.metadata["told"] + told, **how)

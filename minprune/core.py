@@ -1,16 +1,21 @@
-"""The nouns that cross a border: Dataset, Evidence, the criterion spec, named random streams."""
+"""The nouns that cross a border: Dataset, Evidence, the criterion spec, named random streams.
+
+Longer than most files because each noun is documented where it is declared.
+"""
+# ruff: noqa: RUF009 (_kind returns a dataclass field)
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import wraps
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, NamedTuple, ParamSpec, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from minprune.arguments import choice
 from minprune.errors import ArgumentError, ShapeError
 
 Array = npt.NDArray[Any]
@@ -28,7 +33,7 @@ def stream(seed: Seed, name: str) -> np.random.Generator:
         seed = int(seed.integers(2**63))
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise ArgumentError(
-            f"seed is {seed!r}, expected an integer of at least 0 or a numpy Generator; "
+            f"seed must be an integer of at least 0 or a numpy Generator, not {seed!r}; "
             f"pass seed=0, for example"
         )
     key = zlib.crc32(name.encode())
@@ -37,10 +42,30 @@ def stream(seed: Seed, name: str) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class Dataset:
-    """(x, y) pairs for training, validation and test; x: (n, features) or (n, c, h, w).
+    """Pairs (x, y) for training, validation and test.
 
-    y: (n,) of integer classes, or (n, outputs) of floats for a net with the mse loss. Raises
-    ArgumentError and ShapeError, naming the part, for what is no such pair.
+    Parameters
+    ----------
+    train, val, test
+        Pairs (x, y) with one row for each sample; x: (n, features), (n, c, h, w) or
+        (n, c, length); y: (n,) of integer classes, or (n, outputs) of floats for the mse loss.
+    name
+        The name that reports and files show.
+
+    Raises
+    ------
+    ArgumentError
+        Naming the part, where it is not a pair of arrays of numbers.
+    ShapeError
+        Where x and y of a part, or the inputs of two parts, do not fit together.
+
+    Examples
+    --------
+    >>> import numpy as np, minprune as mp
+    >>> part = np.zeros((2, 3)), np.array([0, 4])
+    >>> data = mp.Dataset(part, part, part)
+    >>> data.input_shape, data.outputs
+    ((3,), 5)
     """
 
     train: Split
@@ -55,18 +80,18 @@ class Dataset:
             if len(many) != 2 or not all(map(_holds_samples, many)):
                 kinds = [f"{type(a).__name__} {getattr(a, 'dtype', '')}".strip() for a in many]
                 raise ArgumentError(
-                    f"{part}: found {', '.join(kinds)}, expected a pair (x, y) of NumPy arrays of "
-                    f"numbers, with a row for each sample; give mp.Dataset((x, y), (x, y), (x, y))"
+                    f"{part} must be a pair (x, y) of NumPy arrays of numbers with a row for each "
+                    f"sample, not {', '.join(kinds)}; pass mp.Dataset((x, y), (x, y), (x, y))"
                 )
             x, y = many
             if len(x) != len(y):
                 raise ShapeError(
-                    f"{part}: x has {len(x)} rows and y has {len(y)}; give one target to each input"
+                    f"{part}: x has {len(x)} rows and y has {len(y)}; pass one target to each input"
                 )
             if x.shape[1:] != self.train[0].shape[1:]:
                 raise ShapeError(
                     f"{part}: inputs are {x.shape[1:]}, those of train are {self.input_shape}; "
-                    f"give all parts one shape"
+                    f"pass all parts with one shape"
                 )
 
     @property
@@ -86,76 +111,66 @@ def _holds_samples(a: Any) -> bool:
     return isinstance(a, np.ndarray) and a.ndim > 0 and a.dtype.kind in "biuf"
 
 
-# What there is to look at, what it is, and what it takes to get it.
-EVIDENCE_KINDS: dict[str, tuple[str, str]] = {
-    "weights": ("w; of a unit: a row, see CriterionSpec.unit", "nothing"),
-    "masks": ("True = kept", "nothing"),
-    "rng": ("the caller's generator", "nothing"),
-    "grads": ("g = dL/dw of the mean loss over the chunk", "one gradient"),
-    "squared_grads": ("mean over samples of g_p^2", "one gradient of each sample"),
-    "hess_diag": ("H_ww, the diagonal of d2L/dw2", "one gradient for each output"),
-    "hess_grad": ("H g over the scored parameters", "two gradients"),
-    "hess_weight": ("H w over the scored parameters", "two gradients"),
-    "path_grads": ("dR/d|w|, R = 1^T (prod |W_l|) 1", "one gradient, no data"),
-    "removal": ("L(w | entry removed) - L(w)", "one pass for each entry"),
-    "gate_grads": ("dL/dc, c = 1 a factor on all that a unit sends on", "one gradient"),
-    "gate_hess": ("d2L/dc2 of each unit's own gate", "one gradient for each output"),
-    "activations": ("a, (n, units, positions)", "one pass"),
-    "act_grads": ("dl_p/da of each sample's own loss, (n, units, positions)", "one gradient"),
-    "labels": ("the classes of the chunk's samples, (n,)", "nothing"),
-    "outgoing": ("the weights that read a unit, (units, entries)", "nothing"),
-    "act_mean": ("mean over samples and positions of a, (units,)", "one pass"),
-    "act_gram": ("mean over samples and positions of a a^T, (units, units)", "one pass"),
-    "act_hist": ("counts of the mean a of each sample, over the unit's range", "two passes"),
-    "class_counts": ("samples of each class, (classes,)", "nothing"),
-    "class_means": ("class means of max a over positions, (classes, units)", "one pass"),
-    "within": ("mean over samples of (a - class mean)(...)^T, (units, units)", "one pass"),
-    "inverse_diag": ("[H^-1]_qq", "an inverse"),
-    "inverse_block": ("[H^-1]_SS of each unit, (units, entries, entries)", "an inverse"),
-    "sweep_loss": ("the loss of each step of exact row sweeps", "an inverse for each weight"),
-}
+class Kind(NamedTuple):
+    """A kind of evidence: what it is, and what it costs to compute."""
+
+    what: str
+    cost: str
+
+
+def _kind(what: str, cost: str = "nothing") -> Any:
+    return field(default=None, metadata={"kind": Kind(what, cost)})
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a criterion may look at, one dict of arrays per kind, keyed by parameter name.
+    """The arrays that a criterion reads, one dict per kind, keyed by parameter name.
 
-    A field is None unless the criterion's spec asks for it; EVIDENCE_KINDS says what each is.
-    Arrays may come from any framework. `ev.of("grads")` is the field, or a sentence that says it
-    is absent.
+    A field is None unless the criterion's spec asks for it. Arrays may come from any framework.
+    With unit=True scores are (units,) and arrays are (units, entries), one row for each unit, or
+    (units,) where the unit's gate stands for it: see CriterionSpec.
 
-    With unit=True the score of a unit is asked for, scores are (units,), and arrays are
-    (units, entries), one row a unit, or (units,) where the unit's gate stands for it:
-    CriterionSpec.unit says which. `ev.sum(a)` adds up the rows.
+    Parameters
+    ----------
+    KINDS
+    unit : whether the score of a unit is asked for
+    more : kinds of evidence of one's own; see `needs` of mp.score
+
+    Examples
+    --------
+    >>> import numpy as np, minprune as mp
+    >>> ev = mp.Evidence(weights={"w": np.array([3.0, -1.0, 0.0])})
+    >>> mp.criteria.magnitude(ev)["w"]
+    array([3., 1., 0.])
     """
 
-    weights: Arrays | None = None
-    masks: Arrays | None = None
-    grads: Arrays | None = None
-    squared_grads: Arrays | None = None
-    hess_diag: Arrays | None = None
-    hess_grad: Arrays | None = None
-    hess_weight: Arrays | None = None
-    path_grads: Arrays | None = None
-    removal: Arrays | None = None
-    gate_grads: Arrays | None = None
-    gate_hess: Arrays | None = None
-    activations: Arrays | None = None
-    act_grads: Arrays | None = None
-    labels: Array | None = None
-    outgoing: Arrays | None = None
-    act_mean: Arrays | None = None
-    act_gram: Arrays | None = None
-    act_hist: Arrays | None = None
-    class_counts: Array | None = None
-    class_means: Arrays | None = None
-    within: Arrays | None = None
-    inverse_diag: Arrays | None = None
-    inverse_block: Arrays | None = None
-    sweep_loss: Arrays | None = None
-    rng: np.random.Generator | None = None
+    weights: Arrays | None = _kind("w; of a unit: its row")
+    masks: Arrays | None = _kind("True = kept")
+    grads: Arrays | None = _kind("g = dL/dw of the mean loss over the chunk", "one gradient")
+    squared_grads: Arrays | None = _kind("mean over samples of g_p^2", "one gradient per sample")
+    hess_diag: Arrays | None = _kind("H_ww, the diagonal of d2L/dw2", "one gradient per output")
+    hess_grad: Arrays | None = _kind("H g over the scored parameters", "two gradients")
+    hess_weight: Arrays | None = _kind("H w over the scored parameters", "two gradients")
+    path_grads: Arrays | None = _kind("dR/d|w|, R = 1^T (prod |W_l|) 1", "one gradient, no data")
+    removal: Arrays | None = _kind("L(w | entry removed) - L(w)", "one pass per entry")
+    gate_grads: Arrays | None = _kind("dL/dc, c = 1 a factor on a unit's output", "one gradient")
+    gate_hess: Arrays | None = _kind("d2L/dc2 of each unit's own gate", "one gradient per output")
+    activations: Arrays | None = _kind("a, (n, units, positions)", "one pass")
+    act_grads: Arrays | None = _kind("dl_p/da of each sample's own loss", "one gradient")
+    labels: Array | None = _kind("the classes of the chunk's samples, (n,)")
+    outgoing: Arrays | None = _kind("the weights that read a unit, (units, entries)")
+    act_mean: Arrays | None = _kind("mean over samples and positions of a", "one pass")
+    act_gram: Arrays | None = _kind("mean over samples and positions of a a^T", "one pass")
+    act_hist: Arrays | None = _kind("counts of each sample's mean a, in bins", "two passes")
+    class_counts: Array | None = _kind("samples of each class, (classes,)")
+    class_means: Arrays | None = _kind("class means of max a over positions", "one pass")
+    within: Arrays | None = _kind("mean of (a - class mean)(a - class mean)^T", "one pass")
+    inverse_diag: Arrays | None = _kind("[H^-1]_qq", "an inverse")
+    inverse_block: Arrays | None = _kind("[H^-1]_SS of each unit", "an inverse")
+    sweep_loss: Arrays | None = _kind("the losses of exact row sweeps", "an inverse per weight")
+    rng: np.random.Generator | None = _kind("the caller's generator")
     unit: bool = False
-    more: dict[str, Any] = field(default_factory=dict)  # kinds of one's own, see mp.score(needs=)
+    more: dict[str, Any] = field(default_factory=dict)
 
     def of(self, kind: str) -> Any:
         """The field of that name; raises ArgumentError where it was not filled."""
@@ -163,13 +178,31 @@ class Evidence:
         if found is None:
             raise ArgumentError(
                 f"evidence has no {kind}, which this criterion needs; "
-                f"give Evidence({kind}=...), or use mp.score, which fills it"
+                f"pass Evidence({kind}=...), or use mp.score, which fills it"
             )
-        if isinstance(found, dict):  # of any framework: what np.asarray takes; whole numbers too
-            arrays = {name: np.asarray(a) for name, a in found.items()}
-            return {
-                n: a.astype(np.float64) if a.dtype.kind in "iu" else a for n, a in arrays.items()
-            }
+        if not isinstance(found, dict):
+            return found
+        arrays = {name: np.asarray(a) for name, a in found.items()}  # of any framework
+        whole = {name: a.astype(np.float64) for name, a in arrays.items() if a.dtype.kind in "iu"}
+        return arrays | whole
+
+    def together(self, *kinds: str) -> dict[str, tuple[Array, ...]]:
+        """{name: its arrays of these kinds}; raises ShapeError for a name without one of them."""
+        first, *others = (self.of(kind) for kind in kinds)
+        for kind, found in zip(kinds[1:], others, strict=True):
+            for name in first.keys() - found.keys():
+                raise ShapeError(
+                    f"{name}: evidence has its {kinds[0]} and not its {kind}; "
+                    f"pass both for every name"
+                )
+        return {name: (a, *(found[name] for found in others)) for name, a in first.items()}
+
+    def alike(self, *kinds: str) -> dict[str, tuple[Array, ...]]:
+        """As `together`; raises ShapeError unless all arrays of a name have one shape."""
+        found = self.together(*kinds)
+        for name, (first, *others) in found.items():
+            for kind, a in zip(kinds[1:], others, strict=True):
+                fits(name, kind, a, first.shape)
         return found
 
     def sum(self, a: Array) -> Array:
@@ -181,9 +214,26 @@ class Evidence:
         return total
 
 
+EVIDENCE_KINDS: dict[str, Kind] = {
+    f.name: f.metadata["kind"] for f in fields(Evidence) if "kind" in f.metadata
+}
+Evidence.__doc__ = (Evidence.__doc__ or "").replace(
+    "KINDS", "\n    ".join(f"{name} : {kind.what}" for name, kind in EVIDENCE_KINDS.items())
+)
+
+
+def fits(name: str, kind: str, a: Array, shape: tuple[int, ...]) -> None:
+    """Raises ShapeError unless a, evidence of that kind, has that shape."""
+    if a.shape != shape:
+        raise ShapeError(
+            f"{name}: its {kind} must be {shape}, not {a.shape}; "
+            f"pass evidence of the same entries, in the same order"
+        )
+
+
 @dataclass(frozen=True)
 class Example:
-    """Evidence of one tensor, and the scores that a criterion must give for it, worked by hand.
+    """Evidence of one tensor and the scores that a criterion must give for it, worked by hand.
 
     Parameters
     ----------
@@ -226,24 +276,69 @@ UNNAMED = ("labels", "class_counts")  # kinds of evidence that are one array for
 Criterion = Callable[..., Arrays]
 Chunk = Literal["all", "batch", "sample"]
 UnitView = Literal["incoming", "incoming and bias", "outgoing", "gate", "whole"]
-C = TypeVar("C", bound=Criterion)
+P = ParamSpec("P")
+
+
+class Marked(Protocol[P]):
+    """A criterion with its spec."""
+
+    __name__: str
+    spec: CriterionSpec
+
+    def __call__(self, *args: P.args, **options: P.kwargs) -> Arrays: ...
 
 
 @dataclass(frozen=True)
 class CriterionSpec:
-    """What a criterion declares.
+    """What a criterion declares; `criterion`, the same class, marks a function with it.
 
-    needs: kinds of evidence, and chunk: what a chunk of data is; either may be a function of the
-    criterion's options and of `unit`. cite: its source, and which version of it. unit: what the
-    arrays of a unit hold: its "incoming" weights (of all tied producers), those "incoming and
-    bias", its "outgoing" weights, its "gate" (weights = 1; grads, squared_grads, hess_diag and
-    hess_weight in the gate), or "whole": evidence that is of units by nature; None: it cannot score
-    units. single: whether it can score single weights. finish: what is done to the scores once all
-    chunks are averaged. note: what is to be said of the evidence, or "": `mp.score` warns with it.
-    examples: evidence and scores worked by hand, which the tests and `minprune verify` run.
-    estimates: the power of |score| that estimates the change of the loss when an entry is removed;
-    None: it estimates no such change. large: options that suit nets of any size, which `minprune
-    run` and `compare` pass.
+    A criterion is a function Evidence -> scores. It can be called by hand: then it takes the
+    evidence of one chunk and finishes at once.
+
+    Parameters
+    ----------
+    needs
+        The kinds of evidence that it reads, or a function of its options, and of `unit`.
+    chunk
+        The samples that it gets at once: "all", a "batch", or one "sample"; or a function of its
+        options. Scores of chunks are averaged.
+    cite
+        Its source, and which version of it.
+    unit
+        What the arrays of a unit hold: its "incoming" weights (of all tied producers), those
+        "incoming and bias", its "outgoing" weights, its "gate" (weights = 1; grads, squared_grads,
+        hess_diag and hess_weight in the gate), or "whole": evidence that is of units by nature.
+        None: it cannot score units.
+    single
+        Whether it can score single weights.
+    finish
+        What is done to the scores once all chunks are averaged.
+    note
+        A function of the evidence that gives a warning for `mp.score`, or "".
+    examples
+        Evidence and scores worked by hand, which the tests and `minprune verify` run.
+    estimates
+        The power of |score| that estimates the change of the loss when an entry is removed; None:
+        it estimates no such change.
+    large
+        Options that suit nets of any size, which `minprune run` and `compare` pass.
+    raw
+        The marked function, of one chunk, without checks and without its finish.
+
+    Raises
+    ------
+    ArgumentError
+        For another chunk. The criterion raises it for evidence of units, or of single weights,
+        that it cannot score.
+
+    Examples
+    --------
+    >>> import numpy as np, minprune as mp
+    >>> @mp.criterion(needs=("weights", "grads"), chunk="batch")
+    ... def saliency(ev):
+    ...     return {name: np.abs(w * g) for name, (w, g) in ev.alike("weights", "grads").items()}
+    >>> saliency.spec.asked({})
+    (('weights', 'grads'), 'batch')
     """
 
     needs: tuple[str, ...] | Callable[..., tuple[str, ...]]
@@ -253,52 +348,50 @@ class CriterionSpec:
     single: bool = True
     finish: Callable[..., Arrays] | None = None
     note: Callable[..., str] | None = None
-    raw: Criterion | None = field(default=None, compare=False)  # the criterion without its finish
     examples: tuple[Example, ...] = field(default=(), compare=False)
     estimates: float | None = None
     large: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    raw: Criterion | None = field(default=None, compare=False)
 
-    def asked(self, options: dict[str, Any], unit: bool = False) -> tuple[tuple[str, ...], Chunk]:
+    def __post_init__(self) -> None:
+        if not callable(self.chunk):
+            choice("criterion", "chunk", self.chunk, ("all", "batch", "sample"))
+
+    def __call__(self, fn: Callable[P, Arrays]) -> Marked[P]:
+        """The function with this spec"""
+
+        @wraps(fn)
+        def whole(*args: P.args, **options: P.kwargs) -> Arrays:
+            self._refuse(getattr(fn, "__name__", "criterion"), args[0] if args else None)
+            scores = fn(*args, **options)
+            return self.finish(scores, **options) if self.finish else scores
+
+        whole.spec = replace(self, raw=fn)  # type: ignore[attr-defined]
+        return whole  # type: ignore[return-value]
+
+    def _refuse(self, name: str, ev: object) -> None:
+        """Raises ArgumentError for evidence of units, or of single weights, that it cannot score"""
+        given, unit = ("units", True) if getattr(ev, "unit", False) else ("single weights", False)
+        if isinstance(ev, Evidence) and not (self.unit if unit else self.single):
+            other = "single weights" if unit else "units"
+            raise ArgumentError(
+                f"{name}: scores {other}, and the evidence is of {given}; "
+                f"pass Evidence(..., unit={not unit})"
+            )
+
+    def asked(
+        self, options: Mapping[str, Any], unit: bool = False
+    ) -> tuple[tuple[str, ...], Chunk]:
         """(needs, chunk) for these options of the criterion, for units or for single weights."""
-        how = options | {"unit": True} if unit else options
+        how = {**options, "unit": True} if unit else options
         needs = self.needs(**how) if callable(self.needs) else self.needs
         return needs, self.chunk(**how) if callable(self.chunk) else self.chunk
 
 
-def criterion(
-    *,
-    needs: tuple[str, ...] | Callable[..., tuple[str, ...]],
-    chunk: Chunk | Callable[..., Chunk] = "all",
-    cite: str = "",
-    unit: UnitView | None = "incoming",
-    single: bool = True,
-    finish: Callable[..., Arrays] | None = None,
-    note: Callable[..., str] | None = None,
-    examples: tuple[Example, ...] = (),
-    estimates: float | None = None,
-    large: Mapping[str, Any] | None = None,
-) -> Callable[[C], C]:
-    """Mark a function Evidence -> scores as a criterion; it stays callable by hand
+criterion = CriterionSpec
 
-    See CriterionSpec for the arguments. Called by hand it takes one chunk and finishes at once.
-    Raises ArgumentError for another `chunk`.
-    """
-    if not callable(chunk) and chunk not in ("all", "batch", "sample"):
-        raise ArgumentError(
-            f"chunk is {chunk!r}, expected 'all', 'batch' or 'sample'; say what a chunk is"
-        )
 
-    def declare(fn: C) -> C:
-        whole: Any = fn
-        if finish is not None:
-
-            @wraps(fn)
-            def whole(*args: Any, **options: Any) -> Arrays:
-                return finish(fn(*args, **options), **options)
-
-        whole.spec = CriterionSpec(
-            needs, chunk, cite, unit, single, finish, note, fn, examples, estimates, large or {}
-        )  # fmt: skip
-        return whole  # type: ignore[no-any-return]
-
-    return declare
+def spec_of(fn: Criterion, *more: str) -> CriterionSpec:
+    """The spec of a criterion; without one it reads the weights and `more`."""
+    found: CriterionSpec = getattr(fn, "spec", None) or CriterionSpec(("weights", *more))
+    return found

@@ -1,12 +1,14 @@
 """One row of a criterion, the laws of every criterion, and variants that they must reject."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from minprune.core import Array, Arrays, Criterion, Evidence
+from minprune.core import Array, Arrays, Criterion, Evidence, Example
 from minprune.criteria import CRITERIA
 
 # The axes that count units, where that is not the first alone; and what has none.
@@ -34,8 +36,14 @@ class Row:
     within: float = 0.0
 
     @property
-    def fn(self) -> Criterion:
+    def fn(self) -> Any:
         return CRITERIA[self.name]
+
+    @classmethod
+    def of_spec(cls, name: str, example: Example) -> Row:
+        evidence = {kind: a for kind, a in example.evidence.items() if kind != "rng"}
+        options = dict(example.options)
+        return cls(name, "its spec", example.want, evidence, options, example.unit, example.within)
 
     def filled(
         self, lay_out: Callable[[Array], Array] = np.copy, dtype: Any = np.float64
@@ -45,8 +53,8 @@ class Row:
     def of(self, arrays: dict[str, Array], name: str = "w") -> Evidence:
         """Evidence of these arrays by kind, instead of the row's own."""
         given: dict[str, Any] = {k: a if k in OF_ALL else {name: a} for k, a in arrays.items()}
-        needs_rng = "rng" in self.fn.spec.asked(self.options)[0]  # type: ignore[attr-defined]
-        rng = np.random.default_rng(7) if needs_rng else None
+        needs_rng = "rng" in self.fn.spec.asked(self.options)[0]
+        rng = np.random.default_rng(0) if needs_rng else None
         return Evidence(rng=rng, unit=self.unit, **given)
 
     def taken(self, places: Any) -> dict[str, Array]:

@@ -11,7 +11,7 @@ from structures import NETS
 import minprune as mp
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.gates import gate_hess, gate_product, gate_squares
-from minprune.evidence.asked import Asked
+from minprune.evidence.asking import ask
 from minprune.evidence.units import gate_grads
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model
@@ -44,9 +44,8 @@ def groups_of(model: Model) -> Groups:
 
 
 def first(model: Model, data: Split, groups: Groups) -> Arrays:
-    return gate_grads(
-        Asked(model, list(model.net.weights), "weights", groups, np.random.default_rng(0), {}), data
-    )
+    rng = np.random.default_rng(0)
+    return gate_grads(ask(model, "taylor", {}, rng, unit=True, groups=dict(groups)), data)
 
 
 def gated(model: Model, group: Group, unit: int, c: float, role: str = "reads") -> Arrays:

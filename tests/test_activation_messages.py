@@ -22,27 +22,27 @@ def nan_in(model: Model, data: Split) -> Split:
 CHAIN, DATA = case("chain", 0)
 MESSAGES: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
     (lambda: mp.score(CHAIN, DATA, "apoz", unit=True, nonlinearity="in"), ArgumentError,
-     "nonlinearity is 'in', expected 'after' or 'before'; choose one of them"),
+     "score: nonlinearity must be 'after' or 'before', not 'in'; choose one of them"),
     (lambda: mp.score(CHAIN, DATA, "magnitude", unit=True, nonlinearity="before"), ArgumentError,
-     "magnitude: nonlinearity says how activations is gathered, which this criterion does not "
+     "magnitude: nonlinearity says how activations is computed, which this criterion does not "
      "need; leave nonlinearity out"),
     (lambda: mp.score(CHAIN, DATA, "activation_entropy", unit=True, bins=0), ArgumentError,
-     "bins is 0, expected an integer of at least 1; give bins=10, for example"),
+     "activation_entropy: bins must be an integer of at least 1, not 0; pass bins=1, for example"),
     (lambda: mp.score(CHAIN, (DATA[0], DATA[1] * 1.0), "lda", unit=True), ArgumentError,
-     "targets are float64 of shape (23,), expected integer classes (n,) from 0, which class "
-     "moments are of; choose a criterion without classes"),
+     "targets must be integer classes (n,) from 0, not float64 of shape (23,); "
+     "choose a criterion that needs no classes"),
     (lambda: mp.score(CHAIN, (DATA[0], DATA[1] - 1), "lda", unit=True), ArgumentError,
-     "targets are int64 of shape (23,), expected integer classes (n,) from 0, which class "
-     "moments are of; choose a criterion without classes"),
+     "targets must be integer classes (n,) from 0, not int64 of shape (23,); "
+     "choose a criterion that needs no classes"),
     (lambda: mp.score(CHAIN, (DATA[0], DATA[1] * 0), "lda_joint", unit=True), ArgumentError,
-     "lda_joint: all samples are of one class, expected at least two classes; "
-     "give data with more of them"),
+     "lda_joint: the samples must be of at least two classes, not of one; "
+     "pass data with more classes"),
     (lambda: mp.score(CHAIN, nan_in(CHAIN, DATA), "activation_entropy", unit=True), NonFiniteError,
-     "a.weight: 40 of 40 entries of the act hist are not finite, expected numbers; "
-     "train with a lower learning rate, or mend the data"),
+     "a.weight: 40 of 40 entries of the act hist are not finite, but must be numbers; "
+     "train with a lower learning rate, or correct the data"),
     (lambda: mp.score(CHAIN, nan_in(CHAIN, DATA), "similarity", unit=True), NonFiniteError,
-     "a.weight: 16 of 16 entries of the act gram are not finite, expected numbers; "
-     "train with a lower learning rate, or mend the data"),
+     "a.weight: 16 of 16 entries of the act gram are not finite, but must be numbers; "
+     "train with a lower learning rate, or correct the data"),
 )  # fmt: skip
 
 

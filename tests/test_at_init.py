@@ -109,28 +109,33 @@ def test_stopped_between_phases_it_goes_on_to_the_same_bits(
 
 
 MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
-    (lambda: small(tries=0), "tries is 0, expected an integer of at least 1; give tries=1"),
+    (lambda: small(tries=0),
+     "at_init: tries must be an integer of at least 1, not 0; pass tries=1, for example"),
     (lambda: small(trial_epochs=True),
-     "trial_epochs is True, expected an integer of at least 1; give trial_epochs=1"),
+     "at_init: trial_epochs must be an integer of at least 1, not True; pass trial_epochs=1, for "
+     "example"),
     (lambda: at_init(DATA, net(), sparsity=0.5, epochs=1),  # type: ignore[arg-type]
      "at_init: model must be a Model, not Dataset; pass one that mp.zoo, mp.initialise or "
      "mp.load made"),
     (lambda: at_init(net(), DATA.train, sparsity=0.5, epochs=1),  # type: ignore[arg-type]
-     "at_init: data is tuple, expected a Dataset; give mp.Dataset(train, val, test)"),
+     "at_init: data must be a Dataset, not tuple; pass mp.Dataset(train, val, test)"),
     (lambda: in_rounds(None, None, "synflow", sparsity=0.5),  # type: ignore[arg-type]
      "in_rounds: model must be a Model, not NoneType; pass one that mp.zoo, mp.initialise or "
      "mp.load made"),
-    (lambda: small(epochs=-1), "epochs is -1, expected an integer of at least 0; give epochs=1"),
-    (lambda: small(seed=None), "seed is None, expected an integer of at least 0; give seed=1"),
+    (lambda: small(epochs=-1), "at_init: epochs must be an integer of at least 0, not -1; pass "
+     "epochs=1, for example"),
+    (lambda: small(seed=None), "at_init: seed must be an integer of at least 0, not None; pass "
+     "seed=1, for example"),
     (lambda: small(lr=0.1),
-     "at_init: lr is no argument that it passes on, expected one of epochs, seed, batch_size, "
-     "optimizer, rate, method, patience, every; leave it out"),
+     "at_init: the arguments that it passes to fit must be among epochs, seed, batch_size, "
+     "optimizer, rate, method, patience, every, not lr; leave it out"),
     (lambda: small(checkpoint="fit.npz"),
-     "at_init: checkpoint is no argument that it passes on, expected one of epochs, seed, "
-     "batch_size, optimizer, rate, method, patience, every; leave it out"),
+     "at_init: the arguments that it passes to fit must be among epochs, seed, batch_size, "
+     "optimizer, rate, method, patience, every, not checkpoint; leave it out"),
     (lambda: small(options={"rounds": 3}),
-     "at_init: options has rounds, which is no option; give it to at_init itself"),
-    (lambda: small(rounds=0), "rounds is 0, expected an integer of at least 1; give rounds=100"),
+     "at_init: options must not hold rounds; pass it to at_init itself, or leave it out"),
+    (lambda: small(rounds=0), "in_rounds: rounds must be an integer of at least 1, not 0; pass "
+     "rounds=1, for example"),
 )  # fmt: skip
 
 

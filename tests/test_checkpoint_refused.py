@@ -1,6 +1,7 @@
 """Checkpoints that fit refuses, each with its whole sentence."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from watching import Watching, small_data, small_net
 import minprune as mp
 from minprune import kernels
 from minprune.errors import ArgumentError, FileError
+from minprune.files import state
 from minprune.train import checkpoint
 
 
@@ -142,12 +144,27 @@ def test_a_model_is_no_checkpoint(tmp_path: Path) -> None:
     )
 
 
+def test_a_checkpoint_of_0_1_0_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has format version 2: training has other state now."""
+    path, now = tmp_path / "fit.npz", state.KIND
+    monkeypatch.setattr(state, "KIND", replace(now, version=2))
+    train(path)
+    monkeypatch.setattr(state, "KIND", now)
+    for resume in (lambda: train(path), lambda: checkpoint.model_of(path)):
+        with pytest.raises(FileError) as caught:
+            resume()
+        assert caught.value.args == (
+            f"{path}: it has format version 2, and this minprune reads 3; use an older minprune",
+        )
+
+
 @pytest.mark.parametrize(
     ("how", "text"),
     [
-        ({"every": 0}, "every is 0, expected an integer of at least 1; give another"),
-        ({"every": 2}, "every is 2 and checkpoint is None, expected a file to write to; "
-         "give checkpoint, or leave out every"),
+        ({"every": 0}, "fit: every must be an integer of at least 1, not 0; pass every=1, for "
+         "example"),
+        ({"every": 2}, "fit: checkpoint must be a file where every is 2, not None; pass "
+         "checkpoint, or leave out every"),
     ],
 )  # fmt: skip
 def test_messages(how: dict[str, Any], text: str) -> None:

@@ -88,7 +88,7 @@ def test_a_mark_only_declares() -> None:
         """s = w"""
         return dict(ev.of("weights"))
 
-    assert own.spec == CriterionSpec(("weights",), "sample", "a paper")  # type: ignore[attr-defined]
+    assert own.spec == CriterionSpec(("weights",), "sample", "a paper")
     assert (own.__name__, own.__doc__) == ("own", "s = w")
     assert own(Evidence(weights={"w": np.ones(1)}))["w"].tolist() == [1]
 
@@ -96,23 +96,23 @@ def test_a_mark_only_declares() -> None:
     def plain(ev: Evidence) -> Arrays:
         return {}
 
-    assert plain.spec == CriterionSpec(())  # type: ignore[attr-defined]
+    assert plain.spec == CriterionSpec(())
 
 
-SEED = "expected an integer of at least 0 or a numpy Generator; pass seed=0, for example"
+SEED = "seed must be an integer of at least 0 or a numpy Generator, not"
 MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
-    (lambda: stream(-1, "a"), ArgumentError, f"seed is -1, {SEED}"),
-    (lambda: stream(True, "a"), ArgumentError, f"seed is True, {SEED}"),
-    (lambda: stream("7", "a"), ArgumentError, f"seed is '7', {SEED}"),  # type: ignore[arg-type]
+    (lambda: stream(-1, "a"), ArgumentError, f"{SEED} -1; pass seed=0, for example"),
+    (lambda: stream(True, "a"), ArgumentError, f"{SEED} True; pass seed=0, for example"),
+    (lambda: stream("7", "a"), ArgumentError, f"{SEED} '7'; pass seed=0, for example"),  # type: ignore[arg-type]
     (lambda: Dataset(part(2), part(1, [0, 1]), part(1)), ShapeError,
-     "val: x has 1 rows and y has 2; give one target to each input"),
+     "val: x has 1 rows and y has 2; pass one target to each input"),
     (lambda: Dataset(part(2), part(1), part(1, shape=(3,))), ShapeError,
-     "test: inputs are (3,), those of train are (2,); give all parts one shape"),
+     "test: inputs are (3,), those of train are (2,); pass all parts with one shape"),
     (lambda: criterion(needs=(), chunk="epoch"), ArgumentError,  # type: ignore[arg-type]
-     "chunk is 'epoch', expected 'all', 'batch' or 'sample'; say what a chunk is"),
+     "criterion: chunk must be 'all', 'batch' or 'sample', not 'epoch'; choose one of them"),
     (lambda: Evidence().of("grads"), ArgumentError,
      "evidence has no grads, which this criterion needs; "
-     "give Evidence(grads=...), or use mp.score, which fills it"),
+     "pass Evidence(grads=...), or use mp.score, which fills it"),
 )  # fmt: skip
 
 

@@ -11,20 +11,20 @@ from criterion_rows import ROWS, W
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minprune.core import EVIDENCE_KINDS, Array, Arrays, Criterion, Evidence, Example, criterion
+from minprune.core import EVIDENCE_KINDS, Array, Arrays, Criterion, Evidence, criterion
 from minprune.criteria import CRITERIA
 
 IDS = [f"{r.name}{' unit' if r.unit else ''} {r.options} {r.source}" for r in ROWS]
 each_row = pytest.mark.parametrize("row", ROWS, ids=IDS)
 
 
-def test_every_criterion_has_a_row() -> None:
-    assert {row.name for row in ROWS} == set(CRITERIA)
+def test_every_criterion_has_an_example_in_its_spec() -> None:
+    assert all(fn.spec.examples for fn in CRITERIA.values())
 
 
 def test_every_criterion_has_rows_of_all_that_it_scores() -> None:
     for name, fn in CRITERIA.items():
-        mark = fn.spec  # type: ignore[attr-defined]
+        mark = fn.spec
         scored = [False] * mark.single + [True] * (mark.unit is not None)
         assert {row.unit for row in ROWS if row.name == name} == set(scored)
 
@@ -35,27 +35,15 @@ def test_every_option_that_is_a_choice_has_a_row() -> None:
         assert {key for r in ROWS if r.name == name for key in r.options} == options
 
 
-SPECS = [(name, fn.spec) for name, fn in CRITERIA.items()]  # type: ignore[attr-defined]
-EXAMPLES = [(name, example) for name, spec in SPECS for example in spec.examples]
-
-
-@pytest.mark.parametrize(("name", "example"), EXAMPLES)
-def test_examples_of_the_specs(name: str, example: Example) -> None:
-    got = CRITERIA[name](example.given(), **example.options)
-    assert list(got) == ["w"]
-    assert got["w"].shape == np.shape(example.want)
-    assert np.abs(got["w"] - np.array(example.want, float)).max() <= example.within
-
-
 def test_names_sources_and_needs_are_declared() -> None:
     for name, fn in CRITERIA.items():
         assert fn.__name__ == name
-        assert fn.spec.cite  # type: ignore[attr-defined]
+        assert fn.spec.cite
 
 
 @each_row
 def test_a_row_has_the_evidence_that_is_declared_and_no_more(row: Row) -> None:
-    needs, over = row.fn.spec.asked(row.options, row.unit)  # type: ignore[attr-defined]
+    needs, over = row.fn.spec.asked(row.options, row.unit)
     assert row.evidence.keys() | ({"rng"} & set(needs)) == set(needs)
     assert set(needs) <= EVIDENCE_KINDS.keys()
     assert over in ("all", "batch", "sample")
@@ -90,6 +78,12 @@ def test_of_no_sample_the_score_is_0(name: str) -> None:
     nothing = {"w": np.zeros((0, 3, 2))}
     ev = Evidence(activations=nothing, act_grads=nothing, unit=True)
     assert CRITERIA[name](ev)["w"].tolist() == [0, 0, 0]
+
+
+def test_lamp_ranks_the_lower_of_equal_weights_higher() -> None:
+    w = np.array([[2.0, -2], [2, 0]])
+    got = CRITERIA["lamp"](Evidence(weights={"w": w}))["w"]
+    assert got.tolist() == [[1, 1 / 2], [1 / 3, 0]]
 
 
 MAGNITUDES = [r for r in ROWS if r.name in ("magnitude", "norm") and not r.unit]

@@ -92,21 +92,20 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
     (changing(lambda view: {"fc1.columns": columns(view) + 12}, sparse_net), ArgumentError,
      "fc1: CSR: columns[0] is 15, expected below 12; give indices that belong to this shape"),
     (lambda: SET(1.5), ArgumentError,
-     "SET: fraction is 1.5, expected a share from 0 to 1; give fraction=0.5, for example"),
+     "SET: fraction must be a number from 0 to 1, not 1.5; pass fraction=0.5, for example"),
     (lambda: RigL(stop=0), ArgumentError,
-     "RigL: stop is 0, expected a share from 0 to 1, above 0; give stop=0.5, for example"),
+     "RigL: stop must be a number above 0 to 1, not 0; pass stop=0.5, for example"),
     (lambda: RigL(every=0), ArgumentError,
-     "RigL: every is 0, expected an integer of at least 1, of updates; give every=100, for "
-     "example"),
+     "RigL: every must be an integer of at least 1, not 0; pass every=1, for example"),
     (lambda: start_sparse(0.8, small_net()), ArgumentError,  # type: ignore[arg-type]
      "start_sparse: model must be a Model, not float; pass one that mp.zoo, mp.initialise or "
      "mp.load made"),
     (lambda: fit(SET(), small_net()), ArgumentError,
-     "SET: no weight of the net is sparse, expected masks or stored entries, which it moves; begin "
-     "with mp.methods.start_sparse or mp.prune"),
+     "SET: a weight of the net must have a mask or be stored sparsely, and none does; start from "
+     "mp.methods.start_sparse or mp.prune"),
     (lambda: fit(RigL(), blocks()), ArgumentError,
-     "fc1: its format is '4x4', expected 'csr', since RigL moves single weights, and fit without a "
-     "method trains other formats as they are; use mp.sparsify(mp.densify(model), 'csr')"),
+     "RigL: the format of fc1 must be 'csr', whose single weights can move, not '4x4'; use "
+     "mp.sparsify(mp.densify(model), 'csr')"),
 )  # fmt: skip
 
 

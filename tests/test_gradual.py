@@ -1,7 +1,7 @@
 """Gradual pruning: each step's sparsity is the schedule's, masks only grow, 0 changes nothing."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -62,11 +62,14 @@ plans = st.builds(
 Seen = list[tuple[Arrays, Arrays, Arrays]]
 
 
-@dataclass(frozen=True)
 class Recorded(Gradual):
     """Keeps the masks that each update ends with, its weights before they act, its gradients."""
 
-    seen: Seen = field(default_factory=list)
+    seen: Seen
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        object.__setattr__(self, "seen", [])
 
     def after(self, view: mp.View) -> mp.Change | None:
         change = super().after(view)
@@ -124,16 +127,16 @@ class Late(Recorded):
 
 
 class Floor(Recorded):
-    def _masks(self, weights: Arrays, *rest: Any) -> Arrays | None:
-        n = sum(w.size for w in weights.values())
-        return super()._masks(weights, *rest[:-1], int(rest[-1] * n) / n)
+    def _masks(self, model: Model, sparsity: float, *rest: Any) -> Arrays | None:
+        n = size(model)
+        return super()._masks(model, int(sparsity * n) / n, *rest)
 
 
 class Afresh(Recorded):
     """Chooses among all weights at each step, so that masked ones come back."""
 
-    def _masks(self, weights: Arrays, masks: Arrays, *rest: Any) -> Arrays | None:
-        return super()._masks(weights, {}, *rest)
+    def _masks(self, model: Model, *rest: Any) -> Arrays | None:
+        return super()._masks(Model(model.net, model.params, model.buffers), *rest)
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ def test_what_the_data_forbid_is_said_before_training(
     labels.write_bytes(gzip.compress(content[:8] + bytes(len(content) - 8)))
     assert main([*which.split(), "lda", "--unit", "--data", str(images), "--quiet"]) == 2
     assert capsys.readouterr().err == (
-        f"minprune: lda: all samples are of one class, expected at least two classes; {REST}\n"
+        f"minprune: lda: the samples must be of at least two classes, not of one; {REST}\n"
     )
 
 

@@ -144,9 +144,9 @@ def test_tables_align_numbers_right_and_rule_off_the_total() -> None:
 MODEL = mp.zoo.mlp(((3,), 2))
 REFUSED = (
     (lambda: latency(MODEL, 0),
-     "latency: batch is 0, expected an integer of at least 1; give batch=7"),
+     "latency: batch must be an integer of at least 1, not 0; pass batch=1, for example"),
     (lambda: latency(MODEL, 1, repeats=2.5),
-     "latency: repeats is 2.5, expected an integer of at least 1; give repeats=7"),
+     "latency: repeats must be an integer of at least 1, not 2.5; pass repeats=1, for example"),
 )  # fmt: skip
 
 

@@ -90,40 +90,23 @@ def fit(method: Gradual, model: Model) -> Any:
 
 OF_GRADUAL = (
     (
-        lambda: Gradual(schedule.constant, criterion=curvature),
-        "Gradual: criterion needs hess_diag, and a training step has grads, masks, rng, weights; "
-        "choose a criterion on those",
-    ),
-    (
-        lambda: Gradual(schedule.constant, criterion="magnitud"),
-        f"criterion is 'magnitud', expected one of {', '.join(sorted(mp.criteria.CRITERIA))}, or a "
-        f"function Evidence -> scores",
-    ),
-    (
         lambda: Gradual(partial(schedule.constant, final=0.5), criterion="geometric_median"),
-        "Gradual: geometric_median scores units, and Gradual prunes single weights; choose another "
-        "criterion, or mp.methods.watched, which prunes units",
-    ),
-    (
-        lambda: Gradual(0.5),  # type: ignore[arg-type]
-        "Gradual: schedule(0) is an error ('float' object is not callable), expected a share from "
-        "0 to 1; give a function of the step, such as functools.partial(mp.schedule.cubic, "
-        "final=0.9, span=1000)",
+        "geometric_median: scores units, not single weights; pass unit=True",
     ),
     (
         lambda: Gradual(lambda t: 90.0),
-        "Gradual: schedule(0) is 90.0, expected a share from 0 to 1; give a function of the step, "
-        "such as functools.partial(mp.schedule.cubic, final=0.9, span=1000)",
+        "Gradual: schedule must give a share from 0 to 1 at step 0, not 90.0; pass a function of "
+        "the step, such as functools.partial(mp.schedule.cubic, final=0.9, span=1000)",
     ),
     (
         lambda: fit(
             Gradual(partial(schedule.constant, final=0.5), criterion=one_layer), small_net()
         ),
-        "one_layer: gave no scores for conv1.weight; return one array for each weight it is given",
+        "one_layer: returned no scores for conv1.weight; return one array for each weight it gets",
     ),
     (  # gradients before the first update, asked for by a function without a mark
         lambda: fit(Gradual(partial(schedule.constant, final=0.5), criterion=bare), small_net()),
-        "evidence has no grads, which this criterion needs; give Evidence(grads=...), "
+        "evidence has no grads, which this criterion needs; pass Evidence(grads=...), "
         "or use mp.score, which fills it",
     ),
     (

@@ -261,11 +261,11 @@ MESSAGES: tuple[tuple[dict[str, Any], str], ...] = (
     *(({"scale": scale, "unit": True, "damp": 1}, f"damp is 1, expected 1e-8 to 1e-4, {FITTING}")
       for scale in SCALES),
     ({"scale": "layer", "block": 3},
-     "obs: block belongs to scale='blocks', and scale is 'layer'; leave block out"),
+     "obs: block needs scale='blocks', not scale='layer'; leave block out"),
     ({"scale": "blocks", "block": 2.0},
-     "obs: block is 2.0, expected an integer of at least 1; give block=128"),
+     "obs: block must be an integer of at least 1, not 2.0; pass block=1, for example"),
     ({"scale": "layer", "params": "all"},
-     "obs: scale 'layer' knows weights alone, and params is 'all'; use scale='whole' or 'blocks', "
+     "obs: scale='layer' needs params='weights', not params='all'; pass scale='whole' or 'blocks', "
      "or leave out params"),
 )  # fmt: skip
 

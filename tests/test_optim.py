@@ -165,31 +165,33 @@ def test_without_decay_all_else_is_the_same() -> None:
 MESSAGES = (
     (
         lambda: mp.SGD(-0.1),
-        "SGD: lr is -0.1, expected a number of at least 0; give another lr",
+        "SGD: lr must be a finite number of at least 0, not -0.1; pass lr=1, for example",
     ),
     (
         lambda: mp.SGD(0.1, momentum=1.0),
-        "SGD: momentum is 1.0, expected a number of at least 0 and below 1; give another momentum",
+        "SGD: momentum must be a number from 0 and below 1, not 1.0; pass momentum=0.5, for "
+        "example",
     ),
     (
         lambda: mp.SGD(0.1, nesterov=True),
-        "SGD: nesterov needs momentum, found 0; give momentum=0.9",
+        "SGD: nesterov needs momentum above 0, not 0; pass momentum=0.9",
     ),
     (
         lambda: mp.AdamW(float("nan")),
-        "AdamW: lr is nan, expected a number of at least 0; give another lr",
+        "AdamW: lr must be a finite number of at least 0, not nan; pass lr=1, for example",
     ),
     (
         lambda: mp.Adam(beta2=1.5),
-        "Adam: beta2 is 1.5, expected a number of at least 0 and below 1; give another beta2",
+        "Adam: beta2 must be a number from 0 and below 1, not 1.5; pass beta2=0.5, for example",
     ),
     (
         lambda: mp.SGD("0.1"),  # type: ignore[arg-type]
-        "SGD: lr is '0.1', expected a number of at least 0; give another lr",
+        "SGD: lr must be a finite number of at least 0, not '0.1'; pass lr=1, for example",
     ),
     (
         lambda: mp.SGD(0.1, weight_decay=float("inf")),
-        "SGD: weight_decay is inf, expected a number of at least 0; give another weight_decay",
+        "SGD: weight_decay must be a finite number of at least 0, not inf; pass weight_decay=1, "
+        "for example",
     ),
 )
 

@@ -159,5 +159,6 @@ def test_messages(kind: type[L1] | type[L2], lam: Any) -> None:
     with pytest.raises(ArgumentError) as caught:
         kind(lam)
     assert caught.value.args == (
-        f"{kind.__name__}: lam is {lam!r}, expected a number of at least 0; give another lam",
+        f"{kind.__name__}: lam must be a finite number of at least 0, not {lam!r}; pass lam=1, "
+        f"for example",
     )

@@ -143,9 +143,10 @@ def test_calibration_by_hand() -> None:
 CROSS = "expected integer classes (n,) for cross_entropy; give classes, or a net with loss='mse'"
 MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: evaluate(passing(3), (X[:0], np.zeros(0, int))), ArgumentError,
-     "data has no samples, expected at least one; give a pair (x, y)"),
+     "evaluate: data must have at least one sample, not 0; pass a pair (x, y)"),
     (lambda: evaluate(passing(3), (X, np.zeros(3, int))), ShapeError,
-     "data: x has 4 rows and y has 3; give one target to each input"),
+     "evaluate: data must have one target for each input, not 3 targets for 4 inputs; pass x and y "
+     "of one length"),
     (lambda: evaluate(passing(3), (X, np.zeros(4))), ShapeError,
      f"targets are float64 of shape (4,), {CROSS}"),
     (lambda: evaluate(passing(3), (X, np.eye(4)[:, :3])), ShapeError,
@@ -174,6 +175,6 @@ def test_a_loss_that_is_not_finite_names_the_layer() -> None:
     with pytest.raises(NonFiniteError) as caught:
         mp.evaluate(mp.Model(net, params), (x, np.array([0, 1, 0])))
     assert caught.value.args == (
-        "the loss is nan, expected a finite number: layer fc2 gave 2 of 2 values that are not "
+        "evaluate: the loss must be finite, not nan: layer fc2 gave 2 of 2 values that are not "
         "finite; check the model and the data",
     )

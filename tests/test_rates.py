@@ -93,19 +93,20 @@ def test_fit_uses_the_rate_of_each_update() -> None:
 MESSAGES = (
     (
         lambda: rates.step(0),
-        "step: every is 0, expected a number of at least 1; give another every",
+        "step: every must be a finite number of at least 1, not 0; pass every=2, for example",
     ),
     (
         lambda: rates.step(3, -0.1),
-        "step: factor is -0.1, expected a number of at least 0; give another factor",
+        "step: factor must be a finite number of at least 0, not -0.1; pass factor=1, for example",
     ),
     (
         lambda: rates.warmup(-2),
-        "warmup: updates is -2, expected a number of at least 1; give another updates",
+        "warmup: updates must be a finite number of at least 1, not -2; pass updates=2, for "
+        "example",
     ),
     (
         lambda: rates.cosine("0.1"),  # type: ignore[arg-type]
-        "cosine: floor is '0.1', expected a number of at least 0; give another floor",
+        "cosine: floor must be a finite number of at least 0, not '0.1'; pass floor=1, for example",
     ),
 )
 

@@ -19,7 +19,7 @@ from minprune.errors import (
     NonFiniteError,
     ShapeError,
 )
-from minprune.evidence.fill import FILL
+from minprune.evidence.sources import SOURCES
 
 
 def spoilt(entry: float) -> mp.Model:
@@ -63,6 +63,7 @@ def foreign(weights: Arrays, mine: Arrays) -> Arrays:
     return weights
 
 
+ENTRIES = sorted(kind for kind, row in SOURCES.items() if row.entries)
 G = on_grads("all", product)
 CHAIN = filled(NETS["chain"], 0)
 BATCH = batch(CHAIN, 3)
@@ -71,42 +72,43 @@ SATURATED = filled(NETS["sigmoid"], 0)  # sigmoid(inf) = 1, so that all activati
 SATURATED.params["a.weight"][0, 0] = np.inf
 MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: mp.score(line(), None, "obdd"), ArgumentError,
-     f"criterion is 'obdd', expected one of {', '.join(sorted(mp.criteria.CRITERIA))}, "
-     "or a function Evidence -> scores"),
+     f"criterion must be one of {', '.join(sorted(mp.criteria.CRITERIA))}, or a function "
+     "Evidence -> scores, not 'obdd'; pass criterion='magnitude', for example"),
     (lambda: mp.score(line(), None, "magnitude", params="bias"), ArgumentError,  # type: ignore[arg-type]
      "params is 'bias', expected 'weights' or 'all'; choose one of them"),
     (lambda: mp.score(line(), None, ahead), ArgumentError,
-     f"ahead: needs 'hessian', expected {', '.join(sorted(FILL))} or rng; "
-     "ask for evidence that there is"),
+     f"ahead: needs must be of {', '.join(ENTRIES)}, not 'hessian'; "
+     "declare evidence that exists, or pass needs={'hessian': function}"),
     (lambda: mp.score(line(), None, "magnitude", diagonal="exact"), ArgumentError,
-     "magnitude: diagonal says how hess_diag is gathered, which this criterion does not need; "
+     "magnitude: diagonal says how hess_diag is computed, which this criterion does not need; "
      "leave diagonal out"),
     (lambda: mp.score(line(), None, "norm", q=1), ArgumentError,
-     "norm: got an unexpected keyword argument 'q'; of options it takes p, tol"),
+     "norm: got an unexpected keyword argument 'q'; its options are p, tol"),
     (lambda: mp.score(line(), None, "magnitude", p=1), ArgumentError,
-     "magnitude: got an unexpected keyword argument 'p'; of options it takes none"),
+     "magnitude: got an unexpected keyword argument 'p'; its options are none"),
     (lambda: mp.score(line(), None, typed, q=1), ArgumentError,
-     "typed: got an unexpected keyword argument 'q'; of options it takes p"),
+     "typed: got an unexpected keyword argument 'q'; its options are p"),
     (lambda: mp.score(line(), None, closed), ArgumentError,
-     "closed: does not say what it takes, expected a Python function; wrap it in one"),
+     "closed must be a Python function, not a callable without a signature; "
+     "wrap it in a function"),
     (lambda: mp.score(line(), None, unnamed), ArgumentError,
-     "unnamed: nothing is given for its argument 'g', expected kinds of evidence (such as weights, "
-     "grads) and options; name it so, or pass g="),
+     "unnamed: its argument 'g' must be a kind of evidence (such as weights, grads) or a "
+     "given option; rename it, or pass g="),
     (lambda: mp.score(line(), None, foreign), ArgumentError,
-     "foreign: nothing is given for its argument 'mine', expected kinds of evidence (such as "
-     "weights, grads) and options; name it so, or pass mine="),
+     "foreign: its argument 'mine' must be a kind of evidence (such as weights, grads) or a "
+     "given option; rename it, or pass mine="),
     *((lambda needs=needs: mp.score(line(), None, foreign, needs=needs), ArgumentError,
-       f"needs is {needs!r}, expected functions of (model, data, rng) by kind of evidence; "
-       "give needs={'mine': function}")
+       f"score: needs must be a dict of functions of (model, data, rng), not {needs!r}; "
+       "pass needs={'mine': function}")
       for needs in (["mine"], {"mine": {}})),
     (lambda: mp.score(line(), (X, Y), "obd", diagonal="exactly"), ArgumentError,
      "diagonal is 'exactly', expected one of exact, gauss_newton, becker_lecun, empirical_fisher, "
      "hutchinson; choose one of them"),
     (lambda: mp.score(line(), (X, Y), "obd", samples=9), ArgumentError,
-     "samples belongs to diagonal='hutchinson', and diagonal is 'exact'; leave it out"),
+     "hess_diag: samples needs diagonal='hutchinson', not diagonal='exact'; leave samples out"),
     (lambda: mp.score(line(), (X, Y), "obd", levenberg_marquardt=True), ArgumentError,
-     "levenberg_marquardt belongs to diagonal='becker_lecun', and diagonal is 'exact'; "
-     "leave it out"),
+     "hess_diag: levenberg_marquardt needs diagonal='becker_lecun', not diagonal='exact'; "
+     "leave levenberg_marquardt out"),
     (lambda: mp.score(line(), None, G), ArgumentError,
      "data is None, and this criterion looks at samples; give a pair (x, y), such as data.train"),
     (lambda: mp.score(line(), (X[:0], Y[:0]), G), ArgumentError,
@@ -116,37 +118,37 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: mp.score(line(), (X[:, :1], Y), G), ShapeError,
      "the input must be (n, 2), not (3, 1); pass a batch of samples of the net's input_shape"),
     (lambda: mp.score(line(), (X, Y), G, batch_size=0), ArgumentError,
-     "batch_size is 0, expected an integer of at least 1; give batch_size=64, for example"),
+     "score: batch_size must be an integer of at least 1, not 0; pass batch_size=1, for example"),
     (lambda: mp.score(spoilt(np.nan), None, "magnitude"), NonFiniteError,
-     "fc1.weight: 1 of 2 entries of the weight are not finite, expected numbers; "
-     "train with a lower learning rate, or mend the data"),
+     "fc1.weight: 1 of 2 entries of the weight are not finite, but must be numbers; "
+     "train with a lower learning rate, or correct the data"),
     (lambda: mp.score(SATURATED, BATCH, "activation", unit=True), NonFiniteError,
-     "a.weight: 1 of 12 entries of the weight are not finite, expected numbers; "
-     "train with a lower learning rate, or mend the data"),
+     "a.weight: 1 of 12 entries of the weight are not finite, but must be numbers; "
+     "train with a lower learning rate, or correct the data"),
     (lambda: mp.score(line(), (X * np.nan, Y), G), NonFiniteError,
-     "fc1.weight: 2 of 2 entries of the grad are not finite, expected numbers; "
-     "train with a lower learning rate, or mend the data"),
+     "fc1.weight: 2 of 2 entries of the grad are not finite, but must be numbers; "
+     "train with a lower learning rate, or correct the data"),
     (lambda: mp.score(CHAIN, (NAN, BATCH[1]), bent, unit=True), NonFiniteError,
-     "a.weight: 4 of 4 entries of the gate hess are not finite, expected numbers; "
-     "train with a lower learning rate, or mend the data"),
+     "a.weight: 4 of 4 entries of the gate hess are not finite, but must be numbers; "
+     "train with a lower learning rate, or correct the data"),
     (lambda: mp.score(line(), None, gives({"fc1.weight": np.array([[1, np.inf]])})), NonFiniteError,
-     "fc1.weight: 1 of 2 entries of the score are not finite, expected numbers; "
-     "mend the criterion, or scale it to the dtype of the net"),
+     "fc1.weight: 1 of 2 entries of the score are not finite, but must be numbers; "
+     "correct the criterion, or scale it to the dtype of the net"),
     (lambda: mp.score(line(np.float32), None, gives({"fc1.weight": np.array([[1, 1e60]])})),
      NonFiniteError,
-     "fc1.weight: 1 of 2 entries of the score are not finite, expected numbers; "
-     "mend the criterion, or scale it to the dtype of the net"),
+     "fc1.weight: 1 of 2 entries of the score are not finite, but must be numbers; "
+     "correct the criterion, or scale it to the dtype of the net"),
     (lambda: mp.score(line(), None, gives(np.ones(2))), ArgumentError,
-     "own: returned ndarray, expected a dict of arrays; "
-     "return one array for each weight it is given"),
+     "own: scores must be a dict of arrays, not ndarray; "
+     "return one array for each weight it gets"),
     (lambda: mp.score(line(), None, gives({})), ShapeError,
-     "own: gave no scores for fc1.weight; return one array for each weight it is given"),
+     "own: returned no scores for fc1.weight; return one array for each weight it gets"),
     (lambda: mp.score(line(), None, gives({"fc1.weight": 1, "b": 1, "a": 1})), ShapeError,
-     "own: scored the unknown a; return one array for each weight it is given"),
+     "own: scored the unknown a; return one array for each weight it gets"),
     (lambda: mp.score(line(), None, gives({0: 1})), ShapeError,
-     "own: scored the unknown 0; return one array for each weight it is given"),
+     "own: scored the unknown 0; return one array for each weight it gets"),
     (lambda: mp.score(line(), None, gives({"fc1.weight": np.ones(2)})), ShapeError,
-     "own: score of fc1.weight is (2,), the weight is (1, 2); return one score for each entry"),
+     "own: score of fc1.weight must be (1, 2), not (2,); return one score for each entry"),
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from structures import NETS
 import minprune as mp
 from minprune.core import Arrays, Evidence, Split, criterion
 from minprune.errors import ArgumentError
-from minprune.evidence.fill import FILL
+from minprune.evidence.sources import SOURCES
 from minprune.nets.model import Model
 
 
@@ -105,7 +105,8 @@ def test_evidence_of_ones_own_stands_before_ours_and_draws_from_the_seed() -> No
 def test_evidence_that_nobody_has_names_ones_own_too() -> None:
     with pytest.raises(ArgumentError) as caught:
         mp.score(line(), None, own, needs={"yours": mine})
+    there = ", ".join(sorted({*(k for k, row in SOURCES.items() if row.entries), "yours"}))
     assert caught.value.args == (
-        f"own: needs 'mine', expected {', '.join(sorted({*FILL, 'yours'}))} or rng; "
-        "ask for evidence that there is",
+        f"own: needs must be of {there}, not 'mine'; "
+        "declare evidence that exists, or pass needs={'mine': function}",
     )  # fmt: skip

@@ -80,7 +80,9 @@ NEED: dict[str, tuple[str, Callable[[], Any]]] = {
         "what looks at single weights",
         lambda: methods.at_init(S, ALL, sparsity=0.7, epochs=1, progress=False),
     ),
-    "watched": ("a pass over units", lambda: methods.watched(S, lambda step: 0.5)),
+    "gradual units": (
+        "pruning", training(methods.Gradual(lambda step: 0.5, "apoz", unit=True))
+    ),
     "gradual": ("pruning", training(methods.Gradual(lambda step: 0.7))),
 }  # fmt: skip
 NEED |= {

@@ -172,10 +172,10 @@ AGAIN = "delete it to begin anew"
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "values": ({"meta": 2}, f"its checksum does not match what it holds; it is damaged: {AGAIN}"),
     "future": (
-        {"version": 3}, "it has format version 3, and this minprune reads 2; use a newer minprune",
+        {"version": 4}, "it has format version 4, and this minprune reads 3; use a newer minprune",
     ),
     "past": (
-        {"version": 1}, "it has format version 1, and this minprune reads 2; use an older minprune",
+        {"version": 1}, "it has format version 1, and this minprune reads 3; use an older minprune",
     ),
     "dtype": (
         {"arrays": {"object": {"a": [3]}}},

@@ -143,35 +143,42 @@ def parts(x: Array, y: Array, val: bool = True) -> mp.Dataset:
 
 
 ONE, ZERO = np.ones((3, 1)), np.zeros((3, 1))
-INTEGER = "expected an integer of at least"
+
+
+def whole(what: str, given: object, least: int) -> str:
+    return (
+        f"fit: {what} must be an integer of at least {least}, not {given!r}; pass {what}=1, for "
+        f"example"
+    )
+
+
 MESSAGES = (
-    ({"epochs": -1}, ArgumentError, f"epochs is -1, {INTEGER} 0; give another"),
-    ({"epochs": True}, ArgumentError, f"epochs is True, {INTEGER} 0; give another"),
-    ({"batch_size": 0}, ArgumentError, f"batch_size is 0, {INTEGER} 1; give another"),
-    ({"patience": 0.5}, ArgumentError, f"patience is 0.5, {INTEGER} 1; give another"),
+    ({"epochs": -1}, ArgumentError, whole("epochs", -1, 0)),
+    ({"epochs": True}, ArgumentError, whole("epochs", True, 0)),
+    ({"batch_size": 0}, ArgumentError, whole("batch_size", 0, 1)),
+    ({"patience": 0.5}, ArgumentError, whole("patience", 0.5, 1)),
     (
         {"patience": 2, "data": parts(ONE, ZERO, val=False)}, ArgumentError,
-        "patience is 2 and data.val has no samples, expected some to stop by; "
-        "give data.val, or patience=None",
+        "fit: data.val must hold samples where patience is 2, not none; pass a pair (x, y)",
     ),
     (
         {"rate": 0.5}, ArgumentError,
-        "fit: rate(0, 1) is an error ('float' object is not callable), expected the factor of the "
-        "learning rate, a number; give mp.rates.cosine(), with its brackets, or a function of "
+        "fit: rate(0, 1) must be a number, the factor of the learning rate, not an error ('float' "
+        "object is not callable); pass mp.rates.cosine(), with its brackets, or a function of "
         "(t, total)",
     ),
     (
         {"rate": lambda t, total: None}, ArgumentError,
-        "fit: rate(0, 1) is None, expected the factor of the learning rate, a number; give "
+        "fit: rate(0, 1) must be a number, the factor of the learning rate, not None; pass "
         "mp.rates.cosine(), with its brackets, or a function of (t, total)",
     ),
     (
         {"optimizer": 0}, ArgumentError,
-        "fit: optimizer is int, expected Optimizer; give mp.SGD(0.1)",
+        "fit: optimizer must be an Optimizer, not int; pass mp.SGD(0.1)",
     ),
     (
         {"data": parts(ONE[:0], ZERO[:0])}, ArgumentError,
-        "data.train has no samples, expected at least one; give a pair (x, y)",
+        "fit: data.train must hold samples, not none; pass a pair (x, y)",
     ),
     (
         {"data": parts(np.ones((3, 2)), ZERO)}, ShapeError,

@@ -28,8 +28,8 @@ PAIRS = (
     "build: layer {} must be (name, layer) or (name, layer, what it reads), not {}; pass "
     "[('fc1', mp.Dense(4, 3)), ...], for example"
 )
-XY = "expected a pair (x, y) of NumPy arrays of numbers, with a row for each sample; " \
-     "give mp.Dataset((x, y), (x, y), (x, y))"  # fmt: skip
+XY = "must be a pair (x, y) of NumPy arrays of numbers with a row for each sample, not {}; " \
+     "pass mp.Dataset((x, y), (x, y), (x, y))"  # fmt: skip
 SIZED = "data must be a Dataset or a pair (input shape, outputs), not {}; pass mp.data.digits() " \
         "or ((1, 28, 28), 10), for example"  # fmt: skip
 CRITERIA = "combine: scores must be {{criterion: {{parameter: array}}}}, not {}; " \
@@ -41,11 +41,12 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.evaluate(MODEL, (DATA.test[0],)),
      "evaluate: data must be a pair (x, y), not tuple; pass data.train, for example"),
     (lambda: mp.fit(MODEL, DATA.train, epochs=1),
-     "fit: data is tuple, expected Dataset; give mp.Dataset(train, val, test)"),
+     "fit: data must be a Dataset, not tuple; pass mp.Dataset(train, val, test)"),
     (lambda: mp.fit(MODEL, DATA, epochs=1, method=mp.methods.SET),
-     "fit: method is SET, expected Method; give mp.methods.L1(1e-4), with its brackets"),
+     "fit: method must be a Method, not the class SET; pass mp.methods.L1(1e-4), with its "
+     "brackets"),
     (lambda: mp.fit(MODEL, DATA, epochs=1, optimizer="adam"),
-     "fit: optimizer is str, expected Optimizer; give mp.SGD(0.1)"),
+     "fit: optimizer must be an Optimizer, not str; pass mp.SGD(0.1)"),
     (lambda: mp.prune(MODEL, [1.0], sparsity=0.9),
      "prune: scores must be a dict of arrays, not list; pass the result of mp.score"),
     (lambda: mp.prune(MODEL, {}, sparsity=0.9),
@@ -93,14 +94,14 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.Dropout("0.5"),
      "Dropout: rate must be a number from 0 and below 1, not '0.5'; pass rate=0.5, for example"),
     (lambda: mp.Dataset(np.ones((4, 3)), DATA.val, DATA.test),
-     f"train: found ndarray float64, {XY}"),
-    (lambda: mp.Dataset(DATA.train, None, DATA.test), f"val: found NoneType, {XY}"),
+     "train " + XY.format("ndarray float64")),
+    (lambda: mp.Dataset(DATA.train, None, DATA.test), "val " + XY.format("NoneType")),
     (lambda: mp.Dataset(DATA.train, DATA.val, ([[1.0, 2, 3]], [0])),
-     f"test: found list, list, {XY}"),
+     "test " + XY.format("list, list")),
     (lambda: mp.Dataset((np.array(1.0), np.ones(1)), DATA.val, DATA.test),
-     f"train: found ndarray float64, ndarray float64, {XY}"),
+     "train " + XY.format("ndarray float64, ndarray float64")),
     (lambda: mp.Dataset((np.ones((2, 3)), np.array(["a", "b"])), DATA.val, DATA.test),
-     f"train: found ndarray float64, ndarray <U1, {XY}"),
+     "train " + XY.format("ndarray float64, ndarray <U1")),
     (lambda: mp.zoo.mlp(DATA.train), SIZED.format("tuple")),
     (lambda: mp.zoo.lenet_5("digits"), SIZED.format("str")),
     (lambda: mp.zoo.mlp(DATA, 64),
@@ -132,7 +133,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.combine({"a": {"fc9": np.ones(3)}}, model=MODEL),
      "fc9: no such parameter; there are fc1.weight, fc1.bias, fc2.weight, fc2.bias"),
     (lambda: mp.score(MODEL, None, lambda ev: {n: w + 1j for n, w in ev.weights.items()}),
-     "<lambda>: score of fc1.weight is complex128, expected real numbers; return those"),
+     "<lambda>: score of fc1.weight must be real numbers, not complex128; return those"),
 )  # fmt: skip
 
 

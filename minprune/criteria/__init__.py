@@ -1,41 +1,49 @@
 """Criteria: pure functions Evidence -> scores, by name. Higher = more important = kept longer.
 
-By hand they take arrays of any framework; evidence that does not fit together is a ShapeError.
+Called by hand, they take arrays of any framework. Every function of these files that @criterion
+marks is listed in CRITERIA, in this order: from weights alone, from activations, from gradients,
+from second derivatives, and the oracle.
 """
 
-from minprune.core import Criterion
-from minprune.criteria.activations import activation, activation_entropy, apoz
-from minprune.criteria.discriminant import lda, lda_joint
-from minprune.criteria.fisher import fisher
+# isort: off
+from minprune.core import CriterionSpec, Marked
+from minprune.criteria.random import *  # noqa: F403
+from minprune.criteria.norms import *  # noqa: F403
+from minprune.criteria.spread import *  # noqa: F403
+from minprune.criteria.synflow import *  # noqa: F403
+from minprune.criteria.activations import *  # noqa: F403
+from minprune.criteria.redundancy import *  # noqa: F403
+from minprune.criteria.discriminant import *  # noqa: F403
+from minprune.criteria.taylor import *  # noqa: F403
+from minprune.criteria.fisher import *  # noqa: F403
+from minprune.criteria.snip_grasp import *  # noqa: F403
+from minprune.criteria.obd import *  # noqa: F403
+from minprune.criteria.obs import *  # noqa: F403
+from minprune.criteria.oracle import *  # noqa: F403
 from minprune.criteria.listing import Listing, listing
-from minprune.criteria.norms import magnitude, norm
-from minprune.criteria.obd import obd
-from minprune.criteria.obs import obs
-from minprune.criteria.oracle import oracle
-from minprune.criteria.random import random
-from minprune.criteria.redundancy import correlation, cosine, similarity
-from minprune.criteria.snip_grasp import grasp, snip
-from minprune.criteria.spread import geometric_median, weight_entropy
-from minprune.criteria.synflow import synflow
-from minprune.criteria.taylor import taylor, taylor_activation
+# isort: on
 
-CRITERIA: dict[str, Criterion] = {
-    fn.__name__: fn
-    for fn in (
-        random, magnitude, norm, geometric_median, weight_entropy, synflow,
-        apoz, activation, activation_entropy, similarity, correlation, cosine, lda, lda_joint,
-        taylor, taylor_activation, fisher, snip, grasp, obd, obs, oracle,
-    )
+CRITERIA: dict[str, Marked[...]] = {
+    name: fn
+    for name, fn in vars().items()
+    if isinstance(getattr(fn, "spec", None), CriterionSpec)
 }  # fmt: skip
 
-__all__ = [
-    "CRITERIA", "activation", "activation_entropy", "apoz", "correlation", "cosine", "fisher",
-    "geometric_median", "grasp", "lda", "lda_joint", "list", "magnitude", "norm", "obd", "obs",
-    "oracle", "random", "similarity", "snip", "synflow", "taylor", "taylor_activation",
-    "weight_entropy",
-]  # fmt: skip
+__all__ = ["CRITERIA", "list", *CRITERIA]
 
 
 def list() -> Listing:
-    """All criteria, printable as a table: equation, needs, cost, what is scored, source."""
+    """All criteria, printable as a table: equation, needs, cost, what is scored, source.
+
+    Returns
+    -------
+    Listing
+        One entry for each criterion.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.criteria.list()[1].equation
+    's = |w|; unit: s = sqrt(sum w^2)'
+    """
     return listing(CRITERIA)

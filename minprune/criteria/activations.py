@@ -1,13 +1,16 @@
-"""What a unit puts out: how often it is silent, how much it gives, how much its output varies."""
+"""What a unit puts out: how often it is silent, how large it is, how much it varies."""
 
 from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 
-from minprune.core import Array, Arrays, Evidence, criterion
-from minprune.criteria.options import of_units, one_of, tolerance
+from minprune.arguments import choice, number
+from minprune.core import Array, Arrays, Evidence, Example, criterion
+from minprune.criteria.spread import LN2, shannon
 from minprune.errors import ArgumentError
+
+_SIGNED = {"activations": [[[3, -1], [0, 0]], [[-4, 0], [2, 2]]]}
 
 
 @criterion(
@@ -16,16 +19,39 @@ from minprune.errors import ArgumentError
     unit="whole",
     single=False,
     cite="Hu et al. (2016), Network Trimming: the Average Percentage of Zeros",
+    examples=(Example(_SIGNED, [0.75, 0.5], unit=True),),
 )
 def apoz(ev: Evidence, *, tol: float = 0.0) -> Arrays:
     """s = 1 - mean(|a| <= tol), the mean over samples and positions; tol = 0: a == 0
 
-    a: (samples, units, positions) -> s: (units,), a share: 1 - APoZ, so that what is silent most
-    goes first. For ReLU; tol makes it one for units that are never exactly 0. Raises ArgumentError
-    for single weights, and for a tol that is not finite or below 0.
+    One minus APoZ, so that the unit that is silent most often goes first. For ReLU; tol makes it
+    usable for units that are never exactly 0.
+
+    Parameters
+    ----------
+    ev : Evidence
+        activations a: (samples, units, positions).
+    tol
+        The largest |a| that counts as silent.
+
+    Returns
+    -------
+    dict of arrays
+        s: (units,), a share.
+
+    Raises
+    ------
+    ArgumentError
+        For evidence of single weights, and for a tol that is not finite or is below 0.
+
+    Examples
+    --------
+    >>> import numpy as np, minprune as mp
+    >>> a = np.array([[[3.0, 1.0], [0.0, 0.0]], [[4.0, 0.0], [2.0, 2.0]]])
+    >>> mp.criteria.apoz(mp.Evidence(activations={"w": a}, unit=True))
+    {'w': array([0.75, 0.5 ])}
     """
-    of_units("apoz", ev)
-    tolerance("apoz", tol, "an activation counts as silent where |a| <= tol")
+    number("apoz", "tol", tol)
     return _means(ev, lambda a: np.abs(a) > tol)
 
 
@@ -41,16 +67,41 @@ def root(scores: Arrays, kind: str = "mean") -> Arrays:
     single=False,
     finish=root,
     cite="the mean activation of Molchanov et al. (2017), there without the absolute value",
+    examples=(
+        Example(_SIGNED, [2, 1], unit=True),
+        Example(_SIGNED, np.sqrt([6.5, 2]), {"kind": "rms"}, unit=True),
+    ),
 )
 def activation(ev: Evidence, *, kind: Literal["mean", "rms"] = "mean") -> Arrays:
     """s = mean |a|; kind="rms": s = sqrt(mean a^2); both over samples and positions
 
-    a: (samples, units, positions) -> s: (units,), unit of measure: that of the activation. Units
-    that put out next to nothing go first. The root is taken once all samples are averaged. Raises
-    ArgumentError for single weights and for another kind.
+    Units whose output is close to 0 go first. The root is taken once all samples are averaged.
+
+    Parameters
+    ----------
+    ev : Evidence
+        activations a: (samples, units, positions).
+    kind
+        "mean" or "rms".
+
+    Returns
+    -------
+    dict of arrays
+        s: (units,). Unit of measure: that of the activation.
+
+    Raises
+    ------
+    ArgumentError
+        For evidence of single weights and for another kind.
+
+    Examples
+    --------
+    >>> import numpy as np, minprune as mp
+    >>> a = np.array([[[3.0, -1.0], [0.0, 0.0]], [[-4.0, 0.0], [2.0, 2.0]]])
+    >>> mp.criteria.activation(mp.Evidence(activations={"w": a}, unit=True))
+    {'w': array([2., 1.])}
     """
-    of_units("activation", ev)
-    one_of("activation", "kind", kind, ("mean", "rms"))
+    choice("activation", "kind", kind, ("mean", "rms"))
     return _means(ev, np.abs if kind == "mean" else np.square)
 
 
@@ -59,9 +110,12 @@ def _means(ev: Evidence, of: Callable[[Array], Array]) -> Arrays:
     found = {}
     for name, a in ev.of("activations").items():
         over = (0, *range(2, a.ndim))
-        count = max(a.size // max(a.shape[1], 1), 1)
-        found[name] = (of(a).sum(axis=over, dtype=np.float64) / count).astype(a.dtype)
+        size = max(a.size // max(a.shape[1], 1), 1)
+        found[name] = (of(a).sum(axis=over, dtype=np.float64) / size).astype(a.dtype)
     return found
+
+
+_HIST = {"act_hist": [[2, 0, 2], [0, 4, 0]]}
 
 
 @criterion(
@@ -69,35 +123,57 @@ def _means(ev: Evidence, of: Callable[[Array], Array]) -> Arrays:
     unit="whole",
     single=False,
     cite="Luo & Wu (2017), An Entropy-based Pruning Method for CNN Compression",
+    examples=(
+        Example(_HIST, [LN2, 0], {"bins": 3}, unit=True),
+        Example(_HIST, [-LN2, 0], {"bins": 3, "prune": "high"}, unit=True),
+    ),
 )
 def activation_entropy(
     ev: Evidence, *, bins: int = 10, prune: Literal["low", "high"] = "low"
 ) -> Arrays:
     """s = -sum_b p_b ln(p_b), p_b the share of samples in bin b; prune="high": -s
 
-    act_hist: (units, bins), how many samples' mean activation over the positions falls into each of
-    equally wide bins over the unit's own range -> s: (units,), unit of measure: nat. A unit that
-    says the same to every sample goes first; prune="high" turns it round. A unit without samples
-    has 0. Raises ArgumentError for single weights, for another prune, and for histograms of another
-    number of bins.
+    A unit that gives the same output for every sample goes first. The bins are equally wide, over
+    the unit's own range, and count each sample's mean activation over the positions.
+
+    Parameters
+    ----------
+    ev : Evidence
+        act_hist: (units, bins), counts of samples.
+    bins
+        How many bins the histograms have.
+    prune
+        "low": low entropy goes first; "high": high entropy goes first.
+
+    Returns
+    -------
+    dict of arrays
+        s: (units,), 0 for a unit without samples. Unit of measure: nat.
+
+    Raises
+    ------
+    ArgumentError
+        For evidence of single weights, for another prune, and for histograms of another number of
+        bins.
+
+    Examples
+    --------
+    >>> import numpy as np, minprune as mp
+    >>> counts = np.array([[2.0, 0.0, 2.0], [0.0, 4.0, 0.0]])
+    >>> ev = mp.Evidence(act_hist={"w": counts}, unit=True)
+    >>> mp.criteria.activation_entropy(ev, bins=3)["w"].round(3)
+    array([0.693, 0. ])
     """
-    of_units("activation_entropy", ev)
-    one_of("activation_entropy", "prune", prune, ("low", "high"))
+    choice("activation_entropy", "prune", prune, ("low", "high"))
     found = {}
     for name, counts in ev.of("act_hist").items():
         if counts.shape[1] != bins:
             raise ArgumentError(
-                f"activation_entropy: bins is {bins!r}, and act_hist of {name} has "
-                f"{counts.shape[1]}; say how many it has"
+                f"activation_entropy: bins must be {counts.shape[1]}, as act_hist of {name} has, "
+                f"not {bins!r}; pass bins={counts.shape[1]}"
             )
-        h = _entropy(counts)
+        wide = counts.astype(np.float64)
+        total = wide.sum(axis=1, keepdims=True)
+        h = shannon(wide / np.where(total > 0, total, 1))
         found[name] = (h if prune == "low" else 0.0 - h).astype(counts.dtype)
     return found
-
-
-def _entropy(counts: Array) -> Array:
-    wide = counts.astype(np.float64)
-    total = wide.sum(axis=1, keepdims=True)
-    p = wide / np.where(total > 0, total, 1)
-    found: Array = (p * np.log(np.where(p > 0, p, 1))).sum(axis=1)
-    return 0.0 - found  # not -0.0

@@ -4,40 +4,113 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minprune.core import Array, Arrays, Evidence, criterion
-from minprune.criteria.options import fits, of_units, together
+from minprune.core import Array, Arrays, Evidence, Example, criterion, fits
 from minprune.errors import ArgumentError
 
-NEEDS = ("class_counts", "class_means", "within")
+_NEEDS = ("class_counts", "class_means", "within")
 EPS = 2.0**-52  # of a mean square: a variance below that is rounding
 RIDGE = 2.0**-26  # of a unit's own variance: what a singular matrix gets on its diagonal
-CITE = "Tian et al. (2017), Deep LDA-Pruned Nets"
+_CITE = "Tian et al. (2017), Deep LDA-Pruned Nets"
+# n_c = 1, 3; unit 0: mu = 3, (9 + 3) / 4 = 3 between, 2 within
+_FOUR = {
+    "class_counts": [1, 3],
+    "class_means": [[0, 5, 2], [4, 5, 2]],
+    "within": [[2, 0, 0], [0, 1, 0], [0, 0, 0]],
+}
+# S_w^-1 (mu_c - mu) = +-(4, -2) / 3
+_COUPLED = {
+    "class_counts": [2, 2],
+    "class_means": [[-1, 0], [1, 0]],
+    "within": [[1, 0.5], [0.5, 1]],
+}
 
 
-@criterion(needs=NEEDS, unit="whole", single=False, cite=CITE)
+@criterion(
+    needs=_NEEDS,
+    unit="whole",
+    single=False,
+    cite=_CITE,
+    examples=(
+        Example(_FOUR, [1.5, 0, 0], unit=True, within=1e-15),
+        Example(_COUPLED, [1, 0], unit=True),
+    ),
+)
 def lda(ev: Evidence) -> Arrays:
     """s = sum_c (n_c / n) (mu_c - mu)^2 / within_jj, mu = sum_c (n_c / n) mu_c
 
-    class_counts n_c: (classes,), class_means mu_c: (classes, units), within: (units, units), the
-    mean over all samples of the products of deviations from the sample's class mean, of the
-    activation's max over positions -> s: (units,), without a unit of measure. Variances are over n,
-    not n - 1; one below 2^-52 of the unit's mean square counts as 0. No variance within the classes
-    and differing means: the largest finite number of the dtype returned (that of class_counts,
-    where they are floats); a constant unit: 0. Raises ArgumentError for single weights and where
-    the samples are of one class only.
+    Moments of the activation's max over positions. Variances are over n, not n - 1; one below
+    2^-52 of the unit's mean square counts as 0. Without variance within the classes and with
+    differing means, the score is the largest finite number of the dtype returned (that of
+    class_counts, if they are floats); a constant unit has 0.
+
+    Parameters
+    ----------
+    ev : Evidence
+        class_counts n_c: (classes,); class_means mu_c: (classes, units); within: (units, units),
+        the mean over all samples of the products of deviations from the sample's class mean.
+
+    Returns
+    -------
+    dict of arrays
+        s: (units,), without a unit of measure.
+
+    Raises
+    ------
+    ArgumentError
+        For evidence of single weights, and where all samples are of one class.
+
+    Examples
+    --------
+    >>> import numpy as np, minprune as mp
+    >>> ev = mp.Evidence(
+    ...     class_counts=np.array([1.0, 3.0]), class_means={"w": np.array([[0.0], [4.0]])},
+    ...     within={"w": np.array([[2.0]])}, unit=True)
+    >>> mp.criteria.lda(ev)["w"].round(3)
+    array([1.5])
     """
     return _each("lda", ev, lambda within, z, share: share @ np.square(z))
 
 
-@criterion(needs=NEEDS, unit="whole", single=False, cite=f"{CITE}; all units of a layer jointly")
+@criterion(
+    needs=_NEEDS,
+    unit="whole",
+    single=False,
+    cite=f"{_CITE}; all units of a layer jointly",
+    examples=(Example(_COUPLED, [16 / 9, 4 / 9], unit=True, within=2e-15),),
+)
 def lda_joint(ev: Evidence) -> Arrays:
     """s = S_w,jj [S_w^-1 S_b S_w^-1]_jj = S_w,jj sum_k lambda_k v_kj^2, S_b v = lambda S_w v
 
-    S_b = sum_c (n_c / n) (mu_c - mu)(mu_c - mu)^T, S_w = within, v^T S_w v = 1; shapes, edges and
-    errors as for lda, which it equals where units are uncorrelated within classes. Units without
-    variance within classes stand apart, with lda's values. Where the S_w of the others is singular,
-    it is S_w + eps diag(S_w) throughout (eps I in the measure of each unit, so that no score hangs
-    on a unit's scale), eps = 2^-26: where their correlations have an eigenvalue below that.
+    S_b = sum_c (n_c / n) (mu_c - mu)(mu_c - mu)^T, S_w = within, v^T S_w v = 1; edges as for lda,
+    which it equals where units are uncorrelated within classes. Units without variance within
+    classes are left out and get lda's values. Where the S_w of the others is singular, it is
+    S_w + eps diag(S_w) throughout (eps I in the scale of each unit, so that no score depends on
+    it), eps = 2^-26: where their correlations have an eigenvalue below that.
+
+    Parameters
+    ----------
+    ev : Evidence
+        As for lda.
+
+    Returns
+    -------
+    dict of arrays
+        s: (units,), without a unit of measure.
+
+    Raises
+    ------
+    ArgumentError
+        As for lda.
+
+    Examples
+    --------
+    >>> import numpy as np, minprune as mp
+    >>> ev = mp.Evidence(
+    ...     class_counts=np.array([2.0, 2.0]),
+    ...     class_means={"w": np.array([[-1.0, 0.0], [1.0, 0.0]])},
+    ...     within={"w": np.array([[1.0, 0.5], [0.5, 1.0]])}, unit=True)
+    >>> mp.criteria.lda_joint(ev)["w"].round(3)
+    array([1.778, 0.444])
     """
     return _each("lda_joint", ev, _joint)
 
@@ -54,19 +127,18 @@ def _joint(corr: Array, z: Array, share: Array) -> Array:
 
 def _each(owner: str, ev: Evidence, score: Callable[[Array, Array, Array], Array]) -> Arrays:
     """score(correlations within, (mu_c - mu) / deviation within, n_c / n) of what varies within"""
-    of_units(owner, ev)
     counts = np.asarray(ev.of("class_counts"))
     if np.count_nonzero(counts) == 1:
         raise ArgumentError(
-            f"{owner}: all samples are of one class, expected at least two classes; "
-            f"give data with more of them"
+            f"{owner}: the samples must be of at least two classes, not of one; "
+            f"pass data with more classes"
         )
     share = counts.astype(np.float64) / max(float(counts.sum()), 1)
     found = {}
-    for name, (given, inside) in together(owner, ev, "class_means", "within").items():
+    for name, (given, inside) in ev.together("class_means", "within").items():
         units = given.shape[1]
-        fits(owner, "class_means", name, given, (len(counts), units))
-        fits(owner, "within", name, inside, (units, units))
+        fits(name, "class_means", given, (len(counts), units))
+        fits(name, "within", inside, (units, units))
         kind = counts.dtype if counts.dtype.kind == "f" else given.dtype
         means, within = given.astype(np.float64), inside.astype(np.float64)
         apart = means - share @ means

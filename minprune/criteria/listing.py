@@ -1,9 +1,9 @@
-"""All criteria as a table: what each computes, what it needs, what that costs, whose it is."""
+"""All criteria as a table: what each computes, what it needs, what that costs, its source."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
-from minprune.core import EVIDENCE_KINDS, Criterion, CriterionSpec
+from minprune.core import EVIDENCE_KINDS, Criterion, spec_of
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ def listing(criteria: Mapping[str, Criterion]) -> Listing:
 
 
 def _entry(name: str, fn: Criterion) -> Entry:
-    spec: CriterionSpec = fn.spec  # type: ignore[attr-defined]
+    spec = spec_of(fn)
     needs, _ = spec.asked({})
-    costs = dict.fromkeys(EVIDENCE_KINDS[need][1] for need in needs if need in EVIDENCE_KINDS)
+    costs = dict.fromkeys(EVIDENCE_KINDS[need].cost for need in needs if need in EVIDENCE_KINDS)
     costs.pop("nothing", None)
     scored = ["weights"] * spec.single + ["units"] * (spec.unit is not None)
     return Entry(

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from minprune.arguments import choice
 from minprune.core import Arrays, Evidence, Example, criterion
-from minprune.criteria.options import alike, one_of
 
 
 def negative(ev: Evidence, *, clip: bool = False) -> str:
@@ -17,6 +17,9 @@ def negative(ev: Evidence, *, clip: bool = False) -> str:
     )
 
 
+_BENT = {"weights": [[3, -1], [2, 1]], "hess_diag": [[2, -4], [1, 2]]}
+
+
 @criterion(
     needs=("weights", "hess_diag"),
     note=negative,
@@ -25,20 +28,42 @@ def negative(ev: Evidence, *, clip: bool = False) -> str:
     cite="LeCun, Denker & Solla (1989, printed 1990), Optimal Brain Damage",
     examples=(
         Example({"weights": [3, -1, 0], "hess_diag": [2, 4, 9]}, [9, 2, 0]),
-        Example({"weights": [[3, -1], [2, 1]], "hess_diag": [[2, -4], [1, 2]]}, [7, 3], unit=True),
+        Example(_BENT, [[9, 0], [2, 1]], {"clip": True}),
+        Example(_BENT, [7, 3], unit=True),
     ),
 )
 def obd(ev: Evidence, *, clip: bool = False) -> Arrays:
     """s = h w^2 / 2; unit: the sum over its incoming weights and bias
 
-    s, w, h: one shape per tensor; for units (units, incoming and bias) -> s: (units,). Unit of
-    measure: loss. The rise of the loss from zeroing one weight, if the Hessian is diagonal, the
-    gradient zero (a minimum) and the loss quadratic. Where h < 0 the score is negative and goes
-    first; clip=True takes such h as 0, entry by entry. Raises ArgumentError for another clip.
+    The rise of the loss from zeroing one weight, if the Hessian is diagonal, the gradient is zero
+    (a minimum) and the loss is quadratic. Where h < 0 the score is negative and goes first.
+
+    Parameters
+    ----------
+    ev : Evidence
+        weights w, hess_diag h: one shape per tensor; for units (units, incoming and bias).
+    clip
+        Whether h < 0 counts as 0, entry by entry.
+
+    Returns
+    -------
+    dict of arrays
+        s: the shape of w, or (units,). Unit of measure: loss.
+
+    Raises
+    ------
+    ArgumentError
+        For another clip.
+
+    Examples
+    --------
+    >>> import numpy as np, minprune as mp
+    >>> w, h = np.array([3.0, -1.0, 0.0]), np.array([2.0, 4.0, 9.0])
+    >>> mp.criteria.obd(mp.Evidence(weights={"w": w}, hess_diag={"w": h}))
+    {'w': array([9., 2., 0.])}
     """
-    one_of("obd", "clip", clip, (False, True))
-    found = alike("obd", ev, "weights", "hess_diag")
+    choice("obd", "clip", clip, (False, True))
     return {
         name: ev.sum((np.maximum(h, 0) if clip else h) * w * w / 2)
-        for name, (w, h) in found.items()
+        for name, (w, h) in ev.alike("weights", "hess_diag").items()
     }

@@ -1,4 +1,7 @@
-"""How far a unit is from the nearest one still kept: of two that say the same, one goes first."""
+"""How far a unit is from the nearest one still kept: of two redundant units, one goes first.
+
+Longer than most files because three criteria share the greedy order, and differ in distances alone.
+"""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -6,8 +9,9 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from minprune.core import Array, Arrays, Evidence, criterion
-from minprune.criteria.options import fits, of_units, one_of, rows, together
+from minprune.arguments import choice
+from minprune.core import Array, Arrays, Evidence, Example, criterion, fits
+from minprune.criteria.options import rows
 
 Apart = dict[str, tuple[Array, Array]]  # distances (units, units), bool (units,): goes before all
 COLUMNS = 256  # of the weights at a time, so that they stay in the cache
@@ -18,8 +22,8 @@ def greedy(apart: Array, norms: Array, first: Array, dtype: npt.DTypeLike) -> Ar
     """s_j = the distance of j's pair when j is dropped; sorted scores replay the greedy order
 
     apart: (units, units), of which the part above the diagonal counts; norms, first: (units,).
-    What is in `first` goes before all pairs, with score 0, the higher index first. Then, again and
-    again: of the closest remaining pair (among equally close ones the lexicographically greatest
+    A unit in `first` goes before all pairs, with score 0, the higher index first. Then, again and
+    again, of the closest remaining pair (among equally close ones the lexicographically greatest
     (lower, higher) index pair) goes the unit with the smaller norm, of equal ones the higher index.
     A score that does not exceed the one before it is the next float above that, in `dtype`; so is
     the survivor's, the last; a lone unit has 0. Time units^2 log(units).
@@ -111,12 +115,11 @@ def _half_squares(u: Array) -> Array:
     return np.triu(apart) + np.triu(apart, 1).T
 
 
-def _checked(criterion: str, ev: Evidence, **axes: int) -> None:
-    """Raises unless the evidence is of units, and so many first axes of each kind count them."""
-    of_units(criterion, ev)
-    for name, (out, *arrays) in together(criterion, ev, "outgoing", *axes).items():
+def _checked(ev: Evidence, **axes: int) -> None:
+    """Raises ShapeError unless so many first axes of each kind of evidence count its units."""
+    for name, (out, *arrays) in ev.together("outgoing", *axes).items():
         for (kind, n), a in zip(axes.items(), arrays, strict=True):
-            fits(criterion, kind, name, a, (len(out),) * n + a.shape[n:])
+            fits(name, kind, a, (len(out),) * n + a.shape[n:])
 
 
 def _scores(ev: Evidence, apart: Apart) -> Arrays:
@@ -129,54 +132,132 @@ def _scores(ev: Evidence, apart: Apart) -> Arrays:
     return found
 
 
-GREEDY = "Greedy removal with the outgoing norm: this project's reading of"
+_GREEDY = "Greedy removal with the outgoing norm: this project's reading of"
+_ABOVE_1, _ABOVE_2 = 1 + 2.0**-52, 2 + 2.0**-51  # the next floats
+_TINY = 2.0**-1074  # the next float above 0
 
 
 @criterion(
     needs=("act_gram", "outgoing"),
     unit="whole",
     single=False,
-    cite=f"{GREEDY} Srinivas & Babu (2015), Data-free parameter pruning, here from activations",
+    cite=f"{_GREEDY} Srinivas & Babu (2015), Data-free parameter pruning, here from activations",
+    examples=(
+        Example(  # a over two samples: (2, 0), (1, 1), (0, 4)
+            {"act_gram": [[2, 1, 0], [1, 1, 2], [0, 2, 8]], "outgoing": [[3, 4], [1, 0], [0, 2]]},
+            [_ABOVE_1, 1 / 3, 1],
+            unit=True,
+        ),
+    ),
 )
 def similarity(ev: Evidence) -> Arrays:
     """s_j = min_k |a_j - a_k|^2 / (|a_j|^2 + |a_k|^2) when j is dropped, k over units still kept
 
-    act_gram: (units, units), mean a a^T over samples and positions, uncentred; outgoing: (units,
-    entries) -> s: (units,), in its dtype: 0 twins, 1 never active together, 2 opposite. Units that
-    fire alike AND put out alike; hangs on their scale. Two silent units: 0. Removal is greedy: see
-    `greedy`. Raises ArgumentError for single weights.
+    0: twins, 1: never active together, 2: opposite. Units that are active together AND put out the
+    same values are redundant; it depends on their scale. Two silent units: 0. Removal is greedy:
+    of the closest pair, the unit with the smaller outgoing norm goes first.
+
+    Parameters
+    ----------
+    ev : Evidence
+        act_gram: (units, units), mean a a^T over samples and positions, uncentred; outgoing:
+        (units, entries).
+
+    Returns
+    -------
+    dict of arrays
+        s: (units,), in the dtype of outgoing.
+
+    Raises
+    ------
+    ArgumentError
+        For evidence of single weights.
+    ShapeError
+        For arrays of different numbers of units.
+
+    Examples
+    --------
+    >>> import numpy as np, minprune as mp
+    >>> ev = mp.Evidence(
+    ...     act_gram={"w": np.array([[2.0, 1.0, 0.0], [1.0, 1.0, 2.0], [0.0, 2.0, 8.0]])},
+    ...     outgoing={"w": np.array([[5.0], [1.0], [2.0]])}, unit=True)
+    >>> mp.criteria.similarity(ev)["w"].round(3)
+    array([1.   , 0.333, 1.   ])
     """
-    _checked("similarity", ev, act_gram=2)
+    _checked(ev, act_gram=2)
     return _scores(ev, similarity_apart(ev))
 
 
 def _correlation_needs(source: str = "activations", unit: bool = True) -> tuple[str, ...]:
-    one_of("correlation", "source", source, ("activations", "weights"))
-    return ("act_mean", "act_gram", "outgoing") if source == "activations" else (
-        "weights", "outgoing",
-    )  # fmt: skip
+    choice("correlation", "source", source, ("activations", "weights"))
+    kinds = ("act_mean", "act_gram") if source == "activations" else ("weights",)
+    return (*kinds, "outgoing")
 
 
 @criterion(
     needs=_correlation_needs,
     unit="incoming",
     single=False,
-    cite=f"{GREEDY} pruning by correlation; a merge makes up for it, Srinivas & Babu (2015)",
+    cite=f"{_GREEDY} pruning by correlation; a merge makes up for it, Srinivas & Babu (2015)",
+    examples=(
+        Example(
+            {"act_mean": [0, 0], "act_gram": [[1, 1], [1, 4]], "outgoing": [[1], [2]]},
+            [0.5, 0.5 + 2.0**-53],
+            unit=True,
+        ),
+        Example(  # constant, affine, opposite
+            {
+                "weights": [[2, 2, 2], [1, 0, -1], [0, 1, 2], [3, 5, 7]],
+                "outgoing": [[9], [3], [2], [1]],
+            },
+            [0, _ABOVE_1, 1, _TINY],
+            {"source": "weights"},
+            unit=True,
+            within=1e-15,
+        ),
+    ),
 )
 def correlation(
     ev: Evidence, *, source: Literal["activations", "weights"] = "activations"
 ) -> Arrays:
     """s_j = 1 - max_k max(corr(a_j, a_k), 0) when j is dropped, k over units still kept
 
-    act_mean: (units,), act_gram: (units, units), or weights: (units, incoming); outgoing: (units,
-    entries) -> s: (units,), in its dtype. Pearson: centred and without scale, so an affine copy is
-    a twin; a unit of negative correlation says something else: s = 1. A constant unit goes before
-    all pairs with score 0. Removal is greedy: see `greedy`. From the moments, cov = gram - mean
-    mean^T has an error of about 2^-52 of the mean square. Raises ArgumentError for single weights
-    and for another source.
+    Pearson: centred and without scale, so an affine copy is a twin; a unit of negative correlation
+    is complementary: s = 1. A constant unit goes before all pairs with score 0. Removal is greedy,
+    as for similarity. From the moments, cov = gram - mean mean^T has an error of about 2^-52 of the
+    mean square.
+
+    Parameters
+    ----------
+    ev : Evidence
+        act_mean: (units,) and act_gram: (units, units), or weights: (units, incoming); outgoing:
+        (units, entries).
+    source
+        "activations" or "weights".
+
+    Returns
+    -------
+    dict of arrays
+        s: (units,), in the dtype of outgoing.
+
+    Raises
+    ------
+    ArgumentError
+        For evidence of single weights and for another source.
+    ShapeError
+        For arrays of different numbers of units.
+
+    Examples
+    --------
+    >>> import numpy as np, minprune as mp
+    >>> ev = mp.Evidence(
+    ...     act_mean={"w": np.zeros(2)}, act_gram={"w": np.array([[1.0, 1.0], [1.0, 4.0]])},
+    ...     outgoing={"w": np.array([[1.0], [2.0]])}, unit=True)
+    >>> mp.criteria.correlation(ev)["w"].round(3)
+    array([0.5, 0.5])
     """
     *kinds, _ = _correlation_needs(source)
-    _checked("correlation", ev, **{kind: 2 if kind == "act_gram" else 1 for kind in kinds})
+    _checked(ev, **{kind: 2 if kind == "act_gram" else 1 for kind in kinds})
     return _scores(ev, correlation_apart(ev, source=source))
 
 
@@ -184,19 +265,53 @@ def correlation(
     needs=("weights", "outgoing"),
     unit="incoming and bias",
     single=False,
-    cite=f"{GREEDY} Srinivas & Babu (2015), whose saliency is of weight and bias vectors too",
+    cite=f"{_GREEDY} Srinivas & Babu (2015), whose saliency is of weight and bias vectors too",
+    examples=(
+        Example(
+            {"weights": [[1, 0], [-3, 0]], "outgoing": [[1, 1], [1, 0]]},
+            [_ABOVE_2, 2],
+            {"bias": False},
+            unit=True,
+        ),
+    ),
 )
 def cosine(ev: Evidence, *, bias: bool = True) -> Arrays:
     """s_j = 1 - max_k cos(w_j, w_k) = 1/2 |u_j - u_k|^2 when j is dropped, u = w / |w|
 
-    w: (units, incoming and bias), k over units still kept; outgoing: (units, entries) -> s:
-    (units,), in its dtype: 0 collinear, 1 orthogonal, 2 opposite. The bias is a coordinate: without
-    it units that differ in it alone are taken for twins. bias=False tells mp.score to leave it out;
-    by hand w is what it is. A zero vector goes before all pairs with score 0. Removal is greedy:
-    see `greedy`. Raises ArgumentError for single weights and for another bias.
+    0: collinear, 1: orthogonal, 2: opposite; k over units still kept. The bias is a coordinate:
+    without it, units that differ in the bias alone are taken for twins. A zero vector goes before
+    all pairs with score 0. Removal is greedy, as for similarity.
+
+    Parameters
+    ----------
+    ev : Evidence
+        weights w: (units, incoming and bias); outgoing: (units, entries).
+    bias
+        False tells mp.score to leave the bias out of w; called by hand, w is used as it is.
+
+    Returns
+    -------
+    dict of arrays
+        s: (units,), in the dtype of outgoing.
+
+    Raises
+    ------
+    ArgumentError
+        For evidence of single weights and for another bias.
+    ShapeError
+        For arrays of different numbers of units.
+
+    Examples
+    --------
+    >>> import numpy as np, minprune as mp
+    >>> ev = mp.Evidence(
+    ...     weights={"w": np.array([[1.0, 0.0], [-3.0, 0.0]])},
+    ...     outgoing={"w": np.array([[2.0], [1.0]])}, unit=True)
+    >>> mp.criteria.cosine(ev)["w"].round(3)
+    array([2., 2.])
     """
-    one_of("cosine", "bias", bias, (False, True))
-    _checked("cosine", ev, weights=1)
+    choice("cosine", "bias", bias, (False, True))
+    _checked(ev, weights=1)
     return _scores(ev, cosine_apart(ev))
 
 

@@ -4,27 +4,48 @@ from typing import Literal
 
 import numpy as np
 
-from minprune.core import Array, Arrays, Evidence, criterion
-from minprune.criteria.options import of_units, one_of, rows
-from minprune.errors import ArgumentError
+from minprune.arguments import choice, count
+from minprune.core import Array, Arrays, Evidence, Example, criterion
+from minprune.criteria.options import rows
 
 
 @criterion(
     needs=("weights",),
     single=False,
     cite="He et al. (2019), Filter Pruning via Geometric Median (FPGM)",
+    examples=(Example({"weights": [[0, 0], [3, 4], [6, 8]]}, [15, 10, 15], unit=True),),
 )
 def geometric_median(ev: Evidence) -> Arrays:
-    """s_j = sum_k norm(w_j - w_k)      unit of measure: that of the weight
+    """s_j = sum_k norm(w_j - w_k), k over all units of the layer
 
-    w: (units, incoming) -> s: (units,), k over all units of the layer. The unit nearest to the
-    geometric median is the one that the others can replace: it goes first. Version: the paper's
-    own, whose candidates for the median are the units themselves. Twins tie, at a value that need
-    not be low: no unit knows that its twin is going too. Scores know no masks: each silenced unit,
-    a row of zeros, adds |w_j| to all others; score mp.compact(model) to leave them out. Sums in
-    float64; time units^2 * incoming. Raises ArgumentError for single weights.
+    The unit nearest to the geometric median is the one that the others can replace: it goes first.
+    Version: the paper's own, whose candidates for the median are the units themselves. Twins tie,
+    at a value that need not be low: no unit knows that its twin goes too. Scores know no masks:
+    each silenced unit, a row of zeros, adds |w_j| to all others; score mp.compact(model) to leave
+    them out. Sums are in float64; time units^2 * incoming.
+
+    Parameters
+    ----------
+    ev : Evidence
+        weights: (units, incoming).
+
+    Returns
+    -------
+    dict of arrays
+        s: (units,). Unit of measure: that of the weight.
+
+    Raises
+    ------
+    ArgumentError
+        For evidence of single weights.
+
+    Examples
+    --------
+    >>> import numpy as np, minprune as mp
+    >>> w = np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]])
+    >>> mp.criteria.geometric_median(mp.Evidence(weights={"w": w}, unit=True))
+    {'w': array([15., 10., 15.])}
     """
-    of_units("geometric_median", ev)
     return {name: _distances(w).astype(w.dtype) for name, w in rows(ev.of("weights")).items()}
 
 
@@ -40,32 +61,58 @@ def _distances(w: Array) -> Array:
     return np.asarray(top * apart.sum(axis=1))
 
 
+LN2 = np.log(2)
+_EIGHT = {"weights": [[0, 0, 4, 4], [0, 0, 0, 0]]}
+
+
 @criterion(
     needs=("weights",),
     single=False,
     cite="the entropy of a unit's weights; Luo & Wu (2017) have it of activations",
+    examples=(
+        Example(_EIGHT, [-LN2, 0], {"bins": 2}, unit=True),
+        Example(_EIGHT, [LN2, 0], {"bins": 2, "prune": "low"}, unit=True),
+    ),
 )
 def weight_entropy(
     ev: Evidence, *, bins: int = 10, prune: Literal["high", "low"] = "high"
 ) -> Arrays:
     """s_j = sum_b p_jb ln(p_jb), p_jb the share of unit j's weights in bin b; prune="low": -s
 
-    w: (units, incoming) -> s: (units,), unit of measure: nat. The bins are equally wide and cover
-    the range of the LAYER's weights, the last one closed. prune="high": the unit whose weights are
-    spread most goes first (s = minus the entropy). A flaw of the definition: a unit of equal
-    weights, one of zeros too, has entropy 0 and is kept longest; prune="low" turns it round. So
-    has each unit of a constant layer. Raises ArgumentError for single weights, for bins below 1
-    and for another `prune`.
+    The bins are equally wide and cover the range of the LAYER's weights, the last one closed.
+    A flaw of the definition: a unit of equal weights, also one of zeros, has entropy 0 and is kept
+    longest; so has each unit of a constant layer.
+
+    Parameters
+    ----------
+    ev : Evidence
+        weights: (units, incoming).
+    bins
+        How many bins.
+    prune
+        "high": the unit whose weights are spread most goes first; "low": it is kept longest.
+
+    Returns
+    -------
+    dict of arrays
+        s: (units,), minus the entropy (prune="high") or the entropy. Unit of measure: nat.
+
+    Raises
+    ------
+    ArgumentError
+        For evidence of single weights, for bins below 1 and for another prune.
+
+    Examples
+    --------
+    >>> import numpy as np, minprune as mp
+    >>> w = np.array([[0.0, 0.0, 4.0, 4.0], [0.0, 4.0, 4.0, 4.0]])
+    >>> mp.criteria.weight_entropy(mp.Evidence(weights={"w": w}, unit=True))["w"].round(3)
+    array([-0.693, -0.562])
     """
-    of_units("weight_entropy", ev)
-    one_of("weight_entropy", "prune", prune, ("high", "low"))
-    if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 1:
-        raise ArgumentError(
-            f"weight_entropy: bins is {bins!r}, expected an integer of at least 1; "
-            f"give bins=10, for example"
-        )
+    choice("weight_entropy", "prune", prune, ("high", "low"))
+    bins = count("weight_entropy", "bins", bins)
     weights = rows(ev.of("weights"))
-    entropy = {name: _entropy(w, int(bins)) for name, w in weights.items()}
+    entropy = {name: _entropy(w, bins) for name, w in weights.items()}
     return {
         name: (-h if prune == "high" else h).astype(weights[name].dtype)
         for name, h in entropy.items()
@@ -80,6 +127,10 @@ def _entropy(w: Array, bins: int) -> Array:
     place = np.searchsorted(edges[1:-1], half, side="right")
     first = bins * np.arange(len(w))[:, None]  # one histogram for each row
     counts = np.bincount((place + first).ravel(), minlength=bins * len(w)).reshape(len(w), bins)
-    p = counts / w.shape[1]
+    return shannon(counts / w.shape[1])
+
+
+def shannon(p: Array) -> Array:
+    """-sum_b p_b ln(p_b) of each row, 0 ln(0) = 0"""
     total: Array = (p * np.log(np.where(p > 0, p, 1))).sum(axis=1)
-    return 0.0 - total  # not -0.0 for a unit of equal weights
+    return 0.0 - total  # not -0.0 where one share is 1

@@ -1,25 +1,31 @@
-"""The squared change of the loss that an expansion in the weights, or in a channel, foretells."""
+"""The squared change of the loss that an expansion in the weights, or in a channel, predicts."""
 
 from typing import Literal
 
 import numpy as np
 
-from minprune.core import Array, Arrays, Chunk, Evidence, criterion
-from minprune.criteria.options import alike, belongs, of_units, one_of
+from minprune.arguments import choice
+from minprune.core import Array, Arrays, Chunk, Evidence, Example, criterion
+from minprune.criteria.options import only_with
 
 HESSIANS = {"diag": "hess_diag", "row": "hess_weight"}
 
 
 def _needs(order: int = 1, hessian: str = "diag", unit: bool = False) -> tuple[str, ...]:
-    one_of("taylor", "order", order, (1, 2))
-    one_of("taylor", "hessian", hessian, tuple(HESSIANS))
+    choice("taylor", "order", order, (1, 2))
+    choice("taylor", "hessian", hessian, tuple(HESSIANS))
     if order == 1 and hessian != "diag":
-        belongs("taylor", "hessian", "order=2", order)
+        only_with("taylor", "hessian", "order=2", order)
     return ("weights", "grads") if order == 1 else ("weights", "grads", HESSIANS[hessian])
 
 
 def _chunk(order: int = 1, hessian: str = "diag", unit: bool = False) -> Chunk:
     return "batch" if order == 1 else "all"
+
+
+_FIRST = {"weights": [[3, -1], [0, -2]], "grads": [[1, 2], [5, -1]]}
+_CURVED = [[2, 4], [1, 1]]
+_GATE = {"weights": [1, 1], "grads": [-3, 0.5]}
 
 
 @criterion(
@@ -28,21 +34,54 @@ def _chunk(order: int = 1, hessian: str = "diag", unit: bool = False) -> Chunk:
     unit="gate",
     estimates=0.5,  # the score is the square of the estimate
     cite="Molchanov et al. (2019), Importance Estimation for Neural Network Pruning",
+    examples=(
+        Example(_FIRST, [[9, 4], [0, 4]]),
+        Example(_GATE, [9, 0.25], unit=True),
+        Example(_FIRST | {"hess_diag": _CURVED}, [[36, 16], [0, 0]], {"order": 2}),
+        Example(
+            _FIRST | {"hess_weight": _CURVED}, [[0, 0], [0, 9]], {"order": 2, "hessian": "row"}
+        ),
+    ),
 )
 def taylor(
     ev: Evidence, *, order: Literal[1, 2] = 1, hessian: Literal["diag", "row"] = "diag"
 ) -> Arrays:
     """s = (g w)^2; order=2: s = (g w - w H_ww w / 2)^2, hessian="row": s = (g w - w (H w) / 2)^2
 
-    s, w, g, H_ww, H w: one shape per tensor. For a unit w = 1 is its gate, all (units,): g is the
-    sum of g w over its weights, so s is the square of the sum, not the sum of squares. Unit of
-    measure: loss squared. Order 1 is squared for each minibatch and then averaged, so it depends
-    on the split; order 2 takes all samples at once. "diag" is the exact squared change of removing
-    ONE weight, or unit, from a quadratic loss, anywhere; "row" is the paper's eq. 7, which shares
-    the change of removing everything out among the weights. Raises ArgumentError for another order
-    or hessian, and for a hessian without order=2.
+    For a unit w = 1 is its gate: g is the sum of g w over its weights, so s is the square of the
+    sum, not the sum of squares. Order 1 is squared for each minibatch and then averaged, so it
+    depends on the split; order 2 takes all samples at once. "diag" is the exact squared change of
+    removing ONE weight, or unit, from a quadratic loss, anywhere; "row" is the paper's eq. 7, which
+    shares the change of removing everything among the weights.
+
+    Parameters
+    ----------
+    ev : Evidence
+        weights w, grads g, hess_diag H_ww, hess_weight H w: one shape per tensor; for units
+        (units,).
+    order
+        1 or 2: the order of the expansion.
+    hessian
+        "diag" or "row"; only with order=2.
+
+    Returns
+    -------
+    dict of arrays
+        s: the shape of w. Unit of measure: loss squared.
+
+    Raises
+    ------
+    ArgumentError
+        For another order or hessian, and for a hessian without order=2.
+
+    Examples
+    --------
+    >>> import numpy as np, minprune as mp
+    >>> w, g = np.array([3.0, -1.0]), np.array([1.0, 2.0])
+    >>> mp.criteria.taylor(mp.Evidence(weights={"w": w}, grads={"w": g}))
+    {'w': array([9., 4.])}
     """
-    found = alike("taylor", ev, *_needs(order, hessian))
+    found = ev.alike(*_needs(order, hessian))
     if order == 1:
         return {name: np.square(g * w) for name, (w, g) in found.items()}
     if hessian == "diag":
@@ -51,12 +90,12 @@ def taylor(
 
 
 def _activation_needs(order: int = 1, unit: bool = True) -> tuple[str, ...]:
-    one_of("taylor_activation", "order", order, (1, 2))
+    choice("taylor_activation", "order", order, (1, 2))
     return ("activations", "act_grads") if order == 1 else ("gate_grads", "gate_hess")
 
 
 def over_layer(scores: Arrays, order: int = 1) -> Arrays:
-    """s / norm(s) for each layer, 0/0 = 0; order 2 as it is"""
+    """s / norm(s) for each layer, 0/0 = 0; order 2 unchanged"""
     return {name: _unit_length(s) for name, s in scores.items()} if order == 1 else scores
 
 
@@ -68,6 +107,13 @@ def _unit_length(s: Array) -> Array:
     return np.asarray(scaled / np.sqrt(np.square(scaled).sum())).astype(s.dtype)
 
 
+# a g: unit 0 has 9, -3 and -3, -3: means 3 and -3; unit 1 has 8, 0 and -5, -3: means 4 and -4
+_CHANNELS = {
+    "activations": [[[1, 2], [2, 4]], [[3, 1], [1, 1]]],
+    "act_grads": [[[9, -1.5], [4, 0]], [[-1, -3], [-5, -3]]],
+}
+
+
 @criterion(
     needs=_activation_needs,
     chunk=_chunk,
@@ -75,23 +121,50 @@ def _unit_length(s: Array) -> Array:
     single=False,
     finish=over_layer,
     cite="Molchanov et al. (2017), Pruning Convolutional Neural Networks; order 2: the surveys",
+    examples=(
+        Example(_CHANNELS, [0.6, 0.8], unit=True),
+        Example({"gate_grads": [3, -1], "gate_hess": [2, 4]}, [4, 9], {"order": 2}, unit=True),
+    ),
 )
 def taylor_activation(ev: Evidence, *, order: Literal[1, 2] = 1) -> Arrays:
     """s = mean_p abs(mean_x a dl_p/da) / norm(s of the layer); order=2: s = (dL/dc - d2L/dc2 / 2)^2
 
-    Order 1, a, dl_p/da: (samples p, units, positions x) -> s: (units,). The absolute value is taken
-    for each sample, behind the mean over its positions; the division comes once all samples are
-    averaged, so s has no unit of measure and its squares sum to 1 in each layer (0/0 = 0). A mean
-    over positions hides how many there are: that is the paper's, and the division makes up for it.
+    Order 1: the absolute value is of each sample p, after the mean over its positions x; the
+    division comes once all samples are averaged, so the squares of s sum to 1 in each layer
+    (0/0 = 0). A mean over positions hides how many there are: that is the paper's choice, and the
+    division compensates for it.
 
-    Order 2, (units,): c = 1 the gate on all positions of a channel, L the mean loss over all
-    samples: the second variation of the survey literature, the squared change of L where L is
-    quadratic in c. It has a unit of measure, loss squared, and is NOT divided by the layer's norm:
-    the numbers of taylor(order=2) for units, whose gate this is.
-    Raises ArgumentError for another order, and for single weights.
+    Order 2: c = 1 is the gate on all positions of a channel, L the mean loss over all samples. It
+    is the second variation of the survey literature, the squared change of L where L is quadratic
+    in c. It is NOT divided by the layer's norm: it equals taylor(order=2) of units.
+
+    Parameters
+    ----------
+    ev : Evidence
+        activations a, act_grads dl_p/da: (samples, units, positions); or gate_grads dL/dc and
+        gate_hess d2L/dc2: (units,).
+    order
+        1 or 2.
+
+    Returns
+    -------
+    dict of arrays
+        s: (units,). Order 1 has no unit of measure; order 2: loss squared.
+
+    Raises
+    ------
+    ArgumentError
+        For another order, and for evidence of single weights.
+
+    Examples
+    --------
+    >>> import numpy as np, minprune as mp
+    >>> a, g = np.array([[[1.0], [2.0]]]), np.array([[[3.0], [2.0]]])
+    >>> ev = mp.Evidence(activations={"w": a}, act_grads={"w": g}, unit=True)
+    >>> mp.criteria.taylor_activation(ev)
+    {'w': array([0.6, 0.8])}
     """
-    of_units("taylor_activation", ev)
-    found = alike("taylor_activation", ev, *_activation_needs(order))
+    found = ev.alike(*_activation_needs(order))
     if order == 2:
         return {name: np.square(g - h / 2) for name, (g, h) in found.items()}
     return {name: _per_sample(a, g) for name, (a, g) in found.items()}

@@ -1,5 +1,6 @@
-"""Fills the evidence that a criterion declares, from a model and data, and averages the scores."""
+"""Computes the evidence that a criterion declares, from a model and data; averages the scores."""
 
-from minprune.evidence.scoring import compatible, find, score
+from minprune.evidence.asking import compatible, find
+from minprune.evidence.scoring import score
 
 __all__ = ["compatible", "find", "score"]

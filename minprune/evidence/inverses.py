@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from minprune.arguments import count
 from minprune.core import Array, Arrays, Split
+from minprune.criteria.options import only_with
 from minprune.curvature import ggn_rows, sample_grads
 from minprune.curvature.checks import guard
 from minprune.curvature.inputs import layer_hessian
@@ -25,7 +27,7 @@ from minprune.curvature.inverse import (
 from minprune.curvature.products import flat, unflat
 from minprune.curvature.sweeps import alike, sweep_layer, sweep_scores
 from minprune.errors import ArgumentError, NonFiniteError
-from minprune.evidence.asked import Asked
+from minprune.evidence.request import Request
 from minprune.nets.net import layer_of
 from minprune.nets.rows import incoming
 from minprune.nets.ties import Group
@@ -43,9 +45,9 @@ class Rows(Iterable[Array]):
         return self.make()
 
 
-def inverse_diag(asked: Asked, data: Split) -> Arrays:
+def inverse_diag(asked: Request, data: Split) -> Arrays:
     """[H^-1]_qq, {name: shape} in float64, at the scale that the criterion is asked for"""
-    scale = asked.options.get("scale", "whole")
+    scale = asked.settings.get("scale", "whole")
     damp(asked)  # refused before anything is run
     size = block(asked, scale)
     if scale == "layer":
@@ -61,9 +63,9 @@ def inverse_diag(asked: Asked, data: Split) -> Arrays:
     return unflat(found, shapes)
 
 
-def inverse_block(asked: Asked, data: Split) -> Arrays:
+def inverse_block(asked: Request, data: Split) -> Arrays:
     """[H^-1]_SS, {group: (units, entries, entries)}, S the incoming weights, then the biases"""
-    scale = asked.options.get("scale", "whole")
+    scale = asked.settings.get("scale", "whole")
     damp(asked)  # refused before anything is run
     places = _places(asked)
     nbytes = sum(8 * at.size * at.shape[1] for at in places.values())
@@ -76,7 +78,7 @@ def inverse_block(asked: Asked, data: Split) -> Arrays:
     return _unit_fisher(asked, data, places)
 
 
-def sweep_loss(asked: Asked, data: Split) -> Arrays:
+def sweep_loss(asked: Request, data: Split) -> Arrays:
     """The losses of exact row sweeps, {name: shape}; sorted, they replay each row's order"""
     weights_alone(asked, "rows")
     share, found = damp(asked), {}
@@ -89,37 +91,30 @@ def sweep_loss(asked: Asked, data: Split) -> Arrays:
     return found
 
 
-def damp(asked: Asked) -> float:
+def damp(asked: Request) -> float:
     """The share of the mean of diag H that is added to it; raises ArgumentError for another."""
-    given = asked.gather.get("damp", DAMP)
+    given = asked.how.get("damp", DAMP)
     check_damp(given, strict=True)
     return float(given)
 
 
-def block(asked: Asked, scale: str) -> int:
-    """Entries of the Fisher matrix in a block; raises ArgumentError for another, or elsewhere."""
-    size = asked.gather.get("block", BLOCK)
-    if "block" in asked.gather and scale != "blocks":
-        raise ArgumentError(
-            f"obs: block belongs to scale='blocks', and scale is {scale!r}; leave block out"
-        )
-    if isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1:
-        raise ArgumentError(
-            f"obs: block is {size!r}, expected an integer of at least 1; give block={BLOCK}"
-        )
-    return int(size)
+def block(asked: Request, scale: str) -> int:
+    """Entries of the Fisher matrix in a block; raises ArgumentError for another scale."""
+    if "block" in asked.how and scale != "blocks":
+        only_with("obs", "block", "scale='blocks'", scale)
+    return count("obs", "block", asked.how.get("block", BLOCK))
 
 
-def weights_alone(asked: Asked, scale: str) -> None:
+def weights_alone(asked: Request, scale: str) -> None:
     """Raises ArgumentError where biases are asked for at a scale that has none."""
     if asked.params == "all":
         raise ArgumentError(
-            f"obs: scale {scale!r} knows weights alone, and params is 'all'; use scale='whole' or "
+            f"obs: scale={scale!r} needs params='weights', not params='all'; pass scale='whole' or "
             f"'blocks', or leave out params"
         )
 
 
-def _whole(asked: Asked, data: Split, names: list[str]) -> Array:
+def _whole(asked: Request, data: Split, names: list[str]) -> Array:
     live = _live(asked, names)  # what is masked cannot move: its rows of H are zero
     n, others = live.size, "'layer' or 'blocks'" if asked.groups else "'layer', 'rows' or 'blocks'"
     remedy = f"use scale={others}, or a smaller net"
@@ -132,13 +127,13 @@ def _whole(asked: Asked, data: Split, names: list[str]) -> Array:
     return inverse_from_rows(Rows(make), len(data[0]), share, strict=False).inverse
 
 
-def _live(asked: Asked, names: list[str]) -> Array:
+def _live(asked: Request, names: list[str]) -> Array:
     """(N,): 1.0 where an entry is not masked"""
     masks, shapes = asked.model.masks, asked.model.net.params
     return np.concatenate([masks.get(n, np.ones(shapes[n], bool)).ravel() for n in names]) * 1.0
 
 
-def _share(asked: Asked, names: list[str]) -> float:
+def _share(asked: Request, names: list[str]) -> float:
     """What share of the mean of diag H over all entries is `damp` of the mean over live ones."""
     return damp(asked) / (float(_live(asked, names).mean()) or 1.0)
 
@@ -152,7 +147,7 @@ def _of_layer(name: str) -> Iterator[None]:
         raise type(e)(f"{name}: {e}") from None
 
 
-def _layer_diag(asked: Asked, data: Split, name: str) -> Array:
+def _layer_diag(asked: Request, data: Split, name: str) -> Array:
     shape = asked.model.net.params[name]
     live = asked.model.masks.get(name, np.ones(shape, bool)).reshape(shape[0], -1)
     inverses = _layer_inverses(asked, data, name)
@@ -164,14 +159,14 @@ def _layer_diag(asked: Asked, data: Split, name: str) -> Array:
     return diag.reshape(shape)
 
 
-def _layer_inverses(asked: Asked, data: Split, name: str, bias: bool = False) -> Array:
+def _layer_inverses(asked: Request, data: Split, name: str, bias: bool = False) -> Array:
     """inv(alpha I + (2/P) X X^T) of each group, (groups, n, n)"""
     h = layer_hessian(asked.model, data[0], name, bias=bias)
     with _of_layer(name):
         return damped_inverse(h, damp(asked)).inverse
 
 
-def _layer_blocks(asked: Asked, data: Split, group: Group) -> Array:
+def _layer_blocks(asked: Request, data: Split, group: Group) -> Array:
     """One block for each producer, with its bias: what a unit's producers share is neglected"""
     sizes = [_fan(asked, m.param) * m.index.shape[1] for m in group.producers]
     biased = [m for m in group.producers if _bias(m.param) in asked.model.params]
@@ -190,7 +185,7 @@ def _layer_blocks(asked: Asked, data: Split, group: Group) -> Array:
     return found
 
 
-def _fan(asked: Asked, name: str) -> int:
+def _fan(asked: Request, name: str) -> int:
     return int(np.prod(asked.model.net.params[name][1:]))
 
 
@@ -198,7 +193,7 @@ def _bias(name: str) -> str:
     return f"{layer_of(name)}.bias"
 
 
-def _places(asked: Asked) -> dict[str, Array]:
+def _places(asked: Request) -> dict[str, Array]:
     """Where the entries of each unit are among all parameters, flat: {group: (units, entries)}"""
     params = asked.model.net.params
     n = sum(w.size for w in asked.model.params.values())
@@ -206,7 +201,7 @@ def _places(asked: Asked) -> dict[str, Array]:
     return {name: incoming(places, g, bias=True) for name, g in asked.groups.items()}
 
 
-def _fisher_rows(asked: Asked, data: Split, names: list[str]) -> Rows:
+def _fisher_rows(asked: Request, data: Split, names: list[str]) -> Rows:
     """Rows g_p, 0 where masked"""
     live = _live(asked, names)
 
@@ -220,7 +215,7 @@ def _fisher_rows(asked: Asked, data: Split, names: list[str]) -> Rows:
     return Rows(make)
 
 
-def _unit_fisher(asked: Asked, data: Split, places: dict[str, Array]) -> Arrays:
+def _unit_fisher(asked: Request, data: Split, places: dict[str, Array]) -> Arrays:
     """inv(alpha I + F_SS) of each unit, F the empirical Fisher"""
     names = list(asked.model.net.params)
     fisher = {name: np.zeros((*at.shape, at.shape[1])) for name, at in places.items()}

@@ -7,10 +7,11 @@ no digits of what is centred.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from minprune.arguments import count
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.record import chunks
 from minprune.errors import ArgumentError
@@ -33,6 +34,10 @@ class Moments:
         """mean a a^T, uncentred"""
         found: Array = self.cov + np.outer(self.mean, self.mean)
         return found
+
+    def faded(self, decay: float) -> Moments:
+        """As if of decay times as many values"""
+        return replace(self, weight=decay * self.weight)
 
     def merged(self, other: Moments) -> Moments:
         """mean = (n m + n' m') / N, cov = (n C + n' C') / N + n n' / N^2 (m' - m)(m' - m)^T"""
@@ -61,6 +66,10 @@ class Classes:
     counts: Array
     means: Array
     within: Array
+
+    def faded(self, decay: float) -> Classes:
+        """As if of decay times as many samples"""
+        return replace(self, counts=decay * self.counts)
 
     def merged(self, other: Classes) -> Classes:
         """Each class as Moments.merged does it."""
@@ -125,10 +134,7 @@ def histograms(
     Two passes: the range, then the counts; the last bin is closed. NaN where the range is not
     finite. Raises ArgumentError for bins below 1.
     """
-    if isinstance(bins, bool) or not isinstance(bins, int | np.integer) or bins < 1:
-        raise ArgumentError(
-            f"bins is {bins!r}, expected an integer of at least 1; give bins=10, for example"
-        )
+    bins = count("activation_entropy", "bins", bins)
     low: Arrays = {}
     high: Arrays = {}
     for a in _sample_means(model, data, groups, before):
@@ -152,8 +158,8 @@ def class_counts(y: Array) -> Array:
     """(classes,): how many of each; raises ArgumentError unless y is (n,) of integers from 0."""
     if y.ndim != 1 or y.dtype.kind not in "iu" or (y.size and y.min() < 0):
         raise ArgumentError(
-            f"targets are {y.dtype} of shape {y.shape}, expected integer classes (n,) from 0, "
-            f"which class moments are of; choose a criterion without classes"
+            f"targets must be integer classes (n,) from 0, not {y.dtype} of shape {y.shape}; "
+            f"choose a criterion that needs no classes"
         )
     return np.bincount(y)
 
@@ -161,7 +167,7 @@ def class_counts(y: Array) -> Array:
 def _parts(
     model: Model, data: Split, groups: Groups, before: bool
 ) -> Iterator[tuple[Arrays, Array]]:
-    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is named by the probe
+    with np.errstate(over="ignore", invalid="ignore"):  # `gather` names what is not finite
         for part in chunks(model, data):
             yield activations(model, part, groups, before), part[1]
 

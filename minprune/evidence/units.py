@@ -1,17 +1,16 @@
-"""Where the evidence for units comes from: rows of single weights, gates, activations."""
+"""Evidence for units: gates, activations, and moments of activations, one array for each group."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from minprune.core import Array, Arrays, Split, UnitView
-from minprune.curvature.gates import gate_hess, gate_product, gate_squares
-from minprune.curvature.removal import unit_removal
+from minprune.arguments import choice
+from minprune.core import Array, Arrays, Split
+from minprune.curvature.gates import gate_hess
 from minprune.errors import ArgumentError
 from minprune.evidence.activations import act_grads, activations
-from minprune.evidence.asked import Asked, Source
-from minprune.evidence.fill import FILL, OPTIONS, mean_gradients
-from minprune.evidence.inverses import inverse_block
+from minprune.evidence.entries import grads
 from minprune.evidence.moments import (
     BINS,
     Classes,
@@ -21,121 +20,104 @@ from minprune.evidence.moments import (
     histograms,
     moments,
 )
-from minprune.nets.rows import incoming, outgoing
-from minprune.nets.ties import Group
+from minprune.evidence.request import Request
+from minprune.nets.rows import outgoing
 
-Rows = Callable[[Mapping[str, Array], Group], Array]
-ROWS: dict[str, Rows] = {
-    "incoming": incoming,
-    "incoming and bias": lambda arrays, group: incoming(arrays, group, bias=True),
-    "outgoing": outgoing,
-}
+HESSIANS = ("diagonal", "samples", "levenberg_marquardt")  # options of the single weights' diagonal
 
 
-def gate_grads(asked: Asked, data: Split) -> Arrays:
+def ones(asked: Request, _: object) -> Arrays:
+    """The gate of each unit, which its weights stand for: 1"""
+    return {name: np.ones(g.size, asked.model.dtype) for name, g in asked.groups.items()}
+
+
+def outgoing_of(asked: Request, _: object) -> Arrays:
+    """The weights that read each unit"""
+    return {name: outgoing(asked.model.params, g) for name, g in asked.groups.items()}
+
+
+def gate_grads(asked: Request, data: Split) -> Arrays:
     """dL/dc = sum over the outgoing weights of g w, in float64"""
-    grads = mean_gradients(asked.model, data, list(asked.model.net.weights))
-    products = {n: g * asked.model.params[n].astype(np.float64) for n, g in grads.items()}
+    products = {
+        name: g * asked.model.params[name].astype(np.float64)
+        for name, g in grads(asked, data).items()
+    }
     return {name: outgoing(products, g).sum(axis=1) for name, g in asked.groups.items()}
 
 
-def in_front(asked: Asked) -> bool:
-    """Whether activations are read before the activation function; raises for another word."""
-    where = asked.gather.get("nonlinearity", "after")
-    if where not in ("after", "before"):
+def gate_hess_alone(asked: Request, data: Split) -> Arrays:
+    """d2L/dc2, which is always exact; raises ArgumentError for options of another diagonal"""
+    for name in asked.how.keys() & HESSIANS:
         raise ArgumentError(
-            f"nonlinearity is {where!r}, expected 'after' or 'before'; choose one of them"
-        )
-    return bool(where == "before")
-
-
-def _moments(asked: Asked, data: Split) -> dict[str, Moments]:
-    of = asked.model, data, asked.groups, in_front(asked)
-    return asked.once("moments", data, lambda: moments(*of))
-
-
-def _classes(asked: Asked, data: Split) -> dict[str, Classes]:
-    where = in_front(asked)
-    return asked.once(
-        "classes", data, lambda: class_moments(asked.model, data, asked.groups, where)
-    )
-
-
-def _exact_alone(asked: Asked, data: Split) -> Arrays:
-    """d2L/dc2, which has no other reading; raises ArgumentError where one is asked for"""
-    for name in (n for n in asked.gather if "hess_diag" in OPTIONS[n]):
-        raise ArgumentError(
-            f"{name} says how hess_diag is gathered, and that of a unit's gate is exact alone; "
+            f"{name} says how hess_diag is computed, and that of a unit's gate is always exact; "
             f"leave {name} out"
         )
     return gate_hess(asked.model, data, asked.groups)
 
 
-def _ones(asked: Asked, _: None) -> Arrays:
-    return {name: np.ones(g.size, asked.model.dtype) for name, g in asked.groups.items()}
+def in_front(asked: Request) -> bool:
+    """Whether activations are read before the activation function; raises for another word."""
+    where = asked.how.get("nonlinearity", "after")
+    return bool(choice("score", "nonlinearity", where, ("after", "before")) == "before")
 
 
-WHOLE: dict[str, Source] = {  # of units by nature
-    "labels": FILL["labels"],
-    "outgoing": Source(
-        lambda a, _: {n: outgoing(a.model.params, g) for n, g in a.groups.items()}, looks=False
-    ),
-    "gate_grads": Source(gate_grads),
-    "gate_hess": Source(lambda a, chunk: gate_hess(a.model, chunk, a.groups)),
-    "removal": Source(lambda a, chunk: unit_removal(a.model, chunk, a.groups)),
-    "inverse_block": Source(inverse_block),
-    "activations": Source(
-        lambda a, chunk: activations(a.model, chunk, a.groups, before=in_front(a))
-    ),
-    "act_grads": Source(lambda a, chunk: act_grads(a.model, chunk, a.groups, before=in_front(a))),
-    "act_mean": Source(lambda a, chunk: {n: m.mean for n, m in _moments(a, chunk).items()}),
-    "act_gram": Source(lambda a, chunk: {n: m.gram for n, m in _moments(a, chunk).items()}),
-    "act_hist": Source(
-        lambda a, chunk: histograms(
-            a.model, chunk, a.groups, in_front(a), a.options.get("bins", BINS)
-        )
-    ),
-    # in the net's dtype, which lda's scores come back in
-    "class_counts": Source(lambda a, chunk: class_counts(chunk[1]).astype(a.model.dtype)),
-    "class_means": Source(lambda a, chunk: {n: c.means for n, c in _classes(a, chunk).items()}),
-    "within": Source(lambda a, chunk: {n: c.within for n, c in _classes(a, chunk).items()}),
-}
-GATE: dict[str, Source] = {
-    "weights": Source(_ones, looks=False),
-    "grads": WHOLE["gate_grads"],
-    "hess_diag": Source(_exact_alone),
-    "squared_grads": Source(lambda a, chunk: gate_squares(a.model, chunk, a.groups)),
-    "hess_weight": Source(lambda a, chunk: gate_product(a.model, chunk, a.groups)),
-}
+def activations_of(asked: Request, data: Split) -> Arrays:
+    """a, (n, units, positions): those that a training step holds, or those of the data"""
+    where = in_front(asked)
+    found: Arrays = asked.once(
+        "activations", data, lambda: activations(asked.model, data, asked.groups, where)
+    )
+    return found
 
 
-def unit_filler(row: UnitView | None) -> dict[str, Source]:
-    """The kinds of evidence for a criterion with that CriterionSpec.unit."""
-    if row == "gate":
-        return WHOLE | GATE
-    if row is None or row == "whole":
-        return WHOLE
-    kinds = {
-        k for k in FILL if k not in ("masks", "labels", "removal", "inverse_diag", "sweep_loss")
-    }
-    return WHOLE | {kind: _rows(kind, row) for kind in kinds}
+def act_grads_of(asked: Request, data: Split) -> Arrays:
+    """dl_p/da of each sample"""
+    return act_grads(asked.model, data, asked.groups, in_front(asked))
 
 
-def _rows(kind: str, row: UnitView) -> Source:
-    """Evidence of single weights, gathered into one row a unit
+def act_mean(asked: Request, data: Split) -> Arrays:
+    """The mean of a over samples and positions"""
+    return {name: m.mean for name, m in _moments(asked, data).items()}
 
-    A criterion's option bias=False takes the biases out of "incoming and bias". Products with H run
-    over the scored parameters: the weights, and with biases in the row over all.
-    """
-    weights_alone = row != "incoming and bias" and kind in ("hess_grad", "hess_weight")
 
-    def fill(asked: Asked, chunk: Split | None) -> Arrays:
-        everything = Asked(
-            asked.model, list(asked.model.net.params), "all", {}, asked.rng, asked.gather
-        )
-        found = FILL[kind](asked if weights_alone else everything, chunk)
-        bare = row == "incoming and bias" and not asked.options.get("bias", True)
-        rows = incoming if bare else ROWS[row]
-        return {name: rows(found, g) for name, g in asked.groups.items()}
+def act_gram(asked: Request, data: Split) -> Arrays:
+    """The mean of a a^T over samples and positions"""
+    return {name: m.gram for name, m in _moments(asked, data).items()}
 
-    return Source(fill, FILL[kind].looks)
+
+def act_hist(asked: Request, data: Split) -> Arrays:
+    """Counts of each sample's mean a, in as many bins as the criterion's option says"""
+    bins = asked.settings.get("bins", BINS)
+    return histograms(asked.model, data, asked.groups, in_front(asked), bins)
+
+
+def class_counts_of(asked: Request, data: Split) -> Array:
+    """Samples of each class, in the net's dtype, which the scores of lda come back in"""
+    classes = _classes(asked, data)
+    counts = next(iter(classes.values())).counts if classes else class_counts(data[1])
+    return counts.astype(asked.model.dtype)
+
+
+def class_means(asked: Request, data: Split) -> Arrays:
+    """The mean of a in each class"""
+    return {name: c.means for name, c in _classes(asked, data).items()}
+
+
+def within(asked: Request, data: Split) -> Arrays:
+    """The mean of (a - class mean)(a - class mean)^T"""
+    return {name: c.within for name, c in _classes(asked, data).items()}
+
+
+def _moments(asked: Request, data: Split) -> dict[str, Moments]:
+    found: dict[str, Moments] = _once(asked, "moments", data, moments)
+    return found
+
+
+def _classes(asked: Request, data: Split) -> dict[str, Classes]:
+    found: dict[str, Classes] = _once(asked, "classes", data, class_moments)
+    return found
+
+
+def _once(asked: Request, what: str, data: Split, make: Callable[..., Any]) -> Any:
+    where = in_front(asked)
+    return asked.once(what, data, lambda: make(asked.model, data, asked.groups, where))

@@ -69,7 +69,7 @@ def possible(name: str, model: Model, data: Split, unit: bool, *, samples: int |
     scoring the net before training on FEW of the samples. samples: how many --samples asks for;
     None where a job has no such option and scores from all of them.
     """
-    spec: CriterionSpec = CRITERIA[name].spec  # type: ignore[attr-defined]
+    spec: CriterionSpec = CRITERIA[name].spec
     if unit and spec.unit is None:
         raise ArgumentError(f"{name}: scores single weights only; leave out --unit")
     if not unit and not spec.single:

@@ -122,7 +122,7 @@ def measured(done: Done, left_out: dict[str, str]) -> Result:
         for one in done.state["truth"]
     ]  # fmt: skip
     predicted = [one | {"scores": one["scores"].tolist()} for one in scored]
-    powers = {name: fn.spec.estimates for name, fn in CRITERIA.items()}  # type: ignore[attr-defined]
+    powers = {name: fn.spec.estimates for name, fn in CRITERIA.items()}
     dense = done.state["dense"]
     return {
         "dense": {"accuracy": spread([d["accuracy"] for d in dense]), "seeds": dense},

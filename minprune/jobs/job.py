@@ -40,7 +40,7 @@ def optimizer(lr: float) -> SGD:
 
 def options(name: str) -> dict[str, Any]:
     """The options that a criterion is given by the jobs; none where the defaults suit."""
-    spec: Any = CRITERIA[name].spec  # type: ignore[attr-defined]
+    spec: Any = CRITERIA[name].spec
     return dict(spec.large)
 
 

@@ -196,8 +196,7 @@ def write_history(history: dict[str, Any], out: Path) -> Result:
     told: Result = {}
     for phase, one in history.items():
         told[phase] = {name: value for name, value in vars(one).items() if name != "extra"}
-        learned = getattr(one, "extra", {})
-        extra |= {f"{phase}/{name}": array for name, array in learned.items()}
+        extra |= {f"{phase}/{name}": array for name, array in one.extra.items()}
     write_atomic(out / "history.json", as_json(told))
     if extra:
         save_state(out / "history.npz", extra, {})

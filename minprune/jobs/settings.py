@@ -78,7 +78,9 @@ class RunSettings(Settings):
 
     command = "run"
 
-    criterion: str = option("magnitude", "the README lists all", metavar="NAME", check="criterion")
+    criterion: str = option(
+        "magnitude", "name of a criterion; the README lists all", metavar="NAME", check="criterion"
+    )
     sparsity: float = option(
         0.9, "share of the weights, or units, to prune", type=float, metavar="SHARE",
         check="share",

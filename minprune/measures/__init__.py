@@ -1,1 +1,1 @@
-"""What a model is worth and what it costs: quality, size, latency."""
+"""The quality of a model and its cost: size and latency."""

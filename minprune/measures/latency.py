@@ -6,15 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minprune.errors import ArgumentError
+from minprune.arguments import count
 from minprune.nets.model import Model
 
-WARM_UP = 3  # calls that do not count
+WARM_UP = 3  # turns that are not timed
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds for one batch: the median, and the distance between the quartiles."""
+    """Milliseconds for one batch: the median, and the distance between the quartiles
+
+    Attributes
+    ----------
+    batch : number of inputs
+    median_ms : median of the repeats
+    spread_ms : third quartile minus first quartile
+    """
 
     batch: int
     median_ms: float
@@ -22,9 +29,28 @@ class Latency:
 
 
 def latency(model: Model, batch: int, *, repeats: int = 21) -> Latency:
-    """Latency of the model on `batch` random inputs, after warm-up (compilation is not in it)
+    """Latency of the model on `batch` random inputs, after warm-up, without compilation
 
-    Raises ArgumentError unless batch and repeats are integers of at least 1.
+    Parameters
+    ----------
+    model : Model
+    batch : number of inputs in a call
+    repeats : timed calls
+
+    Returns
+    -------
+    Latency
+
+    Raises
+    ------
+    ArgumentError : batch or repeats is not an integer of at least 1
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> from minprune.measures.latency import latency
+    >>> latency(mp.zoo.mlp(((3,), 2)), batch=8, repeats=3)
+    Latency(batch=8, median_ms=..., spread_ms=...)
     """
     return latencies({"it": model}, batch, repeats=repeats)["it"]
 
@@ -32,15 +58,11 @@ def latency(model: Model, batch: int, *, repeats: int = 21) -> Latency:
 def latencies(models: Mapping[str, Model], batch: int, *, repeats: int = 21) -> dict[str, Latency]:
     """{name: latency} of models to compare, in turn, twice each: a a b b c c, c c b b a a, ...
 
-    A machine's speed drifts, so what slows one of them must slow the others as well. The second
-    call counts: the first finds in the caches what another model left there. Raises as `latency`
-    does.
+    Turns, since a machine's speed drifts: what slows one model slows the others as well. The second
+    call counts; the first finds the caches filled by another model. Raises as `latency` does.
     """
-    for name, given in (("batch", batch), ("repeats", repeats)):
-        if not isinstance(given, int | np.integer) or given < 1:
-            raise ArgumentError(
-                f"latency: {name} is {given!r}, expected an integer of at least 1; give {name}=7"
-            )
+    count("latency", "batch", batch)
+    count("latency", "repeats", repeats)
     inputs = {
         name: np.random.default_rng(0).random((batch, *m.net.input_shape)).astype(m.dtype)
         for name, m in models.items()

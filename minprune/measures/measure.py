@@ -14,7 +14,14 @@ BATCHES = (1, 64)
 
 @dataclass(frozen=True)
 class Measures:
-    """quality is None without data, latency empty where it was not asked for."""
+    """The result of `measure`; print it for a table
+
+    Attributes
+    ----------
+    quality : Quality, or None without data
+    size : Size
+    latency : a Latency for each batch size; empty with time=False
+    """
 
     quality: Quality | None
     size: Size
@@ -49,7 +56,40 @@ class Measures:
 
 
 def measure(model: Model, data: Split | None = None, *, time: bool = True) -> Measures:
-    """Quality on data (if given), size, and latency at batch 1 and 64 (unless time=False)."""
+    """Quality, size and latency of a model, in one printable value
+
+    Parameters
+    ----------
+    model : Model, dense, masked or sparse
+    data : pair (x, y) to evaluate on, such as data.test; None: no quality
+    time : whether to measure latency, in batches of 1 and 64
+
+    Returns
+    -------
+    Measures
+
+    Raises
+    ------
+    ArgumentError : empty data
+    ShapeError : targets that do not fit the net's loss
+    NonFiniteError : the loss is not finite; the message names the layer
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> print(mp.measure(mp.zoo.mlp(((3,), 2), (4,)), time=False))
+    measure             value
+    ------------------  ------
+    parameters          26
+    live parameters     26
+    weight sparsity     0.0000
+    multiply-adds       20
+    live multiply-adds  20
+    activations         6
+    bytes, dense        104
+    bytes, sparse       104
+    bytes, stored       104
+    """
     return Measures(
         evaluate(model, data) if data is not None else None,
         size(model),

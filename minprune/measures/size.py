@@ -12,12 +12,19 @@ INDEX = 4  # bytes of one uint32 index
 
 @dataclass(frozen=True)
 class Size:
-    """Of one sample. sparsity: share of the WEIGHTS (no biases, no normalisation) that is masked.
+    """The result of `size`; multiply-adds and activations are of one sample
 
-    activations: values that the layers with weights put out. bytes: all parameters, dense.
-    sparse_bytes: the same with each weight as CSR (live values, uint32 columns and row starts)
-    where that is smaller. stored: what the arrays of this model take, indices of sparse layers
-    included, running statistics and masks not.
+    Attributes
+    ----------
+    parameters, live : number of parameters, and of those that are not masked
+    sparsity : share of the WEIGHTS (no biases, no normalisation) that is masked
+    macs, live_macs : multiply-adds, and those of live weights
+    activations : values that the layers with weights output
+    bytes : all parameters as dense arrays
+    sparse_bytes : the same with each weight as CSR (live values, uint32 columns and row starts)
+        where that is smaller
+    stored : the arrays of this model, with the indices of sparse layers, without running
+        statistics and masks
     """
 
     parameters: int
@@ -32,7 +39,24 @@ class Size:
 
 
 def size(model: Model) -> Size:
-    """Size of the model, from its net and masks."""
+    """Parameters, multiply-adds and bytes of a model, dense and live
+
+    Parameters
+    ----------
+    model : Model
+
+    Returns
+    -------
+    Size
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> from minprune.measures.size import size
+    >>> found = size(mp.zoo.mlp(((3,), 2), (4,)))
+    >>> found.parameters, found.macs, found.bytes
+    (26, 20, 104)
+    """
     found = counts(model.net, model.masks)
     each = model.dtype.itemsize
     return Size(

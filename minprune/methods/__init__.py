@@ -7,9 +7,7 @@ from minprune.methods.gradual import Gradual
 from minprune.methods.obs import obs
 from minprune.methods.penalties import L1, L2
 from minprune.methods.rounds import in_rounds
-from minprune.methods.watched import Watched, watched
 
 __all__ = [
-    "L1", "L2", "SET", "Gradual", "RigL", "Watched", "at_init", "chain", "in_rounds", "obs",
-    "start_sparse", "watched",
+    "L1", "L2", "SET", "Gradual", "RigL", "at_init", "chain", "in_rounds", "obs", "start_sparse",
 ]  # fmt: skip

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from numbers import Integral
 from typing import Any
 
+from minprune.arguments import count, instance
 from minprune.core import Criterion, Dataset
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
@@ -21,16 +21,15 @@ from minprune.train.loop import fit
 from minprune.train.plan import Phase, PhaseContext, State, run_plan
 
 OF_ROUNDS = ("model", "data", "criterion", "sparsity", "rounds", "seed", "progress")
-OF_FIT = ("model", "data", "progress", "label", "checkpoint")  # what at_init gives, like those
+OF_FIT = ("model", "data", "progress", "label", "checkpoint")  # at_init sets these itself
 
 
 @dataclass(frozen=True)
 class AtInit:
     """w0 -> mask(w0) * w0 -> trained
 
-    rounds: of scoring and pruning, see `in_rounds`: 100 for synflow, as its paper, 1 for others.
-    tries: masks to try, each trained for trial_epochs; the one of the best validation accuracy, the
-    first among equals, is trained. train: what `fit` takes besides, epochs above all.
+    rounds of scoring and pruning, see `in_rounds`; the mask of the best validation accuracy of
+    `tries`, each trained for trial_epochs, is trained. train: the other arguments of `fit`.
     """
 
     model: Model
@@ -44,47 +43,36 @@ class AtInit:
     train: Mapping[str, Any] = field(default_factory=dict)
 
     def next_phase(self, state: State) -> Phase | None:
-        """A try each, then the choice, then training."""
+        """A phase for each try, then training."""
         tried = len(state.get("accuracies", []))
         if tried < self.tries:
             return Phase(f"try {tried + 1}" if self.tries > 1 else "prune", self._try)
-        if "pruned" not in state:
-            return Phase("choose", self._choose)
         return Phase("train", self._train) if "model" not in state else None
 
-    def _mask(self, desk: PhaseContext, k: int) -> Model:
-        return in_rounds(
-            self.model, desk.data.train, self.criterion, sparsity=self.sparsity,
-            rounds=self.rounds, seed=self.seed + k, progress=desk.progress, **self.how,
+    def _try(self, here: PhaseContext) -> State:
+        known = here.state.get("accuracies", [])
+        pruned = in_rounds(
+            self.model, here.data.train, self.criterion, sparsity=self.sparsity,
+            rounds=self.rounds, seed=self.seed + len(known), progress=here.progress, **self.how,
         )  # fmt: skip
-
-    def _try(self, desk: PhaseContext) -> State:
-        known = desk.state.get("accuracies", [])
-        pruned = self._mask(desk, len(known))
         accuracy = 0.0
         if self.tries > 1:
-            trained, _ = desk.fit(
-                pruned, **{**self.train, "epochs": self.trial_epochs, "seed": self.seed}
-            )
-            accuracy = evaluate(trained, desk.data.val).accuracy
-        made: State = {"accuracies": [*known, accuracy]}
-        if not known or accuracy > max(known):
-            made["best"] = pruned
-        return made
+            short = {**self.train, "epochs": self.trial_epochs, "seed": self.seed}
+            accuracy = evaluate(here.fit(pruned, **short)[0], here.data.val).accuracy
+        best = not known or accuracy > max(known)
+        return {"accuracies": [*known, accuracy]} | ({"pruned": pruned} if best else {})
 
-    def _choose(self, desk: PhaseContext) -> State:
-        return {"pruned": desk.state["best"]}
-
-    def _train(self, desk: PhaseContext) -> State:
-        model, history = desk.fit(desk.state["pruned"], **{"seed": self.seed, **self.train})
+    def _train(self, here: PhaseContext) -> State:
+        model, history = here.fit(here.state["pruned"], **{"seed": self.seed, **self.train})
         return {"model": model, "history": history}
 
 
 @dataclass(frozen=True)
 class Result:
-    """model: pruned and trained. pruned: before training. collapsed: weights with nothing left.
+    """What at_init returns.
 
-    accuracies: validation accuracy of each try, where there were several.
+    model: pruned and trained; pruned: before training; accuracies: the validation accuracy of each
+    try, where there were several; collapsed: the weights of which nothing is left.
     """
 
     model: Model
@@ -110,32 +98,70 @@ def at_init(
     folder: str | os.PathLike[str] | None = None,
     **train: Any,
 ) -> Result:
-    """The untrained model pruned to `sparsity`, then trained for `epochs` with its masks held
+    """Prune an untrained model to `sparsity`, then train it for `epochs` with its masks held.
 
-    criterion: synflow, snip, grasp, magnitude, random or any other; rounds: of scoring and pruning,
-    100 for synflow and 1 for others unless given. random with tries=k keeps the best of k masks
-    after trial_epochs. options: of `in_rounds` (minimum=0, unit, scope) and of the criterion.
-    train: of `fit` (optimizer, rate, batch_size, ...). folder: where the state is kept, so that a
-    stopped run goes on. Layers of which nothing is left are in the result's `collapsed`.
+    w_0 -> mask(w_0) * w_0 -> trained.
 
-    Raises ArgumentError for arguments it cannot use, and as `score`, `prune` and `fit` do. Sources:
-    Lee et al. (2019), Wang et al. (2020), Tanaka et al. (2020).
+    Parameters
+    ----------
+    model : Model
+        The untrained model.
+    data : Dataset
+        What it is scored, trained and validated on.
+    sparsity : float
+        The share of the weights to remove, or of the units with options={"unit": True}.
+    epochs : int
+        Of the training.
+    criterion : str or Criterion
+        "synflow", "snip", "grasp", "magnitude", "random" or any other.
+    rounds : int, optional
+        Rounds of scoring and pruning: 100 for synflow and 1 for others by default.
+    tries : int
+        Masks to try, each trained for trial_epochs; the one of the best validation accuracy, the
+        first among equals, is trained. For criteria that draw, such as random.
+    trial_epochs : int
+        Of the training of each try.
+    seed : int
+        Of the scores and the training.
+    options : Mapping[str, Any], optional
+        Of `in_rounds` (minimum=0, unit, scope) and of the criterion.
+    progress : bool
+        Whether to show progress.
+    folder : path, optional
+        Where the state is kept. If it holds an unfinished run of the same arguments, that is
+        resumed.
+    **train : Any
+        Other arguments of `fit`: optimizer, rate, batch_size, ...
+
+    Returns
+    -------
+    Result
+        .model, .pruned, .history, .accuracies, .collapsed
+
+    Raises
+    ------
+    ArgumentError
+        For arguments that cannot be used, and as `score`, `prune` and `fit` do.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(32,))
+    >>> found = mp.methods.at_init(model, data, sparsity=0.8, epochs=1, progress=False)
+    >>> int(found.model.masks["fc1.weight"].sum() + found.model.masks["fc2.weight"].sum())
+    474
+
+    Sources: Lee et al. (2019), snip; Wang et al. (2020), grasp; Tanaka et al. (2020), synflow.
     """
     is_model(model, "at_init")
-    if not isinstance(data, Dataset):
-        raise ArgumentError(
-            f"at_init: data is {type(data).__name__}, expected a Dataset; "
-            f"give mp.Dataset(train, val, test)"
-        )
+    instance("at_init", "data", data, Dataset, "mp.Dataset(train, val, test)")
     for what, given, least in (
         ("tries", tries, 1), ("trial_epochs", trial_epochs, 1), ("epochs", epochs, 0),
         ("seed", seed, 0),
     ):  # fmt: skip
-        if isinstance(given, bool) or not isinstance(given, Integral) or given < least:
-            raise ArgumentError(
-                f"{what} is {given!r}, expected an integer of at least {least}; give {what}=1"
-            )
-    _names(options or {}, train)
+        count("at_init", what, given, least)
+    _check_names(options or {}, train)
     if rounds is None:
         rounds = 100 if find(criterion) is CRITERIA["synflow"] else 1
     plan = AtInit(
@@ -150,19 +176,19 @@ def at_init(
     )  # fmt: skip
 
 
-def _names(options: Mapping[str, Any], train: Mapping[str, Any]) -> None:
+def _check_names(options: Mapping[str, Any], train: Mapping[str, Any]) -> None:
     """Raises ArgumentError for names that the phases could not take: now, and not in the last."""
     import inspect
 
     for name in OF_ROUNDS:
         if name in options:
             raise ArgumentError(
-                f"at_init: options has {name}, which is no option; give it to at_init itself"
+                f"at_init: options must not hold {name}; pass it to at_init itself, or leave it out"
             )
     known = [name for name in inspect.signature(fit).parameters if name not in OF_FIT]
     for name in train:
         if name not in known:
             raise ArgumentError(
-                f"at_init: {name} is no argument that it passes on, expected one of "
-                f"{', '.join(known)}; leave it out"
+                f"at_init: the arguments that it passes to fit must be among {', '.join(known)}, "
+                f"not {name}; leave it out"
             )

@@ -71,9 +71,8 @@ class Chain(Method):
     def parts(self) -> tuple[Method, ...]:
         return self.members
 
-    @property
-    def activations(self) -> tuple[str, ...]:  # type: ignore[override]
-        return tuple(dict.fromkeys(name for part in self.parts for name in part.activations))
+    def watches(self, model: Model) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.watches(model)))
 
     @property
     def dense(self) -> bool:  # type: ignore[override]
@@ -140,7 +139,6 @@ class Chain(Method):
             change = part.after(replace(
                 view, ctx=ctx, params=seen, buffers=view.buffers | buffers,
                 extra=_own(view.extra, k), opt_state=own,
-                activations={name: view.activations[name] for name in part.activations},
             )) or Change()  # fmt: skip
             params |= change.params or {}
             masks |= change.masks or {}

@@ -5,33 +5,55 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import cos, pi
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
+from minprune.arguments import count, share
 from minprune.core import Array, Arrays, Seed, stream
-from minprune.errors import ArgumentError
 from minprune.masking.allocate import allocate
 from minprune.masking.apply import prune
 from minprune.methods.dynamic_grads import whole_grads
-from minprune.methods.dynamic_layers import checked, how_many, move
+from minprune.methods.dynamic_layers import check_movable, how_many, move
 from minprune.nets.model import Model, dense_only, is_model
 from minprune.train.method import Change, Context, Method, View
 
 
 @dataclass(frozen=True)
 class SET(Method):
-    """Every `every` updates, round(fraction live) weights of each layer move to random free places
+    """Sparse evolutionary training: the smallest weights move to random free places.
 
-    Those of the smallest magnitude go; a new one starts at 0 with optimizer state 0. Live is what
-    the mask keeps or a sparse layer stores, 0.0 too. The number of live weights of a layer never
-    changes. A place that is dropped is not regrown by the same update. At most the free places of a
-    layer move. Updates stop at the share `stop` of the training; none is made at its very end.
-    Layers without a mask stay dense; patterns (N:M, blocks) are not kept. Null setting: fraction 0.
+    Every `every` updates, round(fraction live) weights of each layer move: those of the smallest
+    magnitude are dropped, and as many places, drawn from those that were free, start at 0 with
+    optimizer state 0. Live is what the mask keeps or a sparse layer stores, also where it is 0.0.
+    The number of live weights of a layer never changes. Layers without a mask stay dense; patterns
+    (N:M, blocks) are not kept. It works on masked models and on those of mp.sparsify (format
+    "csr"), which then follow the same masks. Null setting: fraction = 0.
 
-    Works on masked models and on those of mp.sparsify (format "csr"), and both follow the same
-    masks. Raises ArgumentError for a model in which nothing can move.
+    Parameters
+    ----------
+    fraction : float
+        The share of the live weights that moves, from 0 to 1; at most the free places are filled.
+    every : int
+        Updates between two moves, at least 1.
+    stop : float
+        The share of the training after which nothing moves, above 0; nothing does at its very end.
+
+    Raises
+    ------
+    ArgumentError
+        For settings out of their range; in `fit`, for a model in which nothing can move.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> start = mp.methods.start_sparse(mp.zoo.mlp(data, hidden=(32,)), 0.8)
+    >>> method = mp.methods.SET(every=10)
+    >>> moved, _ = mp.fit(start, data, epochs=1, method=method, progress=False)
+    >>> before, after = start.masks["fc1.weight"], moved.masks["fc1.weight"]
+    >>> bool(before.sum() == after.sum()), bool((before == after).all())
+    (True, False)
 
     Source: Mocanu et al. (2018), who drop the share of positive and of negative weights apart, once
     an epoch, and in whose code a place may be dropped and drawn again.
@@ -42,10 +64,10 @@ class SET(Method):
     stop: float = 1.0
 
     def __post_init__(self) -> None:
-        _settings("SET", self.fraction, self.every, self.stop)
+        _check(self)
 
     def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
-        checked("SET", model)
+        check_movable("SET", model)
         return model, {}, None
 
     def after(self, view: View) -> Change | None:
@@ -60,15 +82,40 @@ class SET(Method):
 
 @dataclass(frozen=True)
 class RigL(Method):
-    """As SET, and weights grow where abs(dL/dw) is largest; the share that moves decays to 0
+    """As SET, but weights grow where abs(dL/dw) is largest, and the share that moves decays to 0.
 
     share(t) = fraction / 2 (1 + cos(pi t / (stop total))) at update t. The gradient is of absent
     entries too: of the loss in training mode on the batch of update t, at the weights after it
-    (one pass more at each move, dropout drawn anew, from the method's stream), one layer at a time.
+    (one more pass at each move, dropout drawn anew, from the method's stream), one layer at a time.
 
-    Source: Evci et al. (2020). There the gradient stands in place of update t; and in their code a
-    place may be dropped and regrown by one update, with its weight kept: their published mask
-    example does not tell the two rules apart.
+    Parameters
+    ----------
+    fraction : float
+        The share at the start, from 0 to 1.
+    every : int
+        Updates between two moves, at least 1.
+    stop : float
+        The share of the training after which nothing moves, above 0.
+
+    Raises
+    ------
+    ArgumentError
+        For settings out of their range; in `fit`, for a model in which nothing can move.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> start = mp.methods.start_sparse(mp.zoo.mlp(data, hidden=(32,)), 0.8)
+    >>> method = mp.methods.RigL(every=10)
+    >>> moved, _ = mp.fit(start, data, epochs=1, method=method, progress=False)
+    >>> before, after = start.masks["fc1.weight"], moved.masks["fc1.weight"]
+    >>> bool(before.sum() == after.sum()), bool((before == after).all())
+    (True, False)
+
+    Source: Evci et al. (2020). There the gradient replaces update t; and in their code a place may
+    be dropped and regrown by one update, with its weight kept: their published mask example fits
+    both rules.
     """
 
     fraction: float = 0.3
@@ -76,10 +123,10 @@ class RigL(Method):
     stop: float = 0.75
 
     def __post_init__(self) -> None:
-        _settings("RigL", self.fraction, self.every, self.stop)
+        _check(self)
 
     def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
-        checked("RigL", model)
+        check_movable("RigL", model)
         return model, {}, None
 
     def share(self, step: int, total: int) -> float:
@@ -105,10 +152,35 @@ def start_sparse(
     protect: Iterable[str] = (),
     seed: Seed = 0,
 ) -> Model:
-    """The model with random masks, round(sparsity n) of the n weights masked: to train sparse
+    """Mask a random share of the weights, to train sparse: round(sparsity n) of n are masked.
 
-    how, power, protect: see `mp.allocate`. mp.sparsify(..., "csr") of it stores what is live alone.
-    Raises UnreachableError where a layer would keep nothing, and as `allocate` and `prune` do.
+    Parameters
+    ----------
+    model : Model
+        A dense model; `mp.sparsify(..., "csr")` of the result stores the live weights only.
+    sparsity : float
+        The share of all weights to mask.
+    how, power, protect : str, float, names
+        The sparsity of each layer, see `mp.allocate`.
+    seed : int or numpy Generator
+        Of the masks.
+
+    Returns
+    -------
+    Model
+        The masked model.
+
+    Raises
+    ------
+    UnreachableError
+        Where a layer would keep nothing; ArgumentError as `allocate` and `prune` raise it.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> model = mp.methods.start_sparse(mp.zoo.mlp(mp.data.digits(), hidden=(32,)), 0.8)
+    >>> {name: int(mask.sum()) for name, mask in model.masks.items()}
+    {'fc1.weight': 330, 'fc2.weight': 144}
     """
     is_model(model, "start_sparse")
     dense_only(model, "start_sparse")
@@ -123,15 +195,9 @@ def _due(method: SET | RigL, view: View) -> bool:
     return view.ctx.step % method.every == 0 and view.ctx.step < method.stop * view.ctx.total
 
 
-def _settings(owner: str, fraction: float, every: int, stop: float) -> None:
-    for what, given, least in (("fraction", fraction, 0.0), ("stop", stop, 5e-324)):
-        if isinstance(given, bool) or not isinstance(given, Real) or not least <= given <= 1:
-            raise ArgumentError(
-                f"{owner}: {what} is {given!r}, expected a share from 0 to 1"
-                f"{', above 0' if least else ''}; give {what}=0.5, for example"
-            )
-    if isinstance(every, bool) or not isinstance(every, int | np.integer) or every < 1:
-        raise ArgumentError(
-            f"{owner}: every is {every!r}, expected an integer of at least 1, of updates; "
-            f"give every=100, for example"
-        )
+def _check(method: SET | RigL) -> None:
+    """Raises ArgumentError for settings out of their range."""
+    owner = type(method).__name__
+    share(owner, "fraction", method.fraction)
+    share(owner, "stop", method.stop, above=True)
+    count(owner, "every", method.every)

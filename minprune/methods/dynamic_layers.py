@@ -35,21 +35,20 @@ def movable(net: Net, masks: Mapping[str, Array]) -> list[str]:
     return [k for k in net.every_weight if k in net.stored or k in masks]
 
 
-def checked(owner: str, model: Model) -> None:
+def check_movable(owner: str, model: Model) -> None:
     """Raises ArgumentError where no weight can move, or a layer stores blocks or N:M."""
     if not movable(model.net, model.masks):
         raise ArgumentError(
-            f"{owner}: no weight of the net is sparse, expected masks or stored entries, which "
-            f"it moves; begin with mp.methods.start_sparse or mp.prune"
+            f"{owner}: a weight of the net must have a mask or be stored sparsely, and none does; "
+            f"start from mp.methods.start_sparse or mp.prune"
         )
     for name in model.net.stored:
         layer = layer_of(name)
         form = getattr(model.net.node(layer).layer, "format", None)
         if form != "csr":
             raise ArgumentError(
-                f"{layer}: its format is {form!r}, expected 'csr', since {owner} moves single "
-                f"weights, and fit without a method trains other formats as they are; use "
-                f"mp.sparsify(mp.densify(model), 'csr')"
+                f"{owner}: the format of {layer} must be 'csr', whose single weights can move, not "
+                f"{form!r}; use mp.sparsify(mp.densify(model), 'csr')"
             )
 
 

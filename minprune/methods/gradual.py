@@ -1,114 +1,204 @@
-"""sparsity_t = schedule(t): masks grow during training, by any criterion that the step can feed."""
+"""sparsity_t = schedule(t): masks grow during training, by any criterion that a step can feed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from minprune.core import Arrays, Criterion, CriterionSpec, Evidence
+from minprune.arguments import choice, share
+from minprune.core import Arrays, Criterion, Split, spec_of
 from minprune.errors import ArgumentError
 from minprune.evidence import find
-from minprune.evidence.checks import fitting, label
+from minprune.evidence.activations import spots
+from minprune.evidence.asking import ask, check
+from minprune.evidence.moving import MOVING, SCORED, held, moved, units_of
+from minprune.evidence.scoring import finished, raw_scores
+from minprune.evidence.sources import OPTIONS, SOURCES, gather
 from minprune.masking.apply import with_masks
 from minprune.masking.checks import Scope
 from minprune.masking.choose import choose
 from minprune.masking.count import pruned_count
-from minprune.methods.scheduled import Schedule, at_rest, checked, reachable
+from minprune.masking.units import live_units, silenced
 from minprune.nets.model import Model, dense_only
+from minprune.nets.ties import Group, ties
 from minprune.train.method import Change, Context, Method, View
 
-HAS = {"weights", "masks", "grads", "rng"}  # the evidence that a training step holds
+Schedule = Callable[[int], float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Gradual(Method):
-    """After update t, round(schedule(t) n) of the n weights are masked; masked ones stay so
+    """After update t, round(schedule(t) n) of the n weights, or units, are masked, and stay so.
 
-    schedule: step -> sparsity, not falling, such as functools.partial(schedule.cubic, ...).
-    criterion: a name or a function on weights, masks, grads (of the batch) and rng. Null setting:
-    a schedule of 0. The masks of schedule(0) are made before the first update, or with it where
-    the criterion needs gradients. With patience the best epoch is one at the last sparsity.
+    The lowest scores go first. Gradients are of the update's batch; activations are those of the
+    passes of training, by moving moments (minprune/evidence/moving.py). The masks of schedule(0)
+    are made before the first update, or with it where the criterion needs gradients or activations.
+    With patience the best epoch is one at the last sparsity. Null setting: a schedule of 0.
 
-    Raises ArgumentError for a criterion that needs more or is of units, and for a schedule that is
-    none; UnreachableError at the first update for a last sparsity that leaves a layer nothing.
-    Source: Zhu & Gupta (2017), magnitude and the cubic schedule.
+    Parameters
+    ----------
+    schedule
+        step -> sparsity, not falling, such as functools.partial(mp.schedule.cubic, ...).
+    criterion
+        A name, or a function, that needs only what a training step has: weights, masks, grads, rng,
+        activations and their moments, class moments.
+    scope, minimum
+        As for `mp.prune`.
+    unit
+        Whether units are silenced, rather than single weights.
+    decay
+        The weight of the activations of the update before; 1: all updates count alike.
+    **options
+        Of the criterion, and nonlinearity.
+
+    Raises
+    ------
+    ArgumentError
+        For a criterion that needs more, options that it does not take, a decay outside (0, 1] and a
+        schedule that is none; in training, for a net without units. UnreachableError, at the first
+        update, where the last sparsity leaves a layer less than the minimum.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> from functools import partial
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(16,), seed=0)
+    >>> half = partial(mp.schedule.cubic, final=0.5, span=20)
+    >>> method = mp.methods.Gradual(half, "apoz", unit=True)
+    >>> model, _ = mp.fit(model, data, epochs=1, method=method, progress=False)
+    >>> mp.compact(model).net.params["fc1.weight"]
+    (8, 64)
+
+    Zhu & Gupta (2017), To Prune, or Not to Prune: magnitude and the cubic schedule.
     """
 
     schedule: Schedule
-    criterion: str | Criterion = "magnitude"
-    scope: Scope = "global"
+    criterion: str | Criterion
+    scope: Scope
+    unit: bool
+    minimum: int
+    decay: float
+    options: Mapping[str, Any]
 
-    def __post_init__(self) -> None:
-        more = self._needs() - HAS
+    def __init__(
+        self, schedule: Schedule, criterion: str | Criterion = "magnitude",
+        scope: Scope = "global", unit: bool = False, minimum: int = 1, decay: float = 0.9,
+        **options: Any,
+    ) -> None:  # fmt: skip
+        given = (schedule, criterion, scope, unit, minimum, decay, options)
+        for name, value in zip(self.__dataclass_fields__, given, strict=True):
+            object.__setattr__(self, name, value)
+        share("Gradual", "decay", decay, above=True)
+        check(find(criterion), options, unit)
+        more = {k for k in self._needs if SOURCES[k].data and not SOURCES[k].step}
+        if "activations" in self._needs:  # scored at every update, without the rest of the model
+            more |= self._needs - SCORED
         if more:
+            there = sorted(k for k, row in SOURCES.items() if row.step or not row.data)
             raise ArgumentError(
-                f"Gradual: criterion needs {', '.join(sorted(more))}, and a training step has "
-                f"{', '.join(sorted(HAS))}; choose a criterion on those"
+                f"Gradual: criterion must need what a training step has ({', '.join(there)}), not "
+                f"{', '.join(sorted(more))}; choose another criterion"
             )
-        if not self._mark.single:
-            raise ArgumentError(
-                f"Gradual: {label(find(self.criterion))} scores units, and Gradual prunes single "
-                f"weights; choose another criterion, or mp.methods.watched, which prunes units"
-            )
-        checked("Gradual", self.schedule)
+        check_schedule("Gradual", schedule)
+
+    @property
+    def _needs(self) -> set[str]:
+        own = {k: v for k, v in self.options.items() if k not in OPTIONS}
+        return set(spec_of(find(self.criterion)).asked(own, self.unit)[0])
+
+    def _places(self, model: Model) -> dict[str, tuple[str, Any]]:
+        """{group: (layer, rows)} of the activations that the criterion reads"""
+        where = choice(
+            "Gradual", "nonlinearity", self.options.get("nonlinearity", "after"),
+            ("after", "before"),
+        )  # fmt: skip
+        return spots(model, _units(model), where == "before") if self._needs & MOVING else {}
+
+    def watches(self, model: Model) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(layer for layer, _ in self._places(model).values()))
 
     def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
         dense_only(model, "pruning")
-        if self.schedule(0) > 0 and "grads" not in self._needs():
-            weights = {k: model.params[k] for k in model.net.weights}
-            masks = self._masks(weights, model.masks, None, ctx.rng, self.schedule(0))
+        if self.unit and not _units(model):
+            raise ArgumentError(
+                "Gradual: the net must have units that may be removed, in a hidden layer, not "
+                "none; print(mp.ties(model)) shows its groups"
+            )
+        if self.schedule(0) > 0 and not any(SOURCES[k].data for k in self._needs):
+            masks = self._masks(model, self.schedule(0), ctx, {}, {}, None)
             model = with_masks(model, masks) if masks else model
-        return model, {}, None
+        places = self._places(model)
+        return model, {}, {"places": places, "moving": {}} if places else None
 
     def after(self, view: View) -> Change | None:
-        ctx = view.ctx
-        weights = {k: view.params[k] for k in ctx.net.weights}
-        grads = {k: view.grads[k] for k in weights}
-        if ctx.step == 1:
-            live = {k: ctx.masks.get(k, np.ones(w.shape, bool)) for k, w in weights.items()}
-            reachable(live, self.schedule(ctx.total), scope=self.scope)
-        masks = self._masks(weights, ctx.masks, grads, ctx.rng, self.schedule(ctx.step))
-        return Change(masks=masks) if masks else None
+        ctx, state = view.ctx, view.ctx.state
+        if state is not None:
+            seen = {k: units_of(view.activations[at], r) for k, (at, r) in state["places"].items()}
+            own = {k: v for k, v in self.options.items() if k not in OPTIONS}
+            fn = find(self.criterion)
+            moving = moved(state["moving"], seen, view.batch, fn, self._needs, own, self.decay)
+            state = state | {"moving": moving}
+        now = self.schedule(ctx.step)
+        if ctx.step > 1 and now == self.schedule(ctx.step - 1):
+            return Change(state=state)
+        model = Model(ctx.net, dict(view.params), dict(view.buffers), dict(ctx.masks))
+        moving = state["moving"] if state else {}
+        masks = self._masks(model, now, ctx, view.grads, moving, view.batch)
+        return Change(masks=masks, state=state)
 
     def settled(self, step: int, total: int) -> bool:
-        return at_rest(self.schedule, step, total)
-
-    @property
-    def _mark(self) -> CriterionSpec:
-        spec: CriterionSpec = getattr(find(self.criterion), "spec", CriterionSpec(("weights",)))
-        return spec
-
-    def _needs(self) -> set[str]:
-        return set(self._mark.asked({})[0])
+        return self.schedule(step) == self.schedule(total)
 
     def _masks(
-        self, weights: Arrays, masks: Arrays, grads: Arrays | None, rng: np.random.Generator,
-        share: float,
+        self, model: Model, sparsity: float, ctx: Context, grads: Arrays, moving: dict[str, Any],
+        batch: Split | None,
     ) -> Arrays | None:  # fmt: skip
-        """New masks, or None where no count grows."""
-        counts = [
-            (w.size, w.size - int(np.count_nonzero(masks[k])) if k in masks else 0)
-            for k, w in weights.items()
-        ]
+        """New masks, or None where no count grows"""
+        groups = _units(model) if self.unit else {}
+        live = {name: live_units(g, model.masks) for name, g in groups.items()} or {
+            k: model.masks.get(k, np.ones(shape, bool))
+            for k, shape in ((k, model.net.params[k]) for k in model.net.weights)
+        }
+        how: dict[str, Any] = {"scope": self.scope, "minimum": self.minimum}
+        how["things"] = "units" if self.unit else "weights"
+        if ctx.step == 1:  # refused at the first update, not after hours
+            nothing = {name: np.zeros(m.shape) for name, m in live.items()}
+            choose(nothing, live, sparsity=self.schedule(ctx.total), **how)
+        counts = [(m.size, m.size - int(np.count_nonzero(m))) for m in live.values()]
         if self.scope == "global":
             counts = [(sum(n for n, _ in counts), sum(dead for _, dead in counts))]
-        if all(pruned_count(share, n) == dead for n, dead in counts):
+        if all(pruned_count(sparsity, n) == dead for n, dead in counts):
             return None
-        fn, shapes = find(self.criterion), {k: w.shape for k, w in weights.items()}
-        seen = {"weights": weights, "masks": masks, "grads": grads}
-        held: dict[str, Any] = {
-            kind: _read_only(arrays) for kind, arrays in seen.items() if arrays is not None
-        }
-        found = fn(Evidence(rng=rng, **held))
-        scores = fitting(fn, found, shapes)
-        return choose(scores, masks, sparsity=share, scope=self.scope)
+        known = held(moving) | {"grads": grads}
+        asked = ask(
+            model, self.criterion, self.options, ctx.rng, unit=self.unit, groups=groups, held=known
+        )
+        raw = moving["scores"] if "scores" in moving else raw_scores(asked, gather(asked, batch))
+        masks = choose(finished(asked, raw), live, sparsity=sparsity, **how)
+        if not self.unit:
+            return masks
+        return silenced(model, {name: (groups[name], ~mask) for name, mask in masks.items()})
 
 
-def _read_only(arrays: Arrays) -> Arrays:
-    """The same arrays; a criterion that writes to them would change the training."""
-    views = {k: a.view() for k, a in arrays.items()}
-    for a in views.values():
-        a.flags.writeable = False
-    return views
+def _units(model: Model) -> dict[str, Group]:
+    return {g.name: g for g in ties(model) if g.free}
+
+
+def check_schedule(owner: str, schedule: object) -> None:
+    """Raises ArgumentError unless schedule(0) is a share."""
+    try:
+        found = schedule(0)  # type: ignore[operator]
+        said = repr(found)
+    except TypeError as e:
+        found, said = None, f"an error ({e})"
+    if isinstance(found, bool) or not isinstance(found, Real) or not 0 <= float(found) <= 1:
+        raise ArgumentError(
+            f"{owner}: schedule must give a share from 0 to 1 at step 0, not {said}; pass a "
+            f"function of the step, such as functools.partial(mp.schedule.cubic, final=0.9, "
+            f"span=1000)"
+        )

@@ -6,8 +6,8 @@ rounds of synflow do not. Source: Tanaka et al. (2020), Pruning neural networks 
 
 from typing import Any
 
+from minprune.arguments import count
 from minprune.core import Criterion, Seed, Split, stream
-from minprune.errors import ArgumentError
 from minprune.evidence import score
 from minprune.masking.apply import prune
 from minprune.masking.count import pruned_count
@@ -32,21 +32,61 @@ def in_rounds(
     progress: bool = True,
     **options: Any,
 ) -> Model:
-    """The model at `sparsity`, reached in `rounds` rounds, each keeping the share (1 - s)^(k/n)
+    """Prune to `sparsity` in rounds of scoring and pruning, without training between them.
 
-    A model that is pruned already goes on from there. Scores are made anew in each round.
-    criterion, data, unit and options are those of `mp.score`; minimum (0: layers may empty, see
-    `mp.collapsed`) and scope those of `mp.prune`. A sparsity of 1, which no share per round leads
-    to, takes one round.
-    Raises ArgumentError for rounds below 1, and as `score` and `prune` do.
+    After round k the share kept is keep_0 ((1 - s) / keep_0)^(k/rounds). A model that is pruned
+    already continues from its own share. A sparsity of 1 takes one round.
+
+    Parameters
+    ----------
+    model : Model
+        The model; it is not changed.
+    data : pair (x, y), optional
+        What is scored on; None for criteria without data.
+    criterion : str or Criterion
+        As of `mp.score`; scores are made anew in each round.
+    sparsity : float
+        The share of the weights (of the units, if unit) that is masked at the end.
+    rounds : int
+        At least 1.
+    seed : int or numpy Generator
+        Of the scores.
+    minimum : int
+        Of `mp.prune`; at 0 layers may lose all of their weights, see `mp.collapsed`.
+    unit : bool
+        Whether units are pruned.
+    scope : str
+        Of `mp.prune`.
+    progress : bool
+        Whether to show progress.
+    **options : Any
+        Of the criterion.
+
+    Returns
+    -------
+    Model
+        The pruned model.
+
+    Raises
+    ------
+    ArgumentError
+        For rounds below 1, and as `score` and `prune` do.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> model = mp.zoo.mlp(mp.data.digits(), hidden=(32,))
+    >>> pruned = mp.methods.in_rounds(model, None, "synflow", sparsity=0.9, progress=False)
+    >>> int(pruned.masks["fc1.weight"].sum() + pruned.masks["fc2.weight"].sum())
+    237
+
+    Source: Tanaka et al. (2020), Pruning neural networks without any data.
     """
-    if isinstance(rounds, bool) or not isinstance(rounds, int) or rounds < 1:
-        raise ArgumentError(
-            f"rounds is {rounds!r}, expected an integer of at least 1; give rounds=100"
-        )
+    count("in_rounds", "rounds", rounds)
     is_model(model, "in_rounds")
     pruned_count(sparsity, 1)  # raises unless it is a share
-    seeds, before = stream(seed, "rounds"), present(model, unit)
+    seeds = stream(seed, "rounds")
+    before = unit_sparsity(model) if unit else sparsity_of(model.net, model.masks)
     if sparsity == 1 or sparsity < before:  # the latter is refused, and at once
         rounds = 1
 
@@ -63,8 +103,3 @@ def in_rounds(
             model = less(model, k)
             shown.update()
     return model
-
-
-def present(model: Model, unit: bool) -> float:
-    """The sparsity of the weights, or of the units that may be removed."""
-    return unit_sparsity(model) if unit else sparsity_of(model.net, model.masks)

@@ -13,7 +13,7 @@ from minprune.report.compare_tables import (
     stage_tables,
 )
 from minprune.report.figure import pictures
-from minprune.report.markup import Cell, document, note, section, table, text
+from minprune.report.markup import Cell, Html, document, fill, note, table, text
 
 COSTS = {
     "macs": "multiply-adds that are left",
@@ -31,13 +31,22 @@ def compare_page(result: Map) -> str:
 
     result: what result.json of `minprune compare` holds; each part may be absent.
     """
-    sections = [
-        *(stage_section(result, stage) for stage in STAGES),
-        section("Accuracy with fine-tuning, against its cost", *cost_panels(result), long=True),
-        section("Scores and true changes of the loss", agreement(result), long=True),
-        section("Share kept of each layer", kept_table(result), long=True),
-        section("Left out", left_out(result.get("left_out", []))),
-    ]
+    truth, powers = result.get("truth", []), result.get("estimates", {})
+    entries = truth[0]["entries"] if truth else {}
+    what = "units" if result.get("settings", {}).get("unit") else "weights"
+    of = ", ".join(f"{len(at):,} of {name}" for name, at in entries.items())
+    removed = f"{sum(map(len, entries.values())):,} {what} of each dense net ({of})"
+    sections = fill(
+        "compare.html",
+        stages=Html("".join(stage_section(result, stage) for stage in STAGES)),
+        costs=Html("".join(cost_panels(result))),
+        removed=removed if result.get("agreement") else "",
+        agreement=agreement(result),
+        estimates=", ".join(n if p == 1 else f"{n} to the power {p:g}" for n, p in powers.items()),
+        kept=kept_table(result),
+        what=what,
+        left_out=left_out(result.get("left_out", [])),
+    )
     return document(result, headline(result), sections, result.get("seconds", {}).get("of", {}))
 
 
@@ -45,10 +54,14 @@ def stage_section(result: Map, stage: str) -> str:
     """Panels and tables of one stage; nothing without a summary."""
     if not result.get("summary"):
         return ""
-    parts: list[str] = [pictures(accuracies(result, stage), PANELS), note(meaning(result))]
+    parts = [
+        f"<h2>Accuracy {text(STAGES[stage])}</h2>\n",
+        pictures(accuracies(result, stage), PANELS),
+    ]
+    parts.append(note(meaning(result)))
     for title, header, rows in stage_tables(result, stage):
         parts.append(f"<h3>{text(title)}</h3>\n{table(header, rows)}" if rows else "")
-    return section(f"Accuracy {STAGES[stage]}", *parts, long=True)
+    return f'<section class="long">{"".join(parts)}</section>\n'
 
 
 def meaning(result: Map) -> str:
@@ -76,51 +89,23 @@ def cost_panels(result: Map) -> list[str]:
     ]
 
 
-def agreement(result: Map) -> str:
+def agreement(result: Map) -> Html:
     """The correlations with the true changes, and the scatter of scores against them."""
     _, header, rows = correlations(result)
-    if not rows:
-        return ""
-    entries, what = result["truth"][0]["entries"], _what(result)
-    n = sum(map(len, entries.values()))
-    of = ", ".join(f"{len(at):,} of {name}" for name, at in entries.items())
-    said = (
-        f"{n:,} {what} of each dense net ({of}) were removed, one at a time, and the change of the "
-        f"loss on the calibration samples was compared with the scores: Spearman's rank "
-        f"correlation with the change, and with its size whatever its sign."
-    )
-    powers = result.get("estimates", {}).items()
-    named = ", ".join(
-        name if power == 1 else f"{name} to the power {power:g}" for name, power in powers
-    )
-    key = (
-        "Across: the size of the true change; up: the score, of the first seed. Blue: the loss "
-        "rises, orange: it falls, grey: it stays. Logarithmic where the score estimates the change "
-        f"({named or 'none does'}), with the line of exact estimates; all others by rank, from 0 "
-        "to 1."
-    )
-    return f"<p>{text(said)}</p>\n{table(header, rows)}{pictures(scatters(result), key)}"
+    return Html(table(header, rows) + pictures(scatters(result)) if rows else "")
 
 
-def kept_table(result: Map) -> str:
+def kept_table(result: Map) -> Html:
     """The share that each criterion kept of each layer, at each sparsity, as shaded cells."""
     found = heat(result.get("cells", []))
     if not found:
-        return ""
+        return Html("")
     layers = list(found[0][1])
     sparsities = list(dict.fromkeys(cell["sparsity"] for cell in result["cells"]))
     rows = [[name, *(shaded(k) for layer in layers for k in kept[layer])] for name, kept in found]
     header = ["criterion", *[f"{100 * s:g}" for s in sparsities] * len(layers)]
     groups = [("", 1), *((layer, len(sparsities)) for layer in layers)]
-    said = (
-        f"Percent of the {_what(result)} of each layer that are kept, at each sparsity (in %), "
-        f"means over the seeds; the stronger the colour, the more."
-    )
-    return note(said) + table(header, rows, kind="heat", groups=groups)
-
-
-def _what(result: Map) -> str:
-    return "units" if result.get("settings", {}).get("unit") else "weights"
+    return table(header, rows, kind="heat", groups=groups)
 
 
 def shaded(kept: float) -> Cell:
@@ -129,7 +114,7 @@ def shaded(kept: float) -> Cell:
     return Cell(shown, style=f"--k:{55 * kept:.1f}%")
 
 
-def left_out(found: list[dict[str, str]]) -> str:
+def left_out(found: list[dict[str, str]]) -> Html:
     """What was not compared, and why."""
     rows = [[", ".join(names), why] for why, names in reasons(found).items()]
-    return table(["criterion", "why"], rows) if rows else ""
+    return table(["criterion", "why"], rows) if rows else Html("")

@@ -37,15 +37,11 @@ def groups(ties: Sequence[Map], layers: Sequence[Map]) -> Html:
     label = f"{len(lines)} tied groups of {len(boxes)} layers"
     size = (3.2 + 0.32 * lanes, 0.15 + 0.33 * len(boxes))
     draw = partial(_groups, boxes=boxes, lines=lines, lanes=lanes)
-    said = (
-        "Units that share a line are pruned together. A dot: the layer makes or shifts the units; "
-        "a ring: it reads them. Dashed: the group cannot shrink."
-    )
     rows = [
         [number, line.name, line.size, f"no: it is {line.why}" if line.why else "yes"]
         for number, line in enumerate(lines, 1)
     ]
-    picture = pictures([Picture(label, size, draw, 9)], said)
+    picture = pictures([Picture(label, size, draw)])
     return Html(picture + table(["line", "group", "units", "can shrink"], rows))
 
 

@@ -1,11 +1,12 @@
-"""Pieces of HTML: one table builder, sections, and the page that holds them all.
+"""Pieces of HTML: one table builder, and the templates of this folder that hold the pieces.
 
 Every value becomes escaped text; only `Html` counts as markup.
 """
 
 import html
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -14,7 +15,6 @@ from typing import Any
 
 from minprune.text import cell, numeric
 
-PAGE = Path(__file__).with_name("page.html")
 DATA_LABELS = {"name": "name", "train": "training", "val": "validation", "test": "test"}
 
 
@@ -114,52 +114,44 @@ def note(value: object) -> Html:
     return Html(f'<p class="note">{text(value)}</p>\n')
 
 
-def section(title: str, *parts: str, long: bool = False) -> Html:
-    """A heading and its parts; nothing where they are empty. long: print may break it"""
-    body = "".join(parts)
-    kind = ' class="long"' if long else ""
-    return Html(f"<section{kind}><h2>{text(title)}</h2>\n{body}</section>\n" if body else "")
-
-
-def pairs(title: str, values: Mapping[str, Any]) -> Html:
-    """A heading and a table of names and values; nothing where there are none."""
+def pairs(values: Mapping[str, Any]) -> Html:
+    """A table of names and values; nothing where there are none."""
     rows = "\n".join(
         f'<tr><th scope="row">{text(name)}</th>'
         f"<td>{text(value if isinstance(value, str) else json.dumps(value))}</td></tr>"
         for name, value in values.items()
     )
-    return section(title, f"<table><tbody>\n{rows}\n</tbody></table>" if rows else "")
+    return Html(f"<table><tbody>\n{rows}\n</tbody></table>" if rows else "")
+
+
+def fill(template: str, **values: object) -> Html:
+    """A template of this folder with its placeholders filled
+
+    A section whose first placeholder is empty is left out.
+    """
+    page = Path(__file__).with_name(template).read_text("utf-8")
+    filled = {name: text(value) for name, value in values.items()}
+
+    def kept(section: re.Match[str]) -> str:
+        return section[0] if filled[section[1]] else ""
+
+    page = re.sub(r"(?s)<section[^$]*?\$(\w+).*?</section>\n", kept, page)
+    return Html(Template(page).substitute(filled))
 
 
 def document(
-    result: Mapping[str, Any], headline: str, sections: Iterable[str], seconds: Mapping[str, float]
+    result: Mapping[str, Any], headline: str, sections: Html, seconds: Mapping[str, float]
 ) -> str:
-    """The whole page of a job: head, its own sections, then what every job records
+    """The whole page of a job: its own sections, then what every job records
 
     result: name, command, net, settings, options, data and versions, each of which may be absent.
     """
-    name, command = result.get("name", "report"), result.get("command")
-    parts = [
-        f"<h1>{text(name)}</h1>\n",
-        f'<p class="headline">{text(headline)}</p>\n',
-        f"<p><code>{text(command)}</code></p>\n" if command else "",
-        *sections,
-        section("Net", f"<pre>{text(result['net'])}</pre>\n" if result.get("net") else ""),
-        '<div class="pairs">\n',
-        pairs("Settings", result.get("settings", {})),
-        pairs("Options of the criteria", result.get("options", {})),
-        pairs("Data", _data(result.get("data", {}))),
-        pairs("Seconds", {k: f"{v:.2f}" for k, v in seconds.items()}),
-        pairs("Versions", result.get("versions", {})),
-        "</div>",
-    ]
-    return Template(PAGE.read_text("utf-8")).substitute(title=text(name), body="".join(parts))
-
-
-def _data(found: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {label: found[key] for key, label in DATA_LABELS.items() if key in found}
-    return shown | ({"one input": _shape(found["input"])} if "input" in found else {})
-
-
-def _shape(sides: Sequence[int]) -> str:
-    return " x ".join(map(str, sides))
+    data = {DATA_LABELS[k]: v for k, v in result.get("data", {}).items() if k in DATA_LABELS}
+    if "input" in result.get("data", {}):
+        data["one input"] = " x ".join(map(str, result["data"]["input"]))
+    found = {k: pairs(result.get(k, {})) for k in ("settings", "options", "versions")}
+    return fill(
+        "page.html", title=result.get("name", "report"), headline=headline, sections=sections,
+        command=result.get("command", ""), net=result.get("net", ""), data=pairs(data),
+        seconds=pairs({k: f"{v:.2f}" for k, v in seconds.items()}), **found,
+    )  # fmt: skip

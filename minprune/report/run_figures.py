@@ -54,7 +54,7 @@ def curves(history: Map) -> list[Picture]:
         recorded = any(math.isfinite(v) for _, (_, y), *_ in found for v in y)
         if recorded and (title != "sparsity" or changes(history)):
             draw = partial(_curves, title=title, lines=found, history=history)
-            drawn.append(Picture(f"{title} against epochs", (4.6, 3.1), draw))
+            drawn.append(Picture(f"{title} against epochs", (4.6, 3.1), draw, 10))
     return drawn
 
 
@@ -92,21 +92,16 @@ def _curves(ax: Any, title: str, lines: list[Any], history: Map) -> None:
 # --- weights before and after
 
 
-def histograms(found: Sequence[Map], before: str, after: str) -> Html:
+def histograms(found: Sequence[Map], before: str, after: str) -> list[Picture]:
     """height = sqrt(count), so that tails show; a panel each layer, `after` in front of `before`"""
-    drawn = [
+    label = "{}: {:,} live weights {}, {:,} {}"
+    return [
         Picture(
-            f"{one['name']}: {sum(one['before']):,} live weights {before}, "
-            f"{sum(one['after']):,} {after}",
-            (2.2, 1.5), partial(_histogram, one=one), 8.5,
+            label.format(one["name"], sum(one["before"]), before, sum(one["after"]), after),
+            (2.2, 1.5), partial(_histogram, one=one),
         )
         for one in found
     ]  # fmt: skip
-    return pictures(
-        drawn,
-        f"Light: {before}, dark: {after}; live weights only, their number above each panel. "
-        f"Heights are square roots of counts; the dotted line is 0.",
-    )
 
 
 def _histogram(ax: Any, one: Map) -> None:

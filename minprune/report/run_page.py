@@ -5,43 +5,12 @@ from typing import Any
 
 from minprune.report.figure import pictures
 from minprune.report.groups import groups
-from minprune.report.markup import (
-    Cell,
-    Html,
-    bar,
-    document,
-    note,
-    section,
-    swing,
-    table,
-    text,
-)
+from minprune.report.markup import Cell, Html, bar, document, fill, swing, table, text
 from minprune.report.run_figures import curves, histograms, masks
 from minprune.report.stages import ROWS, comparison, headline, share
 from minprune.sparse.speeds import HEADER, Speeds
 
 Map = Mapping[str, Any]
-STAGES = (
-    "In brackets: the distance between the quartiles of repeated measurements, all forms in "
-    "turn. A masked net does the same dense work: only compaction and sparse kernels save time, "
-    "other differences are noise. Speedup and compression are relative to the first column; in "
-    "theory: its multiply-adds over the live ones of this column. Bytes as sparse arrays: what "
-    "compressed rows would take; in memory: the parameters and indices of this form, without its "
-    "masks (one byte a weight) and running statistics."
-)
-SPARSE = (
-    "Under csr and 4x4, for each batch: the break-even density. With fewer live weights than that "
-    "the format is faster than the dense layer, as measured now on this machine, at this shape, "
-    "with random masks, those of 4x4 in whole blocks. Under 2:4, where half is always live: its "
-    "time over the dense one. In colour: the layer's mask fits the format, and the format is "
-    "faster. The format that a layer runs as was chosen by the speeds of this machine for batches "
-    "of 64, with a margin of a tenth, so near its break-even density a layer stays dense."
-)
-SPEEDS = (
-    "Time of a layer = call + values moved x their speed + multiply-adds of its live weights x "
-    "theirs, fitted to the times of a few layers; the formats were chosen by it. Values moved are "
-    "outputs and inputs, which a dense convolution unfolds and a sparse one copies."
-)
 
 
 def run_page(result: Map, history: Map) -> str:
@@ -52,32 +21,25 @@ def run_page(result: Map, history: Map) -> str:
     were chosen by), seconds, versions; each part may be absent.
     history: {phase: {"epochs": {"epoch": [...], "train_loss": [...], ...}}}
     """
-    stages, facts = result.get("stages", []), result.get("facts", {})
-    before, after, last = (str(facts.get(key, "")) for key in ("before", "after", "last"))
-    tied = groups(facts.get("ties", []), facts.get("layers", []))
-    weights = histograms(facts.get("histograms", []), before, after)
-    sections = [
-        section("Before and after", stages_table(stages)),
-        section("Training", pictures(curves(history))),
-        section("Accuracy by class", classes(stages)),
-        section("Weights kept in each layer", layers_table(result.get("layers", []))),
-        section("Sparse or dense", sparse_table(facts.get("sparse", []))),
-        section("Speeds of sparse and dense", speeds_table(result.get("speeds", {}))),
-        section("Weights and multiply-adds", costs(facts.get("costs", []), before, last)),
-        section("Weights before and after", weights),
-        section("Masks of the first layer", masks(facts.get("first", {}))),
-        section("Tied groups", tied, long=True),
-    ]
-    return document(result, headline(stages), sections, result.get("seconds", {}))
-
-
-def stages_table(stages: Sequence[Map]) -> str:
-    """The stages side by side, and what the numbers mean."""
-    if not stages:
-        return ""
-    timed = any(stage.get("latency_1_spread_ms") is not None for stage in stages)
+    stages, facts, speeds = (result.get(k, {}) for k in ("stages", "facts", "speeds"))
+    before, after, last = (str(facts.get(k, "")) for k in ("before", "after", "last"))
     begin = [row.label for row in ROWS if row.begins]
-    return table(*comparison(stages), begin=begin) + (note(STAGES) if timed else "")
+    sections = fill(
+        "run.html",
+        stages=table(*comparison(stages), begin=begin) if stages else "",
+        curves=pictures(curves(history)),
+        classes=classes(stages),
+        layers=layers_table(result.get("layers", [])),
+        sparse=sparse_table(facts.get("sparse", [])),
+        speeds=table(HEADER, Speeds(**speeds).rows()) if speeds else "",
+        costs=costs(facts.get("costs", []), before, last),
+        histograms=pictures(histograms(facts.get("histograms", []), before, after)),
+        masks=masks(facts.get("first", {})),
+        groups=groups(facts.get("ties", []), facts.get("layers", [])),
+        machine=speeds.get("machine", ""), when=speeds.get("when", ""),
+        before=before, after=after, last=last,
+    )  # fmt: skip
+    return document(result, headline(stages), sections, result.get("seconds", {}))
 
 
 # --- accuracy by class
@@ -107,11 +69,11 @@ def points(change: float) -> str:
     return f"{100 * change:+.2f}" if change else "0"
 
 
-def classes(stages: Sequence[Map]) -> str:
+def classes(stages: Sequence[Map]) -> Html:
     """Which class lost most, and a table with a bar for each change."""
     names, rows = by_class(stages)
     if not rows:
-        return ""
+        return Html("")
     shown = [[k, *("-" if v is None else share(v) for v in values)] for k, values, _ in rows]
     if len(names) < 2:
         return table(["class", *names], shown)
@@ -119,7 +81,7 @@ def classes(stages: Sequence[Map]) -> str:
     most = max(map(abs, changes), default=0.0) or 1.0
     for line, (*_, change) in zip(shown, rows, strict=True):
         line += ["-" if change is None else points(change), swing((change or 0.0) / most)]
-    return class_sentence(rows[0][0], changes) + table(["class", *names, "change", ""], shown)
+    return Html(class_sentence(rows[0][0], changes) + table(["class", *names, "change", ""], shown))
 
 
 def class_sentence(worst: int, changes: Sequence[float]) -> str:
@@ -136,7 +98,7 @@ def class_sentence(worst: int, changes: Sequence[float]) -> str:
 # --- layers
 
 
-def layers_table(layers: Sequence[Map]) -> str:
+def layers_table(layers: Sequence[Map]) -> Html:
     """Kept and all weights of each layer, as a bar and as numbers."""
     rows = []
     for layer in layers:
@@ -144,7 +106,7 @@ def layers_table(layers: Sequence[Map]) -> str:
         part = _part(kept, total)
         rows.append([layer["name"], shape, bar(part), kept, total, f"{100 * part:.1f} %"])
     header = ["layer", "shape", "", "kept", "weights", "share"]
-    return table(header, rows, kind="layers") if rows else ""
+    return table(header, rows, kind="layers") if rows else Html("")
 
 
 def shape_of(layer: Map) -> str:
@@ -152,13 +114,13 @@ def shape_of(layer: Map) -> str:
     return "\u00a0x\u00a0".join(map(str, layer["shape"]))
 
 
-def costs(found: Sequence[Map], before: str, last: str) -> str:
+def costs(found: Sequence[Map], before: str, last: str) -> Html:
     """What each layer holds and does: a bar is its share of the first stage, filled by what is left
 
     found: {"name", "kind", "parameters", "live", "macs", "live_macs"}
     """
     if not found:
-        return ""
+        return Html("")
     columns = {"parameters": "live", "macs": "live_macs"}
     totals = {key: sum(cost[key] for cost in found) for key in columns}
     widest = max(_part(cost[key], totals[key]) for cost in found for key in columns) or 1.0
@@ -168,8 +130,7 @@ def costs(found: Sequence[Map], before: str, last: str) -> str:
             left, whole = min(_part(cost[now], cost[was]), 1.0), _part(cost[was], totals[was])
             row += [bar(left, whole / widest), cost[was], cost[now]]
     header = ["layer", "weights", before, last, "multiply-adds", before, last]
-    said = f"Each bar: the layer's share of the {before} net; filled: what is left of it ({last})."
-    return cost_sentence(found, totals) + table(header, rows, kind="layers") + note(said)
+    return Html(cost_sentence(found, totals) + table(header, rows, kind="layers"))
 
 
 def _part(part: float, whole: float) -> float:
@@ -194,14 +155,14 @@ def cost_sentence(found: Sequence[Map], totals: Mapping[str, float]) -> str:
 # --- sparse kernels
 
 
-def sparse_table(layers: Sequence[Map]) -> str:
+def sparse_table(layers: Sequence[Map]) -> Html:
     """One row a layer, a column each batch and format
 
     layers: {"name", "shape", "density", "format", "fitting": [formats of the mask], "break_even":
     {"csr, batch 1": density, ...}, "against_dense": {"2:4, batch 1": time over dense, ...}}
     """
     if not layers:
-        return ""
+        return Html("")
     names = [name for how in ("break_even", "against_dense") for one in layers for name in one[how]]
     pairs = dict.fromkeys(tuple(name.split(", ")) for name in names)  # (format, batch)
     batches = list(dict.fromkeys(batch for _, batch in pairs))
@@ -214,7 +175,7 @@ def sparse_table(layers: Sequence[Map]) -> str:
     ]
     header = ["layer", "shape", "live", "runs as", *(form for form, _ in ordered)]
     right = range(4, len(header))
-    return table(header, rows, kind="sparse", groups=[("", 4), *groups], right=right) + note(SPARSE)
+    return table(header, rows, kind="sparse", groups=[("", 4), *groups], right=right)
 
 
 def _sparse_cell(layer: Map, form: str, batch: str) -> Cell:
@@ -231,12 +192,3 @@ def limited(part: float | None) -> str:
     if part is None:
         return "-"
     return {0.0: "never", 1.0: "always"}.get(part, f"{100 * part:.3g} %")
-
-
-def speeds_table(found: Map) -> Html:
-    """The fields of Speeds as a table, and what was measured and when."""
-    if not found:
-        return Html("")
-    known = Speeds(**found)
-    said = f"{known.machine}; measured {known.when}. {SPEEDS}"
-    return Html(table(HEADER, known.rows()) + note(said))

@@ -5,16 +5,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minprune.core import CriterionSpec, Evidence, Split, stream
-from minprune.criteria import CRITERIA
+from minprune.core import Split, stream
 from minprune.criteria.redundancy import APART, FLAT, Apart
 from minprune.curvature.checks import checked
 from minprune.errors import ArgumentError
 from minprune.evidence import score
 from minprune.evidence.activations import spots
-from minprune.evidence.asked import Asked
+from minprune.evidence.asking import ask
 from minprune.evidence.moments import Moments, moments
-from minprune.evidence.units import unit_filler
+from minprune.evidence.sources import gather
 from minprune.masking.apply import prune
 from minprune.masking.units import live_units
 from minprune.nets.model import Model, is_model
@@ -154,14 +153,9 @@ def _apart(
     model: Model, data: Split, groups: dict[str, Group], criterion: str, options: dict[str, Any]
 ) -> Apart:
     """The distances between the units of each group."""
-    spec: CriterionSpec = CRITERIA[criterion].spec  # type: ignore[attr-defined]
-    gather = {k: v for k, v in options.items() if k == "nonlinearity"}
-    own = {k: v for k, v in options.items() if k not in gather}
-    names = list(model.net.weights)
-    asked = Asked(model, names, "weights", groups, stream(0, "criterion"), gather, own)
-    fill = unit_filler(spec.unit)
-    held = {kind: fill[kind](asked, data) for kind in spec.asked(own, True)[0]}
-    found: Apart = APART[criterion](Evidence(unit=True, **held), **own)
+    rng = stream(0, "criterion")
+    asked = ask(model, criterion, options, rng, unit=True, groups=groups)
+    found: Apart = APART[criterion](gather(asked, data), **asked.options)
     return found
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from minprune import kernels
-from minprune.core import Array, Dataset, Seed, stream
+from minprune.arguments import count, instance
+from minprune.core import Array, Dataset, Seed, Split, stream
 from minprune.data import batches
 from minprune.errors import ArgumentError
 from minprune.measures.quality import evaluate
@@ -41,29 +42,87 @@ def fit(
     checkpoint: str | os.PathLike[str] | None = None,
     every: int | None = None,
 ) -> tuple[Model, History]:
-    """The model after `epochs` passes over data.train, and its history
+    """Train a model: the model after `epochs` passes over data.train, and its history.
 
-    Masked weights get no update and are exactly 0.0 after every step. optimizer: Adam() unless
-    given; rate: its learning-rate schedule, constant unless given. patience: stop after that many
-    epochs without a lower validation loss, and return the best epoch's model; epochs count once the
-    method is settled, such as at its last sparsity. method: what acts during training. progress: on
-    stderr. The model given is not changed.
+    w_{t+1} = m (w_t - lr_t step(dL/dw)): masked weights get no update and are exactly 0.0 after
+    every step. The model given is not changed.
 
-    checkpoint: a file for the state of training, written every `every` updates (each epoch unless
-    given), at Ctrl-C and at the end. Where the file exists, training goes on from it, to the same
-    bits as if it had never stopped (one BLAS thread). The method's state is saved too: it must be
-    None, numbers, text, arrays, or lists, tuples and dicts of them.
+    Parameters
+    ----------
+    model : Model
+        Where training starts; its masks are held.
+    data : Dataset
+        data.train is trained on, data.val validates each epoch.
+    epochs : int
+        Passes over data.train, at least 0.
+    seed : int or numpy Generator
+        Of the order of the samples, dropout and the method.
+    batch_size : int
+        At least 1; the last batch of an epoch may be smaller.
+    optimizer : Optimizer, optional
+        mp.Adam() by default.
+    rate : Callable[[int, int], float], optional
+        The schedule of the learning rate, see mp.rates; constant by default.
+    method : Method, optional
+        What acts during training, see mp.methods and mp.Method.
+    patience : int, optional
+        Stop after that many epochs without a lower validation loss, and return the best epoch's
+        model; epochs count once the method is settled, such as at its last sparsity.
+    progress : bool
+        Whether to show progress, on stderr.
+    label : str
+        What the progress is of.
+    checkpoint : path, optional
+        A file for the state of training, written every `every` updates, at Ctrl-C and at the end.
+        If the file exists, training resumes from it, and ends with the same bits as if it had never
+        stopped (with one BLAS thread). The method's state is saved too: it must be None, numbers,
+        text, arrays, or lists, tuples and dicts of them.
+    every : int, optional
+        Updates between two checkpoints; by default, one is written after each epoch.
 
-    Raises ArgumentError for arguments it cannot use, and for a checkpoint that was made with
-    others; NonFiniteError, naming step, layer and learning rate, where the loss is not finite.
+    Returns
+    -------
+    tuple[Model, History]
+        The trained model, and what happened.
+
+    Raises
+    ------
+    ArgumentError
+        For arguments that cannot be used, and a checkpoint that was made with others.
+    NonFiniteError
+        Where the loss is not finite: step, layer and learning rate.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.lenet_300_100(data, seed=0)
+    >>> model, history = mp.fit(model, data, epochs=2, seed=0, progress=False)
+    >>> history.epochs["val_loss"][1] < history.epochs["val_loss"][0]
+    True
     """
     optimizer = Adam() if optimizer is None else optimizer
     rate, method = constant() if rate is None else rate, Method() if method is None else method
-    _kinds(model, data, optimizer, method)
-    x, y = _checked(model, data, epochs, batch_size, patience, checkpoint, every)
+    is_model(model, "fit")
+    instance("fit", "data", data, Dataset, "mp.Dataset(train, val, test)")
+    instance("fit", "optimizer", optimizer, Optimizer, "mp.SGD(0.1)")
+    instance("fit", "method", method, Method, "mp.methods.L1(1e-4), with its brackets")
+    count("fit", "epochs", epochs, 0)
+    count("fit", "batch_size", batch_size)
+    for what, given in (("patience", patience), ("every", every)):
+        count("fit", what, 1 if given is None else given)
+    if every is not None and checkpoint is None:
+        raise ArgumentError(
+            f"fit: checkpoint must be a file where every is {every}, not None; pass checkpoint, or "
+            f"leave out every"
+        )
+    x, y = checked_input(model.net, data.train[0]), np.asarray(data.train[1])
+    _samples("data.train", data.train)
+    if patience is not None:
+        _samples("data.val", data.val, f" where patience is {patience}")
     total = epochs * -(-len(x) // batch_size)
     if total:
-        _factor(rate, total)
+        _check_rate(rate, total)
     asked: dict[str, Any] = {}
     if checkpoint is not None:
         asked = fingerprint({
@@ -73,23 +132,23 @@ def fit(
         })  # fmt: skip
     state = Training(model, optimizer, rate, method, seed, len(x), batch_size, total)
     place, history = LoopPosition(stream(seed, "order")), History()
-    keeper = Checkpointer(checkpoint, every, asked)
-    keeper.hold(state, place, history)
-    # What is not finite is looked for below and named; NumPy's warning would come first.
+    saver = Checkpointer(checkpoint, every, asked)
+    saver.hold(state, place, history)
+    # Values that are not finite are found and named below; NumPy's warning would come first.
     quiet = np.errstate(over="ignore", invalid="ignore")
-    shown_from = show_progress(label, total, progress, state.done)
-    with keeper, kernels.lend(), quiet, shown_from as shown:
+    bar = show_progress(label, total, progress, state.done)
+    with saver, kernels.lend(), quiet, bar as shown:
         while place.epoch <= epochs and not place.stopped:
             for index in islice(batches(len(x), batch_size, place.order), place.batch, None):
                 loss = state.step(_gather(x, index, model.dtype), y[index])
                 place.batch, place.losses = place.batch + 1, place.losses + loss * len(index)
                 history.step(state.done, loss, state.penalty, state.lr, state.sparsity)
                 shown.update()
-                keeper.updated()
+                saver.updated()
             shown.epoch(_end_epoch(state, data, place, history, epochs, patience))
             place.next_epoch()
-            keeper.epoch_ended()
-        keeper.write()
+            saver.epoch_ended()
+        saver.write()
     trained, history.extra = state.finished(place.best or state.parts())
     return trained, history
 
@@ -98,9 +157,9 @@ def _end_epoch(
     state: Training, data: Dataset, place: LoopPosition, history: History, epochs: int,
     patience: int | None,
 ) -> str:  # fmt: skip
-    """Validate, write down the epoch, keep the best model if there is patience; a line of text."""
-    now = state.parts()
+    """Validate, note the epoch, keep the best model if there is patience; a line of text."""
     state.check()
+    now = state.parts()
     model, _ = state.finished(now)
     sparse = sparsity(model.net, model.masks)
     quality = evaluate(model, data.val) if len(data.val[0]) else None
@@ -119,61 +178,23 @@ def _end_epoch(
     )
 
 
-def _kinds(model: object, data: object, optimizer: object, method: object) -> None:
-    """Raises ArgumentError for a value of another kind than fit asks for."""
-    is_model(model, "fit")
-    for what, given, kind, instead in (
-        ("data", data, Dataset, "mp.Dataset(train, val, test)"),
-        ("optimizer", optimizer, Optimizer, "mp.SGD(0.1)"),
-        ("method", method, Method, "mp.methods.L1(1e-4), with its brackets"),
-    ):
-        if not isinstance(given, kind):
-            found = given.__name__ if isinstance(given, type) else type(given).__name__
-            raise ArgumentError(f"fit: {what} is {found}, expected {kind.__name__}; give {instead}")
-
-
-def _factor(rate: object, total: int) -> None:
+def _check_rate(rate: object, total: int) -> None:
     """Raises ArgumentError unless rate(0, total) is a number."""
     try:
         found = rate(0, total)  # type: ignore[operator]
-        said = repr(found)
+        given = repr(found)
     except TypeError as e:
-        found, said = None, f"an error ({e})"
+        found, given = None, f"an error ({e})"
     if not isinstance(found, Real):
         raise ArgumentError(
-            f"fit: rate(0, {total}) is {said}, expected the factor of the learning rate, a "
-            f"number; give mp.rates.cosine(), with its brackets, or a function of (t, total)"
+            f"fit: rate(0, {total}) must be a number, the factor of the learning rate, not {given};"
+            f" pass mp.rates.cosine(), with its brackets, or a function of (t, total)"
         )
 
 
-def _checked(
-    model: Model, data: Dataset, epochs: int, batch_size: int, patience: int | None,
-    checkpoint: object, every: int | None,
-) -> tuple[Array, Array]:  # fmt: skip
-    """data.train as arrays, once every argument of fit is found usable."""
-    for what, given, least in (
-        ("epochs", epochs, 0), ("batch_size", batch_size, 1),
-        ("patience", 1 if patience is None else patience, 1),
-        ("every", 1 if every is None else every, 1),
-    ):  # fmt: skip
-        if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < least:
-            raise ArgumentError(
-                f"{what} is {given!r}, expected an integer of at least {least}; give another"
-            )
-    if every is not None and checkpoint is None:
-        raise ArgumentError(
-            f"every is {every} and checkpoint is None, expected a file to write to; "
-            f"give checkpoint, or leave out every"
-        )
-    x, y = checked_input(model.net, data.train[0]), np.asarray(data.train[1])
-    if len(x) == 0:
-        raise ArgumentError("data.train has no samples, expected at least one; give a pair (x, y)")
-    if patience is not None and not len(data.val[0]):
-        raise ArgumentError(
-            f"patience is {patience} and data.val has no samples, expected some to stop by; "
-            f"give data.val, or patience=None"
-        )
-    return x, y
+def _samples(what: str, part: Split, when: str = "") -> None:
+    if not len(part[0]):
+        raise ArgumentError(f"fit: {what} must hold samples{when}, not none; pass a pair (x, y)")
 
 
 def _gather(x: Array, index: Array, dtype: np.dtype[Any]) -> Array:

@@ -173,6 +173,10 @@ class Method:
     dense: bool = False  # whether masked weights keep values and are updated, not stored as 0
     extra_lr: Mapping[str, float] = MappingProxyType({})  # factors on the learning rate
 
+    def watches(self, model: Model) -> tuple[str, ...]:
+        """The layers of this model whose outputs `after` sees; by default `activations`."""
+        return self.activations
+
     @property
     def parts(self) -> tuple[Method, ...]:
         """The methods that this one is made of; each has a random stream of its own."""

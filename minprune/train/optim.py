@@ -1,11 +1,16 @@
-"""w = w - lr * step(g): SGD, Adam, AdamW, by PyTorch's rules; what is masked stays exactly 0."""
+"""w = w - lr * step(g): SGD, Adam, AdamW, by PyTorch's rules, under a mask.
+
+Of entry j with mask m_j: m_j = True takes the step; m_j = False sets w_j and every optimizer state
+of it to exactly 0, so that neither momentum nor weight decay brings it back. The loops are the
+kernels `sgd_step` and `adam_step`, compiled and plain; only there does an optimizer read a mask.
+"""
 
 from dataclasses import dataclass, replace
-from numbers import Real
 
 import numpy as np
 
 from minprune import kernels
+from minprune.arguments import number, share
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
 
@@ -19,7 +24,7 @@ class Optimizer:
     lr: float
 
     def __post_init__(self) -> None:
-        within(type(self).__name__, "lr", self.lr, 0)
+        number(type(self).__name__, "lr", self.lr)
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -29,8 +34,7 @@ class Optimizer:
     @property
     def undecayed(self) -> "Optimizer":
         """The same without weight decay: for what a method trains besides the weights."""
-        decay = {"weight_decay": 0.0} if hasattr(self, "weight_decay") else {}
-        return replace(self, **decay)
+        return replace(self, **({"weight_decay": 0.0} if hasattr(self, "weight_decay") else {}))
 
     def start(self, params: Arrays) -> OptState:
         """Zeros for every slot and parameter."""
@@ -39,13 +43,39 @@ class Optimizer:
     def update(
         self, name: str, w: Array, g: Array, state: OptState, mask: Array | None, lr: float, t: int
     ) -> None:
-        """Move w in place by its gradient g; t counts updates from 1."""
+        """Move w in place by its gradient g; t counts updates from 1; mask None: all of it"""
         raise NotImplementedError(type(self).__name__)
 
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
-    """v = momentum v + g + weight_decay w;  w = w - lr v (nesterov: lr (g + momentum v))"""
+    """Stochastic gradient descent, with momentum and weight decay.
+
+        v = m (momentum v + g + weight_decay w)
+        w = m (w - lr v), nesterov: m (w - lr (g + weight_decay w + momentum v))
+
+    Parameters
+    ----------
+    lr : float
+        The learning rate, at least 0.
+    momentum : float
+        From 0 to below 1; without it there is no state.
+    nesterov : bool
+        Looks one step ahead; needs momentum.
+    weight_decay : float
+        At least 0.
+
+    Raises
+    ------
+    ArgumentError
+        For a number out of its range, and for nesterov without momentum.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.SGD(0.1, momentum=0.9).slots
+    ('velocity',)
+    """
 
     momentum: float = 0.0
     nesterov: bool = False
@@ -53,10 +83,10 @@ class SGD(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        within("SGD", "momentum", self.momentum, 0, 1)
-        within("SGD", "weight_decay", self.weight_decay, 0)
+        share("SGD", "momentum", self.momentum, below=True)
+        number("SGD", "weight_decay", self.weight_decay)
         if self.nesterov and not self.momentum:
-            raise ArgumentError("SGD: nesterov needs momentum, found 0; give momentum=0.9")
+            raise ArgumentError("SGD: nesterov needs momentum above 0, not 0; pass momentum=0.9")
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -71,7 +101,33 @@ class SGD(Optimizer):
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
-    """m, s = moving means of g, g^2;  w = w - lr mhat / (sqrt(shat) + eps); decay enters g
+    """Adam: steps scaled by moving means of the gradient and of its square.
+
+        g = g + weight_decay w
+        a = m (beta1 a + (1 - beta1) g),  s = m (beta2 s + (1 - beta2) g^2)
+        w = m (w - lr ahat / (sqrt(shat) + eps)),  ahat = a / (1 - beta1^t), shat likewise of s
+
+    Parameters
+    ----------
+    lr : float
+        The learning rate, at least 0.
+    beta1, beta2 : float
+        How much of the two means stays at each update, from 0 to below 1.
+    eps : float
+        At least 0.
+    weight_decay : float
+        At least 0; it enters the gradient.
+
+    Raises
+    ------
+    ArgumentError
+        For a number out of its range.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.Adam(1e-3).slots
+    ('mean', 'square')
 
     Source: Kingma & Ba (2015).
     """
@@ -85,10 +141,10 @@ class Adam(Optimizer):
     def __post_init__(self) -> None:
         super().__post_init__()
         owner = type(self).__name__
-        within(owner, "beta1", self.beta1, 0, 1)
-        within(owner, "beta2", self.beta2, 0, 1)
-        within(owner, "eps", self.eps, 0)
-        within(owner, "weight_decay", self.weight_decay, 0)
+        for what in ("beta1", "beta2"):
+            share(owner, what, getattr(self, what), below=True)
+        for what in ("eps", "weight_decay"):
+            number(owner, what, getattr(self, what))
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -110,20 +166,31 @@ class Adam(Optimizer):
 
 @dataclass(frozen=True)
 class AdamW(Adam):
-    """Adam with w = w (1 - lr weight_decay) beside the step; Loshchilov & Hutter (2019)"""
+    """Adam with the weight decay beside the gradient step: w = m (w (1 - lr weight_decay) - ...).
+
+    Parameters
+    ----------
+    lr, beta1, beta2, eps : float
+        As of Adam.
+    weight_decay : float
+        At least 0.
+
+    Raises
+    ------
+    ArgumentError
+        For a number out of its range.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.AdamW(1e-3).weight_decay
+    0.01
+
+    Source: Loshchilov & Hutter (2019).
+    """
 
     weight_decay: float = 1e-2
 
     @property
     def decoupled(self) -> bool:
         return True
-
-
-def within(owner: str, what: str, given: object, low: float, high: float = np.inf) -> None:
-    """Raises ArgumentError unless it is a number of at least low, and below high."""
-    if isinstance(given, bool) or not isinstance(given, Real) or not low <= float(given) < high:
-        end = "" if high == np.inf else f" and below {high:g}"
-        raise ArgumentError(
-            f"{owner}: {what} is {given!r}, expected a number of at least {low:g}{end}; "
-            f"give another {what}"
-        )

@@ -57,7 +57,8 @@ class Training:
         self.masks: Arrays = model.masks
         model, extra, self.state = method.start(model, self._context(ForwardContext()))
         self.net = model.net
-        for name in method.activations:
+        self.watched = method.watches(model)
+        for name in self.watched:
             self.net.node(name)  # raises where there is none
         for name in sorted(extra.keys() & model.params.keys()):
             raise ArgumentError(
@@ -128,7 +129,7 @@ class Training:
         ctx = self._context(how)
         p = self._seen(leaves, extra, ctx) | self.buffers
         instead = self._instead(p, extra, ctx) if uses["layer"] else None
-        wanted, seen = method.activations, dict[str, Value]()
+        wanted, seen = self.watched, dict[str, Value]()
         watch = (lambda name, out: seen.update({name: out})) if wanted else None
         out = run(self.net, p, x, how, watch, instead)
         loss = method.loss(out, x, y, p, extra, ctx) if uses["loss"] else None

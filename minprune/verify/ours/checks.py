@@ -237,7 +237,7 @@ def checks() -> Iterator[tuple[str, Check]]:
     for name, step in OBS.items():
         yield f"obs {name}", found(check_obs, step, name)
     for name, criterion in CRITERIA.items():
-        spec: CriterionSpec = criterion.spec  # type: ignore[attr-defined]
+        spec: CriterionSpec = criterion.spec
         if spec.single:
             yield f"criterion {name}", partial(check_ours, name, False)
         if spec.unit:

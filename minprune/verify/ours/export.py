@@ -59,7 +59,7 @@ def scores(model: Model, data: Split) -> dict[str, Arrays]:
     """
     found = {}
     for name, criterion in CRITERIA.items():
-        spec: CriterionSpec = criterion.spec  # type: ignore[attr-defined]
+        spec: CriterionSpec = criterion.spec
         if "rng" in spec.asked({})[0]:
             continue
         label = name if spec.single else f"{name} of units"

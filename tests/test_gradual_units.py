@@ -1,7 +1,6 @@
-"""Pruning by activations of training: the schedule to one unit, moving moments, the same bits."""
+"""Gradual pruning of units by activations: the schedule to one unit, moving moments, bits."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -21,8 +20,9 @@ from minprune import schedule
 from minprune.core import Array, Arrays
 from minprune.errors import UnreachableError
 from minprune.evidence.moments import Moments, moments_of
+from minprune.evidence.moving import moved
 from minprune.masking.units import live_units
-from minprune.methods import Watched, watched
+from minprune.methods import Gradual
 from minprune.nets.model import Model
 
 HOW: dict[str, Any] = {"epochs": 2, "batch_size": 4, "optimizer": mp.Adam(0.1), "progress": False}
@@ -48,11 +48,12 @@ def dead(model: Model) -> int:
     return sum(int((~live_units(g, model.masks)).sum()) for g in mp.ties(model) if g.free)
 
 
-@dataclass(frozen=True)
-class Recorded(Watched):
+class Recorded(Gradual):
     """Keeps how many units are gone after each update, and which."""
 
-    seen: list[Model] = field(default_factory=list)
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, unit=True, **options)
+        object.__setattr__(self, "seen", [])
 
     def after(self, view: mp.View) -> mp.Change | None:
         change = super().after(view)
@@ -62,8 +63,7 @@ class Recorded(Watched):
 
 
 def recorded(plan: Callable[[int], float], name: str = "apoz", kind: Any = Recorded) -> Any:
-    method = watched(net(), plan, name, **KINDS[name])
-    return kind(**{k: getattr(method, k) for k in method.__dataclass_fields__ if k != "seen"})
+    return kind(plan, name, **KINDS[name])
 
 
 plans = st.tuples(
@@ -100,8 +100,8 @@ class Late(Recorded):
 
 
 class OneMore(Recorded):
-    def _masks(self, view: mp.View, moving: Any, share: float) -> Arrays | None:
-        return super()._masks(view, moving, min(share + 0.1, 0.8))
+    def _masks(self, model: Model, sparsity: float, *rest: Any) -> Arrays | None:
+        return super()._masks(model, min(sparsity + 0.1, 0.8), *rest)
 
 
 @pytest.mark.parametrize("kind", [Late, OneMore])
@@ -113,7 +113,7 @@ def test_the_law_of_the_schedule_rejects(kind: type[Recorded]) -> None:
 def test_without_forgetting_or_learning_it_is_score_and_prune(name: str) -> None:
     """One epoch at a rate of 0, decay 1: the moments of all samples."""
     data, plan = small_data(23), partial(schedule.one_shot, final=0.5, at=6)
-    method = watched(net(), plan, name, decay=1.0, **KINDS[name])
+    method = Gradual(plan, name, unit=True, decay=1.0, **KINDS[name])
     how = HOW | {"optimizer": mp.SGD(0.0), "epochs": 1}
     got, _ = mp.fit(net(), data, method=method, **how)
     scores = mp.score(net(), data.train, name, unit=True, batch_size=4, **KINDS[name])
@@ -128,49 +128,50 @@ def test_moving_moments_by_hand() -> None:
     """Three batches of 4, 4, 3 samples: weights 4/4, 4/2, 3."""
     states: list[Any] = []
 
-    class Spy(Watched):
+    class Spy(Gradual):
         def after(self, view: mp.View) -> mp.Change | None:
             change = super().after(view)
             states.append((change.state["moving"], view.activations["s"].copy()))  # type: ignore[union-attr]
             return change
 
-    method = watched(net(), lambda t: 0.0, "correlation", decay=0.5)
-    spy = Spy(**{k: getattr(method, k) for k in method.__dataclass_fields__})
+    spy = Spy(lambda t: 0.0, "correlation", unit=True, decay=0.5)
     mp.fit(net(), small_data(), method=spy, **(HOW | {"epochs": 1}))
     weights = np.array([1.0, 2.0, 3.0])
     parts = [moments_of(a[:, :, None]) for _, a in states]
     assert [len(a) for _, a in states] == [4, 4, 3]
     mean = sum(w * m.mean for w, m in zip(weights, parts, strict=True)) / 6
     gram = sum(w * m.gram for w, m in zip(weights, parts, strict=True)) / 6
-    got = Moments(**states[-1][0]["b.weight"])
+    got = Moments(**states[-1][0]["moments"]["b.weight"])
     assert got.weight == 6
     # two merges of at most 8 roundings here, and 6 and 12 in the sums, of numbers up to the largest
     assert np.abs(got.mean - mean).max() <= 22 * HALF * mean.max()
     assert np.abs(got.gram - gram).max() <= 34 * HALF * gram.max()
 
 
+def moving(name: str, needs: set[str], parts: list[Any]) -> Any:
+    state: Any = {}
+    for a, y in parts:
+        fn = mp.criteria.CRITERIA[name]
+        state = moved(state, a, (a["w"], y), fn, needs, {}, 0.5)
+    return state
+
+
 def test_moving_scores_and_classes_forget_alike() -> None:
-    method = watched(net(), lambda t: 0.0, "apoz", decay=0.5)
     rng = np.random.default_rng(0)
     parts = [{"w": rng.standard_normal((n, 2, 3)).clip(0)} for n in (4, 4, 3)]
-    moving: dict[str, Any] = {}
-    for a in parts:
-        moving = method._moved(moving, a, (a["w"], np.arange(len(a["w"]))))
+    found = moving("apoz", {"activations"}, [(a, np.arange(len(a["w"]))) for a in parts])
     shares = [(a["w"] > 0).mean(axis=(0, 2)) for a in parts]
-    assert moving["weight"] == 6
+    assert found["weight"] == 6
     want = (1 * shares[0] + 2 * shares[1] + 3 * shares[2]) / 6
-    assert np.abs(moving["scores"]["w"] - want).max() <= 22 * HALF
-    method = watched(net(), lambda t: 0.0, "lda", decay=0.5)
-    moving = {}
-    for a in parts:
-        moving = method._moved(moving, a, (a["w"], np.arange(len(a["w"])) % 2))
-    assert moving["w"]["counts"].tolist() == [0.5 + 1 + 2, 0.5 + 1 + 1]
+    assert np.abs(found["scores"]["w"] - want).max() <= 22 * HALF
+    found = moving("lda", {"within"}, [(a, np.arange(len(a["w"])) % 2) for a in parts])
+    assert found["classes"]["w"]["counts"].tolist() == [0.5 + 1 + 2, 0.5 + 1 + 1]
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_schedule_of_0_is_plain_training_bit_for_bit(name: str) -> None:
     plain, history = mp.fit(small_net(0.5), small_data(), **HOW)
-    method = watched(small_net(0.5), partial(schedule.constant, final=0.0), name, **KINDS[name])
+    method = Gradual(partial(schedule.constant, final=0.0), name, unit=True, **KINDS[name])
     got, other = mp.fit(small_net(0.5), small_data(), method=method, **HOW)
     assert same(plain, got)
     assert history.steps == other.steps
@@ -185,7 +186,7 @@ def test_it_repeats_and_resumes_to_the_same_bits(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def run(path: Path | None) -> tuple[Model, mp.History]:
-        method = watched(small_net(), ramp, name)
+        method = Gradual(ramp, name, unit=True)
         every = {} if path is None else {"checkpoint": path, "every": 1}
         return mp.fit(small_net(), small_data(), method=method, **HOW, **every)
 
@@ -228,8 +229,8 @@ def test_what_cannot_be_reached_is_said_at_the_first_update() -> None:
 
 def test_tied_units_and_layers_of_their_own_share() -> None:
     """small_net: conv1 and conv2 make one group of 3, fc1 one of 5."""
-    method = watched(small_net(), ramp, "correlation", scope="layer")
-    assert method.layers == ("sum", "tanh1")
+    method = Gradual(ramp, "correlation", scope="layer", unit=True)
+    assert method.watches(small_net()) == ("sum", "tanh1")
     got, _ = mp.fit(small_net(), small_data(), method=method, **HOW)
     gone = {g.name: int((~live_units(g, got.masks)).sum()) for g in mp.ties(got) if g.free}
     assert gone == {"conv1.weight": round(0.5 * 3), "fc1.weight": round(0.5 * 5)}
@@ -242,7 +243,7 @@ def test_every_structure_can_be_watched(name: str) -> None:
     data = mp.Dataset(parts, parts, parts)
     n = sum(g.size for g in mp.ties(model) if g.free)
     for which in ("apoz", "correlation", "lda"):
-        method = watched(model, partial(schedule.constant, final=0.3), which)
+        method = Gradual(partial(schedule.constant, final=0.3), which, unit=True)
         assert dead(mp.fit(model, data, method=method, **HOW)[0]) == round(0.3 * n)
 
 
@@ -252,6 +253,6 @@ def test_it_prunes_what_is_silent_in_training() -> None:
     bias: Array = model.params["b.bias"].copy()
     bias[[1, 4]] = -100
     model = Model(model.net, model.params | {"b.bias": bias})
-    method = watched(model, partial(schedule.one_shot, final=0.2, at=4), "apoz")
+    method = Gradual(partial(schedule.one_shot, final=0.2, at=4), "apoz", unit=True)
     got, _ = mp.fit(model, small_data(), method=method, **HOW)
     assert np.flatnonzero(~got.masks["b.weight"].any(axis=1)).tolist() == [1, 4]

@@ -1,0 +1,70 @@
+"""Evidence from training steps, in which an update k steps ago counts decay^k as much.
+
+Activations are those of the passes of training (training mode, weights as they were): their moments
+move by Chan's merge of weighted moments, and so do the scores of criteria that read activations
+themselves (apoz, activation). Gradients are those of the last update alone.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from minprune.core import Array, Arrays, Criterion, Evidence, Split, spec_of
+from minprune.evidence.moments import Classes, Moments, class_counts, classes_of, moments_of
+
+MOMENTS = {"act_mean", "act_gram"}
+CLASSES = {"class_counts", "class_means", "within"}
+SCORED = {"activations", "labels"}  # what a criterion that reads activations may read besides
+MOVING = MOMENTS | CLASSES | {"activations"}
+
+State = dict[str, Any]  # plain values, so that a checkpoint holds them
+
+
+def moved(
+    old: State, seen: Arrays, batch: Split, fn: Criterion, needs: set[str],
+    options: Mapping[str, Any], decay: float,
+) -> State:  # fmt: skip
+    """The state with one more batch; seen: {group: (n, units, positions)}"""
+    y, new = batch[1], State()
+    if "activations" in needs:
+        raw = spec_of(fn).raw or fn
+        found = raw(Evidence(activations=seen, labels=y, unit=True), **options)
+        new["weight"] = decay * old.get("weight", 0.0) + len(y)
+        share = len(y) / new["weight"]
+        wide = {name: np.asarray(s).astype(np.float64) for name, s in found.items()}
+        new["scores"] = {
+            name: old["scores"][name] + share * (s - old["scores"][name]) if old else s
+            for name, s in wide.items()
+        }
+    if MOMENTS & needs:
+        parts = {name: moments_of(a) for name, a in seen.items()}
+        new["moments"] = _merged(Moments, old.get("moments", {}), parts, decay)
+    if CLASSES & needs:
+        class_counts(y)  # raises where they are none
+        of = {name: classes_of(a, y) for name, a in seen.items()}
+        new["classes"] = _merged(Classes, old.get("classes", {}), of, decay)
+    return new
+
+
+def _merged(kind: Any, old: State, new: Mapping[str, Any], decay: float) -> State:
+    return {
+        name: dict(vars(kind(**old[name]).faded(decay).merged(part) if name in old else part))
+        for name, part in new.items()
+    }
+
+
+def held(state: State) -> State:
+    """The moving moments, for `ask(held=)`"""
+    kinds = (("moments", Moments), ("classes", Classes))
+    return {
+        what: {name: kind(**m) for name, m in state[what].items()}
+        for what, kind in kinds
+        if what in state
+    }
+
+
+def units_of(a: Array, rows: Array) -> Array:
+    """(n, c, ...) -> (n, units, positions); rows: (units, k), k rows being k times the positions"""
+    found: Array = a.reshape(len(a), a.shape[1], -1)[:, rows].reshape(len(a), len(rows), -1)
+    return found
