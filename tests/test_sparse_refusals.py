@@ -35,7 +35,8 @@ K, FULL = 21, np.ones((6, 7), bool)  # entries of fc1 that are live
 DATA: Split = np.random.default_rng(0).standard_normal((6, 7)), np.arange(6) % 3
 ALL = mp.Dataset(DATA, DATA, DATA)
 HOW: dict[str, Any] = {"epochs": 1, "progress": False}
-REMEDY = " needs the dense weight; give mp.densify(model), and mp.sparsify what comes of it"
+REMEDY = " needs the dense weight, and only its live entries are stored; pass mp.densify(model), " \
+         "and mp.sparsify the result"  # fmt: skip
 
 
 def training(method: mp.Method) -> Callable[[], Any]:
@@ -107,7 +108,7 @@ def test_what_needs_dense_weights_names_densify(name: str) -> None:
     what, call = NEED[name]
     with pytest.raises(ArgumentError) as caught:
         call()
-    text = f"fc1.weight: only its live entries are stored, and {what}{REMEDY}"
+    text = f"fc1.weight: {what}{REMEDY}"
     assert caught.value.args == (text,)
 
 
