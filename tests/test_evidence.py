@@ -46,8 +46,8 @@ OF_UNITS: list[tuple[str, dict[str, Any]]] = [
     ("taylor_activation", {"order": 2}),
 ]  # fmt: skip
 # What other files hold to their definitions: inverses, sweeps, moments of activations.
-ELSEWHERE = {"obs", "apoz", "activation", "similarity", "correlation", "cosine", "lda", "lda_joint",
-             "activation_entropy"}  # fmt: skip
+ELSEWHERE = {"lamp", "obs", "apoz", "activation", "similarity", "correlation", "cosine", "lda",
+             "lda_joint", "activation_entropy"}  # fmt: skip
 
 
 def case(net: str, seed: int = 1) -> tuple[Model, Split]:
@@ -170,7 +170,7 @@ def test_the_curvature_of_a_gate_has_no_other_reading(option: dict[str, Any]) ->
         mp.score(model, data, "taylor", unit=True, order=2, **option)
     (name,) = option
     assert caught.value.args == (
-        f"{name} says how hess_diag is gathered, and that of a unit's gate is exact alone; "
+        f"{name} says how hess_diag is computed, and that of a unit's gate is always exact; "
         f"leave {name} out",
     )
     single_ones = mp.score(model, data, "taylor", order=2, diagonal="gauss_newton")

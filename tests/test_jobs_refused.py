@@ -26,8 +26,8 @@ from minprune.verify.kinds import FUNCTION_KINDS
 
 NETS = "mlp, lenet_300_100, lenet_5, cnn_small, conv_4, resnet_small"
 NOWHERE = (
-    "nowhere: no such folder, expected one with the four IDX files of MNIST; "
-    "give the folder that holds train-images-idx3-ubyte.gz"
+    "nowhere: no such folder; give the one that holds train-images-idx3-ubyte.gz and the three "
+    "other files of MNIST"
 )
 LISTED = "must list at least one value, and each once, not"
 COUNT = "must be an integer of at least"

@@ -38,7 +38,8 @@ OURS = [
     for name, row in TWINS.items()
     for options in OPTIONS.get(name, ({},))
     for unit in (False, True)
-    if name in CRITERIA and (unit or row.single) and not (unit and options.get("scale") == "rows")
+    if name in CRITERIA and (row.unit is not None if unit else row.single)
+    if not (unit and options.get("scale") == "rows")
 ]
 
 

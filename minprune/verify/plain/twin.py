@@ -78,7 +78,7 @@ READINGS: dict[tuple[str, str, Any], str] = {}  # (criterion, option, value): th
 def twin(
     name: str,
     *needs: str,
-    unit: UnitView | Callable[..., UnitView],
+    unit: UnitView | Callable[..., UnitView] | None,
     laws: tuple[str, ...] | Callable[..., tuple[str, ...]] = (),
     chunk: Chunk | Callable[..., Chunk | None] | None = None,
     by: Callable[..., Score] | None = None,
