@@ -94,7 +94,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
     (lambda: SET(1.5), ArgumentError,
      "SET: fraction must be a number from 0 to 1, not 1.5; pass fraction=0.5, for example"),
     (lambda: RigL(stop=0), ArgumentError,
-     "RigL: stop must be a number above 0 to 1, not 0; pass stop=0.5, for example"),
+     "RigL: stop must be a number above 0 and at most 1, not 0; pass stop=0.5, for example"),
     (lambda: RigL(every=0), ArgumentError,
      "RigL: every must be an integer of at least 1, not 0; pass every=1, for example"),
     (lambda: start_sparse(0.8, small_net()), ArgumentError,  # type: ignore[arg-type]
