@@ -10,9 +10,9 @@ import numpy as np
 
 from minprune.core import Array, Split
 from minprune.nets.activations import Activation, ReLU, Tanh
+from minprune.nets.dense import Dense
 from minprune.nets.model import Model
 from minprune.nets.net import build
-from minprune.nets.weighted import Dense
 
 LABELS = np.array([0, 1, 1, 0, 1])
 
