@@ -6,10 +6,10 @@ from minprune.core import Split
 from minprune.nets.layer import Shape
 from minprune.nets.model import Model
 from minprune.nets.net import Net
-from minprune.verify.ours.nets import filled, models
+from minprune.verify.ours.nets import ALSO, filled, models
 from minprune.verify.ours.nets import random_nets as nets
 
-__all__ = ["batch", "filled", "last", "models", "nets"]
+__all__ = ["ALSO", "batch", "filled", "last", "models", "nets"]
 
 
 def batch(model: Model, n: int, seed: int = 0) -> Split:

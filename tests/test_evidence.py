@@ -9,8 +9,9 @@ from randomnets import batch, filled
 from slowly import rows, single, units
 
 import minprune as mp
-from minprune.core import Arrays, Evidence, Split, criterion
+from minprune.core import EVIDENCE_KINDS, Arrays, Evidence, Split, criterion
 from minprune.errors import ArgumentError
+from minprune.evidence.sources import SOURCES
 from minprune.nets.model import Model
 from minprune.nets.net import Net
 
@@ -75,6 +76,12 @@ def test_hutchinson_takes_64_probes_unless_told() -> None:
     model, data = case("tanh")
     got = mp.score(model, data, "obd", diagonal="hutchinson")
     assert near(got, single("obd", model, data, diagonal="hutchinson", samples=64))
+
+
+def test_each_kind_of_evidence_has_one_row_that_says_where_it_comes_from() -> None:
+    assert set(SOURCES) == set(EVIDENCE_KINDS)
+    assert all(row.entries or row.units for row in SOURCES.values())
+    assert all(kind.what and kind.cost for kind in EVIDENCE_KINDS.values())
 
 
 def test_every_criterion_is_here_or_in_a_file_of_its_own() -> None:

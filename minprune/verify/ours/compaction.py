@@ -114,14 +114,14 @@ def shrinks(fn: Compact, c: Case) -> str | None:
     But for a constant net, which is written anew, and parameters that take up constants.
     """
     small, big = fn(c.model).net.params, c.model.net.params
-    sweeps = plan(c.model)
-    if c.model.net.nodes[-1].name in sweeps.flow.whole:
+    found = plan(c.model)
+    if c.model.net.nodes[-1].name in found.sweeps.whole:
         return None
     for n, shape in small.items():
         if n in big and np.prod(shape) > np.prod(big[n]):
             return f"{n} grows from {big[n]} to {shape}"
     sizes = [sum(int(np.prod(net.get(n, 0))) for n in big) for net in (small, big)]
-    if sizes[0] < sizes[1] or sweeps.empty:
+    if sizes[0] < sizes[1] or found.empty:
         return None
     return f"there are {sizes[0]} parameters and were {sizes[1]}"
 

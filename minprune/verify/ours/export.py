@@ -26,9 +26,9 @@ from minprune.evidence import score
 from minprune.files.atomic import write_atomic
 from minprune.masking.choose import choose
 from minprune.nets.activations import Activation, ReLU, Tanh
+from minprune.nets.dense import Dense
 from minprune.nets.model import Model
 from minprune.nets.net import build
-from minprune.nets.weighted import Dense
 from minprune.verify.plain.inverse import best_subset
 
 FORMAT, VERSION = "minprune-oracles", 1
