@@ -11,16 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from minprune import arguments
 from minprune.autograd import Value
 from minprune.core import Array
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.layer import ForwardContext, Layer, Shape, count, pair
-from minprune.nets.weighted import Conv2d, Dense
+from minprune.nets.convolution import Conv2d
+from minprune.nets.dense import Dense
+from minprune.nets.layer import ForwardContext, Layer, Shape, sizes
 from minprune.sparse import ops
 from minprune.sparse.formats import CSR, BlockCSR, NofM
 from minprune.sparse.packed import as_csr, bytes_of
 
-Pair = tuple[int, int]
+Pair = tuple[int, ...]
 Format = CSR | BlockCSR | NofM
 
 
@@ -129,8 +131,8 @@ class SparseDense(Sparse):
     fuses: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        count("SparseDense", "inputs", self.inputs)
-        count("SparseDense", "outputs", self.outputs)
+        for what in ("inputs", "outputs"):
+            arguments.count("SparseDense", what, getattr(self, what))
         tile(self.format)
         most = self.inputs * self.outputs
         self.fits("stored", most)
@@ -183,7 +185,7 @@ class SparseConv(Sparse):
 
     def __post_init__(self) -> None:
         for what, least in (("kernel", 1), ("stride", 1), ("padding", 0)):
-            object.__setattr__(self, what, pair("SparseConv", what, getattr(self, what), least))
+            object.__setattr__(self, what, sizes("SparseConv", what, getattr(self, what), least))
         self.fits("stored", math.prod(self.like().params()["weight"]))
         if self.format != "csr":
             raise ArgumentError(
