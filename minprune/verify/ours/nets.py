@@ -1,7 +1,7 @@
 """Random small nets for hypothesis: every layer of the table, odd shapes, sums and concatenations.
 
 `models()` draws the structure; numbers come from a drawn seed, in float64, and no parameter or
-running statistic keeps its initial value. `batch(model, n, seed)` gives inputs and targets.
+running statistic keeps its initial value.
 """
 
 from collections.abc import Callable, Collection
@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from minprune.core import Arrays, Split
+from minprune.core import Arrays
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model
 from minprune.nets.net import Net, build
 from minprune.nets.registry import LAYERS
 
-ACTIVATIONS = ("ReLU", "LeakyReLU", "Tanh", "Sigmoid")
 WIDEST = 6  # channels or features before a concatenation stops being drawn
 Draw = Callable[..., Any]  # st.DrawFn
 ALSO = ("Conv1d", "GroupNorm", "LayerNorm")  # drawn where a test asks for them
@@ -171,17 +170,3 @@ def models(dtype: type = np.float64, **how: object) -> st.SearchStrategy[Model]:
     return st.builds(
         lambda net, seed: filled(net, seed, dtype), random_nets(**how), st.integers(0, 999)
     )
-
-
-def batch(model: Model, n: int, seed: int = 0) -> Split:
-    """(x, y): n normal inputs (n, ...) in float64, and targets for the net's loss."""
-    rng = np.random.default_rng(seed)
-    x, outputs = rng.standard_normal((n, *model.net.input_shape)), last(model.net)[0]
-    if model.net.loss == "mse":
-        return x, rng.standard_normal((n, outputs))
-    return x, rng.integers(0, outputs, n)
-
-
-def last(net: Net) -> Shape:
-    """The shape of the net's output, without the batch axis."""
-    return net.shapes[net.nodes[-1].name]

@@ -89,14 +89,9 @@ def structured() -> st.SearchStrategy[Model]:
 
 
 def thinned(
-    model: Model,
-    share: float,
-    seed: int = 0,
-    minimum: int = 1,
-    unit: bool = True,
-    scope: Scope = "global",
-    **how: Any,
-) -> Model:
+    model: Model, share: float, seed: int = 0, minimum: int = 1, unit: bool = True,
+    scope: Scope = "global", **how: Any,
+) -> Model:  # fmt: skip
     """The model pruned by random scores to that sparsity, or the largest that can be reached."""
     scores = score(model, None, "random", unit=unit, seed=seed, **how)
     try:
