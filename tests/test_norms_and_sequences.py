@@ -43,8 +43,8 @@ def test_the_channels_of_a_group_are_one_unit() -> None:
 
 
 def test_what_is_normalised_as_a_whole_cannot_shrink() -> None:
-    for net in (WHOLE, mp.build((3,), [*((n.name, n.layer) for n in WHOLE.nodes[:1]),
-                                       ("gn", mp.GroupNorm(1, 4)), ("fc", mp.Dense(4, 2))])):  # fmt: skip
+    layers = [("a", mp.Dense(3, 4)), ("gn", mp.GroupNorm(1, 4)), ("fc", mp.Dense(4, 2))]
+    for net in (WHOLE, mp.build((3,), layers)):
         tied = next(g for g in mp.ties(filled(net, 0)) if g.name == "a.weight")
         assert (tied.size, tied.why) == (4, "normalised as a whole, each unit by all")
 
@@ -75,7 +75,8 @@ def test_synflow_is_conserved_through_abs_gamma(name: str) -> None:
     into, gamma, out = (found[n] * np.abs(model.params[n]) for n in names)
     np.testing.assert_allclose(into.reshape(6, -1).sum(axis=1), gamma, rtol=1e-12)
     np.testing.assert_allclose(out.sum(axis=0), gamma, rtol=1e-12)
-    assert (gamma > 0).all() and (model.params["gn.weight"] < 0).any()
+    assert (gamma > 0).all()
+    assert (model.params["gn.weight"] < 0).any()
 
 
 @pytest.mark.parametrize("name", NETS)
@@ -113,5 +114,8 @@ def test_a_sequence_has_no_sparse_layer() -> None:
     model = thinned(filled(NETS["sequence"], 5), 0.5, unit=False)
     with pytest.raises(ArgumentError) as caught:
         mp.sparsify(model, {"a": "csr"})
-    assert "Conv1d" in caught.value.args[0]
+    assert caught.value.args == (
+        "a: format must be 'dense' for Conv1d, which has no sparse layer, not 'csr'; "
+        "leave it out, or choose 'auto'",
+    )
     assert type(mp.sparsify(model).net.node("a").layer) is mp.Conv1d
