@@ -179,7 +179,8 @@ def downdate(inverse: Array, q: int) -> Array:
 def downdate_set(inverse: Array, q: Sequence[int] | Array) -> Array:
     """A - A[:, Q] (A[Q, Q])^-1 A[Q], rows and columns Q exactly 0: the inverse of H without Q
 
-    Raises ArgumentError where A[Q, Q] is not positive definite: an entry that is removed already, or named twice.
+    Raises ArgumentError where A[Q, Q] is not positive definite: an entry that is removed already,
+    or named twice.
     """
     part = half(inverse, q)
     left: Array = inverse - part.T @ part
