@@ -254,11 +254,11 @@ def test_a_group_whose_inputs_are_dead_has_scores() -> None:
 
 
 CHAIN, DATA = case("tanh", masked=False)
-DAMP = "inverse: damp must be from 1e-8 to 1e-4, not {}; pass damp=1e-6, for example"
+REFUSED = "inverse: damp must be from 1e-8 to 1e-4, not {}; pass damp=1e-6, for example"
 MESSAGES: tuple[tuple[dict[str, Any], str], ...] = (
-    *(({"scale": scale, "damp": damp}, DAMP.format(repr(damp)))
+    *(({"scale": scale, "damp": damp}, REFUSED.format(repr(damp)))
       for scale in ("whole", "layer", "blocks", "rows") for damp in (1e-2, "x")),
-    *(({"scale": scale, "unit": True, "damp": 1}, DAMP.format(1))
+    *(({"scale": scale, "unit": True, "damp": 1}, REFUSED.format(1))
       for scale in SCALES),
     ({"scale": "layer", "block": 3},
      "obs: block needs scale='blocks', not scale='layer'; leave block out"),
