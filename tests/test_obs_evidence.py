@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from curving import each_alone, flat, unflat
 from randomnets import batch, filled
-from slow_units import rows
+from slowly import rows
 from test_evidence import SMALL
 from test_score_laws import relabelled, rescaled
 

@@ -6,10 +6,11 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.errors import ArgumentError
+from minprune.nets.convolution import Conv2d
+from minprune.nets.dense import Dense
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model, is_model
 from minprune.nets.net import Net, Node
-from minprune.nets.weighted import Conv2d, Dense
 from minprune.sparse.formats import CSR, BlockCSR, NofM
 from minprune.sparse.layers import Format, SparseConv, SparseDense, matrix_of, tile
 from minprune.sparse.speeds import Speeds, cheapest, names, speeds
