@@ -134,8 +134,8 @@ FORGED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     ),
     "a layer called like a path": (
         header(lambda h: h["net"]["layers"][0].update(name="../x")),
-        "not a sound minprune model ('../x' cannot name a layer: expected letters, digits and "
-        "underscores, no digit first; rename it); save it again",
+        "not a sound minprune model ('../x' cannot name a layer; use letters, digits and "
+        "underscores, not a digit first); save it again",
     ),
     "inputs of no size": (
         header(lambda h: h["net"].update(input_shape=[2, 3.0])),

@@ -109,8 +109,8 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     ),
     "two dtypes": (
         doubled,
-        "not a sound minprune model (fc1.bias: array is float64, expected all arrays of a model "
-        "to be float32, or all float64; convert it with astype); save it again",
+        "not a sound minprune model (fc1.bias: the arrays of a model must be all float32 or "
+        "all float64, not float64; convert it with astype); save it again",
     ),
     "header cut": (
         put("header.json", b"{"),
@@ -287,6 +287,5 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError) as caught:
         mp.save("m.npz", pruned("mlp"))  # type: ignore[arg-type]
     assert caught.value.args == (
-        "save: the model is str, expected a Model; give one that mp.zoo, mp.initialise or mp.load "
-        "made",
+        "save: model must be a Model, not str; pass one that mp.zoo, mp.initialise or mp.load made",
     )

@@ -8,6 +8,7 @@ import numpy as np
 from minprune.nets.counts import counts
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model
+from minprune.nets.net import layer_of
 from minprune.sparse.calibrate import BATCHES
 from minprune.sparse.convert import densify, fitting
 from minprune.sparse.timing import DENSE, in_turn, passes
@@ -27,7 +28,7 @@ def break_even(model: Model) -> list[dict[str, Any]]:
     dense = densify(model)
     found = []
     for count in counts(model.net, model.masks):
-        name = count.name.split(".")[0]
+        name = layer_of(count.name)
         if count.name not in dense.net.weights:
             continue
         node = dense.net.node(name)

@@ -9,6 +9,7 @@ import numpy as np
 from minprune.core import Array
 from minprune.nets.counts import counts
 from minprune.nets.model import Model
+from minprune.nets.net import layer_of
 from minprune.nets.ties import ties
 
 BINS = 40  # of a histogram at most; fewer where a layer has few weights
@@ -101,7 +102,7 @@ def costs(before: Model, after: Model) -> list[dict[str, Any]]:
             found.append(
                 {
                     "name": was.name,
-                    "kind": type(before.net.node(was.name.rpartition(".")[0]).layer).__name__,
+                    "kind": type(before.net.node(layer_of(was.name)).layer).__name__,
                     "parameters": was.total,
                     "macs": was.macs,
                     "live": now.live if now else 0,

@@ -19,6 +19,7 @@ from minprune.masking.checks import (
 from minprune.masking.count import pruned_count
 from minprune.masking.normalize import Norm, normalized
 from minprune.masking.patterns import Given, Pattern, blocks, n_of_m, parse, per_entry
+from minprune.nets.net import layer_of
 
 
 def keep_top(scores: Array, k: int) -> Array:
@@ -129,9 +130,9 @@ def select(
 
 def _beside(name: str, scores: Arrays) -> bool:
     """Whether it is a vector (a bias) of a layer whose weight matrix is scored too."""
-    layer = name.split(".")[0]
+    layer = layer_of(name)
     return scores[name].ndim == 1 and any(
-        other.split(".")[0] == layer and s.ndim > 1 for other, s in scores.items()
+        layer_of(other) == layer and s.ndim > 1 for other, s in scores.items()
     )
 
 

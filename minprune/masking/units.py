@@ -15,6 +15,7 @@ from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.checks import for_each, listed, rankable
 from minprune.masking.choose import choose, keep_top
 from minprune.nets.model import Model
+from minprune.nets.net import layer_of
 from minprune.nets.ties import Group, Ties, ties
 
 
@@ -149,7 +150,7 @@ def _owners(groups: Mapping[str, Group], wanted: str) -> list[str]:
     found = [
         name
         for name, g in groups.items()
-        if any(wanted in (m.param, m.param.split(".")[0]) for m in g.members if m.axis == 0)
+        if any(wanted in (m.param, layer_of(m.param)) for m in g.members if m.axis == 0)
     ]
     if found:
         return found

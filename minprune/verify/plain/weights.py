@@ -4,8 +4,6 @@ A function takes the values of one weight or unit (lists of floats), the rows of
 Evidence. Beside it stands its row, see twin.py.
 """
 
-from __future__ import annotations
-
 from math import fsum, inf, log, sqrt
 
 import numpy as np
