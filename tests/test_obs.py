@@ -262,8 +262,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "damp": (
         lambda: obs(*DATA, damp=0.1, sparsity=0.5),
         ArgumentError,
-        "damp is 0.1, expected 1e-8 to 1e-4, a share of the mean of diag H; give damp=1e-6, for "
-        "example",
+        "inverse: damp must be from 1e-8 to 1e-4, not 0.1; pass damp=1e-6, for example",
     ),
     "percent": (
         lambda: obs(*DATA, accuracy=98),

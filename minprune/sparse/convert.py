@@ -52,6 +52,13 @@ def sparsify(
             nodes.append(node)
             continue
         w, mask = params[name], masks.get(name, np.ones(params[name].shape, bool))
+        if not isinstance(node.layer, Dense | Conv2d):
+            if wanted not in ("auto", "dense"):
+                raise ArgumentError(
+                    f"{node.name}: format must be 'dense' for {type(node.layer).__name__}, which "
+                    f"has no sparse layer, not {wanted!r}; leave it out, or choose 'auto'"
+                )
+            wanted = "dense"
         if wanted == "auto":
             known = known or speeds()
             often = node.layer.positions(model.net.shapes[node.name])
