@@ -215,7 +215,7 @@ def test_gradients_that_are_held_together_fit_in_the_room(
         assert len(seeds) == len(weights)
         held.append((len(seeds), seen.out.shape[1]))
 
-    second({}, model, batch(model, 30), square)
+    second({}, model, batch(model, 30), square, {})
     assert all(k * n * sample <= room for k, n in held)
     assert max(k * n * sample for k, n in held) > room / 2  # and not one by one for no reason
 

@@ -29,9 +29,9 @@ from minprune.nets.layer import Layer
 
 NET, DATA = made((2,), mp.Dense(2, 3), mp.Tanh(), mp.Dense(3, 2))
 NO_SAMPLES = (
-    "data is empty, and this criterion looks at samples; give a pair (x, y), such as data.train"
+    "data must be a pair (x, y) of at least one sample, not empty; pass data.train, for example"
 )
-PARAMS = "params is 'bias', expected 'weights' or 'all'; choose one of them"
+PARAMS = "parameters: params must be 'weights' or 'all', not 'bias'; choose one of them"
 NO_MODEL = (
     "curvature: the model is Net, expected a Model; give one that mp.zoo, mp.initialise or mp.load "
     "made"
@@ -66,15 +66,15 @@ OF_PRODUCTS: tuple[Message, ...] = tuple(
         (lambda fn=fn: fn(line(), (X[:0], Y[:0]), ONES), ArgumentError, NO_SAMPLES),
         (lambda fn=fn: fn(line(), (X, Y[:2]), ONES), ShapeError, ROWS),
         (lambda fn=fn: fn(NET, DATA, {"l9.weight": np.ones(2)}), ArgumentError,
-         "v has 'l9.weight', which is no parameter of this net; it has "
-         "l1.weight, l1.bias, l3.weight, l3.bias"),
+         "l9.weight: no such parameter; there are l1.weight, l1.bias, l3.weight, l3.bias"),
         (lambda fn=fn: fn(NET, DATA, {"l1.weight": np.ones((2, 3))}), ShapeError,
-         "l1.weight: v is (2, 3), the parameter is (3, 2); give v the shapes of the parameters"),
+         "l1.weight: v must have the shape (3, 2) of the parameter, not (2, 3); pass an array like "
+         "model.params['l1.weight']"),
         (lambda fn=fn: fn(NET.net, DATA, ONES), ArgumentError, NO_MODEL),
         (lambda fn=fn: fn(NET, DATA, np.ones(2)), ArgumentError,
-         "v is ndarray, expected a dict of arrays by full name; give {'fc1.weight': array, ...}"),
+         "curvature: v must be a Mapping, not ndarray; pass {'fc1.weight': array, ...}"),
         (lambda fn=fn: fn(NET, DATA, {}), ArgumentError,
-         "v is empty, expected an array for a parameter; give one at least"),
+         "curvature: v must name a parameter, not none; pass {'fc1.weight': array, ...}"),
     )
 )  # fmt: skip
 REMEDY = "use a smaller net, or raise limit="
@@ -91,19 +91,21 @@ MESSAGES: tuple[Message, ...] = (
      "sample_grads would take 480 bytes, more than the limit of 479; use fewer samples, or raise "
      "limit="),
     (lambda: hutchinson(NET, DATA, samples=1), ArgumentError,
-     "samples is 1, expected an integer of at least 2; give samples=64"),
+     "hutchinson: samples must be an integer of at least 2, not 1; pass samples=2, for example"),
     (lambda: hutchinson(NET, DATA, samples=True), ArgumentError,
-     "samples is True, expected an integer of at least 2; give samples=64"),
+     "hutchinson: samples must be an integer of at least 2, not True; pass samples=2, for "
+     "example"),
     (lambda: hutchinson(NET, DATA, samples=64.0), ArgumentError,  # type: ignore[arg-type]
-     "samples is 64.0, expected an integer of at least 2; give samples=64"),
+     "hutchinson: samples must be an integer of at least 2, not 64.0; pass samples=2, for "
+     "example"),
     (lambda: hutchinson(NET, DATA, seed=-1), ArgumentError,
      "seed is -1, expected an integer of at least 0 or a numpy Generator; "
      "pass seed=0, for example"),
     (lambda: diagonal(NET, DATA, "dense"), ArgumentError,
-     "diagonal is 'dense', expected one of exact, gauss_newton, becker_lecun, empirical_fisher, "
-     "hutchinson; choose one of them"),
+     "diagonal: kind must be 'exact', 'gauss_newton', 'becker_lecun', 'empirical_fisher' or "
+     "'hutchinson', not 'dense'; choose one of them"),
     (lambda: exact(NET, None), ArgumentError,  # type: ignore[arg-type]
-     "data is None, and this criterion looks at samples; give a pair (x, y), such as data.train"),
+     "data must be a pair (x, y) of at least one sample, not None; pass data.train, for example"),
     (lambda: exact(NET, (DATA[0], None)), ShapeError,  # type: ignore[arg-type]
      "data: x has 5 rows and y has none; give one target to each input"),
     (lambda: exact(NET, (1.0, DATA[1])), ShapeError,  # type: ignore[arg-type]

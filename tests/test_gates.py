@@ -13,7 +13,7 @@ from structures import NETS
 
 import minprune as mp
 from minprune.core import Arrays, Split
-from minprune.curvature import gates
+from minprune.curvature import diagonals, gates
 from minprune.curvature.gates import gate_hess, gate_product, gate_squares
 from minprune.curvature.record import factors, record
 from minprune.curvature.rules import unruled
@@ -45,7 +45,7 @@ def test_every_structure_has_its_gates(net: str) -> None:
 def serial(model: Model) -> set[str]:
     """The groups that some path of the net reads twice: their gates have no rule"""
     reads = {name: [m.param for m in g.readers] for name, g in groups_of(model).items()}
-    return set(unruled(model, batch(model, 1)[0], reads, curved=True))
+    return set(unruled(record(model, batch(model, 1)[0], apart=True), reads, curved=True))
 
 
 def test_units_that_are_read_in_series_are_found() -> None:
@@ -60,7 +60,7 @@ def test_units_that_are_read_in_series_are_found() -> None:
 def test_gate_hess_without_the_way_through_twice_is_rejected(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(gates, "unruled", lambda *_, **__: {})
+    monkeypatch.setattr(diagonals, "unruled", lambda *_, **__: {})
     for net, passes in (("series", False), ("residual", False), ("concat", True)):
         model = filled(curved(READ[net]), 1)
         assert is_the_curvature(gate_hess, model, batch(model, 2)) == passes

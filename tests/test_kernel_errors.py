@@ -387,7 +387,7 @@ def test_where_nothing_can_be_cached_it_is_compiled_each_time() -> None:
 
 
 DECLARED = """
-@kernel("dense.toy", "x (c, n), by (c) -> (c, n)")
+@kernel(("dense.toy_ref", "dense.toy_jit"), "x (c, n), by (c) -> (c, n)")
 def toy(x: Array, by: Array) -> Array:
     \"\"\"out[c, n] = x[c, n] ** by[c]\"\"\"
 """

@@ -243,7 +243,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "params": (
         lambda: obs(*DATA, params="biases", sparsity=0.5),  # type: ignore[arg-type]
         ArgumentError,
-        "params is 'biases', expected 'weights' or 'all'; choose one of them",
+        "parameters: params must be 'weights' or 'all', not 'biases'; choose one of them",
     ),
     "no model": (
         lambda: obs("deep", DATA[1], sparsity=0.5),  # type: ignore[arg-type]

@@ -305,7 +305,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
      "prune: one of sparsity and threshold must be given, not none; pass sparsity=0.9 alone, "
      "for example"),
     (lambda: regressions(filled(NETS["chain"], 0), (DATA[0][:0], DATA[1][:0]), sparsity=0.5),
-     "data is empty, and this criterion looks at samples; give a pair (x, y), such as data.train"),
+     "data must be a pair (x, y) of at least one sample, not empty; pass data.train, for example"),
     (lambda: regressions(filled(NETS["chain"], 0), DATA, sparsity=1, minimum=0),
      "a.weight: no unit is kept, expected one to merge the others into; "
      "leave minimum at 1, or protect it"),

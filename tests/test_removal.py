@@ -163,20 +163,20 @@ def test_parameters_that_are_not_weights_can_be_removed_too() -> None:
 
 MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: removal(line(), (X, Y), {"fc1.weight": np.array([0, 2])}), ArgumentError,
-     "fc1.weight: entries 0 to 2 are asked for, and it has 2; "
-     "give flat indices of a parameter"),
+     "fc1.weight: entries must be flat indices below 2, not 0 to 2; pass np.arange(2), for "
+     "example"),
     (lambda: removal(line(), (X, Y), {"fc1.weight": np.array([-1])}), ArgumentError,
-     "fc1.weight: entries -1 to -1 are asked for, and it has 2; "
-     "give flat indices of a parameter"),
+     "fc1.weight: entries must be flat indices below 2, not -1 to -1; pass np.arange(2), for "
+     "example"),
     (lambda: removal(line(), (X, Y), {"fc1.weight": np.array([0.5])}), ArgumentError,
-     "fc1.weight: entries 0.5 to 0.5 are asked for, and it has 2; "
-     "give flat indices of a parameter"),
+     "fc1.weight: entries must be flat indices below 2, not 0.5 to 0.5; pass np.arange(2), for "
+     "example"),
     (lambda: removal(line(), (X, Y), {"fc9.weight": np.array([0])}), ArgumentError,
      "fc9.weight: no such parameter; there are fc1.weight"),
     (lambda: removal(line(), (X, Y), {"fc9.weight": np.array([], int)}), ArgumentError,
      "fc9.weight: no such parameter; there are fc1.weight"),
     (lambda: removal(line(), (X[:0], Y[:0])), ArgumentError,
-     "data is empty, and this criterion looks at samples; give a pair (x, y), such as data.train"),
+     "data must be a pair (x, y) of at least one sample, not empty; pass data.train, for example"),
     (lambda: unit_removal(line(), (X, Y[:1]), {}), ShapeError,
      "data: x has 3 rows and y has 1; give one target to each input"),
 )  # fmt: skip

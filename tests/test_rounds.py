@@ -97,7 +97,7 @@ REFUSED: dict[str, tuple[mp.Model, Any, str]] = {
     ),
     "no data": (
         net(), "snip",
-        "data is None, and this criterion looks at samples; give a pair (x, y), such as data.train",
+        "data must be a pair (x, y) of at least one sample, not None; pass data.train, for example",
     ),
 }  # fmt: skip
 

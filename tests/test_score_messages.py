@@ -75,7 +75,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
      f"criterion must be one of {', '.join(sorted(mp.criteria.CRITERIA))}, or a function "
      "Evidence -> scores, not 'obdd'; pass criterion='magnitude', for example"),
     (lambda: mp.score(line(), None, "magnitude", params="bias"), ArgumentError,  # type: ignore[arg-type]
-     "params is 'bias', expected 'weights' or 'all'; choose one of them"),
+     "parameters: params must be 'weights' or 'all', not 'bias'; choose one of them"),
     (lambda: mp.score(line(), None, ahead), ArgumentError,
      f"ahead: needs must be of {', '.join(ENTRIES)}, not 'hessian'; "
      "declare evidence that exists, or pass needs={'hessian': function}"),
@@ -102,17 +102,17 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
        "pass needs={'mine': function}")
       for needs in (["mine"], {"mine": {}})),
     (lambda: mp.score(line(), (X, Y), "obd", diagonal="exactly"), ArgumentError,
-     "diagonal is 'exactly', expected one of exact, gauss_newton, becker_lecun, empirical_fisher, "
-     "hutchinson; choose one of them"),
+     "diagonal: kind must be 'exact', 'gauss_newton', 'becker_lecun', 'empirical_fisher' or "
+     "'hutchinson', not 'exactly'; choose one of them"),
     (lambda: mp.score(line(), (X, Y), "obd", samples=9), ArgumentError,
      "hess_diag: samples needs diagonal='hutchinson', not diagonal='exact'; leave samples out"),
     (lambda: mp.score(line(), (X, Y), "obd", levenberg_marquardt=True), ArgumentError,
      "hess_diag: levenberg_marquardt needs diagonal='becker_lecun', not diagonal='exact'; "
      "leave levenberg_marquardt out"),
     (lambda: mp.score(line(), None, G), ArgumentError,
-     "data is None, and this criterion looks at samples; give a pair (x, y), such as data.train"),
+     "data must be a pair (x, y) of at least one sample, not None; pass data.train, for example"),
     (lambda: mp.score(line(), (X[:0], Y[:0]), G), ArgumentError,
-     "data is empty, and this criterion looks at samples; give a pair (x, y), such as data.train"),
+     "data must be a pair (x, y) of at least one sample, not empty; pass data.train, for example"),
     (lambda: mp.score(line(), (X, Y[:2]), G), ShapeError,
      "data: x has 3 rows and y has 2; give one target to each input"),
     (lambda: mp.score(line(), (X[:, :1], Y), G), ShapeError,

@@ -13,19 +13,7 @@ from minprune.curvature.removal import removal, unit_removal
 from minprune.curvature.samples import ggn_rows, sample_grads, squared_grads
 
 __all__ = [
-    "DIAGONALS",
-    "becker_lecun",
-    "diagonal",
-    "exact",
-    "gauss_newton",
-    "ggn",
-    "ggn_product",
-    "ggn_rows",
-    "hessian",
-    "hutchinson",
-    "hvp",
-    "removal",
-    "sample_grads",
-    "squared_grads",
+    "DIAGONALS", "becker_lecun", "diagonal", "exact", "gauss_newton", "ggn", "ggn_product",
+    "ggn_rows", "hessian", "hutchinson", "hvp", "removal", "sample_grads", "squared_grads",
     "unit_removal",
-]
+]  # fmt: skip

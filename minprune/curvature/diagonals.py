@@ -1,16 +1,18 @@
-"""Diagonals of the Hessian and of what stands in for it: one function each, by name."""
+"""diag(H) of the mean loss, and its substitutes: one function each, by name."""
 
 from collections.abc import Callable, Iterator
+from math import inf
 
 import numpy as np
 
+from minprune.arguments import choice, count
 from minprune.autograd import ACTIVATIONS, Tensor, grad, value
 from minprune.core import Array, Arrays, Seed, Split, stream
 from minprune.curvature.checks import checked, names_of
 from minprune.curvature.products import hvp, own_products
 from minprune.curvature.record import Recorded, chunks, factors, outputs, record, together
 from minprune.curvature.recursion import becker_lecun, curved
-from minprune.curvature.rules import bent, need_rules, unruled
+from minprune.curvature.rules import Keys, each_alone, need_rules, straight, unruled
 from minprune.curvature.samples import mean, squared_grads, squares
 from minprune.errors import ArgumentError
 from minprune.nets.model import Model
@@ -19,15 +21,45 @@ Squares = Callable[[Arrays, Recorded, Tensor, list[Array], Array], None]
 
 
 def gauss_newton(model: Model, data: Split, *, params: str = "weights") -> Arrays:
-    """diag(GGN) = (1/P) sum_p sum_k c_kp (J_p^T s_kp)^2      {name: shape}
+    """diag(GGN) = (1/P) sum_p sum_k c_kp (J_p^T s_kp)^2
 
-    s, c: the factors of the Hessian of the loss in the net's output. One gradient for each output.
+    s, c: the factors of the Hessian of the loss in the net's output. A gradient for each output.
+
+    Parameters
+    ----------
+    model : Model
+        Not sparse; masked weights are 0.
+    data : pair of arrays
+        Inputs (samples, ...) and targets.
+    params : {"weights", "all"}
+        Whether biases and normalisation are included.
+
+    Returns
+    -------
+    dict of arrays
+        {name: shape}, in the dtype of the net.
+
+    Raises
+    ------
+    ArgumentError, ShapeError
+        For a sparse model, no samples, or arrays that do not fit the net, or an op
+        without a rule for single samples.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,), seed=0)
+    >>> batch = data.train[0][:8], data.train[1][:8]
+    >>> h = mp.curvature.gauss_newton(model, batch)["fc1.weight"]
+    >>> h.shape, bool((h >= 0).all())
+    ((4, 64), True)
     """
     names, data = names_of(model, params), checked(model, data)
-    need_rules("gauss_newton", model, data[0], {name: [name] for name in names})
     total = {name: np.zeros(model.params[name].shape) for name in names}
     for x, _ in chunks(model, data, outputs(model.net)):
         seen = record(model, x)
+        need_rules("gauss_newton", seen, each_alone(names))
         squares(total, seen, seen.out, *factors(model.net, seen.out.value))
     return mean(model, total, len(data[0]))
 
@@ -35,37 +67,75 @@ def gauss_newton(model: Model, data: Split, *, params: str = "weights") -> Array
 def exact(model: Model, data: Split, *, params: str = "weights", limit: int = 10_000) -> Arrays:
     """diag(H) = diag(GGN) + (1/P) sum_p sum_u (dl_p/da_u) f''(z_u) (dz_u/dw)^2
 
-    u: the units of every curved activation f. A gradient for each output, and for each unit and
-    position of such an activation. Where that is not exact (see rules.py), as for a layer of one's
-    own that is no polynomial of degree one in a weight, a Hessian-vector product for each entry.
+    u: the units of every curved activation a = f(z). A gradient for each output, and for each unit
+    and position of such an activation. Parameters for which that is not exact (see rules.py), as
+    before a layer of one's own that cubes its input, take a Hessian-vector product for each entry.
+
+    Parameters
+    ----------
+    model : Model
+        Not sparse; masked weights are 0.
+    data : pair of arrays
+        Inputs (samples, ...) and targets.
+    params : {"weights", "all"}
+        Whether biases and normalisation are included.
+    limit : int
+        How many such products at most.
+
+    Returns
+    -------
+    dict of arrays
+        {name: shape}, in the dtype of the net.
+
+    Raises
+    ------
+    ArgumentError, ShapeError
+        For a sparse model, no samples, or arrays that do not fit the net, or more
+        products than the limit.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,), seed=0)
+    >>> batch = data.train[0][:8], data.train[1][:8]
+    >>> mp.curvature.exact(model, batch)["fc1.weight"].shape
+    (4, 64)
     """
     names, data = names_of(model, params), checked(model, data)
     total = {name: np.zeros(model.params[name].shape) for name in names}
-    apart = unruled(model, data[0], {name: [name] for name in names}, curved=True)
-    entries = sum(total[name].size for name in apart)
-    if entries > limit:
-        name, op = next(iter(apart.items()))
-        raise ArgumentError(
-            f"exact: {name} goes through the op {op}, which has no rule for the exact diagonal, "
-            f"and {entries:,} Hessian-vector products are more than limit={limit:,}; "
-            f"use 'hutchinson' or 'gauss_newton', or pass limit={entries}"
-        )
-    ruled = {name: t for name, t in total.items() if name not in apart}
-    if ruled:
-        second(ruled, model, data, squares)
+    apart = second(total, model, data, squares, each_alone(names), limit)
     own_products(total, model, data, list(apart))
     return mean(model, total, len(data[0]))
 
 
-def second(total: Arrays, model: Model, data: Split, square: Squares) -> None:
-    """total += sum_p diag of the second derivative, `square` being what squares and adds up"""
-    apart = bent(model)
+def second(
+    total: Arrays, model: Model, data: Split, square: Squares, keys: Keys, limit: float = inf
+) -> dict[str, str]:
+    """total += sum_p diag of the second derivative, `square` being what squares and adds up
+
+    keys: see `unruled`. Returns those whose rules are not exact, which are left out; raises
+    ArgumentError where they have more entries than limit.
+    """
+    curved_inside = not all(straight(step.act) for step in model.net.steps)
+    apart: dict[str, str] | None = None
     for x, y in chunks(model, data, outputs(model.net)):
-        seen = record(model, x, apart)
+        seen = record(model, x, curved_inside)
+        if apart is None:
+            apart = unruled(seen, keys, curved=True)
+            if (entries := sum(total[key].size for key in apart)) > limit:
+                name, op = next(iter(apart.items()))
+                raise ArgumentError(
+                    f"exact: {name} goes through the op {op}, which has no rule for the exact "
+                    f"diagonal, and {entries:,} Hessian-vector products are more than "
+                    f"limit={limit:,}; use 'hutchinson' or 'gauss_newton', or pass limit={entries}"
+                )
+            total = {key: t for key, t in total.items() if key not in apart}
         square(total, seen, seen.out, *factors(model.net, seen.out.value))
         for z, weights in bends(seen, y):
             for seeds, part in units(z, weights, together(model, len(x))):
                 square(total, seen, z, seeds, part)
+    return apart or {}
 
 
 def bends(seen: Recorded, y: Array) -> Iterator[tuple[Tensor, Array]]:
@@ -92,19 +162,50 @@ def units(z: Tensor, weights: Array, block: int) -> Iterator[tuple[list[Array], 
 def hutchinson(
     model: Model, data: Split, *, params: str = "weights", samples: int = 64, seed: Seed = 0
 ) -> tuple[Arrays, Arrays]:
-    """(mean, standard error) of v * (H v) over Rademacher v, which is diag(H) in the mean
+    """(mean, standard error) of v * (H v) over v of -1 and 1, which is diag(H) in the mean
 
-    samples: how many v, at least 2. Two gradients each. Source: Bekas et al. (2007), An estimator
-    for the diagonal of a matrix, with v of -1 and 1.
+    Two gradients for each v. Right for any layer.
+
+    Parameters
+    ----------
+    model : Model
+        Not sparse; masked weights are 0.
+    data : pair of arrays
+        Inputs (samples, ...) and targets.
+    params : {"weights", "all"}
+        Whether biases and normalisation are included.
+    samples : int
+        How many v, at least 2.
+    seed : int or numpy Generator
+        Where they come from.
+
+    Returns
+    -------
+    tuple of dicts
+        ({name: shape}, {name: shape}), in the dtype of the net.
+
+    Raises
+    ------
+    ArgumentError, ShapeError
+        For a sparse model, no samples, or arrays that do not fit the net.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,), seed=0)
+    >>> batch = data.train[0][:8], data.train[1][:8]
+    >>> mean, error = mp.curvature.hutchinson(model, batch, samples=8, seed=0)
+    >>> mean["fc1.weight"].shape == error["fc1.weight"].shape
+    True
+
+    Source: Bekas et al. (2007), An estimator for the diagonal of a matrix.
     """
-    if isinstance(samples, bool) or not isinstance(samples, int | np.integer) or samples < 2:
-        raise ArgumentError(
-            f"samples is {samples!r}, expected an integer of at least 2; give samples=64"
-        )
+    count("hutchinson", "samples", samples, least=2)
     names, rng = names_of(model, params), stream(seed, "hutchinson")
     mean_: Arrays = {name: np.zeros(model.params[name].shape) for name in names}
     spread: Arrays = {name: np.zeros(model.params[name].shape) for name in names}
-    for count in range(1, samples + 1):
+    for k in range(1, samples + 1):
         v = {
             name: rng.choice(np.array([-1, 1], model.dtype), model.params[name].shape)
             for name in names
@@ -112,7 +213,7 @@ def hutchinson(
         for name, hv in hvp(model, data, v).items():
             one = (v[name] * hv).astype(np.float64)
             step = one - mean_[name]
-            mean_[name] = mean_[name] + step / count
+            mean_[name] = mean_[name] + step / k
             spread[name] = spread[name] + step * (one - mean_[name])
     error = {n: np.sqrt(s / (samples - 1) / samples).astype(model.dtype) for n, s in spread.items()}
     return {n: m.astype(model.dtype) for n, m in mean_.items()}, error
@@ -128,13 +229,38 @@ DIAGONALS: dict[str, Callable[..., Arrays]] = {
 
 
 def diagonal(model: Model, data: Split, kind: str = "exact", **how: object) -> Arrays:
-    """The diagonal called `kind`: exact, gauss_newton, becker_lecun, empirical_fisher, hutchinson
+    """The diagonal of the Hessian of the mean loss, in evaluation mode, by name
 
-    {name: shape}, of the mean loss over the data, in evaluation mode. how: params="weights" |
-    "all"; levenberg_marquardt of becker_lecun; samples and seed of hutchinson.
+    Parameters
+    ----------
+    model : Model
+        Not sparse; masked weights are 0.
+    data : pair of arrays
+        Inputs (samples, ...) and targets.
+    kind : {"exact", "gauss_newton", "becker_lecun", "empirical_fisher", "hutchinson"}
+        Which one; see the functions of those names, and squared_grads.
+    **how
+        Their options: params, limit of exact, levenberg_marquardt of becker_lecun, samples and
+        seed of hutchinson.
+
+    Returns
+    -------
+    dict of arrays
+        {name: shape}, in the dtype of the net.
+
+    Raises
+    ------
+    ArgumentError, ShapeError
+        For a sparse model, no samples, or arrays that do not fit the net, or another kind.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,), seed=0)
+    >>> batch = data.train[0][:8], data.train[1][:8]
+    >>> mp.curvature.diagonal(model, batch, "gauss_newton")["fc2.weight"].shape
+    (10, 4)
     """
-    if kind not in DIAGONALS:
-        raise ArgumentError(
-            f"diagonal is {kind!r}, expected one of {', '.join(DIAGONALS)}; choose one of them"
-        )
+    choice("diagonal", "kind", kind, list(DIAGONALS))
     return DIAGONALS[kind](model, data, **how)

@@ -15,7 +15,7 @@ from minprune.curvature.checks import checked
 from minprune.curvature.diagonals import second
 from minprune.curvature.products import hvp
 from minprune.curvature.record import Recorded, Use, chunks, record
-from minprune.curvature.rules import need_rules, unruled
+from minprune.curvature.rules import need_rules
 from minprune.nets.model import Model
 from minprune.nets.rows import outgoing
 from minprune.nets.ties import Group
@@ -26,10 +26,10 @@ Groups = Mapping[str, Group]
 def gate_squares(model: Model, data: Split, groups: Groups) -> Arrays:
     """(1/P) sum_p (dl_p/dc)^2, {group: (units,)} in float64"""
     data = checked(model, data)
-    need_rules("gate_squares", model, data[0], {name: _read(g) for name, g in groups.items()})
     total = {name: np.zeros(g.size) for name, g in groups.items()}
     for x, y in chunks(model, data):
         seen = record(model, x)
+        need_rules("gate_squares", seen, {name: _read(g) for name, g in groups.items()})
         pull = seen.pull(y)
         square(total, seen, seen.out, [pull], np.ones((1, pull.shape[1])), groups=groups)
     return {name: t / len(data[0]) for name, t in total.items()}
@@ -42,12 +42,9 @@ def gate_hess(model: Model, data: Split, groups: Groups) -> Arrays:
     gate twice, as by residual sums) a Hessian-vector product for each unit.
     """
     data = checked(model, data)
+    total = {name: np.zeros(g.size) for name, g in groups.items()}
     reads = {name: _read(g) for name, g in groups.items()}
-    apart = unruled(model, data[0], reads, curved=True)
-    once = {name: g for name, g in groups.items() if name not in apart}
-    total = {name: np.zeros(g.size) for name, g in once.items()}
-    if once:
-        second(total, model, data, partial(square, groups=once))
+    apart = second(total, model, data, partial(square, groups=groups), reads) if groups else {}
     found = {name: t / len(data[0]) for name, t in total.items()}
     return found | {name: _products(model, data, groups[name]) for name in apart}
 
@@ -76,6 +73,7 @@ def square(
     groups: Groups,
 ) -> None:
     """total[group] += sum_kp weights[k, p] (d(sum of seeds[k] * end)_p/dc)^2"""
+    groups = {name: groups[name] for name in total}
     read = {name for g in groups.values() for name in _read(g)}
     uses = [u for u in seen.before(end) if u.weight in read]
     for seed, c in zip(seeds, weights, strict=True):
@@ -97,8 +95,7 @@ def _sent(use: Use, g: Array, columns: int) -> Array:
         i for i, (n, x) in enumerate(zip(use.names, inputs, strict=True)) if not n and x is not None
     )
     need = tuple(i == at for i in range(len(inputs)))
-    assert use.node.op is not None
-    dx = use.node.op.rule(g, use.node.value, inputs, need, **use.node.settings)[at]
+    dx = use.op.rule(g, use.node.value, inputs, need, **use.node.settings)[at]
     parts = (inputs[at] * dx).reshape(-1, columns, *dx.shape[1:])
     sent: Array = parts.sum(axis=(0, *range(2, parts.ndim - 1)))
     return sent

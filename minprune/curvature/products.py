@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from minprune.arguments import instance
 from minprune.autograd import Tensor, grad, mul, total
 from minprune.core import Array, Arrays, Split
-from minprune.curvature.checks import checked, guard, names_of
+from minprune.curvature.checks import checked, guard, known, names_of
 from minprune.curvature.record import chunks, factors, record
 from minprune.curvature.samples import LIMIT, ggn_rows
 from minprune.errors import ArgumentError, ShapeError
@@ -16,11 +17,42 @@ SMALLER = "use a smaller net, or raise limit="
 
 
 def hvp(model: Model, data: Split, v: Arrays) -> Arrays:
-    """H v, H = d2L/dw2 over the parameters that v names      {name: shape} -> {name: shape}
+    """H v, H = d2L/dw2 over the parameters that v names
 
     Exact: the derivative of sum(g v), through the backward pass, in evaluation mode. Chunks of
-    samples add up in float64. Raises ArgumentError or ShapeError where v has other names or shapes
-    than the net. Source: Pearlmutter (1994), Fast Exact Multiplication by the Hessian.
+    samples add up in float64.
+
+    Parameters
+    ----------
+    model : Model
+        Not sparse; masked weights are 0.
+    data : pair of arrays
+        Inputs (samples, ...) and targets.
+    v : dict of arrays
+        {name: shape}, for some parameters or all.
+
+    Returns
+    -------
+    dict of arrays
+        {name: shape}, in the dtype of the net.
+
+    Raises
+    ------
+    ArgumentError, ShapeError
+        For a sparse model, no samples, or arrays that do not fit the net, or a v of other
+        names or shapes.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,), seed=0)
+    >>> batch = data.train[0][:8], data.train[1][:8]
+    >>> hv = mp.curvature.hvp(model, batch, {"fc1.weight": model.params["fc1.weight"]})
+    >>> hv["fc1.weight"].shape
+    (4, 64)
+
+    Source: Pearlmutter (1994), Fast Exact Multiplication by the Hessian.
     """
     names, v = _vector(model, v)
     data = checked(model, data)
@@ -29,7 +61,10 @@ def hvp(model: Model, data: Split, v: Arrays) -> Arrays:
         seen = record(model, x)
         leaves = [seen.leaves[name] for name in names]
         gs = grad(seen.loss(y), leaves, create_graph=True)
-        _add(found, names, _dot(gs, v, names), leaves, len(x) / len(data[0]))
+        dot = _dot(gs, v, names)
+        parts = grad(dot, leaves, free=True) if isinstance(dot, Tensor) else ()
+        for name, part in zip(names, parts, strict=bool(parts)):
+            found[name] += part.astype(np.float64) * (len(x) / len(data[0]))
     return {name: f.astype(model.dtype) for name, f in found.items()}
 
 
@@ -48,10 +83,42 @@ def own_products(total: Arrays, model: Model, data: Split, names: Sequence[str])
 
 
 def ggn_product(model: Model, data: Split, v: Arrays) -> Arrays:
-    """GGN v = (1/P) sum_p J_p^T B_p J_p v      {name: shape} -> {name: shape}
+    """GGN v = (1/P) sum_p J_p^T B_p J_p v
 
     B: the Hessian of the loss in the net's output. J v is the derivative of u -> J^T u, dotted
-    with v. Source: Schraudolph (2002), Fast Curvature Matrix-Vector Products.
+    with v.
+
+    Parameters
+    ----------
+    model : Model
+        Not sparse; masked weights are 0.
+    data : pair of arrays
+        Inputs (samples, ...) and targets.
+    v : dict of arrays
+        {name: shape}, for some parameters or all.
+
+    Returns
+    -------
+    dict of arrays
+        {name: shape}, in the dtype of the net.
+
+    Raises
+    ------
+    ArgumentError, ShapeError
+        For a sparse model, no samples, or arrays that do not fit the net, or a v of other
+        names or shapes.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,), seed=0)
+    >>> batch = data.train[0][:8], data.train[1][:8]
+    >>> gv = mp.curvature.ggn_product(model, batch, {"fc2.bias": model.params["fc2.bias"]})
+    >>> gv["fc2.bias"].shape
+    (10,)
+
+    Source: Schraudolph (2002), Fast Curvature Matrix-Vector Products.
     """
     names, v = _vector(model, v)
     data = checked(model, data)
@@ -66,16 +133,44 @@ def ggn_product(model: Model, data: Split, v: Arrays) -> Arrays:
         bjv = np.zeros_like(jv)
         for seed, c in zip(*factors(model.net, seen.out.value), strict=True):
             bjv += seed * (c * (seed * jv).sum(axis=0))
-        parts = grad(seen.out, leaves, bjv)
-        for name, part in zip(names, parts, strict=True):
+        for name, part in zip(names, grad(seen.out, leaves, bjv), strict=True):
             found[name] += part / len(data[0])
     return {name: f.astype(model.dtype) for name, f in found.items()}
 
 
 def hessian(model: Model, data: Split, *, params: str = "weights", limit: int = LIMIT) -> Array:
-    """H, (N, N) in float64, column by column from products; N: all entries, in net order
+    """H, the dense Hessian, column by column from products
 
-    Raises ArgumentError, naming the bytes, where it would take more than `limit`.
+    Parameters
+    ----------
+    model : Model
+        Not sparse; masked weights are 0.
+    data : pair of arrays
+        Inputs (samples, ...) and targets.
+    params : {"weights", "all"}
+        Whether biases and normalisation are included.
+    limit : int
+        Bytes that the matrix may take.
+
+    Returns
+    -------
+    array
+        (N, N) in float64; N: all entries, in net order.
+
+    Raises
+    ------
+    ArgumentError, ShapeError
+        For a sparse model, no samples, or arrays that do not fit the net, or a matrix
+        above the limit.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,), seed=0)
+    >>> batch = data.train[0][:8], data.train[1][:8]
+    >>> mp.curvature.hessian(model, batch).shape
+    (296, 296)
     """
     names = names_of(model, params)
     shapes = {name: model.net.params[name] for name in names}
@@ -90,9 +185,38 @@ def hessian(model: Model, data: Split, *, params: str = "weights", limit: int = 
 
 
 def ggn(model: Model, data: Split, *, params: str = "weights", limit: int = LIMIT) -> Array:
-    """GGN = (1/P) sum_po x_po x_po^T, (N, N) in float64; see `ggn_rows`
+    """GGN = (1/P) sum_p sum_o x_po x_po^T, the dense matrix of `ggn_rows`
 
-    Raises ArgumentError, naming the bytes, where it would take more than `limit`.
+    Parameters
+    ----------
+    model : Model
+        Not sparse; masked weights are 0.
+    data : pair of arrays
+        Inputs (samples, ...) and targets.
+    params : {"weights", "all"}
+        Whether biases and normalisation are included.
+    limit : int
+        Bytes that the matrix may take.
+
+    Returns
+    -------
+    array
+        (N, N) in float64; N: all entries, in net order.
+
+    Raises
+    ------
+    ArgumentError, ShapeError
+        For a sparse model, no samples, or arrays that do not fit the net, an op without
+        a rule for single samples, or a matrix above the limit.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,), seed=0)
+    >>> batch = data.train[0][:8], data.train[1][:8]
+    >>> mp.curvature.ggn(model, batch).shape
+    (296, 296)
     """
     names = names_of(model, params)
     n = sum(int(np.prod(model.net.params[name])) for name in names)
@@ -125,33 +249,18 @@ def _dot(gs: Sequence[Tensor], v: Arrays, names: Sequence[str]) -> Tensor:
     return found
 
 
-def _add(
-    found: Arrays, names: Sequence[str], dot: Tensor, leaves: Sequence[Tensor], share: float
-) -> None:
-    if isinstance(dot, Tensor):
-        for name, part in zip(names, grad(dot, leaves, free=True), strict=True):
-            found[name] += part.astype(np.float64) * share
-
-
 def _vector(model: Model, v: Arrays) -> tuple[list[str], Arrays]:
     is_model(model, "curvature")
-    if not isinstance(v, Mapping):
-        raise ArgumentError(
-            f"v is {type(v).__name__}, expected a dict of arrays by full name; "
-            f"give {{'fc1.weight': array, ...}}"
-        )
-    for name, a in v.items():
-        if name not in model.net.params:
-            raise ArgumentError(
-                f"v has {name!r}, which is no parameter of this net; it has "
-                f"{', '.join(model.net.params)}"
-            )
-        if np.shape(a) != model.net.params[name]:
+    instance("curvature", "v", v, Mapping, "{'fc1.weight': array, ...}")
+    for name in known(model, v):
+        if np.shape(v[name]) != model.net.params[name]:
             raise ShapeError(
-                f"{name}: v is {np.shape(a)}, the parameter is {model.net.params[name]}; "
-                f"give v the shapes of the parameters"
+                f"{name}: v must have the shape {model.net.params[name]} of the parameter, not "
+                f"{np.shape(v[name])}; pass an array like model.params[{name!r}]"
             )
     names = [name for name in model.net.params if name in v]
     if not names:
-        raise ArgumentError("v is empty, expected an array for a parameter; give one at least")
+        raise ArgumentError(
+            "curvature: v must name a parameter, not none; pass {'fc1.weight': array, ...}"
+        )
     return names, {name: np.asarray(v[name], model.dtype) for name in names}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minprune.autograd import Tensor, Value, grad, softmax, value
+from minprune.autograd import Op, Tensor, Value, grad, softmax, value
 from minprune.autograd.tape import ancestors
 from minprune.core import Array, Split
 from minprune.nets.forward import Watch, loss_of, run
@@ -27,6 +27,12 @@ class Use(NamedTuple):
     def need(self, wanted: Sequence[str]) -> tuple[bool, ...]:
         """Which inputs are wanted parameters."""
         return tuple(name in wanted for name in self.names)
+
+    @property
+    def op(self) -> Op:
+        """What it does."""
+        assert self.node.op is not None
+        return self.node.op
 
     @property
     def inputs(self) -> tuple[Value, ...]:

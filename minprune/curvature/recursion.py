@@ -21,11 +21,43 @@ from minprune.nets.model import Model
 def becker_lecun(
     model: Model, data: Split, *, params: str = "weights", levenberg_marquardt: bool = False
 ) -> Arrays:
-    """h_W = (1/P) sum_p h_z x^2, h_x = (W^2)^T h_z, h_z = f'^2 h_a + f'' dl/da      {name: shape}
+    """h_W = (1/P) sum_p h_z x^2, h_x = (W^2)^T h_z, h_z = f'^2 h_a + f'' dl/da
 
-    A convolution adds up the positions of a shared weight. levenberg_marquardt=True drops f''.
-    Exact for the output layer, and for one hidden dense layer under mse. Source: LeCun, Denker,
-    Solla (1990), Optimal Brain Damage, eqs. 6 to 9.
+    A convolution adds up the positions of a shared weight. Exact for the output layer, and for one
+    hidden dense layer under mse; elsewhere it neglects what couples the units of a layer.
+
+    Parameters
+    ----------
+    model : Model
+        Not sparse; masked weights are 0.
+    data : pair of arrays
+        Inputs (samples, ...) and targets.
+    params : {"weights", "all"}
+        Whether biases and normalisation are included.
+    levenberg_marquardt : bool
+        Whether f'' is dropped.
+
+    Returns
+    -------
+    dict of arrays
+        {name: shape}, in the dtype of the net.
+
+    Raises
+    ------
+    ArgumentError, ShapeError
+        For a sparse model, no samples, or arrays that do not fit the net, or an op without
+        a rule for squared coefficients.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,), seed=0)
+    >>> batch = data.train[0][:8], data.train[1][:8]
+    >>> mp.curvature.becker_lecun(model, batch)["fc1.weight"].shape
+    (4, 64)
+
+    Source: LeCun, Denker, Solla (1990), Optimal Brain Damage, eqs. 6 to 9.
     """
     names, data = names_of(model, params), checked(model, data)
     total = {name: np.zeros(model.params[name].shape) for name in names}

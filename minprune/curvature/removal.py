@@ -1,11 +1,11 @@
-"""dL = L(w | removed) - L(w): the exact change, by really removing; the slowest and the truest."""
+"""dL = L(w | removed) - L(w): the exact change of the loss, by removing and computing it again."""
 
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
 from minprune.core import Array, Arrays, Split
-from minprune.curvature.checks import checked
+from minprune.curvature.checks import checked, known
 from minprune.errors import ArgumentError
 from minprune.nets.forward import loss_of, run
 from minprune.nets.model import CHUNK, Model, batch_last, dense_only
@@ -24,10 +24,39 @@ def loss(model: Model, params: Arrays, data: Split) -> float:
 
 
 def removal(model: Model, data: Split, entries: Mapping[str, Array] | None = None) -> Arrays:
-    """dL = L(w | w_k = 0) - L(w) for single entries      {name: flat indices} -> {name: float64}
+    """dL = L(w | w_k = 0) - L(w) for single entries
 
-    entries: which ones; None: all of every weight, a pass over the data for each. Raises
-    ArgumentError for names or indices that the net does not have.
+    A pass over the data for each entry.
+
+    Parameters
+    ----------
+    model : Model
+        Not sparse; masked weights are 0.
+    data : pair of arrays
+        Inputs (samples, ...) and targets.
+    entries : dict of arrays, optional
+        {name: flat indices}; all entries of every weight unless given.
+
+    Returns
+    -------
+    dict of arrays
+        {name: as many changes as indices}, in float64.
+
+    Raises
+    ------
+    ArgumentError, ShapeError
+        For a sparse model, no samples, or arrays that do not fit the net, or entries
+        that the net does not have.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,), seed=0)
+    >>> batch = data.train[0][:8], data.train[1][:8]
+    >>> change = mp.curvature.removal(model, batch, {"fc2.weight": [0, 5]})["fc2.weight"]
+    >>> change.shape
+    (2,)
     """
     data = checked(model, data)
     if entries is None:
@@ -35,14 +64,12 @@ def removal(model: Model, data: Split, entries: Mapping[str, Array] | None = Non
         wanted = {n: np.arange(model.params[n].size) for n in model.net.weights}
     else:
         wanted = {name: np.asarray(at) for name, at in entries.items()}
-    for name, at in wanted.items():
-        if name not in model.params:
-            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(model.params)}")
-        size = model.params[name].size
+    for name in known(model, wanted):
+        at, size = wanted[name], model.params[name].size
         if at.size and (at.dtype.kind not in "iu" or at.min() < 0 or at.max() >= size):
             raise ArgumentError(
-                f"{name}: entries {at.min()} to {at.max()} are asked for, and it has {size}; "
-                f"give flat indices of a parameter"
+                f"{name}: entries must be flat indices below {size}, not {at.min()} to "
+                f"{at.max()}; pass np.arange({size}), for example"
             )
     before = loss(model, model.params, data)
     found = {}
@@ -59,10 +86,38 @@ def removal(model: Model, data: Split, entries: Mapping[str, Array] | None = Non
 
 
 def unit_removal(model: Model, data: Split, groups: Mapping[str, Group]) -> Arrays:
-    """dL = L(w | unit silenced) - L(w)      {group: (units,)} in float64
+    """dL = L(w | unit silenced) - L(w)
 
-    Everything that the unit owns is zero then: incoming weights, biases and normalisation, and
-    outgoing weights.
+    All that the unit owns is 0 then: incoming weights, biases, normalisation, and outgoing weights.
+
+    Parameters
+    ----------
+    model : Model
+        Not sparse; masked weights are 0.
+    data : pair of arrays
+        Inputs (samples, ...) and targets.
+    groups : dict of groups
+        {name: Group}, of `mp.ties`.
+
+    Returns
+    -------
+    dict of arrays
+        {name: (units,)}, in float64.
+
+    Raises
+    ------
+    ArgumentError, ShapeError
+        For a sparse model, no samples, or arrays that do not fit the net.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,), seed=0)
+    >>> batch = data.train[0][:8], data.train[1][:8]
+    >>> groups = {g.name: g for g in mp.ties(model) if g.free}
+    >>> mp.curvature.unit_removal(model, batch, groups)["fc1.weight"].shape
+    (4,)
     """
     data = checked(model, data)
     before = loss(model, model.params, data)

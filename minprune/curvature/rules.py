@@ -8,25 +8,19 @@ an op that is linear, or a product of which one factor at most depends on the pa
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
-import numpy as np
-
 from minprune.autograd import ACTIVATIONS, Tensor
 from minprune.autograd.tape import ancestors
-from minprune.core import Array
-from minprune.curvature.record import record
+from minprune.curvature.record import Recorded
 from minprune.errors import ArgumentError
-from minprune.nets.model import Model
 
 Keys = Mapping[str, Sequence[str]]
 
 
-def unruled(model: Model, x: Array, keys: Keys, curved: bool = False) -> dict[str, str]:
+def unruled(seen: Recorded, keys: Keys, curved: bool = False) -> dict[str, str]:
     """{key: the first op where its rules end}, for those keys whose parameters meet one
 
-    keys: {key: names of the parameters that move together}. curved: for second derivatives too. The
-    ops are those of a pass over one sample, taken twice.
+    keys: {key: names of the parameters that move together}. curved: for second derivatives too.
     """
-    seen = record(model, np.repeat(x[:1], 2, axis=0), apart=curved and bent(model))
     bits = {key: 1 << k for k, key in enumerate(keys)}
     moved: dict[Tensor, int] = {}  # the keys that a value depends on, as bits
     for key, names in keys.items():
@@ -47,7 +41,7 @@ def unruled(model: Model, x: Array, keys: Keys, curved: bool = False) -> dict[st
                 wrong |= moved[a]
         if curved:
             wrong |= _bent_along(t, inputs, moved)
-        for key, bit in bits.items():
+        for key, bit in bits.items() if wrong else ():
             if wrong & bit:
                 found.setdefault(key, t.op.name)
     return found
@@ -71,16 +65,16 @@ def straight(kind: str) -> bool:
     return kind == "none" or ACTIVATIONS[kind].linear
 
 
-def bent(model: Model) -> bool:
-    """Whether an activation that runs inside the layer before it is curved"""
-    return not all(straight(step.act) for step in model.net.steps)
-
-
-def need_rules(what: str, model: Model, x: Array, keys: Keys) -> None:
+def need_rules(what: str, seen: Recorded, keys: Keys) -> None:
     """Raises ArgumentError, naming the op, for parameters without rules for single samples."""
-    for key, op in unruled(model, x, keys).items():
+    for key, op in unruled(seen, keys).items():
         raise ArgumentError(
             f"{what}: {key} goes through the op {op}, which must have rules for single samples, "
             f"not none; give the op each, squares and second, or use the diagonal 'exact' or "
             f"'hutchinson', which do without"
         )
+
+
+def each_alone(names: Sequence[str]) -> dict[str, list[str]]:
+    """The keys of parameters that do not move together"""
+    return {name: [name] for name in names}

@@ -7,10 +7,9 @@ import numpy as np
 
 from minprune.autograd import Tensor
 from minprune.core import Array, Arrays, Split
-from minprune.curvature.checks import checked, guard, names_of
-from minprune.curvature.record import Recorded, Use, chunks, factors, outputs, record
-from minprune.curvature.rules import need_rules
-from minprune.errors import ArgumentError
+from minprune.curvature.checks import checked, guard, known, names_of
+from minprune.curvature.record import Recorded, chunks, factors, outputs, record
+from minprune.curvature.rules import each_alone, need_rules
 from minprune.nets.model import Model, dense_only
 
 LIMIT = 2**30
@@ -19,12 +18,40 @@ LIMIT = 2**30
 def sample_grads(
     model: Model, data: Split, *, params: str = "weights", limit: int = LIMIT
 ) -> Arrays:
-    """g_p = dl_p/dw, {name: (samples, *shape)}, in the net's dtype
+    """g_p = dl_p/dw, the gradient of each sample's own loss
 
-    Raises ArgumentError, naming the bytes, where they would take more than `limit`.
+    Parameters
+    ----------
+    model : Model
+        Not sparse; masked weights are 0.
+    data : pair of arrays
+        Inputs (samples, ...) and targets.
+    params : {"weights", "all"}
+        Whether biases and normalisation are included.
+    limit : int
+        Bytes that the result may take.
+
+    Returns
+    -------
+    dict of arrays
+        {name: (samples, *shape)}, in the dtype of the net.
+
+    Raises
+    ------
+    ArgumentError, ShapeError
+        For a sparse model, no samples, or arrays that do not fit the net, an op without
+        a rule for single samples, or a result above the limit.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,), seed=0)
+    >>> batch = data.train[0][:8], data.train[1][:8]
+    >>> mp.curvature.sample_grads(model, batch)["fc1.weight"].shape
+    (8, 4, 64)
     """
     names, data = names_of(model, params), checked(model, data)
-    need_rules("sample_grads", model, data[0], {name: [name] for name in names})
     entries = sum(model.params[n].size for n in names)
     nbytes = len(data[0]) * entries * model.dtype.itemsize
     guard("sample_grads", nbytes, limit, "use fewer samples, or raise limit=")
@@ -32,6 +59,7 @@ def sample_grads(
     start = 0
     for x, y in chunks(model, data):
         seen = record(model, x)
+        need_rules("sample_grads", seen, each_alone(names))
         for name, g in each(seen, seen.out, seen.pull(y), names).items():
             found[name][start : start + len(x)] = g
         start += len(x)
@@ -39,31 +67,90 @@ def sample_grads(
 
 
 def squared_grads(model: Model, data: Split, *, params: str = "weights") -> Arrays:
-    """(1/P) sum_p g_p^2, {name: shape}: diagonal of the empirical Fisher; chunks add in float64"""
+    """(1/P) sum_p g_p^2, the diagonal of the empirical Fisher matrix
+
+    g_p: the gradient of sample p's own loss. Chunks of samples add up in float64.
+
+    Parameters
+    ----------
+    model : Model
+        Not sparse; masked weights are 0.
+    data : pair of arrays
+        Inputs (samples, ...) and targets.
+    params : {"weights", "all"}
+        Whether biases and normalisation are included.
+
+    Returns
+    -------
+    dict of arrays
+        {name: shape}, in the dtype of the net.
+
+    Raises
+    ------
+    ArgumentError, ShapeError
+        For a sparse model, no samples, or arrays that do not fit the net, or an op
+        without a rule for single samples.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,), seed=0)
+    >>> batch = data.train[0][:8], data.train[1][:8]
+    >>> mp.curvature.squared_grads(model, batch)["fc1.weight"].shape
+    (4, 64)
+    """
     names, data = names_of(model, params), checked(model, data)
-    need_rules("squared_grads", model, data[0], {name: [name] for name in names})
     total = {name: np.zeros(model.params[name].shape) for name in names}
     for x, y in chunks(model, data):
         seen = record(model, x)
+        need_rules("squared_grads", seen, each_alone(names))
         pull = seen.pull(y)
         squares(total, seen, seen.out, [pull], np.ones((1, pull.shape[1]), pull.dtype))
     return mean(model, total, len(data[0]))
 
 
 def ggn_rows(model: Model, data: Split, names: Sequence[str]) -> Iterator[Array]:
-    """Blocks (m, N) of rows x_po in float64, with GGN = (1/P) sum_p sum_o x_po x_po^T
+    """Blocks of rows x_po with GGN = (1/P) sum_p sum_o x_po x_po^T
 
-    mse: sqrt(2) J_po; softmax cross-entropy: sqrt(q_k) J_p^T (e_k - q), one for each class k. N:
-    the entries of the named parameters, one after another. Raises ArgumentError for other names.
+    mse: sqrt(2) J_po; softmax cross-entropy: sqrt(q_k) J_p^T (e_k - q), one for each class k.
+
+    Parameters
+    ----------
+    model : Model
+        Not sparse; masked weights are 0.
+    data : pair of arrays
+        Inputs (samples, ...) and targets.
+    names : sequence of str
+        Parameters; their entries one after another are the columns.
+
+    Returns
+    -------
+    iterator of arrays
+        (samples, N) in float64.
+
+    Raises
+    ------
+    ArgumentError, ShapeError
+        For a sparse model, no samples, or arrays that do not fit the net, other names, or
+        an op without a rule for single samples.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,), seed=0)
+    >>> batch = data.train[0][:8], data.train[1][:8]
+    >>> rows = mp.curvature.ggn_rows(model, batch, ["fc1.weight"])
+    >>> next(iter(rows)).shape
+    (8, 256)
     """
     data = checked(model, data)
     dense_only(model, "what looks at single samples")
-    for name in names:
-        if name not in model.params:
-            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(model.params)}")
-    need_rules("ggn_rows", model, data[0], {name: [name] for name in names})
+    names = known(model, names)
     for x, _ in chunks(model, data, outputs(model.net)):
         seen = record(model, x)
+        need_rules("ggn_rows", seen, each_alone(names))
         seeds, weights = factors(model.net, seen.out.value)
         for seed, c in zip(seeds, weights, strict=True):
             found = each(seen, seen.out, seed, names)
@@ -74,17 +161,18 @@ def ggn_rows(model: Model, data: Split, names: Sequence[str]) -> Iterator[Array]
 
 def each(seen: Recorded, end: Tensor, seed: Array, names: Sequence[str]) -> Arrays:
     """d(sum of seed * end)_p/dw for each sample p: {name: (n, *shape)}"""
-    found = {n: np.zeros((seed.shape[-1], *seen.leaves[n].shape), seed.dtype) for n in names}
+    found: Arrays = {}
     uses = seen.before(end)
     for use, g in zip(uses, seen.cotangents(end, uses, seed), strict=True):
-        assert use.node.op is not None
-        assert use.node.op.each is not None
-        need = use.need(names)
-        made = use.node.op.each(g, use.node.value, use.inputs, need, **use.node.settings)
+        assert use.op.each
+        made = use.op.each(g, use.node.value, use.inputs, use.need(names), **use.node.settings)
         for name, part in zip(use.names, made, strict=True):
-            if name in found and part is not None:
-                found[name] += part
-    return found
+            if name is not None and name in names and part is not None:
+                found[name] = found[name] + part if name in found else part
+    for name in names:  # what nobody reads
+        if name not in found:
+            found[name] = np.zeros((seed.shape[-1], *seen.leaves[name].shape), seed.dtype)
+    return {name: found[name] for name in names}
 
 
 def squares(
@@ -98,23 +186,17 @@ def squares(
     taken = Counter(name for u in uses for name in u.names)
     once = {name: t for name, t in total.items() if taken[name] < 2}
     pulled = [seen.cotangents(end, uses, seed) for seed in seeds]
-    for at, use in enumerate(uses):
-        add(once, use, [gs[at] for gs in pulled], weights)
+    for use, *gs in zip(uses, *pulled, strict=True):
+        assert use.op.squares
+        made = use.op.squares(
+            gs, weights, use.node.value, use.inputs, use.need(list(once)), **use.node.settings
+        )
+        for name, part in zip(use.names, made, strict=True):
+            if name in once and part is not None:
+                once[name] += part
     for seed, c in zip(seeds, weights, strict=True) if len(once) < len(total) else ():
         for name, g in each(seen, end, seed, [n for n in total if n not in once]).items():
             total[name] += np.tensordot(c, np.square(g), 1)
-
-
-def add(total: Arrays, use: Use, gs: Sequence[Array], weights: Array) -> None:
-    """The part of one op in `squares`."""
-    assert use.node.op is not None
-    assert use.node.op.squares is not None
-    made = use.node.op.squares(
-        gs, weights, use.node.value, use.inputs, use.need(list(total)), **use.node.settings
-    )
-    for name, part in zip(use.names, made, strict=True):
-        if name in total and part is not None:
-            total[name] += part
 
 
 def mean(model: Model, total: Arrays, count: int) -> Arrays:

@@ -11,13 +11,11 @@ from minprune.errors import ArgumentError, MissingError
 found: dict[str, Callable[..., Any]] = {}  # by kernel: the function that computes
 
 
-def find(name: str, home: str) -> Callable[..., Any]:
-    """The function that computes the kernel `name`; home: its family, such as "dense.rows"."""
-    ending = {"numpy": "ref", "numba": "jit"}[backend()]
-    function: Callable[..., Any]
-    function = getattr(import_module(f"minprune.kernels.{home}_{ending}"), name)
-    found[name] = function
-    return function
+def find(name: str, homes: tuple[str, str]) -> Callable[..., Any]:
+    """The function that computes the kernel `name`; homes: the files of its twin and its loop"""
+    module = import_module(f"minprune.kernels.{homes[backend() == 'numba']}")
+    found[name] = function = getattr(module, name)
+    return function  # type: ignore[no-any-return]
 
 
 @cache

@@ -143,12 +143,12 @@ def source(of: Signature) -> str:
 
 
 def kernel(
-    home: str, text: str, *rules: Rule, checks: tuple[Check, ...] = ()
+    homes: tuple[str, str], text: str, *rules: Rule, checks: tuple[Check, ...] = ()
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Make a declaration the function that its callers use
 
-    home: the family that computes it, such as "dense.rows"; text: see shapes.py; rules: of shapes
-    and options, may add sizes; checks: of values, at every call.
+    homes: the files of its twin and its loop, ("dense.rows_ref", "dense.rows_jit"); text: see
+    shapes.py; rules: of shapes and options, may add sizes; checks: of values, at every call.
     """
 
     def decorate(declared: Callable[P, R]) -> Callable[P, R]:
@@ -157,7 +157,7 @@ def kernel(
         space: dict[str, Any] = {
             "_copy": of.contiguous, "_plan": of.plan, "_plans": of.plans, "_empty": empty,
             "_own": np.empty, "_found": choice.found.get,
-            "_find": lambda: choice.find(name, home),
+            "_find": lambda: choice.find(name, homes),
             "_missed": (LookupError, AttributeError, TypeError),  # the plan says what is wrong
         } | {f"_check{k}": each.check for k, each in enumerate(checks)}  # fmt: skip
         exec(source(of), space)

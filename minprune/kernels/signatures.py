@@ -1,8 +1,8 @@
 """Every kernel, declared once: its name, parameters and types, its equation, its shapes, its rules.
 
 A declaration has no body: the decorator makes it the function that checks its arguments, allocates
-its result and calls the implementation in its family: `home`_ref.py, plain NumPy, the definition,
-or `home`_jit.py, compiled. To add a kernel: its declaration here, its twin there, its loop there.
+its result and calls the implementation: in the first of two files plain NumPy, the definition, in
+the second compiled. To add a kernel: its declaration here, its twin there, its loop there.
 
 Images are (c, h, w, n), batch last; weights (o, i/groups, ky, kx); kernel, stride, padding are
 pairs of integers, vertical first; padding is zeros; (oh, ow): output positions,
@@ -20,9 +20,12 @@ from minprune.kernels.door import KERNELS, kernel
 
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
-ROWS, CONV, POOL = "dense.rows", "dense.conv", "dense.pool"
-TRAIN, SELECT, OBS = "dense.train", "dense.select", "dense.obs"
-CSR, BLOCK, SPARSE_CONV = "sparse.csr", "sparse.block", "sparse.conv"
+ROWS, SUMS = ("dense.rows_ref", "dense.rows_jit"), ("dense.rows_ref", "dense.sums_jit")
+TRAIN = "dense.train_ref", "dense.train_jit"
+CONV, POOL = ("dense.image_ref", "dense.conv_jit"), ("dense.image_ref", "dense.pool_jit")
+SELECT, OBS = ("dense.select_ref", "dense.select_jit"), ("dense.select_ref", "dense.obs_jit")
+CSR, BLOCK = ("sparse.sparse_ref", "sparse.csr_jit"), ("sparse.sparse_ref", "sparse.block_jit")
+SPARSE_CONV = "sparse.sparse_ref", "sparse.conv_jit"
 AT = "stride: sizes (sy, sx), padding: sizes (py, px)"
 WINDOW = f"kernel: sizes (ky, kx), {AT}"
 IMAGE = "shape: sizes (c, h, w, n)"
@@ -191,17 +194,17 @@ def scale_shift(x: Array, scale: Array | None, shift: Array, kind: str = "none")
     """
 
 
-@kernel(ROWS, "x (c, m, ...) -> (c)")
+@kernel(SUMS, "x (c, m, ...) -> (c)")
 def row_sum(x: Array) -> Array:
     """out[c] = sum x[c, ...]      x: (c, ...) -> (c,)"""
 
 
-@kernel(ROWS, "a (c, m, ...), b (c, m, ...) -> (c)")
+@kernel(SUMS, "a (c, m, ...), b (c, m, ...) -> (c)")
 def row_dot(a: Array, b: Array) -> Array:
     """out[c] = sum a[c, ...] * b[c, ...]      a, b: (c, ...) -> (c,)"""
 
 
-@kernel(ROWS, "x (c, m, ...) -> (c), (c)", rules.nonempty)
+@kernel(SUMS, "x (c, m, ...) -> (c), (c)", rules.nonempty)
 def moments(x: Array) -> tuple[Array, Array]:
     """mean[c] = mean x[c, ...]      var[c] = mean (x[c, ...] - mean[c])**2
 
@@ -209,12 +212,12 @@ def moments(x: Array) -> tuple[Array, Array]:
     """
 
 
-@kernel(ROWS, "x (c, m, ...), mean (c), inv (c) -> (c, m, ...)")
+@kernel(SUMS, "x (c, m, ...), mean (c), inv (c) -> (c, m, ...)")
 def normalise(x: Array, mean: Array, inv: Array) -> Array:
     """out[c, ...] = (x[c, ...] - mean[c]) * inv[c]      x: (c, ...), mean, inv: (c,)"""
 
 
-@kernel(ROWS, "g (c, m, ...), xhat (c, m, ...), inv (c) -> (c, m, ...)", rules.nonempty)
+@kernel(SUMS, "g (c, m, ...), xhat (c, m, ...), inv (c) -> (c, m, ...)", rules.nonempty)
 def normalise_grad(g: Array, xhat: Array, inv: Array) -> Array:
     """out = inv * (g - mean(g) - xhat * mean(g * xhat))      means per row
 

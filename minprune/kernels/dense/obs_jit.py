@@ -10,7 +10,7 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.kernels.compile_jit import loops
-from minprune.kernels.dense.obs_ref import indefinite
+from minprune.kernels.dense.select_ref import indefinite
 
 BLOCK = 64  # downdates that wait; 32 to 96 take the same time within a third
 

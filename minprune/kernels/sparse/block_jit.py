@@ -1,4 +1,7 @@
-"""Products with block CSR, compiled: four rows by four registers, each loaded once for four."""
+"""Products with block CSR, compiled: four rows by four registers, each loaded once for four.
+
+Long because edges of blocks, rows and batches all have their own few lines.
+"""
 
 import numpy as np
 
@@ -8,8 +11,7 @@ from minprune.kernels.dense.rows_jit import NOTHING, finish
 from minprune.kernels.registers_jit import at, fma, lanes_of, least, load, splat, store
 from minprune.kernels.sparse.csr_jit import FLOOR, FLOORED
 from minprune.kernels.sparse.sample_jit import dots
-from minprune.kernels.sparse.share_jit import scratch_of
-from minprune.kernels.sparse.tile_jit import TILE, on_lines, pack, put_line
+from minprune.kernels.sparse.scratch_jit import TILE, on_lines, pack, put_line, scratch_of
 from minprune.kernels.workspace import empty
 
 Pair = tuple[int, int]

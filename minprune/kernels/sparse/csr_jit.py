@@ -24,8 +24,15 @@ from minprune.kernels.registers_jit import (
     store,
 )
 from minprune.kernels.sparse.sample_jit import csr_sampled as csr_sampled
-from minprune.kernels.sparse.share_jit import scratch_of, share, shares
-from minprune.kernels.sparse.tile_jit import TILE, on_lines, pack, put_line
+from minprune.kernels.sparse.scratch_jit import (
+    TILE,
+    on_lines,
+    pack,
+    put_line,
+    scratch_of,
+    share,
+    shares,
+)
 from minprune.kernels.workspace import empty
 
 FLOOR: dict[Any, tuple[Any, Any]] = {  # without relu, with it

@@ -8,8 +8,15 @@ import numpy as np
 from minprune.core import Array
 from minprune.kernels.compile_jit import loops, shared
 from minprune.kernels.registers_jit import at, fma, lanes_of, load, splat, total
-from minprune.kernels.sparse.share_jit import scratch_of, share, shares
-from minprune.kernels.sparse.tile_jit import TILE, on_lines, pack, put_line
+from minprune.kernels.sparse.scratch_jit import (
+    TILE,
+    on_lines,
+    pack,
+    put_line,
+    scratch_of,
+    share,
+    shares,
+)
 
 
 @loops

@@ -1,7 +1,9 @@
-"""Sharing out a product among threads, and the scratch memory of each thread.
+"""The scratch memory of a thread, tiles in it, and the sharing of a product among threads.
 
-A part of the output belongs to one call, so the bits are the same on any number of threads. They
-are threads of Python, whose lock the loops let go: prange would compile everything once more.
+A tile: some columns of a matrix copied one row behind the other, on whole cache lines: a register
+that lies across two cache lines takes twice as long to load. A part of the output belongs to one
+call, so the bits are the same on any number of threads. They are threads of Python, whose lock the
+loops release: prange would compile everything once more.
 """
 
 import os
@@ -14,8 +16,10 @@ import numba
 import numpy as np
 
 from minprune.core import Array
+from minprune.kernels.compile_jit import inside, loops
 from minprune.kernels.registers_jit import BYTES
 
+TILE = 4 * BYTES  # bytes of a row of a tile
 WORTH = 4_000_000  # multiply-adds to a thread: about 0.1 ms
 KEEP = 16 * 1024 * 1024  # bytes of scratch that stay
 _kept = threading.local()  # one scratch per dtype: fresh memory would cost page faults
@@ -59,3 +63,25 @@ def share(work: Callable[[int, int], None], count: int, parts: int) -> None:
     work(*cuts[:2])
     for other in others:
         other.result()
+
+
+@loops
+def on_lines(scratch):  # type: ignore[no-untyped-def]
+    """scratch from its first cache line on"""
+    return scratch[-scratch.ctypes.data % BYTES // scratch.itemsize :]
+
+
+@inside
+def put_line(target, source):  # type: ignore[no-untyped-def]
+    """target[j] = source[j], 0 beyond its end      LLVM copies faster than registers of 64 bytes"""
+    for j in range(source.size):
+        target[j] = source[j]
+    for j in range(source.size, target.size):
+        target[j] = 0
+
+
+@loops
+def pack(x, t, width, tile):  # type: ignore[no-untyped-def]
+    """tile[k, j] = x[k, t + j], 0 beyond the last column      tile: rows of `width`, flat"""
+    for k in range(x.shape[0]):
+        put_line(tile[k * width : (k + 1) * width], x[k, t : t + width])
