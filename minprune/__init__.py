@@ -34,19 +34,15 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     from minprune.measures.measure import measure
     from minprune.measures.quality import evaluate
     from minprune.nets import zoo
+    from minprune.nets.convolution import *  # noqa: F403
+    from minprune.nets.dense import *  # noqa: F403
+    from minprune.nets.dropout import *  # noqa: F403
+    from minprune.nets.joining import *  # noqa: F403
     from minprune.nets.model import Model, initialise
     from minprune.nets.net import build
-    from minprune.nets.plain import (
-        Add,
-        AvgPool,
-        Concat,
-        Dropout,
-        Flatten,
-        GlobalAvgPool,
-        MaxPool,
-    )
+    from minprune.nets.normalisation import *  # noqa: F403
+    from minprune.nets.pooling import *  # noqa: F403
     from minprune.nets.ties import ties
-    from minprune.nets.weighted import BatchNorm, Conv2d, Dense
     from minprune.sparse.convert import densify, sparsify
     from minprune.structure.compact import compact
     from minprune.train import rates
@@ -73,10 +69,6 @@ MODULES = {
 NAMES = {
     "core": ("Dataset", "Evidence", "Example", "CriterionSpec", "criterion"),
     "autograd": ("Tensor", "grad"),
-    "nets.weighted": ("Dense", "Conv2d", "BatchNorm"),
-    "nets.plain": (
-        "MaxPool", "AvgPool", "GlobalAvgPool", "Dropout", "Flatten", "Add", "Concat",
-    ),
     "nets.net": ("build",),
     "nets.model": ("Model", "initialise"),
     "nets.ties": ("ties",),
@@ -98,8 +90,8 @@ _HOME = {name: home for home, names in NAMES.items() for name in names}
 
 
 def _layers() -> dict[str, Any]:
-    """The activation layers, {name: class}: as many as their table has rows"""
-    found: dict[str, Any] = import_module("minprune.nets.activations").LAYERS
+    """The layers, {name: class}: those of the files that the registry lists"""
+    found: dict[str, Any] = import_module("minprune.nets.registry").LAYERS
     return found
 
 
@@ -110,7 +102,7 @@ def __getattr__(name: str) -> Any:
         found = getattr(import_module(f"minprune.{_HOME[name]}"), name)
     elif name == "__all__":
         found = ["__version__", *MODULES, *_HOME, *_layers()]
-    elif name in _layers():
+    elif name[:1].isupper() and name in _layers():  # a class, not a file that is being imported
         found = _layers()[name]
     else:
         raise AttributeError(f"module 'minprune' has no attribute {name!r}")

@@ -44,7 +44,8 @@ def share(owner: str, what: str, given: object, above: bool = False, below: bool
     """A number from 0 to 1; above: not 0; below: not 1; a bool is no number"""
     good = isinstance(given, Real) and not isinstance(given, bool)
     if not good or not 0 <= float(given) <= 1 or (above and given == 0) or (below and given == 1):  # type: ignore[arg-type]
-        bounds = f"{'above' if above else 'from'} 0 {'and below' if below else 'to'} 1"
+        bounds = "above 0 and " if above else "from 0 to "
+        bounds += "below 1" if below else "at most 1" if above else "1"
         raise ArgumentError(
             f"{owner}: {what} must be a number {bounds}, not {given!r}; "
             f"pass {what}=0.5, for example"

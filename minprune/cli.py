@@ -23,7 +23,7 @@ class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one sentence, with exit code 2."""
 
     def __init__(self, **how: Any) -> None:
-        super().__init__(allow_abbrev=False, **how)  # --resum would not be taken for --resume below
+        super().__init__(allow_abbrev=False, **how)  # else --resum would pass as --resume
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
@@ -37,7 +37,7 @@ def count(given: str) -> int:
 
 
 def limit_threads(wanted: int | None) -> None:
-    """Set how many threads BLAS and Numba use; they read it when they are first imported."""
+    """Set the number of threads of BLAS and Numba, which read it when they are first imported."""
     if "numpy" in sys.modules:
         return
     for name in THREADS:
@@ -72,7 +72,7 @@ def parser() -> Parser:
     )
     info = commands.add_parser(
         "info",
-        help="print what a saved model is",
+        help="describe a saved model",
         description="Print the net, the counts, the sparsity and the bytes of a saved model.",
     )
     info.add_argument("file", metavar="FILE", help="a model, such as fine-tuned.npz")
@@ -116,26 +116,26 @@ def _verify(commands: Any) -> None:
     )
     add = verify.add_argument
     add("name", metavar="MODULE:FUNCTION", nargs="?",
-        help="importable from here, mypkg.prune:select for example")
+        help="a function that can be imported from here, such as mypkg.prune:select")
     add("--kind", metavar="KIND",
         help="criterion, selector, pattern, schedule, steps, kernel, gradient, allocation, shuffle "
-        "or obs; --list says what each takes and gives")
+        "or obs; --list describes them")
     add("--as", dest="like", metavar="NAME",
-        help="what to equal: a criterion, schedule, allocation, pattern (2:4, 4x4) or step of OBS; "
-        "any: a selector with a tie rule of its own")
+        help="the function of minprune that it must equal: a criterion, schedule, allocation, "
+        "pattern (2:4, 4x4) or step of OBS; any: a selector with a tie rule of its own")
     add("--against", metavar="MODULE:FUNCTION",
-        help="of a kernel its slow twin, of a gradient the function that it derives")
+        help="for a kernel: its slow twin; for a gradient: the function that it is the gradient of")
     add("--draw", metavar="MODULE:FUNCTION",
         help="a function of a numpy Generator that makes the arguments of a kernel or gradient")
     add("--given", dest="facts", metavar="NAME=VALUE", nargs="+", default=[],
         help="final=0.8 span=100 for a schedule; needs=weights,grads unit=yes for a criterion; "
         "scope=layer count=any for a selector")
-    add("--examples", type=count, metavar="N", help="how many to try for each law")
+    add("--examples", type=count, metavar="N", help="number of examples for each law")
     add("--seed", type=int, default=0, help="same seed, same examples (default 0)")
-    add("--self", dest="own", action="store_true", help="check minprune's own functions instead")
-    add("--export", metavar="FILE", help="write oracles.json: small nets and what they must give")
+    add("--self", dest="own", action="store_true", help="check the functions of minprune instead")
+    add("--export", metavar="FILE", help="write oracles.json: small nets and expected results")
     add("--list", dest="listed", action="store_true",
-        help="print what a function of each kind takes and gives, and what --as and --given take")
+        help="print what a function of each kind takes and returns, and what --as and --given take")
 # fmt: on
 
 
@@ -186,7 +186,7 @@ def job(
 
 
 def info(*, file: str) -> str:
-    """What a saved model is."""
+    """A saved model as text."""
     limit_threads(None)
     from minprune.jobs.info import info as about
 
@@ -194,7 +194,7 @@ def info(*, file: str) -> str:
 
 
 def check(**asked: Any) -> str:
-    """The verdicts; raises BrokenError, which carries them, where a law is broken."""
+    """The verdicts as text; raises BrokenError, which holds them, if a law is broken."""
     limit_threads(None)
     from minprune.verify import command
 
@@ -205,7 +205,7 @@ def check(**asked: Any) -> str:
 
 
 class BrokenError(Exception):
-    """A law is broken; the text is the verdicts."""
+    """A law is broken; the message is the verdicts."""
 
 
 JOBS: dict[str, Callable[..., Any]] = {"run": RunSettings, "compare": CompareSettings}

@@ -6,13 +6,13 @@ from numbers import Integral, Real
 
 from minprune.errors import ArgumentError
 
-# A number with its spread and its unit, if it has them: -3, 1,024, 97.2 %, 1.5x, 0.12 (0.01) ms
+# A number, with or without spread and unit: -3, 1,024, 97.2 %, 1.5x, 0.12 (0.01) ms
 NUMBER = re.compile(r"[-+<>~]?\d[\d,.]*(e[-+]?\d+)?( \([\d.]+(e[-+]?\d+)?\))?( ?[%A-Za-z/]{1,5})?")
 EMPTY = "-"
 
 
 def cell(value: object) -> str:
-    """A value as text: 12345 -> 12,345; 0.123456 -> 0.1235; None -> -; True -> yes."""
+    """A value as text: 12345 -> 12,345; 0.123456 -> 0.1235; None -> -; True -> yes"""
     if value is None:
         return EMPTY
     if isinstance(value, bool):
@@ -25,23 +25,29 @@ def cell(value: object) -> str:
 
 
 def numeric(column: Sequence[str]) -> bool:
-    """Whether a column of cells holds numbers (and gaps) and nothing else."""
+    """Whether all cells of a column are numbers or empty."""
     filled = [text for text in column if text not in ("", EMPTY, "nan", "inf", "-inf")]
     return bool(filled) and all(NUMBER.fullmatch(text) for text in filled)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], total: bool = False) -> str:
-    """One line for the header, a rule, one line a row; no newline at the end.
+    """One line for the header, a rule, one line for each row; no newline at the end
 
-    header: (columns,)    rows: (rows, columns)    total: whether a rule sets off the last row
-    A column is right aligned where all its cells are numbers. Raises ArgumentError for a row
-    whose length is not that of the header.
+    header: (columns,)    rows: (rows, columns)    total: whether a rule separates the last row
+    A column is right aligned if all its cells are numbers. Raises ArgumentError for a row
+    of another length than the header.
+
+    >>> print(table(["layer", "share"], [["conv1", "97.2 %"], ["fc", None]]))
+    layer   share
+    -----  ------
+    conv1  97.2 %
+    fc          -
     """
     for place, row in enumerate(rows):
         if len(row) != len(header):
             raise ArgumentError(
-                f"table: row {place} has {len(row)} cells, the header has {len(header)}; "
-                f"give each row one cell to a column"
+                f"table: row {place} must have {len(header)} cells, as the header, not {len(row)}; "
+                f"pass one cell for each column"
             )
     columns = [[cell(row[at]) for row in rows] for at in range(len(header))]
     aligned = []

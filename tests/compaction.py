@@ -1,5 +1,6 @@
 """Compaction done wrong: planted bugs, each with the law that must reject it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 from typing import Any
@@ -9,11 +10,10 @@ import pytest
 
 import minprune as mp
 from minprune.nets import labels
-from minprune.nets.layer import Layer
+from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model
 from minprune.structure import constants, cut
 from minprune.structure.compact import compact, plan
-from minprune.structure.resize import resized
 from minprune.verify.ours.compaction import Compact
 
 compaction: Any = import_module("minprune.structure.compact")  # the package has the function
@@ -30,10 +30,9 @@ def planted(where: Any, name: str, wrong: Any) -> Compact:
     return fn
 
 
-def constants_dropped(model: Model, sweeps: constants.Flow) -> Model:
+def constants_dropped(model: Model, folds: Any) -> Model:
     """Constant units go, and what they put out is forgotten."""
-    folds = tuple(replace(f, bias=np.zeros_like(f.bias)) for f in sweeps.folds)
-    return compaction_fold(model, replace(sweeps, folds=folds))
+    return compaction_fold(model, [replace(f, bias=np.zeros_like(f.bias)) for f in folds])
 
 
 def folded_everywhere(self: Any, out: Any, w: Any, x: Any, groups: int, padded: bool) -> None:
@@ -59,12 +58,11 @@ def single_columns(model: Model, groups: Any, gone: Any) -> Any:
     return indices_left(model, few, gone)
 
 
-def groups_left(layer: Layer, shape: tuple[int, ...], bias: bool) -> Layer:
+def groups_left(layer: mp.Conv2d, shapes: Mapping[str, Shape]) -> Layer:
     """A depthwise layer keeps its number of groups."""
-    found = resized(layer, shape, bias)
-    if not isinstance(found, mp.Conv2d) or not isinstance(layer, mp.Conv2d):
-        return found
-    return replace(found, groups=layer.groups, inputs=shape[1] * layer.groups)
+    found = resized(layer, shapes)
+    assert isinstance(found, mp.Conv2d)
+    return replace(found, groups=layer.groups, inputs=shapes["weight"][1] * layer.groups)
 
 
 def masks_forgotten(model: Model) -> Model:
@@ -79,7 +77,7 @@ def masks_all_live(model: Model) -> Model:
 def one_round(model: Model) -> Model:
     """Without looking again at what has lost its last reader."""
     found = plan(model)
-    return compaction_shrink(compaction_fold(model, found.flow), found.kept)
+    return compaction_shrink(compaction_fold(model, found.sweeps.folds), found.kept)
 
 
 def never(model: Model) -> Model:
@@ -99,6 +97,7 @@ def noisier(model: Model) -> Model:
 
 compaction_fold, compaction_shrink = compaction.fold, compaction.shrink
 indices_left, flow_mix = compaction.indices_left, constants._Links.mix
+resized = mp.Conv2d.resized
 # name: the law, the net in which to search, the bug
 WRONG: dict[str, tuple[str, str, Compact]] = {
     "constants not folded": (
@@ -118,7 +117,7 @@ WRONG: dict[str, tuple[str, str, Compact]] = {
         "same function", "flatten", planted(compaction, "indices_left", single_columns),
     ),
     "depthwise groups stay": (
-        "same function", "depthwise", planted(compaction, "resized", groups_left),
+        "same function", "depthwise", planted(mp.Conv2d, "resized", groups_left),
     ),
     "branch cut without its constant": (
         "same function", "branch",

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+import minprune as mp
 from minprune.core import Array, Arrays
-from minprune.nets import plain
+from minprune.nets.convolution import Conv2d
+from minprune.nets.dense import Dense
 from minprune.nets.layer import Layer, Shape
-from minprune.nets.weighted import Conv2d, Dense
 
 N = 3
 Definition = Callable[..., Array]
@@ -52,6 +53,33 @@ def conv(layer: Conv2d, p: Arrays, x: Array, flip: bool = False, first: bool = F
             for c, u, v in cells((share, ky, kx))
         )
     return y
+
+
+def conv1d(layer: mp.Conv1d, p: Arrays, x: Array, flip: bool = False, first: bool = False) -> Array:
+    """y[o, j] = sum_cu w[o, c, u] padded[g c + ..., j s + u] + b[o]"""
+    (k,), (s,), (pad,) = layer.window
+    w, b = p["weight"], p.get("bias", np.zeros(layer.outputs))
+    per, share = layer.outputs // layer.groups, layer.inputs // layer.groups
+    y = np.empty((*layer.out_shape(x.shape[:2]), N))
+    for o, j, n in cells(y.shape):
+        start = 0 if first else o // per * share
+        y[o, j, n] = b[o] + sum(
+            w[o, c, k - 1 - u if flip else u]
+            * slot(x[:, None], start + c, 0, j * s + u - pad, n, 0)
+            for c, u in cells((share, k))
+        )
+    return y
+
+
+def as_sequence(definition: Definition) -> Definition:
+    """A sequence is an image of height 1, and windows have the second of their sides"""
+
+    def wide(layer: Any, p: Arrays, x: Array) -> Array:
+        at = ((1, layer.kernel[1]), (1, layer.stride[1]), (0, layer.padding[1]))
+        y: Array = definition(type(layer)(*at), p, x[:, None])
+        return y[:, 0]
+
+    return wide
 
 
 def pooled(outside: float, reduce: Callable[[list[float]], float]) -> Definition:
@@ -108,7 +136,27 @@ def channels(
     return y
 
 
-def dropped(layer: plain.Dropout, p: Arrays, x: Array, scaled: bool = True) -> Array:
+def grouped(
+    layer: Any, p: Arrays, x: Array, spare: int = 0, over: str = "group", size: bool = False
+) -> Array:
+    """gamma (x - m) / sqrt(v + eps) + beta, m and v of a group of channels of each sample
+
+    over: "batch" takes all samples together. size: as in `channels`.
+    """
+    y, per = np.empty(x.shape), len(x) // layer.groups
+    for c, n in cells((len(x), N)):
+        group = x[c // per * per : (c // per + 1) * per]
+        values = (group if over == "batch" else group[..., n]).ravel().tolist()
+        m = mean(values)
+        v = sum((a - m) ** 2 for a in values) / (len(values) - spare)
+        gamma, beta = p["weight"][c] / math.sqrt(v + 1e-5), p["bias"][c]
+        y[c, ..., n] = gamma * (x[c, ..., n] - m) + beta
+        if size:
+            y[c, ..., n] = abs(gamma) * (abs(x[c, ..., n]) + abs(m)) + abs(beta)
+    return y
+
+
+def dropped(layer: mp.Dropout, p: Arrays, x: Array, scaled: bool = True) -> Array:
     kept = np.random.default_rng(5).random(x.shape, np.float32) >= layer.rate
     return np.where(kept, x / (1 - layer.rate) if scaled else x, 0)
 

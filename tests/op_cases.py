@@ -113,11 +113,15 @@ def convolution(draw: Draw) -> dict[str, Any]:
     shape = image(draw, i, at)
     oh, ow = places(shape, at)
     kernel = at.pop("kernel")
+    sides, out = shape[1:3], (oh, ow)
+    if draw(st.booleans()):  # a sequence
+        at = {"stride": (1, at["stride"][1]), "padding": (0, at["padding"][1])}
+        kernel, sides, out = kernel[1:], sides[1:], out[1:]
     return {
         "at": at | {"groups": groups},
-        "x": shape,
+        "x": (i, *sides, shape[3]),
         "w": (o, i // groups, *kernel),
-        "g": (o, oh, ow, shape[3]),
+        "g": (o, *out, shape[3]),
         "kernel": kernel,
     }
 
@@ -178,6 +182,15 @@ def rows(draw: Draw) -> tuple[int, ...]:
 
 def normalise(draw: Draw) -> Case:
     return lambda x: ag.normalise(x, eps=1e-5)[0], [spread(draw, *rows(draw))]
+
+
+def normalise_groups(draw: Draw) -> Case:
+    """At least two entries a group and sample, so that a variance is well away from 0."""
+    groups, shape = draw(
+        st.sampled_from([(1, (2, 3)), (2, (4, 2)), (3, (3, 2, 2)), (2, (4, 1, 2, 1))])
+    )
+    x = spread(draw, *shape)
+    return lambda x: ag.normalise_groups(x, groups=groups, eps=1e-5), [x]
 
 
 def normalise_grad(draw: Draw) -> Case:
@@ -289,6 +302,7 @@ CASES: dict[str, Callable[[Draw], Case]] = {
     "spread": spread_out,
     "normalise": normalise,
     "normalise_grad": normalise_grad,
+    "normalise_groups": normalise_groups,
     "scale_shift": scale_shift,
     "softmax": lambda d: unary(d, ag.softmax),
     "cross_entropy": labelled,

@@ -1,19 +1,28 @@
-"""The scores of weights by every criterion, slowly: from dense H, loops over samples, brute force.
+"""Evidence of a net, slowly: from dense H, loops over samples, brute force; scores by the twins.
 
-`single(name, ...)` gives dicts as mp.score does; for units see slow_units.py. What it stands on is
-tested elsewhere: dense matrices, gradients of single samples, ties.
+`single(name, ...)` and `units(name, ...)` give dicts as mp.score does: the equations are the
+independent twins of the kit. What the evidence stands on is tested elsewhere: dense matrices,
+gradients of single samples, ties.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from curving import Fn, each_alone, flat, gradient, losses, unflat, with_params
+from structures import pieces, silent
 
 import minprune as mp
-from minprune.core import Array, Arrays, Split, stream
-from minprune.curvature import diagonal, hessian
+from minprune.core import Array, Arrays, Evidence, Split, stream
+from minprune.curvature import hessian
 from minprune.nets.model import Model
+from minprune.nets.ties import Group
+from minprune.verify.plain.twin import known
+from minprune.verify.plain.twins import twin_of
+
+BATCH = 64
+CURVATURE = ("diagonal", "samples", "levenberg_marquardt")  # options of the evidence
 
 
 def weights_of(model: Model) -> Arrays:
@@ -43,100 +52,185 @@ def flow(model: Model, weights: Arrays) -> float:
     return float(Model(net, params, buffers)(np.ones((1, *net.input_shape))).sum())
 
 
-def brute(of: Fn, w: Array) -> Array:
-    """of(w without entry k) for each k"""
-    found = np.zeros(w.shape)
+def brute(of: Fn, w: Array, value: Fn) -> Array:
+    """of(w with value(entry k) in place of entry k) for each k"""
+    found, w = np.zeros(w.shape), w.copy()
     for k in np.ndindex(w.shape):
-        held, w[k] = w[k], 0
+        held, w[k] = w[k], value(w[k])
         found[k] = of(w)
         w[k] = held
     return found
 
 
-def synflow(model: Model, data: Any) -> Arrays:
-    """R - R(without the weight), since R is linear in each"""
+def path_grads(model: Model, data: Any) -> Arrays:
+    """R(|w| + 1) - R(|w|), since R is linear in each"""
     whole = flow(model, {})
-    return {n: whole - brute(lambda v, n=n: flow(model, {n: v}), np.abs(w))
+    return {n: brute(lambda v, n=n: flow(model, {n: v}), np.abs(w), lambda v: v + 1) - whole
             for n, w in weights_of(model).items()}  # fmt: skip
 
 
-def oracle(model: Model, data: Split, square: bool = False) -> Arrays:
+def removal(model: Model, data: Split) -> Arrays:
     before = losses(model, data).mean()
     return {
-        n: (brute(lambda v, n=n: losses(with_params(model, {n: v}), data).mean(), w.copy())
-            - before) ** (2 if square else 1)
+        n: brute(lambda v, n=n: losses(with_params(model, {n: v}), data).mean(), w, lambda v: 0)
+        - before
         for n, w in weights_of(model).items()
     }  # fmt: skip
 
 
-def taylor(model: Model, data: Split, order: int = 1, hessian: str = "diag",
-           batch_size: int = 64) -> Arrays:  # fmt: skip
-    w = weights_of(model)
-    if order == 1:
-        total = {n: np.zeros(a.shape) for n, a in w.items()}
-        for part in batches(data, batch_size):
-            g = gradient(model, part)
-            for n in w:
-                total[n] += np.square(g[n] * w[n]) * len(part[0]) / len(data[0])
-        return total
-    g = gradient(model, data)
-    h = times_hessian(model, data, w) if hessian == "row" else diag(model, data)
-    return {n: np.square(g[n] * a - a * h[n] * (1 if hessian == "row" else a) / 2)
-            for n, a in w.items()}  # fmt: skip
-
-
-def diag(model: Model, data: Split, params: str = "weights") -> Arrays:
+def hess_diag(model: Model, data: Split, diagonal: str = "exact", params: str = "weights",
+              **how: Any) -> Arrays:  # fmt: skip
+    if diagonal == "hutchinson":
+        how["seed"] = stream(0, "criterion")
+    if diagonal != "exact":
+        return mp.curvature.diagonal(model, data, diagonal, params=params, **how)
     names = list(model.net.params if params == "all" else model.net.weights)
     return unflat(np.diag(hessian(model, data, params=params)).copy(), model, names)
 
 
-def obd(model: Model, data: Split, diagonal: str = "exact", clip: bool = False,
-        **how: Any) -> Arrays:  # fmt: skip
-    h = of_kind(model, data, diagonal, "weights", **how)
-    return {n: (np.maximum(h[n], 0) if clip else h[n]) * w * w / 2
-            for n, w in weights_of(model).items()}  # fmt: skip
+def squared_grads(model: Model, data: Split) -> Arrays:
+    each = each_alone(model, data, list(model.net.weights))
+    return {n: np.square(g).mean(axis=0) for n, g in each.items()}
 
 
-def of_kind(model: Model, data: Split, kind: str, params: str, **how: Any) -> Arrays:
-    if kind == "hutchinson":
-        how["seed"] = stream(0, "criterion")
-    return diag(model, data, params) if kind == "exact" else diagonal(
-        model, data, kind, params=params, **how)  # fmt: skip
+def grads(model: Model, data: Split) -> Arrays:
+    return {n: g for n, g in gradient(model, data).items() if n in model.net.weights}
 
 
-def snip(model: Model, data: Split) -> Arrays:
-    return shares({n: g * model.params[n] for n, g in gradient(model, data).items()
-                   if n in model.net.weights})  # fmt: skip
+# kind of evidence: (model, data) -> {weight: array}
+SINGLE: dict[str, Fn] = {
+    "weights": lambda m, d: weights_of(m),
+    "grads": grads,
+    "squared_grads": squared_grads,
+    "hess_diag": hess_diag,
+    "hess_grad": lambda m, d: times_hessian(m, d, grads(m, d)),
+    "hess_weight": lambda m, d: times_hessian(m, d, weights_of(m)),
+    "path_grads": path_grads,
+    "removal": removal,
+}
 
 
-def shares(s: Arrays) -> Arrays:
-    total = sum(np.abs(a).sum() for a in s.values())
-    return {n: np.abs(a) / total for n, a in s.items()}
-
-
-def drawn(model: Model, shapes: dict[str, Any]) -> Arrays:
+def drawn(shapes: dict[str, Any]) -> Arrays:
     rng = stream(0, "criterion")
     return {n: rng.random(shape) for n, shape in shapes.items()}
 
 
-SINGLE: dict[str, Fn] = {
-    "random": lambda m, d: drawn(m, {n: m.params[n].shape for n in m.net.weights}),
-    "magnitude": lambda m, d: {n: np.abs(w) for n, w in weights_of(m).items()},
-    "norm": lambda m, d, p=2: {
-        n: np.abs(w) if p else 1.0 * (w != 0) for n, w in weights_of(m).items()},
-    "synflow": synflow,
-    "taylor": taylor,
-    "fisher": lambda m, d: {
-        n: np.square(g * m.params[n]).mean(axis=0) / 2
-        for n, g in each_alone(m, d, list(m.net.weights)).items()},
-    "snip": snip,
-    "grasp": lambda m, d: {
-        n: hg * m.params[n] for n, hg in times_hessian(
-            m, d, {n: g for n, g in gradient(m, d).items() if n in m.net.weights}).items()},
-    "obd": obd,
-    "oracle": oracle,
-}  # fmt: skip
+def scored(
+    name: str, kind: Callable[..., Any], data: Split, options: dict[str, Any], unit: bool = False
+) -> Arrays:
+    """The twin's scores of kind(name, part of the data, **options of the evidence)"""
+    row = twin_of(name, options, unit)
+    how = {k: v for k, v in options.items() if k in CURVATURE}
+    size = options.get("batch_size", BATCH) if row.chunk == "batch" else len(data[0])
+    found: Arrays = {}
+    for part in batches(data, size):
+        ev = {k: kind(k, part, **(how if k == "hess_diag" else {})) for k in row.needs}
+        scores = row.score(Evidence(unit=unit, **ev), **known(row.score, options))
+        for n, s in scores.items():
+            found[n] = found.get(n, 0) + s * (len(part[0]) / len(data[0]))
+    return row.finish(found) if row.finish else found
 
 
 def single(name: str, model: Model, data: Split, **options: Any) -> Arrays:
-    return dict(SINGLE[name](model, data, **options))
+    if name == "random":
+        return drawn({n: w.shape for n, w in weights_of(model).items()})
+
+    def kind(what: str, part: Split, **how: Any) -> Arrays:
+        return dict(SINGLE[what](model, part, **how))
+
+    return scored(name, kind, data, options)
+
+
+def rows(arrays: Any, group: Group, unit: int, *roles: str, bias: bool = False) -> Array:
+    """What the members of those roles own of the unit, one after another."""
+    makers = {m.param.split(".")[0] for m in group.producers}
+    found = [
+        arrays[m.param][(slice(None),) * m.axis + (m.index[unit],)].ravel()
+        for m in group.members
+        if m.role in roles or (bias and m.param in {f"{o}.bias" for o in makers})
+    ]
+    return np.concatenate(found)
+
+
+def gate(model: Model, data: Split, group: Group, unit: int) -> float:
+    g, w = (rows(a, group, unit, "reads") for a in (gradient(model, data), model.params))
+    return float(g @ w)
+
+
+def only(model: Model, group: Group, unit: int | None) -> Array:
+    """The weights that read the unit (None: any unit of the group), 0 elsewhere; flat"""
+    v = {n: np.zeros(w.shape) for n, w in weights_of(model).items()}
+    for m in group.readers:
+        index = m.index.ravel() if unit is None else m.index[unit]
+        at = (slice(None),) * m.axis + (index,)
+        v[m.param][at] = model.params[m.param][at]
+    return flat(v, list(v))
+
+
+def all_gates(model: Model) -> Array:
+    found: Iterable[Array] = [only(model, g, None) for g in mp.ties(model) if g.free]
+    return sum(found, np.zeros(sum(w.size for w in weights_of(model).values())))
+
+
+# kind of evidence in a unit's gate: (model, data, group, unit) -> number
+GATES: dict[str, Fn] = {
+    "weights": lambda m, d, g, u: 1.0,
+    "grads": gate,
+    "squared_grads": lambda m, d, g, u: np.mean([gate(m, p, g, u) ** 2 for p in batches(d, 1)]),
+    "hess_diag": lambda m, d, g, u: only(m, g, u) @ hessian(m, d) @ only(m, g, u),
+    "hess_weight": lambda m, d, g, u: only(m, g, u) @ hessian(m, d) @ all_gates(m),
+    "removal": lambda m, d, g, u: losses(silent(m, pieces(g, u)), d).mean() - losses(m, d).mean(),
+}
+GATES |= {"gate_grads": GATES["grads"], "gate_hess": GATES["hess_diag"]}
+
+
+def behind(model: Model, group: Group) -> Group:
+    """The group with those readers alone that come after all that makes its units."""
+    place = {n: k for k, n in enumerate(model.net.params)}
+    last = max(place[m.param] for m in group.producers)
+    kept = tuple(m for m in group.members if m.role != "reads" or place[m.param] > last)
+    return replace(group, members=kept)
+
+
+def activations(model: Model, data: Split, group: Group) -> Array:
+    """a dl/da of each sample as one position, whose other factor is 1
+
+    Where the way from the activation to its readers is linear it is dl/dc, behind the last sum.
+    """
+    last = behind(model, group)
+    found = [[gate(model, p, last, u) for u in range(group.size)] for p in batches(data, 1)]
+    return np.array(found)[:, :, None]
+
+
+def of_units(kind: str, view: str, model: Model, data: Split, group: Group, **how: Any) -> Array:
+    """One kind of evidence of the units of a group, by the reading of CriterionSpec.unit"""
+    if kind in ("activations", "act_grads"):
+        a = activations(model, data, group)
+        return a if kind == "activations" else np.ones_like(a)
+    units = range(group.size)
+    if view in ("gate", "whole"):
+        return np.array([GATES[kind](model, data, group, u) for u in units], float)
+    bias = view == "incoming and bias"
+    arrays = model.params if kind == "weights" else SINGLE[kind](
+        model, data, **how, **({"params": "all"} if bias else {}))  # fmt: skip
+    role = "reads" if view == "outgoing" else "makes"
+    return np.array([rows(arrays, group, u, role, bias=bias) for u in units])
+
+
+def units(name: str, model: Model, data: Split, **options: Any) -> Arrays:
+    groups = [g for g in mp.ties(model) if g.free]
+    view = twin_of(name, options, True).unit
+
+    def kind(what: str, part: Split, **how: Any) -> Arrays:
+        return {g.name: of_units(what, view, model, part, g, **how) for g in groups}
+
+    if name == "random":
+        found = drawn({g.name: g.size for g in groups})
+    else:
+        found = scored(name, kind, data, options, unit=True)
+    out: Arrays = {}
+    for g in groups:
+        for m in g.producers:
+            out.setdefault(m.param, np.zeros(len(model.params[m.param])))
+            out[m.param][m.index] = found[g.name][:, None]
+    return {n: out[n] for n in model.net.weights if n in out}

@@ -10,11 +10,11 @@ import minprune as mp
 from minprune.autograd import Tensor, grad
 from minprune.core import Array, Arrays, stream
 from minprune.masking.patterns import Pattern, n_of_m
+from minprune.nets.convolution import Conv2d
 from minprune.nets.forward import loss_of, run
 from minprune.nets.layer import ForwardContext
 from minprune.nets.model import Model
 from minprune.nets.net import Net
-from minprune.nets.weighted import Conv2d
 
 TILES: dict[str, tuple[int, int]] = {"2:4": (2, 4), "1:4": (1, 4), "3:5": (3, 5), "2:17": (2, 17)}
 SIDES: dict[str, int] = {f"{k}x{k}": k for k in (1, 2, 3, 4, 8)}

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from minprune.core import Array, Split
 from minprune.nets.activations import Tanh
+from minprune.nets.dense import Dense
 from minprune.nets.model import Model, initialise
 from minprune.nets.net import build
-from minprune.nets.weighted import Dense
 
 EPS = float(np.finfo(np.float64).eps)
 

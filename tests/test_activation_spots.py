@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from curving import near
 from randomnets import batch, filled
-from slow_units import gate
+from slowly import gate
 from structures import NETS
 
 import minprune as mp

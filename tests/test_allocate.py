@@ -184,8 +184,8 @@ def test_random_mask_counts() -> None:
         assert mask.sum() == ones
 
 
-SPARSE = "conv1.weight: only its live entries are stored, and {} needs the dense weight; give " \
-         "mp.densify(model), and mp.sparsify what comes of it"  # fmt: skip
+SPARSE = "conv1.weight: {} needs the dense weight, and only its live entries are stored; pass " \
+         "mp.densify(model), and mp.sparsify the result"  # fmt: skip
 MESSAGES: tuple[tuple[Callable[[], Any], type[ArgumentError], str], ...] = (
     (lambda: mp.allocate(LENET, 0.5, "ERK"), ArgumentError,
      "allocate: how must be 'uniform', 'er' or 'erk', not 'ERK'; choose one of them"),

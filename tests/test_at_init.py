@@ -115,12 +115,12 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
      "at_init: trial_epochs must be an integer of at least 1, not True; pass trial_epochs=1, for "
      "example"),
     (lambda: at_init(DATA, net(), sparsity=0.5, epochs=1),  # type: ignore[arg-type]
-     "at_init: the model is Dataset, expected a Model; give one that mp.zoo, mp.initialise or "
+     "at_init: model must be a Model, not Dataset; pass one that mp.zoo, mp.initialise or "
      "mp.load made"),
     (lambda: at_init(net(), DATA.train, sparsity=0.5, epochs=1),  # type: ignore[arg-type]
      "at_init: data must be a Dataset, not tuple; pass mp.Dataset(train, val, test)"),
     (lambda: in_rounds(None, None, "synflow", sparsity=0.5),  # type: ignore[arg-type]
-     "in_rounds: the model is NoneType, expected a Model; give one that mp.zoo, mp.initialise or "
+     "in_rounds: model must be a Model, not NoneType; pass one that mp.zoo, mp.initialise or "
      "mp.load made"),
     (lambda: small(epochs=-1), "at_init: epochs must be an integer of at least 0, not -1; pass "
      "epochs=1, for example"),

@@ -140,7 +140,7 @@ def test_a_model_is_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught:
         train(path)
     assert caught.value.args == (
-        f"{path}: it is no minprune state; give a file that save_state wrote",
+        f"{path}: it must be a minprune state, and is not; give a file that save_state wrote",
     )
 
 
@@ -154,7 +154,7 @@ def test_a_checkpoint_of_0_1_0_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         with pytest.raises(FileError) as caught:
             resume()
         assert caught.value.args == (
-            f"{path}: it has format version 2, and this minprune reads 3; use an older minprune",
+            f"{path}: its format version must be 3 for this minprune, not 2; use an older minprune",
         )
 
 

@@ -146,6 +146,7 @@ def test_shades_are_the_shares_kept() -> None:
 def test_every_part_may_be_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figure, "svg", lambda _: "")
     assert Reader(compare_page({})).words
+    assert "<h2>" not in compare_page({})  # no heading without anything under it
     for part in ("name", "command", "settings", "options", "left_out", "data", "net", "cells",
                  "seconds", "versions", "agreement", "estimates"):  # fmt: skip
         Reader(compare_page({k: v for k, v in RESULT.items() if k != part}))

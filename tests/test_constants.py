@@ -18,7 +18,7 @@ from minprune.nets.model import Model, batch_last
 from minprune.nets.net import Net
 from minprune.structure import constants as module
 from minprune.structure import plan
-from minprune.structure.constants import Flow, flow
+from minprune.structure.constants import Sweeps, sweep
 
 TWO = mp.build((2,), [
     ("a", mp.Dense(2, 3)), ("r", mp.Sigmoid()), ("b", mp.Dense(3, 2)), ("t", mp.ReLU()),
@@ -41,7 +41,7 @@ def test_both_sweeps_by_hand() -> None:
     model = holding(
         TWO, a=[[1, 0], [0, 0], [0, 2]], a_bias=[1, 0, 1], b=[[1, 4, 0], [0, 0, 3]], fc=[[1, 0]]
     )
-    found = flow(model)
+    found = sweep(model)
     assert {n: rows.tolist() for n, rows in found.needed.items()} == {
         "a.weight": [True, False, False], "a.bias": [True, False, False],
         "b.weight": [True, False], "b.bias": [True, False],
@@ -60,7 +60,7 @@ def test_both_sweeps_by_hand() -> None:
 
 def test_what_is_constant_altogether_by_hand() -> None:
     model = holding(TWO, a=[[0, 0]] * 3, a_bias=[0, 0, 0], b=[[2, 2, 2], [-1, 0, 0]])
-    whole = {n: value.tolist() for n, value in flow(model).whole.items()}
+    whole = {n: value.tolist() for n, value in sweep(model).whole.items()}
     assert whole == {"a": [0] * 3, "r": [0.5] * 3, "b": [4, 0.5], "t": [4, 0.5], "fc": [5.5]}
 
 
@@ -71,7 +71,7 @@ def test_a_constant_before_padding_stays_and_the_plan_says_so() -> None:
     params["a.weight"][1] = params["a.bias"][1] = 0
     model = replace(model, params=params)
     found = plan(model)
-    assert {n: s.tolist() for n, s in found.flow.stuck.items()} == {
+    assert {n: s.tolist() for n, s in found.sweeps.stuck.items()} == {
         "b.weight": [False, True, False]
     }
     assert not found.gone["a.weight"].any()
@@ -102,7 +102,7 @@ def test_padding_further_up_makes_a_constant_uneven_too() -> None:
     masks = {n: np.ones(net.params[n], bool) for n in ("a.weight", "b.weight")}
     masks["a.weight"][0] = masks["b.weight"][0, 1] = False
     model = mp.with_masks(model, masks)
-    assert {n: s.tolist() for n, s in flow(model).stuck.items()} == {
+    assert {n: s.tolist() for n, s in sweep(model).stuck.items()} == {
         "b.weight": [True, False], "c.weight": [True, False],
     }  # fmt: skip
     assert "1 constant: c.weight reads them unevenly (zero padding)" in str(plan(model))
@@ -139,7 +139,7 @@ def outputs(model: Model, x: Array) -> dict[str, Array]:
     return seen
 
 
-def says_what_is_constant(fn: Callable[[Model], Flow], model: Model) -> bool:
+def says_what_is_constant(fn: Callable[[Model], Sweeps], model: Model) -> bool:
     """A layer in `whole` puts out those values for any input, and one that never varies is there
 
     As far as exact zeros make it so: random numbers do not cancel, but ReLU can be shut for all of
@@ -161,7 +161,7 @@ def says_what_is_constant(fn: Callable[[Model], Flow], model: Model) -> bool:
     return bool(told)
 
 
-def says_what_is_needed(fn: Callable[[Model], Flow], model: Model) -> bool:
+def says_what_is_needed(fn: Callable[[Model], Sweeps], model: Model) -> bool:
     """Weights of rows that are not needed may be anything, once the constants are folded."""
     found = fn(model)
     rng = np.random.default_rng(1)
@@ -190,26 +190,26 @@ LAWS = {law.__name__: law for law in (says_what_is_constant, says_what_is_needed
 @pytest.mark.parametrize("law", LAWS)
 @given(model=thin)
 def test_the_sweeps_keep_the_laws(law: str, model: Model) -> None:
-    assert LAWS[law](flow, model)
+    assert LAWS[law](sweep, model)
 
 
-def planted(change: Callable[[Flow], Flow]) -> Callable[[Model], Flow]:
-    return lambda model: change(flow(model))
+def planted(change: Callable[[Sweeps], Sweeps]) -> Callable[[Model], Sweeps]:
+    return lambda model: change(sweep(model))
 
 
-def first_not_needed(found: Flow) -> Flow:
+def first_not_needed(found: Sweeps) -> Sweeps:
     needed = {n: rows & (np.arange(len(rows)) > 0) for n, rows in found.needed.items()}
     return replace(found, needed=needed)
 
 
-def padded_folds(model: Model) -> Flow:
+def padded_folds(model: Model) -> Sweeps:
     with pytest.MonkeyPatch.context() as patch:
         mix = module._Links.mix
         patch.setattr(module._Links, "mix", lambda s, o, w, x, g, p: mix(s, o, w, x, g, False))
-        return flow(model)
+        return sweep(model)
 
 
-WRONG: dict[str, tuple[str, Callable[[Model], Flow]]] = {
+WRONG: dict[str, tuple[str, Callable[[Model], Sweeps]]] = {
     "one is needed": ("says_what_is_needed", planted(first_not_needed)),
     "folded without a value": (
         "says_what_is_needed",

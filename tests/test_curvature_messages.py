@@ -33,8 +33,7 @@ NO_SAMPLES = (
 )
 PARAMS = "parameters: params must be 'weights' or 'all', not 'bias'; choose one of them"
 NO_MODEL = (
-    "curvature: the model is Net, expected a Model; give one that mp.zoo, mp.initialise or mp.load "
-    "made"
+    "curvature: model must be a Model, not Net; pass one that mp.zoo, mp.initialise or mp.load made"
 )
 ROWS = "data: x has 3 rows and y has 2; give one target to each input"
 ONES = {"fc1.weight": np.ones((1, 2))}
@@ -109,8 +108,7 @@ MESSAGES: tuple[Message, ...] = (
     (lambda: exact(NET, (DATA[0], None)), ShapeError,  # type: ignore[arg-type]
      "data: x has 5 rows and y has none; give one target to each input"),
     (lambda: exact(NET, (1.0, DATA[1])), ShapeError,  # type: ignore[arg-type]
-     "input is (), expected (n, 2); "
-     "give a batch of samples of the shape the net was built for"),
+     "the input must be (n, 2), not (); pass a batch of samples of the net's input_shape"),
     (lambda: list(ggn_rows(NET.net, DATA, [])), ArgumentError, NO_MODEL),  # type: ignore[arg-type]
     (lambda: list(ggn_rows(NET, DATA, ["l9.weight"])), ArgumentError,
      "l9.weight: no such parameter; there are l1.weight, l1.bias, l3.weight, l3.bias"),
@@ -118,8 +116,7 @@ MESSAGES: tuple[Message, ...] = (
      "becker_lecun: the op exp must have a rule for squared coefficients, not none; use the "
      "diagonal 'exact', 'gauss_newton' or 'hutchinson'"),
     (lambda: exact(NET, (DATA[0][:, :1], DATA[1])), ShapeError,
-     "input is (5, 1), expected (n, 2); "
-     "give a batch of samples of the shape the net was built for"),
+     "the input must be (n, 2), not (5, 1); pass a batch of samples of the net's input_shape"),
     (lambda: exact(NET, (DATA[0], DATA[1] * 1.0)), ShapeError,
      "targets are float64 of shape (5,), expected integer classes (n,) for cross_entropy; "
      "give classes, or a net with loss='mse'"),

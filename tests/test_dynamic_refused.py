@@ -94,11 +94,11 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
     (lambda: SET(1.5), ArgumentError,
      "SET: fraction must be a number from 0 to 1, not 1.5; pass fraction=0.5, for example"),
     (lambda: RigL(stop=0), ArgumentError,
-     "RigL: stop must be a number above 0 to 1, not 0; pass stop=0.5, for example"),
+     "RigL: stop must be a number above 0 and at most 1, not 0; pass stop=0.5, for example"),
     (lambda: RigL(every=0), ArgumentError,
      "RigL: every must be an integer of at least 1, not 0; pass every=1, for example"),
     (lambda: start_sparse(0.8, small_net()), ArgumentError,  # type: ignore[arg-type]
-     "start_sparse: the model is float, expected a Model; give one that mp.zoo, mp.initialise or "
+     "start_sparse: model must be a Model, not float; pass one that mp.zoo, mp.initialise or "
      "mp.load made"),
     (lambda: fit(SET(), small_net()), ArgumentError,
      "SET: a weight of the net must have a mask or be stored sparsely, and none does; start from "

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from curving import Fn, each_alone, flat, gradient, near, unflat
 from randomnets import batch, filled
-from slow_units import UNITS, rows, units
-from slowly import single
+from slowly import rows, single, units
 
 import minprune as mp
-from minprune.core import Arrays, Evidence, Split, criterion
+from minprune.core import EVIDENCE_KINDS, Arrays, Evidence, Split, criterion
 from minprune.errors import ArgumentError
+from minprune.evidence.sources import SOURCES
 from minprune.nets.model import Model
 from minprune.nets.net import Net
 
@@ -46,8 +46,8 @@ OF_UNITS: list[tuple[str, dict[str, Any]]] = [
     ("taylor_activation", {"order": 2}),
 ]  # fmt: skip
 # What other files hold to their definitions: inverses, sweeps, moments of activations.
-ELSEWHERE = {"obs", "apoz", "activation", "similarity", "correlation", "cosine", "lda", "lda_joint",
-             "activation_entropy"}  # fmt: skip
+ELSEWHERE = {"lamp", "obs", "apoz", "activation", "similarity", "correlation", "cosine", "lda",
+             "lda_joint", "activation_entropy"}  # fmt: skip
 
 
 def case(net: str, seed: int = 1) -> tuple[Model, Split]:
@@ -78,9 +78,14 @@ def test_hutchinson_takes_64_probes_unless_told() -> None:
     assert near(got, single("obd", model, data, diagonal="hutchinson", samples=64))
 
 
+def test_each_kind_of_evidence_has_one_row_that_says_where_it_comes_from() -> None:
+    assert set(SOURCES) == set(EVIDENCE_KINDS)
+    assert all(row.entries or row.units for row in SOURCES.values())
+    assert all(kind.what and kind.cost for kind in EVIDENCE_KINDS.values())
+
+
 def test_every_criterion_is_here_or_in_a_file_of_its_own() -> None:
     assert {name for name, _ in BOTH + OF_UNITS} == set(mp.criteria.CRITERIA) - ELSEWHERE
-    assert set(UNITS) | {"random"} == set(mp.criteria.CRITERIA) - ELSEWHERE
 
 
 WRONG: dict[str, tuple[str, dict[str, Any], str, dict[str, Any]]] = {
@@ -170,7 +175,7 @@ def test_the_curvature_of_a_gate_has_no_other_reading(option: dict[str, Any]) ->
         mp.score(model, data, "taylor", unit=True, order=2, **option)
     (name,) = option
     assert caught.value.args == (
-        f"{name} says how hess_diag is gathered, and that of a unit's gate is exact alone; "
+        f"{name} says how hess_diag is computed, and that of a unit's gate is always exact; "
         f"leave {name} out",
     )
     single_ones = mp.score(model, data, "taylor", order=2, diagonal="gauss_newton")

@@ -49,13 +49,15 @@ def every_layer() -> mp.Model:
     image = np.int64(4)
     layers: list[Any] = [
         ("conv", mp.Conv2d(2, 4, (3, 1), stride=(1, 2), padding=(1, 0), groups=2, bias=False)),
-        ("bn", mp.BatchNorm(4)), *((f"a_{k}", layer()) for k, layer in ACTIVATIONS.items()),
+        ("bn", mp.BatchNorm(4)), ("gn", mp.GroupNorm(np.int64(2), 4)),
+        *((f"a_{k}", layer()) for k, layer in ACTIVATIONS.items()),
         ("gelu", mp.GELU(approximate="tanh")),
         ("max", mp.MaxPool((2, 1), stride=1)), ("avg", mp.AvgPool(2, stride=1, padding=1)),
         ("two", mp.Concat(), ("avg", "avg")), ("sum", mp.Add(), ("two", "two")),
         ("mean", mp.GlobalAvgPool(), "sum"), ("flat", mp.Flatten(), "avg"),
         ("all", mp.Concat(), ("flat", "mean")), ("drop", mp.Dropout(np.float32(0.25))),
-        ("relu", mp.ReLU()), ("fc", mp.Dense(np.int64(56), 2)), ("out", mp.Sigmoid()),
+        ("relu", mp.ReLU()), ("ln", mp.LayerNorm(56)),
+        ("fc", mp.Dense(np.int64(56), 2)), ("out", mp.Sigmoid()),
     ]  # fmt: skip
     return mp.initialise(mp.build((2, image, image), layers, "mse"), seed=0)
 
@@ -77,7 +79,12 @@ def test_a_saved_model_comes_back_bit_for_bit(name: str, dtype: Any, tmp_path: P
 
 def test_every_kind_of_layer_comes_back(tmp_path: Path) -> None:
     model = every_layer()
-    assert {type(n.layer).__name__ for n in model.net.nodes} == set(LAYERS)
+    line = [("conv", mp.Conv1d(2, 3, 3, stride=2, padding=1)), ("mean", mp.GlobalAvgPool())]
+    sequence = mp.initialise(mp.build((2, 9), line))
+    mp.save(sequence, tmp_path / "sequence")
+    assert equal(mp.load(tmp_path / "sequence"), sequence)
+    kinds = {type(n.layer).__name__ for n in (*model.net.nodes, *sequence.net.nodes)}
+    assert kinds == set(LAYERS)
     mp.save(model, tmp_path / "m")
     assert equal(mp.load(tmp_path / "m"), model)
     assert rebuild(json.loads(json.dumps(describe(pruned("monk").net)))) == pruned("monk").net

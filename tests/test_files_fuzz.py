@@ -130,40 +130,40 @@ def more_compressed(content: bytes) -> bytes:
 FORGED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a path beside the arrays": (
         extra("../../etc/passwd"),
-        "'../../etc/passwd' does not belong in it; give a file that mp.save wrote",
+        "it must not hold '../../etc/passwd'; give a file that mp.save wrote",
     ),
     "a layer called like a path": (
         header(lambda h: h["net"]["layers"][0].update(name="../x")),
-        "not a sound minprune model ('../x' cannot name a layer: expected letters, digits and "
-        "underscores, no digit first; rename it); save it again",
+        "not a sound minprune model ('../x' cannot name a layer; use letters, digits and "
+        "underscores, not a digit first); save it again",
     ),
     "inputs of no size": (
         header(lambda h: h["net"].update(input_shape=[2, 3.0])),
-        "its input shape is (2, 3.0), expected integers of at least 1; save it again",
+        "its input shape must hold integers of at least 1, not (2, 3.0); save it again",
     ),
     "a thousand arrays": (
         header(lambda h: h["arrays"].update(uint8={f"masks/{k}": [0] for k in range(1000)})),
-        "'masks/0' does not belong in it; give a file that mp.save wrote",
+        "it must not hold 'masks/0'; give a file that mp.save wrote",
     ),
     "a version that is no number": (
         header(lambda h: h.update(version=float("nan"))),
-        "its format version is nan, expected an integer of at least 1; save it again",
+        "its format version must be an integer of at least 1, not nan; save it again",
     ),
     "a crowded table": (
         crowd,
-        "its table of entries takes 65572 bytes, expected at most 65536; save it again",
+        "its table of entries must take at most 65536 bytes, not 65572; save it again",
     ),
     "an absurd compressed size": (
         more_compressed,
-        "its entries claim more than its SIZE bytes; save it again",
+        "its entries must fit in its SIZE bytes; save it again",
     ),
     "rows within rows": (
         lambda content: _hostile.overlapping(20),
-        "its entries claim more than its SIZE bytes; save it again",
+        "its entries must fit in its SIZE bytes; save it again",
     ),
     "two of one name": (
         lambda content: packed([*entries_of(content).items(), ("float32.npy", b"")]),
-        "two of its entries have one name; save it again",
+        "its entries must have different names; save it again",
     ),
 }
 
@@ -192,7 +192,7 @@ def test_files_beyond_4_gb_have_a_second_end(
     with pytest.raises(FileError) as caught:
         mp.load(path)
     assert caught.value.args == (
-        f"{path}: its table of entries takes {2**40} bytes, expected at most {len(content)}; "
+        f"{path}: its table of entries must take at most {len(content)} bytes, not {2**40}; "
         f"save it again",
     )
 

@@ -76,41 +76,41 @@ class Trap:
 
 
 ROW, N = "float32.npy", 43  # all parameters of the mlp
-NO_ROW = f"{ROW} is no plain row of 43 entries of float32; save it again"
+NO_ROW = "its float32.npy must be a plain row of 43 entries of float32; save it again"
 PICKLE, OBJECTS = pickle.dumps(Trap()), npy(np.array([Trap()] * N, dtype=object))
 REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     "foreign archive": (
         lambda e: e.pop("header.json"),
-        "header.json is not in it; give a file that mp.save wrote",
+        "it must hold header.json, and does not; give a file that mp.save wrote",
     ),
     "another format": (
         header(format="sketch"),
-        "it is no minprune model; give a file that mp.save wrote",
+        "it must be a minprune model, and is not; give a file that mp.save wrote",
     ),
     "a list": (
         put("header.json", b"[]"),
-        "it is no minprune model; give a file that mp.save wrote",
+        "it must be a minprune model, and is not; give a file that mp.save wrote",
     ),
     "the future": (
         header(version=3),
-        "it has format version 3, and this minprune reads 2; use a newer minprune",
+        "its format version must be 2 for this minprune, not 3; use a newer minprune",
     ),
     "the past": (
         header(version=1),
-        "it has format version 1, and this minprune reads 2; use an older minprune",
+        "its format version must be 2 for this minprune, not 1; use an older minprune",
     ),
     "another dtype": (
         header(arrays={"float16": {}}),
-        "params/fc1.weight is not in it; give a file that mp.save wrote",
+        "it must hold params/fc1.weight, and does not; give a file that mp.save wrote",
     ),
     "one dtype more": (
         lambda e: header(arrays=json.loads(e["header.json"])["arrays"] | {"object": {}})(e),
-        "it has arrays of object, expected float32, float64, uint8, uint32; save it again",
+        "its arrays must be float32, float64, uint8, uint32, not object; save it again",
     ),
     "two dtypes": (
         doubled,
-        "not a sound minprune model (fc1.bias: array is float64, expected all arrays of a model "
-        "to be float32, or all float64; convert it with astype); save it again",
+        "not a sound minprune model (fc1.bias: the arrays of a model must be all float32 or "
+        "all float64, not float64; convert it with astype); save it again",
     ),
     "header cut": (
         put("header.json", b"{"),
@@ -119,11 +119,12 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     ),
     "header huge": (
         put("header.json", b" " * (2**20 + 1)),
-        "header.json claims 1048577 bytes, expected at most 1048576; save it again",
+        "its header.json must have at most 1048576 bytes, not 1048577; save it again",
     ),
     "unknown layer": (
         other_layer,
-        "layer 'fc1' is a 'Attention', which this version does not know; use a newer minprune",
+        "layer 'fc1' is of the kind 'Attention', which this version does not know; use a "
+        "newer minprune",
     ),
     "layers that do not fit": (
         wide_layer,
@@ -132,23 +133,23 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     ),
     "array absent": (
         shape("params/fc1.bias", None),
-        "params/fc1.bias is not in it; give a file that mp.save wrote",
+        "it must hold params/fc1.bias, and does not; give a file that mp.save wrote",
     ),
     "array too many": (
         shape("params/../x", [0]),
-        "'params/../x' does not belong in it; give a file that mp.save wrote",
+        "it must not hold 'params/../x'; give a file that mp.save wrote",
     ),
     "array of another shape": (
         shape("params/fc1.bias", [5]),
-        "params/fc1.bias is (5,), expected (4,); save it again",
+        "its params/fc1.bias must have the shape (4,), not (5,); save it again",
     ),
     "array of a negative size": (
         shape("params/fc1.bias", [-4]),
-        "params/fc1.bias has the shape [-4], expected sizes; save it again",
+        "the shape of params/fc1.bias must hold sizes, not [-4]; save it again",
     ),
     "array of half a size": (
         shape("params/fc1.bias", [4.0]),
-        "params/fc1.bias has the shape [4.0], expected sizes; save it again",
+        "the shape of params/fc1.bias must hold sizes, not [4.0]; save it again",
     ),
     "array of no shape": (
         shape("params/fc1.bias", 7),
@@ -156,15 +157,15 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     ),
     "array in two rows": (
         shape("params/fc1.bias", [4], "float64"),
-        "two of its arrays are called params/fc1.bias; save it again",
+        "its arrays must have different names, and two are params/fc1.bias; save it again",
     ),
     "mask of another size": (
         shape("masks/fc1.weight", [4], "uint8"),
-        "masks/fc1.weight is (4,), expected (3,); save it again",
+        "its masks/fc1.weight must have the shape (3,), not (4,); save it again",
     ),
     "row absent": (
         lambda e: e.pop(ROW),
-        f"{ROW} is not in it; give a file that mp.save wrote",
+        "it must hold float32.npy, and does not; give a file that mp.save wrote",
     ),
     "row that claims to be huge": (
         lambda e: e.update({ROW: e[ROW].replace(b"(43,), }      ", b"(99999999,), }")}),
@@ -180,25 +181,25 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     ),
     "too many bytes": (
         put(ROW, npy(np.zeros(9999, np.float32))),
-        f"{ROW} takes 40124 bytes, expected 300 for 43 entries; save it again",
+        "its float32.npy must take 300 bytes for 43 entries, not 40124; save it again",
     ),
     "too few bytes": (
         lambda e: e.update({ROW: e[ROW][:-4]}),
-        f"{ROW} takes 296 bytes, expected 300 for 43 entries; save it again",
+        "its float32.npy must take 300 bytes for 43 entries, not 296; save it again",
     ),
     "pickled array": (
         put(ROW, OBJECTS),
-        f"{ROW} takes {len(OBJECTS)} bytes, expected 300 for 43 entries; save it again",
+        "its float32.npy must take 300 bytes for 43 entries, not 417; save it again",
     ),
     "pickled array of the right size": (put(ROW, OBJECTS.ljust(300, b".")[:300]), NO_ROW),
     "a pickle": (
         put(ROW, PICKLE),
-        f"{ROW} takes {len(PICKLE)} bytes, expected 300 for 43 entries; save it again",
+        "its float32.npy must take 300 bytes for 43 entries, not 68; save it again",
     ),
     "a pickle of the right size": (put(ROW, PICKLE.ljust(300, b".")), NO_ROW),
     "other values": (
         flipped,
-        "its checksum does not match what it holds; it is damaged: save it again",
+        "its checksum must match what it holds, and the file is damaged; save it again",
     ),
 }  # fmt: skip
 
@@ -227,7 +228,7 @@ def refused(path: Path) -> str:
 
 def test_a_sentence_stays_short(path: Path) -> None:
     path.write_bytes(forged(path.read_bytes(), shape("x" * 9999, [0])))
-    assert refused(path).startswith("'xxx")
+    assert refused(path).startswith("it must not hold 'xxx")
     assert len(refused(path)) < 350
 
 
@@ -257,7 +258,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     if isinstance(error, OSError):
         assert caught.value.args == (
             f"{path}: cannot be written (No space left on device); "
-            f"choose a folder you may write to",
+            f"choose a folder that you can write to",
         )
     assert os.listdir(path.parent) == ["m.npz"]
     assert path.read_bytes() == old
@@ -267,7 +268,7 @@ def test_writing_where_a_file_is_the_folder(path: Path) -> None:
     with pytest.raises(FileError) as caught:
         mp.save(pruned("mlp"), path / "m.npz")
     assert caught.value.args == (
-        f"{path / 'm.npz'}: cannot be written (File exists); choose a folder you may write to",
+        f"{path / 'm.npz'}: cannot be written (File exists); choose a folder that you can write to",
     )
 
 
@@ -286,6 +287,5 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError) as caught:
         mp.save("m.npz", pruned("mlp"))  # type: ignore[arg-type]
     assert caught.value.args == (
-        "save: the model is str, expected a Model; give one that mp.zoo, mp.initialise or mp.load "
-        "made",
+        "save: model must be a Model, not str; pass one that mp.zoo, mp.initialise or mp.load made",
     )

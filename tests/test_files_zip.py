@@ -26,7 +26,7 @@ def path(tmp_path: Path) -> Path:
 def test_two_entries_of_one_name_are_refused(path: Path) -> None:
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(ROW, npy(np.ones(4, np.float32)))
-    assert refused(path) == "two of its entries have one name; save it again"
+    assert refused(path) == "its entries must have different names; save it again"
 
 
 def test_entries_that_lie_over_one_another_are_refused(path: Path) -> None:
@@ -35,7 +35,7 @@ def test_entries_that_lie_over_one_another_are_refused(path: Path) -> None:
     at = body.rindex(b"PK\1\2")  # the last entry of the directory: its size there, made the file's
     huge = body[: at + 20] + (size - 1).to_bytes(4, "little") + body[at + 24 :]
     path.write_bytes(huge)
-    assert refused(path) == f"its entries claim more than its {size} bytes; save it again"
+    assert refused(path) == f"its entries must fit in its {size} bytes; save it again"
 
 
 def deflated(path: Path, key: str, body: bytes, claim: int, crc: bytes) -> None:
@@ -51,7 +51,7 @@ def deflated(path: Path, key: str, body: bytes, claim: int, crc: bytes) -> None:
 def test_a_bomb_is_refused_by_its_claim(path: Path) -> None:
     for key in ("header.json", ROW):
         deflated(path, key, bytes(2**21), 2**21, bytes(2**21))
-        text = f"{key} claims 2097152 bytes, expected at most 1048576; save it again"
+        text = f"its {key} must have at most 1048576 bytes, not 2097152; save it again"
         assert refused(path) == text
         mp.save(pruned("mlp"), path)
 
@@ -61,15 +61,15 @@ def test_a_bomb_that_claims_to_be_small_is_read_no_further(path: Path) -> None:
         row, header = archive.read(ROW), archive.read("header.json")
     whole = path.read_bytes()
     deflated(path, ROW, row + bytes(2**25), 300, row + b"\0")
-    assert refused(path) == f"{ROW} holds more than the 300 bytes that it claims; save it again"
+    assert refused(path) == f"its {ROW} must hold the 300 bytes it claims, not more; save it again"
     path.write_bytes(whole)
     deflated(path, ROW, row[:-4], 300, row[:-4])
-    assert refused(path) == f"{ROW} holds less than it claims; save it again"
+    assert refused(path) == f"its {ROW} must hold what it claims; save it again"
     path.write_bytes(whole)
     text = header + b" " * 2**25
     deflated(path, "header.json", text, len(header), header + b" ")
     assert refused(path) == (
-        f"header.json does not hold the {len(header)} bytes it claims; save it again"
+        f"its header.json must hold the {len(header)} bytes it claims; save it again"
     )
 
 
@@ -87,7 +87,7 @@ def test_another_compression_is_refused(path: Path) -> None:
     entries = entries_of(path.read_bytes())
     path.write_bytes(packed(entries, zipfile.ZIP_BZIP2))
     assert refused(path) == (
-        "header.json is compressed in way 12, expected 0 (stored) or 8 (deflated); save it again"
+        "the compression of header.json must be 0 (stored) or 8 (deflated), not 12; save it again"
     )
 
 
@@ -96,7 +96,7 @@ def test_encrypted_entries_are_refused(path: Path) -> None:
     for mark, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
         body[body.index(mark) + at] |= 1
     path.write_bytes(body)
-    assert refused(path) == "header.json is encrypted; give a file that mp.save wrote"
+    assert refused(path) == "its header.json must not be encrypted; give a file that mp.save wrote"
 
 
 class Pipe(io.BytesIO):
@@ -152,5 +152,6 @@ def test_a_numpy_archive_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught:
         mp.load(tmp_path / "m.npz")
     assert caught.value.args == (
-        f"{tmp_path / 'm.npz'}: header.json is not in it; give a file that mp.save wrote",
+        f"{tmp_path / 'm.npz'}: it must hold header.json, and does not; "
+        f"give a file that mp.save wrote",
     )

@@ -38,7 +38,8 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
      f"criterion must be one of {', '.join(sorted(mp.criteria.CRITERIA))}, or a function "
      "Evidence -> scores, not 'apozz'; pass criterion='magnitude', for example"),
     *((lambda given=given: units(decay=given),
-       f"Gradual: decay must be a number above 0 to 1, not {given!r}; pass decay=0.5, for example")
+       f"Gradual: decay must be a number above 0 and at most 1, not {given!r}; "
+       f"pass decay=0.5, for example")
       for given in (0.0, 1.5, "0.9")),
     (lambda: mp.fit(REGRESSION, TARGETS, method=units("lda"), **HOW),
      "targets must be integer classes (n,) from 0, not float64 of shape (4, 2); "

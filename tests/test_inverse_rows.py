@@ -199,59 +199,54 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "damp": (
         lambda: inverse_from_rows([X], 2, 1e-2),
         ArgumentError,
-        "damp is 0.01, expected 1e-8 to 1e-4, a share of the mean of diag H; give damp=1e-6, for "
-        "example",
+        "inverse: damp must be from 1e-8 to 1e-4, not 0.01; pass damp=1e-6, for example",
     ),
     "no damp": (
         lambda: inverse_from_rows([X], 2, 0.0, strict=False),
         ArgumentError,
-        "damp is 0.0, expected a number above 0, a share of the mean of diag H; give damp=1e-6, "
-        "for example",
+        "inverse: damp must be a number above 0, not 0.0; pass damp=1e-6, for example",
     ),
     "damp is no number": (
         lambda: inverse_from_rows([X], 2, None),  # type: ignore[arg-type]
         ArgumentError,
-        "damp is None, expected 1e-8 to 1e-4, a share of the mean of diag H; give damp=1e-6, for "
-        "example",
+        "inverse: damp must be from 1e-8 to 1e-4, not None; pass damp=1e-6, for example",
     ),
     "rounding wins": (
         lambda: inverse_from_rows([np.ones((40, 6))], 40, 1e-20, strict=False),
         ArgumentError,
-        "rounding has won over 6 entries: a part of H^-1 is not positive definite; raise damp",
+        "inverse: H^-1 lost positive definiteness to rounding in 6 entries; raise damp",
     ),
     "an iterator": (
         lambda: inverse_from_rows(iter([X]), 2),
         ArgumentError,
-        "rows is an iterator, which can be walked once, expected blocks that can be walked twice; "
-        "give a list, or an object whose __iter__ makes them anew",
+        "inverse: rows must be blocks that can be iterated twice, not an iterator; pass a list",
     ),
     "no count": (
         lambda: inverse_from_rows([X], 0),
         ArgumentError,
-        "count is 0, expected the number of samples, at least 1; give len(x), not the number of "
-        "rows",
+        "inverse: count must be an integer of at least 1, not 0; pass count=1, for example",
     ),
     "all zero": (
         lambda: inverse_from_rows([ZERO], 2),
         ArgumentError,
-        "all rows are zero over 3 entries, so H = 0, which has no inverse and gives damp no scale; "
-        "check the data, or whether the net's output depends on these weights",
+        "inverse: H must not be 0, as it is over all 3 entries; check the data, or whether the "
+        "net's output depends on these weights",
     ),
     "no rows": (
         lambda: inverse_from_rows([], 2),
         ArgumentError,
-        "there are no rows, expected at least one block; give some samples",
+        "inverse: rows must hold at least one block, not none; pass samples",
     ),
     "uneven": (
         lambda: inverse_from_rows([X, X[:, :2]], 2),
         ShapeError,
-        "a block of rows is (2, 2), expected (m, 3); give matrices",
+        "inverse: a block of rows must have the shape (m, 3), not (2, 2); pass matrices",
     ),
     "not finite": (
         lambda: inverse_from_rows([X * [1, np.nan, np.inf]], 2),
         NonFiniteError,
-        "2 of 3 entries of the diagonal of H are not finite, expected numbers; train with a lower "
-        "learning rate, or mend the data",
+        "inverse: 2 of 3 entries of the diagonal of H are not finite, but must be numbers; train "
+        "with a lower learning rate, or check the data",
     ),
     "too large": (
         lambda: inverse_from_rows([X], 2, limit=71),
@@ -266,31 +261,31 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "size": (
         lambda: block_inverses([], 2, 0),  # before any row is made
         ArgumentError,
-        "size is 0, expected an integer of at least 1; use size=128",
+        "inverse: size must be an integer of at least 1, not 0; pass size=1, for example",
     ),
     "H is zero": (
         lambda: damped_inverse(np.zeros((3, 3))),
         ArgumentError,
-        "H is zero over 3 entries, which has no inverse and gives damp no scale; check the data, "
-        "or whether the units that this layer reads are dead",
+        "inverse: H must not be 0, as it is over 3 entries; check the data, or whether the units "
+        "that this layer reads are dead",
     ),
     "singular, undamped": (
         lambda: damped_inverse(np.diag([1.0, 0.0]), 0),
         ArgumentError,
-        "H + 0.0 I over 2 entries is not positive definite, so it has no inverse to sweep by; "
-        "raise damp, 1e-4 at most, or give more samples",
+        "inverse: H + 0.0 I over 2 entries is not positive definite; raise damp, 1e-4 at most, or "
+        "pass more samples",
     ),
     "H not finite": (
         lambda: damped_inverse(np.diag([1.0, np.inf])),
         NonFiniteError,
-        "1 of 4 entries of H are not finite, expected numbers; train with a lower learning rate, "
-        "or mend the data",
+        "inverse: 1 of 4 entries of H are not finite, but must be numbers; train with a lower "
+        "learning rate, or check the data",
     ),
     "removed twice": (
         lambda: downdate(downdate(np.eye(3), 1), 1),
         ArgumentError,
-        "inverse[Q, Q] over 1 entries is not positive definite, so they cannot be removed; leave "
-        "out what is gone already, name each once, or raise damp",
+        "inverse: the part of 1 entries is not positive definite; leave out what is removed "
+        "already, name each entry once, or raise damp",
     ),
 }
 

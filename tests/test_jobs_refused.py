@@ -26,8 +26,8 @@ from minprune.verify.kinds import FUNCTION_KINDS
 
 NETS = "mlp, lenet_300_100, lenet_5, cnn_small, conv_4, resnet_small"
 NOWHERE = (
-    "nowhere: no such folder, expected one with the four IDX files of MNIST; "
-    "give the folder that holds train-images-idx3-ubyte.gz"
+    "nowhere: no such folder; give the one that holds train-images-idx3-ubyte.gz and the three "
+    "other files of MNIST"
 )
 LISTED = "must list at least one value, and each once, not"
 COUNT = "must be an integer of at least"
@@ -65,7 +65,7 @@ REFUSED = {
     for command in ("run", "compare")
     for options, sentence in {
         "--net vgg": f"{command}: --net {OF['net']} 'vgg'; choose one of them",
-        "--net lenet_5": "lenet_5: images are 8 x 8, expected at least 16 x 16; use cnn_small",
+        "--net lenet_5": "lenet_5: images must be at least 16 x 16, not 8 x 8; use cnn_small",
         "--epochs -1": f"{command}: --epochs {COUNT} 0, not -1; pass --epochs=1, for example",
         "--fine-tune -1": f"{command}: --fine-tune {COUNT} 0, not -1; pass --fine-tune=1, for "
         "example",

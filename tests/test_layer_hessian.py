@@ -13,11 +13,12 @@ from minprune.curvature.inputs import layer_hessian, layer_inputs
 from minprune.curvature.sweeps import merge, refit, sweep_layer
 from minprune.errors import ArgumentError
 from minprune.nets.activations import ReLU
+from minprune.nets.convolution import Conv2d
+from minprune.nets.dense import Dense
 from minprune.nets.forward import run
 from minprune.nets.model import Model, batch_last, initialise
 from minprune.nets.net import build
-from minprune.nets.plain import Flatten
-from minprune.nets.weighted import Conv2d, Dense
+from minprune.nets.pooling import Flatten
 
 
 def small_net(groups: int = 1, dtype: Any = np.float64) -> Model:

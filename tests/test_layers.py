@@ -13,13 +13,16 @@ import pytest
 from definitions import (
     Definition,
     N,
+    as_sequence,
     cells,
     channels,
     conv,
+    conv1d,
     dense,
     dropped,
     each,
     global_mean,
+    grouped,
     mean,
     mean_inside,
     pooled,
@@ -28,10 +31,11 @@ from definitions import (
 
 import minprune as mp
 from minprune.core import Array, Arrays
-from minprune.nets import plain
+from minprune.nets.convolution import Conv2d
+from minprune.nets.dense import Dense
 from minprune.nets.layer import ForwardContext, Layer, Shape
+from minprune.nets.normalisation import BatchNorm
 from minprune.nets.registry import LAYERS
-from minprune.nets.weighted import BatchNorm, Conv2d, Dense
 
 HALF = 2.0**-53
 
@@ -49,7 +53,7 @@ class Row:
     size: Definition | None = None  # what the roundings are relative to; the output unless given
 
 
-IMAGE, WIDE, ROW = (4, 5, 6), (4, 7, 3), (5,)
+IMAGE, WIDE, ROW, LINE = (4, 5, 6), (4, 7, 3), (5,), (4, 9)
 
 
 def gelu(v: float) -> float:
@@ -73,27 +77,44 @@ ROWS = [
         )
     ),
     *(
+        Row(layer, (LINE,), conv1d, lambda *a, how=how: conv1d(*a, **{how: True}))
+        for layer, how in (
+            (mp.Conv1d(4, 3, 3), "flip"),
+            (mp.Conv1d(4, 3, 2, stride=2, padding=2, bias=False), "flip"),
+            (mp.Conv1d(4, 6, 3, stride=3, padding=1, groups=2), "first"),
+            (mp.Conv1d(4, 4, (1,), stride=2, groups=4), "first"),
+        )
+    ),
+    Row(mp.MaxPool((2, 3), (5, 2), (1, 1)), (LINE,), as_sequence(pooled(-math.inf, max)),
+        as_sequence(pooled(0.0, max))),
+    Row(mp.AvgPool((2, 3), (5, 2), (0, 1)), (LINE,), as_sequence(pooled(0.0, mean)),
+        as_sequence(pooled(math.nan, mean_inside)), roundings=3),
+    Row(mp.GlobalAvgPool(), (LINE,), lambda layer, p, x: global_mean(layer, p, x[:, None]),
+        lambda layer, p, x: global_mean(layer, p, x[:, None], total=True), roundings=3),
+    Row(mp.Flatten(), (LINE,), lambda layer, p, x: np.array([x[c] for c in cells(LINE)]),
+        lambda layer, p, x: x.transpose(1, 0, 2).reshape(-1, N)),
+    *(
         Row(
-            plain.MaxPool(*how), (shape,), pooled(-math.inf, max),
+            mp.MaxPool(*how), (shape,), pooled(-math.inf, max),
             pooled(0.0, max) if how[2] else pooled(0.0, min),
         )
         for shape, how in ((IMAGE, (2, None, 0)), (WIDE, ((3, 2), (2, 1), (1, 1))))
     ),
     *(  # the sum is exact; 1 / size and the product with it are two roundings
         Row(
-            plain.AvgPool(*how), (shape,), pooled(0.0, mean),
+            mp.AvgPool(*how), (shape,), pooled(0.0, mean),
             pooled(math.nan, mean_inside) if how[2] else pooled(0.0, sum), roundings=3,
         )
         for shape, how in ((IMAGE, (2, None, 0)), (WIDE, ((3, 2), (2, 1), (1, 1))))
     ),
-    Row(plain.GlobalAvgPool(), (WIDE,), global_mean, lambda *a: global_mean(*a, total=True),
+    Row(mp.GlobalAvgPool(), (WIDE,), global_mean, lambda *a: global_mean(*a, total=True),
         roundings=3),
     # sqrt, 1/sqrt, products, sums: 8 roundings in either form, and 8 of the definition
     *(
         Row(BatchNorm(len_), (shape,), lambda *a: channels(*a, train=False),
             lambda *a: channels(*a, train=True), roundings=16,
             size=lambda *a: channels(*a, train=False, size=True))
-        for len_, shape in ((4, IMAGE), (5, ROW))
+        for len_, shape in ((4, IMAGE), (5, ROW), (4, LINE))
     ),
     # besides, the mean, and the variance: a sum of at most N h w squares, under a root, twice
     *(
@@ -101,6 +122,17 @@ ROWS = [
             lambda *a: channels(*a, train=True, spare=1), train=True,
             roundings=20 + N * 30, size=lambda *a: channels(*a, train=True, size=True))
         for len_, shape in ((4, IMAGE), (5, ROW))
+    ),
+    # the same, of N h w or fewer values
+    *(
+        Row(layer, (shape,), grouped, wrong, roundings=20 + 2 * math.prod(shape),
+            size=lambda *a: grouped(*a, size=True))
+        for layer, shape, wrong in (
+            (mp.GroupNorm(2, 4), IMAGE, lambda *a: grouped(*a, spare=1)),
+            (mp.GroupNorm(2, 4), LINE, lambda *a: grouped(*a, over="batch")),
+            (mp.GroupNorm(1, 5), ROW, lambda *a: grouped(*a, over="batch")),
+            (mp.LayerNorm(5), ROW, lambda *a: grouped(*a, spare=1)),
+        )
     ),
     Row(mp.ReLU(), (IMAGE,), each(lambda v: max(v, 0.0)), each(abs)),
     Row(mp.LeakyReLU(), (ROW,), each(lambda v: v if v > 0 else 0.01 * v),
@@ -127,16 +159,16 @@ ROWS = [
     Row(mp.Hardswish(), (ROW,), each(lambda v: v * min(max(v + 3, 0.0), 6.0) / 6),
         each(lambda v: v * min(max(v + 3, 0.0), 6.0)), roundings=4),
     *(  # 1 / (1 - rate) and the product, against one quotient
-        Row(plain.Dropout(rate), (IMAGE,), dropped, lambda *a: dropped(*a, scaled=False),
+        Row(mp.Dropout(rate), (IMAGE,), dropped, lambda *a: dropped(*a, scaled=False),
             train=True, roundings=3)
         for rate in (0.5, 0.2)
     ),
-    Row(plain.Dropout(0.5), (IMAGE,), each(lambda v: v), dropped),
-    Row(plain.Flatten(), (WIDE,), lambda layer, p, x: np.array([x[c] for c in cells(WIDE)]),
+    Row(mp.Dropout(0.5), (IMAGE,), each(lambda v: v), dropped),
+    Row(mp.Flatten(), (WIDE,), lambda layer, p, x: np.array([x[c] for c in cells(WIDE)]),
         lambda layer, p, x: x.transpose(1, 2, 0, 3).reshape(-1, N)),
-    Row(plain.Add(), (ROW, ROW, ROW), lambda layer, p, a, b, c: a + b + c,
+    Row(mp.Add(), (ROW, ROW, ROW), lambda layer, p, a, b, c: a + b + c,
         lambda layer, p, a, b, c: a + b),
-    Row(plain.Concat(), ((1, 5, 6), IMAGE), stacked, lambda *a: stacked(*a, order=-1)),
+    Row(mp.Concat(), ((1, 5, 6), IMAGE), stacked, lambda *a: stacked(*a, order=-1)),
 ]  # fmt: skip
 
 

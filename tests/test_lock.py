@@ -65,5 +65,6 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught:
         run(tmp_path / "plan")
     assert caught.value.args == (
-        f"{tmp_path / 'plan'}: cannot be opened (File exists); choose a folder you may write to",
+        f"{tmp_path / 'plan'}: cannot be opened (File exists); "
+        f"choose a folder that you can write to",
     )

@@ -189,42 +189,43 @@ def pair(layer: str, d: int, k: int, slope: float = 1, level: float = 0) -> Any:
     return ((layer, d), (layer, k), slope, level)
 
 
-NO_PAIR = "is no pair to merge, expected ((layer, unit), (layer, unit), slope, intercept) with " \
-          "finite numbers; mp.structure.regressions gives some"  # fmt: skip
-NO_UNIT = "expected (layer, index) of a free group; print(mp.ties(model)) shows them"
+A_PAIR = "merge: a pair must be ((layer, unit), (layer, unit), slope, intercept) with finite " \
+         "numbers, not {}; mp.structure.regressions gives some"  # fmt: skip
+A_UNIT = "merge: a unit must be (layer, index) of a free group, not {}; print(mp.ties(model)) " \
+         "shows them"  # fmt: skip
 MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: merge(net("chain"), [(("a", 0), ("a", 1))]),  # type: ignore[list-item]
-     f"(('a', 0), ('a', 1)) {NO_PAIR}"),
+     A_PAIR.format("(('a', 0), ('a', 1))")),
     (lambda: merge(net("chain"), [pair("a", 0, 1, float("nan"))]),
-     f"(('a', 0), ('a', 1), nan, 0) {NO_PAIR}"),
+     A_PAIR.format("(('a', 0), ('a', 1), nan, 0)")),
     (lambda: merge(net("chain"), [pair("a", 4, 1)]),
-     f"('a', 4) is no unit that may be removed, {NO_UNIT}"),
+     A_UNIT.format("('a', 4)")),
     (lambda: merge(net("chain"), [pair("fc", 0, 1)]),
-     f"('fc', 0) is no unit that may be removed, {NO_UNIT}"),
+     A_UNIT.format("('fc', 0)")),
     (lambda: merge(net("half_tied"), [pair("c", 2, 1)]),
-     f"('c', 1) is no unit that may be removed, {NO_UNIT}"),
+     A_UNIT.format("('c', 1)")),
     (lambda: merge(net("sigmoid"), [(("a", 0), ("b", 1), 1, 0)]),
-     "('a', 0) and ('b', 1) are not two units of one group, expected them to be read by the same "
-     "layers; merge units of one layer"),
+     "merge: ('a', 0) and ('b', 1) must be two units of one group, read by the same layers; "
+     "pass units of one layer"),
     (lambda: merge(net("chain"), [pair("a", 2, 2)]),
-     "('a', 2) and ('a', 2) are not two units of one group, expected them to be read by the same "
-     "layers; merge units of one layer"),
+     "merge: ('a', 2) and ('a', 2) must be two units of one group, read by the same layers; "
+     "pass units of one layer"),
     (lambda: merge(net("chain"), [pair("a", 0, 1), pair("a", 1, 2)]),
-     "('a', 1) is kept by one pair and dropped by another, expected each kept unit to stay; "
-     "merge into the last one of a chain"),
+     "merge: ('a', 1) must not be kept by one pair and dropped by another; merge into the last "
+     "unit of a chain"),
     (lambda: merge(net("chain"), [pair("a", 0, 1), pair("a", 0, 2)]),
-     "('a', 0) is dropped by two pairs, expected one; merge it into one unit"),
+     "merge: ('a', 0) must be dropped by one pair, not by two; merge it into one unit"),
     (lambda: merge(net("padded"), [pair("a", 0, 1, 1, 0.5)]),
      "b.weight: an intercept of 0.5 into a zero-padded convolution is not exact at the edges; "
-     "merge with intercept 0, or leave the unit"),
+     "merge with intercept 0, or keep the unit"),
     (lambda: merge(net("grouped"), [pair("a", 0, 1)]),
-     "b.weight: units read by a grouped convolution cannot be merged; leave them"),
+     "b.weight: units that a grouped convolution reads cannot be merged; keep them"),
     (lambda: merge(pooled(mp.MaxPool(2)), [pair("a", 0, 1, -2)]),
-     "a.weight: a negative slope of -2 does not pass through max pooling; "
-     "merge with a positive one, or leave the unit"),
+     "a.weight: a negative slope of -2 does not pass through max pooling; merge with a "
+     "positive one, or keep the unit"),
     (lambda: merge(pooled(mp.AvgPool(2, padding=1)), [pair("a", 0, 1, 1, 3)]),
-     "a.weight: an intercept of 3 through zero-padded average pooling is not exact at the edges; "
-     "merge with intercept 0, or leave the unit"),
+     "a.weight: an intercept of 3 through zero-padded average pooling is not exact at the "
+     "edges; merge with intercept 0, or keep the unit"),
 )  # fmt: skip
 
 

@@ -60,7 +60,7 @@ class Odd(mp.Method):
 
 def test_a_method_that_does_not_fit_the_net() -> None:
     for method, text in (
-        (Odd(activations=("fc9",)), "'fc9' is no layer of this net; it has fc"),
+        (Odd(activations=("fc9",)), "'fc9' is not a layer of this net; it has fc"),
         (
             Odd({"fc.weight": np.ones(1)}),
             "fc.weight: a method's extra array has the name of a parameter; rename it",

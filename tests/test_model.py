@@ -29,18 +29,19 @@ REFUSED: dict[str, tuple[Callable[[], object], type[ArgumentError], str]] = {
     "shape": (
         lambda: mp.Model(NET, GOOD | {"fc1.bias": np.zeros(2)}),
         ShapeError,
-        "fc1.bias: array is (2,), the net says (3,); give it that shape",
+        "fc1.bias: the array must be (3,), as in the net, not (2,); reshape it, or build "
+        "another net",
     ),
     "two dtypes": (
         lambda: mp.Model(NET, GOOD | {"fc1.bias": np.zeros(3, np.float32)}),
         ArgumentError,
-        "fc1.bias: array is float32, expected all arrays of a model to be float32, or all float64; "
+        "fc1.bias: the arrays of a model must be all float32 or all float64, not float32; "
         "convert it with astype",
     ),
     "integers": (
         lambda: mp.Model(NET, {k: a.astype(int) for k, a in GOOD.items()}),
         ArgumentError,
-        "fc1.weight: array is int64, expected all arrays of a model to be float32, or all float64; "
+        "fc1.weight: the arrays of a model must be all float32 or all float64, not int64; "
         "convert it with astype",
     ),
     "mask of nothing": (
@@ -51,12 +52,12 @@ REFUSED: dict[str, tuple[Callable[[], object], type[ArgumentError], str]] = {
     "mask of numbers": (
         lambda: mp.Model(NET, GOOD, {}, {"fc1.weight": np.ones((3, 2))}),
         ArgumentError,
-        "fc1.weight: mask is float64, expected bool; use mask != 0",
+        "fc1.weight: the mask must be bool, not float64; use mask != 0",
     ),
     "mask of another shape": (
         lambda: mp.Model(NET, GOOD, {}, {"fc1.weight": np.ones((2, 3), bool)}),
         ShapeError,
-        "fc1.weight: mask is (2, 3), weight is (3, 2); "
+        "fc1.weight: the mask must have the weight's shape (3, 2), not (2, 3); "
         "score and mask the same parameters you apply the mask to",
     ),
 }

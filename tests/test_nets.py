@@ -9,7 +9,7 @@ from differences import STEP, UNIT
 from hypothesis import assume, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
-from randomnets import batch, filled, last, models, nets
+from randomnets import ALSO, batch, filled, last, models, nets
 
 import minprune as mp
 from minprune import kernels
@@ -20,7 +20,7 @@ from minprune.nets.forward import loss_of, run
 from minprune.nets.layer import ForwardContext
 from minprune.nets.model import CHUNK, Model, batch_last
 from minprune.nets.net import Net
-from minprune.nets.plain import MaxPool
+from minprune.nets.pooling import MaxPool
 from minprune.nets.registry import LAYERS
 
 QUIET = settings(derandomize=True, database=None, max_examples=1000)
@@ -44,8 +44,8 @@ def gates(model: Model, p: Arrays, x: Array, y: Array, train: bool) -> list[Arra
         if isinstance(layer, ReLU | LeakyReLU):
             found.append(seen[name] > 0)
         elif isinstance(layer, MaxPool):
-            at = layer.kernel, layer.stride, layer.padding
-            found.append(kernels.max_pool(seen[reads[0]], *at)[1])
+            x, at = layer.at(seen[reads[0]])
+            found.append(kernels.max_pool(x, **at)[1])
     return found
 
 
@@ -88,7 +88,7 @@ def is_the_slope(f: Callable[..., Arrays], model: Model, n: int, train: bool) ->
     return True
 
 
-cases = st.tuples(models(), st.integers(2, 4), st.booleans())
+cases = st.tuples(models(also=ALSO), st.integers(2, 4), st.booleans())
 
 
 @settings(max_examples=settings().max_examples // 2)
@@ -117,7 +117,7 @@ def test_the_gradient_law_rejects(name: str) -> None:
     find(cases, lambda case: not is_the_slope(WRONG[name], *case), settings=QUIET)
 
 
-@given(model=models(), train=st.booleans())
+@given(model=models(also=ALSO), train=st.booleans())
 def test_a_watched_run_gives_the_fused_result(model: Model, train: bool) -> None:
     x, y = batch(model, 3)
     seen: list[str] = []
@@ -137,7 +137,7 @@ def test_an_output_that_others_read_too_is_not_fused_away() -> None:
     assert mp.zoo.monk().net.fused.keys() == {"fc1", "fc2"}
 
 
-@given(model=models(), n=st.integers(0, 3))
+@given(model=models(also=ALSO), n=st.integers(0, 3))
 def test_outputs_are_batch_first_and_contiguous(model: Model, n: int) -> None:
     got = model(batch(model, n)[0])
     assert got.shape == (n, *last(model.net))
@@ -157,7 +157,7 @@ def in_training(model: Model, x: Array) -> Array:
     return run(model.net, model.params | model.buffers, batch_last(x, model.dtype), how).T
 
 
-@given(model=models())
+@given(model=models(also=ALSO))
 def test_samples_do_not_meet_in_evaluation(model: Model) -> None:
     assert keeps_samples_apart(Model.__call__, model)
 
@@ -178,7 +178,7 @@ def test_the_random_nets_have_every_kind_of_layer(kind: str) -> None:
     def has(net: Net) -> bool:
         return any(type(node.layer).__name__ == kind for node in net.nodes)
 
-    find(nets(), has, settings=QUIET)
+    find(nets(also=ALSO), has, settings=QUIET)
     if kind not in ("Dense", "Flatten"):
         with pytest.raises(NoSuchExample):
-            find(nets(without=(kind,)), has, settings=settings(QUIET, max_examples=50))
+            find(nets(without=(kind,), also=ALSO), has, settings=settings(QUIET, max_examples=50))

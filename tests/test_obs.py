@@ -248,13 +248,12 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no model": (
         lambda: obs("deep", DATA[1], sparsity=0.5),  # type: ignore[arg-type]
         ArgumentError,
-        "obs: the model is str, expected a Model; give one that mp.zoo, mp.initialise or mp.load "
-        "made",
+        "obs: model must be a Model, not str; pass one that mp.zoo, mp.initialise or mp.load made",
     ),
     "a dataset": (
         lambda: obs(DATA[0], Dataset(DATA[1], DATA[1], DATA[1]), scale="layer", sparsity=0.5),  # type: ignore[arg-type]
         ArgumentError,
-        "obs: data is a Dataset, expected one of its pairs; give data.train, for example",
+        "obs: data must be a pair (x, y), not a Dataset; pass data.train, for example",
     ),
     "no names": (
         lambda: obs(*DATA, names=[], sparsity=0.5),
@@ -264,8 +263,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "damp": (
         lambda: obs(*DATA, damp=0.1, sparsity=0.5),
         ArgumentError,
-        "damp is 0.1, expected 1e-8 to 1e-4, a share of the mean of diag H; give damp=1e-6, for "
-        "example",
+        "inverse: damp must be from 1e-8 to 1e-4, not 0.1; pass damp=1e-6, for example",
     ),
     "percent": (
         lambda: obs(*DATA, accuracy=98),
@@ -305,8 +303,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "data": (
         lambda: obs(DATA[0], (DATA[1][0][:, :3], DATA[1][1]), sparsity=0.5, progress=False),
         ShapeError,
-        "input is (40, 3), expected (n, 5); give a batch of samples of the shape the net was built "
-        "for",
+        "the input must be (n, 5), not (40, 3); pass a batch of samples of the net's input_shape",
     ),
     "nothing passes": (
         lambda: obs(DEAD, DATA[1], names=["fc1"], sparsity=0.5, progress=False),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from curving import each_alone, flat, unflat
 from randomnets import batch, filled
-from slow_units import rows
+from slowly import rows
 from test_evidence import SMALL
 from test_score_laws import relabelled, rescaled
 
@@ -254,11 +254,11 @@ def test_a_group_whose_inputs_are_dead_has_scores() -> None:
 
 
 CHAIN, DATA = case("tanh", masked=False)
-FITTING = "a share of the mean of diag H; give damp=1e-6, for example"
+REFUSED = "inverse: damp must be from 1e-8 to 1e-4, not {}; pass damp=1e-6, for example"
 MESSAGES: tuple[tuple[dict[str, Any], str], ...] = (
-    *(({"scale": scale, "damp": damp}, f"damp is {damp!r}, expected 1e-8 to 1e-4, {FITTING}")
+    *(({"scale": scale, "damp": damp}, REFUSED.format(repr(damp)))
       for scale in ("whole", "layer", "blocks", "rows") for damp in (1e-2, "x")),
-    *(({"scale": scale, "unit": True, "damp": 1}, f"damp is 1, expected 1e-8 to 1e-4, {FITTING}")
+    *(({"scale": scale, "unit": True, "damp": 1}, REFUSED.format(1))
       for scale in SCALES),
     ({"scale": "layer", "block": 3},
      "obs: block needs scale='blocks', not scale='layer'; leave block out"),
@@ -286,8 +286,8 @@ def test_a_layer_that_sees_nothing_is_named(scale: str) -> None:
     with pytest.raises(ArgumentError) as caught:
         mp.score(CHAIN, (0 * DATA[0], DATA[1]), "obs", scale=scale)
     assert caught.value.args == (
-        "a.weight: H is zero over 3 entries, which has no inverse and gives damp no scale; check "
-        "the data, or whether the units that this layer reads are dead",
+        "a.weight: inverse: H must not be 0, as it is over 3 entries; check the data, or whether "
+        "the units that this layer reads are dead",
     )
 
 

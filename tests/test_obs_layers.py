@@ -211,8 +211,8 @@ def test_a_layer_that_cannot_be_swept_is_named() -> None:
     with pytest.raises(NonFiniteError) as caught, np.errstate(invalid="ignore"):
         ours(DATA[0], (np.where(x == x[0], np.inf, x), y), scale="layer", sparsity=0.5)
     assert caught.value.args == (
-        "fc1.weight: 25 of 25 entries of H are not finite, expected numbers; train with a lower "
-        "learning rate, or mend the data",
+        "fc1.weight: inverse: 25 of 25 entries of H are not finite, but must be numbers; train "
+        "with a lower learning rate, or check the data",
     )
 
 

@@ -99,12 +99,12 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "scale of scores": (
         lambda: criterion(Evidence(), scale="net"),  # type: ignore[arg-type]
         ArgumentError,
-        "obs: scale is 'net', expected 'whole', 'layer', 'rows' or 'blocks'; choose one of them",
+        "obs: scale must be 'whole', 'layer', 'rows' or 'blocks', not 'net'; choose one of them",
     ),
     "sweeps of units": (
         lambda: criterion(Evidence(unit=True), scale="rows"),
         ArgumentError,
-        "obs with unit=True: scale is 'rows', expected 'whole', 'layer' or 'blocks'; choose one of "
+        "obs with unit=True: scale must be 'whole', 'layer' or 'blocks', not 'rows'; choose one of "
         "them",
     ),
     "removed already": (

@@ -169,8 +169,7 @@ MESSAGES = (
     ),
     (
         lambda: mp.SGD(0.1, momentum=1.0),
-        "SGD: momentum must be a number from 0 and below 1, not 1.0; pass momentum=0.5, for "
-        "example",
+        "SGD: momentum must be a number from 0 to below 1, not 1.0; pass momentum=0.5, for example",
     ),
     (
         lambda: mp.SGD(0.1, nesterov=True),
@@ -182,7 +181,7 @@ MESSAGES = (
     ),
     (
         lambda: mp.Adam(beta2=1.5),
-        "Adam: beta2 must be a number from 0 and below 1, not 1.5; pass beta2=0.5, for example",
+        "Adam: beta2 must be a number from 0 to below 1, not 1.5; pass beta2=0.5, for example",
     ),
     (
         lambda: mp.SGD("0.1"),  # type: ignore[arg-type]

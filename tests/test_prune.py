@@ -150,9 +150,9 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: apply(W, {"fc3": M["fc1.weight"]}), ArgumentError,
      "fc3: no such parameter; there are fc1.weight, fc2.weight"),
     (lambda: apply(W, {"fc1.weight": np.ones((2, 3))}), ArgumentError,
-     "fc1.weight: mask is float64, expected bool; use mask != 0"),
+     "fc1.weight: the mask must be bool, not float64; use mask != 0"),
     (lambda: apply(W, {"fc1.weight": np.ones((3, 2), bool)}), ShapeError,
-     "fc1.weight: mask is (3, 2), weight is (2, 3); "
+     "fc1.weight: the mask must have the weight's shape (2, 3), not (3, 2); "
      "score and mask the same parameters you apply the mask to"),
     (lambda: mp.prune(net(), {"fc9": ONE}, sparsity=0.5), ArgumentError,
      f"fc9: no such parameter; there are {THERE}"),

@@ -226,6 +226,7 @@ def test_text_cannot_become_markup(pictures):
 
 def test_every_part_may_be_absent(pictures):
     assert Reader(page({}, {})).words
+    assert "<h2>" not in page({}, {})  # no heading without anything under it
     for part in RESULT:
         Reader(page({name: value for name, value in RESULT.items() if name != part}, HISTORY))
     for fact in RESULT["facts"]:

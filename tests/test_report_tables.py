@@ -33,7 +33,7 @@ def test_a_ragged_row_is_named():
     with pytest.raises(ArgumentError) as error:
         table(["a", "b"], [[1, 2], [3]])
     assert error.value.args == (
-        "table: row 1 has 1 cells, the header has 2; give each row one cell to a column",
+        "table: row 1 must have 2 cells, as the header, not 1; pass one cell for each column",
     )
 
 

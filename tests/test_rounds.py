@@ -92,8 +92,8 @@ def test_a_sparsity_of_1_and_a_model_that_is_pruned_already() -> None:
 REFUSED: dict[str, tuple[mp.Model, Any, str]] = {
     "a sparse model": (
         mp.sparsify(in_rounds(net(), None, "magnitude", sparsity=0.5, rounds=1), "csr"), "synflow",
-        "fc1.weight: only its live entries are stored, and what looks at single weights needs the "
-        "dense weight; give mp.densify(model), and mp.sparsify what comes of it",
+        "fc1.weight: what looks at single weights needs the dense weight, and only its live "
+        "entries are stored; pass mp.densify(model), and mp.sparsify the result",
     ),
     "no data": (
         net(), "snip",

@@ -20,6 +20,7 @@ import minprune as mp
 from minprune.cli import main
 from minprune.jobs import job, run
 from minprune.train import plan as trained
+from minprune.train.history import History
 
 
 @pytest.fixture
@@ -129,6 +130,17 @@ def test_the_speeds_that_the_formats_were_chosen_by_are_told(
     assert str(Path.home()) not in told + Path("out", "report.html").read_text()
     small = mp.load(Path("out", "compacted.npz"))
     assert mp.load(Path("out", "sparse.npz")).net == mp.sparsify(small, measured=known).net
+
+
+def test_what_methods_learned_is_saved_beside_the_history(tmp_path: Path) -> None:
+    gates = np.arange(3.0)
+    plain, learned = History(), History(extra={"gates": gates})
+    told = run.write_history({"train": plain}, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["history.json"]
+    run.write_history({"train": plain, "fine-tune": learned}, tmp_path)
+    with np.load(tmp_path / "history.npz") as found:
+        assert (found["fine-tune/gates"] == gates).all()
+    assert told == {"train": {"steps": plain.steps, "epochs": plain.epochs}}
 
 
 def test_same_seed_same_bytes_in_two_processes(folder: Path) -> None:

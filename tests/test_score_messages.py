@@ -116,8 +116,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: mp.score(line(), (X, Y[:2]), G), ShapeError,
      "data: x has 3 rows and y has 2; give one target to each input"),
     (lambda: mp.score(line(), (X[:, :1], Y), G), ShapeError,
-     "input is (3, 1), expected (n, 2); "
-     "give a batch of samples of the shape the net was built for"),
+     "the input must be (n, 2), not (3, 1); pass a batch of samples of the net's input_shape"),
     (lambda: mp.score(line(), (X, Y), G, batch_size=0), ArgumentError,
      "score: batch_size must be an integer of at least 1, not 0; pass batch_size=1, for example"),
     (lambda: mp.score(spoilt(np.nan), None, "magnitude"), NonFiniteError,

@@ -13,11 +13,12 @@ from sparsely import FORMATS, SIDES, TILES, a_mask
 from minprune import kernels
 from minprune.autograd import Op, act_grad, row_sum
 from minprune.core import Array
+from minprune.nets.convolution import Conv2d
+from minprune.nets.dense import Dense
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model
 from minprune.nets.net import build
-from minprune.nets.plain import GlobalAvgPool
-from minprune.nets.weighted import Conv2d, Dense
+from minprune.nets.pooling import GlobalAvgPool
 from minprune.sparse import ops, packed, sparsify
 
 Case = tuple[Callable[..., Any], list[Array]]

@@ -153,12 +153,13 @@ GARBLED: dict[str, tuple[Forge, str]] = {
     ),
     "indices that are floats": (
         about(of_floats, {"uint32": lambda a: a[:-6], "float32": lambda a: np.append(a, [0] * 6)}),
-        "fc1.columns: array is float32, expected uint32; make sparse layers with mp.sparsify",
+        "fc1.columns: the array must be uint32, not float32; make sparse layers with "
+        "mp.sparsify",
     ),
     "a mask on what is stored": (
         about(masked_too, {"uint8": lambda a: np.append(a, 0)}),
-        "fc1.weight: has a mask, and only its live entries are stored; mask the dense model, "
-        "mp.densify(model)",
+        "fc1.weight: must have no mask, since only its live entries are stored; mask the dense "
+        "model, mp.densify(model)",
     ),
     "more than there is": (
         fields("fc1", stored=13), f"SparseDense: stored is 13, expected 0 to 12{MADE}",

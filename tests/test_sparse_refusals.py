@@ -35,7 +35,8 @@ K, FULL = 21, np.ones((6, 7), bool)  # entries of fc1 that are live
 DATA: Split = np.random.default_rng(0).standard_normal((6, 7)), np.arange(6) % 3
 ALL = mp.Dataset(DATA, DATA, DATA)
 HOW: dict[str, Any] = {"epochs": 1, "progress": False}
-REMEDY = " needs the dense weight; give mp.densify(model), and mp.sparsify what comes of it"
+REMEDY = " needs the dense weight, and only its live entries are stored; pass mp.densify(model), " \
+         "and mp.sparsify the result"  # fmt: skip
 
 
 def training(method: mp.Method) -> Callable[[], Any]:
@@ -59,11 +60,11 @@ NEED: dict[str, tuple[str, Callable[[], Any]]] = {
         "a mask",
         lambda: mp.with_masks(S, {"fc1.bias": FULL[:, 0], "fc1.weight": FULL.ravel()[:K]}),
     ),
-    "ties": ("what looks at units", lambda: mp.ties(S)),
-    "compact": ("what looks at units", lambda: mp.compact(S)),
-    "plan": ("what looks at units", lambda: structure.plan(S)),
-    "merge": ("what looks at units", lambda: structure.merge(S, [(("fc1", 0), ("fc1", 1), 1, 0)])),
-    "regressions": ("what looks at units", lambda: structure.regressions(S, DATA)),
+    "ties": ("a pass over units", lambda: mp.ties(S)),
+    "compact": ("a pass over units", lambda: mp.compact(S)),
+    "plan": ("a pass over units", lambda: structure.plan(S)),
+    "merge": ("a pass over units", lambda: structure.merge(S, [(("fc1", 0), ("fc1", 1), 1, 0)])),
+    "regressions": ("a pass over units", lambda: structure.regressions(S, DATA)),
     "hessian": ("what looks at single weights", lambda: curvature.hessian(S, DATA)),
     "ggn": ("what looks at single weights", lambda: curvature.ggn(S, DATA)),
     "sample_grads": ("what looks at single weights", lambda: curvature.sample_grads(S, DATA)),
@@ -107,7 +108,7 @@ def test_what_needs_dense_weights_names_densify(name: str) -> None:
     what, call = NEED[name]
     with pytest.raises(ArgumentError) as caught:
         call()
-    text = f"fc1.weight: only its live entries are stored, and {what}{REMEDY}"
+    text = f"fc1.weight: {what}{REMEDY}"
     assert caught.value.args == (text,)
 
 
@@ -191,12 +192,12 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinpruneError], str]] = {
     ),
     "no model": (
         lambda: mp.sparsify(S.net), ArgumentError,  # type: ignore[arg-type]
-        "sparsify: the model is Net, expected a Model; give one that mp.zoo, mp.initialise or "
+        "sparsify: model must be a Model, not Net; pass one that mp.zoo, mp.initialise or "
         "mp.load made",
     ),
     "nothing to make dense": (
         lambda: mp.densify({}), ArgumentError,  # type: ignore[arg-type]
-        "densify: the model is dict, expected a Model; give one that mp.zoo, mp.initialise or "
+        "densify: model must be a Model, not dict; pass one that mp.zoo, mp.initialise or "
         "mp.load made",
     ),
     "speeds that are none": (
@@ -232,12 +233,13 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinpruneError], str]] = {
     ),
     "too few values": (
         lambda: replace(S, params=S.params | {"fc1.weight": np.ones(K - 1)}), ShapeError,
-        "fc1.weight: array is (20,), the net says (21,); give it that shape",
+        "fc1.weight: the array must be (21,), as in the net, not (20,); reshape it, or build "
+        "another net",
     ),
     "indices of another dtype": (
         lambda: replace(S, buffers=S.buffers | {"fc1.columns": np.zeros(K, np.int64)}),
         ArgumentError,
-        "fc1.columns: array is int64, expected uint32; make sparse layers with mp.sparsify",
+        "fc1.columns: the array must be uint32, not int64; make sparse layers with mp.sparsify",
     ),
     "indices absent": (
         lambda: replace(S, buffers={}), ShapeError,
@@ -250,12 +252,13 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinpruneError], str]] = {
     ),
     "a mask": (
         lambda: replace(S, masks={"fc1.weight": np.ones(K, bool)}), ArgumentError,
-        "fc1.weight: has a mask, and only its live entries are stored; mask the dense model, "
-        "mp.densify(model)",
+        "fc1.weight: must have no mask, since only its live entries are stored; mask the dense "
+        "model, mp.densify(model)",
     ),
     "a model of nothing but a net": (
         lambda: mp.initialise(S.net), ArgumentError,
-        "fc1.columns: array is float32, expected uint32; make sparse layers with mp.sparsify",
+        "fc1.columns: the array must be uint32, not float32; make sparse layers with "
+        "mp.sparsify",
     ),
 }  # fmt: skip
 

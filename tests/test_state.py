@@ -140,8 +140,8 @@ def test_what_cannot_be_saved_is_named(name: str) -> None:
 @pytest.mark.parametrize("name", ["../up", "/root", "a//b", "", ".hidden", "a\\b", "C:x", "a/.."])
 def test_no_name_is_a_path(name: str, tmp_path: Path) -> None:
     text = (
-        f"{name!r} cannot name an array of a state: expected letters, digits and _-./, "
-        f"no path; rename it"
+        f"the name of an array must hold letters, digits and _-./ and be no path, not {name!r}; "
+        f"rename it"
     )
     with pytest.raises(FileError) as caught:
         save_state(tmp_path / "s", {name: np.ones(1)}, None)
@@ -170,39 +170,45 @@ def too_big(*shape: int) -> str:
 
 AGAIN = "delete it to begin anew"
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "values": ({"meta": 2}, f"its checksum does not match what it holds; it is damaged: {AGAIN}"),
+    "values": ({"meta": 2}, "its checksum must match what it holds, and the file is damaged; "
+                            f"{AGAIN}"),
     "future": (
-        {"version": 4}, "it has format version 4, and this minprune reads 3; use a newer minprune",
+        {"version": 4}, "its format version must be 3 for this minprune, not 4; "
+                        "use a newer minprune",
     ),
     "past": (
-        {"version": 1}, "it has format version 1, and this minprune reads 3; use an older minprune",
+        {"version": 1}, "its format version must be 3 for this minprune, not 1; "
+                        "use an older minprune",
     ),
     "dtype": (
         {"arrays": {"object": {"a": [3]}}},
-        "it has arrays of object, expected bool, float32, float64, int8, int16, int32, int64, "
-        f"uint8, uint16, uint32, uint64; {AGAIN}",
+        "its arrays must be bool, float32, float64, int8, int16, int32, int64, uint8, uint16,"
+        " uint32, uint64, not object; delete it to begin anew",
     ),
     "absurd": (
         {"arrays": {"float64": {"a": [10**18, 10**18]}}},
-        f"float64.npy takes 152 bytes, expected {128 + 8 * 10**36} for {10**36} entries; {AGAIN}",
+        f"its float64.npy must take {128 + 8 * 10**36} bytes for {10**36} entries, not 152; "
+        f"{AGAIN}",
     ),
     "absurd and empty": (
         {"arrays": {"float64": {"a": [3], "b": [10**18, 0, 10**18]}}},
         f"not a sound minprune state ({too_big(10**18, 0, 10**18)}); {AGAIN}",
     ),
     "negative": (
-        {"arrays": {"float64": {"a": [-3]}}}, f"a has the shape [-3], expected sizes; {AGAIN}",
+        {"arrays": {"float64": {"a": [-3]}}}, "the shape of a must hold sizes, not [-3]; "
+                                              "delete it to begin anew",
     ),
     "absent": (
         {"arrays": {"float32": {"a": [3]}}},
-        "float32.npy is not in it; give a file that save_state wrote",
+        "it must hold float32.npy, and does not; give a file that save_state wrote",
     ),
     "too many": (
-        {"arrays": {}}, "'float64.npy' does not belong in it; give a file that save_state wrote",
+        {"arrays": {}}, "it must not hold 'float64.npy'; give a file that save_state wrote",
     ),
     "another order": (
         {"arrays": {"float64": {"b": [1], "a": [2]}}},
-        f"its checksum does not match what it holds; it is damaged: {AGAIN}",
+        "its checksum must match what it holds, and the file is damaged; delete it to begin "
+        "anew",
     ),
     "no dict": (
         {"arrays": 3},
@@ -248,10 +254,10 @@ def test_a_sentence_stays_short_and_one_line(tmp_path: Path) -> None:
 def test_a_header_that_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught:
         save_state(tmp_path / "s", {}, "x" * 2**24)
-    assert caught.value.args[0].startswith(f"{tmp_path / 's'}: its header takes 167")
-    assert caught.value.args[0].endswith(
-        "expected at most 16777216; hold numbers in arrays, in few of them"
+    assert caught.value.args[0].startswith(
+        f"{tmp_path / 's'}: its header must have at most 16777216 bytes, not 167"
     )
+    assert caught.value.args[0].endswith("; store numbers in arrays, in few of them")
     assert not os.listdir(tmp_path)
 
 

@@ -57,8 +57,8 @@ def test_an_op_without_a_tie_rule_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(ArgumentError) as caught:
         mp.ties(filled(NETS["residual"], 0))
     assert caught.value.args == (
-        "the op add has no tie rule, expected every op of a net to say how its rows hang "
-        "together; give it one, beside its derivative",
+        "the op add must have a tie rule, which says how its rows depend on those of its "
+        "inputs; add one beside its derivative",
     )
 
 

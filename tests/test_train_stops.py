@@ -182,8 +182,7 @@ MESSAGES = (
     ),
     (
         {"data": parts(np.ones((3, 2)), ZERO)}, ShapeError,
-        "input is (3, 2), expected (n, 1); "
-        "give a batch of samples of the shape the net was built for",
+        "the input must be (n, 1), not (3, 2); pass a batch of samples of the net's input_shape",
     ),
     (
         {"data": parts(ONE, np.zeros(3, int))}, ShapeError,

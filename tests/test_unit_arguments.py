@@ -198,12 +198,13 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
      "prune: sparsity=0.8571428571428571 leaves 1 of 7 units of the net, fewer than minimum=1"
      " for each layer; the largest reachable is 0.7142857142857143"),
     (lambda: mp.score(net(), None, "random", unit=True, params="all"), ArgumentError,
-     "random: unit=True with params='all' is not to be had, since a unit goes with its biases; "
+     "random: unit=True needs params='weights', not params='all', since a unit is removed with its "
+     "biases; "
      "leave out params"),
     (lambda: mp.score(net(), None, graded, unit=True), ArgumentError,
-     "graded: scores single weights alone; leave out unit=True"),
+     "graded: scores single weights, not units; leave out unit=True"),
     (lambda: mp.score(net(), None, "geometric_median"), ArgumentError,
-     "geometric_median: scores units alone; pass unit=True"),
+     "geometric_median: scores units, not single weights; pass unit=True"),
 )  # fmt: skip
 
 

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 import minprune as mp
+from minprune.core import Arrays, Evidence
 from minprune.errors import ArgumentError
 from minprune.verify import check_compaction
+from minprune.verify.criterion.general import GENERAL
 from minprune.verify.ours.checks import checks, ours
-from minprune.verify.ours.export import export, oracles
-from minprune.verify.ours.formula import formula_nets
+from minprune.verify.ours.export import export, formula_nets, oracles
 from minprune.verify.ours.structures import NETS
 from minprune.verify.plain.twins import TWINS
 
@@ -50,6 +51,34 @@ def test_every_criterion_is_checked_against_its_definition() -> None:
         assert (f"criterion {name}" in names) == mark.single
         assert (f"criterion {name} of units" in names) == (mark.unit is not None)
         assert name in TWINS
+
+
+def sizes(ev: Evidence) -> Arrays:
+    return {name: ev.sum(np.abs(w)) for name, w in ev.of("weights").items()}
+
+
+def test_a_criterion_without_a_twin_keeps_the_general_laws(monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh = mp.criterion(needs=("weights",))(sizes)
+    monkeypatch.setitem(mp.criteria.CRITERIA, "fresh", fresh)
+    found = ours(8, only="criterion fresh")
+    assert list(found) == [
+        f"criterion fresh{unit} (it has no twin: general laws alone)" for unit in ("", " of units")
+    ]
+    for verdicts in found.values():
+        assert verdicts.ok, verdicts
+        assert {v.law for v in verdicts} == set(GENERAL)
+
+
+def test_a_row_that_fails_loses_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = mp.criterion(needs=("nonsense",))(sizes)
+    monkeypatch.setitem(mp.criteria.CRITERIA, "obs", wrong)
+    found = ours(1, only="criterion o")
+    assert found["criterion oracle"].ok
+    assert [v.sentence for v in found["criterion obs"]] == [
+        "the check runs, but it raised ArgumentError: sizes: needs 'nonsense', of which verify/ "
+        "makes no arrays; it must be one of weights, masks, grads, squared_grads, hess_diag, "
+        "hess_grad, hess_weight, path_grads, removal, inverse_diag, sweep_loss, labels, rng"
+    ]
 
 
 def test_the_file_is_plain_and_round_trips(tmp_path: Path) -> None:

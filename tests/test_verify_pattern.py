@@ -13,6 +13,7 @@ from minprune.masking.choose import choose
 from minprune.verify import check_pattern
 from minprune.verify.ours.checks import blocks, n_of_m
 from minprune.verify.selection.laws import BLOCKS, N_OF_M
+from minprune.verify.selection.pattern import parse
 
 FEW = 80
 
@@ -36,6 +37,7 @@ def test_right_ones_hold() -> None:
     ):
         assert found.ok, found
         assert [v.law for v in found] == list(laws)
+    assert parse("2x3") == parse((2, 3)) == (2, 3, None)
     found = check_pattern(padded, "2:4", examples=FEW)
     assert found.ok, found
     assert [v.law for v in found] == [law for law in N_OF_M if law != "masked stay masked"]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from minprune import verify as kit
 from minprune.verify.kinds import listing
-from minprune.verify.search import ClauseError, find, find_each, first
+from minprune.verify.law import ClauseError, find, find_each, first
 from minprune.verify.verdict import Verdict, Verdicts, described, short
 
 lists = st.lists(st.integers(0, 9), max_size=6)

@@ -16,18 +16,22 @@ DATA = mp.Dataset(
 )  # fmt: skip
 MODEL = mp.zoo.mlp(DATA, (4,), dtype=np.float64)
 SIZES = mp.score(MODEL, None, "magnitude")
-PAIR = "data is a Dataset, expected one of its pairs; give data.train, for example"
-MADE = "expected a Model; give one that mp.zoo, mp.initialise or mp.load made"
-BUILT = "expected a Net; give one that mp.build made, or a model's model.net"
+PAIR = "data must be a pair (x, y), not a Dataset; pass data.train, for example"
+MADE = "{}: model must be a Model, not {}; pass one that mp.zoo, mp.initialise or mp.load made"
+BUILT = "pass one that mp.build made, or a model's model.net"
 LAYERS = [("a", mp.Dense(4, 3))]
-SHAPE = "input_shape is {}, expected an integer of at least 1 for each axis but the batch; " \
-        "give (784,) or (1, 28, 28), for example"  # fmt: skip
-PAIRS = "expected (name, layer) or (name, layer, what it reads); write [('fc1', mp.Dense(4, 3)), " \
-        "...], for example"  # fmt: skip
+SHAPE = (
+    "build: input_shape must have an integer of at least 1 for each axis but the batch, not "
+    "{}; pass (784,) or (1, 28, 28), for example"
+)
+PAIRS = (
+    "build: layer {} must be (name, layer) or (name, layer, what it reads), not {}; pass "
+    "[('fc1', mp.Dense(4, 3)), ...], for example"
+)
 XY = "must be a pair (x, y) of NumPy arrays of numbers with a row for each sample, not {}; " \
      "pass mp.Dataset((x, y), (x, y), (x, y))"  # fmt: skip
-SIZED = "expected a Dataset or a pair (input shape, outputs); give mp.data.digits() or " \
-        "((1, 28, 28), 10), for example"  # fmt: skip
+SIZED = "data must be a Dataset or a pair (input shape, outputs), not {}; pass mp.data.digits() " \
+        "or ((1, 28, 28), 10), for example"  # fmt: skip
 CRITERIA = "combine: scores must be {{criterion: {{parameter: array}}}}, not {}; " \
            "pass {{'magnitude': mp.score(...)}}, for example"  # fmt: skip
 MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
@@ -35,7 +39,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.curvature.hvp(MODEL, DATA, MODEL.params), f"data: {PAIR}"),
     (lambda: mp.evaluate(MODEL, DATA), f"evaluate: {PAIR}"),
     (lambda: mp.evaluate(MODEL, (DATA.test[0],)),
-     "evaluate: data is tuple, expected a pair (x, y); give data.train, for example"),
+     "evaluate: data must be a pair (x, y), not tuple; pass data.train, for example"),
     (lambda: mp.fit(MODEL, DATA.train, epochs=1),
      "fit: data must be a Dataset, not tuple; pass mp.Dataset(train, val, test)"),
     (lambda: mp.fit(MODEL, DATA, epochs=1, method=mp.methods.SET),
@@ -48,47 +52,47 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.prune(MODEL, {}, sparsity=0.9),
      "prune: scores must hold an array for at least one weight, and are empty; "
      "print(mp.ties(model)) lists the units that can be removed"),
-    (lambda: mp.score(DATA, None, "magnitude"), f"score: the model is Dataset, {MADE}"),
-    (lambda: mp.prune(SIZES, SIZES, sparsity=0.5), f"prune: the model is dict, {MADE}"),
-    (lambda: mp.fit("net", DATA, epochs=1), f"fit: the model is str, {MADE}"),
-    (lambda: mp.evaluate(None, DATA.test), f"evaluate: the model is NoneType, {MADE}"),
-    (lambda: mp.with_masks(MODEL.net, {}), f"with_masks: the model is Net, {MADE}"),
-    (lambda: mp.collapsed(None), f"collapsed: the model is NoneType, {MADE}"),
-    (lambda: mp.compact(MODEL.net), f"compact: the model is Net, {MADE}"),
-    (lambda: mp.ties(MODEL.net), f"ties: the model is Net, {MADE}"),
-    (lambda: mp.structure.plan(None), f"plan: the model is NoneType, {MADE}"),
-    (lambda: mp.structure.merge(MODEL.net, []), f"merge: the model is Net, {MADE}"),
+    (lambda: mp.score(DATA, None, "magnitude"), MADE.format("score", "Dataset")),
+    (lambda: mp.prune(SIZES, SIZES, sparsity=0.5), MADE.format("prune", "dict")),
+    (lambda: mp.fit("net", DATA, epochs=1), MADE.format("fit", "str")),
+    (lambda: mp.evaluate(None, DATA.test), MADE.format("evaluate", "NoneType")),
+    (lambda: mp.with_masks(MODEL.net, {}), MADE.format("with_masks", "Net")),
+    (lambda: mp.collapsed(None), MADE.format("collapsed", "NoneType")),
+    (lambda: mp.compact(MODEL.net), MADE.format("compact", "Net")),
+    (lambda: mp.ties(MODEL.net), MADE.format("ties", "Net")),
+    (lambda: mp.structure.plan(None), MADE.format("plan", "NoneType")),
+    (lambda: mp.structure.merge(MODEL.net, []), MADE.format("merge", "Net")),
     (lambda: mp.structure.regressions(None, DATA.train),
-     f"regressions: the model is NoneType, {MADE}"),
-    (lambda: mp.combine({"a": SIZES}, model=MODEL.net), f"combine: the model is Net, {MADE}"),
-    (lambda: mp.initialise(MODEL), f"initialise: the net is Model, {BUILT}"),
-    (lambda: mp.Model(MODEL, MODEL.params), f"Model: the net is Model, {BUILT}"),
+     MADE.format("regressions", "NoneType")),
+    (lambda: mp.combine({"a": SIZES}, model=MODEL.net), MADE.format("combine", "Net")),
+    (lambda: mp.initialise(MODEL), f"initialise: net must be a Net, not Model; {BUILT}"),
+    (lambda: mp.Model(MODEL, MODEL.params), f"Model: net must be a Net, not Model; {BUILT}"),
     (lambda: mp.Model(MODEL.net, None),
-     "params: found NoneType, expected a dict of arrays by full name; give {'fc1.weight': array, "
+     "params must be a dict of arrays by full name, not NoneType; pass {'fc1.weight': array, "
      "...}"),
     (lambda: mp.Model(MODEL.net, {n: w.tolist() for n, w in MODEL.params.items()}),
-     "fc1.weight: params hold list, expected a NumPy array; use np.asarray"),
+     "fc1.weight: params must hold NumPy arrays, not list; use np.asarray"),
     (lambda: mp.with_masks(MODEL, {"fc2.bias": [True, False]}),
-     "fc2.bias: masks hold list, expected a NumPy array; use np.asarray"),
+     "fc2.bias: masks must hold NumPy arrays, not list; use np.asarray"),
     (lambda: mp.with_masks(MODEL, [True]),
-     "masks: found list, expected a dict of arrays by full name; give {'fc1.weight': array, ...}"),
+     "masks must be a dict of arrays by full name, not list; pass {'fc1.weight': array, ...}"),
     (lambda: mp.build(4, LAYERS), SHAPE.format("4")),
     (lambda: mp.build((4.0,), LAYERS), SHAPE.format("(4.0,)")),
     (lambda: mp.build((), LAYERS), SHAPE.format("()")),
     (lambda: mp.build((0,), LAYERS), SHAPE.format("(0,)")),
     (lambda: mp.build((4,), [mp.Dense(4, 3), mp.ReLU()]),
-     f"layer 1 is Dense(inputs=4, outputs=3, bias=True), {PAIRS}"),
-    (lambda: mp.build((4,), mp.Flatten()), f"layer 1 is Flatten(), {PAIRS}"),
-    (lambda: mp.build((4,), None), f"layer 1 is None, {PAIRS}"),
+     PAIRS.format(1, "Dense(inputs=4, outputs=3, bias=True)")),
+    (lambda: mp.build((4,), mp.Flatten()), PAIRS.format(1, "Flatten()")),
+    (lambda: mp.build((4,), None), PAIRS.format(1, "None")),
     (lambda: mp.build((4,), [*LAYERS, ("b", mp.Add(), "a", "input")]),
-     f"layer 2 is ('b', Add(), 'a', 'input'), {PAIRS}"),
+     PAIRS.format(2, "('b', Add(), 'a', 'input')")),
     (lambda: mp.build((4,), [(mp.Dense(4, 3), "a")]),
-     "Dense(inputs=4, outputs=3, bias=True) cannot name a layer: expected letters, digits and "
-     "underscores, no digit first; rename it"),
+     "Dense(inputs=4, outputs=3, bias=True) cannot name a layer; use letters, digits and "
+     "underscores, not a digit first"),
     (lambda: mp.build((4,), [*LAYERS, ("b", mp.ReLU(), mp.Tanh())]),
-     "b: reads Tanh(), which no earlier layer is called; name one of the layers before it"),
+     "b: must read earlier layers, not Tanh(); name one of the layers before it"),
     (lambda: mp.Dropout("0.5"),
-     "Dropout: rate is '0.5', expected a share in [0, 1); give rate=0.5"),
+     "Dropout: rate must be a number from 0 and below 1, not '0.5'; pass rate=0.5, for example"),
     (lambda: mp.Dataset(np.ones((4, 3)), DATA.val, DATA.test),
      "train " + XY.format("ndarray float64")),
     (lambda: mp.Dataset(DATA.train, None, DATA.test), "val " + XY.format("NoneType")),
@@ -98,11 +102,11 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
      "train " + XY.format("ndarray float64, ndarray float64")),
     (lambda: mp.Dataset((np.ones((2, 3)), np.array(["a", "b"])), DATA.val, DATA.test),
      "train " + XY.format("ndarray float64, ndarray <U1")),
-    (lambda: mp.zoo.mlp(DATA.train), f"data is tuple, {SIZED}"),
-    (lambda: mp.zoo.lenet_5("digits"), f"data is str, {SIZED}"),
+    (lambda: mp.zoo.mlp(DATA.train), SIZED.format("tuple")),
+    (lambda: mp.zoo.lenet_5("digits"), SIZED.format("str")),
     (lambda: mp.zoo.mlp(DATA, 64),
-     "mlp: hidden is 64, expected the size of each hidden layer; give hidden=(64, 32), or () for "
-     "none"),
+     "mlp: hidden must be the sizes of the hidden layers, not 64; pass hidden=(64, 32), or () "
+     "for none"),
     (lambda: mp.initialise(MODEL.net, dtype="float3"),
      "initialise: dtype must be float32 or float64, not 'float3'; pass np.float32, for "
      "example"),

@@ -1,8 +1,8 @@
 """y = w * x and its two adjoints: convolution = matrix product of unfold, closed under derivatives.
 
 <g, w * x> is linear in each of x, w and g. Its derivative in g is `convolve`, in x `conv_input`,
-in w `conv_weight`; each rule below calls the other two. Activations are
-(c, h, w, n), weights (o, i/groups, y, x).
+in w `conv_weight`; each rule below calls the other two. Activations are (c, h, w, n), weights
+(o, i/groups, y, x); sequences (c, l, n) with weights (o, i/groups, x) are images of height 1.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,18 @@ from minprune.autograd.tie import convolved
 from minprune.core import Array
 
 Pair = tuple[int, int]
-Image = tuple[int, int, int, int]
+Shape = tuple[int, ...]
 ONE, ZERO = (1, 1), (0, 0)
+
+
+def _image(x: Array) -> Array:
+    """(c, l, n) -> (c, 1, l, n), a sequence as an image of height 1; images stay"""
+    return x if x.ndim == 4 else x[:, None]
+
+
+def _window(w: Array) -> Array:
+    """(o, i/groups, x) -> (o, i/groups, 1, x)"""
+    return w if w.ndim == 4 else w[:, :, None]
 
 
 def _conv2d(
@@ -32,23 +42,18 @@ def _conv2d(
     groups: int = 1,
     act: str = "none",
 ) -> Array:
-    """y = act(w * x + b)      x: (i, h, w, n), w: (o, i/groups, ky, kx), b: (o,) or None"""
-    return kernels.conv2d(x, w, b, stride, padding, groups, act)
+    """y = act(w * x + b)      x: (i, h, w, n), w: (o, i/groups, ky, kx), b: (o,) or None
+
+    Or sequences, x: (i, l, n), w: (o, i/groups, k), with stride (1, s) and padding (0, p).
+    """
+    y = kernels.conv2d(_image(x), _window(w), b, stride, padding, groups, act)
+    return y if x.ndim == 4 else y[:, 0]
 
 
 def _conv2d_rule(
-    g: Value,
-    y: Value,
-    inputs: Any,
-    need: Any,
-    *,
-    stride: Pair = ONE,
-    padding: Pair = ZERO,
-    groups: int = 1,
-    act: str = "none",
+    g: Value, y: Value, inputs: Any, need: Any, *, act: str = "none", **at: Any
 ) -> tuple[Value, Value, Value]:
     x, w, _ = inputs
-    at = {"stride": stride, "padding": padding, "groups": groups}
     g = act_grad(g, y, kind=act)
     return (
         conv_input(g, w, shape=x.shape, **at) if need[0] else None,
@@ -57,32 +62,26 @@ def _conv2d_rule(
     )
 
 
-def _patches(x: Array, w: Array, *, stride: Pair, padding: Pair, groups: int) -> Array:
+def _patches(
+    x: Array, w: Array, *, stride: Pair = ONE, padding: Pair = ZERO, groups: int = 1
+) -> Array:
     """The columns of each sample and group: (n, groups, i/groups ky kx, oh ow)"""
-    cols = kernels.unfold(x, w.shape[2:], stride, padding)
-    n = x.shape[3]
+    cols = kernels.unfold(_image(x), _window(w).shape[2:], stride, padding)
+    n = x.shape[-1]
     return np.ascontiguousarray(
         cols.reshape(groups, -1, cols.shape[1] // n, n).transpose(3, 0, 1, 2)
     )
 
 
 def _conv2d_each(
-    g: Array,
-    y: Array,
-    inputs: Any,
-    need: Any,
-    *,
-    stride: Pair = ONE,
-    padding: Pair = ZERO,
-    groups: int = 1,
-    act: str = "none",
+    g: Array, y: Array, inputs: Any, need: Any, *, act: str = "none", **at: Any
 ) -> tuple[None, Any, Any]:
     """dW_n = g_n unfold(x_n)^T, db_n = the sum of g_n over its positions"""
     x, w, _ = inputs
-    g = act_grad(g, y, kind=act)
-    n, dw = x.shape[3], None
+    g = _image(act_grad(g, y, kind=act))
+    n, groups, dw = x.shape[-1], at.get("groups", 1), None
     if need[1]:
-        cols = _patches(x, w, stride=stride, padding=padding, groups=groups)
+        cols = _patches(x, w, **at)
         rows = g.reshape(groups, len(w) // groups, -1, n).transpose(3, 0, 1, 2)
         dw = np.matmul(rows, cols.transpose(0, 1, 3, 2)).reshape(n, *w.shape)
     return None, dw, g.sum(axis=(1, 2)).T if need[2] else None
@@ -95,17 +94,15 @@ def _conv2d_squares(
     inputs: Any,
     need: Any,
     *,
-    stride: Pair = ONE,
-    padding: Pair = ZERO,
-    groups: int = 1,
     act: str = "none",
+    **at: Any,
 ) -> tuple[None, Any, Any]:
     """dW = sum_kn weights_kn (g_kn unfold(x_n)^T)^2: one product a sample and group, for all k"""
     x, w, _ = inputs
-    k, n, dw, db = len(gs), x.shape[3], None, None
-    g = np.stack([act_grad(g, y, kind=act) for g in gs])
+    k, n, groups, dw, db = len(gs), x.shape[-1], at.get("groups", 1), None, None
+    g = np.stack([_image(act_grad(g, y, kind=act)) for g in gs])
     if need[1]:
-        cols = _patches(x, w, stride=stride, padding=padding, groups=groups)
+        cols = _patches(x, w, **at)
         rows = g.reshape(k, groups, len(w) // groups, -1, n).transpose(4, 1, 0, 2, 3)
         rows = np.ascontiguousarray(rows).reshape(n, groups, k * len(w) // groups, -1)
         dw = np.zeros((groups, w.size // groups), y.dtype)
@@ -121,14 +118,22 @@ def _conv2d_squares(
 
 
 def _conv_input(
-    g: Array, w: Array, *, shape: Image, stride: Pair, padding: Pair, groups: int
+    g: Array,
+    w: Array,
+    *,
+    shape: Shape,
+    stride: Pair = ONE,
+    padding: Pair = ZERO,
+    groups: int = 1,
 ) -> Array:
     """z = fold(W^T g)      the gradient in x, of shape `shape`"""
-    return kernels.conv2d_grad_input(g, w, shape, stride, padding, groups)
+    image = shape if len(shape) == 4 else (shape[0], 1, *shape[1:])
+    z = kernels.conv2d_grad_input(_image(g), _window(w), image, stride, padding, groups)
+    return z if len(shape) == 4 else z[:, 0]
 
 
 def _conv_input_rule(
-    v: Value, z: Value, inputs: Any, need: Any, *, shape: Image, **at: Any
+    v: Value, z: Value, inputs: Any, need: Any, *, shape: Shape, **at: Any
 ) -> tuple[Value, Value]:
     g, w = inputs
     return (
@@ -138,14 +143,22 @@ def _conv_input_rule(
 
 
 def _conv_weight(
-    g: Array, x: Array, *, kernel: Pair, stride: Pair, padding: Pair, groups: int
+    g: Array,
+    x: Array,
+    *,
+    kernel: Shape,
+    stride: Pair = ONE,
+    padding: Pair = ZERO,
+    groups: int = 1,
 ) -> Array:
     """z = g unfold(x)^T      the gradient in w"""
-    return kernels.conv2d_grad_weight(g, x, kernel, stride, padding, groups)
+    window = kernel if len(kernel) == 2 else (1, *kernel)
+    z = kernels.conv2d_grad_weight(_image(g), _image(x), window, stride, padding, groups)  # type: ignore[arg-type]
+    return z if len(kernel) == 2 else z[:, :, 0]
 
 
 def _conv_weight_rule(
-    v: Value, z: Value, inputs: Any, need: Any, *, kernel: Pair, **at: Any
+    v: Value, z: Value, inputs: Any, need: Any, *, kernel: Shape, **at: Any
 ) -> tuple[Value, Value]:
     g, x = inputs
     return (
@@ -164,14 +177,14 @@ def _unfold_rule(g: Value, z: Value, inputs: Any, need: Any, **at: Any) -> tuple
 
 
 def _fold(
-    x: Array, *, shape: Image, kernel: Pair, stride: Pair = ONE, padding: Pair = ZERO
+    x: Array, *, shape: Shape, kernel: Pair, stride: Pair = ONE, padding: Pair = ZERO
 ) -> Array:
     """z = the columns added back at their places: the adjoint of unfold"""
     return kernels.fold(x, shape, kernel, stride, padding)
 
 
 def _fold_rule(
-    g: Value, z: Value, inputs: Any, need: Any, *, shape: Image, **at: Any
+    g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape, **at: Any
 ) -> tuple[Value]:
     return (unfold(g, **at),)
 

@@ -1,8 +1,8 @@
-"""xhat = (x - mean) / sqrt(var + eps) over all axes but the first, and y = act(x scale + shift).
+"""xhat = (x - mean) / sqrt(var + eps), of rows or groups of rows, and y = act(x scale + shift).
 
 With G(g) = inv (g - mean(g) - xhat mean(g xhat)), the derivative of xhat is G: linear in g, its own
 adjoint, and built from ops, so that it can be differentiated again.
-Source: Ioffe & Szegedy (2015), Batch Normalization.
+Source: Ioffe & Szegedy (2015), Batch Normalization; Wu & He (2018), Group Normalization.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ import numpy as np
 
 from minprune import kernels
 from minprune.autograd.activations import act_grad
-from minprune.autograd.elementwise import mul
+from minprune.autograd.elementwise import mul, power, sub
 from minprune.autograd.linear import row_dot, row_sum
-from minprune.autograd.shaping import column
+from minprune.autograd.shaping import column, reshape, sum_to
 from minprune.autograd.tape import Op, Value, value
-from minprune.autograd.tie import scaled
+from minprune.autograd.tie import bound, scaled
 from minprune.core import Array
 
 
@@ -109,12 +109,37 @@ def _scale_shift_squares(
     )
 
 
+def _normalise_groups(x: Array, *, groups: int, eps: float) -> Array:
+    """xhat = (x - mean) / sqrt(var + eps)      mean, var: of each group of rows and sample"""
+    z = x.reshape(groups, -1, x.shape[-1])
+    d = z - z.mean(axis=1, keepdims=True)
+    inv = 1 / np.sqrt(np.square(d).mean(axis=1, keepdims=True) + eps)
+    return np.asarray(d * inv).reshape(x.shape)
+
+
+def _normalise_groups_rule(
+    g: Value, xhat: Value, inputs: Any, need: Any, *, groups: int, eps: float
+) -> tuple[Value]:
+    """dx = inv (g - mean(g) - xhat mean(g xhat)), inv = 1 / sqrt(var + eps), in ops"""
+    (x,) = inputs
+    g, xhat, z = (reshape(a, shape=(groups, -1, x.shape[-1])) for a in (g, xhat, x))
+
+    def mean(a: Value) -> Value:
+        return sum_to(a, shape=(groups, 1, x.shape[-1])) * (1 / a.shape[1])
+
+    d = sub(z, mean(z))
+    inv = power(mean(mul(d, d)) + eps, p=-0.5)
+    dz = mul(inv, sub(sub(g, mean(g)), mul(xhat, mean(mul(g, xhat)))))
+    return (reshape(dz, shape=x.shape),)
+
+
 _normal = Op(_normalise, _normalise_rule)
 _inverse_std = Op(_inv, _inv_rule)
 normalise_grad = Op(_normalise_grad, _normalise_grad_rule)
 scale_shift = Op(
     _scale_shift, _scale_shift_rule, scaled, _scale_shift_each, _scale_shift_squares, "product"
 )
+normalise_groups = Op(_normalise_groups, _normalise_groups_rule, bound, second="apart")
 
 
 def normalise(x: Value, *, eps: float) -> tuple[Value, Array, Array]:

@@ -20,7 +20,27 @@ _count = itertools.count()  # creation order: the tape is walked in it, never by
 
 
 class Tensor:
-    """An array and how it was made: `op(*inputs, **settings)`, or nothing for a leaf."""
+    """An array that records how it was computed: value = op(*inputs, **settings)
+
+    Parameters
+    ----------
+    value : array
+        Of any shape.
+    op : Op, optional
+        None for a leaf, such as a parameter.
+    inputs : tuple
+        Tensors and arrays that the op was called with.
+    settings : dict, optional
+        Its other arguments, which are constants.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> import numpy as np
+    >>> x = mp.Tensor(np.array([1.0, 2.0]))
+    >>> x * x
+    Tensor(mul, shape=(2,), dtype=float64)
+    """
 
     __array_ufunc__ = None  # array + Tensor comes to Tensor.__radd__
     __slots__ = ("inputs", "op", "order", "settings", "value")
@@ -100,7 +120,7 @@ class Op:
     where need is False. It runs on plain arrays for gradients and on Tensors for derivatives of
     derivatives. Non-float arguments (shapes, indices, labels) are settings: constants.
     `tie(links, output, inputs, settings)` says how the rows (channels, features: the first axis) of
-    the output hang on those of the inputs; see tie.py.
+    the output depend on those of the inputs; see tie.py.
     Ops that take parameters have two rules more, both on arrays, for one gradient of each sample:
     `each(g, output, inputs, need, **settings)` gives (n, *shape) for the parameters (the gradient
     in column n of g alone), and `squares(gs, weights, output, inputs, need, **settings)` gives
@@ -146,7 +166,7 @@ class Op:
         return self.forward(*inputs, **settings)
 
     def record(self, result: Array, inputs: tuple[Value, ...], settings: dict[str, Any]) -> Value:
-        """The output for a result that is already at hand (an array if no input is a Tensor)."""
+        """The output for a result that is already computed (an array if no input is a Tensor)."""
         for x in inputs:
             if isinstance(x, Tensor):
                 return Tensor(result, self, inputs, settings)
@@ -154,8 +174,8 @@ class Op:
 
 
 def _freed() -> Array:
-    """What is left where grad(..., free=True) has been."""
-    raise ArgumentError("a freed tensor cannot be made again")
+    """The op of tensors whose graph grad(..., free=True) has freed"""
+    raise ArgumentError("this graph was freed; compute it again")
 
 
 FREED = Op(_freed, lambda *_: ())
@@ -167,7 +187,7 @@ def value(x: Value) -> Array:
 
 
 def ancestors(y: Tensor) -> list[Tensor]:
-    """All tensors that y was made from, oldest first, y last. Iterative: long chains are fine."""
+    """All tensors that y was computed from, oldest first, y last; iterative, for long chains"""
     seen, stack = {y}, [y]
     while stack:
         for x in stack.pop().inputs:
@@ -185,27 +205,59 @@ def grad(
     create_graph: bool = False,
     free: bool = False,
 ) -> list[Value]:
-    """[sum(g * dy/dx) for x in wrt]      g: y's shape, ones unless given      each: x's shape
+    """The gradients sum(g * dy/dx) for each x in wrt
 
-    `create_graph=True` returns Tensors that can be differentiated again. `free=True` forgets the
-    tape on the way, so that memory is given back early; y cannot be differentiated again then.
-    Raises ArgumentError where y or one of wrt is not a Tensor, or free=True has been before,
-    ShapeError where g does not have y's shape.
+    Parameters
+    ----------
+    y : Tensor
+        What is differentiated.
+    wrt : sequence of Tensor
+        In what; zeros for one that y does not depend on.
+    g : array or Tensor, optional
+        Weights of the entries of y, of its shape; ones unless given.
+    create_graph : bool
+        Whether the gradients are Tensors that can be differentiated again.
+    free : bool
+        Whether the graph is freed on the way, which returns memory early; y cannot be
+        differentiated again then.
+
+    Returns
+    -------
+    list
+        An array for each x, of its shape; Tensors with create_graph.
+
+    Raises
+    ------
+    ArgumentError
+        Where y or one of wrt is not a Tensor, or the graph was freed.
+    ShapeError
+        Where g does not have the shape of y.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> import numpy as np
+    >>> x = mp.Tensor(np.array([1.0, 2.0]))
+    >>> mp.grad(x**3, [x])[0]
+    array([ 3., 12.])
     """
     if not isinstance(y, Tensor):
         raise ArgumentError(
-            f"y is {type(y).__name__}, expected a Tensor; wrap the inputs: Tensor(x)"
+            f"grad: y must be a Tensor, not {type(y).__name__}; wrap the inputs: Tensor(x)"
         )
     others = [wrt] if isinstance(wrt, Tensor) else [x for x in wrt if not isinstance(x, Tensor)]
     if others:
         raise ArgumentError(
-            f"wrt is or holds a {type(others[0]).__name__}, expected a list of Tensors; "
-            f"give those that y was made from"
+            f"grad: wrt must be a list of Tensors, not one that is or holds a "
+            f"{type(others[0]).__name__}; pass Tensors that y was computed from"
         )
     if g is None:
         g = np.ones_like(y.value)
     if np.shape(value(g)) != y.shape:
-        raise ShapeError(f"g is {np.shape(value(g))}, y is {y.shape}; give g the shape of y")
+        raise ShapeError(
+            f"grad: g must have the shape {y.shape} of y, not {np.shape(value(g))}; "
+            f"pass np.ones(y.shape), for example"
+        )
     if create_graph and not isinstance(g, Tensor):
         g = Tensor(g)
     targets = set(wrt)
@@ -213,8 +265,7 @@ def grad(
     nodes = ancestors(y)
     if any(t.op is FREED for t in nodes):
         raise ArgumentError(
-            "y, or what it was made from, was differentiated with free=True, which forgets how it "
-            "was made; leave out free, or make it again"
+            "grad: this graph was freed by free=True; leave out free, or compute it again"
         )
     for t in nodes:
         if not wanted.isdisjoint(x for x in t.inputs if isinstance(x, Tensor)):

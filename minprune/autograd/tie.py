@@ -1,8 +1,8 @@
-"""How the rows of an op's output hang on those of its inputs: the tie rules, in five words.
+"""How the rows of an op's output depend on those of its inputs: the tie rules, in six words.
 
-A row is an entry of the first axis: a channel or a feature, that is a unit. Whoever follows a
-traced pass hands in `links`, which gives the words a meaning: nets/ties.py collects what goes
-together, structure/flow.py what is constant and what is needed.
+A row is an entry of the first axis: a channel or a feature, that is a unit. A pass over a trace
+gives the words a meaning by its `links`: nets/labels.py collects what goes together,
+structure/constants.py what is constant and what is needed.
 """
 
 from typing import Any, Protocol
@@ -25,10 +25,16 @@ class Links(Protocol):
     def stack(self, out: Tensor, *xs: Tensor) -> None:
         """The rows of out are those of the xs, one after another."""
 
+    def bind(self, out: Tensor, x: Tensor, groups: int) -> None:
+        """Row k of out comes from row k of x, measured by all rows of its group.
+
+        groups: how many runs of rows of equal length.
+        """
+
     def mix(self, out: Tensor, w: Tensor, x: Tensor, groups: int, padded: bool) -> None:
         """Row o of out sums w[o, i] times the rows i of x (of its group of rows).
 
-        padded: zeros are read beyond the edges of x, so a constant row of x is none to out.
+        padded: zeros are read beyond the edges of x, so a constant row of x is not constant to out.
         """
 
 
@@ -74,3 +80,9 @@ def reshaped(
 def stacked(links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]) -> None:
     """One after another: concatenation."""
     links.stack(out, *inputs)
+
+
+def bound(links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]) -> None:
+    """(x): normalisation by the statistics of groups of rows."""
+    (x,) = inputs
+    links.bind(out, x, settings["groups"])

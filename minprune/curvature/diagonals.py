@@ -1,4 +1,7 @@
-"""diag(H) of the mean loss, and its substitutes: one function each, by name."""
+"""diag(H) of the mean loss, and its substitutes: one function each, by name.
+
+Longer than most: half of it are the sections of public docstrings.
+"""
 
 from collections.abc import Callable, Iterator
 from math import inf

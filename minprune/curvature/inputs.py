@@ -9,15 +9,13 @@ from math import prod
 
 import numpy as np
 
-from minprune import kernels
 from minprune.autograd import Value
 from minprune.core import Array
 from minprune.curvature.checks import guard
 from minprune.errors import ArgumentError
 from minprune.nets.forward import run
 from minprune.nets.model import CHUNK, Model, batch_last, checked_input, dense_only
-from minprune.nets.net import INPUT, Node
-from minprune.nets.weighted import Conv2d, Dense
+from minprune.nets.net import INPUT, Node, layer_of
 
 ENTRIES = 2**23  # of X at a time: 64 MB in float64
 LIMIT = 2**31
@@ -72,12 +70,12 @@ def layer_hessian(
 
 def weighted(model: Model, name: str) -> Node:
     """The dense or convolution layer that `name` means; raises ArgumentError for another."""
-    node = model.net.node(name.removesuffix(".weight"))
+    node = model.net.node(layer_of(name))
     dense_only(model, "the product of a layer's inputs", [f"{node.name}.weight"])
-    if not isinstance(node.layer, Dense | Conv2d):
+    if node.name not in model.net.mixing:
         raise ArgumentError(
             f"{name}: {type(node.layer).__name__} has no weight matrix, expected a Dense or Conv2d "
-            f"layer; name one of {', '.join(w.split('.')[0] for w in model.net.weights)}"
+            f"layer; name one of {', '.join(layer_of(w) for w in model.net.weights)}"
         )
     return node
 
@@ -85,18 +83,13 @@ def weighted(model: Model, name: str) -> Node:
 def _shape(model: Model, node: Node) -> tuple[int, int, int]:
     """(groups, positions, features) of the layer."""
     layer = node.layer
-    groups = layer.groups if isinstance(layer, Conv2d) else 1
-    return groups, layer.positions(model.net.shapes[node.name]), layer.fan()[0]
+    net, per = model.net, model.params[f"{node.name}.weight"].shape[1]
+    groups = net.shapes[node.inputs[0]][0] // per
+    return groups, layer.positions(net.shapes[node.name]), layer.fan()[0]
 
 
 def _columns(node: Node, value: Array, bias: bool) -> Array:
-    layer = node.layer
-    if isinstance(layer, Conv2d):
-        parts = np.split(value, layer.groups)
-        where = layer.kernel, layer.stride, layer.padding
-        x = np.stack([kernels.unfold(p, *where) for p in parts])  # type: ignore[arg-type]
-    else:
-        x = value[None]
+    x = node.layer.columns(value)
     if bias:
         x = np.concatenate([x, np.ones_like(x[:, :1])], axis=1)
     return x.astype(np.float64)

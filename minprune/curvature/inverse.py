@@ -1,4 +1,4 @@
-"""H^-1 of the damped GGN, and what Optimal Brain Surgeon does with it, in float64.
+"""H^-1 of the damped GGN, and the updates of Optimal Brain Surgeon, in float64.
 
 H = alpha I + (1/P) sum_p sum_o x_po x_po^T, alpha = damp * mean(diag of the sum).
 Sources: Hassibi & Stork (1992), Second order derivatives for network pruning: Optimal Brain
@@ -12,11 +12,12 @@ from numbers import Real
 
 import numpy as np
 
+from minprune import arguments
 from minprune.core import Array
 from minprune.curvature.checks import guard
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 
-LOW, HIGH = 1e-8, 1e-4  # of damp: less drowns in rounding, more is another Hessian
+LOW, HIGH = 1e-8, 1e-4  # of damp: below, rounding dominates; above, it is another Hessian
 LIMIT = 2**31  # bytes that an inverse may take unless the caller says otherwise
 TOGETHER = 32  # rows that enter the recursion at a time
 
@@ -35,11 +36,11 @@ def inverse_from_rows(
 ) -> Inverse:  # fmt: skip
     """inv(alpha I + (1/P) sum x x^T), P = count, by the recursion A -= A x x^T A / (P + x^T A x)
 
-    rows: blocks (m, N) that can be walked twice, such as a list: the first walk finds alpha. The
+    rows: blocks (m, N) that can be iterated twice, such as a list: first for alpha. The
     recursion starts at A = I / alpha and takes up to 32 rows X at a time, which is the same:
     A -= A X^T (P I + X A X^T)^-1 X A. strict: damp must lie in 1e-8..1e-4.
 
-    Raises ArgumentError for a damp outside, or so small that rounding wins, rows that can be walked
+    Raises ArgumentError for a damp outside, or too small for rounding, rows that can be iterated
     only once or are all zero, or an inverse of more than `limit` bytes; ShapeError and
     NonFiniteError for such rows.
     """
@@ -57,26 +58,19 @@ def block_inverses(
     samples, these are the blocks of the empirical Fisher. size None: one block.
     """
     check_damp(damp, strict)
-    if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
-        raise ArgumentError(
-            f"count is {count!r}, expected the number of samples, at least 1; "
-            f"give len(x), not the number of rows"
-        )
-    if size is not None and (
-        isinstance(size, bool) or not isinstance(size, int | np.integer) or size < 1
-    ):
-        raise ArgumentError(f"size is {size!r}, expected an integer of at least 1; use size=128")
+    arguments.count("inverse", "count", count)
+    if size is not None:
+        arguments.count("inverse", "size", size)
     if iter(rows) is rows:
         raise ArgumentError(
-            "rows is an iterator, which can be walked once, expected blocks that can be walked "
-            "twice; give a list, or an object whose __iter__ makes them anew"
+            "inverse: rows must be blocks that can be iterated twice, not an iterator; pass a list"
         )
     diag = mean_squares(rows, count)
     alpha = damp * float(diag.mean()) if diag.size else 0.0
     if alpha == 0.0:
         raise ArgumentError(
-            f"all rows are zero over {diag.size} entries, so H = 0, which has no inverse and gives "
-            f"damp no scale; check the data, or whether the net's output depends on these weights"
+            f"inverse: H must not be 0, as it is over all {diag.size} entries; check the data, or "
+            f"whether the net's output depends on these weights"
         )
     n = diag.size
     spans = list(pairwise([*range(0, n, size or n), n]))
@@ -98,8 +92,8 @@ def absorb(inverse: Array, x: Array, count: int) -> None:
         lower = np.linalg.cholesky(y @ x.T + count * np.eye(len(x)))
     except np.linalg.LinAlgError:
         raise ArgumentError(
-            f"rounding has won over {len(inverse)} entries: a part of H^-1 is not positive "
-            f"definite; raise damp"
+            f"inverse: H^-1 lost positive definiteness to rounding in {len(inverse)} entries; "
+            f"raise damp"
         ) from None
     part = np.linalg.solve(lower, y)
     inverse -= part.T @ part  # A^T A of one array: BLAS gives both triangles the same bits
@@ -112,18 +106,25 @@ def mean_squares(rows: Iterable[Array], count: int) -> Array:
         x = np.asarray(block, np.float64)
         if x.ndim != 2 or (total is not None and x.shape[1] != total.size):
             wanted = "N" if total is None else total.size
-            raise ShapeError(f"a block of rows is {x.shape}, expected (m, {wanted}); give matrices")
+            raise ShapeError(
+                f"inverse: a block of rows must have the shape (m, {wanted}), not {x.shape}; "
+                f"pass matrices"
+            )
         squares = np.einsum("pi,pi->i", x, x)
         total = squares if total is None else total + squares
     if total is None:
-        raise ArgumentError("there are no rows, expected at least one block; give some samples")
-    bad = total.size - int(np.count_nonzero(np.isfinite(total)))
+        raise ArgumentError("inverse: rows must hold at least one block, not none; pass samples")
+    _finite("the diagonal of H", total)
+    return total / count
+
+
+def _finite(what: str, h: Array) -> None:
+    bad = h.size - int(np.count_nonzero(np.isfinite(h)))
     if bad:
         raise NonFiniteError(
-            f"{bad} of {total.size} entries of the diagonal of H are not finite, expected numbers; "
-            f"train with a lower learning rate, or mend the data"
+            f"inverse: {bad} of {h.size} entries of {what} are not finite, but must be numbers; "
+            f"train with a lower learning rate, or check the data"
         )
-    return total / count
 
 
 def check_damp(damp: float, strict: bool) -> None:
@@ -131,8 +132,8 @@ def check_damp(damp: float, strict: bool) -> None:
     low, high = (LOW, HIGH) if strict else (0.0, np.inf)
     if not isinstance(damp, Real) or not low <= damp <= high or not 0 < damp < np.inf:
         raise ArgumentError(
-            f"damp is {damp!r}, expected {'1e-8 to 1e-4' if strict else 'a number above 0'}, a "
-            f"share of the mean of diag H; give damp=1e-6, for example"
+            f"inverse: damp must be {'from 1e-8 to 1e-4' if strict else 'a number above 0'}, not "
+            f"{damp!r}; pass damp=1e-6, for example"
         )
 
 
@@ -144,7 +145,7 @@ def damped_by(h: Array, damp: float) -> tuple[Array, float]:
 
 
 def damped_inverse(h: Array, damp: float = 1e-6) -> Inverse:
-    """inv(alpha I + h), alpha as damped_by has it, for an h (N, N) or (groups, N, N) at hand
+    """inv(alpha I + h), alpha as damped_by has it, for an h (N, N) or (groups, N, N)
 
     damp: 1e-8..1e-4, or 0 for inv(h). Raises ArgumentError for another damp, an h that is zero, or
     singular beyond damp; NonFiniteError for one that is not finite.
@@ -152,16 +153,11 @@ def damped_inverse(h: Array, damp: float = 1e-6) -> Inverse:
     if damp != 0:
         check_damp(damp, strict=True)
     n = h.shape[-1]
-    bad = h.size - int(np.count_nonzero(np.isfinite(h)))
-    if bad:
-        raise NonFiniteError(
-            f"{bad} of {h.size} entries of H are not finite, expected numbers; "
-            f"train with a lower learning rate, or mend the data"
-        )
+    _finite("H", h)
     if h.size and not h.any():
         raise ArgumentError(
-            f"H is zero over {n} entries, which has no inverse and gives damp no scale; check the "
-            f"data, or whether the units that this layer reads are dead"
+            f"inverse: H must not be 0, as it is over {n} entries; check the data, or whether the "
+            f"units that this layer reads are dead"
         )
     damped, alpha = damped_by(h, damp)
     try:
@@ -169,8 +165,8 @@ def damped_inverse(h: Array, damp: float = 1e-6) -> Inverse:
         inverse = np.linalg.inv(damped)
     except np.linalg.LinAlgError:
         raise ArgumentError(
-            f"H + {alpha!r} I over {n} entries is not positive definite, so it has no inverse to "
-            f"sweep by; raise damp, 1e-4 at most, or give more samples"
+            f"inverse: H + {alpha!r} I over {n} entries is not positive definite; raise damp, "
+            f"1e-4 at most, or pass more samples"
         ) from None
     return Inverse((inverse + inverse.swapaxes(-1, -2)) / 2, alpha)
 
@@ -183,7 +179,8 @@ def downdate(inverse: Array, q: int) -> Array:
 def downdate_set(inverse: Array, q: Sequence[int] | Array) -> Array:
     """A - A[:, Q] (A[Q, Q])^-1 A[Q], rows and columns Q exactly 0: the inverse of H without Q
 
-    Raises ArgumentError where A[Q, Q] is not positive definite: a q that is gone already, or twice.
+    Raises ArgumentError where A[Q, Q] is not positive definite: an entry that is removed already,
+    or named twice.
     """
     part = half(inverse, q)
     left: Array = inverse - part.T @ part
@@ -216,8 +213,8 @@ def half(inverse: Array, q: Sequence[int] | Array, w: Array | None = None) -> Ar
         lower = np.linalg.cholesky(inverse[np.ix_(q, q)])
     except np.linalg.LinAlgError:
         raise ArgumentError(
-            f"inverse[Q, Q] over {q.size} entries is not positive definite, so they cannot be "
-            f"removed; leave out what is gone already, name each once, or raise damp"
+            f"inverse: the part of {q.size} entries is not positive definite; leave out what is "
+            f"removed already, name each entry once, or raise damp"
         ) from None
     solved: Array = np.linalg.solve(lower, right)
     return solved

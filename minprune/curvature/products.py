@@ -1,4 +1,7 @@
-"""H v and GGN v, exact, through the derivative rules; and the dense matrices of small nets."""
+"""H v and GGN v, exact, through the derivative rules; and the dense matrices of small nets.
+
+Longer than most: half of it are the sections of public docstrings.
+"""
 
 from collections.abc import Mapping, Sequence
 

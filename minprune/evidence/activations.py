@@ -7,14 +7,11 @@ import numpy as np
 from minprune.autograd import Tensor, grad
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.record import record
-from minprune.nets.activations import Activation
 from minprune.nets.forward import run
 from minprune.nets.layer import ForwardContext
 from minprune.nets.model import Model, batch_last
-from minprune.nets.net import Net
-from minprune.nets.plain import Add
+from minprune.nets.net import Net, layer_of
 from minprune.nets.ties import Group, carriers
-from minprune.nets.weighted import BatchNorm
 
 Groups = Mapping[str, Group]
 
@@ -23,14 +20,15 @@ def spots(model: Model, groups: Groups, before: bool = False) -> dict[str, tuple
     """{group: (the layer whose output is its activation, the rows of each unit (units, k))}
 
     The last of the layers that make its units or add them up, then on, where one layer alone reads
-    it, to the last BatchNorm or activation: through pooling, flattening, concatenation and dropout
-    as long as no activation has been met. before: to the last BatchNorm in front of activations.
+    it, to the last normalisation or activation: through pooling, flattening, concatenation and
+    dropout as long as no activation has been met. before: to the last normalisation in front of
+    activations.
     """
     net, found = model.net, {}
     for name, carried in carriers(model, groups.values()).items():
-        makers = {m.param.split(".")[0] for m in groups[name].producers}
+        makers = {layer_of(m.param) for m in groups[name].producers}
         last = [n.name for n in net.nodes if n.name in carried]
-        last = [n for n in last if n in makers or isinstance(net.node(n).layer, Add)]
+        last = [n for n in last if n in makers or net.node(n).layer.sums]
         at = _onwards(net, last[-1], carried, before)
         found[name] = at, carried[at]
     return found
@@ -43,10 +41,10 @@ def _onwards(net: Net, start: str, carried: Collection[str], before: bool) -> st
     while len(readers := set(net.readers[name])) == 1:
         (name,) = readers
         layer = net.node(name).layer
-        act = isinstance(layer, Activation)
+        act = layer.bends
         if name not in carried or (act and before):
             break
-        if act or isinstance(layer, BatchNorm):
+        if act or layer.normalises:
             found, bent = name, bent or act
         elif bent:
             break

@@ -28,6 +28,7 @@ from minprune.curvature.products import flat, unflat
 from minprune.curvature.sweeps import alike, sweep_layer, sweep_scores
 from minprune.errors import ArgumentError, NonFiniteError
 from minprune.evidence.request import Request
+from minprune.nets.net import layer_of
 from minprune.nets.rows import incoming
 from minprune.nets.ties import Group
 
@@ -189,7 +190,7 @@ def _fan(asked: Request, name: str) -> int:
 
 
 def _bias(name: str) -> str:
-    return f"{name.split('.')[0]}.bias"
+    return f"{layer_of(name)}.bias"
 
 
 def _places(asked: Request) -> dict[str, Array]:

@@ -1,4 +1,4 @@
-"""Write under another name, then rename: nothing half-written is ever seen under the name."""
+"""Atomic writes: write under another name, then rename, so that no file is ever half written."""
 
 import os
 
@@ -6,9 +6,9 @@ from minprune.errors import FileError
 
 
 def write_atomic(path: str | os.PathLike[str], content: bytes | memoryview | str) -> None:
-    """The content at `path`: the old or the new, whole, whatever happens, a power cut too
+    """Write the content to `path`; whatever happens, even a power cut, the old or the new is whole
 
-    Raises FileError where it cannot be written.
+    Raises FileError if it cannot be written.
     """
     from pathlib import Path
 
@@ -18,7 +18,7 @@ def write_atomic(path: str | os.PathLike[str], content: bytes | memoryview | str
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with open(new, "xb") as f:  # who may read it the umask says
+            with open(new, "xb") as f:  # its permissions follow the umask
                 f.write(data)
                 f.flush()
                 os.fsync(f.fileno())
@@ -28,12 +28,12 @@ def write_atomic(path: str | os.PathLike[str], content: bytes | memoryview | str
             raise
     except OSError as e:
         raise FileError(
-            f"{path}: cannot be written ({e.strerror or e}); choose a folder you may write to"
+            f"{path}: cannot be written ({e.strerror or e}); choose a folder that you can write to"
         ) from None
 
 
 def sweep(folder: str | os.PathLike[str], *names: str) -> None:
-    """Remove what processes that were killed while writing those names left in the folder."""
+    """Remove what processes left in the folder that were killed while writing these names."""
     from pathlib import Path
 
     for name in names:

@@ -5,9 +5,9 @@
     uint8.npy     all uint8 arrays: in models the masks, by numpy.packbits; and so on
 
 `numpy.load` opens it anywhere. Entries of up to SMALL bytes are deflated in models; larger ones
-are stored, and so are states, which are written often. sha256 = of the header without it, then of
-each entry's name, a zero and its bytes, before deflation: what is held counts, not how it is
-packed. Same values, same bytes (for one zlib).
+are stored, and so are states, which are written often. sha256 is over the header without it, then
+over each entry's name, a zero and its bytes before deflation, so that it does not depend on the
+compression. Same values, same bytes (for one zlib).
 """
 
 import os
@@ -28,7 +28,7 @@ SMALL = 2**20  # bytes of the largest entry that may be deflated: reading takes 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of file: "minprune model" in its header, who writes it, what to do with a bad one."""
+    """A kind of file: "minprune model" in its header, what writes it, how to replace a bad one."""
 
     what: str
     version: int
@@ -42,9 +42,15 @@ class Kind:
     def format(self) -> str:
         return f"minprune {self.what}"
 
+    def bad(self, text: str) -> FileError:
+        return FileError(f"{text}; {self.remedy}")
+
+    def foreign(self, text: str) -> FileError:
+        return FileError(f"{text}; give a file that {self.writer} wrote")
+
 
 def write(kind: Kind, path: str | os.PathLike[str], about: dict[str, Any], arrays: Arrays) -> None:
-    """`about` into header.json, the arrays beside it; raises FileError where it cannot be."""
+    """Write `about` to header.json and the arrays; raises FileError if that is not possible."""
     import json
     import zipfile
 
@@ -62,8 +68,8 @@ def write(kind: Kind, path: str | os.PathLike[str], about: dict[str, Any], array
     text = _json(header | {"sha256": digest.hexdigest()})
     if len(text) > kind.most:
         raise FileError(
-            f"{path}: its header takes {len(text)} bytes, expected at most {kind.most}; "
-            f"hold numbers in arrays, in few of them"
+            f"{path}: its header must have at most {kind.most} bytes, not {len(text)}; "
+            f"store numbers in arrays, in few of them"
         )
     out = BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
@@ -76,7 +82,7 @@ def write(kind: Kind, path: str | os.PathLike[str], about: dict[str, Any], array
 
 
 def head_of(dtype: np.dtype[Any], n: int) -> bytes:
-    """What stands before a row of n numbers in version 1.0 of the .npy format
+    """The header of n numbers in version 1.0 of the .npy format
 
     NumPy's own function pads it differently from version to version.
     """
@@ -86,7 +92,7 @@ def head_of(dtype: np.dtype[Any], n: int) -> bytes:
 
 
 def digest_of(header: dict[str, Any]) -> Any:
-    """The sha256 of a header without its own; entries are still to be added."""
+    """The sha256 of a header without its checksum; entries are added to it later."""
     import hashlib
 
     return hashlib.sha256(_json(header))

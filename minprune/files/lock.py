@@ -1,4 +1,4 @@
-"""One process at a time works in a folder; the lock goes with the process, however it ends."""
+"""One process at a time works in a folder; the lock ends with the process, however it ends."""
 
 import os
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from minprune.errors import FileError
 
 @contextmanager
 def alone(folder: str | os.PathLike[str]) -> Iterator[None]:
-    """Holds the folder, made where it is absent, for as long as the context lasts
+    """Lock the folder, which is made if it is missing, while the context lasts
 
-    By flock on the folder itself, so that no file is left and none outlives a killed process; where
-    there is no such lock (Windows, some network drives) nothing is guarded. Raises FileError where
-    another holds it, or it cannot be opened.
+    By flock on the folder itself, so that no lock file is left and no lock outlives a killed
+    process; on systems without flock (Windows, some network drives) nothing is locked. Raises
+    FileError if another process holds the lock, or the folder cannot be opened.
     """
     handle = None
     try:
@@ -22,7 +22,7 @@ def alone(folder: str | os.PathLike[str]) -> Iterator[None]:
             handle = os.open(folder, os.O_RDONLY)
     except OSError as e:
         raise FileError(
-            f"{folder}: cannot be opened ({e.strerror}); choose a folder you may write to"
+            f"{folder}: cannot be opened ({e.strerror}); choose a folder that you can write to"
         ) from None
     try:
         if handle is not None and not _locked(handle):
@@ -36,7 +36,7 @@ def alone(folder: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _locked(handle: int) -> bool:
-    """Whether the lock is had, or there is none to be had."""
+    """True if the lock was acquired, or if locks are not supported."""
     import fcntl
 
     try:

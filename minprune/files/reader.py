@@ -1,8 +1,8 @@
 """Reads what container.py wrote, and trusts nothing in it.
 
-Sizes, shapes and dtypes are compared with what the archive and the header claim before anything is
-made room for. What is deflated is small, and read no further than it claims: no small file asks for
-much memory, and none for much more than its own size.
+Sizes, shapes and dtypes are compared with what the archive and the header claim before memory is
+allocated. Deflated entries are small, and are read no further than they claim: no small file takes
+much memory, and none takes much more than its own size.
 """
 
 import math
@@ -19,11 +19,11 @@ from minprune.files.container import DEFLATED, HEADER, SMALL, STORED, Kind, dige
 T = TypeVar("T")
 PIECE = 2**20  # bytes that are read at a time
 TABLE = 2**16  # bytes of the archive's table of entries, which zipfile reads as a whole
-LONGEST = 300  # characters of a sentence; names from a file may be of any length
+LONGEST = 300  # characters of a message; names from a file may have any length
 
 
 def read(kind: Kind, path: str | os.PathLike[str], build: "Callable[[Reader], T]") -> T:
-    """What `build` makes of the file at `path`; raises FileError, in one sentence, for bad files"""
+    """The result of `build` for the file at `path`; raises FileError, in one sentence"""
     import struct
     import zipfile
     import zlib
@@ -49,9 +49,9 @@ def read(kind: Kind, path: str | os.PathLike[str], build: "Callable[[Reader], T]
 
 
 class Reader:
-    """An open file: its header, the shapes of its arrays by name, and then all the arrays
+    """An open file: its header, the shapes of its arrays by name, and all its arrays
 
-    Raises FileError for what is wrong.
+    Raises FileError for anything wrong.
     """
 
     def __init__(self, kind: Kind, archive: Any, size: int) -> None:
@@ -63,26 +63,23 @@ class Reader:
         body, claimed = self._open(HEADER)
         text = body.read(claimed + 1)
         if len(text) != claimed:
-            raise FileError(f"{HEADER} does not hold the {claimed} bytes it claims; {kind.remedy}")
+            raise kind.bad(f"its {HEADER} must hold the {claimed} bytes it claims")
         header = json.loads(text)
         if not isinstance(header, dict) or header.get("format") != kind.format:
-            raise FileError(f"it is no {kind.format}; give a file that {kind.writer} wrote")
+            raise kind.foreign(f"it must be a {kind.format}, and is not")
         version = header["version"]
         if type(version) is not int or version < 1:
-            raise FileError(
-                f"its format version is {version!r}, expected an integer of at least 1; "
-                f"{kind.remedy}"
-            )
+            raise kind.bad(f"its format version must be an integer of at least 1, not {version!r}")
         if version != kind.version:
             other = "a newer" if version > kind.version else "an older"
             raise FileError(
-                f"it has format version {version}, and this minprune reads {kind.version}; "
+                f"its format version must be {kind.version} for this minprune, not {version}; "
                 f"use {other} minprune"
             )
         if len(self.unread) + 1 < len(entries):  # header.json has been read
-            raise FileError(f"two of its entries have one name; {kind.remedy}")
-        if sum(e.compress_size for e in entries) > size:  # entries that lie over one another
-            raise FileError(f"its entries claim more than its {size} bytes; {kind.remedy}")
+            raise kind.bad("its entries must have different names")
+        if sum(e.compress_size for e in entries) > size:  # overlapping entries
+            raise kind.bad(f"its entries must fit in its {size} bytes")
         self.claimed = header.pop("sha256")
         self.header: dict[str, Any] = header
         self.digest = digest_of(header)
@@ -90,49 +87,40 @@ class Reader:
         for row in header["arrays"].values():
             for name, shape in row.items():
                 if any(type(side) is not int or side < 0 for side in shape):
-                    raise FileError(f"{name} has the shape {shape}, expected sizes; {kind.remedy}")
+                    raise kind.bad(f"the shape of {name} must hold sizes, not {shape}")
                 if name in self.shapes:
-                    raise FileError(f"two of its arrays are called {name}; {kind.remedy}")
+                    raise kind.bad(f"its arrays must have different names, and two are {name}")
                 self.shapes[name] = tuple(shape)
 
     def arrays(self) -> Arrays:
-        """All arrays by name, which may be written; all was read, and has the right checksum."""
+        """All arrays by name, writable, once all was read and the checksum was right."""
         found: Arrays = {}
         for dtype, row in self.header["arrays"].items():
             if dtype not in self.kind.dtypes:
-                raise FileError(
-                    f"it has arrays of {dtype}, expected {', '.join(self.kind.dtypes)}; "
-                    f"{self.kind.remedy}"
-                )
+                kinds = ", ".join(self.kind.dtypes)
+                raise self.kind.bad(f"its arrays must be {kinds}, not {dtype}")
             found |= self._row(np.dtype(dtype), list(row))
         if self.unread:
-            raise FileError(
-                f"{min(self.unread)!r} does not belong in it; give a file that "
-                f"{self.kind.writer} wrote"
-            )
+            raise self.kind.foreign(f"it must not hold {min(self.unread)!r}")
         if self.digest.hexdigest() != self.claimed:
-            raise FileError(
-                f"its checksum does not match what it holds; it is damaged: {self.kind.remedy}"
-            )
+            raise self.kind.bad("its checksum must match what it holds, and the file is damaged")
         return found
 
     def _row(self, dtype: np.dtype[Any], names: list[str]) -> Arrays:
-        """The arrays of one dtype; room is made for them once the entry's size is what they need"""
-        key, remedy = f"{dtype.name}.npy", self.kind.remedy
+        """The arrays of one dtype; memory is allocated once the size of the entry is right"""
+        key, kind = f"{dtype.name}.npy", self.kind
         n = sum(math.prod(self.shapes[name]) for name in names)
         body, claimed = self._open(key)
         head = head_of(dtype, n)
-        if claimed != len(head) + n * dtype.itemsize:
-            raise FileError(
-                f"{key} takes {claimed} bytes, expected {len(head) + n * dtype.itemsize} "
-                f"for {n} entries; {remedy}"
-            )
+        needed = len(head) + n * dtype.itemsize
+        if claimed != needed:
+            raise kind.bad(f"its {key} must take {needed} bytes for {n} entries, not {claimed}")
         if body.read(len(head)) != head:
-            raise FileError(f"{key} is no plain row of {n} entries of {dtype}; {remedy}")
+            raise kind.bad(f"its {key} must be a plain row of {n} entries of {dtype}")
         self.digest.update(key.encode() + b"\0" + head)
         found = {name: self._filled(body, self.shapes[name], dtype) for name in names}
         if body.read(1):
-            raise FileError(f"{key} holds more than the {claimed} bytes that it claims; {remedy}")
+            raise kind.bad(f"its {key} must hold the {claimed} bytes it claims, not more")
         return found
 
     def _filled(self, body: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -142,39 +130,37 @@ class Reader:
             part = room[at : at + PIECE]
             piece = body.read(part.size)
             if len(piece) < part.size:
-                raise FileError(f"{dtype}.npy holds less than it claims; {self.kind.remedy}")
+                raise self.kind.bad(f"its {dtype}.npy must hold what it claims")
             part[:] = np.frombuffer(piece, np.uint8)
             self.digest.update(piece)
         return a.astype(dtype, copy=False)
 
     def _open(self, key: str) -> tuple[Any, int]:
-        """(a stream of one entry, the bytes that it claims): few bytes if it is deflated."""
+        """(a stream of one entry, the bytes that it claims), few if it is deflated"""
         entry = self.unread.pop(key, None)
         if entry is None:
-            raise FileError(f"{key} is not in it; give a file that {self.kind.writer} wrote")
+            raise self.kind.foreign(f"it must hold {key}, and does not")
         if entry.flag_bits & 1:
-            raise FileError(f"{key} is encrypted; give a file that {self.kind.writer} wrote")
+            raise self.kind.foreign(f"its {key} must not be encrypted")
         if entry.compress_type not in (STORED, DEFLATED):
-            raise FileError(
-                f"{key} is compressed in way {entry.compress_type}, expected {STORED} (stored) or "
-                f"{DEFLATED} (deflated); {self.kind.remedy}"
+            raise self.kind.bad(
+                f"the compression of {key} must be {STORED} (stored) or {DEFLATED} (deflated), "
+                f"not {entry.compress_type}"
             )
         claimed: int = entry.file_size
         most = SMALL if entry.compress_type == DEFLATED else entry.compress_size
         if key == HEADER:
             most = min(most, self.kind.most)
         if claimed > most:
-            raise FileError(
-                f"{key} claims {claimed} bytes, expected at most {most}; {self.kind.remedy}"
-            )
-        entry.file_size += 1  # zipfile stops there: what holds more than it claims is seen
+            raise self.kind.bad(f"its {key} must have at most {most} bytes, not {claimed}")
+        entry.file_size += 1  # zipfile stops there, so that one that holds more is noticed
         return self.archive.open(entry), claimed
 
 
 def _checked_size(f: BinaryIO, kind: Kind) -> int:
     """The size of an archive whose end is at the file's end, and whose table of entries is small
 
-    Zipfile makes room for the whole table, about ten times its bytes, before it can be asked.
+    Zipfile allocates about ten times the bytes of the whole table when it opens a file.
     """
     import zipfile
 
@@ -187,14 +173,12 @@ def _checked_size(f: BinaryIO, kind: Kind) -> int:
     if end[-42:-38] == b"PK\x06\x07":  # a second end, for archives beyond 4 GB
         table = max(table, int.from_bytes(end[-58:-50], "little"))
     if table > min(TABLE, size):
-        raise FileError(
-            f"its table of entries takes {table} bytes, expected at most {min(TABLE, size)}; "
-            f"{kind.remedy}"
-        )
+        most = min(TABLE, size)
+        raise kind.bad(f"its table of entries must take at most {most} bytes, not {table}")
     return size
 
 
 def line(e: BaseException) -> str:
-    """What it says, in one line that is not too long."""
+    """Its message, on one line of limited length"""
     text = " ".join(str(e).split())
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."

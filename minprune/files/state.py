@@ -1,4 +1,4 @@
-"""state.npz: JSON values and arrays by name, for checkpoints; as guarded as a model's file."""
+"""state.npz: JSON values and arrays by name, for checkpoints; read as carefully as a model."""
 
 import os
 import re
@@ -18,13 +18,13 @@ def save_state(path: str | os.PathLike[str], arrays: Arrays, meta: Any) -> None:
     """Write arrays and `meta`, which is JSON, to `path`
 
     Names are parts of letters, digits, "_", "-" and "." with "/" between them; dtypes are bool,
-    integers, float32 and float64. Raises FileError for others, and where it cannot be written.
+    integers, float32 and float64. Raises FileError for others, and if it cannot be written.
     """
     for name, a in arrays.items():
         _checked(name)
         if a.dtype.name not in DTYPES:
             raise FileError(
-                f"{name} is {a.dtype.name}, expected bool, integers, float32 or float64; convert it"
+                f"{name} must be bool, integers, float32 or float64, not {a.dtype.name}; convert it"
             )
     write(KIND, path, {"meta": meta}, arrays)
 
@@ -43,6 +43,6 @@ def _state(file: Reader) -> tuple[Arrays, Any]:
 def _checked(name: str) -> None:
     if not re.fullmatch(NAME, name):
         raise FileError(
-            f"{name!r} cannot name an array of a state: expected letters, digits and _-./, "
-            f"no path; rename it"
+            f"the name of an array must hold letters, digits and _-./ and be no path, not "
+            f"{name!r}; rename it"
         )

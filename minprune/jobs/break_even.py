@@ -8,6 +8,7 @@ import numpy as np
 from minprune.nets.counts import counts
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model
+from minprune.nets.net import layer_of
 from minprune.sparse.calibrate import BATCHES
 from minprune.sparse.convert import densify, fitting
 from minprune.sparse.timing import DENSE, in_turn, passes
@@ -20,15 +21,14 @@ def break_even(model: Model) -> list[dict[str, Any]]:
     """One row a weight layer: name, shape, density, format, fitting, break_even, against_dense
 
     break_even: {"csr, batch 1": the density below which the format is faster than dense at this
-    shape and batch, ...}, 0 where it never is, 1 where it always is. against_dense: the same of
-    "2:4", whose density is fixed: its time over the dense one. fitting: the formats among these
-    that the layer's mask fits, none where nothing is masked. Measured afresh, so the numbers
-    differ a little from run to run.
+    shape and batch, ...}; 0: it never is; 1: it always is. against_dense: for "2:4", whose density
+    is fixed: its time over the dense one. fitting: the formats that the layer's mask fits; none if
+    nothing is masked. Each call measures, so the numbers differ a little between runs.
     """
     dense = densify(model)
     found = []
     for count in counts(model.net, model.masks):
-        name = count.name.split(".")[0]
+        name = layer_of(count.name)
         if count.name not in dense.net.weights:
             continue
         node = dense.net.node(name)
@@ -65,7 +65,7 @@ def measured(layer: Layer, shape: Shape) -> tuple[dict[str, float], dict[str, fl
 def crossing(densities: Sequence[float], times: Sequence[float], dense: float) -> float:
     """The first density at which the line through (densities, times) is as high as dense
 
-    0 where it begins there, 1 where it never comes so far.
+    0 if it starts that high, 1 if it stays below.
     """
     above = np.array(times) >= dense
     if not above.any():

@@ -1,4 +1,7 @@
-"""The comparison as a plan: a net a seed, the scores of each criterion, then a cell a sparsity."""
+"""The comparison as a plan: for each seed a net, for each criterion its scores and its cells.
+
+A cell is one (seed, criterion, sparsity): the pruned net, and the same net fine-tuned.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,23 +28,23 @@ from minprune.report.compare_tables import STAGES
 from minprune.train.plan import Phase, PhaseContext, State
 from minprune.train.rates import cosine
 
-TRUTH, LEAST = 200, 20  # weights, or units, that are really removed, one at a time, within BOUND
+TRUTH, LEAST = 200, 20  # most and fewest weights, or units, that are removed one at a time
 
 
 @dataclass(frozen=True)
 class Compare(CompareSettings):
     """For each seed: w, then mask(criterion, sparsity) * w, then fine-tuned; equal budgets
 
-    One net a seed, trained once; whatever the criterion, fine-tuning takes the same epochs, batches
-    in the same order, and learning rates. The settings leave nothing open; "data" is the name of
-    the data and "out" is None, so that a moved folder resumes.
+    Each seed has one net, trained once; fine-tuning takes the same epochs, batches in the same
+    order, and learning rates for all criteria. The settings leave nothing open; "data" is the name
+    of the data and "out" is None, so that a moved folder resumes.
 
     state: "model", "scores": of the seed and the criterion at work; "dense", "truth", "scored",
     "cells": lists of what is done; "left_out": {criterion: why}.
     """
 
     def next_phase(self, state: State) -> Phase | None:
-        """The first thing that is not there yet, seed by seed and criterion by criterion."""
+        """The first result that is missing, seed by seed and criterion by criterion."""
         done = {kind: state.get(kind, []) for kind in ("dense", "truth", "scored", "cells")}
         scored = {(s["seed"], s["criterion"]) for s in done["scored"]}
         cells = {(c["seed"], c["criterion"], c["sparsity"]) for c in done["cells"]}
@@ -79,8 +82,7 @@ class Compare(CompareSettings):
 
     def _truth(self, seed: int, context: PhaseContext) -> State:
         model, part = context.state["model"], self.calibration(context.data, seed)
-        rng = stream(seed, "truth")
-        found = units_removed(model, part, rng) if self.unit else weights_removed(model, part, rng)
+        found = removed(model, part, self.unit, stream(seed, "truth"))
         return {"truth": [*context.state.get("truth", []), {"seed": seed} | found]}
 
     def _score(self, seed: int, name: str, context: PhaseContext) -> State:
@@ -88,7 +90,7 @@ class Compare(CompareSettings):
         part, how = self.calibration(context.data, seed), options(name)
         try:
             scores = score(model, part, name, unit=self.unit, seed=seed, **how)
-        except MinpruneError as e:  # one that cannot score this net does not stop the others
+        except MinpruneError as e:  # the other criteria continue
             return {
                 "left_out": context.state.get("left_out", {})
                 | {name: str(e).removeprefix(f"{name}: ")}
@@ -129,7 +131,7 @@ def _quality(model: Model, data: Split) -> dict[str, float]:
 
 
 def kept(model: Model, unit: bool) -> dict[str, float]:
-    """{weight: share of its entries that is kept}; unit: of the units that it makes"""
+    """{weight: share of its entries that is kept}; unit: share of the units that it makes"""
     if unit:
         free = [g for g in ties(model) if g.free]
         return {g.name: float(live_units(g, model.masks).mean()) for g in free}
@@ -143,9 +145,9 @@ def cost(model: Model) -> dict[str, float]:
 
 
 def drawn(sizes: Mapping[str, int], most: int, rng: np.random.Generator) -> Arrays:
-    """{layer: sorted entries}, `most` together, as evenly as the sizes allow, so all layers show"""
+    """{layer: sorted entries}, `most` in total, as even as the sizes allow"""
     found, left = {}, most
-    for k, name in enumerate(sorted(sizes, key=sizes.__getitem__)):  # small ones leave room
+    for k, name in enumerate(sorted(sizes, key=sizes.__getitem__)):  # small layers leave room
         n = min(sizes[name], left // (len(sizes) - k))
         found[name] = np.sort(rng.permutation(sizes[name])[:n])
         left -= n
@@ -153,28 +155,26 @@ def drawn(sizes: Mapping[str, int], most: int, rng: np.random.Generator) -> Arra
 
 
 def within_bound(model: Model, data: Split) -> int:
-    """How many may be removed: LEAST to TRUTH"""
+    """The number of removals, LEAST to TRUTH, that BOUND allows"""
     return int(min(TRUTH, max(LEAST, BOUND / (macs(model) * len(data[0])))))
 
 
-def weights_removed(model: Model, data: Split, rng: np.random.Generator) -> dict[str, Any]:
-    """Entries and true loss changes of some weights, in float64: the changes are tiny"""
-    sizes = {n: model.params[n].size for n in model.net.weights}
+def removed(model: Model, data: Split, unit: bool, rng: np.random.Generator) -> dict[str, Any]:
+    """Entries and true loss changes of some weights, or units, in float64: the changes are tiny"""
+    groups = {g.name: g for g in ties(model) if g.free}
+    weights = {name: model.params[name].size for name in model.net.weights}
+    sizes = {name: g.size for name, g in groups.items()} if unit else weights
     at = drawn(sizes, within_bound(model, data), rng)
-    changes = removal(_wide(model), data, at)
-    return {"entries": at, "change": np.concatenate([changes[name] for name in at])}
-
-
-def units_removed(model: Model, data: Split, rng: np.random.Generator) -> dict[str, Any]:
-    """As weights_removed, of units: all of them where they are few"""
-    free = {g.name: g for g in ties(model) if g.free}
-    at = drawn({name: g.size for name, g in free.items()}, within_bound(model, data), rng)
-    changes = unit_removal(_wide(model), data, {name: _some(free[name], at[name]) for name in at})
+    if unit:
+        some = {name: _some(groups[name], entries) for name, entries in at.items()}
+        changes = unit_removal(_wide(model), data, some)
+    else:
+        changes = removal(_wide(model), data, at)
     return {"entries": at, "change": np.concatenate([changes[name] for name in at])}
 
 
 def of_groups(model: Model, scores: Mapping[str, Array]) -> Arrays:
-    """{group: (units,)}, the scores of units that `score` handed out to all producers"""
+    """{group: (units,)} from the scores of units, which `score` returns for every producer"""
     found = {g.name: unit_scores(g, scores) for g in ties(model) if g.free}
     return {name: s for name, s in found.items() if s is not None}
 

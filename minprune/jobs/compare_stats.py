@@ -14,7 +14,7 @@ Spread = list[float | None]  # [mean, sd]; no sd of a single value
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """[mean, sample standard deviation]: n - 1, since the seeds are a sample; n = 1 has none"""
+    """[mean, sample standard deviation]: n - 1, since the seeds are a sample; None if n = 1"""
     n = len(values)
     mean = math.fsum(values) / n
     if n < 2:
@@ -23,14 +23,14 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def paired(a: Sequence[float], b: Sequence[float]) -> Spread:
-    """spread of a_k - b_k: what the model of seed k adds to both drops out"""
+    """spread of a_k - b_k: what the model of seed k adds to both cancels"""
     return spread([x - y for x, y in zip(a, b, strict=True)])
 
 
 def spearman(x: Array, y: Array) -> float | None:
     """rho = corr(rank x, rank y), equal values share their mean rank      x, y: (n,)
 
-    None where one of them is constant, which has no order.
+    None if one of them is constant.
     """
     both = [ranks({"v": np.asarray(v, np.float64)})["v"] for v in (x, y)]
     a, b = (r - r.mean() for r in both)
@@ -44,7 +44,7 @@ def summary(cells: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     cells: {"seed", "criterion", "sparsity", "pruned": {"accuracy"}, "fine-tuned": {"accuracy"}} ->
     {"criterion", "sparsity", stage: {"accuracy": spread, "minus_magnitude": spread, ...}, "cost":
     {"macs": spread, "bytes": spread}}; the differences are paired by seed, and absent where the
-    control was not compared, as costs are where the cells have none.
+    control was not compared; costs are absent if the cells have none.
     """
     found: dict[tuple[str, float], dict[str, list[float]]] = {}
     costs: dict[tuple[str, float], dict[str, list[float]]] = {}
@@ -77,7 +77,7 @@ def agreement(
     """Spearman's rho of each criterion's scores with the true changes, and with their sizes
 
     truth: {"seed", "change": (n,)}; predicted: {"seed", "criterion", "scores": (n,)} ->
-    {"criterion", "change": spread, "size": spread}; None where a seed has no rho.
+    {"criterion", "change": spread, "size": spread}; None if a seed has no rho.
     """
     changes = {t["seed"]: np.asarray(t["change"], np.float64) for t in truth}
     found: dict[str, dict[str, list[float | None]]] = {}

@@ -1,4 +1,4 @@
-"""What the page draws beside the measures: histograms, first masks, costs, layers and ties."""
+"""What the page shows besides the measures: histograms, first masks, costs, layers and ties."""
 
 import math
 from collections.abc import Mapping
@@ -9,18 +9,19 @@ import numpy as np
 from minprune.core import Array
 from minprune.nets.counts import counts
 from minprune.nets.model import Model
+from minprune.nets.net import layer_of
 from minprune.nets.ties import ties
 
 BINS = 40  # of a histogram at most; fewer where a layer has few weights
-UNITS = 64  # of the first layer at most, whose masks are written down
+UNITS = 64  # of the first layer, at most, whose masks are recorded
 ROOM = UNITS * 28 * 28  # entries of those masks, or input pixels, at most
 
 
 def facts(stages: Mapping[str, Model]) -> dict[str, Any]:
     """Facts about {stage: model}, in the order of the stages, as values of JSON
 
-    "Before" is the first stage; "after" the last one, and for single weights the last one whose
-    net is still that of the first (compaction gives another net). Nothing without stages.
+    "before" is the first stage, "last" the last one, "after" the last one with the net of the first
+    (compaction makes another net). Nothing without stages.
     """
     if not stages:
         return {}
@@ -56,7 +57,7 @@ def histograms(before: Model, after: Model) -> list[dict[str, Any]]:
         both = [live(before, name), live(after, name)]
         whole = np.concatenate(both)
         low, high = (float(whole.min()), float(whole.max())) if whole.size else (0.0, 0.0)
-        if not low < high:  # one value, or none: a bin's width is needed all the same
+        if not low < high:  # one value, or none
             low, high = low - 0.5, high + 0.5
         bins = min(BINS, max(8, math.isqrt(before.params[name].size)))
         was, now = (np.histogram(w, bins, (low, high))[0].tolist() for w in both)
@@ -68,7 +69,7 @@ def first_layer(model: Model) -> dict[str, Any]:
     """The masks of the first weight, a picture (c, h, w) each unit, packed to bits, as hex
 
     "used": for a dense layer on the inputs, how many live weights each input has, row by row.
-    Units beyond UNITS, or beyond ROOM, are left out; nothing for a net without weights.
+    Units beyond UNITS, or beyond ROOM entries, are left out; nothing for a net without weights.
     """
     net = model.net
     if not net.weights:
@@ -92,7 +93,7 @@ def first_layer(model: Model) -> dict[str, Any]:
 
 
 def costs(before: Model, after: Model) -> list[dict[str, Any]]:
-    """What each weight held and did, and what is left of it: 0 where the layer is gone."""
+    """Entries and multiply-adds of each weight, and what is left; 0 if the layer is gone."""
     left = {c.name: c for c in counts(after.net, after.masks)}
     found = []
     for was in counts(before.net, before.masks):
@@ -101,7 +102,7 @@ def costs(before: Model, after: Model) -> list[dict[str, Any]]:
             found.append(
                 {
                     "name": was.name,
-                    "kind": type(before.net.node(was.name.rpartition(".")[0]).layer).__name__,
+                    "kind": type(before.net.node(layer_of(was.name)).layer).__name__,
                     "parameters": was.total,
                     "macs": was.macs,
                     "live": now.live if now else 0,

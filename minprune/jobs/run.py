@@ -4,14 +4,17 @@ A stage is a row of STAGES here; what is measured of it, and how that is printed
 in report/stages.py.
 """
 
+import io
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from minprune.core import Arrays, Dataset
+import numpy as np
+
+from minprune.core import Dataset
 from minprune.evidence import score
-from minprune.files import save, save_state, write_atomic
+from minprune.files import save, write_atomic
 from minprune.jobs.break_even import break_even
 from minprune.jobs.checks import check, possible, reachable
 from minprune.jobs.facts import facts
@@ -191,15 +194,16 @@ def measured(models: dict[str, Model], dataset: Dataset, out: Path) -> list[Resu
 
 
 def write_history(history: dict[str, Any], out: Path) -> Result:
-    """history.json, and history.npz with the arrays that methods learned, if there are any."""
-    extra: Arrays = {}
+    """Write history.json, and what methods learned, as "phase/name" arrays, to history.npz."""
+    extra: dict[str, Any] = {}
     told: Result = {}
     for phase, one in history.items():
         told[phase] = {name: value for name, value in vars(one).items() if name != "extra"}
         extra |= {f"{phase}/{name}": array for name, array in one.extra.items()}
     write_atomic(out / "history.json", as_json(told))
     if extra:
-        save_state(out / "history.npz", extra, {})
+        np.savez(content := io.BytesIO(), **extra)
+        write_atomic(out / "history.npz", content.getbuffer())
     return told
 
 

@@ -1,4 +1,4 @@
-"""sparsity_l = round(n_l (1 - d_l)) / n_l: how sparse each layer is, for a sparsity of all."""
+"""sparsity_l = round(n_l (1 - d_l)) / n_l: a sparsity for each layer, given that of the net."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from minprune.masking.count import pruned_count
 from minprune.nets.model import Model, dense_only
 
 Shape = tuple[int, ...]
-UNIT = 10**9  # remainders are compared in billionths: errors of the last bit make and break no tie
+UNIT = 10**9  # remainders are compared in billionths, so that rounding errors do not decide ties
 RULES = ("uniform", "er", "erk")
 
 
@@ -23,14 +23,46 @@ def allocate(
     power: float = 1.0,
     protect: Iterable[str] = (),
 ) -> dict[str, float]:
-    """{weight: its sparsity}, for prune(..., sparsity=): round(sparsity n) of all n weights go
+    """sparsity_l = round(n_l (1 - d_l)) / n_l, with d_l = min(1, e r_l^power), for `prune`
 
-    layers: a model, or the shapes of weights, (o, i) or (o, i/groups, y, x). how, power: see
-    `densities`. protect: layers that are left as they are and not counted. Each layer gets the
-    whole part of n_l (1 - d_l); what is missing goes by one to those with the largest remainder,
-    the earlier layer among equals. A layer may get 1.0, which `prune` refuses unless minimum=0.
+    e is such that round(sparsity n) of all n weights are pruned. Each layer gets the whole part of
+    n_l (1 - d_l); the rest is added by one to the layers with the largest remainders, the earlier
+    layer among equals.
 
-    Raises ArgumentError and ShapeError, naming what it cannot use.
+    Parameters
+    ----------
+    layers : Model or dict of shapes
+        A dense model, or {name: shape} of weights, (o, i) or (o, i/groups, y, x).
+    sparsity : float
+        The share of all weights to prune.
+    how : {"uniform", "er", "erk"}
+        The density ratio r_l: 1, (o + i) / (o i) (Erdos-Renyi), or the sum of all sides over
+        their product (with the kernel).
+    power : float
+        The exponent of the ratio: 0.5 is between "uniform" and the rule, 1 is the rule.
+    protect : name or names
+        Layers that are left as they are and not counted.
+
+    Returns
+    -------
+    dict of float
+        {weight: its sparsity}, for prune(..., sparsity=). A layer may get 1.0, which `prune`
+        refuses unless minimum=0.
+
+    Raises
+    ------
+    ArgumentError
+        For another `how`, a power or a sparsity out of range, or an unknown name.
+    ShapeError
+        For a shape that is not that of a weight.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.allocate({"fc1": (10, 40), "fc2": (5, 20)}, 0.8, "er")
+    {'fc1': 0.8325, 'fc2': 0.67}
+
+    Sources: Mocanu et al. (2018), er; Evci et al. (2020), erk; power: as in jaxpruner.
     """
     if isinstance(layers, Model):
         dense_only(layers, "allocation")
@@ -60,13 +92,8 @@ def densities(
 ) -> dict[str, float]:
     """d_l = min(1, e r_l^power), with e such that sum of n_l d_l = (1 - sparsity) sum of n_l
 
-    r_l: 1 ("uniform"), (o + i) / (o i) ("er", Erdos-Renyi), or the sum of all sides over their
-    product, (o + i + y + x) / (o i y x) ("erk", with the kernel). What the cap at 1 takes away is
-    spread over the other layers in the same proportion. Not rounded: `allocate` does that.
-
-    Raises ArgumentError for another `how`, a power that is no positive number and a sparsity
-    outside [0, 1], ShapeError for a shape that is no weight's. Sources: Mocanu et al. (2018), er;
-    Evci et al. (2020), erk; power: as in jaxpruner.
+    What the cap at 1 takes from a layer is given to the others in the same proportion. Not
+    rounded. Arguments, exceptions and sources are those of `allocate`.
     """
     choice("allocate", "how", how, RULES)
     power = number("allocate", "power", power, above=True)

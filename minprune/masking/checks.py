@@ -10,6 +10,7 @@ from minprune.arguments import choice, count
 from minprune.core import Array
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.masking.patterns import Pattern
+from minprune.nets.net import layer_of
 from minprune.nets.nonfinite import not_finite
 
 Scope = Literal["global", "layer"]
@@ -53,7 +54,7 @@ def named(names: Iterable[str], wanted: Iterable[str]) -> list[str]:
     """
     names, found = list(names), []
     for w in listed(wanted):
-        hits = [n for n in names if n == w or n.split(".")[0] == w]
+        hits = [n for n in names if n == w or layer_of(n) == w]
         if not hits:
             raise ArgumentError(
                 f"{w!r} is not a scored parameter, or a layer of one; "

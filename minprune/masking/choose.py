@@ -19,6 +19,7 @@ from minprune.masking.checks import (
 from minprune.masking.count import pruned_count
 from minprune.masking.normalize import Norm, normalized
 from minprune.masking.patterns import Given, Pattern, blocks, n_of_m, parse, per_entry
+from minprune.nets.net import layer_of
 
 
 def keep_top(scores: Array, k: int) -> Array:
@@ -47,30 +48,30 @@ def choose(
     block_reduce: str = "mean",
     things: str = "weights",
 ) -> Arrays:
-    """New masks for the scored parameters: the lowest scores go, masked entries before all others
+    """New masks for the scored parameters: the lowest scores are pruned, masked entries before all
 
-    sparsity: the share of all scored, unprotected entries that is pruned afterwards (what was
-    masked counts); exactly round(sparsity n), over all of them together (scope "global") or in
+    sparsity: the share of all scored, unprotected entries that is pruned afterwards (masked ones
+    included); exactly round(sparsity n), over all of them together (scope "global") or in
     each layer, weights and biases apart ("layer"); a dict gives layers or parameters their own.
-    threshold: what scores below it goes; a dict as there. protect: layers or parameters left as
+    threshold: scores below it are pruned; a dict as there. protect: layers or parameters left as
     they are and not counted. minimum: how many weights a layer keeps at least (of biases scored
-    beside them none). normalize: None compares raw scores across layers; "l1", "l2", "max" divide
-    each layer's scores by that norm first.
+    beside weights none). normalize: None compares raw scores across layers; "l1", "l2", "max"
+    divide each layer's scores by that norm first.
 
     pattern: None for single weights; "2:4": of every 4 consecutive inputs (of the channels a group
-    reads, at each (o, y, x) of a convolution) the 2 best live ones stay, which takes no sparsity or
-    threshold, and with one input prunes nothing; (4, 4): blocks of 4 outputs by 4 inputs (at each
-    (y, x)) stay or go whole. Then the n of sparsity and minimum counts BLOCKS, those cut at the
-    edge too, and one is pruned when all its entries are; the share of weights, which `measure`
-    reports, differs where blocks are cut or partly masked. block_reduce: a block's score is the
-    "mean", "sum" or "max" of its live entries' scores (after normalize).
+    reads, at each (o, y, x) of a convolution) the 2 best live ones are kept, without sparsity or
+    threshold, and with one input nothing is pruned; (4, 4): whole blocks of 4 outputs by 4 inputs
+    (at each (y, x)) are kept or pruned. Then the n of sparsity and minimum counts BLOCKS, also
+    those cut at the edge, and one is pruned when all its entries are; the share of weights, which
+    `measure` reports, differs where blocks are cut or partly masked. block_reduce: a block's score
+    is the "mean", "sum" or "max" of its live entries' scores (after normalize).
 
     The order of `scores` is the order of the layers; `prune` gives them in net order. things: the
     word for the entries in messages.
 
     Raises ArgumentError for a target below the present sparsity, NonFiniteError for scores that are
-    not finite, and UnreachableError, naming the largest sparsity that can be reached, where
-    `minimum` stands in the way (of N:M too).
+    not finite, and UnreachableError, with the largest sparsity that can be reached, where
+    `minimum` prevents it (N:M included).
     """
     form = parse(pattern)
     check_targets(form, sparsity, threshold, scope, minimum)
@@ -129,14 +130,14 @@ def select(
 
 def _beside(name: str, scores: Arrays) -> bool:
     """Whether it is a vector (a bias) of a layer whose weight matrix is scored too."""
-    layer = name.split(".")[0]
+    layer = layer_of(name)
     return scores[name].ndim == 1 and any(
-        other.split(".")[0] == layer and s.ndim > 1 for other, s in scores.items()
+        layer_of(other) == layer and s.ndim > 1 for other, s in scores.items()
     )
 
 
 def _forced(scores: Array, live: Array, minimum: int) -> Array:
-    """The `minimum` best live entries, which stay whatever the target."""
+    """The `minimum` best live entries, which are kept whatever the target."""
     n = min(minimum, int(np.count_nonzero(live)))
     if n == 0:
         return np.zeros(live.shape, bool)
@@ -187,12 +188,12 @@ def _lowest(
     if not scores:
         return {}
     kind = np.result_type(*scores.values())
-    # scores are finite: what is masked goes before all others, what is forced to stay after them
+    # scores are finite: masked entries are pruned before all others, forced ones after all others
     flat = np.concatenate([s.ravel() for s in scores.values()]).astype(kind, copy=False)
     masks, start = {}, 0
     for name, s in scores.items():
         part = flat[start : start + s.size].reshape(s.shape)
-        if s.size - count < minimum[name]:  # else the layer keeps its minimum whatever goes
+        if s.size - count < minimum[name]:  # else the layer keeps its minimum in any case
             part[_forced(s, live[name], minimum[name])] = np.inf
         if alive[name] < s.size:
             part[~live[name]] = -np.inf

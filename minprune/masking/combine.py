@@ -1,4 +1,4 @@
-"""Criteria used in conjunction: one score from the ranks, or the sizes, of several."""
+"""s = sum_c weight_c s_c: one score from the ranks, or the sizes, of several criteria."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -24,17 +24,43 @@ def combine(
     *,
     model: Model | None = None,
 ) -> Arrays:
-    """s = sum_c weight_c s_c, the scores s_c of each criterion c made comparable first
+    """s = sum_c weight_c s_c, after the scores s_c of each criterion c were made comparable
 
-    scores: {criterion: {parameter: its scores}}, single weights or units, the same parameters and
-    shapes for each -> {parameter: scores} in float64. weights: {criterion: a number of at least 0},
-    1 for those left out. normalize: "rank": the rank of each entry among all entries of all layers,
-    from 0 (lowest) to 1, ties share their mean rank; "layer": each layer's scores over their L2
-    norm, 0/0 = 0; None: as they are. model: of scores of units; then tied units count once, and
-    rows that cannot be removed not at all.
+    Parameters
+    ----------
+    scores : dict of dicts of float arrays
+        {criterion: {parameter: its scores}}, of weights or of units; the same parameters and
+        shapes for each criterion.
+    weights : dict of float, optional
+        {criterion: a number of at least 0}; 1 for those left out.
+    normalize : {"rank", "layer", None}
+        "rank": the rank of each entry among all entries of all layers, from 0 (lowest) to 1, ties
+        get their mean rank; "layer": each layer's scores over their L2 norm, 0/0 = 0; None: as
+        they are.
+    model : Model, optional
+        For scores of units: then tied units count once, and units that cannot be removed are not
+        counted.
 
-    Raises ArgumentError for no scores, unusable weights or another `normalize`; ShapeError for
-    other parameters or shapes; NonFiniteError for scores that are not finite.
+    Returns
+    -------
+    dict of arrays
+        {parameter: combined scores}, float64.
+
+    Raises
+    ------
+    ArgumentError
+        For no scores, weights that cannot be used, or another `normalize`.
+    ShapeError
+        For criteria that score different parameters or shapes.
+    NonFiniteError
+        For scores, or a sum, that are not finite.
+
+    Examples
+    --------
+    >>> import numpy as np, minprune as mp
+    >>> a, b = np.array([3.0, 1, 2]), np.array([0.0, 0.1, 0.3])
+    >>> mp.combine({"a": {"w": a}, "b": {"w": b}}, {"b": 2})["w"].tolist()
+    [1.0, 1.0, 2.5]
     """
     for held in (scores, *(scores.values() if isinstance(scores, Mapping) else ())):
         if not isinstance(held, Mapping):
@@ -63,7 +89,7 @@ def _sum(
     for criterion, arrays in agreed.items():
         same = ranks(arrays) if normalize == "rank" else normalized(arrays, NORMS[normalize])
         for name, s in same.items():
-            with np.errstate(over="ignore"):  # said below
+            with np.errstate(over="ignore"):  # refused below
                 total[name] += share[criterion] * s.astype(np.float64)
     for name, s in total.items():
         if not np.isfinite(s).all():
@@ -80,7 +106,7 @@ def _once(
     share: dict[str, float],
     normalize: str | None,
 ) -> Arrays:
-    """The sum over groups of tied units, handed out to all that makes them."""
+    """The sum over groups of tied units, one value for all weights that make a unit."""
     groups = {g.name: g for g in ties(model) if g.free}
     first = next(iter(agreed.values()))
     if not is_unit_score(first, model.net.params):

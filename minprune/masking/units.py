@@ -1,6 +1,7 @@
-"""A mask on a unit silences it: incoming weights, bias and normalisation, AND outgoing weights.
+"""A masked unit is silent: incoming weights, bias and normalisation, AND outgoing weights are 0.
 
-So a sigmoid unit (0.5 at 0) is as gone as a ReLU unit. Tied units go together and count once.
+So a sigmoid unit (0.5 at 0) is removed like a ReLU unit. Tied units are removed together and count
+once.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,13 +15,14 @@ from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.checks import for_each, listed, rankable
 from minprune.masking.choose import choose, keep_top
 from minprune.nets.model import Model
+from minprune.nets.net import layer_of
 from minprune.nets.ties import Group, Ties, ties
 
 
 def live_units(group: Group, masks: Mapping[str, Array]) -> Array:
-    """bool (units,): whether anything that a unit owns is not masked
+    """bool (units,): whether any entry that a unit owns is not masked
 
-    So a unit without live incoming weights, which gives a constant, is live until it is silenced.
+    A unit without live incoming weights, which gives a constant, is live until it is silenced.
     """
     live = np.zeros(group.size, bool)
     for m in group.members:
@@ -32,7 +34,7 @@ def live_units(group: Group, masks: Mapping[str, Array]) -> Array:
 
 
 def unit_sparsity(model: Model) -> float:
-    """The share of the units that may be removed which is silenced; 0 without such units"""
+    """The share of the removable units that is silent; 0 if no unit can be removed"""
     live = [live_units(g, model.masks) for g in ties(model) if g.free]
     return 1 - float(np.mean(np.concatenate(live))) if live else 0.0
 
@@ -68,10 +70,11 @@ def choose_units(
 ) -> Arrays:
     """Masks that silence the lowest-scored units      scores: {"fc1.weight": (units,), ...}
 
-    As `choose`, with units for entries: sparsity is the share of the units that may be removed and
-    are scored, a tied unit counted once; threshold, scope, normalize and minimum (units a group
-    keeps) as there. protect: layers or parameters; a group goes with its members. round_to: the
-    count that a group keeps is rounded up to a multiple, so that less is pruned than asked for.
+    As `choose`, with units for entries: sparsity is the share of the scored, removable units, a
+    tied unit counted once; threshold, scope, normalize and minimum (units that a group keeps) as
+    there. protect: layers or parameters; a group is protected with any of its members. round_to:
+    the count that a group keeps is rounded up to a multiple, so that less may be pruned than
+    `sparsity`.
 
     Raises ArgumentError, ShapeError, NonFiniteError, UnreachableError as `choose` does.
     """
@@ -147,7 +150,7 @@ def _owners(groups: Mapping[str, Group], wanted: str) -> list[str]:
     found = [
         name
         for name, g in groups.items()
-        if any(wanted in (m.param, m.param.split(".")[0]) for m in g.members if m.axis == 0)
+        if any(wanted in (m.param, layer_of(m.param)) for m in g.members if m.axis == 0)
     ]
     if found:
         return found

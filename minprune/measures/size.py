@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from minprune.nets.counts import Count, counts, sparsity
 from minprune.nets.model import Model
+from minprune.nets.net import layer_of
 
 INDEX = 4  # bytes of one uint32 index
 
@@ -65,7 +66,7 @@ def size(model: Model) -> Size:
         macs=sum(c.macs for c in found),
         live_macs=sum(c.live_macs for c in found),
         activations=sum(
-            math.prod(model.net.shapes[name.split(".")[0]]) for name in model.net.every_weight
+            math.prod(model.net.shapes[layer_of(name)]) for name in model.net.every_weight
         ),
         bytes=each * sum(c.total for c in found),
         sparse_bytes=sum(min(each * c.total, _csr_bytes(c, each)) for c in found),

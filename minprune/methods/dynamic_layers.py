@@ -11,7 +11,7 @@ from minprune.errors import ArgumentError, NonFiniteError
 from minprune.masking.choose import keep_top
 from minprune.masking.count import pruned_count
 from minprune.nets.model import Model
-from minprune.nets.net import Net
+from minprune.nets.net import Net, layer_of
 from minprune.nets.nonfinite import not_finite
 from minprune.sparse.formats import places, there
 from minprune.train.method import Change, View
@@ -43,7 +43,7 @@ def check_movable(owner: str, model: Model) -> None:
             f"start from mp.methods.start_sparse or mp.prune"
         )
     for name in model.net.stored:
-        layer = name.split(".")[0]
+        layer = layer_of(name)
         form = getattr(model.net.node(layer).layer, "format", None)
         if form != "csr":
             raise ArgumentError(
@@ -90,7 +90,7 @@ def move(view: View, counts: Mapping[str, int], grow: Callable[[str], Array]) ->
         for slot, arrays in view.opt_state.items():
             slots[slot][name] = carried(arrays[name], live, kept, now)
         if stored:
-            layer = name.split(".")[0]
+            layer = layer_of(name)
             at = places(now.reshape(len(now), -1))
             buffers |= {f"{layer}.columns": at[0], f"{layer}.row_start": at[1]}
         else:
@@ -112,7 +112,7 @@ def live_places(view: View, name: str) -> Array:
     """bool, the weight's full shape: what is not masked, or is stored, whatever its value"""
     if name not in view.ctx.net.stored:
         return view.ctx.masks[name]
-    shape, layer = view.ctx.net.stored[name], name.split(".")[0]
+    shape, layer = view.ctx.net.stored[name], layer_of(name)
     at = view.buffers[f"{layer}.columns"], view.buffers[f"{layer}.row_start"]
     return there(*at, (shape[0], prod(shape[1:]))).reshape(shape)
 

@@ -25,11 +25,17 @@ class Activation(Layer):
     """y = f(x), elementwise; a fused one runs inside the kernel of the layer before it."""
 
     kind: ClassVar[str]  # the key of its row
+    bends: ClassVar[bool] = True
 
     @property
     def row(self) -> Row:
         """What the table says of it."""
         return ACTIVATIONS[self.kind]
+
+    @property
+    def fused(self) -> str:  # type: ignore[override]
+        """Its name in the kernels, or "" where they do not know it."""
+        return self.kind if self.row.fused else ""
 
     def apply(
         self,
@@ -40,6 +46,10 @@ class Activation(Layer):
         act: str = "none",
     ) -> Value:
         return ag.act(xs[0], kind=self.kind)
+
+    def path(self, name: str, p: Mapping[str, Value], xs: list[Value]) -> Value:
+        """x: SynFlow takes activations as the identity"""
+        return xs[0]
 
 
 @dataclass(frozen=True)

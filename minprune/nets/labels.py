@@ -7,13 +7,17 @@ from minprune.core import Array
 
 
 class Labels:
-    """The tie rules' words (see autograd/tie.py) as a union-find over rows."""
+    """The tie rules' words (see autograd/tie.py) as a union-find over rows
+
+    whole: the labels of rows that are normalised all together, so that none can go.
+    """
 
     def __init__(self) -> None:
         self.parent: list[int] = []
         self.rows: dict[Tensor, Array] = {}  # the labels of the first axis
         self.columns: dict[Tensor, Array] = {}  # of a weight's input axis
         self.names: dict[Tensor, str] = {}
+        self.whole: list[int] = []
 
     def fresh(self, n: int) -> Array:
         start = len(self.parent)
@@ -55,6 +59,14 @@ class Labels:
 
     def stack(self, out: Tensor, *xs: Tensor) -> None:
         self.rows[out] = np.concatenate([self.of(x) for x in xs])
+
+    def bind(self, out: Tensor, x: Tensor, groups: int) -> None:
+        self.same(out, x)
+        runs = self.of(x).reshape(groups, -1)
+        if groups == 1:
+            self.whole += runs.ravel().tolist()
+        else:
+            self.union(runs[:, 1:], np.repeat(runs[:, :1], runs.shape[1] - 1, axis=1))
 
     def mix(self, out: Tensor, w: Tensor, x: Tensor, groups: int, padded: bool) -> None:
         made, read = self.rows[w], self.of(x)

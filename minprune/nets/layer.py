@@ -1,4 +1,4 @@
-"""What a layer is: a frozen description; its arrays live in the Model, its work is one `apply`."""
+"""What a layer is: a frozen description with all its rules; its arrays live in the Model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minprune.autograd import Value
-from minprune.core import Array
+from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, ShapeError
 
 Shape = tuple[int, ...]
@@ -23,18 +23,40 @@ class ForwardContext:
     train: bool = False
     direct: bool = False  # every parameter goes, as it is, into an op that has a batch axis
     rng: np.random.Generator | None = None  # of dropout
-    moments: dict[str, tuple[Array, Array, int]] = field(default_factory=dict)
+    buffers: Arrays = field(default_factory=dict)  # running statistics after this batch, by name
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer without parameters; the others override what differs. Shapes have no batch axis."""
+    """A layer without parameters. A subclass overrides what differs, and is complete then.
+
+    Shapes have no batch axis; values in `apply` and `path` are batch-last. A layer of your own is a
+    frozen dataclass whose fields are its settings.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> from minprune.nets.layer import Layer
+    >>> class Square(Layer):
+    ...     def apply(self, name, p, xs, run, act="none"):
+    ...         return xs[0] * xs[0]
+    >>> net = mp.build((2,), [("square", Square()), ("fc", mp.Dense(2, 1))], loss="mse")
+    >>> net.shapes["square"]
+    (2,)
+    """
 
     arity: ClassVar[int | None] = 1  # how many inputs; None: two or more
     fuses: ClassVar[bool] = False  # takes an activation into its own kernel
+    fused: ClassVar[str] = ""  # of an activation: its name in those kernels; "": it runs by itself
+    bends: ClassVar[bool] = False  # an activation: not linear, entry by entry
+    sums: ClassVar[bool] = False  # adds up its inputs, row by row
+    normalises: ClassVar[bool] = False  # scales rows to a mean of 0 and a variance of 1
+    biased: ClassVar[bool] = False  # adds a bias to each row of its output, or can
+    ones: ClassVar[tuple[str, ...]] = ()  # vectors that start at 1; the others start at 0
+    shifts: ClassVar[tuple[str, ...]] = ("bias",)  # parameters that are added, not multiplied
 
     def params(self) -> dict[str, Shape]:
-        """The shapes of what is trained; weights are (o, i) or (o, i/groups, y, x)."""
+        """The shapes of what is trained; weights are (o, i), (o, i/groups, x) or with (y, x)."""
         return {}
 
     def buffers(self) -> dict[str, Shape]:
@@ -46,11 +68,11 @@ class Layer:
         return {}
 
     def indices(self) -> dict[str, str]:
-        """The dtypes of buffers that hold no floats, but where stored entries stand."""
+        """The dtypes of buffers that hold indices of stored entries."""
         return {}
 
     def check(self, name: str, p: Mapping[str, Array]) -> None:
-        """Raises ArgumentError or ShapeError where indices, by full name, point to no entries."""
+        """Raises ArgumentError or ShapeError where indices, by full name, are out of range."""
 
     def fan(self) -> tuple[int, int]:
         """(inputs, outputs) that one output, or one input, is connected to."""
@@ -75,46 +97,85 @@ class Layer:
         """The output, batch-last. p: all parameters and buffers of the net, by full name."""
         raise NotImplementedError(type(self).__name__)
 
+    def path(self, name: str, p: Mapping[str, Value], xs: list[Value]) -> Value:
+        """The output in SynFlow's pass: linear in x, with a factor of at least 0 on every path
 
-def pair(owner: str, what: str, given: Any, least: int) -> Pair:
-    """An int or two ints as a pair, each at least `least`."""
-    both = tuple(given) if isinstance(given, tuple | list) else (given, given)
-    if len(both) != 2 or any(
-        isinstance(v, bool) or not isinstance(v, int | np.integer) or v < least for v in both
+        p: absolute weights, shifts of 0, and the buffers as they are.
+        """
+        return self.apply(name, p, xs, ForwardContext())
+
+    def columns(self, x: Array) -> Array:
+        """What the weight of one output multiplies      (groups, features, positions n)
+
+        x: the input, batch-last. For a layer with a weight matrix.
+        """
+        raise ArgumentError(
+            f"{type(self).__name__} does not say which inputs each output reads; "
+            f"define its method columns"
+        )
+
+    def resized(self, shapes: Mapping[str, Shape]) -> Layer:
+        """The layer whose parameters have these shapes, by kind: some units fewer, or a bias more
+
+        Raises ArgumentError for a layer that has no such rule.
+        """
+        raise ArgumentError(
+            f"{type(self).__name__} has no rule for becoming smaller; define its method resized"
+        )
+
+    def constant(self, name: str, p: Mapping[str, Array], level: Array) -> Array | None:
+        """What `level`, a constant of each input row, adds to each output row
+
+        None where that differs between positions, or is not known.
+        """
+        return None
+
+    def refuses(self, slope: float, intercept: float) -> str:
+        """Why a_dropped = slope a_kept + intercept does not pass through, or "" where it does
+
+        Asked of the layers that read merged units, and of those between.
+        """
+        return ""
+
+
+def sizes(owner: str, what: str, given: Any, least: int, axes: int = 2) -> Shape:
+    """An int, or one for each axis, as a tuple; each at least `least`."""
+    found = tuple(given) if isinstance(given, tuple | list) else (given,) * axes
+    if len(found) != axes or any(
+        isinstance(v, bool) or not isinstance(v, int | np.integer) or v < least for v in found
     ):
         raise ArgumentError(
-            f"{owner}: {what} is {given!r}, expected one or two integers of at least {least}; "
-            f"give {what}={max(least, 1)}, for example"
+            f"{owner}: {what} must be {'one or two integers' if axes == 2 else 'an integer'} of at "
+            f"least {least}, not {given!r}; pass {what}={max(least, 1)}, for example"
         )
-    return int(both[0]), int(both[1])
+    return tuple(map(int, found))
 
 
-def count(owner: str, what: str, given: Any) -> None:
-    """Raises ArgumentError unless `given` is an integer of at least 1."""
-    if isinstance(given, bool) or not isinstance(given, int | np.integer) or given < 1:
-        raise ArgumentError(
-            f"{owner}: {what} is {given!r}, expected an integer of at least 1; "
-            f"give the layer a size"
-        )
-
-
-def window_shape(owner: str, shape: Shape, kernel: Pair, stride: Pair, padding: Pair) -> Pair:
-    """(h + 2 p - k) // s + 1 for each side; raises ShapeError where no window fits."""
-    if len(shape) != 3:
+def rows(owner: str, what: str, shape: Shape, wanted: int) -> None:
+    """Raises ShapeError unless the input has that many channels (features)."""
+    if shape[0] != wanted:
         raise ShapeError(
-            f"{owner}: input is {shape}, expected (channels, height, width); "
-            f"put it before Flatten, or give images"
+            f"{owner}: the input must have {wanted} {what}, not {shape[0]}; make the sizes agree"
         )
-    sides = [
-        (side + 2 * p - k) // s + 1
-        for side, k, s, p in zip(shape[1:], kernel, stride, padding, strict=True)
-    ]
-    if min(sides) < 1 or any(
-        side + 2 * p < k for side, k, p in zip(shape[1:], kernel, padding, strict=True)
-    ):
+
+
+def windows(
+    owner: str, shape: Shape, kernel: Shape, stride: Shape, padding: Shape, axes: tuple[str, ...]
+) -> Shape:
+    """(side + 2 p - k) // s + 1 for each side      shape: (channels, *sides)
+
+    axes: the names of the sides. Raises ShapeError where no window fits.
+    """
+    if len(shape) != 1 + len(kernel):
         raise ShapeError(
-            f"{owner}: a window of {kernel[0]} x {kernel[1]} does not fit an input of "
-            f"{shape[1]} x {shape[2]} with padding {padding[0]}, {padding[1]}; "
-            f"use larger images, a smaller window or more padding"
+            f"{owner}: the input must be (channels, {', '.join(axes)}), not {shape}; "
+            f"put the layer before Flatten, or change input_shape"
         )
-    return sides[0], sides[1]
+    places = list(zip(shape[1:], kernel, stride, padding, strict=True))
+    if any(side + 2 * p < k for side, k, _, p in places):
+        size, sides = (" x ".join(map(str, s)) for s in (kernel, shape[1:]))
+        raise ShapeError(
+            f"{owner}: a window of {size} does not fit an input of {sides} with padding "
+            f"{', '.join(map(str, padding))}; use larger inputs, a smaller window or more padding"
+        )
+    return tuple((side + 2 * p - k) // s + 1 for side, k, s, p in places)

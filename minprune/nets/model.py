@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minprune import kernels
+from minprune import arguments, kernels
 from minprune.arguments import float_type
 from minprune.core import Array, Arrays, Dataset, Seed, stream
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.forward import run
+from minprune.nets.masks import check_masks
 from minprune.nets.net import Net
 from minprune.nets.summary import summary
 
@@ -48,26 +49,26 @@ class Model:
             for name, shape in wanted.items():
                 if given[name].shape != shape:
                     raise ShapeError(
-                        f"{name}: array is {given[name].shape}, the net says {shape}; "
-                        f"give it that shape"
+                        f"{name}: the array must be {shape}, as in the net, not "
+                        f"{given[name].shape}; reshape it, or build another net"
                     )
                 if name in self.net.indices:
                     if given[name].dtype != self.net.indices[name]:
                         raise ArgumentError(
-                            f"{name}: array is {given[name].dtype}, expected "
-                            f"{self.net.indices[name]}; make sparse layers with mp.sparsify"
+                            f"{name}: the array must be {self.net.indices[name]}, not "
+                            f"{given[name].dtype}; make sparse layers with mp.sparsify"
                         )
                 elif given[name].dtype != self.dtype or self.dtype not in FLOATS:
                     raise ArgumentError(
-                        f"{name}: array is {given[name].dtype}, expected all arrays of a model to "
-                        f"be float32, or all float64; convert it with astype"
+                        f"{name}: the arrays of a model must be all float32 or all float64, not "
+                        f"{given[name].dtype}; convert it with astype"
                     )
         check_masks(self.masks, self.net.params)
         for name in self.net.stored:
             if name in self.masks:
                 raise ArgumentError(
-                    f"{name}: has a mask, and only its live entries are stored; mask the dense "
-                    f"model, mp.densify(model)"
+                    f"{name}: must have no mask, since only its live entries are stored; "
+                    f"mask the dense model, mp.densify(model)"
                 )
         if self.net.indices:
             object.__setattr__(self, "buffers", _locked(self.buffers, self.net.indices))
@@ -114,44 +115,38 @@ def hold_arrays(what: str, given: object) -> None:
     """Raises ArgumentError unless it is a dict of arrays."""
     if not isinstance(given, Mapping):
         raise ArgumentError(
-            f"{what}: found {type(given).__name__}, expected a dict of arrays by full name; "
-            f"give {{'fc1.weight': array, ...}}"
+            f"{what} must be a dict of arrays by full name, not {type(given).__name__}; "
+            f"pass {{'fc1.weight': array, ...}}"
         )
     for name, a in given.items():
         if not isinstance(a, np.ndarray):
             raise ArgumentError(
-                f"{name}: {what} hold {type(a).__name__}, expected a NumPy array; use np.asarray"
+                f"{name}: {what} must hold NumPy arrays, not {type(a).__name__}; use np.asarray"
             )
 
 
 def is_net(net: object, call: str) -> None:
     """Raises ArgumentError unless it is a Net."""
-    if not isinstance(net, Net):
-        raise ArgumentError(
-            f"{call}: the net is {type(net).__name__}, expected a Net; give one that mp.build "
-            f"made, or a model's model.net"
-        )
+    arguments.instance(call, "net", net, Net, "one that mp.build made, or a model's model.net")
 
 
 def is_model(model: object, call: str) -> None:
     """Raises ArgumentError unless it is a Model."""
-    if not isinstance(model, Model):
-        raise ArgumentError(
-            f"{call}: the model is {type(model).__name__}, expected a Model; "
-            f"give one that mp.zoo, mp.initialise or mp.load made"
-        )
+    arguments.instance(
+        call, "model", model, Model, "one that mp.zoo, mp.initialise or mp.load made"
+    )
 
 
 def is_split(data: object, call: str) -> None:
     """Raises ArgumentError unless data is a pair (x, y)."""
     if isinstance(data, Dataset):
         raise ArgumentError(
-            f"{call}: data is a Dataset, expected one of its pairs; give data.train, for example"
+            f"{call}: data must be a pair (x, y), not a Dataset; pass data.train, for example"
         )
     if not isinstance(data, tuple | list) or len(data) != 2:
         raise ArgumentError(
-            f"{call}: data is {type(data).__name__}, expected a pair (x, y); "
-            f"give data.train, for example"
+            f"{call}: data must be a pair (x, y), not {type(data).__name__}; "
+            f"pass data.train, for example"
         )
 
 
@@ -162,23 +157,9 @@ def dense_only(model: Model, what: str, names: Iterable[str] | None = None) -> N
     """
     for name in model.net.stored if names is None else [k for k in names if k in model.net.stored]:
         raise ArgumentError(
-            f"{name}: only its live entries are stored, and {what} needs the dense weight; "
-            f"give mp.densify(model), and mp.sparsify what comes of it"
+            f"{name}: {what} needs the dense weight, and only its live entries are stored; "
+            f"pass mp.densify(model), and mp.sparsify the result"
         )
-
-
-def check_masks(masks: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raises ArgumentError or ShapeError unless each mask is bool and has its parameter's shape."""
-    for name, mask in masks.items():
-        if name not in shapes:
-            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(shapes)}")
-        if mask.dtype != bool:
-            raise ArgumentError(f"{name}: mask is {mask.dtype}, expected bool; use mask != 0")
-        if mask.shape != shapes[name]:
-            raise ShapeError(
-                f"{name}: mask is {mask.shape}, weight is {shapes[name]}; "
-                f"score and mask the same parameters you apply the mask to"
-            )
 
 
 def checked_input(net: Net, x: Array) -> Array:
@@ -186,8 +167,8 @@ def checked_input(net: Net, x: Array) -> Array:
     x = np.asarray(x)
     if x.shape[1:] != net.input_shape or x.ndim == 0:
         raise ShapeError(
-            f"input is {x.shape}, expected (n, {', '.join(map(str, net.input_shape))}); "
-            f"give a batch of samples of the shape the net was built for"
+            f"the input must be (n, {', '.join(map(str, net.input_shape))}), not {x.shape}; "
+            f"pass a batch of samples of the net's input_shape"
         )
     return x
 
@@ -213,10 +194,7 @@ def initialise(
     another scheme or a dtype other than float32 and float64.
     """
     is_net(net, "initialise")
-    if scheme not in SCHEMES:
-        raise ArgumentError(
-            f"scheme is {scheme!r}, expected one of {', '.join(SCHEMES)}; choose one of them"
-        )
+    arguments.choice("initialise", "scheme", scheme, tuple(SCHEMES))
     dtype = float_type("initialise", dtype)
     rng = stream(seed, "initialisation")
     params: Arrays = {}
@@ -231,10 +209,11 @@ def initialise(
                     gain = 2 if scheme == "he" else 1
                     drawn = rng.standard_normal(shape) * np.sqrt(gain / fan_in)
             else:
-                scales = kind == "weight"  # BatchNorm's gamma; all other vectors are shifts
-                drawn = np.ones(shape) if scales else np.zeros(shape)
+                drawn = np.ones(shape) if kind in node.layer.ones else np.zeros(shape)
             params[f"{node.name}.{kind}"] = drawn.astype(dtype)
     buffers = {
-        name: np.full(shape, name.endswith("_var"), dtype) for name, shape in net.buffers.items()
+        f"{node.name}.{kind}": np.full(shape, kind in node.layer.ones, dtype)
+        for node in net.nodes
+        for kind, shape in node.layer.buffers().items()
     }
     return Model(net, params, buffers)

@@ -5,14 +5,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
+from minprune import arguments
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.activations import Activation
 from minprune.nets.layer import Layer, Shape
 
 INPUT = "input"
 Loss = Literal["cross_entropy", "mse"]
+
+
+def layer_of(name: str) -> str:
+    """The layer that a full name belongs to: "conv1" of "conv1.weight", and of "conv1" """
+    return name.partition(".")[0]
 
 
 class Node(NamedTuple):
@@ -49,47 +54,47 @@ class Net:
     loss: Loss = "cross_entropy"
 
     def __post_init__(self) -> None:
-        if self.loss not in ("cross_entropy", "mse"):
-            raise ArgumentError(
-                f"loss is {self.loss!r}, expected 'cross_entropy' or 'mse'; choose one of them"
-            )
+        arguments.choice("build", "loss", self.loss, get_args(Loss))
         if not self.nodes:
-            raise ArgumentError("a net has no layers, expected at least one; add a Dense layer")
+            raise ArgumentError(
+                "build: layers must hold at least one layer, not none; add a Dense layer"
+            )
         sides = self.input_shape if isinstance(self.input_shape, tuple) else ()
         if not sides or not all(isinstance(n, Integral) and n >= 1 for n in sides):
             raise ArgumentError(
-                f"input_shape is {self.input_shape!r}, expected an integer of at least 1 for each "
-                f"axis but the batch; give (784,) or (1, 28, 28), for example"
+                f"build: input_shape must have an integer of at least 1 for each axis but the "
+                f"batch, not {self.input_shape!r}; pass (784,) or (1, 28, 28), for example"
             )
         known = {INPUT}
         for name, layer, inputs in self.nodes:
             if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
                 raise ArgumentError(
-                    f"{name!r} cannot name a layer: expected letters, digits and underscores, no "
-                    f"digit first; rename it"
+                    f"{name!r} cannot name a layer; use letters, digits and underscores, not a "
+                    f"digit first"
                 )
             if name in known:
                 raise ArgumentError(f"{name}: the name is taken; give each layer its own")
             if not isinstance(layer, Layer):
                 raise ArgumentError(
-                    f"{name}: {layer!r} is no layer; give one, with its brackets: ReLU()"
+                    f"{name}: {layer!r} is not a layer; pass an instance, with brackets: ReLU()"
                 )
             missing = [x for x in inputs if not isinstance(x, str) or x not in known]
             if missing:
                 raise ArgumentError(
-                    f"{name}: reads {missing[0]!r}, which no earlier layer is called; "
+                    f"{name}: must read earlier layers, not {missing[0]!r}; "
                     f"name one of the layers before it"
                 )
             if len(inputs) != layer.arity if layer.arity else len(inputs) < 2:
                 raise ArgumentError(
-                    f"{name}: {type(layer).__name__} reads {len(inputs)} input(s), expected "
-                    f"{layer.arity or 'two or more'}; list the names that it reads"
+                    f"{name}: {type(layer).__name__} must read "
+                    f"{'one layer' if layer.arity else 'two or more layers'}, not {len(inputs)}; "
+                    f"list the names that it reads"
                 )
             known.add(name)
         out = self.shapes[self.nodes[-1].name]
         if len(out) != 1:
             raise ShapeError(
-                f"{self.nodes[-1].name}: the net's output is {out}, expected (outputs,); "
+                f"{self.nodes[-1].name}: the net's output must be (outputs,), not {out}; "
                 f"end with Flatten and Dense"
             )
 
@@ -135,6 +140,11 @@ class Net:
         return tuple(p for p, shape in self.params.items() if len(shape) > 1 or p in self.stored)
 
     @cached_property
+    def mixing(self) -> frozenset[str]:
+        """The layers that have a weight matrix, and so make units of their own."""
+        return frozenset(map(layer_of, self.every_weight))
+
+    @cached_property
     def readers(self) -> dict[str, tuple[str, ...]]:
         """Who reads each layer's output."""
         found: dict[str, list[str]] = {name: [] for name in (INPUT, *(n.name for n in self.nodes))}
@@ -152,7 +162,7 @@ class Net:
             readers = self.readers[n.name]
             if n.layer.fuses and len(readers) == 1:
                 reader = by_name[readers[0]]
-                if isinstance(reader.layer, Activation) and reader.layer.row.fused:
+                if reader.layer.fused:
                     pairs[n.name] = reader
         return pairs
 
@@ -172,7 +182,7 @@ class Net:
             if n.name == name:
                 return n
         raise ArgumentError(
-            f"{name!r} is no layer of this net; it has {', '.join(n.name for n in self.nodes)}"
+            f"{name!r} is not a layer of this net; it has {', '.join(n.name for n in self.nodes)}"
         )
 
 
@@ -192,8 +202,8 @@ def build(
     for row in _several(layers):
         if not isinstance(row, tuple | list) or len(row) not in (2, 3):
             raise ArgumentError(
-                f"layer {len(nodes) + 1} is {row!r}, expected (name, layer) or (name, layer, what "
-                f"it reads); write [('fc1', mp.Dense(4, 3)), ...], for example"
+                f"build: layer {len(nodes) + 1} must be (name, layer) or (name, layer, what it "
+                f"reads), not {row!r}; pass [('fc1', mp.Dense(4, 3)), ...], for example"
             )
         name, layer, *reads = row
         before = nodes[-1].name if nodes else INPUT
@@ -220,6 +230,6 @@ def _steps(net: Net, fused: Mapping[str, Node]) -> tuple[Step, ...]:
             left[i] -= 1
         spent = tuple(i for i in dict.fromkeys(inputs) if not left[i])
         act = fused.get(name)
-        to, kind = (act.name, act.layer.kind) if act else (name, "none")  # type: ignore[attr-defined]
+        to, kind = (act.name, act.layer.fused) if act else (name, "none")
         steps.append(Step(name, layer, inputs, to, kind, spent))
     return tuple(steps)

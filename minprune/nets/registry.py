@@ -1,38 +1,21 @@
-"""The layers by name, for files and for people."""
+"""The layers by name, for `mp.NAME`, files and people: every public class of FAMILIES is one."""
 
 from importlib import import_module
 
+from minprune.nets import convolution, dense, dropout, joining, normalisation, pooling
 from minprune.nets.activations import LAYERS as ACTIVATIONS
 from minprune.nets.layer import Layer
-from minprune.nets.plain import (
-    Add,
-    AvgPool,
-    Concat,
-    Dropout,
-    Flatten,
-    GlobalAvgPool,
-    MaxPool,
-)
-from minprune.nets.weighted import BatchNorm, Conv2d, Dense
 
-# Layers that are entered by a folder further down, which is imported where a file asks for them.
-ELSEWHERE = {"SparseDense": "minprune.sparse.layers", "SparseConv": "minprune.sparse.layers"}
+FAMILIES = dense, convolution, pooling, normalisation, dropout, joining
 LAYERS: dict[str, type[Layer]] = {
-    kind.__name__: kind
-    for kind in (
-        *ACTIVATIONS.values(),
-        Dense,
-        Conv2d,
-        MaxPool,
-        AvgPool,
-        GlobalAvgPool,
-        BatchNorm,
-        Dropout,
-        Flatten,
-        Add,
-        Concat,
-    )
-}
+    name: kind
+    for family in FAMILIES
+    for name, kind in vars(family).items()
+    if getattr(kind, "__module__", "") == family.__name__
+    if isinstance(kind, type) and issubclass(kind, Layer) and not name.startswith("_")
+} | ACTIVATIONS
+# Layers of a folder further down, which is imported where a file asks for them.
+ELSEWHERE = {"SparseDense": "minprune.sparse.layers", "SparseConv": "minprune.sparse.layers"}
 
 
 def kind_of(name: str) -> type[Layer] | None:

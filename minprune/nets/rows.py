@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from minprune.core import Array
+from minprune.nets.net import layer_of
 from minprune.nets.ties import Group, Member
 
 
@@ -12,7 +13,7 @@ def incoming(arrays: Mapping[str, Array], group: Group, bias: bool = False) -> A
     """Each unit's incoming entries, of all its producers, then, with bias, the producers' biases"""
     members = list(group.producers)
     if bias:
-        owners = {m.param.split(".")[0] for m in members}
+        owners = {layer_of(m.param) for m in members}
         members += [m for m in group.members if m.param in {f"{o}.bias" for o in owners}]
     return _rows(arrays, members, group.size)
 

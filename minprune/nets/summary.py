@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from minprune.core import Array
 from minprune.nets.counts import Count, counts
-from minprune.nets.net import INPUT, Net
+from minprune.nets.net import INPUT, Net, layer_of
 from minprune.text import table
 
 
@@ -17,7 +17,7 @@ def summary(net: Net, params: Mapping[str, Array], masks: Mapping[str, Array]) -
     rows: list[list[object]] = []
     before = INPUT
     for node in net.nodes:
-        mine = [c for c in found if c.name.split(".")[0] == node.name]
+        mine = [c for c in found if layer_of(c.name) == node.name]
         reads = "" if node.inputs == (before,) else ", ".join(node.inputs)
         shape = " x ".join(map(str, net.shapes[node.name]))
         row: list[object] = [node.name, _kind(node.layer), reads, shape]

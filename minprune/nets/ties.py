@@ -22,6 +22,7 @@ from minprune.nets.model import Model, dense_only, is_model
 from minprune.text import table
 
 INPUT, OUTPUT = "the net's input", "the net's output"
+WHOLE = "normalised as a whole, each unit by all"
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def trace(
 
     leaf(name, tensor) is told of every parameter, watch(name, output) of every layer's output.
     """
-    dense_only(model, "what looks at units")
+    dense_only(model, "a pass over units")
     leaves = {name: Tensor(w) for name, w in model.params.items()}
     for name, t in leaves.items():
         leaf(name, t)
@@ -150,8 +151,8 @@ def follow(out: Tensor, links: Links) -> None:
             continue
         if t.op.tie is None:
             raise ArgumentError(
-                f"the op {t.op.name} has no tie rule, expected every op of a net to say how its "
-                f"rows hang together; give it one, beside its derivative"
+                f"the op {t.op.name} must have a tie rule, which says how its rows depend on those "
+                f"of its inputs; add one beside its derivative"
             )
         t.op.tie(links, t, t.inputs, t.settings)
 
@@ -167,7 +168,8 @@ def _groups(found: Labels, x: Tensor, out: Tensor) -> Iterator[Group]:
     for place, labels in axes:
         for index, label in enumerate(labels.tolist()):
             owned.setdefault(found.root(label), {}).setdefault(place, []).append(index)
-    reached = {found.root(a): OUTPUT for a in found.of(out).tolist()}
+    reached = {found.root(a): WHOLE for a in found.whole}
+    reached |= {found.root(a): OUTPUT for a in found.of(out).tolist()}
     reached |= {found.root(a): INPUT for a in found.of(x).tolist()}
     gathered: dict[object, list[int]] = {}
     for root, places in owned.items():

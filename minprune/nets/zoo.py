@@ -12,11 +12,14 @@ import numpy.typing as npt
 from minprune.core import Dataset, Seed
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.activations import ReLU, Sigmoid
+from minprune.nets.convolution import Conv2d
+from minprune.nets.dense import Dense
+from minprune.nets.joining import Add
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model, initialise
 from minprune.nets.net import Loss, build
-from minprune.nets.plain import Add, Flatten, GlobalAvgPool, MaxPool
-from minprune.nets.weighted import BatchNorm, Conv2d, Dense
+from minprune.nets.normalisation import BatchNorm
+from minprune.nets.pooling import Flatten, GlobalAvgPool, MaxPool
 
 Data = Dataset | tuple[Shape, int]
 Entry = tuple[str, Layer] | tuple[str, Layer, str | Sequence[str]]
@@ -28,8 +31,8 @@ def _sizes(data: Data) -> tuple[Shape, int]:
     if isinstance(data, tuple) and len(data) == 2 and isinstance(data[0], tuple):
         return data
     raise ArgumentError(
-        f"data is {type(data).__name__}, expected a Dataset or a pair (input shape, outputs); "
-        f"give mp.data.digits() or ((1, 28, 28), 10), for example"
+        f"data must be a Dataset or a pair (input shape, outputs), not {type(data).__name__}; "
+        f"pass mp.data.digits() or ((1, 28, 28), 10), for example"
     )
 
 
@@ -37,12 +40,12 @@ def _image(name: str, data: Data, least: int, instead: str) -> tuple[Shape, int]
     shape, outputs = _sizes(data)
     if len(shape) != 3:
         raise ShapeError(
-            f"{name}: inputs are {shape}, expected images (channels, height, width); "
+            f"{name}: inputs must be images (channels, height, width), not {shape}; "
             f"use mlp or lenet_300_100"
         )
     if min(shape[1:]) < least:
         raise ShapeError(
-            f"{name}: images are {shape[1]} x {shape[2]}, expected at least {least} x {least}; "
+            f"{name}: images must be at least {least} x {least}, not {shape[1]} x {shape[2]}; "
             f"use {instead}"
         )
     return shape, outputs
@@ -64,8 +67,8 @@ def mlp(
     shape, outputs = _sizes(data)
     if not isinstance(hidden, tuple | list):
         raise ArgumentError(
-            f"mlp: hidden is {hidden!r}, expected the size of each hidden layer; "
-            f"give hidden=(64, 32), or () for none"
+            f"mlp: hidden must be the sizes of the hidden layers, not {hidden!r}; "
+            f"pass hidden=(64, 32), or () for none"
         )
     start: list[Entry] = [("flatten", Flatten())] if len(shape) > 1 else []
     layers = start + _dense(int(np.prod(shape)), [*hidden, outputs])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from minprune.nets.net import layer_of
 from minprune.report.figure import FAINT, INK, LANES, PAPER, RULE, Picture, pictures
 from minprune.report.markup import Html, table
 
@@ -51,11 +52,6 @@ def boxes_of(ties: Sequence[Map], layers: Sequence[Map]) -> list[tuple[str, str]
         for parameter, _ in tie["members"]:
             found.setdefault(layer_of(parameter), "")
     return list(found.items())
-
-
-def layer_of(parameter: str) -> str:
-    """conv1.weight -> conv1"""
-    return str(parameter).rpartition(".")[0] or str(parameter)
 
 
 def lines_of(ties: Sequence[Map], layers: Sequence[str]) -> list[Line]:

@@ -74,7 +74,7 @@ def ratio(whole: str, part: str) -> Callable[[Stage, Stage], str | None]:
     return shown
 
 
-def _latency(batch: int, begins: bool) -> Row:
+def _latency(batch: int) -> Row:
     key, spread_key = f"latency_{batch}_ms", f"latency_{batch}_spread_ms"
 
     def shown(stage: Stage, first: Stage) -> str | None:
@@ -83,11 +83,11 @@ def _latency(batch: int, begins: bool) -> Row:
             return None if value is None else f"{value:.3g} ms"
         return f"{value:.3g} ({spread:.{1 if spread < 9.5 else 3}g}) ms"  # 20, and not 2e+01
 
-    computed = {
+    computed: dict[str, Callable[[Measured], Any]] = {
         key: lambda m: m.latencies[batch].median_ms,
         spread_key: lambda m: m.latencies[batch].spread_ms,
     }
-    return Row(f"latency, batch of {batch}", shown, computed, begins)
+    return Row(f"latency, batch of {batch}", shown, computed, begins=batch == BATCHES[0])
 
 
 def _speedup(batch: int) -> Row:
@@ -113,7 +113,7 @@ ROWS = (
     _row("bytes in memory", "stored", lambda m: m.size.stored, count),
     _row("bytes on disk", "file_bytes", lambda m: m.file_bytes, count),
     Row("compression on disk", ratio("bytes", "file_bytes")),
-    *(_latency(batch, begins=batch == BATCHES[0]) for batch in BATCHES),
+    *map(_latency, BATCHES),
     Row("speedup in theory", ratio("macs", "live_macs")),
     *map(_speedup, BATCHES),
 )

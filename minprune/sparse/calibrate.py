@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minprune.core import Array
+from minprune.nets.convolution import Conv2d
+from minprune.nets.dense import Dense
 from minprune.nets.layer import Layer, Shape
-from minprune.nets.weighted import Conv2d, Dense
 from minprune.sparse.timing import in_turn, passes
 
 BATCHES, DENSITIES = (1, 64), (0.05, 0.5)

@@ -6,10 +6,11 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.errors import ArgumentError
+from minprune.nets.convolution import Conv2d
+from minprune.nets.dense import Dense
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model, is_model
 from minprune.nets.net import Net, Node
-from minprune.nets.weighted import Conv2d, Dense
 from minprune.sparse.formats import CSR, BlockCSR, NofM
 from minprune.sparse.layers import Format, SparseConv, SparseDense, matrix_of, tile
 from minprune.sparse.speeds import Speeds, cheapest, names, speeds
@@ -53,6 +54,13 @@ def sparsify(
             nodes.append(node)
             continue
         w, mask = params[name], masks.get(name, np.ones(params[name].shape, bool))
+        if not isinstance(node.layer, Dense | Conv2d):
+            if wanted not in ("auto", "dense"):
+                raise ArgumentError(
+                    f"{node.name}: format must be 'dense' for {type(node.layer).__name__}, which "
+                    f"has no sparse layer, not {wanted!r}; leave it out, or choose 'auto'"
+                )
+            wanted = "dense"
         if wanted == "auto":
             known = known or speeds()
             often = node.layer.positions(model.net.shapes[node.name])

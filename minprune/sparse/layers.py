@@ -11,16 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from minprune import arguments
 from minprune.autograd import Value
 from minprune.core import Array
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.layer import ForwardContext, Layer, Shape, count, pair
-from minprune.nets.weighted import Conv2d, Dense
+from minprune.nets.convolution import Conv2d
+from minprune.nets.dense import Dense
+from minprune.nets.layer import ForwardContext, Layer, Shape, sizes
 from minprune.sparse import ops
 from minprune.sparse.formats import CSR, BlockCSR, NofM
 from minprune.sparse.packed import as_csr, bytes_of
 
-Pair = tuple[int, int]
+Pair = tuple[int, ...]
 Format = CSR | BlockCSR | NofM
 
 
@@ -77,8 +79,8 @@ class SparseDense(Layer):
     fuses: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        count("SparseDense", "inputs", self.inputs)
-        count("SparseDense", "outputs", self.outputs)
+        for what in ("inputs", "outputs"):
+            arguments.count("SparseDense", what, getattr(self, what))
         tile(self.format)
         for what in ("stored", "blocks"):
             given, most = getattr(self, what), self.inputs * self.outputs
@@ -160,7 +162,7 @@ class SparseConv(Layer):
 
     def __post_init__(self) -> None:
         for what, least in (("kernel", 1), ("stride", 1), ("padding", 0)):
-            object.__setattr__(self, what, pair("SparseConv", what, getattr(self, what), least))
+            object.__setattr__(self, what, sizes("SparseConv", what, getattr(self, what), least))
         self.like()  # raises for what a convolution cannot be
         size = self.outputs * self.inputs // self.groups * self.kernel[0] * self.kernel[1]  # type: ignore[index]
         if type(self.stored) is not int or not 0 <= self.stored <= size:

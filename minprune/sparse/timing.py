@@ -9,8 +9,8 @@ import numpy as np
 
 from minprune import kernels
 from minprune.core import Array, Arrays
+from minprune.nets.convolution import Conv2d
 from minprune.nets.layer import ForwardContext, Layer, Shape
-from minprune.nets.weighted import Conv2d
 from minprune.sparse.formats import CSR, BlockCSR, NofM
 from minprune.sparse.layers import SparseConv, SparseDense
 

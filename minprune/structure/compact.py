@@ -10,11 +10,11 @@ import numpy as np
 
 from minprune.core import Array, Arrays
 from minprune.nets.model import Model, is_model
-from minprune.nets.net import Net, Node
+from minprune.nets.net import Net, layer_of
 from minprune.nets.ties import Group, ties
-from minprune.structure.constants import Flow, flow
+from minprune.structure.constants import Sweeps, sweep
 from minprune.structure.cut import cut
-from minprune.structure.resize import add_to_bias, resized
+from minprune.structure.folding import fold
 from minprune.text import table
 
 
@@ -28,7 +28,7 @@ class Stay:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Removal:
     """What `compact` would do; print it to see it.
 
     groups: the tied groups. gone: per group name, bool (units,). folds: weights into whose bias
@@ -38,7 +38,7 @@ class Plan:
 
     groups: tuple[Group, ...]
     gone: dict[str, Array]
-    flow: Flow
+    sweeps: Sweeps
     kept: dict[tuple[str, int], Array]
     stays: tuple[Stay, ...]
 
@@ -53,8 +53,8 @@ class Plan:
             why = "; ".join(s.why for s in self.stays if s.group == g.name)
             gone = int(np.count_nonzero(self.gone[g.name])) if g.name in self.gone else 0
             rows.append([g.name, g.size, gone, g.size - gone, why or "-"])
-        folded = ", ".join(f.reader for f in self.flow.folds) or "none"
-        whole = ", ".join(self.flow.whole) or "none"
+        folded = ", ".join(f.reader for f in self.sweeps.folds) or "none"
+        whole = ", ".join(self.sweeps.whole) or "none"
         return (
             table(["group", "units", "go", "stay", "why others stay"], rows)
             + f"\nconstants folded into: {folded}"
@@ -62,13 +62,13 @@ class Plan:
         )
 
 
-def plan(model: Model) -> Plan:
+def plan(model: Model) -> Removal:
     """What would go, what stays and why, and the index map back to the original
 
     `compact` first cuts constant branches, then does this, until nothing changes.
     """
     is_model(model, "plan")
-    sweeps = flow(model)
+    sweeps = sweep(model)
     groups = tuple(ties(model))
     gone: dict[str, Array] = {}
     stays: list[Stay] = []
@@ -93,7 +93,7 @@ def plan(model: Model) -> Plan:
                 )
                 stays.append(Stay(g.name, held, why))
         gone[g.name] = ~needed
-    return Plan(groups, gone, sweeps, indices_left(model, groups, gone), tuple(stays))
+    return Removal(groups, gone, sweeps, indices_left(model, groups, gone), tuple(stays))
 
 
 def indices_left(
@@ -121,51 +121,30 @@ def compact(model: Model) -> Model:
     while True:
         model = cut(model)
         found = plan(model)
-        folded = fold(model, found.flow)
+        folded = fold(model, found.sweeps.folds)
         if found.empty:
             return without_full_masks(folded)
         model = shrink(folded, found.kept)
 
 
-def fold(model: Model, sweeps: Flow) -> Model:
-    """The same function with each constant that can be folded in its reader's bias."""
-    params, masks, nodes = dict(model.params), dict(model.masks), list(model.net.nodes)
-    for f in sweeps.folds:
-        outputs = len(params[f.reader]) // f.groups
-        rows = f.rows.reshape(f.groups, -1)
-        closed = np.repeat(rows, outputs, axis=0)  # (outputs, inputs/groups)
-        params[f.reader] = params[f.reader].copy()
-        params[f.reader][closed] = 0
-        if f.reader in masks:
-            masks[f.reader] = masks[f.reader].copy()
-            masks[f.reader][closed] = False
-        if f.bias.any():
-            add_to_bias(nodes, params, masks, f.reader.split(".")[0], f.bias)
-    net = replace(model.net, nodes=tuple(nodes))
-    return Model(net, {k: params[k] for k in net.params}, model.buffers, masks)
-
-
 def shrink(model: Model, kept: Mapping[tuple[str, int], Array]) -> Model:
     """The model with these indices of each parameter and axis; what is not named stays whole."""
 
+    rows = {layer_of(name): indices for (name, axis), indices in kept.items() if axis == 0}
+
     def left(name: str, a: Array) -> Array:
-        layer, kind = name.split(".")
-        if kind != "weight":  # biases, gamma, beta and statistics go with the layer's outputs
-            return (
-                np.take(a, kept[f"{layer}.weight", 0], 0) if (f"{layer}.weight", 0) in kept else a
-            )
-        for axis in (0, 1):
-            a = np.take(a, kept[name, axis], axis) if (name, axis) in kept else a
+        for axis in range(a.ndim):
+            other = rows.get(layer_of(name)) if axis == 0 else None  # statistics, new biases
+            indices = kept.get((name, axis), other)
+            a = a if indices is None else np.take(a, indices, axis)
         return a
 
     params = {k: left(k, a) for k, a in model.params.items()}
     nodes = []
     for n in model.net.nodes:
-        weight = params.get(f"{n.name}.weight")
-        layer = n.layer
-        if weight is not None:
-            layer = resized(layer, weight.shape, f"{n.name}.bias" in params)
-        nodes.append(Node(n.name, layer, n.inputs))
+        shapes = {kind: params[f"{n.name}.{kind}"].shape for kind in n.layer.params()}
+        same = shapes == n.layer.params()
+        nodes.append(n if same else n._replace(layer=n.layer.resized(shapes)))
     net: Net = replace(model.net, nodes=tuple(nodes))
     buffers: Arrays = {k: left(k, a) for k, a in model.buffers.items()}
     return Model(net, params, buffers, {k: left(k, m) for k, m in model.masks.items()})

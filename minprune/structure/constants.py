@@ -34,7 +34,7 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Flow:
+class Sweeps:
     """needed: per parameter, whether each row of its output axis is needed. folds: in net order.
 
     whole: the values, without the batch axis, of the layers whose outputs are constant altogether.
@@ -47,7 +47,7 @@ class Flow:
     stuck: dict[str, Array]
 
 
-def flow(model: Model) -> Flow:
+def sweep(model: Model) -> Sweeps:
     """The two sweeps over the model, in evaluation mode."""
     links, out, outputs = _swept(model)
     links.needed[out] = np.ones(out.shape[0], bool)
@@ -59,7 +59,7 @@ def flow(model: Model) -> Flow:
         for name, t in outputs.items()
         if t in links.constant and links.constant[t].all()
     }
-    return Flow(needed, whole, tuple(links.folds), links.stuck)
+    return Sweeps(needed, whole, tuple(links.folds), links.stuck)
 
 
 def _swept(model: Model) -> tuple[_Links, Tensor, dict[str, Tensor]]:
@@ -130,6 +130,13 @@ class _Links:
                 self.need(x, rows)
 
         self.back.append(back)
+
+    def bind(self, out: Tensor, x: Tensor, groups: int) -> None:
+        def runs(rows: Array, some: Callable[..., Array]) -> Array:
+            return np.repeat(some(rows.reshape(groups, -1), axis=1), len(rows) // groups)
+
+        self.constant[out] = runs(self.constant[x], np.all)
+        self.back.append(lambda: self.need(x, runs(self.of(out), np.any)))
 
     def mix(self, out: Tensor, w: Tensor, x: Tensor, groups: int, padded: bool) -> None:
         fixed = self.constant[x].reshape(groups, -1)

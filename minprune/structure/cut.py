@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from minprune.core import Array, Arrays
+from minprune.nets.convolution import Conv1d, Conv2d
+from minprune.nets.dense import Dense
 from minprune.nets.model import Model
 from minprune.nets.net import Net, Node
-from minprune.nets.plain import Add, Flatten, GlobalAvgPool
-from minprune.nets.weighted import BatchNorm, Conv2d, Dense
-from minprune.structure.constants import flow
-from minprune.structure.resize import add_to_bias
+from minprune.nets.pooling import Flatten, GlobalAvgPool
+from minprune.structure.constants import sweep
+from minprune.structure.folding import add_to_bias
 
 
 def cut(model: Model) -> Model:
@@ -25,12 +26,12 @@ def cut(model: Model) -> Model:
     """
     if not all(model.net.readers[n.name] for n in model.net.nodes[:-1]):
         model = _reachable(model, list(model.net.nodes), model.params, model.masks)
-    whole = flow(model).whole
+    whole = sweep(model).whole
     last = model.net.nodes[-1].name
     if last in whole:
         return constant_net(model, whole[last])
     for node in model.net.nodes:
-        if isinstance(node.layer, Add):
+        if node.layer.sums:
             fixed = [x for x in node.inputs if x in whole]
             rest = [x for x in node.inputs if x not in whole]
             level = sum((whole[x] for x in fixed), np.zeros(1))
@@ -44,7 +45,7 @@ def cut(model: Model) -> Model:
 def constant_net(model: Model, value: Array) -> Model:
     """y = value, whatever x      value: (outputs,)"""
     shape, name = model.net.input_shape, model.net.nodes[-1].name
-    first = GlobalAvgPool() if len(shape) == 3 else Flatten()
+    first = GlobalAvgPool() if len(shape) in (2, 3) else Flatten()
     nodes = [Node("pool" if name != "pool" else "pool_all", first, ("input",))] * (len(shape) > 1)
     inputs = first.out_shape(shape)[0]
     last = Node(name, Dense(inputs, len(value)), (nodes[0].name if nodes else "input",))
@@ -59,18 +60,18 @@ def _without(model: Model, add: Node, rest: list[str], level: Array) -> Model | 
     params, masks = dict(model.params), dict(model.masks)
     nodes = list(model.net.nodes)
     source, readers = rest[0], model.net.readers[add.name]
+    added = [model.net.node(name).layer.constant(name, params, level) for name in readers]
     if not level.any():
         pass
     elif (biased := _takes_bias(model, add, rest)) is not None:
         add_to_bias(nodes, params, masks, biased, level)
-    elif readers and all(isinstance(model.net.node(name).layer, Dense) for name in readers):
-        for name in readers:
-            add_to_bias(nodes, params, masks, name, params[f"{name}.weight"] @ level)
-    elif len(model.net.shapes[add.name]) == 3 and len(rest) == 1:
-        rows = len(level)
-        shift = Node(add.name, Conv2d(rows, rows, 1, groups=rows), (source,))
-        nodes[[n.name for n in nodes].index(add.name)] = shift
-        params[f"{add.name}.weight"] = np.ones((rows, 1, 1, 1), model.dtype)
+    elif readers and all(amount is not None for amount in added):
+        for name, amount in zip(readers, added, strict=True):
+            add_to_bias(nodes, params, masks, name, np.asarray(amount))
+    elif (sides := len(model.net.shapes[add.name]) - 1) and len(rest) == 1:
+        shift = (Conv1d, Conv2d)[sides - 1](len(level), len(level), 1, groups=len(level))
+        nodes[[n.name for n in nodes].index(add.name)] = Node(add.name, shift, (source,))
+        params[f"{add.name}.weight"] = np.ones(shift.params()["weight"], model.dtype)
         params[f"{add.name}.bias"] = level
         return _reachable(model, nodes, params, masks)
     else:
@@ -96,7 +97,7 @@ def _takes_bias(model: Model, add: Node, rest: list[str]) -> str | None:
     for name in rest:
         if name == "input" or model.net.readers[name] != (add.name,):
             continue
-        if isinstance(model.net.node(name).layer, Dense | Conv2d | BatchNorm):
+        if model.net.node(name).layer.biased:
             return name
     return None
 

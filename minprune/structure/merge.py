@@ -13,11 +13,10 @@ import numpy as np
 from minprune.errors import ArgumentError
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model, is_model
-from minprune.nets.plain import AvgPool, MaxPool
+from minprune.nets.net import Net, layer_of
 from minprune.nets.ties import Group, ties
-from minprune.nets.weighted import Conv2d, Dense
 from minprune.structure.compact import indices_left, shrink
-from minprune.structure.resize import add_to_bias
+from minprune.structure.folding import add_to_bias
 
 Unit = tuple[str, int]  # ("fc1", 3): the fourth unit of layer fc1
 Pair = tuple[Unit, Unit, float, float]  # dropped, kept, slope, intercept
@@ -45,14 +44,14 @@ def merge(model: Model, pairs: Sequence[Pair]) -> Model:
         other, k = _find(groups, kept)
         if group is not other or d == k:
             raise ArgumentError(
-                f"{dropped} and {kept} are not two units of one group, expected them to be read by "
-                f"the same layers; merge units of one layer"
+                f"merge: {dropped} and {kept} must be two units of one group, read by the same "
+                f"layers; pass units of one layer"
             )
         if gone[group.name][d]:
             raise ArgumentError(
-                f"{dropped} is dropped by two pairs, expected one; merge it into one unit"
+                f"merge: {dropped} must be dropped by one pair, not by two; merge it into one unit"
             )
-        _exact(model, group, slope, intercept)
+        exact(model, group, slope, intercept)
         gone[group.name][d] = True
         for m in group.readers:
             w = params[m.param]
@@ -62,13 +61,13 @@ def merge(model: Model, pairs: Sequence[Pair]) -> Model:
                 masks[m.param][:, m.index[k]] |= masks[m.param][:, m.index[d]]
             level = intercept * moved.reshape(len(w), -1).sum(axis=1)
             if level.any():
-                add_to_bias(nodes, params, masks, m.param.split(".")[0], level)
+                add_to_bias(nodes, params, masks, layer_of(m.param), level)
     for _, kept, _, _ in pairs:
         group, k = _find(groups, kept)
         if gone[group.name][k]:
             raise ArgumentError(
-                f"{kept} is kept by one pair and dropped by another, expected each kept unit to "
-                f"stay; merge into the last one of a chain"
+                f"merge: {kept} must not be kept by one pair and dropped by another; merge into "
+                f"the last unit of a chain"
             )
     net = replace(model.net, nodes=tuple(nodes))
     merged = Model(net, {k: params[k] for k in net.params}, model.buffers, masks)
@@ -82,8 +81,8 @@ def _checked(pair: Any) -> Pair:
             if math.isfinite(slope) and math.isfinite(level):
                 return pair  # type: ignore[no-any-return]
     raise ArgumentError(
-        f"{pair!r} is no pair to merge, expected ((layer, unit), (layer, unit), slope, intercept) "
-        f"with finite numbers; mp.structure.regressions gives some"
+        f"merge: a pair must be ((layer, unit), (layer, unit), slope, intercept) with finite "
+        f"numbers, not {pair!r}; mp.structure.regressions gives some"
     )
 
 
@@ -97,45 +96,26 @@ def _find(groups: Sequence[Group], unit: Unit) -> tuple[Group, int]:
                 if len(hits):
                     return g, int(hits[0])
     raise ArgumentError(
-        f"{unit} is no unit that may be removed, expected (layer, index) of a free group; "
+        f"merge: a unit must be (layer, index) of a free group, not {unit}; "
         f"print(mp.ties(model)) shows them"
     )
 
 
-def _exact(model: Model, group: Group, slope: float, intercept: float) -> None:
+def exact(model: Model, group: Group, slope: float, intercept: float) -> None:
     """Raises ArgumentError where merging with this slope and intercept is not exact."""
-    for m in group.readers:
-        layer = model.net.node(m.param.split(".")[0]).layer
-        if intercept and isinstance(layer, Conv2d) and any(layer.padding):  # type: ignore[arg-type]
-            raise ArgumentError(
-                f"{m.param}: an intercept of {intercept} into a zero-padded convolution is not "
-                f"exact at the edges; merge with intercept 0, or leave the unit"
-            )
-        if isinstance(layer, Conv2d) and layer.groups > 1:
-            raise ArgumentError(
-                f"{m.param}: units read by a grouped convolution cannot be merged; leave them"
-            )
-    between = _between(model, group)
-    if slope < 0 and any(isinstance(layer, MaxPool) for layer in between):
-        raise ArgumentError(
-            f"{group.name}: a negative slope of {slope} does not pass through max pooling; merge "
-            f"with a positive one, or leave the unit"
-        )
-    if intercept and any(isinstance(x, AvgPool) and any(x.padding) for x in between):  # type: ignore[arg-type]
-        raise ArgumentError(
-            f"{group.name}: an intercept of {intercept} through zero-padded average pooling is not "
-            f"exact at the edges; merge with intercept 0, or leave the unit"
-        )
+    asked = [(m.param, model.net.node(layer_of(m.param)).layer) for m in group.readers]
+    asked += [(group.name, layer) for layer in between(model.net, group)]
+    for name, layer in asked:
+        why = layer.refuses(slope, intercept)
+        if why:
+            raise ArgumentError(f"{name}: {why}")
 
 
-def _between(model: Model, group: Group) -> list[Layer]:
+def between(net: Net, group: Group) -> list[Layer]:
     """The layers between those that make the units and those that read them."""
-    made = {m.param.split(".")[0] for m in group.producers}
-    behind, found = set(made), []
-    for node in model.net.nodes:
-        if node.name in made or not behind.intersection(node.inputs):
-            continue
-        if not isinstance(node.layer, Dense | Conv2d):
+    behind, found = {layer_of(m.param) for m in group.producers}, []
+    for node in net.nodes:
+        if node.name not in net.mixing and behind.intersection(node.inputs):
             behind.add(node.name)
             found.append(node.layer)
     return found

@@ -16,11 +16,10 @@ from minprune.evidence.moments import Moments, moments
 from minprune.evidence.sources import gather
 from minprune.masking.apply import prune
 from minprune.masking.units import live_units
-from minprune.nets.activations import Activation
 from minprune.nets.model import Model, is_model
+from minprune.nets.net import layer_of
 from minprune.nets.ties import Group, ties
-from minprune.nets.weighted import BatchNorm, Conv2d, Dense
-from minprune.structure.merge import Pair, Unit, _exact
+from minprune.structure.merge import Pair, Unit, exact
 
 ROUNDING = 2.0**-40  # of a unit's root mean square: a smaller intercept is none
 
@@ -128,13 +127,13 @@ def _freedom(model: Model, group: Group, spot: str) -> Freedom | None:
     """What is exact for units that are regressed at `spot`; None where nothing is."""
     net, behind, between = model.net, {spot}, []
     for node in net.nodes:
-        if behind.intersection(node.inputs) and not isinstance(node.layer, Dense | Conv2d):
+        if behind.intersection(node.inputs) and node.name not in net.mixing:
             behind.add(node.name)
             between.append(node.layer)
-    bends = any(isinstance(layer, Activation) for layer in between)
-    reads = [net.node(m.param.split(".")[0]).inputs[0] for m in group.readers]
+    bends = any(layer.bends for layer in between)
+    reads = [net.node(layer_of(m.param)).inputs[0] for m in group.readers]
     elsewhere = not behind.issuperset(reads)
-    if any(isinstance(layer, BatchNorm) for layer in between) or not _may(model, group, 1, 0):
+    if any(layer.normalises for layer in between) or not _may(model, group, 1, 0):
         return None
     if bends or elsewhere:
         return Freedom(False, False)
@@ -144,7 +143,7 @@ def _freedom(model: Model, group: Group, spot: str) -> Freedom | None:
 def _may(model: Model, group: Group, slope: float, intercept: float) -> bool:
     """Whether `merge` takes such a pair."""
     try:
-        _exact(model, group, slope, intercept)
+        exact(model, group, slope, intercept)
     except ArgumentError:
         return False
     return True
@@ -162,4 +161,4 @@ def _apart(
 
 def _unit(group: Group, unit: int) -> Unit:
     maker = group.producers[0]
-    return maker.param.split(".")[0], int(maker.index[unit, 0])
+    return layer_of(maker.param), int(maker.index[unit, 0])

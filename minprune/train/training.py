@@ -12,10 +12,10 @@ from minprune.masking.apply import apply
 from minprune.nets.counts import sparsity
 from minprune.nets.forward import Instead, loss_of, run
 from minprune.nets.layer import ForwardContext, Layer
-from minprune.nets.model import Model, check_masks
-from minprune.nets.net import Net
+from minprune.nets.masks import check_masks
+from minprune.nets.model import Model
+from minprune.nets.net import Net, layer_of
 from minprune.nets.nonfinite import blame, not_finite
-from minprune.nets.weighted import BatchNorm
 from minprune.train.changes import locked, rates, refill, relocate, replace
 from minprune.train.fingerprint import described
 from minprune.train.method import HOOKS, Change, Context, Method, Values, View, check_signatures
@@ -144,10 +144,7 @@ class Training:
         seen.clear()
         wrt = leaves | extra
         grads = dict(zip(wrt, grad(loss, list(wrt.values()), free=True), strict=True))
-        for name, moments in how.moments.items():
-            keys = f"{name}.running_mean", f"{name}.running_var"
-            moved = BatchNorm.moved((self.buffers[keys[0]], self.buffers[keys[1]]), moments)
-            self.buffers.update(zip(keys, moved, strict=True))
+        self.buffers.update(how.buffers)
         self.done += 1
         masks = {} if self.dense else self.masks
         for k, w in self.params.items():
@@ -214,7 +211,7 @@ class Training:
         masked = apply(self.params | new, held)
         replace(self.params, new if self.dense else {k: masked[k] for k in new}, "params")
         relocate(self.buffers, change.buffers or {}, self.net.indices)
-        for layer in sorted({name.split(".")[0] for name in change.buffers or {}}):
+        for layer in sorted(set(map(layer_of, change.buffers or {}))):
             self.net.node(layer).layer.check(layer, self.params | self.buffers)
         replace(self.extra, change.extra or {}, "extra")
         for slot, arrays in (change.opt_state or {}).items():

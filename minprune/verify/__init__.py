@@ -11,7 +11,7 @@ from minprune.errors import MissingError
 NAMES = {
     "Verdict": "verdict",
     "Verdicts": "verdict",
-    "find": "search",
+    "find": "law",
     "check_criterion": "criterion.check",
     "check_selector": "selection.selector",
     "check_pattern": "selection.pattern",

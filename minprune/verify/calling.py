@@ -1,5 +1,6 @@
 """How a function of the user is found and called: its parameters, and a call in a new process."""
 
+import importlib
 import inspect
 import os
 import subprocess
@@ -7,6 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from minprune.errors import ArgumentError
 from minprune.verify import part
@@ -69,8 +72,6 @@ def function(spec: str) -> Any:
 
 
 def _imported(module: str) -> Any:
-    import importlib
-
     try:
         return importlib.import_module(module)
     except (Exception, SystemExit) as error:  # user code may raise anything
@@ -98,8 +99,6 @@ def _functions(found: Any) -> str:
 
 def maker(spec: str) -> Any:
     """The function of a numpy Generator "package.module:name", which must run."""
-    import numpy as np
-
     make = function(spec)
     callable_as(make, "rng")
     try:

@@ -24,7 +24,7 @@ def run(*, listed: bool, own: bool, export: str | None, name: str | None, kind: 
         return listing(), True
     if export is not None:
         return verify.part("ours.export").export(export), True
-    verify.part("search")  # raises MissingError without hypothesis
+    verify.part("law")  # raises MissingError without hypothesis
     from tempfile import TemporaryDirectory
 
     from hypothesis.configuration import set_hypothesis_home_dir
@@ -41,16 +41,9 @@ def run(*, listed: bool, own: bool, export: str | None, name: str | None, kind: 
 
 
 def check(
-    name: str,
-    kind: str | None,
-    *,
-    like: str | None = None,
-    against: str | None = None,
-    draw: str | None = None,
-    facts: Sequence[str] = (),
-    examples: int | None = None,
-    seed: int = 0,
-) -> Verdicts:
+    name: str, kind: str | None, *, like: str | None = None, against: str | None = None,
+    draw: str | None = None, facts: Sequence[str] = (), examples: int | None = None, seed: int = 0,
+) -> Verdicts:  # fmt: skip
     """The verdicts on the function "package.module:name"
 
     kind: one of FUNCTION_KINDS. like: what --as takes for it. against: of a kernel its slow twin;
@@ -67,9 +60,10 @@ def check(
         sys.path.insert(0, "")
     given = options(kind, row, {"as": like, "against": against, "draw": draw})
     fn, named = function(name), settings(facts)
+    names = [example.partition("=")[0] for example in row.given]
     for fact in named:
-        if fact not in row.names and row.read is None:
-            takes = ", ".join(row.names) or "nothing"
+        if fact not in names and row.read is None:
+            takes = ", ".join(names) or "nothing"
             raise ArgumentError(f"--given has {fact!r}, and this kind takes {takes}")
     read = row.read(named) if row.read else named
     test = getattr(verify, row.check)

@@ -11,12 +11,9 @@ from minprune.verify.plain.twins import TWINS
 TIES = ("lower", "any")
 # the steps of Optimal Brain Surgeon, and how each is called
 OBS_STEPS = {
-    "update": ("w", "inverse", "q"),
-    "score": ("w", "inverse", "q"),
-    "downdate": ("inverse", "q"),
-    "inverse": ("batches", "damp"),
-    "sweep": ("w", "inverse"),
-}
+    "update": ("w", "inverse", "q"), "score": ("w", "inverse", "q"), "downdate": ("inverse", "q"),
+    "inverse": ("batches", "damp"), "sweep": ("w", "inverse"),
+}  # fmt: skip
 
 
 class Kind(NamedTuple):
@@ -40,11 +37,6 @@ class Kind(NamedTuple):
     defaults: Mapping[str, Any] = {}
     read: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     again: str = ""
-
-    @property
-    def names(self) -> list[str]:
-        """Those that --given takes."""
-        return [example.partition("=")[0] for example in self.given]
 
 
 def criterion_as(facts: dict[str, Any]) -> dict[str, Any]:

@@ -1,30 +1,29 @@
-"""A law: what it asks, in words, where to look for a counterexample, and a test of one example."""
+"""A law: what it asks, in words, and the search for the smallest example that breaks it."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Collection, Mapping
+import copy
+import traceback
+import warnings
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from inspect import isfunction
+from pathlib import Path
 from typing import Any
 
+import hypothesis as hyp
 import numpy as np
 from hypothesis import strategies as st
 
 from minprune.arguments import choice
 from minprune.errors import ArgumentError
-from minprune.verify.search import Broken, find_each
-from minprune.verify.verdict import Verdict, once
+from minprune.verify.verdict import Verdict, described, once, verdict
 
-
-def always(subject: Any) -> bool:
-    """Every subject."""
-    return True
+Broken = Callable[[Any], "str | None"]  # an example -> None, or a clause that says what was wrong
 
 
 @dataclass(frozen=True)
 class Law:
-    """sentence: what is asked    broken: (subject, example) -> None, or a clause
+    """sentence: what is required    broken: (subject, example) -> None, or a clause
 
     examples: a strategy, a function subject -> strategy, or None: those of the check.
     when: which subjects the law applies to.
@@ -33,21 +32,29 @@ class Law:
     sentence: str
     broken: Callable[[Any, Any], str | None]
     examples: Any = None
-    when: Callable[[Any], bool] = always
+    when: Callable[[Any], bool] = lambda subject: True
 
     def __call__(self, subject: Any, example: Any) -> str | None:
         """None where the law holds for the example, or a clause that says what was wrong."""
         return self.broken(subject, example)
 
 
-def law(examples: Any = None, when: Callable[[Any], bool] = always) -> Callable[..., Law]:
-    """Makes a function (subject, example) -> clause | None a Law; its docstring is the sentence."""
+class Laws(dict[str, Law]):
+    """A table of laws by name; as a decorator it adds one."""
 
-    def declare(broken: Callable[..., str | None]) -> Law:
-        sentence = " ".join((broken.__doc__ or "").partition("\n\n")[0].split())
-        return Law(sentence, broken, examples, when)
+    def __call__(
+        self, name: str, examples: Any = None, when: Callable[[Any], bool] = Law.when
+    ) -> Callable[[Callable[..., str | None]], Law]:
+        """Makes a function (subject, example) -> clause | None a law; its docstring is the
+        sentence.
+        """
 
-    return declare
+        def declare(broken: Callable[..., str | None]) -> Law:
+            sentence = " ".join((broken.__doc__ or "").partition("\n\n")[0].split())
+            self[name] = Law(sentence, broken, examples, when)
+            return self[name]
+
+        return declare
 
 
 def picked(owner: str, laws: Collection[str] | None, known: Mapping[str, Law]) -> dict[str, Law]:
@@ -58,15 +65,9 @@ def picked(owner: str, laws: Collection[str] | None, known: Mapping[str, Law]) -
 
 
 def judged(
-    laws: Mapping[str, Law],
-    subject: Any,
-    strategy: Any = None,
-    *,
-    name: str = "",
-    only: Callable[[Any], bool] | None = None,
-    examples: int,
-    seed: int,
-) -> list[Verdict]:
+    laws: Mapping[str, Law], subject: Any, strategy: Any = None, *, name: str = "",
+    only: Callable[[Any], bool] | None = None, examples: int, seed: int,
+) -> list[Verdict]:  # fmt: skip
     """The verdict on each law that applies; laws of the same strategy share one search.
 
     strategy: instead of the laws' own. name: what sentences begin with. only: a filter of examples.
@@ -96,3 +97,143 @@ def drawn(owner: str, what: str, source: Any) -> Any:
             f"not {type(source).__name__}; pass lambda rng: ..., for example"
         )
     return st.integers(0, 2**32 - 1).map(lambda seed: source(np.random.default_rng(seed)))
+
+
+class FoundError(Exception):
+    """Tells hypothesis that an example breaks the law."""
+
+
+class ClauseError(Exception):
+    """Raised where the rest of a law makes no sense; its text is the clause."""
+
+
+def find(
+    law: str, sentence: str, strategy: Any, broken: Broken, *, examples: int = 200, seed: int = 0
+) -> Verdict:
+    """Search for an example that breaks a law, and shrink the first that is found.
+
+    The same arguments try the same examples in the same program (hypothesis also tries numbers
+    that occur in the modules that are loaded).
+
+    Parameters
+    ----------
+    law : str
+        Its short name.
+    sentence : str
+        What it asks.
+    strategy : hypothesis strategy
+        Makes the examples.
+    broken : callable
+        example -> None where the law holds, or a clause that says what is wrong. An exception
+        breaks the law too; a warning does not.
+    examples : int
+        How many to try.
+    seed : int
+        The same seed tries the same examples.
+
+    Returns
+    -------
+    Verdict
+
+    Raises
+    ------
+    hypothesis.errors.InvalidArgument
+        For a strategy that is none.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> from hypothesis import strategies as st
+    >>> mp.verify.find("small", "numbers stay below 5", st.integers(0, 9),
+    ...                lambda n: f"one is {n}" if n >= 5 else None)
+    Verdict(law='small', holds=False, sentence='numbers stay below 5, but one is 5', example='5')
+    """
+    found: list[tuple[str, str]] = []
+
+    def test(example: Any) -> None:
+        text = described(example)  # before the call, which may change it
+        clause = told(broken, example)
+        if clause is not None:
+            found[:] = [(clause, text)]
+            raise FoundError
+
+    try:
+        _over(strategy, test, examples, seed)
+    except (FoundError, hyp.errors.Flaky):  # flaky: code that answers differently the second time
+        return verdict(law, sentence, *found[0])
+    return Verdict(law, True, sentence)
+
+
+def find_each(
+    laws: Mapping[str, tuple[str, Broken]], strategy: Any, *, examples: int = 200, seed: int = 0
+) -> list[Verdict]:
+    """`find` for {law: (sentence, broken)}: one search for all, then one for each that is broken.
+
+    Each law gets its own copy of an example.
+    """
+    seen: dict[str, tuple[str, str]] = {}
+
+    def test(example: Any) -> None:
+        for law, (_, broken) in laws.items():
+            if law not in seen:
+                clause = told(broken, copy.deepcopy(example))
+                if clause is not None:
+                    seen[law] = clause, described(example)
+
+    _over(strategy, test, examples, seed)
+    verdicts = []
+    for law, (sentence, broken) in laws.items():
+        if law not in seen:
+            verdicts.append(Verdict(law, True, sentence))
+            continue
+        small = find(law, sentence, strategy, broken, examples=examples, seed=seed)
+        verdicts.append(verdict(law, sentence, *seen[law]) if small.holds else small)
+    return verdicts
+
+
+def _over(strategy: Any, test: Callable[[Any], None], examples: int, seed: int) -> None:
+    """Runs the test on examples of the strategy, and again on smaller ones where it raises."""
+    quiet = hyp.settings(
+        database=None,
+        deadline=None,
+        derandomize=False,
+        max_examples=examples,
+        phases=[hyp.Phase.generate, hyp.Phase.shrink],
+        print_blob=False,
+        report_multiple_bugs=False,
+        suppress_health_check=list(hyp.HealthCheck),
+        verbosity=hyp.Verbosity.quiet,
+    )
+    hyp.seed(seed)(quiet(hyp.given(strategy)(test)))()
+
+
+def first(law: str, sentence: str, examples: Iterable[Any], broken: Broken) -> Verdict:
+    """`find` over a list of examples, the smallest first."""
+    for example in examples:
+        text, clause = described(example), told(broken, example)
+        if clause is not None:
+            return verdict(law, sentence, clause, text)
+    return Verdict(law, True, sentence)
+
+
+def told(broken: Broken, example: Any) -> str | None:
+    """What `broken` says, or the exception that it raises, with its place in the user's file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return broken(example)
+        except hyp.errors.HypothesisException:  # hypothesis wants another example
+            raise
+        except ClauseError as error:
+            return str(error)
+        except (Exception, SystemExit) as error:  # user code may raise anything
+            lines = str(error).strip().splitlines() or [""]
+            return f"it raised {type(error).__name__}: {lines[0]}".rstrip(": ") + _place(error)
+
+
+def _place(error: BaseException) -> str:
+    """The last line of the first file outside verify/ that the error passed through."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [f for f in frames if Path(__file__).parent not in Path(f.filename).parents]
+    mine = [f for f in theirs if f.filename == theirs[0].filename]
+    return f" (line {mine[-1].lineno} of {Path(mine[-1].filename).name})" if mine else ""

@@ -1,7 +1,5 @@
 """Arrays in nested values (dicts, lists, tuples, dataclasses): changed, listed and compared."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import sys
@@ -76,9 +74,9 @@ def untouched(run: Callable[..., Any], *given: Any) -> str | None:
     """None where run(*given) changes neither its arguments nor the global random state."""
     before, state = mapped(given, np.copy), global_state()
     run(*given)
-    changed = moved(before[0] if len(given) == 1 else before,
-                    given[0] if len(given) == 1 else given)  # fmt: skip
-    return changed or (None if global_state() == state else "the global random state has moved")
+    pair = (before, given) if len(given) > 1 else (before[0], given[0])
+    same = global_state() == state
+    return moved(*pair) or (None if same else "the global random state has moved")
 
 
 def global_state() -> str:

@@ -1,7 +1,5 @@
 """Two results side by side: how far apart they may be, and a clause that says how far they are."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +15,7 @@ SLIPS = {
     1.0: "six digits agree; look for float32, or for an epsilon that is added",
     2.0: "a factor 1/2 is missing", 4.0: "a factor 1/4 is missing",
     0.5: "a factor 1/2 is too many", 0.25: "a factor 1/4 is too many",
-    -1.0: "the sign is turned round",
+    -1.0: "the sign is reversed",
 }  # fmt: skip
 
 
@@ -84,7 +82,9 @@ def largest(s: Subject, arrays: Arrays) -> Arrays:
     and a wrong entry by far more.
     """
     top: dict[str, float] = {n: float(np.abs(a).max(initial=0)) for n, a in arrays.items()}
-    return {n: np.full(np.shape(a), s.share * top[n] + s.floor) for n, a in arrays.items()}
+    return {
+        n: np.full(np.shape(a), s.twin.share * top[n] + s.twin.floor) for n, a in arrays.items()
+    }
 
 
 def near(arrays: Arrays, share: float) -> Arrays:
@@ -120,7 +120,7 @@ def rounding(s: Subject, ref: Subject, p: Any) -> Arrays:
     Where s reads other evidence, half the digits of that size, and of the layer's largest: what
     is summed before the one may cancel in the other.
     """
-    same, row = alike(s, ref), ref.row
+    same, row = alike(s, ref), ref.twin
     size = total(replace(ref, raw=lambda ev: row.size(ev, s.options), finish=None), p)
     terms = max((a.size for a in size.values()), default=0) + sum(w.size for w in p.params.values())
     share = (64 + 8 * terms * (1 + np.size(getattr(p, "x", ())))) * 2.0**-53 if same else 2.0**-26

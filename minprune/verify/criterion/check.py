@@ -1,39 +1,95 @@
-"""check_criterion: every law of criteria on one function, ours or anybody's."""
-
-from __future__ import annotations
+"""check_criterion: every law of criteria on one function, of minprune or of the user."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from hypothesis import strategies as st
+
 from minprune.arguments import choice
 from minprune.core import Arrays, Chunk
 from minprune.errors import ArgumentError
+from minprune.verify.criterion import exact, moves, redundant
+from minprune.verify.criterion.bounds import alike, clause, rounding, steady
 from minprune.verify.criterion.general import GENERAL
-from minprune.verify.criterion.named import NAMED
-from minprune.verify.criterion.subject import CHECK, Subject, subject, total
-from minprune.verify.law import judged, picked
-from minprune.verify.plain.moments import two_classes
-from minprune.verify.plain.nets import ordinary
+from minprune.verify.criterion.subject import CHECK, Subject, reference, subject, total
+from minprune.verify.law import Laws, judged, picked, told
+from minprune.verify.plain.moments import OF_MAPS, two_classes
+from minprune.verify.plain.net import ACTS
+from minprune.verify.plain.nets import FILLS, maps, mlps, ordinary
+from minprune.verify.plain.twin import known as taken
 from minprune.verify.plain.twins import TWINS
-from minprune.verify.search import told
 from minprune.verify.trees import leaves
 from minprune.verify.verdict import Verdict, Verdicts, verdict
 
+# the laws that hold for a criterion because of what it claims to measure; a twin names its own
+NAMED = Laws()
 OF_CLASSES = {"labels", "class_counts", "class_means", "within"}
 
 
+def by_definition(s: Subject, p: Any) -> str | None:
+    """A clause where total scores are not those of the definition on the same problem."""
+    ref = reference(s)
+    want = total(ref, p)
+    if s.twin.unsure(ref.of(p), **taken(s.twin.unsure, s.options)):
+        return None
+    found = clause(total(s, p), want, rounding(s, ref, p), f"by the definition, {said(s)},")
+    still = found and steady(ref, p) and (alike(s, ref) or steady(s, p))
+    return found if still else None
+
+
+def said(s: Subject) -> str:
+    """The first line of the definition's docstring."""
+    text = (s.twin.score.__doc__ or "see verify/plain/").strip().splitlines()[0]
+    return text.rstrip(".").split(";")[0]
+
+
+def problems(s: Subject) -> st.SearchStrategy[Any]:
+    """Any net; ReLU alone where incoming weights and bias stand for a gate
+
+    Together they tell the gate's derivative where the unit is homogeneous; of others it has to be
+    read from the outgoing weights.
+    """
+    both = s.twin.unit == "gate" and s.view == "incoming and bias"
+    return mlps(("relu", "linear") if both else tuple(ACTS), fills=FILLS, inputs=(1, 4))
+
+
+@NAMED("chunk", st.just("its spec"), lambda s: s.marked and s.twin.chunk is not None)
+def takes_its_chunk(s: Subject, _: Any) -> str | None:
+    """it takes at once what its definition takes at once"""
+    if s.chunk == s.twin.chunk:
+        return None
+    return f"it is marked chunk={s.chunk!r}, and the definition takes chunk={s.twin.chunk!r}"
+
+
+# other numbers of the same kind are as right
+@NAMED("definition", problems, lambda s: "rng" not in s.twin.needs)
+def equals_the_definition(s: Subject, p: Any) -> str | None:
+    """scores are those of the definition"""
+    return by_definition(s, p)
+
+
+def reads_maps(s: Subject) -> bool:
+    kinds = {*s.needs, *s.twin.needs}
+    return "activations" in s.needs and s.view in ("gate", "whole") and kinds <= OF_MAPS
+
+
+@NAMED("positions", maps(), reads_maps)
+def at_positions(s: Subject, p: Any) -> str | None:
+    """of several positions too scores are those of the definition
+
+    On activations of any numbers, with no net behind them.
+    """
+    return by_definition(s, p)
+
+
+NAMED |= exact.LAWS | moves.LAWS | redundant.LAWS
+
+
 def check_criterion(
-    fn: Callable[..., Any],
-    like: str | None = None,
-    needs: Sequence[str] | None = None,
-    unit: bool | str = False,
-    options: Mapping[str, Any] | None = None,
-    examples: int = 25,
-    seed: int = 0,
-    *,
-    chunk: Chunk | None = None,
-    laws: Sequence[str] | None = None,
-) -> Verdicts:
+    fn: Callable[..., Any], like: str | None = None, needs: Sequence[str] | None = None,
+    unit: bool | str = False, options: Mapping[str, Any] | None = None, examples: int = 25,
+    seed: int = 0, *, chunk: Chunk | None = None, laws: Sequence[str] | None = None,
+) -> Verdicts:  # fmt: skip
     """Check a criterion against the laws of criteria.
 
     Parameters
@@ -83,25 +139,20 @@ def check_criterion(
         choice(CHECK, "like", like, (None, *TWINS))
     s = subject(fn, like, needs, unit, options, chunk)
     known = dict(GENERAL)
-    verdicts = []
-    if s.twin is not None:
+    if like is not None:
         if s.view is None and not s.twin.single:
             raise ArgumentError(
                 f"{CHECK}: {like} scores units alone; say unit=True (--given unit=yes)"
             )
-        known |= {name: NAMED[name] for name in ("definition", "positions", *s.twin.laws)}
-        if s.twin.chunk is not None and s.marked:
-            verdicts.append(chunk_size(s, s.twin.chunk))
-    known = {name: law for name, law in known.items() if law.when(s)}
+        named = ("chunk", "definition", "positions", *s.twin.laws)
+        known |= {name: NAMED[name] for name in named}
+    wanted = picked(CHECK, laws, {name: law for name, law in known.items() if law.when(s)})
     silent = no_answer(s)
     if silent is not None:
         return Verdicts([silent])
-    wanted = picked(CHECK, [v for v in laws if v != "chunk"] if laws is not None else None, known)
-    classes = OF_CLASSES & {*s.needs, *(s.twin.needs if s.twin else ())}
-    verdicts = [v for v in verdicts if laws is None or v.law in laws]
-    verdicts += judged(wanted, s, name=s.name, only=two_classes if classes else None,
-                       examples=examples, seed=seed)  # fmt: skip
-    return Verdicts(verdicts)
+    only = two_classes if OF_CLASSES & {*s.needs, *s.twin.needs} else None
+    run: dict[str, Any] = {"examples": examples, "seed": seed}
+    return Verdicts(judged(wanted, s, name=s.name, only=only, **run))
 
 
 def again(fn: Callable[..., Any], **asked: Any) -> Arrays:
@@ -124,11 +175,3 @@ def no_answer(s: Subject) -> Verdict | None:
     return verdict(
         "shapes", sentence, f"{clause}; no other law was asked", "\n".join([head, *given])
     )
-
-
-def chunk_size(s: Subject, want: Chunk) -> Verdict:
-    """Whether the criterion is marked with the chunk that its definition takes at once."""
-    sentence = f"{s.name}: its definition takes chunk={want!r} at once"
-    if s.chunk == want:
-        return Verdict("chunk", True, sentence)
-    return Verdict("chunk", False, f"{sentence}, but it is marked chunk={s.chunk!r}")

@@ -1,21 +1,22 @@
 """The laws of every criterion, whatever it measures."""
 
-from __future__ import annotations
-
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
 
 import numpy as np
+from hypothesis import strategies as st
 
-from minprune.core import Array
+from minprune.core import Array, Arrays, Evidence, UnitView
 from minprune.verify.criterion.bounds import differ, steady
-from minprune.verify.criterion.sight import sees_its_evidence
-from minprune.verify.criterion.subject import Subject, changed, total
-from minprune.verify.law import Law, law
-from minprune.verify.plain.evidence import shapes
+from minprune.verify.criterion.subject import SYMMETRIC, Subject, changed, total
+from minprune.verify.law import Laws
+from minprune.verify.plain.evidence import plain_evidence, shapes
 from minprune.verify.plain.net import Mlp
-from minprune.verify.plain.nets import FILLS, mlps, relabel
+from minprune.verify.plain.nets import FILLS, mlps, ordinary, relabel
 from minprune.verify.trees import LAYOUTS, mapped, repeats, untouched
 
+GENERAL = Laws()
 ANY = mlps()
 
 
@@ -23,7 +24,7 @@ def draws_nothing(s: Subject) -> bool:
     return "rng" not in s.needs
 
 
-@law(mlps(hidden=(0, 3), fills=FILLS))
+@GENERAL("shapes", mlps(hidden=(0, 3), fills=FILLS))
 def one_array_each(s: Subject, p: Mlp) -> str | None:
     """one array of finite scores for each parameter, of its shape, also for empty layers, single
     units, zeros, equal weights and layers without a bias
@@ -44,7 +45,7 @@ def one_array_each(s: Subject, p: Mlp) -> str | None:
     return None
 
 
-@law(ANY)
+@GENERAL("dtype", ANY)
 def dtype(s: Subject, p: Mlp) -> str | None:
     """scores come back in the dtype of the net"""
     for kind in (np.float32, np.float64):
@@ -58,19 +59,19 @@ def dtype(s: Subject, p: Mlp) -> str | None:
     return None
 
 
-@law(ANY)
+@GENERAL("same bits", ANY)
 def same_bits(s: Subject, p: Mlp) -> str | None:
     """the same evidence gives the same bits"""
     return repeats(lambda: s(s.of(p)))
 
 
-@law(ANY)
+@GENERAL("purity", ANY)
 def purity(s: Subject, p: Mlp) -> str | None:
     """scoring changes neither its evidence nor the global random state"""
     return untouched(s, s.of(p))
 
 
-@law(ANY)
+@GENERAL("any layout", ANY)
 def any_layout(s: Subject, p: Mlp) -> str | None:
     """arrays that are not contiguous, or may not be written to, score the same"""
     plain = s(s.of(p))
@@ -82,16 +83,16 @@ def any_layout(s: Subject, p: Mlp) -> str | None:
     return None
 
 
-@law(mlps(hidden=(2, 3)), draws_nothing)
+@GENERAL("relabelling", mlps(hidden=(2, 3)), draws_nothing)
 def relabelling(s: Subject, p: Mlp) -> str | None:
     """hidden units in another order have their own scores in that order"""
     want = relabel(p, total(s, p))
     found = total(s, replace(p, params=relabel(p, p.params)))
-    told = differ(s, found, want, "before the units were turned round it was")
+    told = differ(s, found, want, "before the units were reversed it was")
     return told if told and steady(s, p) else None
 
 
-@law(mlps(samples=(2, 4)), draws_nothing)
+@GENERAL("sample order", mlps(samples=(2, 4)), draws_nothing)
 def sample_order(s: Subject, p: Mlp) -> str | None:
     """the order of the samples does not matter"""
     n = list(range(len(p.x)))
@@ -100,13 +101,92 @@ def sample_order(s: Subject, p: Mlp) -> str | None:
     return told if told and steady(s, p) else None
 
 
-GENERAL: dict[str, Law] = {
-    "shapes": one_array_each,
-    "dtype": dtype,
-    "same bits": same_bits,
-    "purity": purity,
-    "any layout": any_layout,
-    "sees its evidence": sees_its_evidence,
-    "relabelling": relabelling,
-    "sample order": sample_order,
-}
+POSITIVE = ("squared_grads", "inverse_diag", "act_hist")
+FACTORS = (3, 0, 1000, -1000)
+FILLINGS = 20
+
+
+@dataclass(frozen=True)
+class Change:
+    """One entry of one array of evidence; entry counts on from the end of the array."""
+
+    kind: str
+    name: str
+    entry: int
+    seed: int
+
+
+@cache
+def of_ordinary(kinds: tuple[str, ...], view: UnitView | None) -> dict[str, Any]:
+    return {kind: getattr(plain_evidence(ordinary(), (kind,), view), kind) for kind in kinds}
+
+
+def blank(s: Subject) -> Any:
+    """{kind: what the criterion is given of an ordinary net}, to be changed at will"""
+    return mapped(of_ordinary(s.needs, s.view), np.copy)
+
+
+def where(s: Subject) -> list[tuple[str, str]]:
+    """(kind, name) of each array that has to matter."""
+    ones = s.view in ("gate", "whole")  # where weights are 1 by definition
+    return [
+        (kind, name)
+        for kind, arrays in blank(s).items()
+        if isinstance(arrays, dict) and kind != "masks" and not (ones and kind == "weights")
+        for name in arrays
+    ]
+
+
+def some(a: Array, rng: np.random.Generator, kind: str) -> Array:
+    """Numbers away from 0 in the shape of a; two positions where there is one
+
+    What is a symmetric matrix stays one, with a diagonal that outweighs the rest.
+    """
+    a = np.repeat(a, 2, axis=2) if kind in ("activations", "act_grads") else a
+    sign = 1 if kind in POSITIVE else rng.choice([-1, 1], a.shape)
+    found = np.asarray((0.5 + rng.random(a.shape)) * sign)
+    if kind in SYMMETRIC:
+        n = a.shape[-1]
+        found = (found + np.swapaxes(found, -1, -2)) / 2 + 3 * n * np.eye(n)
+    return found
+
+
+def changes(s: Subject) -> st.SearchStrategy[Change]:
+    entry = st.integers(0, 99)
+    return st.builds(lambda at, *rest: Change(*at, *rest), st.sampled_from(where(s)), entry, entry)
+
+
+def matters(s: Subject, change: Change, at: Any, fill: int) -> bool:
+    """Whether another number at that place changes a score of evidence filled by that seed."""
+    rng, given = np.random.default_rng(fill), blank(s)
+    for kind, name in where(s):
+        given[kind] = given[kind] | {name: some(given[kind][name], rng, kind)}
+    ev = Evidence(unit=s.view is not None, **given)
+    before: Arrays = s(ev)
+    mirror = (*at[:-2], at[-1], at[-2]) if change.kind in SYMMETRIC else at
+    for factor in FACTORS:
+        new = given[change.kind][change.name].copy()
+        for place in {at, mirror}:
+            new[place] *= factor
+        try:
+            after = s(replace(ev, **{change.kind: given[change.kind] | {change.name: new}}))
+        except Exception:  # user code may raise anything: what refuses a number has read it
+            return True
+        if any(not np.array_equal(after[n], before[n]) for n in before):
+            return True
+    return False
+
+
+@GENERAL("sees its evidence", changes, lambda s: "rng" not in s.needs and bool(where(s)))
+def sees_its_evidence(s: Subject, change: Change) -> str | None:
+    """each entry of the evidence that it asks for matters to some score"""
+    a = blank(s)[change.kind][change.name]
+    shape = some(a, np.random.default_rng(0), change.kind).shape
+    at = tuple(int(k) for k in np.unravel_index(change.entry % int(np.prod(shape)), shape))
+    if change.kind == "within":  # variances alone may be asked for
+        at = (at[0], at[0])
+    # one fill may hide an entry, as a negative Hessian does that is clipped; not all of them
+    if any(matters(s, change, at, fill) for fill in range(change.seed, change.seed + FILLINGS)):
+        return None
+    index = ", ".join(map(str, at))
+    return f"no other number at {change.kind}[{change.name!r}][{index}] changes a score"

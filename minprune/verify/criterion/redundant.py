@@ -4,19 +4,18 @@ The numbers are exact: a net whose hidden units put out a table of signs, one co
 that moments, norms and cosines are small whole numbers over powers of two, and ties are ties.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
 from hypothesis import strategies as st
 
-from minprune.core import Array
 from minprune.verify.criterion.bounds import clause, differ, steady
 from minprune.verify.criterion.subject import Subject, reference, total
-from minprune.verify.law import law
+from minprune.verify.law import Laws
 from minprune.verify.plain.net import Mlp
 from minprune.verify.plain.nets import mlps, rescale, with_twins
+
+LAWS = Laws()
 
 SIZE = 16  # samples: norms of signs are 4, a power of two
 NEAR = 2.0**-26
@@ -24,20 +23,17 @@ FEW = 8  # next floats that a distance may be off by: 1 - 2 g / (g + g') for the
 KINDS = 8
 
 
-def table_net(a: Array, out: Array) -> Mlp:
-    """A linear net whose hidden unit u gives a[u, p] for sample p, and sends on out[u]."""
-    params = {"fc1.weight": a, "fc2.weight": out.T.copy()}
-    n = a.shape[1]
-    return Mlp("linear", "mse", params, np.eye(n), np.zeros((n, out.shape[1])))
-
-
 def table(kinds: list[int], scales: list[float], sends: list[float]) -> Mlp:
-    """Units of the kinds 0 to 5: signs that sum to 0; 6: zero; 7: constant."""
+    """A linear net whose hidden unit u gives a[u, p] for sample p, and sends on sends[u]
+
+    Units of the kinds 0 to 5: signs that sum to 0; 6: zero; 7: constant.
+    """
     rng = np.random.default_rng(5)
     rows = [rng.permutation(np.repeat([1.0, -1.0], SIZE // 2)) for _ in range(4)]
     rows += [-rows[0], np.repeat([1.0, -1.0], SIZE // 2), np.zeros(SIZE), np.ones(SIZE)]
     a = np.array([rows[k] * f for k, f in zip(kinds, scales, strict=True)])
-    return table_net(a, np.array([[s, 0.0] for s in sends]))
+    params = {"fc1.weight": a, "fc2.weight": np.array([sends, np.zeros(len(sends))])}
+    return Mlp("linear", "mse", params, np.eye(SIZE), np.zeros((SIZE, 2)))
 
 
 def of_units(n: int) -> st.SearchStrategy[Mlp]:
@@ -52,7 +48,7 @@ def of_units(n: int) -> st.SearchStrategy[Mlp]:
 tables = st.integers(1, 6).flatmap(of_units)
 
 
-@law(tables)
+@LAWS("greedy", tables)
 def replays_the_rule(s: Subject, p: Mlp) -> str | None:
     """the closest pair left, of equal ones the greatest (lower, higher) index pair, loses its unit
     of smaller outgoing norm, of equal ones the higher; its score is their distance, or the next
@@ -70,7 +66,9 @@ def replays_the_rule(s: Subject, p: Mlp) -> str | None:
     return None
 
 
-@law(mlps(acts=("tanh",), layers=(2, 2), hidden=(3, 3), inputs=(3, 3), samples=(4, 4)))
+@LAWS(
+    "duplicates", mlps(acts=("tanh",), layers=(2, 2), hidden=(3, 3), inputs=(3, 3), samples=(4, 4))
+)
 def duplicates(s: Subject, p: Mlp) -> str | None:
     """of two equal units, distance 0, exactly one goes, and before any live unit"""
     score = np.asarray(total(s, with_twins(p))["fc1.weight"])
@@ -82,11 +80,11 @@ def duplicates(s: Subject, p: Mlp) -> str | None:
     return f"both twins go, at {score[:2]}" if second <= NEAR else None
 
 
-@law(tables)
+@LAWS("constant first", tables)
 def constant_first(s: Subject, p: Mlp) -> str | None:
     """a unit that says nothing (constant; of cosines zero) goes before all pairs, with score 0"""
     score = np.asarray(total(s, p)["fc1.weight"])
-    gone = s.row.mute(p.params["fc1.weight"]).tolist()
+    gone = s.twin.mute(p.params["fc1.weight"]).tolist()
     for j in range(len(score)):
         if gone[j] and score[j] != 0:
             return f"unit {j}, which says nothing, scores {score[j]:.6g}"
@@ -95,7 +93,7 @@ def constant_first(s: Subject, p: Mlp) -> str | None:
     return None
 
 
-@law(mlps(acts=("relu",), layers=(2, 2)))
+@LAWS("same pairs", mlps(acts=("relu",), layers=(2, 2)))
 def same_pairs(s: Subject, p: Mlp) -> str | None:
     """W1 *= a, b1 *= a, W2 /= a of a hidden ReLU unit leaves the distances of pairs, so the scores
     where the order of the outgoing norms stays

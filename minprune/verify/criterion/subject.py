@@ -4,8 +4,6 @@ A marked criterion says by its spec what it needs; other functions say it by the
 arguments, or are given `needs`.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,13 +26,15 @@ BATCH = 2  # samples of a minibatch, where a chunk is one
 Options = dict[str, Any]
 
 
+NO_TWIN = Twin(lambda ev: {}, (), "incoming")
+
+
 @dataclass(frozen=True)
 class Subject:
     """raw: Evidence of one chunk -> scores; finish: what is done once chunks are averaged.
 
     view: what the arrays of a unit hold, None for single weights. twin: the definition that it
-    should equal, with these options. share: of the largest score, what two runs may differ by;
-    floor: and what they may, however small the scores are.
+    should equal, with these options.
     """
 
     name: str
@@ -44,22 +44,8 @@ class Subject:
     view: UnitView | None = None
     finish: Callable[[Arrays], Arrays] | None = None
     marked: bool = False
-    twin: Twin | None = None
+    twin: Twin = NO_TWIN
     options: Options = field(default_factory=dict)
-
-    @property
-    def share(self) -> float:
-        return self.twin.share if self.twin else Twin.share
-
-    @property
-    def floor(self) -> float:
-        return self.twin.floor if self.twin else Twin.floor
-
-    @property
-    def row(self) -> Twin:
-        """The twin; for laws that only criteria with a twin have."""
-        assert self.twin is not None
-        return self.twin
 
     def __call__(self, ev: Evidence) -> Any:
         """The scores of one chunk, finished, as arrays of NumPy; as they are if they are no dict"""
@@ -116,7 +102,7 @@ def total(s: Subject, p: Any, chunks: Sequence[Sequence[int]] | None = None) -> 
 
 def reference(s: Subject) -> Subject:
     """The definition as a subject that scores what s scores."""
-    row = s.row
+    row = s.twin
     unit = None if s.view is None else row.unit
     if s.view is not None and set(row.needs) <= OF_WEIGHTS and s.view not in ("gate", "whole"):
         unit = s.view  # whose norm or distance is meant, s says; a derivative has one right view
@@ -126,24 +112,26 @@ def reference(s: Subject) -> Subject:
 
 
 def subject(
-    fn: Callable[..., Any],
-    like: str | None = None,
-    needs: Sequence[str] | None = None,
-    unit: bool | str = False,
-    options: Mapping[str, Any] | None = None,
-    chunk: Chunk | None = None,
-) -> Subject:
+    fn: Callable[..., Any], like: str | None = None, needs: Sequence[str] | None = None,
+    unit: bool | str = False, options: Mapping[str, Any] | None = None, chunk: Chunk | None = None,
+) -> Subject:  # fmt: skip
     """See check_criterion; raises ArgumentError for a function that cannot be called."""
     options = dict(options or {})
     name = getattr(fn, "__name__", "criterion")
-    twin = twin_of(like, options, bool(unit)) if like else None
+    twin = twin_of(like, options, bool(unit)) if like else NO_TWIN
     if not isinstance(unit, bool):
         choice(CHECK, "unit", unit, (True, False, *get_args(UnitView)))
     if chunk is not None:
         choice(CHECK, "chunk", chunk, get_args(Chunk))
     if isinstance(needs, str):
         raise ArgumentError(f"{CHECK}: needs must be a tuple of names; write needs=({needs!r},)")
-    takes = _parameters(name, fn)
+    try:
+        takes = inspect.signature(fn).parameters
+    except (TypeError, ValueError) as error:  # no function, or a builtin
+        raise ArgumentError(
+            f"{name}: its parameters cannot be read; wrap it in a function of evidence by name, "
+            f"such as def mine(weights, grads)"
+        ) from error
     own = _taken(name, takes, options, twin)
     if hasattr(fn, "spec"):
         made = _marked(name, fn, unit, own, chunk)
@@ -175,19 +163,14 @@ def _marked(name: str, fn: Any, unit: bool | str, own: Options, chunk: Chunk | N
 
 
 def _unmarked(
-    name: str,
-    fn: Callable[..., Any],
-    takes: Mapping[str, inspect.Parameter],
-    needs: Sequence[str] | None,
-    unit: bool | str,
-    own: Options,
-    chunk: Chunk | None,
-    twin: Twin | None,
-) -> Subject:
+    name: str, fn: Callable[..., Any], takes: Mapping[str, inspect.Parameter],
+    needs: Sequence[str] | None, unit: bool | str, own: Options, chunk: Chunk | None,
+    twin: Twin,
+) -> Subject:  # fmt: skip
     """A function of evidence by name, or of Evidence with these needs."""
     view: Any = unit if isinstance(unit, str) else None
     if unit is True:
-        view = twin.unit if twin else "incoming"
+        view = twin.unit
     by_name = [kind for kind in takes if kind in EVIDENCE_KINDS]
     if not by_name and needs is None:
         raise ArgumentError(
@@ -210,31 +193,21 @@ def _unmarked(
         )
 
     # such a function divides by the norm itself; a linear one may still be averaged over chunks
-    size: Chunk = "all" if twin and twin.finish else chunk or (twin and twin.chunk) or "all"
+    size: Chunk = "all" if twin.finish else chunk or twin.chunk or "all"
     return Subject(name, raw, asked, size, view)
 
 
-def _parameters(name: str, fn: Any) -> Mapping[str, inspect.Parameter]:
-    try:
-        return inspect.signature(fn).parameters
-    except (TypeError, ValueError) as error:  # no function, or a builtin
-        raise ArgumentError(
-            f"{name}: its parameters cannot be read; wrap it in a function of evidence by name, "
-            f"such as def mine(weights, grads)"
-        ) from error
-
-
 def _taken(
-    name: str, takes: Mapping[str, inspect.Parameter], options: Options, twin: Twin | None
+    name: str, takes: Mapping[str, inspect.Parameter], options: Options, twin: Twin
 ) -> Options:
     """Those of the options that the function takes; the rest is for the definition alone."""
     if any(p.kind is p.VAR_KEYWORD for p in takes.values()):
         return options
     for option in options:
-        if option not in takes and (twin is None or option not in every_option()):
+        if option not in takes and (twin is NO_TWIN or option not in every_option()):
             raise ArgumentError(
                 f"{CHECK}: options has {option!r}, which {name} does not take"
-                + (", nor any definition" if twin else "")
+                + (", nor any definition" if twin is not NO_TWIN else "")
                 + "; correct the name, or leave it out"
             )
     return {k: v for k, v in options.items() if k in takes}

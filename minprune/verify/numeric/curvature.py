@@ -5,9 +5,7 @@ so that an adapter of a few lines puts any function to the test. A new kind is o
 CURVATURE_LAWS.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +15,7 @@ from hypothesis import strategies as st
 from minprune.arguments import choice
 from minprune.core import Array, Arrays
 from minprune.verify.criterion.bounds import clause
-from minprune.verify.law import Law, judged, law, picked
+from minprune.verify.law import Law, Laws, judged, picked
 from minprune.verify.plain.evidence import squared_grads, weights
 from minprune.verify.plain.net import ACTS, Mlp, flat, gauss_newton, hessian, shaped, softmax
 from minprune.verify.plain.nets import mlps
@@ -50,6 +48,7 @@ class Probe:
         return [shaped(rng.integers(-3, 4, size).astype(float), like) for _ in range(count)]
 
 
+PRODUCT, POSITIVE, MATRIX, DIAGONAL, SIGN, ESTIMATE = (Laws() for _ in range(6))
 nets = mlps()
 probes = st.builds(Probe, nets, st.integers(0, 99))
 
@@ -70,7 +69,7 @@ def dense_ggn(net: Mlp) -> Array:
     return gauss_newton(net, net.weights)
 
 
-@law(probes)
+@PRODUCT("dense", probes)
 def columns(s: Pair, p: Probe) -> str | None:
     """the product with a vector is that of the dense matrix"""
     H, v = s.dense(p.net), p.vectors()[0]
@@ -79,7 +78,7 @@ def columns(s: Pair, p: Probe) -> str | None:
     return clause(s.fn(p.net, v), want, near(want, 3 * largest(H)), what, "the product at ")
 
 
-@law(probes)
+@PRODUCT("symmetric", probes)
 def symmetric(s: Pair, p: Probe) -> str | None:
     """u (H v) = v (H u)"""
     u, v = p.vectors(2)
@@ -88,7 +87,7 @@ def symmetric(s: Pair, p: Probe) -> str | None:
     return None if abs(one - two) <= DIGITS * (size + 1e-9) else f"{one:.6g} is not {two:.6g}"
 
 
-@law(probes)
+@PRODUCT("linear", probes)
 def linear(s: Pair, p: Probe) -> str | None:
     """H (2 u - 3 v) = 2 H u - 3 H v"""
     u, v = p.vectors(2)
@@ -99,7 +98,7 @@ def linear(s: Pair, p: Probe) -> str | None:
     return clause(found, want, bound, "2 H u - 3 H v has", "H (2 u - 3 v) at ")
 
 
-@law(probes)
+@POSITIVE("never negative", probes)
 def positive(s: Pair, p: Probe) -> str | None:
     """v (G v) is never negative"""
     v = p.vectors()[0]
@@ -107,7 +106,7 @@ def positive(s: Pair, p: Probe) -> str | None:
     return None if found >= -DIGITS * (9 * largest(s.dense(p.net)) + 1e-9) else f"v G v = {found}"
 
 
-@law(nets)
+@MATRIX("dense", nets)
 def matrix(s: Pair, net: Mlp) -> str | None:
     """the matrix is that of complex steps, entry by entry"""
     want = {"H": s.dense(net)}
@@ -115,7 +114,7 @@ def matrix(s: Pair, net: Mlp) -> str | None:
     return clause({"H": s.fn(net)}, want, bound, "by complex steps it is", "")
 
 
-@law(nets)
+@DIAGONAL("definition", nets)
 def diagonal(s: Pair, net: Mlp) -> str | None:
     """the diagonal is that of the definition, entry by entry"""
     want = s.dense(net)
@@ -123,14 +122,14 @@ def diagonal(s: Pair, net: Mlp) -> str | None:
     return clause(s.fn(net), want, bound, "it has to be", "the diagonal at ")
 
 
-@law(nets)
+@SIGN("never negative", nets)
 def never_negative(s: Pair, net: Mlp) -> str | None:
     """no entry of the diagonal is negative"""
     least = float(flat(s.fn(net)).min())
     return f"one entry is {least:.6g}" if least < 0 else None
 
 
-@law(probes)
+@ESTIMATE("6 errors", probes)
 def six_errors(s: Pair, p: Probe) -> str | None:
     """the estimate is within 6 of its standard errors"""
     H, like = s.dense(p.net), weights(p.net, p.net.weights)
@@ -141,7 +140,7 @@ def six_errors(s: Pair, p: Probe) -> str | None:
     return clause(mean, want, bound, what, "the estimate at ", hint=False)
 
 
-@law(probes)
+@ESTIMATE("its error", probes)
 def own_error(s: Pair, p: Probe) -> str | None:
     """of 256 probes the standard error is sqrt(sum of H_ij^2 / 256)"""
     H = s.dense(p.net)
@@ -182,31 +181,24 @@ def of_diagonal(dense: Fn) -> Fn:
     return lambda net: shaped(np.diagonal(dense(net)).copy(), weights(net, net.weights))
 
 
-PRODUCT = {"dense": columns, "symmetric": symmetric, "linear": linear}
-DIAGONAL = {"definition": diagonal, "never negative": never_negative}
 # what each kind should give, and its laws
-CURVATURE_LAWS: dict[str, tuple[Fn, dict[str, Law]]] = {
+CURVATURE_LAWS: dict[str, tuple[Fn, Mapping[str, Law]]] = {
     "hvp": (dense_exact, PRODUCT),
-    "ggn_product": (dense_ggn, PRODUCT | {"never negative": positive}),
-    "hessian": (dense_exact, {"dense": matrix}),
-    "ggn": (dense_ggn, {"dense": matrix}),
-    "exact": (of_diagonal(dense_exact), {"definition": diagonal}),
-    "gauss_newton": (of_diagonal(dense_ggn), DIAGONAL),
-    "empirical_fisher": (lambda net: squared_grads(net, net.weights), DIAGONAL),
-    "becker_lecun": (becker_lecun, {"definition": diagonal}),
-    "levenberg_marquardt": (lambda net: becker_lecun(net, True), DIAGONAL),
-    "hutchinson": (dense_exact, {"6 errors": six_errors, "its error": own_error}),
+    "ggn_product": (dense_ggn, PRODUCT | POSITIVE),
+    "hessian": (dense_exact, MATRIX),
+    "ggn": (dense_ggn, MATRIX),
+    "exact": (of_diagonal(dense_exact), DIAGONAL),
+    "gauss_newton": (of_diagonal(dense_ggn), DIAGONAL | SIGN),
+    "empirical_fisher": (lambda net: squared_grads(net, net.weights), DIAGONAL | SIGN),
+    "becker_lecun": (becker_lecun, DIAGONAL),
+    "levenberg_marquardt": (lambda net: becker_lecun(net, True), DIAGONAL | SIGN),
+    "hutchinson": (dense_exact, ESTIMATE),
 }
 
 
 def check_curvature(
-    fn: Fn,
-    like: str,
-    examples: int = 25,
-    seed: int = 0,
-    *,
-    laws: Sequence[str] | None = None,
-) -> Verdicts:
+    fn: Fn, like: str, examples: int = 25, seed: int = 0, *, laws: Sequence[str] | None = None,
+) -> Verdicts:  # fmt: skip
     """Check one kind of curvature, over the weights (biases are held).
 
     Parameters

@@ -19,9 +19,11 @@ from minprune.arguments import count
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
 from minprune.verify.calling import callable_as, function
-from minprune.verify.law import drawn, judged, law
+from minprune.verify.law import Laws, drawn, judged
 from minprune.verify.trees import repeats, untouched
 from minprune.verify.verdict import RAISED, Verdicts
+
+GRADIENT, COMPLEX, HVP = Laws(), Laws(), Laws()
 
 U = 2.0**-53
 Point = Any  # an array, or a dict of arrays
@@ -39,7 +41,7 @@ class Pair(NamedTuple):
     roundings: int
 
 
-@law()
+@GRADIENT("shape")
 def shape(s: Pair, at: Point) -> str | None:
     """the gradient has the shape of x"""
     given, got = parts(at), parts(s.grad(at))
@@ -49,7 +51,7 @@ def shape(s: Pair, at: Point) -> str | None:
     return None
 
 
-@law()
+@GRADIENT("every entry")
 def entries(s: Pair, at: Point) -> str | None:
     """each entry equals central differences"""
     if clause := shape(s, at):
@@ -65,7 +67,7 @@ def entries(s: Pair, at: Point) -> str | None:
     return None
 
 
-@law()
+@COMPLEX("complex step")
 def complex_entries(s: Pair, at: Point) -> str | None:
     """each entry equals the complex step"""
     if clause := shape(s, at):
@@ -82,36 +84,22 @@ def complex_entries(s: Pair, at: Point) -> str | None:
     return None
 
 
-@law()
+@GRADIENT("same bits")
 def same_bits(s: Pair, at: Point) -> str | None:
     """the same point gives the same bits"""
     return repeats(lambda: parts(s.grad(at)))
 
 
-@law()
+@GRADIENT("input untouched")
 def leaves_x(s: Pair, at: Point) -> str | None:
     """x is not changed"""
     return untouched(lambda x: (s.f(x), s.grad(x)), at)
 
 
-GRADIENT = {
-    "shape": shape,
-    "every entry": entries,
-    "same bits": same_bits,
-    "input untouched": leaves_x,
-}
-
-
 def check_gradient(
-    f: Callable[[Point], Any],
-    grad: Callable[[Point], Point],
-    x: Any = None,
-    *,
-    roundings: int = 100,
-    complex_step: bool = False,
-    examples: int = 50,
-    seed: int = 0,
-) -> Verdicts:
+    f: Callable[[Point], Any], grad: Callable[[Point], Point], x: Any = None, *,
+    roundings: int = 100, complex_step: bool = False, examples: int = 50, seed: int = 0,
+) -> Verdicts:  # fmt: skip
     """Check `grad(x) = df/dx`, every entry of it.
 
     Where f has a kink closer than the step to x, both sides of it are allowed.
@@ -152,7 +140,7 @@ def check_gradient(
     callable_as(f, "x")
     callable_as(grad, "x")
     count("check_gradient", "roundings", roundings)
-    table = GRADIENT | ({"complex step": complex_entries} if complex_step else {})
+    table = GRADIENT | (COMPLEX if complex_step else {})
     strategy = located("check_gradient", x)
     found = judged(table, Pair(grad, f, roundings), strategy, examples=examples, seed=seed)
     if x is None and all(RAISED in v.sentence for v in found):
@@ -173,7 +161,7 @@ def vectors(example: Along) -> tuple[Array, Array, Array]:
     return at, u, v
 
 
-@law()
+@HVP("shape")
 def product_shape(s: Pair, example: Along) -> str | None:
     """the product has the shape of x"""
     at, u, _ = vectors(example)
@@ -181,7 +169,7 @@ def product_shape(s: Pair, example: Along) -> str | None:
     return None if got == at.shape else f"it is {got}, x is {at.shape}"
 
 
-@law()
+@HVP("symmetric")
 def symmetric(s: Pair, example: Along) -> str | None:
     """v.Hu = u.Hv"""
     at, u, v = vectors(example)
@@ -192,7 +180,7 @@ def symmetric(s: Pair, example: Along) -> str | None:
     return None if abs(a - b) <= s.roundings * U * size else f"v.Hu is {a!r} and u.Hv {b!r}"
 
 
-@law()
+@HVP("linear")
 def linear(s: Pair, example: Along) -> str | None:
     """H(2u - v) = 2Hu - Hv"""
     at, u, v = vectors(example)
@@ -202,7 +190,7 @@ def linear(s: Pair, example: Along) -> str | None:
     return None if worst <= s.roundings * U * size else f"H(2u - v) is off by {worst:.1e}"
 
 
-@law()
+@HVP("differences")
 def differences(s: Pair, example: Along) -> str | None:
     """Hv equals central differences of the gradient along v"""
     if clause := product_shape(s, example):
@@ -223,23 +211,10 @@ def differences(s: Pair, example: Along) -> str | None:
     return None
 
 
-HVP = {
-    "shape": product_shape,
-    "symmetric": symmetric,
-    "linear": linear,
-    "differences": differences,
-}
-
-
 def check_hvp(
-    hvp: Callable[[Array, Array], Array],
-    grad: Callable[[Array], Array],
-    x: Any = None,
-    *,
-    roundings: int = 100,
-    examples: int = 50,
-    seed: int = 0,
-) -> Verdicts:
+    hvp: Callable[[Array, Array], Array], grad: Callable[[Array], Array], x: Any = None, *,
+    roundings: int = 100, examples: int = 50, seed: int = 0,
+) -> Verdicts:  # fmt: skip
     """Check `hvp(x, v) = H(x) v`: symmetric, linear, equal to differences of the gradient.
 
     Each law has the bound of `roundings` of the size of the terms; the differences that of

@@ -11,10 +11,11 @@ import numpy as np
 
 from minprune.arguments import number
 from minprune.core import Array
-from minprune.verify.law import drawn, judged, law
-from minprune.verify.search import first
+from minprune.verify.law import Laws, drawn, first, judged
 from minprune.verify.trees import mapped, read_only, repeats, untouched, with_gaps
 from minprune.verify.verdict import Verdicts
+
+LAWS = Laws()
 
 Arguments = tuple[Any, ...]
 Bound = Callable[..., Any]
@@ -29,7 +30,7 @@ class Pair(NamedTuple):
     bound: Bound
 
 
-@law()
+@LAWS("shape and dtype")
 def shape(s: Pair, args: Arguments) -> str | None:
     """the results have the shapes and dtypes of the twin's"""
     got, want = results(s.fn(*args)), results(s.twin(*args))
@@ -59,57 +60,41 @@ def near(s: Pair, args: Arguments, given: Arguments) -> str | None:
     return None
 
 
-@law()
+@LAWS("within the bound")
 def within(s: Pair, args: Arguments) -> str | None:
     """the results are as near the exact ones as derived"""
     return near(s, args, args)
 
 
-@law()
+@LAWS("same bits")
 def same_bits(s: Pair, args: Arguments) -> str | None:
     """the same arguments give the same bits"""
     return repeats(lambda: results(s.fn(*args)))
 
 
-@law()
+@LAWS("input untouched")
 def leaves_arguments(s: Pair, args: Arguments) -> str | None:
     """no argument is changed"""
     return untouched(s.fn, *args)
 
 
-@law()
+@LAWS("gaps in memory")
 def strided(s: Pair, args: Arguments) -> str | None:
     """arguments need not be contiguous"""
     return None if within(s, args) else near(s, args, mapped(args, with_gaps))
 
 
-@law()
+@LAWS("read-only")
 def fixed(s: Pair, args: Arguments) -> str | None:
     """arguments may be read-only"""
     return None if within(s, args) else near(s, args, mapped(args, read_only))
 
 
-LAWS = {
-    "shape and dtype": shape,
-    "within the bound": within,
-    "same bits": same_bits,
-    "input untouched": leaves_arguments,
-    "gaps in memory": strided,
-    "read-only": fixed,
-}
-
-
 def check_kernel(
-    fn: Callable[..., Any],
-    twin: Callable[..., Any],
-    arguments: Any,
-    bound: Bound | None = None,
-    *,
-    relative: float | None = None,
-    empty: Arguments | None = None,
-    examples: int = 100,
+    fn: Callable[..., Any], twin: Callable[..., Any], arguments: Any, bound: Bound | None = None, *,
+    relative: float | None = None, empty: Arguments | None = None, examples: int = 100,
     seed: int = 0,
-) -> Verdicts:
+) -> Verdicts:  # fmt: skip
     """Check a fast `fn(*args)` whose slow definition is `twin(*args)`.
 
     Parameters
@@ -149,7 +134,8 @@ def check_kernel(
     if relative is not None:
         bound = of_results(twin, number("check_kernel", "relative", relative))
     pair = Pair(fn, twin, bound or of_products(twin))
-    strategy = drawn("check_kernel", "arguments", arguments).map(packed)
+    strategy = drawn("check_kernel", "arguments", arguments)
+    strategy = strategy.map(lambda a: tuple(a) if isinstance(a, tuple | list) else (a,))
     found = judged(LAWS, pair, strategy, examples=examples, seed=seed)
     if empty is not None:
         sentence = "empty arguments give what the twin gives"
@@ -184,11 +170,6 @@ def gamma(k: int, f: Any) -> Any:
     """k u / (1 - k u)      f: np.finfo, u half its spacing at 1"""
     ku = k * Wide(f.eps) / 2
     return ku / (1 - ku)
-
-
-def packed(args: Any) -> Arguments:
-    """Arguments as a tuple."""
-    return tuple(args) if isinstance(args, tuple | list) else (args,)
 
 
 def results(out: Any) -> tuple[Array, ...]:

@@ -1,10 +1,8 @@
 """check_obs: the steps of Optimal Brain Surgeon, one function each, against dense solutions.
 
-An adapter of a few lines puts any function to the test. A new kind is one row of STEP_LAWS, and
-its parameters in kinds.OBS_STEPS.
+An adapter of a few lines puts any function to the test. A new step is one row of STEP_LAWS, and its
+parameters in kinds.OBS_STEPS.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from typing import Any
@@ -12,43 +10,17 @@ from typing import Any
 from minprune.arguments import choice
 from minprune.verify.calling import callable_as
 from minprune.verify.kinds import OBS_STEPS
-from minprune.verify.law import Law, judged, picked
-from minprune.verify.numeric import obs_laws as steps
+from minprune.verify.law import judged, picked
+from minprune.verify.numeric.obs_laws import STEP_LAWS
 from minprune.verify.verdict import Verdicts
 
 CHECK = "check_obs"
-STEP_LAWS: dict[str, dict[str, Law]] = {
-    "update": {
-        "gone": steps.gone,
-        "least rise": steps.best_update,
-        "exact": steps.exact_update,
-        "uncoupled": steps.uncoupled,
-        "any order": steps.any_order,
-        "input untouched": steps.leaves_input,
-    },
-    "score": {
-        "exact": steps.set_score,
-        "below zeroing": steps.below_zeroing,
-        "input untouched": steps.leaves_input,
-    },
-    "downdate": {"exact": steps.reduced},
-    "inverse": {
-        "exact": steps.damped_inverse,
-        "small inputs": steps.scale_free,
-        "batches": steps.of_all_samples,
-    },
-    "sweep": {"greedy": steps.greedy_steps},
-}
 
 
 def check_obs(
-    fn: Callable[..., Any],
-    like: str = "update",
-    *,
-    laws: Collection[str] | None = None,
-    examples: int = 100,
-    seed: int = 0,
-) -> Verdicts:
+    fn: Callable[..., Any], like: str = "update", *, laws: Collection[str] | None = None,
+    examples: int = 100, seed: int = 0,
+) -> Verdicts:  # fmt: skip
     """Check one step of Optimal Brain Surgeon, in float64.
 
     Parameters

@@ -1,7 +1,5 @@
 """Laws of the steps of Optimal Brain Surgeon, on quadratic losses that are solved densely."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,15 +9,16 @@ from hypothesis import strategies as st
 
 from minprune.core import Array
 from minprune.verify.criterion.bounds import clause, off
-from minprune.verify.law import law
+from minprune.verify.law import Laws
+from minprune.verify.plain.inverse import adjusted, quadratic_rise
 from minprune.verify.plain.net import Quadratic
 from minprune.verify.plain.nets import quadratics
-from minprune.verify.plain.removal import adjusted, quadratic_rise
 from minprune.verify.trees import untouched
 
 ROUND = 2.0**-34  # whole numbers below 2^10, eigenvalues of H from 1 to 84: solved to 2^-40
 DIGITS = 2.0**-20  # of an inverse: damped so that rounding leaves half the digits
 Fn = Callable[..., Any]
+UPDATE, SCORE, DOWNDATE, INVERSE, SWEEP = (Laws() for _ in range(5))
 
 
 @dataclass(frozen=True)
@@ -103,23 +102,26 @@ def draw_inputs(draw: Any) -> Inputs:
 removals, inputs = draw_removal(), draw_inputs()
 
 
-def told(found: Any, want: Array, what: str, where: str, share: float = ROUND) -> str | None:
-    """A clause of one array that is off by more than that share of the largest entry."""
+def told(found: Any, want: Array, what: str, where: str, off: float) -> str | None:
+    """A clause of one array that is off by more than that."""
     found = np.asarray(found, np.float64)
     if found.shape != want.shape:
         return f"it is {found.shape}, expected {want.shape}"
-    bound = np.full(want.shape, share * float(np.abs(want).max(initial=0)))
-    return clause({where: found}, {where: want}, {where: bound}, what, "")
+    return clause({where: found}, {where: want}, {where: np.full(want.shape, off)}, what, "")
 
 
-@law(removals)
+def size(a: Array) -> float:
+    return float(np.abs(a).max(initial=0))
+
+
+@UPDATE("gone", removals)
 def gone(fn: Fn, p: Removal) -> str | None:
     """removed weights are 0.0, exactly"""
     left = p.after(fn)[p.q]
     return None if not left.any() else f"one is {left[np.flatnonzero(left)[0]]!r}"
 
 
-@law(removals)
+@UPDATE("least rise", removals)
 def best_update(fn: Fn, p: Removal) -> str | None:
     """the loss rises no more than it must"""
     found, best, zeroed = p.rise(p.after(fn)), p.rise(p.best), p.zeroed
@@ -128,44 +130,42 @@ def best_update(fn: Fn, p: Removal) -> str | None:
     return f"it rises by {found:.6g}; the joint update by {best:.6g}, zeroing by {zeroed:.6g}"
 
 
-@law(removals)
+@UPDATE("exact", removals)
 def exact_update(fn: Fn, p: Removal) -> str | None:
     """the other weights are at the minimum that is left"""
-    found, want, most = p.after(fn), p.best, float(np.abs(p.w).max())
-    if found.shape != want.shape:
-        return f"it is {found.shape}, expected {want.shape}"
-    bound = {"w": np.full(want.shape, ROUND * (most + 1) * 2.0**6)}
-    return clause({"w": found}, {"w": want}, bound, "solved densely it is", "")
+    off = ROUND * (size(p.w) + 1) * 2.0**6
+    return told(p.after(fn), p.best, "solved densely it is", "w", off)
 
 
-@law(draw_removal(diagonal=True))
+@UPDATE("uncoupled", draw_removal(diagonal=True))
 def uncoupled(fn: Fn, p: Removal) -> str | None:
     """with a diagonal Hessian no other weight moves"""
     moved = ~(np.abs(p.after(fn) - p.w) <= ROUND * np.abs(p.w).max()) & p.keep
     return f"w[{int(moved.argmax())}] has moved" if moved.any() else None
 
 
-@law(draw_removal(least=2))
+@UPDATE("any order", draw_removal(least=2))
 def any_order(fn: Fn, p: Removal) -> str | None:
     """the order in which a set is named does not matter"""
-    turned = Removal(p.H, p.w, p.q[::-1])
-    return told(p.after(fn), turned.after(fn), "with the set turned round it is", "w")
+    turned = Removal(p.H, p.w, p.q[::-1]).after(fn)
+    what = "with the set reversed it is"
+    return told(p.after(fn), turned, what, "w", ROUND * size(turned))
 
 
-@law(removals)
+@UPDATE("input untouched", removals)
 def leaves_input(fn: Fn, p: Removal) -> str | None:
     """the weights and the inverse that are given are not changed"""
     return untouched(lambda w, inverse: fn(w, inverse, p.q), p.w.copy(), p.inverse)
 
 
-@law(removals)
+@SCORE("exact", removals)
 def set_score(fn: Fn, p: Removal) -> str | None:
     """the score of a set is the least rise of the loss without it"""
     found = float(fn(p.w.copy(), p.inverse, p.q))
     return off(found, quadratic_rise(p.H, p.w, p.keep), ROUND, "it is {}, and solved densely {}")
 
 
-@law(removals)
+@SCORE("below zeroing", removals)
 def below_zeroing(fn: Fn, p: Removal) -> str | None:
     """the score of a set is at most the cost of zeroing it"""
     found = float(fn(p.w.copy(), p.inverse, p.q))
@@ -174,44 +174,42 @@ def below_zeroing(fn: Fn, p: Removal) -> str | None:
     return f"it is {found:.6g}, and zeroing costs {p.zeroed:.6g}"
 
 
-@law(removals)
+@DOWNDATE("exact", removals)
 def reduced(fn: Fn, p: Removal) -> str | None:
     """what is left is the inverse of H without the set, 0 on the set"""
     want = np.zeros(p.H.shape)
     want[np.ix_(p.keep, p.keep)] = np.linalg.inv(p.H[np.ix_(p.keep, p.keep)])
     left = np.asarray(fn(p.inverse, p.q), np.float64)
-    if left.shape != want.shape:
-        return f"it is {left.shape}, expected {want.shape}"
-    if left[p.q].any() or left[:, p.q].any():
+    if left.shape == want.shape and (left[p.q].any() or left[:, p.q].any()):
         return "rows or columns of what is removed are not 0.0"
-    bound = {"it": np.full(want.shape, ROUND * float(np.abs(p.inverse).max()))}
     what = "the dense inverse of H without the set has"
-    return clause({"it": left}, {"it": want}, bound, what, "")
+    return told(left, want, what, "it", ROUND * size(p.inverse))
 
 
-@law(inputs)
+@INVERSE("exact", inputs)
 def damped_inverse(fn: Fn, p: Inputs) -> str | None:
     """it is inv(alpha I + (2/P) sum x x^T) over all P samples, alpha = damp mean(diag)"""
-    return told(p.made(fn), p.inverse, "the dense inverse has", "it", DIGITS)
+    want = p.inverse
+    return told(p.made(fn), want, "the dense inverse has", "it", DIGITS * size(want))
 
 
-@law(inputs)
+@INVERSE("small inputs", inputs)
 def scale_free(fn: Fn, p: Inputs) -> str | None:
     """small inputs make another scale and nothing else"""
-    small = 2.0**-20
+    small, want = p.made(fn, 2.0**-20) * 2.0**-40, p.made(fn)
     where = "of inputs 2^-20 as large, times 2^-40"
-    found = p.made(fn, small) * small**2
-    return told(found, p.made(fn), "of inputs as given it is", where, DIGITS)
+    return told(small, want, "of inputs as given it is", where, DIGITS * size(want))
 
 
-@law(inputs)
+@INVERSE("batches", inputs)
 def of_all_samples(fn: Fn, p: Inputs) -> str | None:
     """how samples fall into batches does not matter"""
     whole = Inputs((np.concatenate(p.batches),), p.damp).made(fn)
-    return told(p.made(fn), whole, "of all samples in one batch", "in batches it", DIGITS)
+    what = "of all samples in one batch"
+    return told(p.made(fn), whole, what, "in batches it", DIGITS * size(whole))
 
 
-@law(removals)
+@SWEEP("greedy", removals)
 def greedy_steps(fn: Fn, p: Removal) -> str | None:
     """each step takes the weight whose removal costs least, all that are left adjusted, and says
     what it costs
@@ -232,3 +230,12 @@ def greedy_steps(fn: Fn, p: Removal) -> str | None:
             return f"step {step} says {losses[step]:.6g} for {q}, which costs {after[q]:.6g}"
         keep[q], spent = False, spent + after[q]
     return None
+
+
+STEP_LAWS = {
+    "update": UPDATE,
+    "score": SCORE | {"input untouched": leaves_input},
+    "downdate": DOWNDATE,
+    "inverse": INVERSE,
+    "sweep": SWEEP,
+}

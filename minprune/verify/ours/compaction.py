@@ -15,10 +15,12 @@ from minprune.masking.apply import prune
 from minprune.nets.model import Model
 from minprune.nets.ties import ties
 from minprune.structure.compact import compact, plan
-from minprune.verify.law import judged, law, picked
+from minprune.verify.law import Laws, judged, picked
 from minprune.verify.ours.nets import filled, models
 from minprune.verify.ours.structures import LARGE, NETS, apart, structured, thinned
 from minprune.verify.verdict import Verdicts
+
+LAWS = Laws()
 
 CHECK = "check_compaction"
 Compact = Callable[[Model], Model]
@@ -61,14 +63,14 @@ def cases(draw: st.DrawFn, name: str = "") -> Case:
     return Case(prune(model, scores, sparsity=min(share, 1), minimum=0), how)
 
 
-@law()
+@LAWS("same function")
 def keeps_the_function(fn: Compact, c: Case) -> str | None:
     """the smaller net gives the outputs of the masked one, to 1e-10 in float64"""
     off = apart(c.model, fn(c.model))
     return None if off <= LARGE else f"they differ by {off:.1e} of their size"
 
 
-@law()
+@LAWS("done at once")
 def is_done_at_once(fn: Compact, c: Case) -> str | None:
     """done a second time it changes nothing"""
     once = fn(c.model)
@@ -79,7 +81,7 @@ def is_done_at_once(fn: Compact, c: Case) -> str | None:
     return "the second net is another"
 
 
-@law()
+@LAWS("minimal")
 def is_minimal(fn: Compact, c: Case) -> str | None:
     """no unit of the result could go, and no mask masks nothing"""
     small = fn(c.model)
@@ -90,7 +92,7 @@ def is_minimal(fn: Compact, c: Case) -> str | None:
     return f"the masks of {', '.join(full)} are all True" if full else None
 
 
-@law()
+@LAWS("masks")
 def holds_the_masks(fn: Compact, c: Case) -> str | None:
     """what was masked and is left is masked and 0.0, and no layer has more live weights"""
     small, big = fn(c.model), c.model
@@ -105,42 +107,29 @@ def holds_the_masks(fn: Compact, c: Case) -> str | None:
     return None
 
 
-@law()
+@LAWS("smaller")
 def shrinks(fn: Compact, c: Case) -> str | None:
     """no parameter grows, and there are fewer where units can go
 
     But for a constant net, which is written anew, and parameters that take up constants.
     """
     small, big = fn(c.model).net.params, c.model.net.params
-    sweeps = plan(c.model)
-    if c.model.net.nodes[-1].name in sweeps.flow.whole:
+    found = plan(c.model)
+    if c.model.net.nodes[-1].name in found.sweeps.whole:
         return None
     for n, shape in small.items():
         if n in big and np.prod(shape) > np.prod(big[n]):
             return f"{n} grows from {big[n]} to {shape}"
     sizes = [sum(int(np.prod(net.get(n, 0))) for n in big) for net in (small, big)]
-    if sizes[0] < sizes[1] or sweeps.empty:
+    if sizes[0] < sizes[1] or found.empty:
         return None
     return f"there are {sizes[0]} parameters and were {sizes[1]}"
 
 
-LAWS = {
-    "same function": keeps_the_function,
-    "done at once": is_done_at_once,
-    "minimal": is_minimal,
-    "masks": holds_the_masks,
-    "smaller": shrinks,
-}
-
-
 def check_compaction(
-    fn: Compact = compact,
-    *,
-    name: str = "",
-    laws: Collection[str] | None = None,
-    examples: int = 100,
-    seed: int = 0,
-) -> Verdicts:
+    fn: Compact = compact, *, name: str = "", laws: Collection[str] | None = None,
+    examples: int = 100, seed: int = 0,
+) -> Verdicts:  # fmt: skip
     """Check `fn(model) -> model`, which takes dead units out of masked nets of minprune.
 
     Parameters

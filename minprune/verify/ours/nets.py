@@ -1,7 +1,7 @@
 """Random small nets for hypothesis: every layer of the table, odd shapes, sums and concatenations.
 
 `models()` draws the structure; numbers come from a drawn seed, in float64, and no parameter or
-running statistic keeps its initial value. `batch(model, n, seed)` gives inputs and targets.
+running statistic keeps its initial value.
 """
 
 from collections.abc import Callable, Collection
@@ -11,15 +11,17 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from minprune.core import Arrays, Split
+from minprune.core import Arrays
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model
 from minprune.nets.net import Net, build
 from minprune.nets.registry import LAYERS
 
-ACTIVATIONS = ("ReLU", "LeakyReLU", "Tanh", "Sigmoid")
 WIDEST = 6  # channels or features before a concatenation stops being drawn
 Draw = Callable[..., Any]  # st.DrawFn
+ALSO = ("Conv1d", "GroupNorm", "LayerNorm")  # drawn where a test asks for them
+KINDS = tuple(name for name in LAYERS if name not in ALSO)
+CONV = {2: "Conv1d", 3: "Conv2d"}  # by the number of axes of what it reads
 MAKE: dict[str, Any] = dict(LAYERS)  # each takes arguments of its own
 
 
@@ -48,19 +50,21 @@ class Growing:
 
 
 def conv(draw: Draw, net: Growing) -> None:
-    c, h, w = net.shape
+    c, *sides = net.shape
     groups = draw(st.sampled_from([g for g in (1, 2, 3) if c % g == 0]))
-    padding = draw(st.tuples(st.integers(0, 1), st.integers(0, 1)))
+    padding = draw(st.tuples(*[st.integers(0, 1)] * len(sides)))
     kernel = tuple(
-        draw(st.integers(1, min(3, side + 2 * p))) for side, p in zip((h, w), padding, strict=True)
+        draw(st.integers(1, min(3, side + 2 * p))) for side, p in zip(sides, padding, strict=True)
     )
-    stride = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+    stride = draw(st.tuples(*[st.integers(1, 2)] * len(sides)))
     outputs = groups * draw(st.integers(1, 2))
-    net.add(MAKE["Conv2d"](c, outputs, kernel, stride, padding, groups, draw(st.booleans())))
+    kind = CONV[len(net.shape)]
+    net.add(MAKE[kind](c, outputs, kernel, stride, padding, groups, draw(st.booleans())))
 
 
 def pool(draw: Draw, net: Growing, kind: str) -> None:
     kernel = tuple(draw(st.integers(1, min(3, side))) for side in net.shape[1:])
+    kernel = kernel if len(kernel) == 2 else (1, *kernel)
     padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
     stride = draw(st.none() | st.integers(1, 2))
     net.add(MAKE[kind](kernel, stride, padding))
@@ -72,8 +76,8 @@ def residual(draw: Draw, net: Growing) -> None:
     short, c = draw(st.sampled_from(fits)), net.shape[0]
     if draw(st.booleans()):
         pass
-    elif len(net.shape) == 3:
-        net.add(MAKE["Conv2d"](c, c, 3, padding=1, bias=draw(st.booleans())))
+    elif len(net.shape) in CONV:
+        net.add(MAKE[CONV[len(net.shape)]](c, c, 3, padding=1, bias=draw(st.booleans())))
     else:
         net.add(MAKE["Dense"](c, c, draw(st.booleans())))
     net.add(MAKE["Add"](), short)
@@ -90,12 +94,14 @@ def grow(draw: Draw, net: Growing, kind: str) -> None:
     c = net.shape[0]
     if kind == "Dense":
         net.add(MAKE[kind](c, draw(st.integers(1, 4)), draw(st.booleans())))
-    elif kind == "Conv2d":
+    elif kind in ("Conv1d", "Conv2d"):
         conv(draw, net)
     elif kind in ("MaxPool", "AvgPool"):
         pool(draw, net, kind)
-    elif kind == "BatchNorm":
+    elif kind in ("BatchNorm", "LayerNorm"):
         net.add(MAKE[kind](c))
+    elif kind == "GroupNorm":
+        net.add(MAKE[kind](draw(st.sampled_from([g for g in range(1, c + 1) if c % g == 0])), c))
     elif kind == "Dropout":
         net.add(MAKE[kind](draw(st.sampled_from([0.0, 0.25, 0.5]))))
     elif kind == "Add":
@@ -108,26 +114,32 @@ def grow(draw: Draw, net: Growing, kind: str) -> None:
 
 def choices(shape: Shape, allowed: Collection[str]) -> list[str]:
     """The kinds of layer that may come after an output of that shape."""
-    images = {"Conv2d", "MaxPool", "AvgPool", "GlobalAvgPool"}
-    unfit = {"Dense"} if len(shape) == 3 else images
+    maps, conv = {"Conv1d", "Conv2d", "MaxPool", "AvgPool", "GlobalAvgPool"}, CONV.get(len(shape))
+    unfit = {"Dense", "LayerNorm"} if conv else maps
+    unfit |= {"Conv1d", "Conv2d"} - {conv}
     unfit |= {"Concat"} if shape[0] > WIDEST else set()
-    unfit |= {"Add"} if len(shape) == 3 and "Conv2d" not in allowed else set()
-    return [kind for kind in LAYERS if kind in allowed and kind not in unfit]
+    unfit |= {"Add"} if conv and conv not in allowed else set()
+    return [kind for kind in (*KINDS, *ALSO) if kind in allowed and kind not in unfit]
 
 
 @st.composite
 def random_nets(
     draw: Draw, without: Collection[str] = (), losses: Collection[str] = ("cross_entropy", "mse"),
-    images: bool | None = None, most: int = 5,
+    images: bool | None = None, most: int = 5, also: Collection[str] = (),
 ) -> Net:  # fmt: skip
-    """A net of up to about `most` layers and an end. images: None draws it. without: kinds."""
+    """A net of up to about `most` layers and an end. images: None draws it. without: kinds.
+
+    also: kinds besides those of KINDS; with Conv1d, inputs may be sequences.
+    """
     side, channels = st.integers(3, 6), st.integers(1, 3)
     images = draw(st.booleans()) if images is None else images
     start = draw(st.tuples(channels, side, side) if images else st.tuples(st.integers(1, 5)))
-    net, allowed = Growing(start), set(LAYERS) - set(without)
+    if images and "Conv1d" in also and draw(st.booleans()):
+        start = start[:2]
+    net, allowed = Growing(start), (set(KINDS) | set(also)) - set(without)
     for _ in range(draw(st.integers(0, most))):
         grow(draw, net, draw(st.sampled_from(choices(net.shape, allowed))))
-    if len(net.shape) == 3:
+    if len(net.shape) > 1:
         ends = [kind for kind in ("Flatten", "GlobalAvgPool") if kind in allowed]
         grow(draw, net, draw(st.sampled_from(ends)))
     loss = draw(st.sampled_from(sorted(losses)))
@@ -146,8 +158,9 @@ def filled(net: Net, seed: int, dtype: type = np.float64) -> Model:
         fan = np.prod(shape[1:]) if len(shape) > 1 else 1
         params[name] = (rng.standard_normal(shape) / np.sqrt(fan)).astype(dtype)
     buffers = {
-        name: (rng.uniform(0.5, 2, shape) if name.endswith("_var") else rng.normal(size=shape))
-        for name, shape in net.buffers.items()
+        f"{n.name}.{kind}": rng.uniform(0.5, 2, s) if kind in n.layer.ones else rng.normal(size=s)
+        for n in net.nodes
+        for kind, s in n.layer.buffers().items()
     }
     return Model(net, params, {name: b.astype(dtype) for name, b in buffers.items()})
 
@@ -157,17 +170,3 @@ def models(dtype: type = np.float64, **how: object) -> st.SearchStrategy[Model]:
     return st.builds(
         lambda net, seed: filled(net, seed, dtype), random_nets(**how), st.integers(0, 999)
     )
-
-
-def batch(model: Model, n: int, seed: int = 0) -> Split:
-    """(x, y): n normal inputs (n, ...) in float64, and targets for the net's loss."""
-    rng = np.random.default_rng(seed)
-    x, outputs = rng.standard_normal((n, *model.net.input_shape)), last(model.net)[0]
-    if model.net.loss == "mse":
-        return x, rng.standard_normal((n, outputs))
-    return x, rng.integers(0, outputs, n)
-
-
-def last(net: Net) -> Shape:
-    """The shape of the net's output, without the batch axis."""
-    return net.shapes[net.nodes[-1].name]

@@ -10,11 +10,14 @@ from minprune.evidence import score
 from minprune.masking.apply import prune
 from minprune.masking.checks import Scope
 from minprune.nets.activations import ReLU, Sigmoid, Tanh
+from minprune.nets.convolution import Conv2d
+from minprune.nets.dense import Dense
+from minprune.nets.joining import Add, Concat
 from minprune.nets.model import Model
 from minprune.nets.net import Net, build
-from minprune.nets.plain import Add, Concat, Flatten, GlobalAvgPool
+from minprune.nets.normalisation import BatchNorm
+from minprune.nets.pooling import Flatten, GlobalAvgPool
 from minprune.nets.ties import ties
-from minprune.nets.weighted import BatchNorm, Conv2d, Dense
 from minprune.verify.ours.nets import filled, models
 
 LARGE = 1e-10  # what two float64 outputs of order 1 may differ by (the law of compaction)
@@ -86,14 +89,9 @@ def structured() -> st.SearchStrategy[Model]:
 
 
 def thinned(
-    model: Model,
-    share: float,
-    seed: int = 0,
-    minimum: int = 1,
-    unit: bool = True,
-    scope: Scope = "global",
-    **how: Any,
-) -> Model:
+    model: Model, share: float, seed: int = 0, minimum: int = 1, unit: bool = True,
+    scope: Scope = "global", **how: Any,
+) -> Model:  # fmt: skip
     """The model pruned by random scores to that sparsity, or the largest that can be reached."""
     scores = score(model, None, "random", unit=unit, seed=seed, **how)
     try:

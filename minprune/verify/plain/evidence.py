@@ -3,8 +3,6 @@
 A new kind is one function and one row: SINGLE for weights by themselves, UNITS for hidden units.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,14 +28,6 @@ def squared_grads(p: Problem, names: Names) -> Arrays:
 
 def hess_diag(p: Problem, names: Names) -> Arrays:
     return shaped(np.diagonal(hessian(p, names)).copy(), weights(p, names))
-
-
-def hess_grad(p: Problem, names: Names) -> Arrays:
-    return times(p, gradient(p, names))
-
-
-def hess_weight(p: Problem, names: Names) -> Arrays:
-    return times(p, weights(p, names))
 
 
 def path_grads(p: Problem, names: Names) -> Arrays:
@@ -71,8 +61,8 @@ SINGLE: dict[str, Callable[[Any, Names], Any]] = {
     "grads": gradient,
     "squared_grads": squared_grads,
     "hess_diag": hess_diag,
-    "hess_grad": hess_grad,
-    "hess_weight": hess_weight,
+    "hess_grad": lambda p, names: times(p, gradient(p, names)),
+    "hess_weight": lambda p, names: times(p, weights(p, names)),
     "path_grads": path_grads,
     "removal": removal,
     "inverse_diag": inverse_diag,
@@ -81,15 +71,10 @@ SINGLE: dict[str, Callable[[Any, Names], Any]] = {
 }
 
 
-def gates(p: Mlp) -> list[str]:
-    return [name.replace("weight", "gate") for name in p.weights[:-1]]
-
-
 def of_gates(kind: str) -> Callable[[Mlp], Arrays]:
     """The kind, in the gates of the hidden units, under the names of their weights."""
-    return lambda p: {
-        name.replace("gate", "weight"): a for name, a in SINGLE[kind](p, gates(p)).items()
-    }
+    return lambda p: {name.replace("gate", "weight"): a for name, a in SINGLE[kind](
+        p, [name.replace("weight", "gate") for name in p.weights[:-1]]).items()}  # fmt: skip
 
 
 UNITS: dict[str, Callable[[Mlp], Any]] = {
@@ -135,17 +120,12 @@ def unit_kind(p: Mlp, kind: str, row: UnitView) -> Any:
     return unit_rows(p, SINGLE[kind](p, names), row)
 
 
-def plain_evidence(
-    p: Any,
-    kinds: Sequence[str],
-    row: UnitView | None = None,
-    rng: np.random.Generator | None = None,
-) -> Evidence:
+def plain_evidence(p: Any, kinds: Sequence[str], row: UnitView | None = None) -> Evidence:
     """Evidence of these kinds; row: None for single weights, else see CriterionSpec.unit."""
     filled: dict[str, Any] = {}
     for kind in kinds:
         if kind == "rng":
-            filled[kind] = rng or np.random.default_rng(7)
+            filled[kind] = np.random.default_rng(7)
         elif row is None:
             filled[kind] = SINGLE[kind](p, p.weights)
         else:

@@ -1,8 +1,7 @@
-"""[H^-1] of a plain problem by a dense inverse, and exact row sweeps by one inverse a step."""
-
-from __future__ import annotations
+"""Inverse Hessians of plain problems, and removal with all others adjusted, solved densely."""
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -84,3 +83,32 @@ def sweep_loss(p: Mlp, names: Sequence[str]) -> Arrays:
                 last = loss if loss > last else float(np.nextafter(last, np.inf))
                 found[name][r, q] = last
     return {name: found[name] for name in names}
+
+
+def adjusted(H: Array, w: Array, keep: Array) -> Array:
+    """argmin over d of 1/2 d^T H d with (w + d)[~keep] = 0: H_KK d_K = -H_KQ d_Q, d_Q = -w_Q
+
+    H: (n, n), positive definite.
+    """
+    d = np.where(keep, 0.0, -w)
+    if keep.any():
+        d[keep] = np.linalg.solve(H[np.ix_(keep, keep)], -H[np.ix_(keep, ~keep)] @ d[~keep])
+    return np.asarray(d)
+
+
+def quadratic_rise(H: Array, w: Array, keep: Array) -> float:
+    """min over d of 1/2 d^T H d with (w + d)[~keep] = 0"""
+    d = adjusted(H, w, keep)
+    return float(0.5 * d @ H @ d)
+
+
+def best_subset(H: Array, w: Array, k: int) -> tuple[Array, float]:
+    """(keep, rise): the k weights of w whose kept minimum of the quadratic rises least
+
+    Every set is tried: for small problems. Greedy removal (OBS) is at best as good.
+    H: (n, n), positive definite; w: (n,), its minimum.
+    """
+    every = [np.isin(np.arange(w.size), kept) for kept in combinations(range(w.size), k)]
+    rises = [(quadratic_rise(H, w, keep), keep) for keep in every]
+    rise, keep = min(rises, key=lambda pair: pair[0])
+    return keep, rise

@@ -9,25 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from minprune.core import Array, Arrays
 
 STEP = 1e-30  # of the complex step: nothing is subtracted, so it may be tiny
-
-
-class Problem(Protocol):
-    """Parameters and a loss: what the laws need to know of a net."""
-
-    @property
-    def params(self) -> Arrays: ...
-    @property
-    def weights(self) -> list[str]: ...
-    def losses(self, changed: Arrays | None = None) -> Array: ...
-    def loss(self, changed: Arrays | None = None) -> float: ...
-    def per_sample(self, changed: Arrays | None = None) -> Arrays: ...
 
 
 def _sigmoid(z: Array) -> Array:
@@ -160,6 +148,9 @@ class Quadratic:
 
     def rows(self, which: Any) -> Quadratic:
         return self
+
+
+Problem = Mlp | Quadratic
 
 
 def at(p: Problem, name: str) -> Array:

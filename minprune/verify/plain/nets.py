@@ -1,7 +1,5 @@
 """Hypothesis generators of plain nets and quadratic losses, and what may be done to a net."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -18,15 +16,9 @@ FILLS = ("random", "zero", "equal")
 
 
 def plain_net(
-    sizes: tuple[int, ...],
-    seed: int = 0,
-    *,
-    act: str = "tanh",
-    loss_kind: str = "mse",
-    bias: bool = True,
-    samples: int = 3,
-    fill: str = "random",
-) -> Mlp:
+    sizes: tuple[int, ...], seed: int = 0, *, act: str = "tanh", loss_kind: str = "mse",
+    bias: bool = True, samples: int = 3, fill: str = "random",
+) -> Mlp:  # fmt: skip
     """A net of dense layers, sizes[0] inputs to sizes[-1] outputs, of numbers with 3 decimals."""
     rng = np.random.default_rng(seed)
 
@@ -54,15 +46,11 @@ def ordinary() -> Mlp:
 
 @st.composite
 def mlps(
-    draw: Any,
-    acts: tuple[str, ...] = tuple(ACTS),
-    losses: tuple[str, ...] = LOSSES,
-    hidden: tuple[int, int] = (1, 3),
-    inputs: tuple[int, int] = (1, 3),
-    samples: tuple[int, int] = (1, 4),
-    fills: tuple[str, ...] = ("random",),
+    draw: Any, acts: tuple[str, ...] = tuple(ACTS), losses: tuple[str, ...] = LOSSES,
+    hidden: tuple[int, int] = (1, 3), inputs: tuple[int, int] = (1, 3),
+    samples: tuple[int, int] = (1, 4), fills: tuple[str, ...] = ("random",),
     layers: tuple[int, int] = (2, 3),
-) -> Mlp:
+) -> Mlp:  # fmt: skip
     """Nets of two or three layers; hidden, inputs, samples, layers: smallest and largest"""
     depth = draw(st.integers(*layers))
     sizes = [draw(st.integers(*inputs)), *(draw(st.integers(*hidden)) for _ in range(depth - 1))]
@@ -114,7 +102,7 @@ def quadratics(
 
 
 def relabel(p: Mlp, arrays: Arrays) -> Arrays:
-    """The arrays with the hidden units turned round: rows of one layer, columns of the next.
+    """The arrays with the hidden units reversed: rows of one layer, columns of the next.
 
     Scores of units, (units,), go with their rows.
     """

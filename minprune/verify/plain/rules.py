@@ -31,15 +31,10 @@ def half_even(x: float) -> int:
 
 
 def slow(
-    scores: Arrays,
-    masks: Arrays,
-    *,
-    sparsity: float,
-    minimum: int = 1,
-    protect: tuple[str, ...] = (),
-    count: Callable[[float], int] = half_even,
+    scores: Arrays, masks: Arrays, *, sparsity: float, minimum: int = 1,
+    protect: tuple[str, ...] = (), count: Callable[[float], int] = half_even,
     first: Callable[[float, int], Any] = lambda score, place: (score, -place),
-) -> Arrays:
+) -> Arrays:  # fmt: skip
     """Selection: of all entries the count(sparsity n) first go, masked ones before others.
 
     `first` orders what goes, `place` counts in net order; each layer keeps its `minimum` best.
@@ -90,10 +85,6 @@ class Ramp:
     start: int
     span: int
     every: int
-
-    def run(self, schedule: Callable[..., float]) -> list[float]:
-        """schedule(step, initial=, final=, start=, span=, every=) at each of the steps."""
-        return [schedule(t, **vars(self)) for t in self.steps]
 
     @property
     def end(self) -> int:

@@ -3,8 +3,6 @@
 A new twin is one function in weights.py or units.py with the mark `twin`, which is its row.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -38,7 +36,8 @@ class Twin:
     score: Evidence, **options -> scores of one chunk. unit: see CriterionSpec.unit. chunk: what
     the spec takes at once; None where it does not matter (the score is linear in the samples).
     finish: what is done after the average over chunks. minus: kinds whose terms are subtracted.
-    laws: keys of NAMED, besides "definition". share, floor: see Subject. spread: the size of the
+    laws: keys of NAMED, besides "definition". share: of the largest score, what two runs may
+    differ by; floor: and what they may, however small the scores are. spread: the size of the
     terms, if it is not that of the sum. mute: which rows of activations say nothing. unsure:
     (Evidence, **options) -> whether rounding may decide the score.
     laws, unit and chunk may be functions of the options.
@@ -76,15 +75,11 @@ READINGS: dict[tuple[str, str, Any], str] = {}  # (criterion, option, value): th
 
 
 def twin(
-    name: str,
-    *needs: str,
-    unit: UnitView | Callable[..., UnitView],
+    name: str, *needs: str, unit: UnitView | Callable[..., UnitView] | None,
     laws: tuple[str, ...] | Callable[..., tuple[str, ...]] = (),
     chunk: Chunk | Callable[..., Chunk | None] | None = None,
-    by: Callable[..., Score] | None = None,
-    reads: tuple[str, str, Any] | None = None,
-    **row: Any,
-) -> Callable[[Score], Score]:
+    by: Callable[..., Score] | None = None, reads: tuple[str, str, Any] | None = None, **row: Any,
+) -> Callable[[Score], Score]:  # fmt: skip
     """Makes a function the twin of that name, see Twin.
 
     by: by_entry, by_layer, or None: a function of Evidence. reads: the criterion, option and value

@@ -1,6 +1,7 @@
-"""Criteria of units by definition: from activations, of redundancy and of classes."""
+"""Criteria of units by definition: from activations, of redundancy and of classes.
 
-from __future__ import annotations
+Longer than most files: one list of definitions, each with its row.
+"""
 
 from collections.abc import Callable
 from math import fsum, log, sqrt

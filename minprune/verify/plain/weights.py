@@ -4,8 +4,6 @@ A function takes the values of one weight or unit (lists of floats), the rows of
 Evidence. Beside it stands its row, see twin.py.
 """
 
-from __future__ import annotations
-
 from math import fsum, inf, log, sqrt
 
 import numpy as np
@@ -47,6 +45,15 @@ def norm(w: Values, p: float = 2, tol: float = 0.0) -> float:
     if p == inf or len(w) == 1:
         return max(map(abs, w), default=0.0)
     return float(fsum(abs(v) ** p for v in w) ** (1 / p))
+
+
+@twin("lamp", W, unit=None, laws=("rescaling changes",))
+def lamp(ev: Evidence) -> Arrays:
+    """w_u^2 / sum w_v^2 over the v that rank at least as high: by |w|, then the lower flat index"""
+    flat = {name: list(enumerate(np.ravel(w).tolist())) for name, w in ev.of(W).items()}
+    return {n: np.reshape([
+        v * v / fsum(u * u for j, u in ws if (abs(u), -j) >= (abs(v), -k)) if v else 0.0
+        for k, v in ws], np.shape(ev.of(W)[n])) for n, ws in flat.items()}  # fmt: skip
 
 
 def distance_size(ev: Evidence) -> Arrays:

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 
 from minprune.arguments import choice
 from minprune.verify.calling import callable_as
-from minprune.verify.law import Law, judged, law
+from minprune.verify.law import Law, Laws, judged
 from minprune.verify.plain.rules import ALLOCATIONS, Shapes, allocated
 from minprune.verify.trees import repeats
 from minprune.verify.verdict import Verdicts
+
+LAWS = Laws()
 
 Allocate = Callable[..., Mapping[str, float]]
 Asked = tuple[Shapes, float]
@@ -24,21 +26,21 @@ shapes = st.lists(
 asked = st.tuples(shapes, st.floats(0, 1) | st.sampled_from([0.0, 0.5, 0.8, 0.9, 0.95, 1.0]))
 
 
-@law(asked)
+@LAWS("names", asked)
 def names(fn: Allocate, example: Asked) -> str | None:
     """each layer gets a share, and nothing else does"""
     got = set(fn(*example))
     return None if got == set(example[0]) else f"there are shares for {', '.join(got)}"
 
 
-@law(asked)
+@LAWS("in [0, 1]", asked)
 def inside(fn: Allocate, example: Asked) -> str | None:
     """each share is one from 0 to 1"""
     got = {n: float(s) for n, s in fn(*example).items()}
     return None if all(-ROUND <= s <= 1 + ROUND for s in got.values()) else f"they are {got}"
 
 
-@law(asked)
+@LAWS("exact total", asked)
 def total(fn: Allocate, example: Asked) -> str | None:
     """the shares make up the sparsity of the whole"""
     sizes, sparsity = {n: math.prod(s) for n, s in example[0].items()}, example[1]
@@ -49,7 +51,7 @@ def total(fn: Allocate, example: Asked) -> str | None:
     return f"{got:.4g} of {n} entries go, a share of {got / n:.4g}, expected {sparsity}"
 
 
-@law(asked)
+@LAWS("deterministic", asked)
 def deterministic(fn: Allocate, example: Asked) -> str | None:
     """the same call gives the same shares"""
     return repeats(lambda: dict(fn(*example)))
@@ -64,9 +66,6 @@ def rule(like: str) -> Law:
         return None
 
     return Law(f"each share is that of {like}, to less than one entry", broken, asked)
-
-
-LAWS = {"names": names, "in [0, 1]": inside, "exact total": total, "deterministic": deterministic}
 
 
 def check_allocation(

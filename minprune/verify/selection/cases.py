@@ -4,8 +4,6 @@ A target is a count of items in each scope. Of a selector every entry is an item
 one scope; of N:M the scopes are tiles of entries; of blocks the items are the tiles.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,8 +13,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from minprune.core import Array, Arrays
+from minprune.verify.law import ClauseError
 from minprune.verify.plain.rules import half_even
-from minprune.verify.search import ClauseError
 
 Select = Callable[..., Arrays]
 Index = tuple[int, ...]
@@ -59,8 +57,10 @@ class Case:
         """The masks for this case, or for one that differs by the given fields, as bool."""
         c = replace(self, **changes)
         found = {n: np.asarray(m).astype(bool) for n, m in c.answer(select).items()}
+        if set(found) != set(c.names):
+            raise ClauseError(f"there are masks for {', '.join(found)}")
         for n, m in found.items():
-            if n in c.scores and m.shape != c.scores[n].shape:
+            if m.shape != c.scores[n].shape:
                 raise ClauseError(f"the mask of {n} is {m.shape}, its scores {c.scores[n].shape}")
         return found
 
@@ -121,16 +121,9 @@ def differ(got: Arrays, want: Arrays, how: str = "expected") -> str | None:
 
 @st.composite
 def cases(
-    draw: Any,
-    layers: int = 3,
-    empty: bool = True,
-    masks: bool = True,
-    minimum: bool = True,
-    protect: bool = True,
-    share: Any = sparsities,
-    ties: bool = True,
-    signed: bool = True,
-) -> Case:
+    draw: Any, layers: int = 3, empty: bool = True, masks: bool = True, minimum: bool = True,
+    protect: bool = True, share: Any = sparsities, ties: bool = True, signed: bool = True,
+) -> Case:  # fmt: skip
     """Cases of a selector.
 
     layers: at most how many. empty: also a layer without entries. masks, minimum, protect: whether

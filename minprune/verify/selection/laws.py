@@ -1,9 +1,8 @@
 """Laws of selection, of whole nets and of patterns: one set, with sentences for each.
 
-A law takes select(scores, masks, *, sparsity, minimum, protect) -> masks and a Case.
+A law takes select(scores, masks, *, sparsity, minimum, protect) -> masks and a Case. Longer than
+most files: N:M and blocks share the laws of selection, so that all stand together.
 """
-
-from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
@@ -12,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from minprune.core import Arrays
-from minprune.verify.law import Law, law
+from minprune.verify.law import Law, Laws
 from minprune.verify.plain.rules import slow
 from minprune.verify.selection.cases import Case, Item, Select, differ, kept, tiles
 from minprune.verify.trees import LAYOUTS, mapped, repeats, untouched
+
+LAWS, NEARLY, ENDS, APART, WHOLE = (Laws() for _ in range(5))
 
 
 def at(entry: tuple[str, Any]) -> str:
@@ -23,7 +24,7 @@ def at(entry: tuple[str, Any]) -> str:
     return f"{entry[0]}[{', '.join(map(str, entry[1]))}]"
 
 
-@law()
+@LAWS("shape")
 def has_the_shape(select: Select, c: Case) -> str | None:
     """a mask is an array of bool with the shape of its scores"""
     new = c.answer(select)
@@ -39,9 +40,12 @@ def has_the_shape(select: Select, c: Case) -> str | None:
     return None
 
 
-@law()
+@LAWS("exact count")
 def counts_exactly(select: Select, c: Case) -> str | None:
-    """round(sparsity * n) of n entries are pruned, half to even, what was masked included"""
+    """round(sparsity * n) of n entries are pruned, half to even, what was masked included
+
+    Of blocks: of n blocks.
+    """
     new = c.run(select)
     for scope in c.scopes:
         got, want = c.staying(scope, new).count(False), c.wanted(scope)
@@ -65,7 +69,7 @@ def elsewhere(new: Arrays, c: Case) -> str:
     return ""
 
 
-@law()
+@NEARLY("exact count")
 def counts_nearly(select: Select, c: Case) -> str | None:
     """sparsity * n of n entries are pruned, rounded in any way, what was masked included"""
     (scope,) = c.scopes
@@ -73,7 +77,7 @@ def counts_nearly(select: Select, c: Case) -> str | None:
     return None if abs(got - want) < 1 else f"{got} of {len(scope)} are pruned, expected {want:.6g}"
 
 
-@law()
+@LAWS("nested")
 def is_nested(select: Select, c: Case) -> str | None:
     """what a lower sparsity prunes, a higher one prunes too"""
     (scope,) = c.scopes
@@ -87,7 +91,7 @@ def is_nested(select: Select, c: Case) -> str | None:
     return None
 
 
-@law()
+@LAWS("by steps")
 def goes_by_steps(select: Select, c: Case) -> str | None:
     """pruning to a lower sparsity first, then on, gives the masks of pruning at once"""
     step = c.masks | c.run(select, sparsity=c.less)
@@ -116,7 +120,7 @@ def score(item: Item, c: Case) -> float:
     return sum(float(c.scores[n][at]) for n, at in item) / len(item)
 
 
-@law()
+@LAWS("lowest scores go")
 def keeps_the_best(select: Select, c: Case) -> str | None:
     """of what was live, nothing that goes scores higher than what stays"""
     for gone, stays in ranked(select, c):
@@ -127,7 +131,7 @@ def keeps_the_best(select: Select, c: Case) -> str | None:
     return None
 
 
-@law()
+@LAWS("ties by lower index")
 def keeps_the_lower_index(select: Select, c: Case) -> str | None:
     """of equal scores the one with the lower flat index stays, of earlier layers first"""
     for gone, stays in ranked(select, c):
@@ -139,7 +143,7 @@ def keeps_the_lower_index(select: Select, c: Case) -> str | None:
     return None
 
 
-@law()
+@WHOLE("whole blocks")
 def goes_whole(select: Select, c: Case) -> str | None:
     """of each block every live entry stays, or none"""
     new = c.run(select)
@@ -150,19 +154,13 @@ def goes_whole(select: Select, c: Case) -> str | None:
     return None
 
 
-@law()
+@WHOLE("edge")
 def holds_at_the_edge(select: Select, c: Case) -> str | None:
     """blocks that overhang the edge are cut there, never wrapped, and counted like others"""
     return has_the_shape(select, c) or goes_whole(select, c) or counts_exactly(select, c)
 
 
-@law()
-def takes_nothing(select: Select, c: Case) -> str | None:
-    """a layer without entries gets an empty mask"""
-    return has_the_shape(select, c) or counts_exactly(select, c)
-
-
-@law()
+@LAWS("masked stay masked")
 def revives_nothing(select: Select, c: Case) -> str | None:
     """what is masked already stays masked"""
     new = c.run(select)
@@ -170,7 +168,7 @@ def revives_nothing(select: Select, c: Case) -> str | None:
     return f"{back} masked entries come back: {kept(new)}" if back else None
 
 
-@law()
+@LAWS("minimum")
 def keeps_the_minimum(select: Select, c: Case) -> str | None:
     """each layer keeps at least `minimum` of its live entries"""
     new = c.run(select)
@@ -180,24 +178,22 @@ def keeps_the_minimum(select: Select, c: Case) -> str | None:
     return None
 
 
-@law()
+@LAWS("protected")
 def leaves_protected(select: Select, c: Case) -> str | None:
     """protected layers are left as they are, and what they hold does not matter for others"""
     new = c.run(select)
-    if set(new) != set(c.names):
-        return f"there are masks for {', '.join(new)}"
     flipped = {n: -s if n in c.protect else s for n, s in c.scores.items()}
     inverse = {n: ~m if n in c.protect else m for n, m in c.masks.items()}
     return differ(c.run(select, scores=flipped, masks=inverse), new, "and with other protected")
 
 
-@law()
+@LAWS("deterministic")
 def is_deterministic(select: Select, c: Case) -> str | None:
     """the same scores give the same masks again"""
     return repeats(lambda: c.run(select))
 
 
-@law()
+@LAWS("memory layout")
 def ignores_layout(select: Select, c: Case) -> str | None:
     """read-only arrays, in Fortran order or with gaps in memory, give the same masks"""
     new = c.run(select)
@@ -208,31 +204,29 @@ def ignores_layout(select: Select, c: Case) -> str | None:
     return None
 
 
-@law()
+@LAWS("input untouched")
 def leaves_its_input(select: Select, c: Case) -> str | None:
     """neither scores nor masks are changed"""
     return untouched(lambda scores, masks: c.run(select), c.scores, c.masks)
 
 
-@law()
+@LAWS("float32")
 def rounds_like_double(select: Select, c: Case) -> str | None:
     """float32 scores that are exact give the masks of float64"""
     single = {n: s.astype(np.float32) for n, s in c.scores.items()}
     return differ(c.run(select, scores=single), c.run(select))
 
 
-@law()
+@LAWS("definition")
 def meets_the_definition(select: Select, c: Case) -> str | None:
     """the masks are those of sorting all entries by (masked, score, higher index first)"""
     return differ(c.run(select), c.run(slow))
 
 
-@law()
+@APART("layers apart")
 def apart(select: Select, c: Case) -> str | None:
     """the mask of a layer is the same when it comes alone, protected ones are left as they are"""
     new = c.run(select)
-    if set(new) != set(c.names):
-        return f"there are masks for {', '.join(new)}"
     for n in c.names:
         one: dict[str, Any] = {"scores": {n: c.scores[n]}, "masks": {n: c.masks[n]}, "protect": ()}
         if clause := differ({n: new[n]}, c.run(select, **one), "alone"):
@@ -240,7 +234,7 @@ def apart(select: Select, c: Case) -> str | None:
     return None
 
 
-@law()
+@ENDS("sparsity 0 and 1")
 def meets_the_ends(select: Select, c: Case) -> str | None:
     """sparsity 0 prunes nothing, and 1, with minimum=0, prunes everything"""
     new = c.run(select)
@@ -249,53 +243,25 @@ def meets_the_ends(select: Select, c: Case) -> str | None:
     return None if stays == want else f"{stays} entries stay: {kept(new)}"
 
 
-ANY: dict[str, Law] = {
-    "masked stay masked": revives_nothing,
-    "deterministic": is_deterministic,
-    "memory layout": ignores_layout,
-    "input untouched": leaves_its_input,
-}
-LAWS: dict[str, Law] = {
-    "shape": has_the_shape,
-    "exact count": counts_exactly,
-    "lowest scores go": keeps_the_best,
-    "ties by lower index": keeps_the_lower_index,
-    "nested": is_nested,
-    "by steps": goes_by_steps,
-    "masked stay masked": revives_nothing,
-    "minimum": keeps_the_minimum,
-    "protected": leaves_protected,
-    **ANY,
-    "float32": rounds_like_double,
-    "definition": meets_the_definition,
-}
+@ENDS("empty layer")
+def takes_nothing(select: Select, c: Case) -> str | None:
+    """a layer without entries gets an empty mask"""
+    return has_the_shape(select, c) or counts_exactly(select, c)
+
+
+ANY = {n: LAWS[n] for n in ("masked stay masked", "deterministic", "memory layout",
+                            "input untouched")}  # fmt: skip
 N_OF_M: dict[str, Law] = {
     "shape": has_the_shape,
-    "N of each M": replace(
-        counts_exactly,
-        sentence="N of every M consecutive inputs stay (axis 1; of a convolution at each y, x)",
-    ),
+    "N of each M": replace(counts_exactly, sentence="N of every M consecutive inputs stay (axis 1; "
+                           "of a convolution at each y, x)"),
     "the best stay": keeps_the_best,
     "ties by lower index": keeps_the_lower_index,
     **ANY,
-    "edge": replace(
-        counts_exactly,
-        sentence="where M does not divide the inputs, N of those at the end stay too, or all of "
-        "fewer",
-    ),
-}
+    "edge": replace(counts_exactly, sentence="where M does not divide the inputs, N of those at "
+                    "the end stay too, or all of fewer"),
+}  # fmt: skip
 BLOCKS: dict[str, Law] = {
-    "shape": has_the_shape,
-    "whole blocks": goes_whole,
-    "exact count": replace(
-        counts_exactly,
-        sentence="round(sparsity * n) of n blocks go, half to even, what was masked included",
-    ),
-    "lowest blocks go": replace(
-        keeps_the_best,
-        sentence="of blocks of one size none that goes scores higher than one that stays",
-    ),
-    "nested": is_nested,
-    **ANY,
-    "edge": holds_at_the_edge,
-}
+    "shape": has_the_shape, "whole blocks": goes_whole, "exact count": counts_exactly,
+    "lowest blocks go": keeps_the_best, "nested": is_nested, **ANY, "edge": holds_at_the_edge,
+}  # fmt: skip

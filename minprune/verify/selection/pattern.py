@@ -1,4 +1,4 @@
-"""Every law of a pattern on a function of one's own: N kept of every M inputs, or whole blocks."""
+"""Every law of a pattern on a function of the user: N kept of every M inputs, or whole blocks."""
 
 import re
 from collections.abc import Callable, Collection
@@ -19,16 +19,10 @@ CHECK = "check_pattern"
 
 
 def check_pattern(
-    fn: Callable[..., Any],
-    pattern: str | tuple[int, int],
-    *,
-    form: Form | None = None,
-    tie: Tie = "lower",
-    signed: bool = True,
-    laws: Collection[str] | None = None,
-    examples: int = 200,
-    seed: int = 0,
-) -> Verdicts:
+    fn: Callable[..., Any], pattern: str | tuple[int, int], *, form: Form | None = None,
+    tie: Tie = "lower", signed: bool = True, laws: Collection[str] | None = None,
+    examples: int = 200, seed: int = 0,
+) -> Verdicts:  # fmt: skip
     """Check `mask = fn(scores)` for "N:M", and `mask = fn(scores, sparsity)` for blocks.
 
     scores: of a weight (o, i) or (o, i, y, x); True = kept. Where fn has a parameter `masks`

@@ -1,4 +1,4 @@
-"""Every law of selection on a function of one's own: which entries go, and exactly how many."""
+"""Every law of selection on a function of the user: which entries go, and exactly how many."""
 
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
@@ -9,11 +9,9 @@ import numpy as np
 from minprune.arguments import choice
 from minprune.core import Array, Arrays
 from minprune.verify.calling import callable_as, keywords
-from minprune.verify.law import judged, picked
-from minprune.verify.search import first
-from minprune.verify.selection import laws as of
+from minprune.verify.law import first, judged, picked
 from minprune.verify.selection.cases import Case, Select, cases, inner
-from minprune.verify.selection.laws import LAWS
+from minprune.verify.selection.laws import APART, ENDS, LAWS, NEARLY
 from minprune.verify.verdict import Verdicts
 
 CHECK = "check_selector"
@@ -21,36 +19,21 @@ Form = Literal["dict", "array"]
 Scope = Literal["global", "layer"]
 Tie = Literal["lower", "any"]
 Count = Literal["round", "any"]
-EVERY = LAWS | {
-    "sparsity 0 and 1": of.meets_the_ends,
-    "empty layer": of.takes_nothing,
-    "layers apart": of.apart,
-}
+EVERY = LAWS | ENDS | APART
 # where any tie rule will do these are judged on scores without ties
 WITHOUT_TIES = ("nested", "by steps", "memory layout", "float32", "definition")
 TAKES = ("masks", "minimum", "protect")
 FORMS: tuple[Form, ...] = ("dict", "array")
 ONE = np.array([[1.0, 2.0]])
-TAKES_OF = {
-    "by steps": "masks",
-    "masked stay masked": "masks",
-    "minimum": "minimum",
-    "protected": "protect",
-}
+TAKES_OF = {"by steps": "masks", "masked stay masked": "masks", "minimum": "minimum",
+            "protected": "protect"}  # fmt: skip
 
 
 def check_selector(
-    fn: Callable[..., Any],
-    *,
-    form: Form | None = None,
-    scope: Scope = "global",
-    tie: Tie = "lower",
-    count: Count = "round",
-    signed: bool = True,
-    laws: Collection[str] | None = None,
-    examples: int = 200,
-    seed: int = 0,
-) -> Verdicts:
+    fn: Callable[..., Any], *, form: Form | None = None, scope: Scope = "global",
+    tie: Tie = "lower", count: Count = "round", signed: bool = True,
+    laws: Collection[str] | None = None, examples: int = 200, seed: int = 0,
+) -> Verdicts:  # fmt: skip
     """Check `masks = fn(scores, sparsity)`, True = kept, on scores with many ties.
 
     sparsity is the share of all entries whose mask is False afterwards. Where fn has parameters
@@ -114,8 +97,8 @@ def check_selector(
     left |= {"definition"} if count == "any" else set()
     left |= {"layers apart"} if form == "array" or scope == "global" else set()
     wanted = {name: law for name, law in wanted.items() if name not in left}
-    if count == "any" and "exact count" in wanted:
-        wanted["exact count"] = of.counts_nearly
+    if count == "any":
+        wanted |= {name: law for name, law in NEARLY.items() if name in wanted}
     draw: dict[str, Any] = {name: name in takes for name in TAKES} | {
         "layers": 1 if alone else 3, "empty": False, "share": inner, "signed": signed,
     }  # fmt: skip
@@ -125,7 +108,7 @@ def check_selector(
     for names, strategy in (
         ({*LAWS} - untied, cases(**draw)),
         (untied, cases(**draw, ties=False)),
-        ({"layers apart"}, cases(**several)),
+        ({*APART}, cases(**several)),
     ):
         table = {name: law for name, law in wanted.items() if name in names}
         found += judged(table, select, strategy, examples=examples, seed=seed)
@@ -143,15 +126,12 @@ def adapted(fn: Callable[..., Any], form: Form, takes: list[str]) -> Select:
     """
 
     def select(scores: Arrays, masks: Arrays, **target: Any) -> Arrays:
-        given = {name: target[name] for name in takes if name in target}
+        given = {name: (target | {"masks": masks})[name] for name in takes}
         if form == "dict":
-            if "masks" in takes:
-                given["masks"] = masks
             found = dict(fn(scores, target["sparsity"], **given))
         else:
             ((name, one),) = scores.items()
-            if "masks" in takes:
-                given["masks"] = masks[name]
+            given |= {"masks": masks[name]} if "masks" in takes else {}
             found = {name: fn(one, target["sparsity"], **given)}
         for name in target["protect"]:
             was = masks[name] if "masks" in takes else np.ones_like(masks[name])

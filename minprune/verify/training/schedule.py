@@ -1,10 +1,10 @@
-"""Every law of a schedule, step -> sparsity, on a function of one's own."""
+"""Every law of a schedule, step -> sparsity, on a function of the user."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
-from functools import cached_property
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,12 @@ import numpy as np
 from minprune.arguments import choice, count, share
 from minprune.errors import ArgumentError
 from minprune.verify.calling import callable_as, keywords
-from minprune.verify.law import Law, law
+from minprune.verify.law import Laws, first
 from minprune.verify.plain.rules import SCHEDULES, Ramp, scheduled
-from minprune.verify.search import first
 from minprune.verify.trees import moved
-from minprune.verify.verdict import Verdict, Verdicts
+from minprune.verify.verdict import Verdicts
+
+LAWS = Laws()
 
 CHECK = "check_schedule"
 EPS = 2.0**-52
@@ -39,7 +40,7 @@ def expected(v: Values, steps: range, want: float) -> str | None:
     return None
 
 
-@law()
+@LAWS("inside")
 def stays_inside(v: Values, ramp: Ramp) -> str | None:
     """each value is a share from initial to final"""
     for t, value in enumerate(v.s):
@@ -48,7 +49,7 @@ def stays_inside(v: Values, ramp: Ramp) -> str | None:
     return None
 
 
-@law()
+@LAWS("rises")
 def never_falls(v: Values, ramp: Ramp) -> str | None:
     """sparsity never falls"""
     for t in range(1, len(v.s)):
@@ -57,19 +58,19 @@ def never_falls(v: Values, ramp: Ramp) -> str | None:
     return None
 
 
-@law()
+@LAWS("start")
 def starts_there(v: Values, ramp: Ramp) -> str | None:
     """up to the start the value is initial (up to the step before it where it jumps)"""
     return expected(v, range(ramp.start + (ramp.span > 0)), ramp.initial)
 
 
-@law()
+@LAWS("end")
 def ends_there(v: Values, ramp: Ramp) -> str | None:
     """from the end on the value is final"""
     return expected(v, range(ramp.end, len(v.s)), ramp.final)
 
 
-@law()
+@LAWS("every")
 def changes_at_updates_only(v: Values, ramp: Ramp) -> str | None:
     """it changes at start + k every and at the end alone"""
     s = v.s
@@ -79,16 +80,7 @@ def changes_at_updates_only(v: Values, ramp: Ramp) -> str | None:
     return None
 
 
-LAWS: dict[str, Law] = {
-    "inside": stays_inside,
-    "rises": never_falls,
-    "start": starts_there,
-    "end": ends_there,
-    "every": changes_at_updates_only,
-}
-
-
-def meets(like: str, s: Sequence[float], ramp: Ramp, eps: float = EPS) -> str | None:
+def meets(like: str, s: Sequence[float], eps: float, ramp: Ramp) -> str | None:
     """None where each value is the formula's, to rounding: 8 of numbers of at most 1
 
     The rounding of p grows by |ln(ratio)| in a power, as often as the span goes into the step.
@@ -106,67 +98,15 @@ def meets(like: str, s: Sequence[float], ramp: Ramp, eps: float = EPS) -> str | 
     return None
 
 
-@dataclass(frozen=True)
-class Asked:
-    """A schedule, what it should do, and the parameters that it is given."""
-
-    fn: Callable[..., Any]
-    ramp: Ramp
-    given: dict[str, Any]
-
-    def called(self, steps: Sequence[int]) -> list[Any]:
-        return [np.asarray(self.fn(t, **self.given))[()] for t in steps]
-
-    @cached_property
-    def values(self) -> list[Any]:
-        return self.called(self.ramp.steps)
-
-    def compared(self) -> tuple[list[Any], Ramp, float]:
-        """(values, what is asked, spacing at 1), all in the narrowest type among the values"""
-        kinds = {s.dtype for s in self.values if isinstance(s, np.floating)}
-        kind: Any = min(kinds, key=lambda k: k.itemsize, default=np.dtype(float)).type
-        low, high = (float(kind(end)) for end in (self.ramp.initial, self.ramp.final))
-        there = replace(self.ramp, initial=low, final=high)
-        return [kind(s) for s in self.values], there, max(float(np.finfo(kind).eps), EPS)
-
-    def shares(self) -> str | None:
-        for t, s in zip(self.ramp.steps, self.values, strict=True):
-            number = np.shape(s) == () and isinstance(s, np.number | np.bool_)
-            if not number or not -ROUNDINGS * EPS <= s <= 1 + ROUNDINGS * EPS:
-                return f"step {t} has {s!r}"
-        return None
-
-    def again(self) -> str | None:
-        back = self.called(self.ramp.steps[::-1])[::-1]
-        for t, a, b in zip(self.ramp.steps, self.values, back, strict=True):
-            if moved(a, b):
-                return f"step {t} has {a}, and {b} when asked again"
-        return None
-
-    def judged(self, law: Law) -> str | None:
-        found, what, eps = self.compared()
-        return law(Values(found, ROUNDINGS * eps), what)
-
-    def formula(self, like: str) -> str | None:
-        found, what, eps = self.compared()
-        return meets(like, found, what, eps)
-
-
 def check_schedule(
-    fn: Callable[..., float],
-    *,
-    final: float,
-    initial: float = 0.0,
-    start: int = 0,
-    span: int = 0,
-    every: int | None = None,
-    like: str | None = None,
-) -> Verdicts:
+    fn: Callable[..., float], *, final: float, initial: float = 0.0, start: int = 0, span: int = 0,
+    every: int | None = None, like: str | None = None,
+) -> Verdicts:  # fmt: skip
     """Check `fn(step) -> sparsity` at every step from 0 to beyond the end, to rounding.
 
     The parameters say what fn should do; where fn has parameters of these names, it is given them.
-    Where a value is float32 or float16 all are compared in it; where one is no share, nothing else
-    is asked.
+    Where a value is float32 or float16 all are compared in it; where one is no share, no
+    other law is tried.
 
     Parameters
     ----------
@@ -222,22 +162,44 @@ def check_schedule(
         )
     given = {n: getattr(ramp, n) for n in keywords(fn, tuple(vars(ramp)))}
     callable_as(fn, "step", given=[*given])
-    asked, told = Asked(fn, ramp, given), vars(ramp) | {"every": every}
+    seen: list[Any] = []
 
-    def verdict(law: str, sentence: str, broken: Callable[[], str | None]) -> Verdict:
-        return first(law, sentence, [told], lambda _: broken())
+    def called(steps: Sequence[int]) -> list[Any]:
+        return [np.asarray(fn(t, **given))[()] for t in steps]
 
-    verdicts = [verdict("in [0, 1]", "each value is a number from 0 to 1", asked.shares)]
+    def shares(_: Any) -> str | None:
+        seen[:] = called(ramp.steps)
+        for t, s in enumerate(seen):
+            number = np.shape(s) == () and isinstance(s, np.number | np.bool_)
+            if not number or not -ROUNDINGS * EPS <= s <= 1 + ROUNDINGS * EPS:
+                return f"step {t} has {s!r}"
+        return None
+
+    def again(_: Any) -> str | None:
+        for t, a, b in zip(ramp.steps, seen, called(ramp.steps[::-1])[::-1], strict=True):
+            if moved(a, b):
+                return f"step {t} has {a}, and {b} when asked again"
+        return None
+
+    asked = [vars(ramp) | {"every": every}]
+    verdicts = [first("in [0, 1]", "each value is a number from 0 to 1", asked, shares)]
     if not verdicts[0].holds:  # no law of a share makes sense
         return Verdicts(verdicts)
+    # all are compared in the narrowest type among the values
+    kinds = {s.dtype for s in seen if isinstance(s, np.floating)}
+    kind: Any = min(kinds, key=lambda k: k.itemsize, default=np.dtype(float)).type
+    there = replace(ramp, initial=float(kind(initial)), final=float(kind(final)))
+    eps = max(float(np.finfo(kind).eps), EPS)
+    v = Values([kind(s) for s in seen], ROUNDINGS * eps)
     left = {"every"} if every is None else set()
     if like == "iterative":  # which goes on
         left |= {"inside", "end"}
-    verdicts += [verdict(name, law.sentence, lambda law=law: asked.judged(law))  # type: ignore[misc]
-                 for name, law in LAWS.items() if name not in left]  # fmt: skip
+    for name, law in LAWS.items():
+        if name not in left:
+            verdicts.append(first(name, law.sentence, [there], partial(law, v)))
     sentence = "a step has the same sparsity whenever it is asked for"
-    verdicts.append(verdict("pure", sentence, asked.again))
+    verdicts.append(first("pure", sentence, asked, again))
     if like is not None:
         sentence = f"it is the {like} formula"
-        verdicts.append(verdict(f"like {like}", sentence, lambda: asked.formula(like)))
+        verdicts.append(first(f"like {like}", sentence, [there], partial(meets, like, v.s, eps)))
     return Verdicts(verdicts)

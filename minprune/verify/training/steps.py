@@ -1,7 +1,6 @@
 """Training steps under masks: what is pruned stays exactly 0.0, whatever momentum remembers."""
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +9,11 @@ from hypothesis import strategies as st
 
 from minprune.core import Array, Arrays
 from minprune.verify.calling import callable_as
-from minprune.verify.law import judged, law
-from minprune.verify.trees import repeats, untouched
+from minprune.verify.law import Laws, judged
+from minprune.verify.trees import mapped, repeats, untouched
 from minprune.verify.verdict import Verdicts
+
+LAWS = Laws()
 
 SHAPES = ((3,), (2, 3), (2, 1, 2, 2))
 Fn = Callable[[Arrays, list[Arrays], list[Arrays]], Sequence[Arrays]]
@@ -28,7 +29,7 @@ class Steps:
 
     def run(self, fn: Fn) -> list[Arrays]:
         """The weights after each step."""
-        return list(fn(*deepcopy((self.weights, self.grads, self.masks))))
+        return list(fn(*mapped((self.weights, self.grads, self.masks), np.copy)))
 
     def __str__(self) -> str:
         lines = [f"weights of {n} = {w.tolist()}" for n, w in self.weights.items()]
@@ -66,7 +67,7 @@ def steps(draw: Any) -> Steps:
 trained = steps()
 
 
-@law(trained)
+@LAWS("shape", trained)
 def shape(fn: Fn, s: Steps) -> str | None:
     """each step gives weights of the same names and shapes"""
     found = s.run(fn)
@@ -80,7 +81,7 @@ def shape(fn: Fn, s: Steps) -> str | None:
     return None
 
 
-@law(trained)
+@LAWS("masked stay 0.0", trained)
 def masked(fn: Fn, s: Steps) -> str | None:
     """what is masked at a step is exactly 0.0 after it"""
     for k, (after, masks) in enumerate(zip(s.run(fn), s.masks, strict=False), 1):
@@ -92,7 +93,7 @@ def masked(fn: Fn, s: Steps) -> str | None:
     return None
 
 
-@law(trained)
+@LAWS("live ones move", trained)
 def live(fn: Fn, s: Steps) -> str | None:
     """gradients of one sign move what is live, from 0.0 too"""
     last = s.run(fn)[-1]
@@ -104,25 +105,16 @@ def live(fn: Fn, s: Steps) -> str | None:
     return None
 
 
-@law(trained)
+@LAWS("same bits", trained)
 def same_bits(fn: Fn, s: Steps) -> str | None:
     """the same weights, gradients and masks give the same bits"""
     return repeats(lambda: s.run(fn))
 
 
-@law(trained)
+@LAWS("input untouched", trained)
 def leaves_input(fn: Fn, s: Steps) -> str | None:
     """weights, gradients and masks that are given are not changed"""
     return untouched(fn, s.weights, s.grads, s.masks)
-
-
-LAWS = {
-    "shape": shape,
-    "masked stay 0.0": masked,
-    "live ones move": live,
-    "same bits": same_bits,
-    "input untouched": leaves_input,
-}
 
 
 def check_steps(fn: Fn, *, examples: int = 200, seed: int = 0) -> Verdicts:

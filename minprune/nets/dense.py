@@ -1,0 +1,84 @@
+"""Dense: y = W x + b."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from minprune import arguments
+from minprune import autograd as ag
+from minprune.autograd import Value
+from minprune.core import Array
+from minprune.errors import ShapeError
+from minprune.nets.layer import ForwardContext, Layer, Shape
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """A fully connected layer.
+
+    y = W x + b      weight: (outputs, inputs), bias: (outputs,)
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        How many features it reads and makes.
+    bias : bool, default True
+        Whether b is added.
+
+    Raises
+    ------
+    ArgumentError
+        If a size is not an integer of at least 1.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.Dense(4, 3).params()
+    {'weight': (3, 4), 'bias': (3,)}
+    """
+
+    inputs: int
+    outputs: int
+    bias: bool = True
+    fuses: ClassVar[bool] = True
+    biased: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for what in ("inputs", "outputs"):
+            arguments.count("Dense", what, getattr(self, what))
+
+    def params(self) -> dict[str, Shape]:
+        weight: dict[str, Shape] = {"weight": (self.outputs, self.inputs)}
+        return weight | ({"bias": (self.outputs,)} if self.bias else {})
+
+    def fan(self) -> tuple[int, int]:
+        return self.inputs, self.outputs
+
+    def out_shape(self, *shapes: Shape) -> Shape:
+        if shapes[0] != (self.inputs,):
+            hint = "put Flatten before it" if len(shapes[0]) > 1 else "make the sizes agree"
+            raise ShapeError(f"Dense: the input must be ({self.inputs},), not {shapes[0]}; {hint}")
+        return (self.outputs,)
+
+    def positions(self, out: Shape) -> int:
+        return 1
+
+    def apply(
+        self,
+        name: str,
+        p: Mapping[str, Value],
+        xs: list[Value],
+        run: ForwardContext,
+        act: str = "none",
+    ) -> Value:
+        return ag.affine(p[f"{name}.weight"], xs[0], p.get(f"{name}.bias"), act=act)
+
+    def columns(self, x: Array) -> Array:
+        return x[None]
+
+    def resized(self, shapes: Mapping[str, Shape]) -> Layer:
+        outputs, inputs = shapes["weight"]
+        return replace(self, inputs=inputs, outputs=outputs, bias="bias" in shapes)
+
+    def constant(self, name: str, p: Mapping[str, Array], level: Array) -> Array | None:
+        return p[f"{name}.weight"] @ level

@@ -1,0 +1,63 @@
+"""Dropout: noise in training, the identity otherwise."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from minprune import arguments
+from minprune import autograd as ag
+from minprune.autograd import Value
+from minprune.errors import ArgumentError
+from minprune.nets.layer import ForwardContext, Layer
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """Entries set to 0 at random in training.
+
+    y = x m / (1 - rate), m ~ Bernoulli(1 - rate), in training; y = x otherwise
+
+    Parameters
+    ----------
+    rate : float, default 0.5
+        The share of entries that are set to 0, below 1.
+
+    Raises
+    ------
+    ArgumentError
+        If rate is not a number from 0 to below 1.
+
+    References
+    ----------
+    Srivastava et al. (2014), Dropout; in the inverted form.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.Dropout(0.2)
+    Dropout(rate=0.2)
+    """
+
+    rate: float = 0.5
+
+    def __post_init__(self) -> None:
+        arguments.share("Dropout", "rate", self.rate, below=True)
+
+    def apply(
+        self,
+        name: str,
+        p: Mapping[str, Value],
+        xs: list[Value],
+        run: ForwardContext,
+        act: str = "none",
+    ) -> Value:
+        if not run.train or self.rate == 0:
+            return xs[0]
+        if run.rng is None:
+            raise ArgumentError(
+                f"{name}: dropout in training needs randomness; pass rng= a numpy Generator"
+            )
+        x = ag.value(xs[0])
+        kept = run.rng.random(x.shape, np.float32) >= self.rate
+        return ag.mul(xs[0], kept * x.dtype.type(1 / (1 - self.rate)))

@@ -1,0 +1,247 @@
+"""BatchNorm, GroupNorm, LayerNorm: y = gamma (x - mean) / sqrt(var + 1e-5) + beta, row by row.
+
+They differ in what mean and var are of: a channel over the batch, a group of channels of one
+sample, all features of one sample.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minprune import arguments
+from minprune import autograd as ag
+from minprune.autograd import Value
+from minprune.core import Array
+from minprune.errors import ArgumentError, ShapeError
+from minprune.nets.layer import ForwardContext, Layer, Shape, rows
+
+EPS = 1e-5  # PyTorch's, added to the variance
+
+
+@dataclass(frozen=True)
+class _Norm(Layer):
+    """weight: gamma, bias: beta, both (channels,)"""
+
+    fuses: ClassVar[bool] = True
+    biased: ClassVar[bool] = True
+    normalises: ClassVar[bool] = True
+    ones: ClassVar[tuple[str, ...]] = ("weight", "running_var")
+    sized: ClassVar[str] = "channels"  # the field that says how many rows there are
+
+    def __post_init__(self) -> None:
+        arguments.count(type(self).__name__, self.sized, self.size)
+
+    @property
+    def size(self) -> int:
+        """How many channels (features) it scales"""
+        found: int = getattr(self, self.sized)
+        return found
+
+    def params(self) -> dict[str, Shape]:
+        return {"weight": (self.size,), "bias": (self.size,)}
+
+    def out_shape(self, *shapes: Shape) -> Shape:
+        rows(type(self).__name__, self.sized, shapes[0], self.size)
+        return shapes[0]
+
+    def resized(self, shapes: Mapping[str, Shape]) -> Layer:
+        return replace(self, **{self.sized: shapes["weight"][0]})
+
+
+@dataclass(frozen=True)
+class BatchNorm(_Norm):
+    """Each channel normalised over the batch.
+
+    y = gamma (x - mean) / sqrt(var + 1e-5) + beta      weight: gamma, bias: beta, (channels,)
+
+    In training mean and var are the batch's own (var biased); otherwise the running ones, which
+    move by 0.1 towards the batch's mean and UNBIASED variance at each training step, as in PyTorch.
+
+    Parameters
+    ----------
+    channels : int
+        How many channels (features) it reads.
+
+    Raises
+    ------
+    ArgumentError
+        If channels is not an integer of at least 1.
+
+    References
+    ----------
+    Ioffe & Szegedy (2015), Batch Normalization.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> sorted(mp.BatchNorm(3).buffers())
+    ['running_mean', 'running_var']
+    """
+
+    channels: int
+    momentum: ClassVar[float] = 0.1
+
+    def buffers(self) -> dict[str, Shape]:
+        return {"running_mean": (self.channels,), "running_var": (self.channels,)}
+
+    def apply(
+        self,
+        name: str,
+        p: Mapping[str, Value],
+        xs: list[Value],
+        run: ForwardContext,
+        act: str = "none",
+    ) -> Value:
+        (x,) = xs
+        gamma, beta = p[f"{name}.weight"], p[f"{name}.bias"]
+        if run.train:
+            m = math.prod(x.shape[1:])
+            if m == 1:
+                raise ShapeError(
+                    f"{name}: one value per channel has no variance to train on; "
+                    f"use a batch of at least 2"
+                )
+            xhat, mean, var = ag.normalise(x, eps=EPS)
+            run.buffers |= self.moved(name, p, mean, var, m)
+            return ag.scale_shift(xhat, gamma, beta, act=act)
+        mean, inv = p[f"{name}.running_mean"], self.inverse(name, p)
+        if run.direct:
+            return ag.scale_shift(ag.scale_shift(x, inv, -mean * inv), gamma, beta, act=act)
+        scale = ag.mul(gamma, inv)
+        return ag.scale_shift(x, scale, ag.sub(beta, ag.mul(scale, mean)), act=act)
+
+    def path(self, name: str, p: Mapping[str, Value], xs: list[Value]) -> Value:
+        """|gamma| x / sqrt(running var + 1e-5)"""
+        scale = ag.mul(p[f"{name}.weight"], self.inverse(name, p))
+        return ag.scale_shift(xs[0], scale, p[f"{name}.bias"])
+
+    @staticmethod
+    def inverse(name: str, p: Mapping[str, Value]) -> Array:
+        """1 / sqrt(running var + 1e-5)"""
+        var: Array = p[f"{name}.running_var"]
+        return np.asarray(1 / np.sqrt(var + var.dtype.type(EPS)))
+
+    def moved(
+        self, name: str, p: Mapping[str, Any], mean: Array, var: Array, m: int
+    ) -> dict[str, Array]:
+        """r + 0.1 (s - r)      the running statistics after a batch of m values a channel"""
+        rate = mean.dtype.type(self.momentum)
+        seen = {"running_mean": mean, "running_var": var * var.dtype.type(m / (m - 1))}
+        old = {kind: p[f"{name}.{kind}"] for kind in seen}
+        return {f"{name}.{kind}": old[kind] + rate * (s - old[kind]) for kind, s in seen.items()}
+
+
+@dataclass(frozen=True)
+class GroupNorm(_Norm):
+    """Each group of channels normalised within each sample, the same in training and evaluation.
+
+    y = gamma (x - mean) / sqrt(var + 1e-5) + beta      weight: gamma, bias: beta, (channels,)
+
+    mean and var (biased) are of all positions of the channels of a group: runs of
+    channels / groups, as in torch.nn.GroupNorm. The channels of a group are one unit: they are
+    removed together. With one group nothing can be removed (mp.ties says so).
+
+    Parameters
+    ----------
+    groups : int
+        How many groups of equal size; it must divide channels.
+    channels : int
+        How many channels (features) it reads.
+
+    Raises
+    ------
+    ArgumentError
+        If a size is not an integer of at least 1, or groups does not divide channels.
+
+    References
+    ----------
+    Wu & He (2018), Group Normalization.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.GroupNorm(2, 8).params()
+    {'weight': (8,), 'bias': (8,)}
+    """
+
+    groups: int
+    channels: int
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        arguments.count("GroupNorm", "groups", self.groups)
+        if self.channels % self.groups:
+            raise ArgumentError(
+                f"GroupNorm: groups must divide {self.channels} channels, not be {self.groups}; "
+                f"pass groups={math.gcd(self.groups, self.channels)}, for example"
+            )
+
+    def apply(
+        self,
+        name: str,
+        p: Mapping[str, Value],
+        xs: list[Value],
+        run: ForwardContext,
+        act: str = "none",
+    ) -> Value:
+        xhat = ag.normalise_groups(xs[0], groups=self.groups, eps=EPS)
+        return ag.scale_shift(xhat, p[f"{name}.weight"], p[f"{name}.bias"], act=act)
+
+    def path(self, name: str, p: Mapping[str, Value], xs: list[Value]) -> Value:
+        """|gamma| x: the statistics of a sample are no weights"""
+        return ag.scale_shift(xs[0], p[f"{name}.weight"], p[f"{name}.bias"])
+
+    def resized(self, shapes: Mapping[str, Shape]) -> Layer:
+        channels = shapes["weight"][0]  # whole groups go
+        return replace(self, channels=channels, groups=self.groups * channels // self.channels)
+
+    def refuses(self, slope: float, intercept: float) -> str:
+        return f"units that {type(self).__name__} normalises cannot be merged; keep them"
+
+
+@dataclass(frozen=True)
+class LayerNorm(_Norm):
+    """All features normalised within each sample, the same in training and evaluation.
+
+    y = gamma (x - mean) / sqrt(var + 1e-5) + beta      weight: gamma, bias: beta, (features,)
+
+    mean and var (biased) are of all features, as in torch.nn.LayerNorm. So no feature can be
+    removed without changing the others (mp.ties says so). For dense features only.
+
+    Parameters
+    ----------
+    features : int
+        How many features it reads.
+
+    Raises
+    ------
+    ArgumentError
+        If features is not an integer of at least 1.
+
+    References
+    ----------
+    Ba, Kiros & Hinton (2016), Layer Normalization.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.LayerNorm(8).params()
+    {'weight': (8,), 'bias': (8,)}
+    """
+
+    features: int
+    sized: ClassVar[str] = "features"
+
+    def out_shape(self, *shapes: Shape) -> Shape:
+        if len(shapes[0]) > 1:
+            raise ShapeError(
+                f"LayerNorm: the input must be ({self.features},), not {shapes[0]}; put Flatten "
+                f"before it, or use GroupNorm(1, {shapes[0][0]}) for channels"
+            )
+        return super().out_shape(*shapes)
+
+    apply, path, refuses = GroupNorm.apply, GroupNorm.path, GroupNorm.refuses
+    groups: ClassVar[int] = 1

@@ -1,0 +1,185 @@
+"""MaxPool, AvgPool, GlobalAvgPool over images and sequences; Flatten, from channels to features."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from minprune import autograd as ag
+from minprune.autograd import Value
+from minprune.errors import ArgumentError
+from minprune.nets.layer import ForwardContext, Layer, Shape, sizes, windows
+
+Params = Mapping[str, Value]
+AXES = ("height", "width")
+
+
+@dataclass(frozen=True)
+class _Pool(Layer):
+    """Windows of `kernel`, a `stride` apart (the kernel's size unless given)"""
+
+    kernel: int | Shape = 2
+    stride: int | Shape | None = None
+    padding: int | Shape = 0
+
+    def __post_init__(self) -> None:
+        owner = type(self).__name__
+        if self.stride is None:
+            object.__setattr__(self, "stride", self.kernel)
+        for what, least in (("kernel", 1), ("stride", 1), ("padding", 0)):
+            object.__setattr__(self, what, sizes(owner, what, getattr(self, what), least))
+        if any(2 * p > k for p, k in zip(self.padding, self.kernel, strict=True)):  # type: ignore[arg-type]
+            raise ArgumentError(
+                f"{owner}: padding must be at most half the window {self.kernel}, not "
+                f"{self.padding}; pass less, so that every window meets the input"
+            )
+
+    def out_shape(self, *shapes: Shape) -> Shape:
+        axes = AXES if len(shapes[0]) != 2 else ("length",)
+        at = (self.kernel, self.stride, self.padding)
+        kernel, stride, padding = (s[-len(axes) :] for s in at)  # type: ignore[index]
+        owner = type(self).__name__
+        return (shapes[0][0], *windows(owner, shapes[0], kernel, stride, padding, axes))
+
+    def at(self, x: Value) -> tuple[Value, dict[str, Any]]:
+        """(x as images, the windows); a sequence is an image of height 1"""
+        kernel, stride, padding = self.kernel, self.stride, self.padding
+        if x.ndim == 3:
+            x = ag.reshape(x, shape=(x.shape[0], 1, *x.shape[1:]))
+            kernel, stride, padding = (1, kernel[1]), (1, stride[1]), (0, padding[1])  # type: ignore[index]
+        return x, {"kernel": kernel, "stride": stride, "padding": padding}
+
+
+def _as(y: Value, x: Value) -> Value:
+    """y with the axes of x: a sequence again where x was one"""
+    return y if x.ndim == 4 else ag.reshape(y, shape=(y.shape[0], *y.shape[2:]))
+
+
+class MaxPool(_Pool):
+    """The largest entry of each window.
+
+    y = max over the window; padding never wins
+
+    Parameters
+    ----------
+    kernel : int or (int, int), default 2
+        The sides (y, x) of the window; of sequences the second counts.
+    stride : int or (int, int), optional
+        Steps of the window; the kernel's sides unless given.
+    padding : int or (int, int), default 0
+        Entries that are added at each edge, at most half the window.
+
+    Raises
+    ------
+    ArgumentError
+        If a size is not such an integer, or the padding is more than half the window.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.MaxPool(2).out_shape((8, 24, 24)), mp.MaxPool(2).out_shape((8, 100))
+    ((8, 12, 12), (8, 50))
+    """
+
+    def apply(
+        self, name: str, p: Params, xs: list[Value], run: ForwardContext, act: str = "none"
+    ) -> Value:
+        x, at = self.at(xs[0])
+        return _as(ag.max_pool(x, **at), xs[0])
+
+    def refuses(self, slope: float, intercept: float) -> str:
+        if slope >= 0:
+            return ""
+        return (
+            f"a negative slope of {slope} does not pass through max pooling; "
+            f"merge with a positive one, or keep the unit"
+        )
+
+
+class AvgPool(_Pool):
+    """The mean of each window, padding counted.
+
+    y = sum over the window / its size
+
+    Parameters
+    ----------
+    kernel : int or (int, int), default 2
+        The sides (y, x) of the window; of sequences the second counts.
+    stride : int or (int, int), optional
+        Steps of the window; the kernel's sides unless given.
+    padding : int or (int, int), default 0
+        Zeros that are added at each edge, at most half the window.
+
+    Raises
+    ------
+    ArgumentError
+        If a size is not such an integer, or the padding is more than half the window.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.AvgPool(3, stride=2, padding=1).out_shape((8, 7, 7))
+    (8, 4, 4)
+    """
+
+    def apply(
+        self, name: str, p: Params, xs: list[Value], run: ForwardContext, act: str = "none"
+    ) -> Value:
+        x, at = self.at(xs[0])
+        return _as(ag.avg_pool(x, **at), xs[0])
+
+    def refuses(self, slope: float, intercept: float) -> str:
+        if not intercept or not any(self.padding):  # type: ignore[arg-type]
+            return ""
+        return (
+            f"an intercept of {intercept} through zero-padded average pooling is not exact at the "
+            f"edges; merge with intercept 0, or keep the unit"
+        )
+
+
+class GlobalAvgPool(Layer):
+    """The mean of each channel.
+
+    y_c = the mean of channel c over all positions      (c, h, w) or (c, length) -> (c,)
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.GlobalAvgPool().out_shape((8, 7, 7))
+    (8,)
+    """
+
+    def out_shape(self, *shapes: Shape) -> Shape:
+        if len(shapes[0]) != 2:
+            windows("GlobalAvgPool", shapes[0], (1, 1), (1, 1), (0, 0), AXES)
+        return shapes[0][:1]
+
+    def apply(
+        self, name: str, p: Params, xs: list[Value], run: ForwardContext, act: str = "none"
+    ) -> Value:
+        c, *sides, n = xs[0].shape
+        image = (1, *sides)[-2:]
+        x = xs[0] if len(sides) == 2 else ag.reshape(xs[0], shape=(c, *image, n))
+        y = ag.avg_pool(x, kernel=image, stride=image, padding=(0, 0))
+        return ag.reshape(y, shape=(c, n))
+
+
+class Flatten(Layer):
+    """Channels become features.
+
+    (c, h, w) -> (c h w,): channel k becomes the run of entries k h w ... (k + 1) h w - 1
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.Flatten().out_shape((8, 7, 7))
+    (392,)
+    """
+
+    def out_shape(self, *shapes: Shape) -> Shape:
+        return (math.prod(shapes[0]),)
+
+    def apply(
+        self, name: str, p: Params, xs: list[Value], run: ForwardContext, act: str = "none"
+    ) -> Value:
+        return ag.reshape(xs[0], shape=(-1, xs[0].shape[-1]))
