@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from moving import Plan
+from moving import Run
 from watching import half_masked, small_data, small_net
 
 import minprune as mp
@@ -120,7 +120,7 @@ def test_messages(provoke: Callable[[], Any], kind: type[Exception], text: str) 
 
 @pytest.mark.parametrize("stored", [False, True])
 def test_what_is_not_finite_stops_the_move(stored: bool) -> None:
-    plan = Plan(RigL, every=1, stored=stored, lr=1e200)
+    plan = Run(RigL, every=1, stored=stored, lr=1e200)
     with pytest.raises(NonFiniteError) as caught:
         mp.fit(plan.model(), small_data(), method=plan.method(), **plan.how())
     expected = (
