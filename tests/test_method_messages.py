@@ -33,7 +33,7 @@ MESSAGES: tuple[tuple[Callable[[mp.View], mp.Change], type[ArgumentError], str],
     ),
     (
         lambda view: mp.Change(masks={"fc1.bias": np.ones(4, bool)}), ShapeError,
-        "fc1.bias: mask is (4,), weight is (5,); "
+        "fc1.bias: the mask must have the weight's shape (5,), not (4,); "
         "score and mask the same parameters you apply the mask to",
     ),
 )  # fmt: skip
