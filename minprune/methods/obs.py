@@ -34,7 +34,7 @@ from minprune.measures.quality import evaluate
 from minprune.methods.obs_by_layer import layers
 from minprune.methods.surgery import Round, Surgery, more
 from minprune.nets.model import Model, dense_only, is_model, is_split
-from minprune.train.progress import progress as bar
+from minprune.train.history import progress as bar
 
 Scale = Literal["whole", "layer", "rows"]
 HELD = 2**28  # bytes of rows that are kept between the walks over them

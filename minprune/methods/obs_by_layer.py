@@ -16,7 +16,7 @@ from minprune.masking.apply import with_masks
 from minprune.masking.count import pruned_count
 from minprune.methods.surgery import Round, Surgery, more
 from minprune.nets.model import Model
-from minprune.train.progress import progress as bar
+from minprune.train.history import progress as bar
 
 LayerScale = Literal["layer", "rows"]
 
