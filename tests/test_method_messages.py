@@ -63,7 +63,7 @@ def test_a_method_that_does_not_fit_the_net() -> None:
         (Odd(activations=("fc9",)), "'fc9' is not a layer of this net; it has fc"),
         (
             Odd({"fc.weight": np.ones(1)}),
-            "fc.weight: a method's extra array has the name of a parameter; rename it",
+            "fc.weight: an extra array must not have the name of a parameter; rename it",
         ),
     ):
         with pytest.raises(ArgumentError) as caught:
