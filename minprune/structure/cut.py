@@ -12,8 +12,7 @@ from minprune.nets.dense import Dense
 from minprune.nets.model import Model
 from minprune.nets.net import Net, Node
 from minprune.nets.pooling import Flatten, GlobalAvgPool
-from minprune.structure.constants import sweep
-from minprune.structure.folding import add_to_bias
+from minprune.structure.constants import add_to_bias, sweep
 
 
 def cut(model: Model) -> Model:
