@@ -89,11 +89,39 @@ class Ties:
 
 
 def ties(model: Model) -> Ties:
-    """The groups of units of the model that go together
+    """The groups of units of a model that must be removed together.
 
     Groups that reach the net's input or output cannot shrink. A grouped convolution bundles the
-    t-th channel of every group; a depthwise one ties its input to its output. Raises ArgumentError
-    where the trace meets an op that has no tie rule.
+    t-th channel of every group; a depthwise one ties its input to its output.
+
+    Parameters
+    ----------
+    model : Model
+        Any, of dense layers.
+
+    Returns
+    -------
+    Ties
+        The groups in net order; print it to see them.
+
+    Raises
+    ------
+    ArgumentError
+        If model is no Model, has sparse layers, or uses an op that has no tie rule.
+
+    References
+    ----------
+    Fang et al. (2023), DepGraph.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> print(mp.ties(mp.zoo.mlp(((4,), 2), (3,))))
+    group            units  may shrink                  made by     read by     with
+    ---------------  -----  --------------------------  ----------  ----------  --------
+    fc1.weight           3  yes                         fc1.weight  fc2.weight  fc1.bias
+    fc2.weight           2  no: it is the net's output  fc2.weight  -           fc2.bias
+    the net's input      4  no: it is the net's input   -           fc1.weight  -
     """
     is_model(model, "ties")
     found, _, x, out = _labelled(model)
@@ -135,7 +163,8 @@ def trace(
 ) -> tuple[Tensor, Tensor]:
     """(input, output) of one recorded pass in evaluation mode, on one sample of zeros
 
-    leaf(name, tensor) is told of every parameter, watch(name, output) of every layer's output.
+    leaf(name, tensor) is called with every parameter, watch(name, output) with the output of every
+    layer.
     """
     dense_only(model, "a pass over units")
     leaves = {name: Tensor(w) for name, w in model.params.items()}
@@ -146,7 +175,7 @@ def trace(
 
 
 def follow(out: Tensor, links: Links) -> None:
-    """Tell links the tie of every op that made out, in the order of the pass."""
+    """Call links with the tie of every op that made out, in the order of the pass."""
     for t in ancestors(out):
         if t.op is None:
             continue

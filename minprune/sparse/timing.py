@@ -47,7 +47,7 @@ def passes(
     """{("csr", 0.1): (one pass, live weights), ...} of a dense or convolution layer without bias
 
     Dense, CSR, and where the layer has them blocks of 4 x 4 and 2:4, with random float32 weights
-    and masks of those densities, on inputs (*shape, batch). A layer that has no format: dense alone.
+    and masks of those densities, on inputs (*shape, batch). A layer without formats: dense alone.
     """
     rng = np.random.default_rng(0)
     w = rng.standard_normal(layer.params()["weight"], dtype=np.float32)

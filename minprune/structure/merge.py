@@ -23,14 +23,42 @@ Pair = tuple[Unit, Unit, float, float]  # dropped, kept, slope, intercept
 
 
 def merge(model: Model, pairs: Sequence[Pair]) -> Model:
-    """The model without the dropped units      pairs: (dropped, kept, slope, intercept)
+    """The model without the dropped units, each replaced by the one that is kept.
 
-    Where what the readers see is a_dropped = slope a_kept + intercept, the function is the same:
-    W[:, kept] += slope W[:, dropped]; bias += intercept sum W[:, dropped], created where absent.
-    A unit is (layer, index), as in the model given; a kept unit may not be dropped by another pair,
-    nor a unit dropped twice. Raises ArgumentError for what is no such pair, for units that are no
-    unit of one free group, for an intercept through zero padding and a negative slope through max
-    pooling, which are not exact. Source: Srinivas & Babu (2015), Data-free parameter pruning.
+    W[:, kept] += slope W[:, dropped]; bias += intercept sum W[:, dropped], created where absent
+
+    Where what the readers see is a_dropped = slope a_kept + intercept, the function is the same.
+
+    Parameters
+    ----------
+    model : Model
+        Any, of dense layers.
+    pairs : list of (dropped, kept, slope, intercept)
+        A unit is (layer, index), as in the model given. A kept unit may not be dropped by another
+        pair, nor a unit dropped twice.
+
+    Returns
+    -------
+    Model
+        Smaller by one unit a pair.
+
+    Raises
+    ------
+    ArgumentError
+        If a pair is no such tuple, its units are not two of one group that may shrink, or the merge
+        is not exact: an intercept through zero padding, a negative slope through max pooling.
+
+    References
+    ----------
+    Srinivas & Babu (2015), Data-free parameter pruning for deep neural networks.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> model = mp.zoo.mlp(((4,), 2), (3,))
+    >>> small = mp.structure.merge(model, [(("fc1", 0), ("fc1", 2), 1.0, 0.0)])
+    >>> small.params["fc1.weight"].shape
+    (2, 4)
     """
     is_model(model, "merge")
     pairs = [_checked(pair) for pair in pairs]
