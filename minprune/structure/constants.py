@@ -50,7 +50,11 @@ class Sweeps:
 
 def sweep(model: Model) -> Sweeps:
     """The two sweeps over the model, in evaluation mode."""
-    links, out, outputs = _swept(model)
+    links = _Links()
+    outputs: dict[str, Tensor] = {}
+    x, out = trace(model, links.leaf, outputs.__setitem__)
+    links.constant[x] = np.zeros(x.shape[0], bool)
+    follow(out, links)
     links.needed[out] = np.ones(out.shape[0], bool)
     for step in reversed(links.back):
         step()
@@ -61,15 +65,6 @@ def sweep(model: Model) -> Sweeps:
         if t in links.constant and links.constant[t].all()
     }
     return Sweeps(needed, whole, tuple(links.folds), links.stuck)
-
-
-def _swept(model: Model) -> tuple[_Links, Tensor, dict[str, Tensor]]:
-    links = _Links()
-    outputs: dict[str, Tensor] = {}
-    x, out = trace(model, links.leaf, outputs.__setitem__)
-    links.constant[x] = np.zeros(x.shape[0], bool)
-    follow(out, links)
-    return links, out, outputs
 
 
 class _Links:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
@@ -132,18 +132,19 @@ def _find(groups: Sequence[Group], unit: Unit) -> tuple[Group, int]:
 def exact(model: Model, group: Group, slope: float, intercept: float) -> None:
     """Raises ArgumentError where merging with this slope and intercept is not exact."""
     asked = [(m.param, model.net.node(layer_of(m.param)).layer) for m in group.readers]
-    asked += [(group.name, layer) for layer in between(model.net, group)]
+    made = {layer_of(m.param) for m in group.producers}
+    asked += [(group.name, layer) for layer in after(model.net, made)[1]]
     for name, layer in asked:
         why = layer.refuses(slope, intercept)
         if why:
             raise ArgumentError(f"{name}: {why}")
 
 
-def between(net: Net, group: Group) -> list[Layer]:
-    """The layers between those that make the units and those that read them."""
-    behind, found = {layer_of(m.param) for m in group.producers}, []
+def after(net: Net, start: Collection[str]) -> tuple[set[str], list[Layer]]:
+    """(names of start and of what reads it up to the next weights, the layers of the latter)"""
+    behind, found = set(start), []
     for node in net.nodes:
         if node.name not in net.mixing and behind.intersection(node.inputs):
             behind.add(node.name)
             found.append(node.layer)
-    return found
+    return behind, found

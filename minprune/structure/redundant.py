@@ -20,7 +20,7 @@ from minprune.masking.units import live_units
 from minprune.nets.model import Model, is_model
 from minprune.nets.net import layer_of
 from minprune.nets.ties import Group, ties
-from minprune.structure.merge import Pair, Unit, exact
+from minprune.structure.merge import Pair, Unit, after, exact
 
 ROUNDING = 2.0**-40  # of a unit's root mean square: a smaller intercept is none
 
@@ -156,13 +156,9 @@ def _mergeable(model: Model) -> tuple[dict[str, Group], dict[str, Freedom]]:
 
 def _freedom(model: Model, group: Group, spot: str) -> Freedom | None:
     """What is exact for units that are regressed at `spot`; None where nothing is."""
-    net, behind, between = model.net, {spot}, []
-    for node in net.nodes:
-        if behind.intersection(node.inputs) and node.name not in net.mixing:
-            behind.add(node.name)
-            between.append(node.layer)
+    behind, between = after(model.net, {spot})
     bends = any(layer.bends for layer in between)
-    reads = [net.node(layer_of(m.param)).inputs[0] for m in group.readers]
+    reads = [model.net.node(layer_of(m.param)).inputs[0] for m in group.readers]
     elsewhere = not behind.issuperset(reads)
     if any(layer.normalises for layer in between) or not _may(model, group, 1, 0):
         return None
