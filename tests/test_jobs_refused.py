@@ -107,7 +107,8 @@ def test_a_folder_in_which_another_job_works_is_left_alone(
     with alone("out"):
         assert main(JOBS[job].at("out")) == 1
     assert capsys.readouterr().err == (
-        "minprune: out: another process works there; wait for its end, or give another folder\n"
+        "minprune: out: must not be in use by another process; wait until it ends, or pass "
+        "another folder\n"
     )
     assert [path.name for path in (untrained / "out").iterdir()] == ["result.json"]
 

@@ -51,7 +51,9 @@ def refill(own: Arrays, found: Arrays, kind: str) -> None:
     for name in sorted(own.keys() | found.keys()):
         a, b = own.get(name), found.get(name)
         if a is None or b is None or (a.shape, a.dtype) != (b.shape, b.dtype):
-            raise ShapeError(f"{name}: its array in {kind} does not fit this training; begin anew")
+            raise ShapeError(
+                f"{name}: its array in {kind} must fit this training, and does not; start again"
+            )
         own[name] = b
 
 

@@ -167,7 +167,7 @@ def refuse(path: Path, theirs: Any, ours: dict[str, Any]) -> None:
     found = difference(theirs, ours)
     if found:
         raise ArgumentError(
-            f"{path}: it was made with {found}; give the same, or delete it to begin anew"
+            f"{path}: it was made with {found}; pass the same, or delete it to start again"
         )
 
 
