@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from minprune.arguments import file_path, float_type
 from minprune.core import Array, Dataset, Seed, Split, stream
-from minprune.data.stratify import held_out, stratified
+from minprune.data.split import held_out, stratified
 from minprune.errors import DataError
 
 UBYTE = 0x08

@@ -225,12 +225,9 @@ def teacher(
     >>> int(support.sum())
     2
     """
-    for what, given, least in (
-        ("features", features, 1),
-        ("live", live, 0),
-        ("outputs", outputs, 1),
-    ):
-        count("teacher", what, given, least)
+    count("teacher", "features", features)
+    count("teacher", "live", live, 0)
+    count("teacher", "outputs", outputs)
     number("teacher", "noise", noise)
     if live > features:
         raise ArgumentError(

@@ -11,8 +11,8 @@ import numpy as np
 
 from minprune.arguments import count, share
 from minprune.core import Array, Arrays, Seed, stream
-from minprune.masking.allocate import allocate
 from minprune.masking.apply import prune
+from minprune.masking.count import allocate
 from minprune.methods.dynamic_grads import whole_grads
 from minprune.methods.dynamic_layers import check_movable, how_many, move
 from minprune.nets.model import Model, dense_only, is_model

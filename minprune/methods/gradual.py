@@ -19,8 +19,7 @@ from minprune.evidence.moving import MOVING, SCORED, held, moved, units_of
 from minprune.evidence.scoring import finished, raw_scores
 from minprune.evidence.sources import OPTIONS, SOURCES, gather
 from minprune.masking.apply import with_masks
-from minprune.masking.checks import Scope
-from minprune.masking.choose import choose
+from minprune.masking.choose import Scope, choose
 from minprune.masking.count import pruned_count
 from minprune.masking.units import live_units, silenced
 from minprune.nets.model import Model, dense_only

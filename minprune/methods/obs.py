@@ -29,7 +29,7 @@ from minprune.curvature.sweeps import Hull
 from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
 from minprune.evidence.inverses import Rows
 from minprune.masking.apply import with_masks
-from minprune.masking.checks import named
+from minprune.masking.count import named
 from minprune.measures.quality import evaluate
 from minprune.methods.obs_by_layer import layers
 from minprune.methods.surgery import Round, Surgery, more
