@@ -88,7 +88,7 @@ def test_another_compression_is_refused(path: Path) -> None:
     entries = entries_of(path.read_bytes())
     path.write_bytes(packed(entries, zipfile.ZIP_BZIP2))
     assert refused(path) == (
-        "the compression of header.json must be 0 (stored) or 8 (deflated), not 12; save it again"
+        "its header.json must be stored (0) or deflated (8), not 12; save it again"
     )
 
 

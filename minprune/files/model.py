@@ -87,19 +87,12 @@ def load(path: str | os.PathLike[str]) -> Model:
 
 def describe(net: Net) -> dict[str, Any]:
     """The net as JSON: layers by name and kind, with their fields and what they read."""
-    return {
-        "input_shape": list(net.input_shape),
-        "loss": net.loss,
-        "layers": [
-            {
-                "name": n.name,
-                "kind": type(n.layer).__name__,
-                "inputs": list(n.inputs),
-                "fields": {f.name: getattr(n.layer, f.name) for f in fields(n.layer)},
-            }
-            for n in net.nodes
-        ],
-    }
+    layers = [
+        {"name": n.name, "kind": type(n.layer).__name__, "inputs": list(n.inputs),
+         "fields": {f.name: getattr(n.layer, f.name) for f in fields(n.layer)}}
+        for n in net.nodes
+    ]  # fmt: skip
+    return {"input_shape": list(net.input_shape), "loss": net.loss, "layers": layers}
 
 
 def rebuild(description: dict[str, Any]) -> Net:

@@ -88,8 +88,9 @@ class Reader:
         found: Arrays = {}
         for dtype, row in self.header["arrays"].items():
             if dtype not in self.kind.dtypes:
-                kinds = ", ".join(self.kind.dtypes)
-                raise self.kind.bad(f"its arrays must be {kinds}, not {dtype}")
+                raise self.kind.bad(
+                    f"its arrays must be {', '.join(self.kind.dtypes)}, not {dtype}"
+                )
             found |= self._row(np.dtype(dtype), list(row))
         if self.unread:
             raise self.kind.foreign(f"it must not hold {min(self.unread)!r}")
@@ -133,13 +134,10 @@ class Reader:
             raise self.kind.foreign(f"it must hold {key}, and does not")
         if entry.flag_bits & 1:
             raise self.kind.foreign(f"its {key} must not be encrypted")
-        if entry.compress_type not in (STORED, DEFLATED):
-            raise self.kind.bad(
-                f"the compression of {key} must be {STORED} (stored) or {DEFLATED} (deflated), "
-                f"not {entry.compress_type}"
-            )
-        claimed: int = entry.file_size
-        most = SMALL if entry.compress_type == DEFLATED else entry.compress_size
+        how, claimed = entry.compress_type, entry.file_size
+        if how not in (STORED, DEFLATED):
+            raise self.kind.bad(f"its {key} must be stored (0) or deflated (8), not {how}")
+        most = SMALL if how == DEFLATED else entry.compress_size
         if key == HEADER:
             most = min(most, self.kind.most)
         if claimed > most:
@@ -160,11 +158,10 @@ def _checked_size(f: BinaryIO, kind: Kind) -> int:
     end = f.read(98).rjust(98, b"\0")
     if end[-22:-18] != b"PK\x05\x06":
         raise zipfile.BadZipFile("File is not a zip file")
-    table = int.from_bytes(end[-10:-6], "little")
+    table, most = int.from_bytes(end[-10:-6], "little"), min(TABLE, size)
     if end[-42:-38] == b"PK\x06\x07":  # a second end, for archives beyond 4 GB
         table = max(table, int.from_bytes(end[-58:-50], "little"))
-    if table > min(TABLE, size):
-        most = min(TABLE, size)
+    if table > most:
         raise kind.bad(f"its table of entries must take at most {most} bytes, not {table}")
     return size
 

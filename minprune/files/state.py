@@ -60,11 +60,9 @@ def alone(folder: str | os.PathLike[str]) -> Iterator[None]:
     process; on systems without flock (Windows, some network drives) nothing is locked. Raises
     FileError if another process holds the lock, or the folder cannot be opened.
     """
-    handle = None
     try:
         os.makedirs(folder, exist_ok=True)
-        if os.name == "posix":
-            handle = os.open(folder, os.O_RDONLY)
+        handle = os.open(folder, os.O_RDONLY) if os.name == "posix" else None
     except OSError as e:
         raise FileError(
             f"{folder}: cannot be opened ({e.strerror}); pass a folder that you can write to"

@@ -16,6 +16,7 @@ from minprune.nets.nonfinite import not_finite
 
 Scope = Literal["global", "layer"]
 Norm = Literal["l1", "l2", "max"] | None
+Least = Mapping[str, int]
 
 
 def keep_top(scores: Array, k: int) -> Array:
@@ -142,7 +143,7 @@ def normalized(scores: Arrays, by: str | None) -> Arrays:
     for name, s in scores.items():
         top = np.abs(s).max(initial=0) or 1
         s = s.astype(np.float64) / top  # first, so that no square overflows or vanishes
-        norm = {"l1": np.abs(s).sum(), "l2": np.sqrt((s * s).sum()), "max": 1}[by or "max"]
+        norm = np.abs(s).sum() if by == "l1" else np.sqrt((s * s).sum()) if by == "l2" else 1
         found[name] = s / (norm or 1)
     return found
 
@@ -154,31 +155,25 @@ def apart(flat: Array, scores: Arrays) -> Arrays:
 
 
 def _select(
-    scores: Arrays,
-    live: Arrays,
-    what: str,
-    target: Any,
-    scope: Scope,
-    minimum: Mapping[str, int],
-    things: str,
+    scores: Arrays, live: Arrays, what: str, target: Any, scope: str, least: Least, things: str
 ) -> Arrays:
     """The masks of `choose`, over rankable scores of `things` that are counted one by one
 
-    what: "sparsity" or "threshold", of that target; minimum: of each array. Raises as `choose`.
+    what: "sparsity" or "threshold", of that target; least: how many of each array stay.
     """
     if isinstance(target, Mapping):
         target = for_each(target, what, lambda w: named(scores, [w]))
     elif what == "sparsity" and scope == "global":
-        return _lowest(scores, live, target, minimum, "the net", things)
+        return _lowest(scores, live, target, least, "the net", things)
     else:
         target = dict.fromkeys(scores, target)
     chosen: Arrays = {}
     for name, value in target.items():
         s, m = scores[name], live[name]
         if what == "sparsity":
-            chosen |= _lowest({name: s}, {name: m}, value, minimum, name, things)
+            chosen |= _lowest({name: s}, {name: m}, value, least, name, things)
         elif is_number(value):
-            chosen[name] = m & ((s >= float(value)) | _forced(s, m, minimum[name]))
+            chosen[name] = m & ((s >= float(value)) | _forced(s, m, least[name]))
         else:
             raise ArgumentError(
                 f"prune: threshold must be a number, not {value!r}; scores below it are pruned"
@@ -205,12 +200,7 @@ def _every(name: str, scores: Array, live: Array, form: Pattern, minimum: int) -
 
 
 def _lowest(
-    scores: Arrays,
-    live: Arrays,
-    sparsity: float,
-    minimum: Mapping[str, int],
-    what: str,
-    things: str,
+    scores: Arrays, live: Arrays, sparsity: float, least: Least, what: str, things: str
 ) -> Arrays:
     """Exactly round(sparsity n) entries masked over the given layers together."""
     n = sum(s.size for s in scores.values())
@@ -222,11 +212,11 @@ def _lowest(
             f"prune: sparsity={sparsity} is below the present {dead / n!r} of {what}, and pruned "
             f"{things} are not restored; pass at least the present sparsity"
         )
-    most = n - sum(min(minimum[name], a) for name, a in alive.items())
+    most = n - sum(min(least[name], a) for name, a in alive.items())
     if gone > most:
         raise UnreachableError(
             f"prune: sparsity={sparsity} leaves {n - gone} of {n} {things} of {what}, fewer "
-            f"than minimum={max(minimum.values())} for each layer; "
+            f"than minimum={max(least.values())} for each layer; "
             f"the largest reachable is {most / n!r}"
         )
     if not scores:
@@ -234,8 +224,8 @@ def _lowest(
     # scores are finite: masked entries are pruned before all others, forced ones after all others
     flat = np.concatenate([s.ravel() for s in scores.values()])
     for name, part in apart(flat, scores).items():
-        if part.size - gone < minimum[name]:  # else the layer keeps its minimum in any case
-            part[_forced(part, live[name], minimum[name])] = np.inf
+        if part.size - gone < least[name]:  # else the layer keeps its minimum in any case
+            part[_forced(part, live[name], least[name])] = np.inf
         if alive[name] < part.size:
             part[~live[name]] = -np.inf
     return apart(~kernels.smallest(flat, gone), scores)

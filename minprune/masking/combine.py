@@ -97,10 +97,7 @@ def _sum(agreed: dict[str, Arrays], share: dict[str, float], normalize: str | No
 
 
 def _once(
-    model: Model,
-    agreed: dict[str, Arrays],
-    share: dict[str, float],
-    normalize: str | None,
+    model: Model, agreed: dict[str, Arrays], share: dict[str, float], normalize: str | None
 ) -> Arrays:
     """The sum over groups of tied units, one value for all weights that make a unit."""
     groups = {g.name: g for g in ties(model) if g.free}
@@ -135,14 +132,13 @@ def _weights(scores: Mapping[str, Arrays], weights: Mapping[str, float]) -> dict
             f"combine: weights must be {{criterion: number}}, not {weights!r}; "
             f"pass {{{next(iter(scores))!r}: 1.0}}, for example"
         )
-    for criterion, value in weights.items():
+    for criterion in weights:
         if criterion not in scores:
             raise ArgumentError(
                 f"combine: weights must name criteria of scores, {', '.join(scores)}, not "
                 f"{criterion!r}; leave it out"
             )
-        number("combine", f"weights[{criterion!r}]", value)
-    share = {criterion: float(weights.get(criterion, 1)) for criterion in scores}
+    share = {c: number("combine", f"weights[{c!r}]", weights.get(c, 1)) for c in scores}
     if not any(share.values()):
         raise ArgumentError(
             "combine: one weight must be above 0, and all are 0; "
@@ -169,6 +165,6 @@ def _agreed(scores: Mapping[str, Arrays]) -> dict[str, Arrays]:
                     f"{first} and {np.shape(s)} in {criterion}; score weights, or units, with each"
                 )
     return {
-        criterion: {name: rankable(f"{criterion}, {name}", arrays[name]) for name in shapes}
-        for criterion, arrays in scores.items()
+        c: {name: rankable(f"{c}, {name}", arrays[name]) for name in shapes}
+        for c, arrays in scores.items()
     }

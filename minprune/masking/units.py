@@ -59,12 +59,7 @@ def unit_scores(group: Group, scores: Mapping[str, Array]) -> Array | None:
 
 
 def choose_units(
-    model: Model,
-    scores: Mapping[str, Array],
-    *,
-    protect: Iterable[str] = (),
-    round_to: int = 1,
-    **target: Any,
+    model: Model, scores: Arrays, *, protect: Iterable[str] = (), round_to: int = 1, **target: Any
 ) -> Arrays:
     """Masks that silence the lowest-scored units      scores: {"fc1.weight": (units,), ...}
 
