@@ -26,7 +26,7 @@ from minprune.verify.kinds import FUNCTION_KINDS
 
 NETS = "mlp, lenet_300_100, lenet_5, cnn_small, conv_4, resnet_small"
 NOWHERE = (
-    "nowhere: no such folder; give the one that holds train-images-idx3-ubyte.gz and the three "
+    "nowhere: no such folder; pass the one that holds train-images-idx3-ubyte.gz and the three "
     "other files of MNIST"
 )
 LISTED = "must list at least one value, and each once, not"
