@@ -156,14 +156,15 @@ def test_becker_lecun_refuses_by_the_name_of_the_op(name: str) -> None:
 
 @pytest.mark.parametrize("name", NETS)
 def test_relabelled_units_keep_the_function(name: str) -> None:
-    model = filled(NETS[name], 2)
+    """And the readers' columns alone in another order do not."""
+    model, wrong = filled(NETS[name], 2), []
     for seed in range(4):
         both = relabelled(model.params | model.buffers, model, seed)
         other = Model(model.net, *({n: both[n] for n in a} for a in (model.params, model.buffers)))
         assert apart(model, other) <= LARGE
-        assert (both["fc.weight"] != model.params["fc.weight"]).any()
         alone = replace(model, params=model.params | {"fc.weight": both["fc.weight"]})
-        assert apart(model, alone) > LARGE
+        wrong.append(apart(model, alone))
+    assert max(wrong) > LARGE
 
 
 def test_a_pattern_of_a_sequence_is_that_of_an_image_of_height_one() -> None:
