@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from minprune.arguments import choice, share
+from minprune.arguments import choice, is_number, share
 from minprune.core import Arrays, Criterion, Split
 from minprune.errors import ArgumentError
 from minprune.evidence import find
@@ -189,7 +188,7 @@ def check_schedule(owner: str, schedule: object) -> None:
         said = repr(found)
     except TypeError as e:
         found, said = None, f"an error ({e})"
-    if isinstance(found, bool) or not isinstance(found, Real) or not 0 <= float(found) <= 1:
+    if not is_number(found, 0, 1):
         raise ArgumentError(
             f"{owner}: schedule must give a share from 0 to 1 at step 0, not {said}; pass a "
             f"function of the step, such as functools.partial(mp.schedule.cubic, final=0.9, "
