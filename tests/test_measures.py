@@ -9,10 +9,9 @@ import pytest
 
 import minprune as mp
 from minprune.errors import ArgumentError
-from minprune.measures.latency import Latency, latencies, latency
+from minprune.measures.cost import Latency, Size, latencies, latency, size
 from minprune.measures.measure import Measures, measure
 from minprune.measures.quality import Quality, evaluate
-from minprune.measures.size import Size, size
 from minprune.text import table
 
 

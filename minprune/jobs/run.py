@@ -15,27 +15,23 @@ import numpy as np
 from minprune.core import Dataset
 from minprune.evidence import score
 from minprune.files import save, write_atomic
-from minprune.jobs.break_even import break_even
 from minprune.jobs.checks import check, possible, reachable
-from minprune.jobs.facts import facts
-from minprune.jobs.folder import as_json, named
-from minprune.jobs.job import Result, carry_out, load_data, optimizer, options, say, timed
-from minprune.jobs.settings import RunSettings, usual_epochs, usual_net
+from minprune.jobs.facts import break_even, facts
+from minprune.jobs.job import Result, as_json, carry_out, load_data, options, say, timed, trained
+from minprune.jobs.settings import RunSettings, named, usual_epochs, usual_net
 from minprune.masking.apply import prune
-from minprune.measures.latency import latencies
+from minprune.measures.cost import latencies, size
 from minprune.measures.measure import BATCHES
 from minprune.measures.quality import evaluate
-from minprune.measures.size import size
 from minprune.nets.counts import counts
 from minprune.nets.model import Model
 from minprune.nets.zoo import ZOO
 from minprune.report.run_page import run_page
-from minprune.report.stages import Measured, comparison, computed, headline
+from minprune.report.stages import comparison, computed, headline
 from minprune.sparse import sparsify, speeds
 from minprune.structure import compact
 from minprune.text import table
 from minprune.train.plan import Done, Phase, PhaseContext, State
-from minprune.train.rates import cosine
 
 # stage: (phase that makes it, the method of TrainPruneTune that does)
 STAGES = {
@@ -101,10 +97,7 @@ class TrainPruneTune(RunSettings):
         }
 
     def _fit(self, context: PhaseContext, stage: str, model: Model, epochs: int | None) -> State:
-        model, history = context.fit(
-            model, epochs=epochs, optimizer=optimizer(self.lr), rate=cosine(), seed=self.seed,
-            batch_size=self.batch_size,
-        )  # fmt: skip
+        model, history = trained(context, model, self, epochs, self.seed)
         done = context.state.get("history", {})
         return {stage: model, "history": done | {context.label: history}}
 
@@ -180,14 +173,11 @@ def measured(models: dict[str, Model], dataset: Dataset, out: Path) -> list[Resu
     """The entry of each stage, once its model is saved."""
     for name, model in models.items():
         save(model, out / f"{name}.npz")
-    times = {batch: latencies(models, batch) for batch in BATCHES}
+    times = [latencies(models, batch) for batch in BATCHES]
     return [
         computed(
-            name,
-            Measured(
-                evaluate(model, dataset.test), evaluate(model, dataset.val), size(model),
-                (out / f"{name}.npz").stat().st_size, {b: each[name] for b, each in times.items()},
-            ),
+            name, evaluate(model, dataset.test), evaluate(model, dataset.val), size(model),
+            (out / f"{name}.npz").stat().st_size, [each[name] for each in times],
         )
         for name, model in models.items()
     ]  # fmt: skip
@@ -198,7 +188,7 @@ def write_history(history: dict[str, Any], out: Path) -> Result:
     extra: dict[str, Any] = {}
     told: Result = {}
     for phase, one in history.items():
-        told[phase] = {name: value for name, value in vars(one).items() if name != "extra"}
+        told[phase] = {"steps": one.steps, "epochs": one.epochs}
         extra |= {f"{phase}/{name}": array for name, array in one.extra.items()}
     write_atomic(out / "history.json", as_json(told))
     if extra:

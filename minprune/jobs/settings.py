@@ -4,11 +4,19 @@ The command line, the checks and the jobs read them here. Imports nothing that i
 command line sets the number of threads before NumPy is loaded.
 """
 
+import zlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 EPOCHS, EPOCHS_OF_DIGITS = 10, 30  # of training, where --epochs is not given
 SIDES = (("lenet_5", 16), ("cnn_small", 4), ("mlp", 0))  # the net for images of at least that side
+
+WORDS = {  # what a setting is called in the name of a folder
+    "criteria": "", "sparsities": "at", "seeds": "seeds", "scope": "", "epochs": "epochs",
+    "fine_tune": "tune", "samples": "samples", "batch_size": "batch", "lr": "lr",
+}  # fmt: skip
+LONGEST = 100  # characters of a name
 
 
 def option(default: Any, told: str, **how: Any) -> Any:
@@ -122,3 +130,18 @@ def usual_epochs(data: str) -> int:
 def usual_net(shape: tuple[int, ...]) -> str:
     """The net for inputs of that shape, where --net is not given."""
     return next(net for net, side in SIDES if min(shape[1:]) >= side)
+
+
+def named(base: str, settings: Settings, usual: Settings) -> str:
+    """runs/base, and what differs from the usual settings: other settings, another folder
+
+    digits-mlp-magnitude-0.9-seed0 becomes digits-mlp-magnitude-0.9-seed0-epochs2-lr0.1.
+    """
+    name = base
+    for key, word in WORDS.items():
+        value = getattr(settings, key, None)
+        if value != getattr(usual, key, None):
+            name += f"-{word}{'+'.join(map(str, value)) if isinstance(value, list) else value}"
+    if len(name) > LONGEST:
+        name = f"{name[: LONGEST - 9]}-{zlib.crc32(name.encode()):08x}"
+    return str(Path("runs", name))

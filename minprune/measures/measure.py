@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from minprune.core import Split
-from minprune.measures.latency import Latency, latency
+from minprune.measures.cost import Latency, Size, latency, size
 from minprune.measures.quality import Quality, evaluate
-from minprune.measures.size import Size, size
 from minprune.nets.model import Model
 from minprune.text import table
 
@@ -29,30 +28,26 @@ class Measures:
 
     def __str__(self) -> str:
         s, q = self.size, self.quality
-        rows: list[tuple[str, str]] = []
+        rows: dict[str, object] = {}
         if q is not None:
-            rows += [("accuracy", f"{q.accuracy:.4f}")]
-            rows += [] if q.top5 is None else [("accuracy, top 5", f"{q.top5:.4f}")]
-            rows += [("loss", f"{q.loss:.4f}")]
-            rows += [] if q.calibration is None else [("calibration error", f"{q.calibration:.4f}")]
             worst, k = min((a, k) for k, a in enumerate(q.per_class) if a == a)  # NaN: no samples
-            rows += [("worst class", f"{worst:.4f} (class {k})")]
-        rows += [
-            ("parameters", f"{s.parameters:,}"),
-            ("live parameters", f"{s.live:,}"),
-            ("weight sparsity", f"{s.sparsity:.4f}"),
-            ("multiply-adds", f"{s.macs:,}"),
-            ("live multiply-adds", f"{s.live_macs:,}"),
-            ("activations", f"{s.activations:,}"),
-            ("bytes, dense", f"{s.bytes:,}"),
-            ("bytes, sparse", f"{s.sparse_bytes:,}"),
-            ("bytes, stored", f"{s.stored:,}"),
-        ]
-        rows += [
-            (f"latency, batch {t.batch}", f"{t.median_ms:.3f} ({t.spread_ms:.3f}) ms")
-            for t in self.latency
-        ]
-        return table(("measure", "value"), rows)
+            rows = {"accuracy": q.accuracy, "accuracy, top 5": q.top5, "loss": q.loss}
+            rows |= {"calibration error": q.calibration, "worst class": f"{worst:.4f} (class {k})"}
+        rows |= {
+            "parameters": s.parameters,
+            "live parameters": s.live,
+            "weight sparsity": s.sparsity,
+            "multiply-adds": s.macs,
+            "live multiply-adds": s.live_macs,
+            "activations": s.activations,
+            "bytes, dense": s.bytes,
+            "bytes, sparse": s.sparse_bytes,
+            "bytes, stored": s.stored,
+        }
+        for t in self.latency:
+            rows[f"latency, batch {t.batch}"] = f"{t.median_ms:.3f} ({t.spread_ms:.3f}) ms"
+        shown = {k: f"{v:.4f}" if isinstance(v, float) else v for k, v in rows.items()}
+        return table(("measure", "value"), [(k, v) for k, v in shown.items() if v is not None])
 
 
 def measure(model: Model, data: Split | None = None, *, time: bool = True) -> Measures:
