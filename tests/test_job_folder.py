@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 import minprune as mp
 from minprune.criteria import CRITERIA
 from minprune.jobs import compare
-from minprune.jobs.folder import LONGEST, named
 from minprune.jobs.run import choices
-from minprune.jobs.settings import CompareSettings, RunSettings
+from minprune.jobs.settings import LONGEST, CompareSettings, RunSettings, named
 
 DIGITS = mp.data.digits()
 IMAGES = mp.Dataset(*[(np.zeros((2, 1, 28, 28)), np.arange(2))] * 3, name="mnist")

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from minprune.core import Array
 from minprune.nets.counts import counts
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model

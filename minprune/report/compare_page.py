@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from minprune.report.compare_figures import accuracies, scatters
-from minprune.report.page import Cell, Html, document, fill, paragraph, pictures, table, text
+from minprune.report.page import Cell, Html, document, fill, pictures, prose, table, text
 from minprune.report.stages import share
 
 Map = Mapping[str, Any]
@@ -70,10 +70,10 @@ def correlations(result: Map) -> Titled:
     spent = result.get("seconds", {}).get("scoring", {})
     header = ["criterion", "rho, change", "rho, size of the change", "seconds"]
     rows = [
-        [row["criterion"], *(shown(row[kind], scale=1) for kind in ("change", "size"))]
-        + [f"{spent[row['criterion']]:.2f}" if row["criterion"] in spent else "-"]
+        [row["criterion"], *(shown(row[kind], scale=1) for kind in ("change", "size")),
+         shown([spent.get(row["criterion"]), None], scale=1)]
         for row in result.get("agreement", [])
-    ]
+    ]  # fmt: skip
     title = "Rank correlation of the scores with the true change of the loss, and seconds to score"
     return title, header, rows
 
@@ -118,6 +118,7 @@ def compare_page(result: Map) -> str:
     of = ", ".join(f"{len(at):,} of {name}" for name, at in entries.items())
     removed = f"{sum(map(len, entries.values())):,} {what} of each dense net ({of})"
     agreement = table(*correlations(result)[1:])
+    left_out = [[names, why] for why, names in reasons(result.get("left_out", [])).items()]
     sections = fill(
         "compare.html",
         stages=Html("".join(stage_section(result, stage) for stage in STAGES)),
@@ -127,9 +128,7 @@ def compare_page(result: Map) -> str:
         estimates=", ".join(n if p == 1 else f"{n} to the power {p:g}" for n, p in powers.items()),
         kept=kept_table(result.get("cells", [])),
         what=what,
-        left_out=table(
-            ["criterion", "why"], [[n, w] for w, n in reasons(result.get("left_out", [])).items()]
-        ),
+        left_out=table(["criterion", "why"], left_out),
     )
     return document(result, headline(result), sections, result.get("seconds", {}).get("of", {}))
 
@@ -146,7 +145,7 @@ def stage_section(result: Map, stage: str) -> str:
         else "One seed: no standard deviation, so small differences say nothing."
     )
     parts = [f"<h2>Accuracy {STAGES[stage]}</h2>\n", pictures(accuracies(result, stage), PANELS)]
-    parts.append(paragraph(meaning, "note"))
+    parts.append(prose(meaning, "note"))
     for title, header, rows in stage_tables(result, stage):
         parts.append(f"<h3>{text(title)}</h3>\n{table(header, rows)}" if rows else "")
     return f'<section class="long">{"".join(parts)}</section>\n'

@@ -129,7 +129,7 @@ def swing(share: float) -> Html:
     return element("span", inner, class_="swing")
 
 
-def paragraph(value: object, kind: str = "") -> Html:
+def prose(value: object, kind: str = "") -> Html:
     """A paragraph; kind "note": small print"""
     return Html(element("p", value, class_=kind) + "\n")
 
@@ -151,10 +151,10 @@ def pictures(drawn: Sequence[Picture], said: str = "") -> Html:
     try:
         shown = "\n".join(f"<div>{svg(one)}</div>" for one in drawn)
     except ImportError:
-        return paragraph('For pictures: pip install "minprune[report]"', "note")
+        return prose('For pictures: pip install "minprune[report]"', "note")
     least = 72 * max(one.size[0] for one in drawn)
     grid = f'<div class="pictures" style="--least:{least:.0f}px">\n{shown}\n</div>\n'
-    return Html((paragraph(said, "note") if said else "") + grid)
+    return Html((prose(said, "note") if said else "") + grid)
 
 
 def svg(picture: Picture) -> Html:

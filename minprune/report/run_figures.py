@@ -8,17 +8,7 @@ from typing import Any
 import numpy as np
 
 from minprune.core import Array
-from minprune.report.page import (
-    FAINT,
-    HALF,
-    INK,
-    LINE_1,
-    LINE_2,
-    Html,
-    Picture,
-    paragraph,
-    pictures,
-)
+from minprune.report.page import FAINT, HALF, INK, LINE_1, LINE_2, Html, Picture, pictures, prose
 
 PANELS = {  # title: (label, key in the history, colour, dashes)
     "loss": [("training", "train_loss", LINE_1, "-"), ("validation", "val_loss", LINE_2, "--")],
@@ -133,7 +123,7 @@ def masks(first: Map) -> Html:
     c, h, w = first["image"]
     total = first["units"] * c * h * w
     if first["kept"] == total:
-        return paragraph(f"All {total:,} weights of {first['name']} are kept.")
+        return prose(f"All {total:,} weights of {first['name']} are kept.")
     kept = np.array([unpack(packed, c * h * w) for packed in first["masks"]])
     parts = inputs(first.get("used"), (c, h, w))
     of = "" if len(kept) == first["units"] else f" of {first['units']}"
@@ -141,7 +131,7 @@ def masks(first: Map) -> Html:
     units = f"{first['name']}: {len(kept)}{of} units"
     said = f"{units}, a picture each{channels}; filled: the weight is kept."
     if not len(kept):
-        return Html(parts + paragraph(said, "note"))
+        return Html(parts + prose(said, "note"))
     across = min(16, max(1, 320 // (c * (w + 1))), len(kept))
     label = "; ".join(f"unit {k}: {m.sum():,} of {m.size:,} kept" for k, m in enumerate(kept))
     grid = mosaic(SHADES * kept.reshape(-1, c, h, w), across)
@@ -153,7 +143,7 @@ def inputs(used: Sequence[int] | None, image: tuple[int, int, int]) -> str:
     if not used:
         return ""
     most, left = max(used), sum(n > 0 for n in used)
-    said = paragraph(f"{left:,} of {len(used):,} inputs are still used.")
+    said = prose(f"{left:,} of {len(used):,} inputs are still used.")
     if not most:
         return said
     grid = mosaic(shades(used).reshape(1, *image), 1)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from minprune.report.groups import groups
-from minprune.report.page import Cell, Html, bar, document, fill, paragraph, pictures, swing, table
+from minprune.report.page import Cell, Html, bar, document, fill, pictures, prose, swing, table
 from minprune.report.run_figures import curves, histograms, masks
 from minprune.report.stages import BEGIN, comparison, headline, share
 from minprune.sparse.speeds import HEADER, Speeds
@@ -86,9 +86,8 @@ def classes(stages: Sequence[Map]) -> Html:
             f"Class {rows[0][0]} lost most: {points(changes[0])} percentage points; "
             f"{len(changes) - lost} of {len(changes)} classes lost nothing."
         )
-    return Html(
-        (paragraph(said) if changes else "") + table(["class", *names, "change", ""], shown)
-    )
+    sentence = prose(said) if changes else ""
+    return Html(sentence + table(["class", *names, "change", ""], shown))
 
 
 # --- layers
@@ -132,9 +131,8 @@ def costs(found: Sequence[Map], before: str, last: str) -> Html:
         for kind, (held, done) in kinds.items()
     )
     header = ["layer", "weights", before, last, "multiply-adds", before, last]
-    return Html(
-        (paragraph(f"{said}.") if len(kinds) > 1 else "") + table(header, rows, kind="layers")
-    )
+    sentence = prose(f"{said}.") if len(kinds) > 1 else ""
+    return Html(sentence + table(header, rows, kind="layers"))
 
 
 def _part(part: float, whole: float) -> float:
