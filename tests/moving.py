@@ -23,7 +23,7 @@ STEPS = 6
 
 
 @dataclass(frozen=True)
-class Plan:
+class Run:
     """The arguments of one run."""
 
     kind: Kind = RigL
@@ -61,7 +61,7 @@ class Plan:
 
 
 plans = st.builds(
-    Plan, kind=st.sampled_from([SET, RigL]), every=st.integers(1, 3), seed=st.integers(0, 9),
+    Run, kind=st.sampled_from([SET, RigL]), every=st.integers(1, 3), seed=st.integers(0, 9),
     fraction=st.sampled_from([0.0, 0.3, 1.0]) | st.floats(0, 1), stop=st.sampled_from([0.5, 1.0]),
     sparsity=st.floats(0, 0.8), stored=st.booleans(), adam=st.booleans(),
     lr=st.sampled_from([0.0, 0.1]),  # 0: what grew stays at 0, and is live all the same
@@ -135,16 +135,16 @@ def true_gradients(view: mp.View) -> Arrays:
     return dict(zip(weights, found, strict=True))
 
 
-def trained(plan: Plan, method: SET | RigL | None = None) -> tuple[list[Seen], Model]:
+def trained(plan: Run, method: SET | RigL | None = None) -> tuple[list[Seen], Model]:
     looking = Looking(method or plan.method())
     model, _ = mp.fit(plan.model(), small_data(), method=looking, **plan.how())
     return looking.seen, model
 
 
-Law = Callable[[Plan], bool]
+Law = Callable[[Run], bool]
 
 
-def counts_are_kept(plan: Plan) -> bool:
+def counts_are_kept(plan: Run) -> bool:
     """The live weights of each layer are as many at every step, and what is installed is live."""
     seen, model = trained(plan)
     found = mp.densify(model).masks
@@ -158,7 +158,7 @@ def counts_are_kept(plan: Plan) -> bool:
     )
 
 
-def so_many_move(plan: Plan) -> bool:
+def so_many_move(plan: Run) -> bool:
     """Exactly as many places change as the definition says: none comes back at once."""
     for one in trained(plan)[0]:
         for k, live in one.live.items():
@@ -168,7 +168,7 @@ def so_many_move(plan: Plan) -> bool:
     return True
 
 
-def the_smallest_go(plan: Plan) -> bool:
+def the_smallest_go(plan: Run) -> bool:
     """By |w| among the live, whatever their value; among equals the higher index goes."""
     for one in trained(plan)[0]:
         for k, live in one.live.items():
@@ -179,7 +179,7 @@ def the_smallest_go(plan: Plan) -> bool:
     return True
 
 
-def the_steepest_come(plan: Plan) -> bool:
+def the_steepest_come(plan: Run) -> bool:
     """By |dL/dw| among what was not live: RigL. The least that came against the most that did not,
     to the rounding of two ways to add up a gradient."""
     for one in trained(plan)[0]:
@@ -191,7 +191,7 @@ def the_steepest_come(plan: Plan) -> bool:
     return True
 
 
-def what_comes_is_new(plan: Plan) -> bool:
+def what_comes_is_new(plan: Run) -> bool:
     """0, with optimizer state 0; what stays is left alone; nothing is left where one went."""
     for one in trained(plan)[0]:
         for k, live in one.live.items():

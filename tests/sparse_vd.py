@@ -56,9 +56,9 @@ class SparseVD(mp.Method):
         var = ag.exp(log_alpha(theta, extra[f"log_sigma2 of {weight}"])) * theta * theta
         still = {f"{name}.bias": np.zeros_like(ag.value(params[f"{name}.bias"]))}
         mean = layer.apply(name, params, [x], ctx.forward)
-        spread = layer.apply(name, {weight: var} | still, [x * x], ctx.forward)
+        variance = layer.apply(name, {weight: var} | still, [x * x], ctx.forward)
         noise = ctx.rng.standard_normal(mean.shape).astype(mean.dtype)
-        return mean + ag.power(spread + 1e-8, p=0.5) * noise
+        return mean + ag.power(variance + 1e-8, p=0.5) * noise
 
     def penalty(self, params: dict[str, Value], extra: dict[str, Value], ctx: mp.Context) -> Value:
         total = np.zeros((), np.float32)

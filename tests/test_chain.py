@@ -115,20 +115,19 @@ def a_part_sees_what_those_before_it_made(kind: Kind) -> bool:
     """L1 and then Gradual: the masks are of the weights that L1 shrank, and both are honoured."""
     half = partial(mp.schedule.linear, final=0.5, span=6)
 
-    @dataclass(frozen=True)
-    class Shrunk(Gradual):
-        seen: list[bool] = field(default_factory=list)
+    shrunk: list[bool] = []
 
+    class Shrunk(Gradual):
         def after(self, view: mp.View) -> mp.Change | None:
             weights = [view.params[k] for k in view.ctx.net.weights]
-            self.seen.append(any((w == 0).sum() > w.size / 2 for w in weights))
+            shrunk.append(any((w == 0).sum() > w.size / 2 for w in weights))
             return super().after(view)
 
     both = Shrunk(half)
     trained, history = fit(kind((L1(3.0), both)))
     want = [round(mp.schedule.linear(t, final=0.5, span=6) * 183) / 183 for t in range(1, 7)]
     zeros = all(not trained.params[k][~m].any() for k, m in trained.masks.items())
-    return both.seen[0] and np.allclose(history.steps["sparsity"], want) and zeros
+    return shrunk[0] and np.allclose(history.steps["sparsity"], want) and zeros
 
 
 def masks_of_all_parts_are_kept(kind: Kind) -> bool:

@@ -13,7 +13,7 @@ from moving import (
     LAWS,
     Law,
     Looking,
-    Plan,
+    Run,
     counts_are_kept,
     plans,
     so_many_move,
@@ -38,7 +38,7 @@ FEW = settings(max_examples=max(settings().max_examples // 5, 10))
 @pytest.mark.parametrize("law", LAWS)
 @FEW
 @given(plan=plans)
-def test_laws(law: Law, plan: Plan) -> None:
+def test_laws(law: Law, plan: Run) -> None:
     assert (law is the_steepest_come and plan.kind is SET) or law(plan)
 
 
@@ -119,7 +119,7 @@ def less(*args: Any) -> mp.Change | None:
 
 
 SLIPS = tuple(
-    Plan(every=every, sparsity=0.7, stored=stored, lr=lr)
+    Run(every=every, sparsity=0.7, stored=stored, lr=lr)
     for stored in (False, True) for every, lr in ((1, 0.0), (2, 0.1))
 )  # fmt: skip
 
@@ -166,7 +166,7 @@ def test_cosine_decay_by_hand() -> None:
     want = [0.3, 0.279904, 0.225, 0.15, 0.075, 0.020096, 0.0]
     assert shares == pytest.approx(want, abs=5e-7)
     assert method.share(0, 1000) == 0.3
-    plan = Plan(RigL, fraction=1.0, every=1, stop=1.0, sparsity=0.5, lr=0.0)
+    plan = Run(RigL, fraction=1.0, every=1, stop=1.0, sparsity=0.5, lr=0.0)
     moved = [int((s.live["fc1.weight"] & ~s.now["fc1.weight"]).sum()) for s in trained(plan)[0]]
     live = int(trained(plan)[0][0].live["fc1.weight"].sum())
     decay = (0.933013, 0.75, 0.5, 0.25, 0.066987, 0.0)
@@ -176,7 +176,7 @@ def test_cosine_decay_by_hand() -> None:
 @pytest.mark.parametrize("stored", [False, True])
 @pytest.mark.parametrize("kind", [SET, RigL])
 def test_fraction_0_is_plain_training_bit_for_bit(kind: Any, stored: bool) -> None:
-    plan = Plan(kind, fraction=0.0, every=1, stored=stored)
+    plan = Run(kind, fraction=0.0, every=1, stored=stored)
     plain, history = mp.fit(plan.model(0.5), small_data(), **plan.how())
     same_, dynamic_ = mp.fit(plan.model(0.5), small_data(), method=plan.method(), **plan.how())
     assert same(plain, same_)
@@ -193,7 +193,7 @@ def test_sparse_and_masked_training_follow_the_same_masks(
 ) -> None:
     """To rounding: the products add up the same terms in another order, and no scores tie."""
     for seed in range(3):
-        plan = Plan(kind, every=1, adam=adam, seed=seed)
+        plan = Run(kind, every=1, adam=adam, seed=seed)
         found = []
         for one in (plan, replace(plan, stored=True)):
             looking = Looking(one.method())
@@ -209,7 +209,7 @@ def test_sparse_and_masked_training_follow_the_same_masks(
 def test_live_zeros_are_live() -> None:
     """At learning rate 0 all that grew stays 0.0, and moves on before what is not."""
     for stored in (False, True):
-        seen, _ = trained(Plan(every=1, fraction=0.2, lr=0.0, stored=stored))
+        seen, _ = trained(Run(every=1, fraction=0.2, lr=0.0, stored=stored))
         zeros = [int((s.live["fc1.weight"] & (s.w["fc1.weight"] == 0)).sum()) for s in seen]
         assert max(zeros) > 0
         for one, then in pairwise(seen):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from moving import Plan
+from moving import Run
 from watching import half_masked, small_data, small_net
 
 import minprune as mp
@@ -90,7 +90,8 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
      ArgumentError,
      "fc1.columns: Change.buffers must keep its dtype uint32, not int64; convert it with astype"),
     (changing(lambda view: {"fc1.columns": columns(view) + 12}, sparse_net), ArgumentError,
-     "fc1: CSR: columns[0] is 15, expected below 12; give indices that belong to this shape"),
+     "fc1: CSR: columns[0] must be below 12, not 15; pass indices that belong to "
+        "this shape"),
     (lambda: SET(1.5), ArgumentError,
      "SET: fraction must be a number from 0 to 1, not 1.5; pass fraction=0.5, for example"),
     (lambda: RigL(stop=0), ArgumentError,
@@ -119,7 +120,7 @@ def test_messages(provoke: Callable[[], Any], kind: type[Exception], text: str) 
 
 @pytest.mark.parametrize("stored", [False, True])
 def test_what_is_not_finite_stops_the_move(stored: bool) -> None:
-    plan = Plan(RigL, every=1, stored=stored, lr=1e200)
+    plan = Run(RigL, every=1, stored=stored, lr=1e200)
     with pytest.raises(NonFiniteError) as caught:
         mp.fit(plan.model(), small_data(), method=plan.method(), **plan.how())
     expected = (

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpointing import equal, written
-from moving import Plan, true_gradients
+from moving import Run, true_gradients
 from watching import small_data
 
 import minprune as mp
@@ -24,23 +24,23 @@ from minprune.nets.model import Model
 from minprune.train import checkpoint
 
 ROOT = Path(__file__).parent.parent
-CASES = [Plan(kind, every=2, stored=stored) for kind in (SET, RigL) for stored in (False, True)]
+CASES = [Run(kind, every=2, stored=stored) for kind in (SET, RigL) for stored in (False, True)]
 IDS = [f"{plan.kind.__name__}, {'stored' if plan.stored else 'masked'}" for plan in CASES]
 
 
-def train(plan: Plan, path: Path | None = None, **more: Any) -> tuple[Model, mp.History]:
+def train(plan: Run, path: Path | None = None, **more: Any) -> tuple[Model, mp.History]:
     how = plan.how() | more | {"checkpoint": path}
     return mp.fit(plan.model(0.5), small_data(), method=plan.method(), **how)
 
 
-def contents(monkeypatch: pytest.MonkeyPatch, plan: Plan, path: Path) -> list[bytes]:
+def contents(monkeypatch: pytest.MonkeyPatch, plan: Run, path: Path) -> list[bytes]:
     """What the file is after each update."""
     return written(monkeypatch, path, lambda: train(plan, path, every=1))[1]
 
 
 @pytest.mark.parametrize("plan", CASES, ids=IDS)
 def test_resumed_is_uninterrupted_from_any_update(
-    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    plan: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, plain = tmp_path / "fit.npz", train(plan)
     written = contents(monkeypatch, plan, path)
@@ -53,7 +53,7 @@ def test_resumed_is_uninterrupted_from_any_update(
 def test_the_law_rejects_what_is_forgotten(
     part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, plan = tmp_path / "fit.npz", Plan(SET, every=1, stored=True)
+    path, plan = tmp_path / "fit.npz", Run(SET, every=1, stored=True)
     plain, written = train(plan), contents(monkeypatch, plan, path)
     path.write_bytes(written[0])
     first, real = checkpoint.load_tree(path), checkpoint.load_tree

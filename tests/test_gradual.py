@@ -35,7 +35,7 @@ CRITERIA: tuple[str | Criterion, ...] = ("magnitude", "random", saliency)
 
 
 @dataclass(frozen=True)
-class Plan:
+class Run:
     """The arguments of one run."""
 
     initial: float
@@ -53,7 +53,7 @@ class Plan:
 
 shares = st.sampled_from([0.0, 0.1, 0.25, 0.5]) | st.floats(0, 0.7)
 plans = st.builds(
-    lambda pair, *rest: Plan(min(pair), max(pair), *rest),
+    lambda pair, *rest: Run(min(pair), max(pair), *rest),
     st.tuples(shares, shares), st.integers(0, 3), st.integers(1, 5), st.integers(1, 3),
     st.sampled_from(["global", "layer"]), st.sampled_from(CRITERIA),
 )  # fmt: skip
@@ -80,13 +80,13 @@ class Recorded(Gradual):
         return change
 
 
-def trained(kind: type[Recorded], plan: Plan) -> tuple[Seen, mp.History]:
+def trained(kind: type[Recorded], plan: Run) -> tuple[Seen, mp.History]:
     method = kind(plan.at, criterion=plan.criterion, scope=plan.scope)  # type: ignore[arg-type]
     _, history = mp.fit(small_net(), small_data(), method=method, **HOW)
     return method.seen, history
 
 
-def is_the_schedule(kind: type[Recorded], plan: Plan) -> bool:
+def is_the_schedule(kind: type[Recorded], plan: Run) -> bool:
     """After update t round(schedule(t) n) weights are masked: of the net, or of each layer."""
     seen, history = trained(kind, plan)
     for t, (masks, _, _) in enumerate(seen, 1):
@@ -104,7 +104,7 @@ def is_the_schedule(kind: type[Recorded], plan: Plan) -> bool:
     return len(seen) == STEPS
 
 
-def masks_grow(kind: type[Recorded], plan: Plan) -> bool:
+def masks_grow(kind: type[Recorded], plan: Run) -> bool:
     """What is masked stays masked, and is 0.0 after each later update."""
     seen, _ = trained(kind, plan)
     return all(
@@ -116,7 +116,7 @@ def masks_grow(kind: type[Recorded], plan: Plan) -> bool:
 
 @settings(max_examples=settings().max_examples // 2)
 @given(plan=plans)
-def test_sparsity_is_the_schedule_to_one_weight_and_masks_grow(plan: Plan) -> None:
+def test_sparsity_is_the_schedule_to_one_weight_and_masks_grow(plan: Run) -> None:
     assert is_the_schedule(Recorded, plan)
     assert masks_grow(Recorded, plan)
 

@@ -70,10 +70,10 @@ plans = st.tuples(
     st.sampled_from([0.0, 0.1, 0.3]), st.floats(0.3, 0.7), st.integers(0, 3), st.integers(1, 5),
     st.integers(1, 3), st.sampled_from(sorted(KINDS)),
 )  # fmt: skip
-Plan = tuple[float, float, int, int, int, str]
+Run = tuple[float, float, int, int, int, str]
 
 
-def is_the_schedule(kind: type[Recorded], plan: Plan) -> bool:
+def is_the_schedule(kind: type[Recorded], plan: Run) -> bool:
     """After update t round(schedule(t) n) of the units are silent; what is silent stays so."""
     initial, final, start, span, every, name = plan
     ramp = partial(
@@ -90,7 +90,7 @@ def is_the_schedule(kind: type[Recorded], plan: Plan) -> bool:
 
 @FEW
 @given(plan=plans)
-def test_sparsity_is_the_schedule_to_one_unit(plan: Plan) -> None:
+def test_sparsity_is_the_schedule_to_one_unit(plan: Run) -> None:
     assert is_the_schedule(Recorded, plan)
 
 
@@ -151,8 +151,8 @@ def test_moving_moments_by_hand() -> None:
 def moving(name: str, needs: set[str], parts: list[Any]) -> Any:
     state: Any = {}
     for a, y in parts:
-        fn = mp.criteria.CRITERIA[name]
-        state = moved(state, a, (a["w"], y), fn, needs, {}, 0.5)
+        asked = {"needs": needs, "raw": mp.criteria.CRITERIA[name].spec.raw, "options": {}}
+        state = moved(state, a, (a["w"], y), asked, 0.5)
     return state
 
 

@@ -232,12 +232,13 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no stop": (
         lambda: obs(*DATA),
         ArgumentError,
-        "obs has nothing to stop at; give sparsity=, score= or accuracy=, or several",
+        "obs: one of sparsity, score and accuracy must say where to stop, and none is given; pass "
+        "sparsity=0.5, for example",
     ),
     "scale": (
         lambda: obs(*DATA, scale="blocks", sparsity=0.5),  # type: ignore[arg-type]
         ArgumentError,
-        "scale is 'blocks', expected 'whole', 'layer' or 'rows'; choose one of them",
+        "obs: scale must be 'whole', 'layer' or 'rows', not 'blocks'; choose one of them",
     ),
     "params": (
         lambda: obs(*DATA, params="biases", sparsity=0.5),  # type: ignore[arg-type]
@@ -257,7 +258,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no names": (
         lambda: obs(*DATA, names=[], sparsity=0.5),
         ArgumentError,
-        "obs has no weights to remove; name one at least, or leave out names",
+        "obs: names must name a weight to remove, not none; leave out names",
     ),
     "damp": (
         lambda: obs(*DATA, damp=0.1, sparsity=0.5),
@@ -267,12 +268,12 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "percent": (
         lambda: obs(*DATA, accuracy=98),
         ArgumentError,
-        "accuracy is 98, expected a share in [0, 1]; accuracy=0.98 holds 98 %",
+        "obs: accuracy must be a number from 0 to 1, not 98; pass accuracy=0.5, for example",
     ),
     "score": (
         lambda: obs(*DATA, score=np.nan),
         ArgumentError,
-        "score is nan, expected a number; a weight whose score is above it stays",
+        "obs: score must be a number, not nan; pass the least to keep",
     ),
     "too large": (
         lambda: obs(
@@ -285,8 +286,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "refresh": (
         lambda: obs(*DATA, refresh=0, sparsity=0.5),
         ArgumentError,
-        "refresh is 0, expected an integer of at least 1; refresh=1 makes a new inverse for each "
-        "removal",
+        "obs: refresh must be an integer of at least 1, not 0; pass refresh=1, for example",
     ),
     "name": (
         lambda: obs(*DATA, names=["fc9"], sparsity=0.5),

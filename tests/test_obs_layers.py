@@ -167,8 +167,8 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "a stop that belongs to the whole": (
         lambda: obs(*DATA, scale="layer", score=0.1),
         ArgumentError,
-        "scale 'layer' takes sparsity= alone, over weights; leave out score, accuracy and params, "
-        "or use scale='whole'",
+        "obs: scale 'layer' must stop at sparsity= alone, over weights; leave out score, accuracy "
+        "and params, or pass scale='whole'",
     ),
     "a layer below the present": (
         lambda: ours(MASKED, DATA[1], scale="layer", sparsity=0.1),
@@ -185,8 +185,8 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "a hull of one row": (
         lambda: ours(*DATA, scale="rows", sparsity=0.5, hull="slopes"),
         ArgumentError,
-        "hull is 'slopes' at scale 'rows', expected 'none', or 'slopes' where rows are merged; "
-        "leave it out, or use scale='layer'",
+        "obs: hull must be 'none' at scale 'rows', which merges no rows, not 'slopes'; leave it "
+        "out, or pass scale='layer'",
     ),
     "no share": (
         lambda: ours(*DATA, scale="layer", sparsity=1.5),

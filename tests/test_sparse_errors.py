@@ -205,107 +205,108 @@ ROWS = {
     "CSR: shape": Row(
         lambda: CSR(V, C, S, (2,)),  # type: ignore[arg-type]
         ArgumentError,
-        "CSR: shape is (2,), expected two integers of at least 0; "
-        "pass the shape (m, n) of the dense matrix",
+        "CSR: shape must be two integers of at least 0, not (2,); pass the shape (m, n) "
+        "of the dense matrix",
     ),
     "CSR: signed": Row(
         lambda: CSR(V, C.astype(np.int64), S, (2, 3)),
         ArgumentError,
-        "CSR: columns is int64 (3,), expected a vector of uint32; make it with from_dense",
+        "CSR: columns must be a vector of uint32, not int64 (3,); make it with from_dense",
     ),
     "CSR: rows": Row(
         lambda: CSR(V, u(0, 2, 1), S, (3, 3)),
         ShapeError,
-        "CSR: row_start has 3 entries, 0 .. 3, expected 4, 0 .. 3; "
-        "it says where each row begins, and where the last one ends",
+        "CSR: row_start must have 4 entries, 0 .. 3, not 3, 0 .. 3; it holds where each "
+        "row begins, and where the last ends",
     ),
     "CSR: starts that fall": Row(
         lambda: CSR(V, C, u(0, 3, 2, 3), (3, 3)),
         ArgumentError,
-        "CSR: row 1 ends at 2 and begins at 3, expected starts that never fall; "
-        "sort the entries by row",
+        "CSR: row_start must never fall, but row 1 begins at 3 and ends at 2; sort the "
+        "entries by row",
     ),
     "CSR: beyond the edge": Row(
         lambda: CSR(V, C, S, (2, 2)),
         ArgumentError,
-        "CSR: columns[1] is 2, expected below 2; give indices that belong to this shape",
+        "CSR: columns[1] must be below 2, not 2; pass indices that belong to this shape",
     ),
     "CSR: unsorted": Row(
         lambda: CSR(V, u(2, 0, 1), S, (2, 3)),
         ArgumentError,
-        "CSR: columns[1] is 0, after 2 in its row, expected columns that climb; "
-        "sort the entries of each row, and add up equal ones",
+        "CSR: columns must climb in each row, but columns[1] is 0, after 2; sort the "
+        "entries of each row, and add up equal ones",
     ),
     "CSR: twice": Row(
         lambda: CSR(V, u(1, 1, 1), S, (2, 3)),
         ArgumentError,
-        "CSR: columns[1] is 1, twice in its row, expected columns that climb; "
-        "sort the entries of each row, and add up equal ones",
+        "CSR: columns must climb in each row, but columns[1] is 1, twice; sort the "
+        "entries of each row, and add up equal ones",
     ),
     "CSR: values of integers": Row(
         lambda: CSR(np.ones(3, int), C, S, (2, 3)),
         ArgumentError,
-        "CSR: values is int64 (3,), expected a vector of float32 or float64; "
-        "convert it with np.asarray(values, np.float32)",
+        "CSR: values must be a vector of float32 or float64, not int64 (3,); convert it "
+        "with np.asarray(values, np.float32)",
     ),
     "CSR: too few values": Row(
         lambda: CSR(V[:2], C, S, (2, 3)),
         ShapeError,
-        "CSR: values has 2 entries, expected 3, one for each place that the indices name; "
-        "give values and indices of one matrix",
+        "CSR: values must have 3 entries, one for each place that the indices name, not "
+        "2; pass values and indices of one matrix",
     ),
     "CSR: a convolution's weight": Row(
         lambda: CSR.from_dense(f(2, 1, 3, 3), yes(2, 1, 3, 3)),
         ArgumentError,
-        "CSR: array is float32 (2, 1, 3, 3), expected a matrix of float32 or float64; "
+        "CSR: array must be a matrix of float32 or float64, not float32 (2, 1, 3, 3); "
         "reshape a convolution's weight to (o, i*ky*kx)",
     ),
     "CSR: mask of another shape": Row(
         lambda: CSR.from_dense(f(2, 3), yes(3, 2)),
         ShapeError,
-        "CSR: mask is bool (3, 2), expected bool (2, 3); "
-        "True means stored, and np.ones(array.shape, bool) stores all",
+        "CSR: mask must be bool (2, 3), not bool (3, 2); True means stored, and "
+        "np.ones(array.shape, bool) stores all",
     ),
     "BlockCSR: size": Row(
         lambda: BlockCSR.from_dense(f(2, 3), yes(2, 3), True),
         ArgumentError,
-        "BlockCSR: size is True, expected an integer of at least 1; blocks are size x size",
+        "BlockCSR: size must be an integer of at least 1, not True; pass size=1, for example",
     ),
     "BlockCSR: half a block": Row(
         lambda: BlockCSR.from_dense(f(2, 3), np.eye(2, 3) > 0, 2),
         ArgumentError,
-        "BlockCSR: block (0, 0) has 2 of its 4 entries live, expected all or none; "
-        "prune with pattern=(2, 2) before anything else is pruned, or use CSR",
+        "BlockCSR: a block must be live as a whole or not at all, but block (0, 0) has 2 "
+        "of 4 entries live; prune with pattern=(2, 2) before anything else is pruned, or "
+        "use CSR",
     ),
     "BlockCSR: unsorted": Row(
         lambda: BlockCSR(f(6), u(1, 0), u(0, 2), 2, (2, 3)),
         ArgumentError,
-        "BlockCSR: columns[1] is 0, after 1 in its row, expected columns that climb; "
-        "sort the entries of each row, and add up equal ones",
+        "BlockCSR: columns must climb in each row, but columns[1] is 0, after 1; sort the"
+        " entries of each row, and add up equal ones",
     ),
     "NofM: ratio": Row(
         lambda: NofM.from_dense(f(2, 4), yes(2, 4), 2, 300),
         ArgumentError,
-        "NofM: 2 of 300, expected integers with 1 <= N <= M <= 256; "
-        "write keep=2, group=4, for example",
+        "NofM: keep and group must be integers with 1 <= keep <= group <= 256, not 2 and "
+        "300; pass keep=2, group=4, for example",
     ),
     "NofM: over outputs": Row(
         lambda: NofM.from_dense(f(4, 4), yes(4, 4) & (np.arange(4) < 2)[:, None]),
         ArgumentError,
-        "NofM: group 0 of row 0 has 4 of its 4 entries live, expected exactly 2; "
-        "prune with pattern='2:4' before anything else is pruned, or use CSR",
+        "NofM: group 0 of row 0 must have exactly 2 of its 4 entries live, not 4; prune "
+        "with pattern='2:4' before anything else is pruned, or use CSR",
     ),
     "NofM: rows": Row(
         lambda: NofM(f(2), N, 2, 4, (1, 4)),
         ShapeError,
-        "NofM: positions has 2 rows, expected 1, those of the matrix; "
-        "make positions with from_dense",
+        "NofM: positions must have 1 rows, those of the matrix, not 2; make positions "
+        "with from_dense",
     ),
     "NofM: values": Row(
         lambda: NofM(f(3), N, 2, 4, (2, 4)),
         ShapeError,
-        "NofM: values has 3 entries, expected 4, one for each place that the indices name; "
-        "give values and indices of one matrix",
+        "NofM: values must have 4 entries, one for each place that the indices name, not "
+        "3; pass values and indices of one matrix",
     ),
 }
 

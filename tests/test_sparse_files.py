@@ -120,26 +120,29 @@ def masked_too(header: dict[str, Any]) -> None:
 
 MADE = "; make the layer with mp.sparsify"
 TILE = (
-    ", expected 'csr', blocks of up to '64x64' such as '4x4', or N:M of up to 256 such as '2:4'; "
-    "choose one of them, or 'auto' or 'dense' for mp.sparsify"
+    "format must be 'csr', blocks of up to '64x64' such as '4x4', or N:M of up to 256 such as "
+    "'2:4', not {}; choose one of them, or 'auto' or 'dense' for mp.sparsify"
 )
 GARBLED: dict[str, tuple[Forge, str]] = {
     "column beyond the edge": (
         index("fc1.columns", 1, 4),
-        "fc1: CSR: columns[1] is 4, expected below 4; give indices that belong to this shape",
+        "fc1: CSR: columns[1] must be below 4, not 4; pass indices that belong to this "
+        "shape",
     ),
     "tap of another group": (
         index("conv.columns", 0, 4),
-        "conv: CSR: columns[0] is 4, expected below 4; give indices that belong to this shape",
+        "conv: CSR: columns[0] must be below 4, not 4; pass indices that belong to this"
+        " shape",
     ),
     "block beyond the edge": (
         index("fc2.columns", 2, 2),
-        "fc2: BlockCSR: columns[2] is 2, expected below 2; give indices that belong to this shape",
+        "fc2: BlockCSR: columns[2] must be below 2, not 2; pass indices that belong to "
+        "this shape",
     ),
     "a whole block for one that is cut": (
         index("fc2.columns", 0, 0),
-        "fc2: BlockCSR: values has 5 entries, expected 7, one for each place that the indices "
-        "name; give values and indices of one matrix",
+        "fc2: BlockCSR: values must have 7 entries, one for each place that the indices"
+        " name, not 5; pass values and indices of one matrix",
     ),
     "positions that fall": (
         index("fc3.positions", 0, 0b01000001),
@@ -162,29 +165,34 @@ GARBLED: dict[str, tuple[Forge, str]] = {
         "model, mp.densify(model)",
     ),
     "more than there is": (
-        fields("fc1", stored=13), f"SparseDense: stored is 13, expected 0 to 12{MADE}",
+        fields("fc1", stored=13),
+        f"SparseDense: stored must be an integer from 0 to 12, not 13{MADE}",
     ),
     "half an entry": (
-        fields("fc1", stored=6.0), f"SparseDense: stored is 6.0, expected 0 to 12{MADE}",
+        fields("fc1", stored=6.0),
+        f"SparseDense: stored must be an integer from 0 to 12, not 6.0{MADE}",
     ),
     "more blocks than entries": (
-        fields("fc2", blocks=10), f"SparseDense: blocks is 10, expected 0 to 9{MADE}",
+        fields("fc2", blocks=10),
+        f"SparseDense: blocks must be an integer from 0 to 9, not 10{MADE}",
     ),
     "blocks of no format": (
-        fields("fc1", blocks=1), f"SparseDense: blocks is 1, expected 0 to 0{MADE}",
+        fields("fc1", blocks=1),
+        f"SparseDense: blocks must be an integer from 0 to 0, not 1{MADE}",
     ),
     "more taps than there are": (
-        fields("conv", stored=17), f"SparseConv: stored is 17, expected 0 to 16{MADE}",
+        fields("conv", stored=17),
+        f"SparseConv: stored must be an integer from 0 to 16, not 17{MADE}",
     ),
     "blocks of a convolution": (
         fields("conv", format="2x2"),
-        "SparseConv: format is '2x2', expected 'csr', which is all that a convolution has; leave "
-        "it out",
+        "SparseConv: format must be 'csr', the only one of a convolution, not '2x2'; "
+        "leave it out",
     ),
-    "a format of another time": (fields("fc3", format="sell"), f"format is 'sell'{TILE}"),
-    "a format that is no text": (fields("fc3", format=[2, 4]), f"format is [2, 4]{TILE}"),
-    "groups beyond a byte": (fields("fc3", format="2:257"), f"format is '2:257'{TILE}"),
-    "blocks of no size": (fields("fc2", format="0x0"), f"format is '0x0'{TILE}"),
+    "a format of another time": (fields("fc3", format="sell"), TILE.format("'sell'")),
+    "a format that is no text": (fields("fc3", format=[2, 4]), TILE.format("[2, 4]")),
+    "groups beyond a byte": (fields("fc3", format="2:257"), TILE.format("'2:257'")),
+    "blocks of no size": (fields("fc2", format="0x0"), TILE.format("'0x0'")),
 }  # fmt: skip
 
 

@@ -139,10 +139,11 @@ def test_what_is_masked_counts_as_zero() -> None:
 
 
 @pytest.mark.parametrize(("pattern", "form", "target", "text"), [
-    ("2:4", "2:4", {}, "NofM: group 0 of row 0 has 1 of its 4 entries live, expected exactly 2; "
-     "prune with pattern='2:4' before anything else is pruned, or use CSR"),
-    ((2, 2), "2x2", {"sparsity": 0.75}, "BlockCSR: block (0, 0) has 2 of its 4 entries live, "
-     "expected all or none; prune with pattern=(2, 2) before anything else is pruned, or use CSR"),
+    ("2:4", "2:4", {}, "NofM: group 0 of row 0 must have exactly 2 of its 4 entries live, not "
+     "1; prune with pattern='2:4' before anything else is pruned, or use CSR"),
+    ((2, 2), "2x2", {"sparsity": 0.75}, "BlockCSR: a block must be live as a whole or not "
+     "at all, but block (0, 0) has 2 of 4 entries live; "
+     "prune with pattern=(2, 2) before anything else is pruned, or use CSR"),
 ], ids=["2:4", "2x2"])  # fmt: skip
 def test_a_pattern_fits_before_other_pruning_and_not_after(
     pattern: Any, form: str, target: dict[str, float], text: str

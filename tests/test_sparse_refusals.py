@@ -135,41 +135,41 @@ def test_products_with_curvature_are_those_of_the_live_entries() -> None:
 
 
 TILE = (
-    ", expected 'csr', blocks of up to '64x64' such as '4x4', or N:M of up to 256 such as '2:4'; "
-    "choose one of them, or 'auto' or 'dense' for mp.sparsify"
+    "format must be 'csr', blocks of up to '64x64' such as '4x4', or N:M of up to 256 such as "
+    "'2:4', not {}; choose one of them, or 'auto' or 'dense' for mp.sparsify"
 )
 STORED = (
-    ", expected 'csr', in which its live entries are stored already, or 'auto'; for another format "
-    "give mp.densify(model)"
+    "fc1: format must be 'csr', in which its live entries are stored already, or 'auto', not {}; "
+    "for another format pass mp.densify(model)"
 )
-NONE = "no dense or convolution layer of this net, so it has no format; those are "
+NONE = "a format must name a dense or convolution layer of this net; those are "
 D = mp.densify(S)
 CONV = mp.with_masks(ZOO["cnn_small"](), {"conv1.weight": np.ones((16, 1, 3, 3), bool)})
 REFUSED: dict[str, tuple[Callable[[], Any], type[MinpruneError], str]] = {
     "a format that nobody has": (
-        lambda: mp.sparsify(D, "sell"), ArgumentError, f"format is 'sell'{TILE}",
+        lambda: mp.sparsify(D, "sell"), ArgumentError, TILE.format("'sell'"),
     ),
     "even where nothing is masked": (
-        lambda: mp.sparsify(ZOO["mlp"](), "4x8"), ArgumentError, f"format is '4x8'{TILE}",
+        lambda: mp.sparsify(ZOO["mlp"](), "4x8"), ArgumentError, TILE.format("'4x8'"),
     ),
     "a format that is no text": (
-        lambda: mp.sparsify(D, 4), ArgumentError, f"format is 4{TILE}",  # type: ignore[arg-type]
+        lambda: mp.sparsify(D, 4), ArgumentError, TILE.format("4"),  # type: ignore[arg-type]
     ),
     "one format of several": (
         lambda: mp.sparsify(D, {"fc1": "csr", "fc2": "4:2"}), ArgumentError,
-        f"format is '4:2'{TILE}",
+        TILE.format("'4:2'"),
     ),
     "an unknown layer": (
         lambda: mp.sparsify(D, {"fc9": "csr"}), ArgumentError, f"fc9: {NONE}fc1, fc2, fc3",
     ),
     "a layer that is sparse": (
-        lambda: mp.sparsify(S, {"fc1": "2:4"}), ArgumentError, f"fc1: format is '2:4'{STORED}",
+        lambda: mp.sparsify(S, {"fc1": "2:4"}), ArgumentError, STORED.format("'2:4'"),
     ),
     "a net that is sparse": (
-        lambda: mp.sparsify(S, "4x4"), ArgumentError, f"fc1: format is '4x4'{STORED}",
+        lambda: mp.sparsify(S, "4x4"), ArgumentError, STORED.format("'4x4'"),
     ),
     "a net that is sparse, to be dense": (
-        lambda: mp.sparsify(S, "dense"), ArgumentError, f"fc1: format is 'dense'{STORED}",
+        lambda: mp.sparsify(S, "dense"), ArgumentError, STORED.format("'dense'"),
     ),
     "an unknown layer of a sparse net": (
         lambda: mp.sparsify(S, {"fc9": "csr"}), ArgumentError, f"fc9: {NONE}fc1, fc2, fc3",
@@ -188,7 +188,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinpruneError], str]] = {
     ),
     "a batch of nothing": (
         lambda: mp.sparsify(D, batch=0), ArgumentError,
-        "batch is 0, expected an integer of at least 1; give batch=64, for example",
+        "sparsify: batch must be an integer of at least 1, not 0; pass batch=1, for "
+        "example",
     ),
     "no model": (
         lambda: mp.sparsify(S.net), ArgumentError,  # type: ignore[arg-type]
@@ -202,33 +203,35 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinpruneError], str]] = {
     ),
     "speeds that are none": (
         lambda: mp.sparsify(D, measured={"csr": 1.0}), ArgumentError,  # type: ignore[arg-type]
-        "measured is {'csr': 1.0}, expected all speeds of a machine; give what mp.sparse.speeds() "
-        "returns, or leave it out",
+        "sparsify: measured must hold all speeds of a machine, not {'csr': 1.0}; pass "
+        "what mp.sparse.speeds() returns, or leave it out",
     ),
     "speeds that lack some": (
         lambda: mp.sparsify(D, measured=mp.sparse.Speeds("this", {"csr, batch 1": 1.0})),
         ArgumentError,
-        "measured is Speeds(machine='this', nanoseconds={'csr, batch 1': 1.0}, calls={}), expected "
-        "all speeds of a machine; give what mp.sparse.speeds() returns, or leave it out",
+        "sparsify: measured must hold all speeds of a machine, not "
+        "Speeds(machine='this', nanoseconds={'csr, batch 1': 1.0}, calls={}); pass what"
+        " mp.sparse.speeds() returns, or leave it out",
     ),
     "a format that does not fit the mask": (
         lambda: mp.sparsify(D, "2:4"), ArgumentError,
-        "fc1: NofM: group 1 of row 0 has 1 of its 3 entries live, expected exactly 2; prune with "
-        "pattern='2:4' before anything else is pruned, or use CSR",
+        "fc1: NofM: group 1 of row 0 must have exactly 2 of its 3 entries live, not 1; "
+        "prune with pattern='2:4' before anything else is pruned, or use CSR",
     ),
     "blocks that are half empty": (
         lambda: mp.sparsify(D, "2x2"), ArgumentError,
-        "fc1: BlockCSR: block (0, 0) has 2 of its 4 entries live, expected all or none; prune with "
-        "pattern=(2, 2) before anything else is pruned, or use CSR",
+        "fc1: BlockCSR: a block must be live as a whole or not at all, but block (0, 0)"
+        " has 2 of 4 entries live; prune with pattern=(2, 2) before anything else is "
+        "pruned, or use CSR",
     ),
     "blocks of a convolution": (
         lambda: mp.sparsify(CONV, "4x4"), ArgumentError,
-        "conv1: format is '4x4', expected 'csr' or 'dense' for a convolution; choose one of them, "
-        "or 'auto', or name each dense layer that has it, {layer: '4x4'}",
+        "conv1: format must be 'csr' or 'dense' for a convolution, not '4x4'; choose "
+        "one of them, or 'auto', or name each dense layer that has it, {layer: '4x4'}",
     ),
     "a matrix of a dense layer": (
         lambda: matrix(D, "fc1"), ArgumentError,
-        "fc1: a Dense, expected a sparse layer; make it one with mp.sparsify(model, "
+        "fc1: must be a sparse layer, not a Dense; make it one with mp.sparsify(model, "
         "{'fc1': 'csr'})",
     ),
     "too few values": (
@@ -248,7 +251,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinpruneError], str]] = {
     "indices that point nowhere": (
         lambda: replace(S, buffers=S.buffers | {"fc1.columns": S.buffers["fc1.columns"] + 3}),
         ArgumentError,
-        "fc1: CSR: columns[2] is 8, expected below 7; give indices that belong to this shape",
+        "fc1: CSR: columns[2] must be below 7, not 8; pass indices that belong to this "
+        "shape",
     ),
     "a mask": (
         lambda: replace(S, masks={"fc1.weight": np.ones(K, bool)}), ArgumentError,

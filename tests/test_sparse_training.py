@@ -171,6 +171,6 @@ def test_weights_that_are_not_finite_are_named() -> None:
     with pytest.raises(NonFiniteError) as caught:
         mp.evaluate(broken, data().train)
     assert caught.value.args == (
-        "the loss is nan, expected a finite number: layer conv2 gave 20 of 60 values that are "
-        "not finite; check the model and the data",
+        "evaluate: the loss must be finite, not nan: layer conv2 gave 20 of 60 values "
+        "that are not finite; check the model and the data",
     )

@@ -1,1 +1,1 @@
-"""How many, which ones, and the one place where a mask touches a weight."""
+"""Masks: how many entries go (count), which ones (choose, patterns, units), their use (apply)."""

@@ -13,7 +13,7 @@ from minprune.errors import ArgumentError
 from minprune.masking.apply import apply
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model
-from minprune.train.method import Change, Context, Method, View
+from minprune.train.method import Change, Context, Method, Values, View
 
 T = TypeVar("T")
 ONE = "mp.methods.L1(1e-4)"
@@ -91,35 +91,25 @@ class Chain(Method):
             states.append(state)
         return model, _joined(extras), tuple(states)
 
-    def weights(
-        self, params: dict[str, Value], extra: dict[str, Value], ctx: Context
-    ) -> dict[str, Value]:
-        for k, part in enumerate(self.parts):
-            params = part.weights(params, _own(extra, k), _of(ctx, k))
+    def weights(self, params: Values, extra: Values, ctx: Context) -> Values:
+        for part, own, now in self._split(extra, ctx):
+            params = part.weights(params, own, now)
         return params
 
     def layer(
-        self, name: str, layer: Layer, x: Value, params: dict[str, Value],
-        extra: dict[str, Value], ctx: Context,
-    ) -> Value | None:  # fmt: skip
-        return self._one(f"the output of {name}", [
-            part.layer(name, layer, x, params, _own(extra, k), _of(ctx, k))
-            for k, part in enumerate(self.parts)
-        ])  # fmt: skip
+        self, name: str, layer: Layer, x: Value, params: Values, extra: Values, ctx: Context
+    ) -> Value | None:
+        found = [p.layer(name, layer, x, params, *own) for p, *own in self._split(extra, ctx)]
+        return self._one(f"the output of {name}", found)
 
     def loss(
-        self, outputs: Value, x: Array, y: Array, params: dict[str, Value],
-        extra: dict[str, Value], ctx: Context,
-    ) -> Value | None:  # fmt: skip
-        return self._one("the loss", [
-            part.loss(outputs, x, y, params, _own(extra, k), _of(ctx, k))
-            for k, part in enumerate(self.parts)
-        ])  # fmt: skip
-
-    def penalty(
-        self, params: dict[str, Value], extra: dict[str, Value], ctx: Context
+        self, outputs: Value, x: Array, y: Array, params: Values, extra: Values, ctx: Context
     ) -> Value | None:
-        found = [p.penalty(params, _own(extra, k), _of(ctx, k)) for k, p in enumerate(self.parts)]
+        found = [p.loss(outputs, x, y, params, *own) for p, *own in self._split(extra, ctx)]
+        return self._one("the loss", found)
+
+    def penalty(self, params: Values, extra: Values, ctx: Context) -> Value | None:
+        found = [p.penalty(params, *own) for p, *own in self._split(extra, ctx)]
         given = [v for v in found if v is not None]
         return sum(given[1:], given[0]) if given else None
 
@@ -153,14 +143,16 @@ class Chain(Method):
         return all(part.settled(step, total) for part in self.parts)
 
     def finish(self, model: Model, extra: Arrays, ctx: Context) -> Model:
-        for k, part in enumerate(self.parts):
-            now = ctx._replace(net=model.net, masks=model.masks)
-            model = part.finish(model, _own(extra, k), _of(now, k))
+        for part, own, now in self._split(extra, ctx):
+            model = part.finish(model, own, now._replace(net=model.net, masks=model.masks))
         return model
 
     def learned(self, model: Model, extra: Arrays, ctx: Context) -> Arrays:
-        found = [p.learned(model, _own(extra, k), _of(ctx, k)) for k, p in enumerate(self.parts)]
-        return _joined(found)
+        return _joined([p.learned(model, *own) for p, *own in self._split(extra, ctx)])
+
+    def _split(self, extra: Mapping[str, Any], ctx: Context) -> list[Any]:
+        """(part, its extra arrays, its context) of each part"""
+        return [(part, _own(extra, k), _of(ctx, k)) for k, part in enumerate(self.members)]
 
     def _one(self, what: str, answers: list[Value | None]) -> Value | None:
         """The one answer that is not None, or None; raises ArgumentError for two."""

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from minprune.arguments import choice, count, share
 from minprune.core import Array, Split
 from minprune.curvature import ggn_rows
 from minprune.curvature.checks import guard, names_of
@@ -45,24 +46,64 @@ def obs(
     sparsity: float | None = None, score: float | None = None, accuracy: float | None = None,
     refresh: int = 1, hull: Hull = "none", progress: bool = True,
 ) -> Surgery:  # fmt: skip
-    """The model without its least weights by Optimal Brain Surgeon; masks set, removed ones 0.0
+    """Remove weights by Optimal Brain Surgeon: the least loss rise first, the others adjusted.
 
-    params, or names= of layers or parameters: what is scored, removed and moved; the rest stays.
-    scale "whole": one at a time over all of it together, H the damped GGN over data at the present
-    weights, inverted anew every `refresh` removals and downdated between. It stops before the
-    smallest score is above `score`, before the accuracy on data falls below `accuracy`, or when
-    round(sparsity n) of the n entries are masked, whichever comes first; give at least one. It also
-    stops where the output depends on nothing that is left.
+    Removing w_q raises the loss by w_q^2 / (2 [H^-1]_qq), and the others move by
+    -w_q / [H^-1]_qq H^-1 e_q; masks are set and removed weights are 0.0.
 
-    "layer": exact row sweeps, layer by layer in net order, H = (2/P) X X^T of the layer's inputs in
-    the model as pruned so far; each layer to `sparsity`, its rows merged to one threshold, by the
-    running maximum of each row's losses; hull "slopes": by the slopes of the greatest convex curve
-    below their sums, which comes closer to the least error. "rows": each row of each layer to
-    `sparsity` by itself. Weights only; sparsity is the only stop.
+    Parameters
+    ----------
+    model : Model
+        A dense model; it is not changed.
+    data : pair (x, y)
+        What H is of.
+    params : "weights" or "all"
+        What is scored, removed and moved; the rest stays as it is.
+    names : names of layers or parameters, optional
+        The same, by name.
+    scale : "whole", "layer" or "rows"
+        "whole": one weight at a time over all of them together, H the damped Gauss-Newton matrix at
+        the present weights. "layer": exact row sweeps, layer by layer in net order, H = (2/P) X X^T
+        of the layer's inputs in the model as pruned so far; each layer to `sparsity`, its rows
+        merged to one threshold. "rows": each row of each layer to `sparsity` by itself.
+    damp : float
+        alpha = damp * mean(diag H), from 1e-8 to 1e-4.
+    sparsity : float, optional
+        Stop when round(sparsity n) of the n entries are masked; the only stop of the other scales.
+    score : float, optional
+        Of scale "whole": stop before the least score is above it.
+    accuracy : float, optional
+        Of scale "whole": stop before the accuracy on data falls below it.
+    refresh : int
+        Of scale "whole": H^-1 is computed anew after so many removals, and downdated between.
+    hull : "none" or "slopes"
+        Of scale "layer": merge the rows by the running maximum of each row's losses, or by the
+        slopes of the lower convex hull of their sums, which comes closer to the least error.
+    progress : bool
+        Whether to show progress.
 
-    damp: alpha = damp * mean(diag H), 1e-8..1e-4. Raises ArgumentError for arguments that do not go
-    together, an inverse of more than 2 GB or a sparsity below the present one, UnreachableError for
-    one at which nothing would pass any more, and as curvature.inverse does.
+    Returns
+    -------
+    Surgery
+        .model, and .rounds with what was removed in which order.
+
+    Raises
+    ------
+    ArgumentError
+        For arguments that do not go together, an inverse of more than 2 GB and a sparsity below
+        the present one.
+    UnreachableError
+        For a sparsity at which the output would depend on nothing that is left; without one, the
+        surgery ends there. Other errors as curvature.inverse raises them.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(8,))
+    >>> found = mp.methods.obs(model, data.train, scale="layer", sparsity=0.5, progress=False)
+    >>> [(r.name, r.index.size) for r in found.rounds]
+    [('fc1.weight', 256), ('fc2.weight', 40)]
     """
     is_model(model, "obs")
     is_split(data, "obs")
@@ -72,47 +113,37 @@ def obs(
         wanted = set(named(listed, names))
         listed = [n for n in listed if n in wanted]
     if not listed:
-        raise ArgumentError("obs has no weights to remove; name one at least, or leave out names")
+        raise ArgumentError("obs: names must name a weight to remove, not none; leave out names")
     check_damp(damp, strict=True)
-    if scale not in ("whole", "layer", "rows"):
+    choice("obs", "scale", scale, ("whole", "layer", "rows"))
+    choice("obs", "hull", hull, ("none", "slopes"))
+    if hull == "slopes" and scale != "layer":
         raise ArgumentError(
-            f"scale is {scale!r}, expected 'whole', 'layer' or 'rows'; choose one of them"
-        )
-    if hull not in ("none", "slopes") or (hull == "slopes" and scale != "layer"):
-        raise ArgumentError(
-            f"hull is {hull!r} at scale {scale!r}, expected 'none', or 'slopes' where rows are "
-            f"merged; leave it out, or use scale='layer'"
+            f"obs: hull must be 'none' at scale {scale!r}, which merges no rows, not {hull!r}; "
+            f"leave it out, or pass scale='layer'"
         )
     if scale == "whole":
-        _stops(sparsity, score, accuracy)
-        if isinstance(refresh, bool) or not isinstance(refresh, int | np.integer) or refresh < 1:
-            raise ArgumentError(
-                f"refresh is {refresh!r}, expected an integer of at least 1; "
-                f"refresh=1 makes a new inverse for each removal"
-            )
+        _check_stops(sparsity, score, accuracy)
+        count("obs", "refresh", refresh)
         return _whole(model, data, listed, damp, sparsity, score, accuracy, refresh, progress)
     if sparsity is None or score is not None or accuracy is not None or params != "weights":
         raise ArgumentError(
-            f"scale {scale!r} takes sparsity= alone, over weights; leave out score, accuracy and "
-            f"params, or use scale='whole'"
+            f"obs: scale {scale!r} must stop at sparsity= alone, over weights; leave out score, "
+            f"accuracy and params, or pass scale='whole'"
         )
     return layers(model, data, listed, damp, sparsity, scale, hull, progress)
 
 
-def _stops(sparsity: float | None, score: float | None, accuracy: float | None) -> None:
+def _check_stops(sparsity: float | None, score: float | None, accuracy: float | None) -> None:
     """Raises ArgumentError unless there is something to stop at that can be met."""
     if sparsity is None and score is None and accuracy is None:
         raise ArgumentError(
-            "obs has nothing to stop at; give sparsity=, score= or accuracy=, or several"
+            "obs: one of sparsity, score and accuracy must say where to stop, and none is given; "
+            "pass sparsity=0.5, for example"
         )
     if score is not None and (not isinstance(score, Real) or np.isnan(float(score))):
-        raise ArgumentError(
-            f"score is {score!r}, expected a number; a weight whose score is above it stays"
-        )
-    if accuracy is not None and (not isinstance(accuracy, Real) or not 0 <= accuracy <= 1):
-        raise ArgumentError(
-            f"accuracy is {accuracy!r}, expected a share in [0, 1]; accuracy=0.98 holds 98 %"
-        )
+        raise ArgumentError(f"obs: score must be a number, not {score!r}; pass the least to keep")
+    share("obs", "accuracy", 0 if accuracy is None else accuracy)
 
 
 def _rows(model: Model, data: Split, names: list[str], where: Array) -> Iterable[Array]:
@@ -169,9 +200,9 @@ def _least(w: Array, inverse: Array, live: Array) -> tuple[int, float]:
     diag = inverse.diagonal()
     if not (diag[live] > 0).all():
         raise NonFiniteError(
+            f"obs: H^-1 lost positive definiteness to rounding in "
             f"{np.count_nonzero(~(diag[live] > 0))} of {np.count_nonzero(live)} live entries of "
-            f"diag H^-1 are not above 0, expected all: rounding has won; raise damp, 1e-4 at most, "
-            f"or lower refresh"
+            f"its diagonal; raise damp, 1e-4 at most, or lower refresh"
         )
     scores = np.full(w.size, np.inf)
     scores[live] = w[live] ** 2 / diag[live] / 2

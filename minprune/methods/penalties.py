@@ -7,7 +7,7 @@ import numpy as np
 from minprune.arguments import number
 from minprune.autograd import Value, mul, total
 from minprune.core import Array
-from minprune.train.method import Change, Context, Method, View
+from minprune.train.method import Change, Context, Method, Values, View
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,7 @@ class L2(Method):
     def __post_init__(self) -> None:
         number("L2", "lam", self.lam)
 
-    def penalty(
-        self, params: dict[str, Value], extra: dict[str, Value], ctx: Context
-    ) -> Value | None:
+    def penalty(self, params: Values, extra: Values, ctx: Context) -> Value | None:
         names = ctx.net.every_weight if self.lam else ()
         parts = [total(mul(params[name], params[name])) for name in names]
         return sum(parts[1:], parts[0]) * (self.lam / 2) if parts else None

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from minprune.arguments import count
 from minprune.core import Array
 from minprune.errors import ArgumentError
 from minprune.nets.convolution import Conv2d
@@ -39,13 +40,10 @@ def sparsify(
     asked, known, by_name = _asked(model.net, format), measured, isinstance(format, Mapping)
     if known is not None and not (isinstance(known, Speeds) and {*names()} <= {*known.nanoseconds}):
         raise ArgumentError(
-            f"measured is {known!r}, expected all speeds of a machine; give what "
+            f"sparsify: measured must hold all speeds of a machine, not {known!r}; pass what "
             f"mp.sparse.speeds() returns, or leave it out"
         )
-    if isinstance(batch, bool) or not isinstance(batch, int | np.integer) or batch < 1:
-        raise ArgumentError(
-            f"batch is {batch!r}, expected an integer of at least 1; give batch=64, for example"
-        )
+    count("sparsify", "batch", batch)
     nodes, params, buffers, masks = [], dict(model.params), dict(model.buffers), dict(model.masks)
     for node in model.net.nodes:
         name = f"{node.name}.weight"
@@ -92,14 +90,14 @@ def _asked(net: Net, format: str | Mapping[str, str]) -> dict[str, str]:
     for name, form in asked.items():
         if name not in there:
             raise ArgumentError(
-                f"{name}: no dense or convolution layer of this net, so it has no format; those "
-                f"are {', '.join(there) or 'none'}"
+                f"{name}: a format must name a dense or convolution layer of this net; those are "
+                f"{', '.join(there) or 'none'}"
             )
         layer = net.node(name).layer
         if isinstance(layer, SparseDense | SparseConv) and form not in ("auto", layer.format):
             raise ArgumentError(
-                f"{name}: format is {form!r}, expected {layer.format!r}, in which its live entries "
-                f"are stored already, or 'auto'; for another format give mp.densify(model)"
+                f"{name}: format must be {layer.format!r}, in which its live entries are stored "
+                f"already, or 'auto', not {form!r}; for another format pass mp.densify(model)"
             )
     return asked
 
@@ -116,7 +114,7 @@ def densify(model: Model) -> Model:
         found = matrix(model, node.name)
         params[name] = found.to_dense().reshape(shape)
         masks[name] = found.mask().reshape(shape)
-        nodes.append(Node(node.name, dense_layer(node.layer), node.inputs))
+        nodes.append(Node(node.name, node.layer.like(), node.inputs))
     net = Net(tuple(nodes), model.net.input_shape, model.net.loss)
     return Model(
         net, {k: params[k] for k in net.params}, {k: model.buffers[k] for k in net.buffers}, masks
@@ -131,7 +129,7 @@ def matrix(model: Model, layer: str) -> Format:
     kind = model.net.node(layer).layer
     if not isinstance(kind, SparseDense | SparseConv):
         raise ArgumentError(
-            f"{layer}: a {type(kind).__name__}, expected a sparse layer; make it one with "
+            f"{layer}: must be a sparse layer, not a {type(kind).__name__}; make it one with "
             f"mp.sparsify(model, {{{layer!r}: 'csr'}})"
         )
     return matrix_of(kind, layer, model.params | model.buffers)
@@ -142,7 +140,7 @@ def stored(layer: Layer, name: str, w: Array, mask: Array, wanted: str) -> Forma
     form = tile(wanted)
     if form is not None and not isinstance(layer, Dense):
         raise ArgumentError(
-            f"{name}: format is {wanted!r}, expected 'csr' or 'dense' for a convolution; choose "
+            f"{name}: format must be 'csr' or 'dense' for a convolution, not {wanted!r}; choose "
             f"one of them, or 'auto', or name each dense layer that has it, {{layer: {wanted!r}}}"
         )
     flat, live = w.reshape(len(w), -1), mask.reshape(len(w), -1)
@@ -164,13 +162,6 @@ def sparse_layer(layer: Layer, found: Format, wanted: str) -> SparseDense | Spar
     assert isinstance(layer, Dense)
     blocks = found.columns.size if isinstance(found, BlockCSR) else 0
     return SparseDense(layer.inputs, layer.outputs, found.values.size, wanted, blocks, layer.bias)
-
-
-def dense_layer(layer: SparseDense | SparseConv) -> Layer:
-    """The dense layer of the same shape"""
-    if isinstance(layer, SparseConv):
-        return layer.like()
-    return Dense(layer.inputs, layer.outputs, layer.bias)
 
 
 def fitting(layer: Layer, mask: Array) -> list[str]:

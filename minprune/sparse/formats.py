@@ -11,10 +11,11 @@ from typing import Self
 
 import numpy as np
 
+from minprune.arguments import count as whole
 from minprune.core import Array
 from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.patterns import Pattern, per_entry, tiles, untiled
-from minprune.sparse.checks import Shape, climb, count, freeze, matrix, pair, ratio, side
+from minprune.sparse.checks import Shape, climb, count, freeze, matrix, pair, ratio
 from minprune.sparse.packed import as_csr, pack, values_of
 
 
@@ -77,7 +78,7 @@ class BlockCSR:
 
     def __post_init__(self) -> None:
         matrix("BlockCSR", self.shape)
-        side(self.size)
+        whole("BlockCSR", "size", self.size)
         for name in ("columns", "row_start"):
             freeze(self, name, np.uint32, 1)
         climb("BlockCSR", self.columns, self.row_start, self._blocks)
@@ -102,7 +103,7 @@ class BlockCSR:
 
         Raises ArgumentError where only a part of a block is live: such a mask is one for CSR.
         """
-        side(size)
+        whole("BlockCSR", "size", size)
         array, mask = pair("BlockCSR", array, mask)
         blocks = Pattern(size, size)
         live, inside = tiles(mask, blocks, False), tiles(np.ones_like(mask), blocks, False)
@@ -111,9 +112,9 @@ class BlockCSR:
         if part.any():
             r, c = (int(k) for k in np.argwhere(part)[0])
             raise ArgumentError(
-                f"BlockCSR: block ({r}, {c}) has {live[r, c].sum()} of its {inside[r, c].sum()} "
-                f"entries live, expected all or none; prune with pattern=({size}, {size}) "
-                f"before anything else is pruned, or use CSR"
+                f"BlockCSR: a block must be live as a whole or not at all, but block ({r}, {c}) "
+                f"has {live[r, c].sum()} of {inside[r, c].sum()} entries live; prune with "
+                f"pattern=({size}, {size}) before anything else is pruned, or use CSR"
             )
         values = tiles(array, blocks, 0.0)[some[..., None] & inside]
         return cls(values, *places(some), size, array.shape)
@@ -158,8 +159,8 @@ class NofM:
         freeze(self, "positions", np.uint8, 2)
         if len(self.positions) != self.shape[0]:
             raise ShapeError(
-                f"NofM: positions has {len(self.positions)} rows, expected {self.shape[0]}, those "
-                f"of the matrix; make positions with from_dense"
+                f"NofM: positions must have {self.shape[0]} rows, those of the matrix, not "
+                f"{len(self.positions)}; make positions with from_dense"
             )
         count("NofM", self.values, self._columns().size)  # which checks them
 
@@ -180,9 +181,9 @@ class NofM:
         if (live != want).any():
             r, c = (int(k) for k in np.argwhere(live != want)[0])
             raise ArgumentError(
-                f"NofM: group {c} of row {r} has {live[r, c]} of its {min(group, n - firsts[c])} "
-                f"entries live, expected exactly {want[c]}; prune with pattern='{keep}:{group}' "
-                f"before anything else is pruned, or use CSR"
+                f"NofM: group {c} of row {r} must have exactly {want[c]} of its "
+                f"{min(group, n - firsts[c])} entries live, not {live[r, c]}; prune with "
+                f"pattern='{keep}:{group}' before anything else is pruned, or use CSR"
             )
         rows = (np.nonzero(mask)[1] % group).reshape(m, int(want.sum()))
         return cls(array[mask], pack(rows, group), keep, group, array.shape)

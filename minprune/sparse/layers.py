@@ -41,12 +41,12 @@ def tile(given: str) -> tuple[int, int] | int | None:
         if between == "x" and first == second <= 64:
             return first
     raise ArgumentError(
-        f"format is {given!r}, expected 'csr', blocks of up to '64x64' such as '4x4', or N:M of up "
-        f"to 256 such as '2:4'; choose one of them, or 'auto' or 'dense' for mp.sparsify"
+        f"format must be 'csr', blocks of up to '64x64' such as '4x4', or N:M of up to 256 such as "
+        f"'2:4', not {given!r}; choose one of them, or 'auto' or 'dense' for mp.sparsify"
     )
 
 
-def matrix_of(layer: "SparseDense | SparseConv", name: str, p: Mapping[str, Array]) -> Format:
+def matrix_of(layer: "Sparse", name: str, p: Mapping[str, Array]) -> Format:
     """The weight as a format value (outputs, inputs ...), from arrays by full name
 
     Raises ArgumentError or ShapeError, naming the layer, where indices and values do not fit.
@@ -63,8 +63,60 @@ def matrix_of(layer: "SparseDense | SparseConv", name: str, p: Mapping[str, Arra
         raise type(e)(f"{name}: {e}") from None
 
 
+class Sparse(Layer):
+    """What both layers share: stored values as the weight, their places in buffers, one product."""
+
+    stored: int
+    outputs: int
+    bias: bool
+    format: str
+
+    def like(self) -> Layer:
+        """The dense layer of the same shape."""
+        raise NotImplementedError
+
+    def places(self, name: str, p: Mapping[str, Any]) -> ops.Places:
+        """Where the values are, from the buffers."""
+        raise NotImplementedError
+
+    def params(self) -> dict[str, Shape]:
+        found: dict[str, Shape] = {"weight": (self.stored,)}
+        return found | ({"bias": (self.outputs,)} if self.bias else {})
+
+    def dense(self) -> dict[str, Shape]:
+        return {"weight": self.like().params()["weight"]}
+
+    def indices(self) -> dict[str, str]:
+        return {"columns": "uint32", "row_start": "uint32"}
+
+    def out_shape(self, *shapes: Shape) -> Shape:
+        return self.like().out_shape(*shapes)
+
+    def positions(self, out: Shape) -> int:
+        return self.like().positions(out)
+
+    def check(self, name: str, p: Mapping[str, Array]) -> None:
+        matrix_of(self, name, p)
+
+    def apply(
+        self, name: str, p: Mapping[str, Value], xs: list[Value], run: ForwardContext,
+        act: str = "none",
+    ) -> Value:  # fmt: skip
+        w, b = p[f"{name}.weight"], p.get(f"{name}.bias")
+        return ops.product(w, xs[0], b, at=self.places(name, p), act=act)
+
+    def fits(self, what: str, most: int) -> None:
+        """The argument `what` counts entries of which there are at most so many."""
+        given = getattr(self, what)
+        if type(given) is not int or not 0 <= given <= most:
+            raise ArgumentError(
+                f"{type(self).__name__}: {what} must be an integer from 0 to {most}, not "
+                f"{given!r}; make the layer with mp.sparsify"
+            )
+
+
 @dataclass(frozen=True)
-class SparseDense(Layer):
+class SparseDense(Sparse):
     """y = A x + b      A: (outputs, inputs), `stored` values; weight: (stored,), bias: (outputs,)
 
     format: "csr", blocks such as "4x4", or "2:4". blocks: how many there are, of "4x4".
@@ -82,22 +134,13 @@ class SparseDense(Layer):
         for what in ("inputs", "outputs"):
             arguments.count("SparseDense", what, getattr(self, what))
         tile(self.format)
-        for what in ("stored", "blocks"):
-            given, most = getattr(self, what), self.inputs * self.outputs
-            if what == "blocks" and not isinstance(tile(self.format), int):
-                most = 0
-            if type(given) is not int or not 0 <= given <= most:
-                raise ArgumentError(
-                    f"SparseDense: {what} is {given!r}, expected 0 to {most}; "
-                    f"make the layer with mp.sparsify"
-                )
+        most = self.inputs * self.outputs
+        self.fits("stored", most)
+        self.fits("blocks", most if isinstance(tile(self.format), int) else 0)
 
-    def params(self) -> dict[str, Shape]:
-        found: dict[str, Shape] = {"weight": (self.stored,)}
-        return found | ({"bias": (self.outputs,)} if self.bias else {})
-
-    def dense(self) -> dict[str, Shape]:
-        return {"weight": (self.outputs, self.inputs)}
+    def like(self) -> Dense:
+        """The dense layer of the same shape."""
+        return Dense(self.inputs, self.outputs, self.bias)
 
     def indices(self) -> dict[str, str]:
         if ":" in self.format:
@@ -113,15 +156,6 @@ class SparseDense(Layer):
             return {"columns": (self.stored,), "row_start": rows}
         return {"columns": (self.blocks,), "row_start": (-(-self.outputs // form) + 1,)}
 
-    def out_shape(self, *shapes: Shape) -> Shape:
-        return Dense(self.inputs, self.outputs, self.bias).out_shape(*shapes)
-
-    def positions(self, out: Shape) -> int:
-        return 1
-
-    def check(self, name: str, p: Mapping[str, Array]) -> None:
-        matrix_of(self, name, p)
-
     def places(self, name: str, p: Mapping[str, Any]) -> ops.Places:
         """Where its values stand, from the buffers."""
         form = tile(self.format)
@@ -133,20 +167,9 @@ class SparseDense(Layer):
             return ops.CSRPlaces(*at, self.inputs)
         return ops.BlockPlaces(*at, form, self.stored, (self.outputs, self.inputs))
 
-    def apply(
-        self,
-        name: str,
-        p: Mapping[str, Value],
-        xs: list[Value],
-        run: ForwardContext,
-        act: str = "none",
-    ) -> Value:
-        w, b = p[f"{name}.weight"], p.get(f"{name}.bias")
-        return ops.product(w, xs[0], b, at=self.places(name, p), act=act)
-
 
 @dataclass(frozen=True)
-class SparseConv(Layer):
+class SparseConv(Sparse):
     """y = w * x + b      w: (outputs, inputs/groups, y, x) in CSR, `stored` values; no unfold"""
 
     inputs: int
@@ -163,17 +186,11 @@ class SparseConv(Layer):
     def __post_init__(self) -> None:
         for what, least in (("kernel", 1), ("stride", 1), ("padding", 0)):
             object.__setattr__(self, what, sizes("SparseConv", what, getattr(self, what), least))
-        self.like()  # raises for what a convolution cannot be
-        size = self.outputs * self.inputs // self.groups * self.kernel[0] * self.kernel[1]  # type: ignore[index]
-        if type(self.stored) is not int or not 0 <= self.stored <= size:
-            raise ArgumentError(
-                f"SparseConv: stored is {self.stored!r}, expected 0 to {size}; "
-                f"make the layer with mp.sparsify"
-            )
+        self.fits("stored", math.prod(self.like().params()["weight"]))
         if self.format != "csr":
             raise ArgumentError(
-                f"SparseConv: format is {self.format!r}, expected 'csr', which is all that a "
-                f"convolution has; leave it out"
+                f"SparseConv: format must be 'csr', the only one of a convolution, not "
+                f"{self.format!r}; leave it out"
             )
 
     def like(self) -> Conv2d:
@@ -183,27 +200,8 @@ class SparseConv(Layer):
             self.bias,
         )  # fmt: skip
 
-    def params(self) -> dict[str, Shape]:
-        found: dict[str, Shape] = {"weight": (self.stored,)}
-        return found | ({"bias": (self.outputs,)} if self.bias else {})
-
-    def dense(self) -> dict[str, Shape]:
-        return {"weight": self.like().params()["weight"]}
-
-    def indices(self) -> dict[str, str]:
-        return {"columns": "uint32", "row_start": "uint32"}
-
     def buffers(self) -> dict[str, Shape]:
         return {"columns": (self.stored,), "row_start": (self.outputs + 1,)}
-
-    def out_shape(self, *shapes: Shape) -> Shape:
-        return self.like().out_shape(*shapes)
-
-    def positions(self, out: Shape) -> int:
-        return out[1] * out[2]
-
-    def check(self, name: str, p: Mapping[str, Array]) -> None:
-        matrix_of(self, name, p)
 
     def places(self, name: str, p: Mapping[str, Any]) -> ops.Places:
         """Where its values stand, from the buffers."""
@@ -211,14 +209,3 @@ class SparseConv(Layer):
             p[f"{name}.columns"], p[f"{name}.row_start"], self.kernel, self.stride, self.padding,  # type: ignore[arg-type]
             self.groups,
         )  # fmt: skip
-
-    def apply(
-        self,
-        name: str,
-        p: Mapping[str, Value],
-        xs: list[Value],
-        run: ForwardContext,
-        act: str = "none",
-    ) -> Value:
-        w, b = p[f"{name}.weight"], p.get(f"{name}.bias")
-        return ops.product(w, xs[0], b, at=self.places(name, p), act=act)

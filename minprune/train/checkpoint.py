@@ -1,4 +1,4 @@
-"""Checkpoints of `fit`: all that the next update hangs on, so that resumed = uninterrupted."""
+"""Checkpoints of `fit`: all that the next update depends on, so that resumed = uninterrupted."""
 
 import glob
 import os
@@ -19,10 +19,12 @@ from minprune.train.history import History
 from minprune.train.training import Parts, Training
 from minprune.train.tree import Tree, load_tree, pack, save_tree, sound
 
+COUNTERS = ("epoch", "batch", "losses", "waited", "stopped", "best_loss")  # of LoopPosition
+
 
 @dataclass
 class LoopPosition:
-    """Where training stands between two updates, beside what Training holds."""
+    """Where the loop is between two updates, besides what Training holds."""
 
     order: np.random.Generator
     epoch: int = 1
@@ -45,8 +47,7 @@ class LoopPosition:
 
     def tree(self) -> Tree:
         """For a checkpoint."""
-        numbers = ("epoch", "batch", "losses", "waited", "stopped", "best_loss", "shuffle")
-        found = {name: getattr(self, name) for name in numbers}
+        found = {name: getattr(self, name) for name in (*COUNTERS, "shuffle")}
         if self.best is not None:
             model, extra, state, done = self.best
             arrays = {"params": model.params, "buffers": model.buffers, "masks": model.masks}
@@ -54,11 +55,10 @@ class LoopPosition:
         return found | {"seconds": time.perf_counter() - self.began}
 
     def restore(self, tree: Tree, net: Net) -> None:
-        """Go on from what `tree` gave."""
-        self.epoch, self.batch, self.waited = (int(tree[k]) for k in ("epoch", "batch", "waited"))
-        self.losses, self.best_loss = float(tree["losses"]), float(tree["best_loss"])
-        self.stopped, self.shuffle = bool(tree["stopped"]), tree["shuffle"]
-        self.order.bit_generator.state = self.shuffle
+        """Continue from what `tree` gave."""
+        for name in COUNTERS:
+            setattr(self, name, type(getattr(self, name))(tree[name]))
+        self.order.bit_generator.state = self.shuffle = tree["shuffle"]
         self.began = time.perf_counter() - tree["seconds"]
         best = tree.get("best")
         if best is not None:
@@ -69,8 +69,8 @@ class LoopPosition:
 class Checkpointer:
     """Writes the state of one `fit` into a file and reads it back; without a path, does nothing
 
-    Used as a context, it holds Ctrl-C back until an update is whole, and tells where the last good
-    checkpoint is when something is not finite. A second Ctrl-C stops at once.
+    As a context manager it delays Ctrl-C until an update is complete, and names the last good
+    checkpoint when a value is not finite. A second Ctrl-C stops at once.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Checkpointer:
         self._before: Any = None
 
     def hold(self, training: Training, place: LoopPosition, history: History) -> None:
-        """What is written from now on; if there is a file, they go on from it
+        """What is written from now on; if the file exists, training resumes from it.
 
         Raises ArgumentError, naming what differs, for a file that was made with other arguments.
         """
@@ -92,7 +92,7 @@ class Checkpointer:
         self.owner = type(training.method).__name__
         if self.path is None:
             return
-        pack({"state": training.state}, self.owner)  # said now, and not after an epoch
+        pack({"state": training.state}, self.owner)  # refused now, and not after an epoch
         sweep(self.path.parent, glob.escape(self.path.name))
         if self.path.exists():
             self._read(self.path)

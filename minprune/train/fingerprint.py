@@ -27,7 +27,7 @@ def threads() -> str:
 
 
 def machinery() -> dict[str, str]:
-    """What the bits hang on beside the arguments."""
+    """What the bits depend on besides the arguments."""
     return {"kernels": kernels.backend(), "BLAS threads": threads()}
 
 
@@ -126,7 +126,7 @@ def rate_print(rate: Callable[[int, int], float], total: int) -> str:
 
 
 def _code(code: CodeType) -> list[Any]:
-    """What a function does, wherever it stands: its instructions, the names and constants there."""
+    """What a function does, wherever it is defined: its instructions, names and constants."""
     consts = [_code(c) if isinstance(c, CodeType) else fingerprint(c) for c in code.co_consts]
     return [code.co_code.hex(), code.co_names, consts]
 

@@ -17,6 +17,7 @@ from minprune.nets.model import Model
 from minprune.nets.net import Net
 from minprune.train.optim import OptState
 
+Values = dict[str, Value]  # arrays, or Tensors over them, by name
 HOOKS = ("start", "weights", "layer", "loss", "penalty", "after", "finish", "learned", "settled")
 
 
@@ -193,9 +194,7 @@ class Method:
         """
         return model, {}, None
 
-    def weights(
-        self, params: dict[str, Value], extra: dict[str, Value], ctx: Context
-    ) -> dict[str, Value]:
+    def weights(self, params: Values, extra: Values, ctx: Context) -> Values:
         """What the forward pass of an update sees in place of the parameters.
 
         The loop applies the masks afterwards, straight-through: dL/dw is dense.
@@ -203,9 +202,8 @@ class Method:
         return params
 
     def layer(
-        self, name: str, layer: Layer, x: Value, params: dict[str, Value],
-        extra: dict[str, Value], ctx: Context,
-    ) -> Value | None:  # fmt: skip
+        self, name: str, layer: Layer, x: Value, params: Values, extra: Values, ctx: Context
+    ) -> Value | None:
         """The output of a layer in training, in place of its own; None leaves it as it is.
 
         x and the output are batch-last; x is a list for a layer that reads several. params: what
@@ -214,18 +212,15 @@ class Method:
         return None
 
     def loss(
-        self, outputs: Value, x: Array, y: Array, params: dict[str, Value],
-        extra: dict[str, Value], ctx: Context,
-    ) -> Value | None:  # fmt: skip
+        self, outputs: Value, x: Array, y: Array, params: Values, extra: Values, ctx: Context
+    ) -> Value | None:
         """The data loss of a batch, a scalar, in place of the net's; None leaves it as it is.
 
         outputs: (outputs, n); x: batch-last. params: what the forward pass saw.
         """
         return None
 
-    def penalty(
-        self, params: dict[str, Value], extra: dict[str, Value], ctx: Context
-    ) -> Value | None:
+    def penalty(self, params: Values, extra: Values, ctx: Context) -> Value | None:
         """A scalar to add to the loss, or None."""
         return None
 

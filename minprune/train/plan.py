@@ -1,4 +1,4 @@
-"""Plans: what goes around training, as phases one after the other, each resumable."""
+"""state_{k+1} = state_k | phase_k(state_k): what goes around training."""
 
 import os
 import time
@@ -30,7 +30,7 @@ class Phase:
 
 
 class Plan(Protocol):
-    """What to do next, given what has been done; a frozen dataclass, so that it can be compared."""
+    """What to do next, given what is done; a frozen dataclass, whose fields a folder compares."""
 
     def next_phase(self, state: State) -> Phase | None:
         """The next phase, a function of the state alone; None at the end."""
@@ -68,34 +68,33 @@ def run_plan(
     folder: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Done:
-    """The state when plan.next_phase(state) is None, from an empty one, or from `folder`
+    """Run the phases of a plan: its state when plan.next_phase(state) is None.
 
-    folder: where the state is kept after each phase, and the running phase's training beside it.
-    If it holds an unfinished plan, that goes on, to the same bits as if it had never stopped; a
-    finished one is given back at once. Raises ArgumentError, naming what differs, where it was made
-    with another plan or other data; FileError while another process works there; and what the
-    phases raise.
+    folder: where the state is kept after each phase, with the training of the running phase beside
+    it. If it holds an unfinished plan, that is resumed, and ends with the same bits as if it had
+    never stopped; a finished one is returned at once. Raises ArgumentError, naming what differs,
+    where the folder was made with another plan or other data; FileError while another process uses
+    it; and what the phases raise.
     """
-    keeper = None if folder is None else _Keeper(Path(folder), plan, data)
-    with alone(keeper.folder) if keeper else nullcontext():
-        done, phases = keeper.begin() if keeper else (Done({}, {}), 0)
+    kept = None if folder is None else PlanFolder(Path(folder), plan, data)
+    with alone(kept.folder) if kept else nullcontext():
+        done, phases = kept.begin() if kept else (Done({}, {}), 0)
         while (phase := plan.next_phase(dict(done.state))) is not None:
-            checkpoint = keeper.folder / f"phase-{phases}.npz" if keeper else None
+            checkpoint = kept.folder / f"phase-{phases}.npz" if kept else None
             begin = time.perf_counter()
-            made = phase.work(
-                PhaseContext(dict(done.state), data, phase.name, progress, checkpoint)
-            )
+            here = PhaseContext(dict(done.state), data, phase.name, progress, checkpoint)
+            made = phase.work(here)
             spent = {phase.name: time.perf_counter() - begin}
             done, phases = Done(done.state | made, done.seconds | spent), phases + 1
-            if keeper:
-                keeper.write(done, phases)
+            if kept:
+                kept.write(done, phases)
     return done
 
 
 def forget(folder: Path) -> None:
     """Remove the plan's files, and the folder unless it holds something else
 
-    Raises FileError while another process works there.
+    Raises FileError while another process uses it.
     """
     with alone(folder):
         _clear(folder)
@@ -111,7 +110,7 @@ def _clear(folder: Path) -> None:
         path.unlink()
 
 
-class _Keeper:
+class PlanFolder:
     """The state of a plan in its folder."""
 
     def __init__(self, folder: Path, plan: Plan, data: Dataset) -> None:

@@ -39,7 +39,7 @@ class Lines(Quiet):
 
 
 class Bar(Quiet):
-    """A tqdm bar over the steps; the last epoch's figures behind it."""
+    """A tqdm bar over the steps; the last epoch's figures after it."""
 
     def __init__(self, bar: Any) -> None:
         self.bar = bar
@@ -53,9 +53,9 @@ class Bar(Quiet):
 
 @contextmanager
 def progress(label: str, steps: int, show: bool, done: int = 0) -> Iterator[Quiet]:
-    """Something with `update()` after each of `steps` steps and `epoch(text)` after each epoch.
+    """A bar: call `update()` after each of `steps` steps, `epoch(text)` after each epoch.
 
-    done: steps of an earlier call that this one goes on from.
+    done: the steps that an earlier call has taken.
     """
     if not show:
         yield Quiet()

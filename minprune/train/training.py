@@ -18,7 +18,7 @@ from minprune.nets.net import Net, layer_of
 from minprune.nets.nonfinite import blame, not_finite
 from minprune.train.changes import locked, rates, refill, relocate, replace
 from minprune.train.fingerprint import described
-from minprune.train.method import HOOKS, Change, Context, Method, View, check_signatures
+from minprune.train.method import HOOKS, Change, Context, Method, Values, View, check_signatures
 from minprune.train.optim import Optimizer, OptState
 from minprune.train.rates import Rate
 from minprune.train.tree import Tree
@@ -129,7 +129,7 @@ class Training:
         ctx = self._context(how)
         p = self._seen(leaves, extra, ctx) | self.buffers
         instead = self._instead(p, extra, ctx) if uses["layer"] else None
-        wanted, seen = self.watched, dict[str, Value]()
+        wanted, seen = self.watched, Values()
         watch = (lambda name, out: seen.update({name: out})) if wanted else None
         out = run(self.net, p, x, how, watch, instead)
         loss = method.loss(out, x, y, p, extra, ctx) if uses["loss"] else None
@@ -171,7 +171,7 @@ class Training:
         """The learning rate of update t + 1; before the first one, the optimizer's."""
         return self.optimizer.lr * self.rate(t, self.total) if t >= 0 else self.optimizer.lr
 
-    def _seen(self, leaves: dict[str, Value], extra: dict[str, Value], ctx: Context) -> Any:
+    def _seen(self, leaves: Values, extra: Values, ctx: Context) -> Any:
         """m weights(params): what the forward pass sees"""
         if not (self.dense or self.uses["weights"]):
             return leaves
@@ -185,7 +185,7 @@ class Training:
         masks = self.masks.items()
         return p | {k: straight_through(p[k], mask=mask) for k, mask in masks}
 
-    def _instead(self, p: dict[str, Value], extra: dict[str, Value], ctx: Context) -> Instead:
+    def _instead(self, p: Values, extra: Values, ctx: Context) -> Instead:
         """The method's `layer` with all but (name, layer, x) bound, its outputs checked."""
 
         def instead(name: str, layer: Layer, xs: list[Value]) -> Value | None:
@@ -220,9 +220,7 @@ class Training:
         if masks:
             self.sparsity = sparsity(self.net, self.masks)
 
-    def _stopped(
-        self, loss: float, p: dict[str, Value], x: Array, instead: Instead | None
-    ) -> NonFiniteError:
+    def _stopped(self, loss: float, p: Values, x: Array, instead: Instead | None) -> NonFiniteError:
         """The error that names the first layer whose output is not finite."""
         what, found = "the loss", loss
         if np.isfinite(loss):

@@ -50,7 +50,7 @@ def sound(path: str | os.PathLike[str]) -> Iterator[None]:
 def pack(tree: Tree, owner: str) -> tuple[Arrays, Any]:
     """(arrays, meta) for `save_state`; `unpack` gives the tree back, to the bit and the type
 
-    What JSON does not have stands there as {kind: ...}. Raises ArgumentError, beginning with
+    What JSON does not have is written as {kind: ...}. Raises ArgumentError, beginning with
     `owner`, for a value of another type and for keys that are no strings.
     """
     arrays: Arrays = {}
