@@ -87,7 +87,9 @@ class Compare(CompareSettings):
         except MinpruneError as e:  # the other criteria continue
             why = {name: str(e).removeprefix(f"{name}: ")}
             return {"left_out": context.state.get("left_out", {}) | why}
-        there = of_groups(model, scores) if self.unit else scores
+        there: Mapping[str, Any] = scores
+        if self.unit:  # which has them for every producer of a group
+            there = {g.name: unit_scores(g, scores) for g in ties(model) if g.free}
         entries = context.state[f"true changes, seed {seed}"]["entries"]
         at = np.concatenate([there[n].ravel()[some] for n, some in entries.items()])
         made = {"seed": seed, "criterion": name, "scores": at.tolist()}
@@ -152,12 +154,6 @@ def removed(model: Model, data: Split, unit: bool, rng: np.random.Generator) -> 
         changes = removal(_wide(model), data, at)
     entries = {name: each.tolist() for name, each in at.items()}
     return {"entries": entries, "change": np.concatenate([changes[name] for name in at]).tolist()}
-
-
-def of_groups(model: Model, scores: Mapping[str, Array]) -> Arrays:
-    """{group: (units,)} from the scores of units, which `score` returns for every producer"""
-    found = {g.name: unit_scores(g, scores) for g in ties(model) if g.free}
-    return {name: s for name, s in found.items() if s is not None}
 
 
 def _some(group: Group, at: Array) -> Group:

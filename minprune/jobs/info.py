@@ -7,8 +7,8 @@ from pathlib import Path
 from minprune.errors import FileError
 from minprune.files import load
 from minprune.measures.cost import size
+from minprune.measures.measure import ROWS, share
 from minprune.nets.counts import counts
-from minprune.report.stages import ROWS, share
 from minprune.text import table
 
 WHOLE = (

@@ -1,7 +1,7 @@
 """`minprune run`: train, prune, fine-tune, compact, sparsify; measure each stage, write it down.
 
 A stage is a row of STAGES here; what is measured of it, and how that is printed, is a row of ROWS
-in report/stages.py.
+in measures/measure.py.
 """
 
 import io
@@ -21,13 +21,12 @@ from minprune.jobs.job import Result, as_json, carry_out, load_data, options, sa
 from minprune.jobs.settings import RunSettings, named, usual_epochs, usual_net
 from minprune.masking.apply import prune
 from minprune.measures.cost import latencies, size
-from minprune.measures.measure import BATCHES
+from minprune.measures.measure import BATCHES, Measures
 from minprune.measures.quality import evaluate
 from minprune.nets.counts import counts
 from minprune.nets.model import Model
 from minprune.nets.zoo import ZOO
-from minprune.report.run_page import run_page
-from minprune.report.stages import comparison, computed, headline
+from minprune.report.run_page import comparison, headline, run_page
 from minprune.sparse import sparsify, speeds
 from minprune.structure import compact
 from minprune.text import table
@@ -174,13 +173,13 @@ def measured(models: dict[str, Model], dataset: Dataset, out: Path) -> list[Resu
     for name, model in models.items():
         save(model, out / f"{name}.npz")
     times = [latencies(models, batch) for batch in BATCHES]
-    return [
-        computed(
-            name, evaluate(model, dataset.test), evaluate(model, dataset.val), size(model),
-            (out / f"{name}.npz").stat().st_size, [each[name] for each in times],
-        )
-        for name, model in models.items()
-    ]  # fmt: skip
+    found = []
+    for name, model in models.items():
+        of = tuple(each[name] for each in times)
+        numbers = Measures(evaluate(model, dataset.test), size(model), of).numbers()
+        own = {"stage": name, "val_accuracy": evaluate(model, dataset.val).accuracy}
+        found.append(own | numbers | {"file_bytes": (out / f"{name}.npz").stat().st_size})
+    return found
 
 
 def write_history(history: dict[str, Any], out: Path) -> Result:

@@ -7,9 +7,9 @@ the seeds.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from minprune.measures.measure import share
 from minprune.report.compare_figures import accuracies, scatters
 from minprune.report.page import Cell, Html, document, fill, pictures, prose, table, text
-from minprune.report.stages import share
 
 Map = Mapping[str, Any]
 Titled = tuple[str, list[str], list[list[str]]]  # title, header, rows

@@ -1,17 +1,24 @@
 """The page of `minprune run`, report.html: its sections, from result.json and history.json."""
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
+from minprune.measures.measure import ROWS, share
 from minprune.report.groups import groups
 from minprune.report.page import Cell, Html, bar, document, fill, pictures, prose, swing, table
 from minprune.report.run_figures import curves, histograms, masks
-from minprune.report.stages import BEGIN, comparison, headline, share
 from minprune.sparse.speeds import HEADER, Speeds
 
 Map = Mapping[str, Any]
+BEGIN = ("parameters", "multiply-adds", "bytes as dense arrays", "latency, batch of 1")  # set off
+GAINS = {  # of the headline
+    "compression {} on disk": "compression on disk",
+    "speedup {} in batches of 64": "speedup measured, batch of 64",
+    "{} one by one": "speedup measured, batch of 1",
+}
 
 
 def run_page(result: Map, history: Map) -> str:
@@ -42,6 +49,35 @@ def run_page(result: Map, history: Map) -> str:
     return document(result, headline(stages), sections, result.get("seconds", {}))
 
 
+# --- the stages, for the terminal too
+
+
+def comparison(stages: Sequence[Map]) -> tuple[list[str], list[list[str]]]:
+    """(header, rows) of the stages of a run; a measure that no stage has is left out."""
+    header = ["", *(str(stage.get("stage", "")) for stage in stages)]
+    lines = {label: [shown(stage, stages[0]) for stage in stages] for label, shown in ROWS.items()}
+    found = {label: texts for label, texts in lines.items() if any(texts)}
+    return header, [[label, *(t or "-" for t in texts)] for label, texts in found.items()]
+
+
+def headline(stages: Sequence[Map]) -> str:
+    """One sentence: how good the last stage is, and what it costs compared with the first."""
+    if not stages:
+        return ""
+    first, last = stages[0], stages[-1]
+    parts = []
+    if last.get("accuracy") is not None:
+        parts.append(f"accuracy {share(last['accuracy'])}")
+        if first is not last and first.get("accuracy") is not None:
+            parts[-1] += f" ({first.get('stage', 'before')}: {share(first['accuracy'])})"
+    if last.get("live") is not None and first.get("parameters"):  # a compacted net is smaller
+        parts.append(f"{share(last['live'] / first['parameters'])} of the parameters")
+    if first is not last:
+        gains = {words: ROWS[label](last, first) for words, label in GAINS.items()}
+        parts += [words.format(gain) for words, gain in gains.items() if gain]
+    return ", ".join(parts)
+
+
 # --- accuracy by class
 
 Row = tuple[int, list[float | None], float | None]
@@ -55,8 +91,7 @@ def by_class(stages: Sequence[Map]) -> tuple[list[str], list[Row]]:
     """
     measured = [stage for stage in stages if stage.get("per_class")]
     rows: list[Row] = []
-    for k in range(max((len(stage["per_class"]) for stage in measured), default=0)):
-        values = [(stage["per_class"][k : k + 1] or [None])[0] for stage in measured]
+    for k, values in enumerate(zip_longest(*(stage["per_class"] for stage in measured))):
         known = [None if v is None or v != v else float(v) for v in values]
         first, last = known[0], known[-1]
         rows.append((k, known, None if first is None or last is None else last - first))
