@@ -145,6 +145,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = say
+            limit_threads(args.pop("threads", None))
             text, ok = COMMANDS[name](name, given, **args)
             print(text, flush=True)
     except MinpruneError as e:
@@ -167,11 +168,9 @@ def anew(given: list[str]) -> str:
 
 
 def job(
-    name: str, given: list[str], *, threads: int | None, quiet: bool, json: bool, resume: bool,
-    **asked: Any,
-) -> tuple[str, bool]:  # fmt: skip
+    name: str, given: list[str], *, quiet: bool, json: bool, resume: bool, **asked: Any
+) -> tuple[str, bool]:
     """The tables of a run or of a comparison, or its result as JSON."""
-    limit_threads(threads)
     from minprune.jobs.job import as_json
 
     work, settings = import_module(f"minprune.jobs.{name}"), JOBS[name](**asked)
@@ -181,7 +180,6 @@ def job(
 
 def info(name: str, given: list[str], *, file: str) -> tuple[str, bool]:
     """A saved model as text."""
-    limit_threads(None)
     from minprune.jobs.info import info as about
 
     return about(file), True
@@ -189,7 +187,6 @@ def info(name: str, given: list[str], *, file: str) -> tuple[str, bool]:
 
 def check(name: str, given: list[str], **asked: Any) -> tuple[str, bool]:
     """The verdicts as text, and whether all laws hold."""
-    limit_threads(None)
     from minprune.verify import command
 
     return command.run(**asked)

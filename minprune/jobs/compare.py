@@ -16,7 +16,7 @@ from minprune.files import write_atomic
 from minprune.jobs.checks import check, possible, reachable
 from minprune.jobs.compare_plan import Compare
 from minprune.jobs.job import RESULT, Result, carry_out, load_data, options, say
-from minprune.jobs.settings import CompareSettings, named, usual_epochs, usual_net
+from minprune.jobs.settings import CompareSettings, filled, named
 from minprune.masking.combine import ranks
 from minprune.nets.zoo import ZOO
 from minprune.report.compare_page import CONTROLS, STAGES, compare_page, compare_tables, reasons
@@ -92,11 +92,10 @@ def choices(s: CompareSettings, dataset: Dataset) -> tuple[dict[str, str], Compa
     Raises ArgumentError for a criterion that is asked for by name and cannot be compared, and for a
     sparsity that the net cannot reach.
     """
-    usual, net = usual_epochs(s.data), s.net or usual_net(dataset.input_shape)
-    made = replace(s, net=net, epochs=usual if s.epochs is None else s.epochs)
-    base = f"compare-{dataset.name}-{net}-{'units' if s.unit else 'weights'}"
-    out = named(base, made, CompareSettings(epochs=usual)) if s.out is None else s.out
-    model = ZOO[net](dataset, seed=0)
+    made = filled(s, dataset.input_shape)
+    base = f"compare-{dataset.name}-{made.net}-{'units' if s.unit else 'weights'}"
+    out = named(base, made) if s.out is None else s.out
+    model = ZOO[str(made.net)](dataset, seed=0)
     reachable(model, s.unit, s.sparsities)
     samples = min(s.samples, len(dataset.train[0]))
     left_out: dict[str, str] = {}

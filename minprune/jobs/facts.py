@@ -53,9 +53,8 @@ def histograms(before: Model, after: Model) -> list[dict[str, Any]]:
     """
     found = []
     for name in before.net.weights:
-        both = [
-            m.params[name][m.masks.get(name, ...)].ravel().astype(float) for m in (before, after)
-        ]
+        kept = [m.params[name][m.masks.get(name, ...)] for m in (before, after)]
+        both = [w.ravel().astype(np.float64) for w in kept]
         edges = np.histogram_bin_edges(np.concatenate(both), 1)  # of one value: half to each side
         low, high = map(float, edges)
         bins = min(BINS, max(8, math.isqrt(before.params[name].size)))
@@ -106,12 +105,12 @@ def costs(before: Model, after: Model) -> list[dict[str, Any]]:
 
 def layers(model: Model) -> list[dict[str, Any]]:
     """The layers that have parameters, in net order, with the shape of their first one."""
-    found = [(node, [*node.layer.params().values()]) for node in model.net.nodes]
-    return [
-        {"name": n.name, "kind": type(n.layer).__name__, "shape": [int(v) for v in shapes[0]]}
-        for n, shapes in found
-        if shapes
-    ]
+    found = []
+    for node in model.net.nodes:
+        for shape in [*node.layer.params().values()][:1]:
+            kind = type(node.layer).__name__
+            found.append({"name": node.name, "kind": kind, "shape": [int(v) for v in shape]})
+    return found
 
 
 def tied(model: Model) -> list[dict[str, Any]]:
@@ -136,18 +135,16 @@ def break_even(model: Model) -> list[dict[str, Any]]:
     """
     dense = densify(model)
     found = []
-    for count in counts(model.net, model.masks):
-        name = layer_of(count.name)
-        if count.name not in dense.net.weights:
-            continue
-        node = dense.net.node(name)
+    weights = [c for c in counts(model.net, model.masks) if c.name in dense.net.weights]
+    for count in weights:
+        node = dense.net.node(layer_of(count.name))
         mask = dense.masks.get(count.name)
         limits, ratios = measured(node.layer, dense.net.shapes[node.inputs[0]])
         found.append({
-            "name": name,
+            "name": node.name,
             "shape": list(count.shape),
             "density": count.live / count.total if count.total else 0.0,
-            "format": getattr(model.net.node(name).layer, "format", "dense"),
+            "format": getattr(model.net.node(node.name).layer, "format", "dense"),
             "fitting": [] if mask is None or mask.all() else fitting(node.layer, mask),
             "break_even": limits,
             "against_dense": ratios,

@@ -1,20 +1,13 @@
 """`minprune info`: the layers of a saved model, what is live in them, and the size of its file."""
 
 import os
-from dataclasses import asdict
 from pathlib import Path
 
 from minprune.errors import FileError
 from minprune.files import load
-from minprune.measures.cost import size
-from minprune.measures.measure import ROWS, share
+from minprune.measures.measure import measure, share
 from minprune.nets.counts import counts
 from minprune.text import table
-
-WHOLE = (
-    "parameters", "live parameters", "sparsity of the weights", "multiply-adds",
-    "live multiply-adds",
-)  # fmt: skip
 
 
 def info(path: str | os.PathLike[str]) -> str:
@@ -30,19 +23,18 @@ def info(path: str | os.PathLike[str]) -> str:
             f"{path}: is a folder, but must be a saved model; pass {example}, for example"
         )
     model = load(path)
-    total = asdict(size(model))
-    stored, needed = file.stat().st_size, total["bytes"]
+    found = measure(model, time=False)
+    stored, needed = file.stat().st_size, found.size.bytes
     times = f", {stored / needed:.2f}x of the {needed:,} that its parameters need" if needed else ""
     weights = [
         [c.name, " x ".join(map(str, c.shape)), c.total, c.live, share(1 - c.live / c.total)]
         for c in counts(model.net, model.masks)
         if c.name in model.net.every_weight
     ]
-    whole = [[label, ROWS[label](total, total)] for label in WHOLE]
     parts = (
         f"{path}\nminprune model, checksum ok\n{stored:,} bytes{times}",
         str(model),
         table(["weight", "shape", "entries", "live", "sparsity"], weights),
-        table(["whole net", ""], whole),
+        str(found),
     )
     return "\n\n".join(parts)

@@ -18,7 +18,7 @@ from minprune.files import save, write_atomic
 from minprune.jobs.checks import check, possible, reachable
 from minprune.jobs.facts import break_even, facts
 from minprune.jobs.job import Result, as_json, carry_out, load_data, options, say, timed, trained
-from minprune.jobs.settings import RunSettings, named, usual_epochs, usual_net
+from minprune.jobs.settings import RunSettings, filled, named
 from minprune.masking.apply import prune
 from minprune.measures.cost import latencies, size
 from minprune.measures.measure import BATCHES, Measures
@@ -157,15 +157,10 @@ def run(
 
 def choices(s: RunSettings, dataset: Dataset) -> RunSettings:
     """The settings with nothing left open: as asked for, else what suits the data."""
-    usual = usual_epochs(s.data)
-    epochs = usual if s.epochs is None else s.epochs
-    fine_tune = epochs if s.fine_tune is None else s.fine_tune
-    net = s.net or usual_net(dataset.input_shape)
-    made = replace(s, net=net, epochs=epochs, fine_tune=fine_tune)
+    made = filled(s, dataset.input_shape)
     kind = f"{s.criterion}-units" if s.unit else s.criterion
-    base = f"{dataset.name}-{net}-{kind}-{s.sparsity}-seed{s.seed}"
-    folder = named(base, made, RunSettings(epochs=usual, fine_tune=epochs))
-    return replace(made, out=folder if s.out is None else s.out)
+    base = f"{dataset.name}-{made.net}-{kind}-{s.sparsity}-seed{s.seed}"
+    return replace(made, out=named(base, made) if s.out is None else s.out)
 
 
 def measured(models: dict[str, Model], dataset: Dataset, out: Path) -> list[Result]:

@@ -5,9 +5,9 @@ command line sets the number of threads before NumPy is loaded.
 """
 
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 EPOCHS, EPOCHS_OF_DIGITS = 10, 30  # of training, where --epochs is not given
 SIDES = (("lenet_5", 16), ("cnn_small", 4), ("mlp", 0))  # the net for images of at least that side
@@ -17,6 +17,7 @@ WORDS = {  # what a setting is called in the name of a folder
     "fine_tune": "tune", "samples": "samples", "batch_size": "batch", "lr": "lr",
 }  # fmt: skip
 LONGEST = 100  # characters of a name
+Kind = TypeVar("Kind", bound="Settings")
 
 
 def option(default: Any, told: str, **how: Any) -> Any:
@@ -127,17 +128,23 @@ def usual_epochs(data: str) -> int:
     return EPOCHS_OF_DIGITS if data == "digits" else EPOCHS
 
 
-def usual_net(shape: tuple[int, ...]) -> str:
-    """The net for inputs of that shape, where --net is not given."""
-    return next(net for net, side in SIDES if min(shape[1:]) >= side)
+def filled(s: Kind, shape: tuple[int, ...]) -> Kind:
+    """The settings with what suits data of that shape where they leave net or epochs open."""
+    net = s.net or next(net for net, side in SIDES if min(shape[1:]) >= side)
+    epochs = usual_epochs(s.data) if s.epochs is None else s.epochs
+    fine_tune = epochs if s.fine_tune is None else s.fine_tune
+    return replace(s, net=net, epochs=epochs, fine_tune=fine_tune)
 
 
-def named(base: str, settings: Settings, usual: Settings) -> str:
+def named(base: str, settings: Settings) -> str:
     """runs/base, and what differs from the usual settings: other settings, another folder
 
+    settings: those that `filled` gives.
     digits-mlp-magnitude-0.9-seed0 becomes digits-mlp-magnitude-0.9-seed0-epochs2-lr0.1.
     """
-    name = base
+    name, usual = base, type(settings)(epochs=usual_epochs(settings.data))
+    if usual.fine_tune is None:
+        usual = replace(usual, fine_tune=settings.epochs)
     for key, word in WORDS.items():
         value = getattr(settings, key, None)
         if value != getattr(usual, key, None):

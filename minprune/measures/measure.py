@@ -129,17 +129,17 @@ def measure(model: Model, data: Split | None = None, *, time: bool = True) -> Me
     --------
     >>> import minprune as mp
     >>> print(mp.measure(mp.zoo.mlp(((3,), 2), (4,)), time=False))
-    measure             value
-    ------------------  ------
-    parameters          26
-    live parameters     26
-    weight sparsity     0.0000
-    multiply-adds       20
-    live multiply-adds  20
-    activations         6
-    bytes, dense        104
-    bytes, sparse       104
-    bytes, stored       104
+    measure                   value
+    -----------------------  ------
+    parameters                   26
+    live parameters              26
+    sparsity of the weights  0.00 %
+    multiply-adds                20
+    live multiply-adds           20
+    activations                   6
+    bytes as dense arrays       104
+    bytes as sparse arrays      104
+    bytes in memory             104
     """
     return Measures(
         evaluate(model, data) if data is not None else None,
