@@ -1,6 +1,6 @@
 """`minprune run`: train, prune, fine-tune, compact, sparsify; measure each stage, write it down.
 
-A stage is a row of STAGES here; what is measured of it, and how that is printed, is a row of ROWS
+A stage is a row of `phases` here; what is measured of it, and how that is printed, is a row of ROWS
 in measures/measure.py.
 """
 
@@ -32,15 +32,6 @@ from minprune.structure import compact
 from minprune.text import table
 from minprune.train.plan import Done, Phase, PhaseContext, State
 
-# stage: (phase that makes it, the method of TrainPruneTune that does)
-STAGES = {
-    "dense": ("train", "train"),
-    "pruned": ("prune", "prune"),
-    "fine-tuned": ("fine-tune", "tune"),
-    "compacted": ("compact", "compact"),
-    "sparse": ("sparsify", "sparsify"),
-}
-
 
 @dataclass(frozen=True)
 class TrainPruneTune(RunSettings):
@@ -56,10 +47,17 @@ class TrainPruneTune(RunSettings):
 
     def next_phase(self, state: State) -> Phase | None:
         """The phase that makes the first stage that is missing."""
-        for stage, (phase, method) in STAGES.items():
-            if stage not in state:
-                return Phase(phase, getattr(self, method))
-        return None
+        return next((phase for stage, phase in self.phases().items() if stage not in state), None)
+
+    def phases(self) -> dict[str, Phase]:
+        """{stage: the phase that makes it}"""
+        return {
+            "dense": Phase("train", self.train),
+            "pruned": Phase("prune", self.prune),
+            "fine-tuned": Phase("fine-tune", self.tune),
+            "compacted": Phase("compact", self.compact),
+            "sparse": Phase("sparsify", self.sparsify),
+        }
 
     def start(self, data: Dataset) -> Model:
         """The net before training."""
@@ -71,10 +69,8 @@ class TrainPruneTune(RunSettings):
 
     def prune(self, context: PhaseContext) -> State:
         """The pruned stage."""
-        dense, how = context.state["dense"], options(self.criterion)
-        scores = score(
-            dense, context.data.train, self.criterion, unit=self.unit, seed=self.seed, **how
-        )
+        dense, how = context.state["dense"], options(self.criterion) | {"seed": self.seed}
+        scores = score(dense, context.data.train, self.criterion, unit=self.unit, **how)
         return {"pruned": prune(dense, scores, sparsity=self.sparsity, scope=self.scope)}
 
     def tune(self, context: PhaseContext) -> State:
@@ -124,7 +120,7 @@ def run(
 
     def record(about: Result, done: Done, out: Path, ready: float) -> Result:
         seconds = {"compile and warm up": ready} | done.seconds
-        models = {name: done.state[name] for name in STAGES}
+        models = {name: done.state[name] for name in plan.phases()}
         say(quiet, "measure: all forms, then every layer's shape, dense and sparse")
         with timed(seconds, "measure"):
             stages = measured(models, dataset, out)
