@@ -83,10 +83,10 @@ def _job(commands: Any, kind: type[Settings], **words: str) -> None:
         how = {k: v for k, v in f.metadata.items() if k in ("type", "metavar", "choices")}
         default = f.default_factory() if callable(f.default_factory) else f.default
         shown = ",".join(map(str, default)) if isinstance(default, list) else default
-        told = "" if default is None or default is False else f" (default: {shown})"
+        usual = "" if default is None or default is False else f" (default: {shown})"
         if isinstance(default, bool):
             how = {"action": "store_true"}
-        job.add_argument(f"--{f.name.replace('_', '-')}", help=f.metadata["told"] + told, **how)
+        job.add_argument(f"--{f.name.replace('_', '-')}", help=f.metadata["words"] + usual, **how)
     add = job.add_argument
     add("--threads", type=count, default=None, metavar="N",
         help="threads for matrix products (default: OPENBLAS_NUM_THREADS, or 1, which gives the "

@@ -176,15 +176,15 @@ def measured(models: dict[str, Model], dataset: Dataset, out: Path) -> list[Resu
 def write_history(history: dict[str, Any], out: Path) -> Result:
     """Write history.json, and what methods learned, as "phase/name" arrays, to history.npz."""
     extra: dict[str, Any] = {}
-    told: Result = {}
+    plain: Result = {}
     for phase, one in history.items():
-        told[phase] = {"steps": one.steps, "epochs": one.epochs}
+        plain[phase] = {"steps": one.steps, "epochs": one.epochs}
         extra |= {f"{phase}/{name}": array for name, array in one.extra.items()}
-    write_atomic(out / "history.json", as_json(told))
+    write_atomic(out / "history.json", as_json(plain))
     if extra:
         np.savez(content := io.BytesIO(), **extra)
         write_atomic(out / "history.npz", content.getbuffer())
-    return told
+    return plain
 
 
 def text(result: Result) -> str:

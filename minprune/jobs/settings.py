@@ -20,7 +20,7 @@ LONGEST = 100  # characters of a name
 Kind = TypeVar("Kind", bound="Settings")
 
 
-def option(default: Any, told: str, **how: Any) -> Any:
+def option(default: Any, words: str, **how: Any) -> Any:
     """A field of Settings: its default, and what the command line says and accepts
 
     how: "type", "metavar" and "choices" of argparse; "least": the least integer that is accepted;
@@ -28,7 +28,7 @@ def option(default: Any, told: str, **how: Any) -> Any:
     added to the help.
     """
     make = {"default_factory": default.copy} if isinstance(default, list) else {"default": default}
-    return field(**make, metadata={"told": told, **how})
+    return field(**make, metadata={"words": words, **how})
 
 
 def names(given: str) -> list[str]:
