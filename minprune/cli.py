@@ -168,7 +168,7 @@ def anew(given: list[str]) -> str:
 
 
 def job(
-    name: str, given: list[str], *, quiet: bool, json: bool, resume: bool, **asked: Any
+    name: str, given: list[str], /, *, quiet: bool, json: bool, resume: bool, **asked: Any
 ) -> tuple[str, bool]:
     """The tables of a run or of a comparison, or its result as JSON."""
     from minprune.jobs.job import as_json
@@ -178,14 +178,14 @@ def job(
     return as_json(result) if json else str(work.text(result)), True
 
 
-def info(name: str, given: list[str], *, file: str) -> tuple[str, bool]:
+def info(name: str, given: list[str], /, *, file: str) -> tuple[str, bool]:
     """A saved model as text."""
     from minprune.jobs.info import info as about
 
     return about(file), True
 
 
-def check(name: str, given: list[str], **asked: Any) -> tuple[str, bool]:
+def check(name: str, given: list[str], /, **asked: Any) -> tuple[str, bool]:
     """The verdicts as text, and whether all laws hold."""
     from minprune.verify import command
 
