@@ -28,7 +28,7 @@ from minprune.curvature import (
 )
 from minprune.curvature.diagonals import second
 from minprune.curvature.gates import gate_hess, gate_product, gate_squares
-from minprune.curvature.inputs import layer_hessian
+from minprune.curvature.layerwise import layer_hessian
 from minprune.curvature.removal import removal, unit_removal
 from minprune.nets.model import Model
 

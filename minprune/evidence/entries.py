@@ -46,16 +46,19 @@ def mean_gradients(model: Model, data: Split, names: list[str]) -> Arrays:
     return {name: (t / len(x)).astype(model.dtype) for name, t in total.items()}
 
 
+# {option of the diagonal: the kind that takes it}
+ONLY = {"limit": "exact", "samples": "hutchinson", "levenberg_marquardt": "becker_lecun"}
+
+
 def hess_diag(asked: Request, data: Split) -> Arrays:
     """The diagonal that the options name"""
     how = dict(asked.how)
     kind = how.pop("diagonal", "exact")
     if kind == "hutchinson":
         how["seed"] = asked.rng
-    elif "samples" in how:
-        only_with("hess_diag", "samples", "diagonal='hutchinson'", kind)
-    if "levenberg_marquardt" in how and kind != "becker_lecun":
-        only_with("hess_diag", "levenberg_marquardt", "diagonal='becker_lecun'", kind)
+    for option, only in ONLY.items():
+        if option in how and kind != only:
+            only_with("hess_diag", option, f"diagonal={only!r}", kind)
     return diagonal(asked.model, data, kind, params=asked.params, **how)
 
 

@@ -10,7 +10,7 @@ from minprune.core import Array, Arrays, Split
 from minprune.curvature.gates import gate_hess
 from minprune.errors import ArgumentError
 from minprune.evidence.activations import act_grads, activations
-from minprune.evidence.entries import grads
+from minprune.evidence.entries import ONLY, grads
 from minprune.evidence.moments import (
     BINS,
     Classes,
@@ -23,7 +23,7 @@ from minprune.evidence.moments import (
 from minprune.evidence.request import Request
 from minprune.nets.rows import outgoing
 
-HESSIANS = ("diagonal", "samples", "levenberg_marquardt")  # options of the single weights' diagonal
+HESSIANS = ("diagonal", *ONLY)  # options of the single weights' diagonal
 
 
 def ones(asked: Request, _: object) -> Arrays:

@@ -23,9 +23,9 @@ from minprune.curvature.inverse import (
     mean_squares,
     remove,
 )
+from minprune.curvature.layerwise import Hull
 from minprune.curvature.products import flat, unflat
 from minprune.curvature.record import outputs
-from minprune.curvature.sweeps import Hull
 from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
 from minprune.evidence.inverses import Rows
 from minprune.masking.apply import with_masks

@@ -9,8 +9,7 @@ from typing import Literal
 import numpy as np
 
 from minprune.core import Array, Split
-from minprune.curvature.inputs import layer_hessian
-from minprune.curvature.sweeps import Hull, Sweep, merge, refit, sweep_layer
+from minprune.curvature.layerwise import Hull, Sweep, layer_hessian, merge, refit, sweep_layer
 from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
 from minprune.masking.apply import with_masks
 from minprune.masking.count import pruned_count
