@@ -137,7 +137,7 @@ def test_float32_agrees_to_its_accuracy(name: str) -> None:
 
 
 RECORD, REMOVAL, INPUTS = (
-    import_module(f"minprune.curvature.{name}") for name in ("record", "removal", "inputs")
+    import_module(f"minprune.curvature.{name}") for name in ("record", "removal", "layerwise")
 )
 IN_PARTS = [name for name in CALLS if name != "hessian"]  # which is columns of hvp
 
