@@ -19,8 +19,7 @@ from minprune.evidence.request import ask, check, free_groups
 from minprune.evidence.scoring import finished, fitting, gather
 from minprune.evidence.sources import SOURCES
 from minprune.masking.apply import with_masks
-from minprune.masking.checks import Scope
-from minprune.masking.choose import choose
+from minprune.masking.choose import Scope, choose
 from minprune.masking.count import pruned_count
 from minprune.masking.units import live_units, silenced
 from minprune.nets.model import Model, dense_only
