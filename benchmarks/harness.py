@@ -18,7 +18,7 @@ from typing import Any
 
 from minprune.cli import THREADS
 from minprune.files import write_atomic
-from minprune.jobs.folder import as_json
+from minprune.jobs.job import as_json
 from minprune.text import table
 
 

@@ -132,15 +132,10 @@ class Checkpointer:
             if self.path.exists():
                 self._read(self.path)
 
-    def updated(self) -> None:
-        """After each update."""
-        if self.interrupted or (self.every and self.training.done % self.every == 0):
-            self.write()
-        self._stop()
-
-    def epoch_ended(self) -> None:
-        """After each epoch."""
-        if self.interrupted or not self.every:
+    def reached(self, epoch_end: bool) -> None:
+        """After each update, and after each epoch."""
+        due = not self.every if epoch_end else self.every and self.training.done % self.every == 0
+        if self.interrupted or due:
             self.write()
         self._stop()
 
