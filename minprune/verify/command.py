@@ -81,16 +81,17 @@ def options(kind: str, row: Kind, words: Mapping[str, str | None]) -> dict[str, 
     for option, what in row.needs.items():
         if words[option] is None:
             raise ArgumentError(f"a {kind} needs --{option}, {what}; give it")
-    parameters = {"as": row.like[0], "against": row.against, "draw": row.draw}
+    parameters = {"as": row.like if row.names else "", "against": row.against, "draw": row.draw}
     given: dict[str, Any] = {}
     for option, word in words.items():
         if word is None:
             continue
         if not parameters[option]:
             raise ArgumentError(f"--{option} says nothing about a {kind}; leave it out")
-        if option == "as" and "as" not in row.needs and word not in row.like[1]:
+        names = row.names() if option == "as" and row.names else ()
+        if names and "as" not in row.needs and word not in names:
             raise ArgumentError(
-                f"--as is {word!r}; for a {kind} it must be one of {', '.join(row.like[1])}"
+                f"--as is {word!r}; for a {kind} it must be one of {', '.join(names)}"
             )
         given[parameters[option]] = READ[option](word)
     return given

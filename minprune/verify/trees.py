@@ -103,6 +103,7 @@ def with_gaps(a: Array) -> Array:
 LAYOUTS: dict[str, Callable[[Array], Array]] = {
     "in Fortran order": np.asfortranarray,
     "with gaps": with_gaps,
+    "in Fortran order, with gaps": lambda a: np.asfortranarray(np.repeat(a, 2, -1))[..., ::2],
     "read-only": read_only,
 }
 

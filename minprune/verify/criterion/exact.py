@@ -121,7 +121,7 @@ def shares(s: Subject, p: Mlp) -> str | None:
     if least < 0:
         return f"one is {least:.6g}"
     dead = not any(a.any() for a in scores.values())
-    return None if dead else off(sum_, 1, 2.0**-41, "they sum to {}")
+    return None if dead or abs(sum_ - 1) < 2.0**-40 else f"they sum to {sum_:.6g}"
 
 
 @LAWS("uniform", st.integers(0, 9))
@@ -213,7 +213,7 @@ def below_zeroing(s: Subject, example: Sets) -> str | None:
     if found > zeroed + SOLVED * (zeroed + 1):
         return f"the score of {list(q)} is {found:.6g}, and zeroing it costs {zeroed:.6g}"
     alone = not (p.H[np.ix_(np.array(q), np.flatnonzero(without(p, q)))].T @ w).any()
-    if alone != (off(found, zeroed, SOLVED) is None):
+    if alone != (abs(found - zeroed) <= SOLVED * (zeroed + 1)):
         how = "uncoupled" if alone else "coupled"
         return f"{list(q)} is {how} and scores {found:.6g}, and zeroing costs {zeroed:.6g}"
     return None

@@ -138,7 +138,7 @@ def subject(
     else:
         made = _unmarked(name, fn, takes, needs, unit, own, chunk, twin)
     views = [*SINGLE, *(UNITS if made.view else ()), "rng"]
-    for kind in made.needs:
+    for kind in (*made.needs, *(needs or ())):
         if kind not in views:
             raise ArgumentError(
                 f"{name}: needs {kind!r}, of which verify/ makes no arrays; it must be one of "
