@@ -13,7 +13,7 @@ from minprune.core import Array, Arrays, Criterion, Evidence
 from minprune.criteria import CRITERIA
 from minprune.criteria.listing import listing
 from minprune.verify import check_criterion
-from minprune.verify.plain.twins import TWINS
+from minprune.verify.plain.twin import TWINS
 
 
 @mp.criterion(

@@ -52,7 +52,7 @@ CHOICE = ("form=array", "signed=no")
 FUNCTION_KINDS: dict[str, Kind] = {
     "criterion": Kind(
         "fn(weights, grads, ...) -> {name: scores}, of the evidence that its arguments name",
-        "check_criterion", names=lambda: part("plain.twins").TWINS,
+        "check_criterion", names=lambda: part("criterion.subject").TWINS,
         given=("needs=weights,grads", "unit=yes", "chunk=batch"), read=criterion_as,
         again="criterion.check",
     ),

@@ -35,11 +35,10 @@ from minprune.verify import (
     check_selector,
     check_steps,
 )
-from minprune.verify.calling import raised
 from minprune.verify.ours.export import formula_nets
 from minprune.verify.plain.rules import ALLOCATIONS, RAMPS, slow
-from minprune.verify.plain.twins import TWINS
-from minprune.verify.verdict import verdict
+from minprune.verify.plain.twin import TWINS
+from minprune.verify.verdict import raised, verdict
 
 Check = Callable[..., Verdicts]  # (examples=, seed=)
 

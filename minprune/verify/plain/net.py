@@ -150,7 +150,37 @@ class Quadratic:
         return self
 
 
+@dataclass(frozen=True)
+class Maps:
+    """What the units of one layer put out at several positions, no net behind it
+
+    a, g: activations and dl_p/da, (n, units, positions)    y: (n, classes), one-hot
+    params: fc1.weight (units, 1), which only counts, and fc2.weight (o, units), which reads them
+    """
+
+    params: Arrays
+    a: Array
+    g: Array
+    y: Array
+
+    @property
+    def weights(self) -> list[str]:
+        return list(self.params)
+
+    @property
+    def x(self) -> Array:
+        return self.a
+
+    def rows(self, which: Sequence[int]) -> Maps:
+        return replace(self, a=self.a[which], g=self.g[which], y=self.y[which])
+
+    def per_sample(self, changed: Arrays | None = None) -> Arrays:
+        """dl_p/dc: a gate is one factor on all positions"""
+        return {"fc1.gate": (self.a * self.g).sum(axis=2)}
+
+
 Problem = Mlp | Quadratic
+Units = Mlp | Maps
 
 
 def at(p: Problem, name: str) -> Array:
