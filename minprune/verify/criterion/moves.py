@@ -111,8 +111,8 @@ def split_matters(s: Subject, p: Mlp) -> str | None:
     return "it gave the same either way" if apart(s, p) is None else None
 
 
-# greedy removal: of two that say the same one goes, first of all, and then is forgotten. Numbers are
-# exact: hidden units put out a table of signs, one column a sample, so that moments, norms and
+# greedy removal: of two that say the same one goes, first of all, and is then forgotten. Numbers
+# are exact: hidden units put out a table of signs, one column a sample, so that moments, norms and
 # cosines are small whole numbers over powers of two, and ties are ties
 SIZE = 16  # samples: norms of signs are 4, a power of two
 NEAR = 2.0**-26
