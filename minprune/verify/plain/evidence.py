@@ -94,21 +94,16 @@ def act_mean(p: Units) -> Arrays:
 
 def act_gram(p: Units) -> Arrays:
     """mean over samples and positions of a a^T, (units, units)"""
-    found = {}
-    for name, a in activations(p).items():
-        found[name] = np.zeros((a.shape[1], a.shape[1]))
-        for j, k in np.ndindex(found[name].shape):
-            found[name][j, k] = (a[:, j] * a[:, k]).mean()
-    return found
+    return {name: np.einsum("njp,nkp->jk", a, a) / (len(a) * a.shape[2])
+            for name, a in activations(p).items()}  # fmt: skip
 
 
 def act_hist(p: Units) -> Arrays:
     """samples by their mean over positions, in 10 bins over the unit's own range, (units, 10)"""
     found = {}
     for name, a in activations(p).items():
-        found[name] = np.zeros((a.shape[1], BINS))
-        for j in range(a.shape[1]):
-            found[name][j] = np.histogram(a[:, j].mean(axis=1), BINS)[0]
+        counts = [np.histogram(unit, BINS)[0] for unit in a.mean(axis=2).T]
+        found[name] = np.array(counts, np.float64).reshape(-1, BINS)
     return found
 
 
@@ -139,10 +134,10 @@ def class_means(p: Units) -> Arrays:
 
 def within(p: Units) -> Arrays:
     """mean over samples of (a - class mean)(a - class mean)^T, (units, units)"""
-    y, means, found = labels(p), class_means(p), {}
+    y, found = labels(p), class_means(p)
     for name, a in activations(p).items():
-        left = a.max(axis=2) - means[name][y]
-        found[name] = sum((np.outer(d, d) for d in left), np.zeros((a.shape[1],) * 2)) / len(y)
+        left = a.max(axis=2) - found[name][y]
+        found[name] = left.T @ left / len(y)
     return found
 
 
