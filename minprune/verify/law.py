@@ -225,16 +225,10 @@ def find_each(
 def _over(strategy: Any, test: Callable[[Any], None], examples: int, seed: int) -> None:
     """Runs the test on examples of the strategy, and again on smaller ones where it raises."""
     quiet = hyp.settings(
-        database=None,
-        deadline=None,
-        derandomize=False,
-        max_examples=examples,
-        phases=[hyp.Phase.generate, hyp.Phase.shrink],
-        print_blob=False,
-        report_multiple_bugs=False,
-        suppress_health_check=list(hyp.HealthCheck),
-        verbosity=hyp.Verbosity.quiet,
-    )
+        database=None, deadline=None, derandomize=False, max_examples=examples,
+        phases=[hyp.Phase.generate, hyp.Phase.shrink], print_blob=False, report_multiple_bugs=False,
+        suppress_health_check=list(hyp.HealthCheck), verbosity=hyp.Verbosity.quiet,
+    )  # fmt: skip
     hyp.seed(seed)(quiet(hyp.given(strategy)(test)))()
 
 

@@ -75,8 +75,9 @@ def untouched(run: Callable[..., Any], *given: Any) -> str | None:
     before, state = mapped(given, np.copy), global_state()
     run(*given)
     pair = (before, given) if len(given) > 1 else (before[0], given[0])
-    same = global_state() == state
-    return moved(*pair) or (None if same else "the global random state has moved")
+    return moved(*pair) or (
+        None if global_state() == state else "the global random state has moved"
+    )
 
 
 def global_state() -> str:

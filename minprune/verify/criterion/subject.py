@@ -60,13 +60,6 @@ class Subject:
         return plain_evidence(p, self.needs, self.view)
 
 
-def changed(ev: Evidence, how: Callable[[str, Array], Array]) -> Evidence:
-    """The evidence with how(kind, array) for each array of a dict."""
-    filled: dict[str, Any] = {k: v for k, v in vars(ev).items() if isinstance(v, dict)}
-    new: dict[str, Any] = {k: {n: how(k, a) for n, a in v.items()} for k, v in filled.items()}
-    return replace(ev, **new)
-
-
 def jittered(ev: Evidence, seed: int) -> Evidence:
     """The evidence with each number off by some 2^-44 of it; matrices stay symmetric."""
     rng = np.random.default_rng(seed)
@@ -77,7 +70,9 @@ def jittered(ev: Evidence, seed: int) -> Evidence:
             factor = (factor + np.swapaxes(factor, -1, -2)) / 2
         return a * factor if np.asarray(a).dtype.kind == "f" else a
 
-    return changed(ev, off)
+    filled: dict[str, Any] = {k: v for k, v in vars(ev).items() if isinstance(v, dict)}
+    new: dict[str, Any] = {k: {n: off(k, a) for n, a in v.items()} for k, v in filled.items()}
+    return replace(ev, **new)
 
 
 def total(s: Subject, p: Any, chunks: Sequence[Sequence[int]] | None = None) -> Arrays:

@@ -181,7 +181,7 @@ PLANS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-def check_plan(name: str, examples: int, seed: int) -> Verdicts:
+def check_plan(name: str, examples: int = 0, seed: int = 0) -> Verdicts:
     """The laws of the schedule of that name, at every step."""
     given, asked = PLANS[name]
     return check_schedule(partial(SCHEDULES[name], **given), like=name, **asked)

@@ -30,17 +30,11 @@ def _on(z: Array) -> Array:
 ACTS: dict[str, tuple[Callable[[Array], Array], ...]] = {
     "linear": (lambda z: z, np.ones_like, np.zeros_like),
     "relu": (lambda z: z * _on(z), _on, np.zeros_like),
-    "tanh": (
-        np.tanh,
-        lambda z: 1 - np.tanh(z) ** 2,
-        lambda z: -2 * np.tanh(z) * (1 - np.tanh(z) ** 2),
-    ),
-    "sigmoid": (
-        _sigmoid,
-        lambda z: _sigmoid(z) * (1 - _sigmoid(z)),
-        lambda z: _sigmoid(z) * (1 - _sigmoid(z)) * (1 - 2 * _sigmoid(z)),
-    ),
-}
+    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2,
+             lambda z: -2 * np.tanh(z) * (1 - np.tanh(z) ** 2)),
+    "sigmoid": (_sigmoid, lambda z: _sigmoid(z) * (1 - _sigmoid(z)),
+                lambda z: _sigmoid(z) * (1 - _sigmoid(z)) * (1 - 2 * _sigmoid(z))),
+}  # fmt: skip
 
 
 def softmax(f: Array) -> Array:
