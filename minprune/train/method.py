@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -36,7 +37,8 @@ class Context(NamedTuple):
     lr : the learning rate of this update; in `start`, the optimizer's own.
     streams : one generator for each part of the method; `rng` is the first. In `finish` and
         `learned`, copies as they were at the start, so that these change nothing.
-    forward : of this step's forward pass, for `layer.apply(name, params, [x], ctx.forward)`.
+    forward : of this step's forward pass, for `layer.apply(layer.own(name, params), [x],
+        ctx.forward)`.
 
     Examples
     --------
@@ -256,8 +258,6 @@ class Method:
 
 def check_signatures(method: Method) -> None:
     """Raises ArgumentError for a hook whose parameters are not those of `Method`'s."""
-    from inspect import signature
-
     for part in method.parts:
         for hook in HOOKS:
             found, wanted = (

@@ -14,7 +14,7 @@ from minprune.arguments import choice
 from minprune.errors import UnreachableError
 from minprune.evidence import score
 from minprune.masking.apply import prune
-from minprune.masking.checks import Scope
+from minprune.masking.choose import Scope
 from minprune.nets.model import Model
 from minprune.nets.ties import ties
 from minprune.structure.compact import compact, plan
