@@ -9,9 +9,8 @@ from minprune.nets.counts import counts
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model
 from minprune.nets.net import layer_of
-from minprune.sparse.calibrate import BATCHES
+from minprune.sparse.calibrate import BATCHES, DENSE, in_turn, passes
 from minprune.sparse.convert import densify, fitting
-from minprune.sparse.timing import DENSE, in_turn, passes
 
 DENSITIES = (0.0, 0.1, 0.3, 0.6, 1.0)
 NOFM = "2:4"

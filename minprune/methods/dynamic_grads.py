@@ -5,14 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minprune import kernels
 from minprune.autograd import Tensor, Value, act_grad, grad, value
 from minprune.autograd.tape import ancestors
 from minprune.core import Array
 from minprune.nets.forward import loss_of, run
 from minprune.nets.layer import ForwardContext
 from minprune.nets.model import batch_last
-from minprune.sparse.ops import ConvPlaces
 from minprune.train.method import View
 
 
@@ -64,9 +62,7 @@ def of_weight(node: Tensor, k: int, g: Array) -> Array:
         assert node.op is not None
         parts = node.op.rule(g, node.value, tuple(map(value, node.inputs)), need, **node.settings)
         found: Array = parts[k]
-        return found
-    x = value(node.inputs[1])
-    g = act_grad(g, node.value, kind=node.settings["act"])
-    if isinstance(at, ConvPlaces):
-        return kernels.conv2d_grad_weight(g, x, at.kernel, at.stride, at.padding, at.groups)
-    return kernels.matmul(g, x, False, True)
+    else:
+        g = act_grad(g, node.value, kind=node.settings["act"])
+        found = at.full(g, value(node.inputs[1]))
+    return found
