@@ -23,7 +23,6 @@ from benchmarks.step import high_water
 from minprune.core import Split
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
-from minprune.evidence import compatible
 
 SAMPLES, MANY = 1_000, 60_000
 ORACLE = 100  # weights
@@ -68,11 +67,8 @@ class Work:
 
 def possible(name: str, unit: bool) -> bool:
     """Whether the criterion scores units, or single weights."""
-    try:
-        compatible(name, unit)
-    except ArgumentError:
-        return False
-    return True
+    spec = CRITERIA[name].spec
+    return spec.unit is not None if unit else spec.single
 
 
 def measure(label: str, work: Work, many: int, data: Path | None) -> Iterable[Row]:

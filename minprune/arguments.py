@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -61,6 +61,14 @@ def choice(owner: str, what: str, given: Any, choices: Sequence[Any]) -> Any:
     *most, last = map(repr, choices)
     known = f"{', '.join(most)} or {last}" if most else last
     raise ArgumentError(f"{owner}: {what} must be {known}, not {given!r}; choose one of them")
+
+
+def only_with(owner: str, option: str, needs: str, found: object) -> NoReturn:
+    """Raises ArgumentError: `option` has a meaning only with another one, such as "order=2\""""
+    raise ArgumentError(
+        f"{owner}: {option} needs {needs}, not {needs.partition('=')[0]}={found!r}; "
+        f"leave {option} out"
+    )
 
 
 def instance(owner: str, what: str, given: Any, kind: type, instead: str) -> Any:

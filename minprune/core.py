@@ -6,6 +6,7 @@ Longer than most files because each noun is documented where it is declared.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -205,6 +206,11 @@ class Evidence:
                 fits(name, kind, a, first.shape)
         return found
 
+    def rows(self, kind: str) -> Arrays:
+        """{name: (units, entries)}: all entries of a unit in one row, whatever its axes"""
+        found = self.of(kind)
+        return {name: a.reshape(len(a), math.prod(a.shape[1:])) for name, a in found.items()}
+
     def sum(self, a: Array) -> Array:
         """The sum over each unit's row, in float64, for units; a itself for single weights."""
         if not self.unit:
@@ -362,22 +368,19 @@ class CriterionSpec:
 
         @wraps(fn)
         def whole(*args: P.args, **options: P.kwargs) -> Arrays:
-            self._refuse(getattr(fn, "__name__", "criterion"), args[0] if args else None)
+            ev = args[0] if args else None
+            if isinstance(ev, Evidence) and not (self.unit if ev.unit else self.single):
+                other, given = ("single weights", "units")[:: 1 if ev.unit else -1]
+                raise ArgumentError(
+                    f"{whole.__name__}: scores {other}, and the evidence is of {given}; "
+                    f"pass Evidence(..., unit={not ev.unit})"
+                )
             scores = fn(*args, **options)
             return self.finish(scores, **options) if self.finish else scores
 
+        whole.__name__ = getattr(fn, "__name__", "criterion")
         whole.spec = replace(self, raw=fn)  # type: ignore[attr-defined]
         return whole  # type: ignore[return-value]
-
-    def _refuse(self, name: str, ev: object) -> None:
-        """Raises ArgumentError for evidence of units, or of single weights, that it cannot score"""
-        given, unit = ("units", True) if getattr(ev, "unit", False) else ("single weights", False)
-        if isinstance(ev, Evidence) and not (self.unit if unit else self.single):
-            other = "single weights" if unit else "units"
-            raise ArgumentError(
-                f"{name}: scores {other}, and the evidence is of {given}; "
-                f"pass Evidence(..., unit={not unit})"
-            )
 
     def asked(
         self, options: Mapping[str, Any], unit: bool = False
@@ -389,9 +392,3 @@ class CriterionSpec:
 
 
 criterion = CriterionSpec
-
-
-def spec_of(fn: Criterion, *more: str) -> CriterionSpec:
-    """The spec of a criterion; without one it reads the weights and `more`."""
-    found: CriterionSpec = getattr(fn, "spec", None) or CriterionSpec(("weights", *more))
-    return found

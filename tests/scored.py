@@ -8,8 +8,6 @@ from hypothesis import settings
 
 import minprune as mp
 from minprune.core import Arrays, Split
-from minprune.errors import ArgumentError
-from minprune.evidence import compatible
 from minprune.nets.model import Model
 from minprune.nets.ties import Group
 
@@ -31,14 +29,8 @@ ALL: list[Scored] = [
 
 def kinds(name: str) -> list[bool]:
     """Whether units, weights or both have such scores."""
-    found = []
-    for unit in (False, True):
-        try:
-            compatible(name, unit)
-        except ArgumentError:
-            continue
-        found.append(unit)
-    return found
+    spec = mp.criteria.CRITERIA[name].spec
+    return [False] * spec.single + [True] * (spec.unit is not None)
 
 
 def free(model: Model) -> list[Group]:

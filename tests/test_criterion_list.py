@@ -7,8 +7,7 @@ import pytest
 
 import minprune as mp
 from minprune.core import EVIDENCE_KINDS, Evidence, criterion
-from minprune.criteria import CRITERIA
-from minprune.criteria.listing import Listing, listing
+from minprune.criteria import CRITERIA, Listing, listing
 
 COLUMNS = ["name", "equation", "needs", "cost", "scores", "source"]
 

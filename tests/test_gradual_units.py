@@ -151,8 +151,8 @@ def test_moving_moments_by_hand() -> None:
 def moving(name: str, needs: set[str], parts: list[Any]) -> Any:
     state: Any = {}
     for a, y in parts:
-        fn = mp.criteria.CRITERIA[name]
-        state = moved(state, a, (a["w"], y), fn, needs, {}, 0.5)
+        asked = {"needs": needs, "raw": mp.criteria.CRITERIA[name].spec.raw, "options": {}}
+        state = moved(state, a, (a["w"], y), asked, 0.5)
     return state
 
 

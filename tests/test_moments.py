@@ -17,7 +17,7 @@ from structures import NETS
 import minprune as mp
 from minprune.core import Array, Split
 from minprune.evidence import moments as home
-from minprune.evidence import units
+from minprune.evidence import sources
 from minprune.evidence.activations import activations
 from minprune.evidence.moments import Moments, classes_of, moments_of
 from minprune.nets.model import Model
@@ -197,7 +197,7 @@ def test_all_moments_come_from_one_pass(
     """And none of them is that of other data: each call has its own."""
     calls: list[int] = []
     fn = getattr(home, made)
-    monkeypatch.setattr(units, made, lambda *a: calls.append(len(a[1][0])) or fn(*a))
+    monkeypatch.setattr(sources, made, lambda *a: calls.append(len(a[1][0])) or fn(*a))
     for n in (23, 20):
         model, data = case("chain", 0, n)
         mp.score(model, data, name, unit=True)

@@ -10,8 +10,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 import minprune as mp
 from minprune.core import Array, Arrays, Criterion, Evidence
-from minprune.criteria import CRITERIA
-from minprune.criteria.listing import listing
+from minprune.criteria import CRITERIA, listing
 from minprune.verify import check_criterion
 from minprune.verify.plain.twins import TWINS
 

@@ -8,10 +8,7 @@ from probing import X, Y, line, on_grads, product, square
 
 import minprune as mp
 from minprune.core import Array, Arrays, Criterion, Evidence, criterion
-from minprune.errors import (
-    ArgumentError,
-)
-from minprune.evidence import compatible
+from minprune.evidence import find
 
 
 def convolutional(dtype: Any) -> tuple[mp.Model, tuple[Array, Array]]:
@@ -26,11 +23,9 @@ CRITERIA = [*mp.criteria.CRITERIA, on_grads("all", product), on_grads("sample", 
 
 
 def takes(fn: str | Criterion, unit: bool) -> bool:
-    try:
-        compatible(fn, unit)
-    except ArgumentError:
-        return False
-    return not unit or isinstance(fn, str)  # those of one's own here are for single weights
+    """Those of one's own here are for single weights."""
+    spec = find(fn).spec
+    return spec.unit is not None and isinstance(fn, str) if unit else spec.single
 
 
 def stays_as_it_was(fn: str | Criterion, dtype: Any = np.float64) -> bool:

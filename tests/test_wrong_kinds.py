@@ -92,7 +92,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.build((4,), [*LAYERS, ("b", mp.ReLU(), mp.Tanh())]),
      "b: must read earlier layers, not Tanh(); name one of the layers before it"),
     (lambda: mp.Dropout("0.5"),
-     "Dropout: rate must be a number from 0 and below 1, not '0.5'; pass rate=0.5, for example"),
+     "Dropout: rate must be a number from 0 to below 1, not '0.5'; pass rate=0.5, for example"),
     (lambda: mp.Dataset(np.ones((4, 3)), DATA.val, DATA.test),
      "train " + XY.format("ndarray float64")),
     (lambda: mp.Dataset(DATA.train, None, DATA.test), "val " + XY.format("NoneType")),

@@ -6,7 +6,10 @@ from second derivatives, and the oracle.
 """
 
 # isort: off
-from minprune.core import CriterionSpec, Marked
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from minprune.core import EVIDENCE_KINDS, CriterionSpec, Marked
 from minprune.criteria.random import *  # noqa: F403
 from minprune.criteria.norms import *  # noqa: F403
 from minprune.criteria.spread import *  # noqa: F403
@@ -15,12 +18,10 @@ from minprune.criteria.activations import *  # noqa: F403
 from minprune.criteria.redundancy import *  # noqa: F403
 from minprune.criteria.discriminant import *  # noqa: F403
 from minprune.criteria.taylor import *  # noqa: F403
-from minprune.criteria.fisher import *  # noqa: F403
 from minprune.criteria.snip_grasp import *  # noqa: F403
-from minprune.criteria.obd import *  # noqa: F403
+from minprune.criteria.obd_fisher import *  # noqa: F403
 from minprune.criteria.obs import *  # noqa: F403
 from minprune.criteria.oracle import *  # noqa: F403
-from minprune.criteria.listing import Listing, listing
 # isort: on
 
 CRITERIA: dict[str, Marked[...]] = {
@@ -30,6 +31,57 @@ CRITERIA: dict[str, Marked[...]] = {
 }  # fmt: skip
 
 __all__ = ["CRITERIA", "list", *CRITERIA]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One criterion, with its default options."""
+
+    name: str
+    equation: str  # higher = kept longer
+    needs: str
+    cost: str
+    scores: str  # "weights", "units", or both
+    source: str
+
+
+class Listing(tuple[Entry, ...]):
+    """The entries in the order of the table; printed, one line for each."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        titles = [field.name for field in fields(Entry)]
+        lines = [titles, *([str(getattr(entry, t)) for t in titles] for entry in self)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        lines.insert(1, ["-" * width for width in widths])
+        return "\n".join(
+            "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+            for line in lines
+        )
+
+    __repr__ = __str__  # so that a prompt shows the table
+
+
+def listing(criteria: Mapping[str, Marked[...]]) -> Listing:
+    """The entry of each marked criterion"""
+    return Listing(_entry(name, fn) for name, fn in criteria.items())
+
+
+def _entry(name: str, fn: Marked[...]) -> Entry:
+    spec = fn.spec
+    needs, _ = spec.asked({})
+    costs = dict.fromkeys(EVIDENCE_KINDS[need].cost for need in needs if need in EVIDENCE_KINDS)
+    costs.pop("nothing", None)
+    scored = ["weights"] * spec.single + ["units"] * (spec.unit is not None)
+    return Entry(
+        name=name,
+        equation=(fn.__doc__ or "").strip().partition("\n")[0].partition("  ")[0],
+        needs=", ".join(needs),
+        cost=", ".join(costs) or "nothing",
+        scores=", ".join(scored),
+        source=spec.cite,
+    )
 
 
 def list() -> Listing:

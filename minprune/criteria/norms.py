@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from minprune.arguments import choice, number
+from minprune.arguments import choice, number, only_with
 from minprune.core import Array, Arrays, Evidence, Example, criterion
-from minprune.criteria.options import only_with, rows
 
 _W, _UNITS = {"weights": [[3, -1], [0, -2]]}, {"weights": [[3, -4], [0, -2]]}
 
@@ -82,7 +81,7 @@ def norm(ev: Evidence, *, p: float = 2, tol: float = 0.0) -> Arrays:
     number("norm", "tol", tol)
     if p != 0 and tol:
         only_with("norm", "tol", "p=0", p)
-    weights = rows(ev.of("weights")) if ev.unit else ev.of("weights")
+    weights = ev.rows("weights") if ev.unit else ev.of("weights")
     return {name: _norm(np.abs(w), ev.unit, p, tol) for name, w in weights.items()}
 
 

@@ -6,7 +6,6 @@ import numpy as np
 
 from minprune.arguments import choice
 from minprune.core import Array, Arrays, Evidence, Example, criterion, fits
-from minprune.criteria.options import rows
 from minprune.errors import ArgumentError
 
 Scale = Literal["whole", "layer", "rows", "blocks"]
@@ -77,7 +76,7 @@ def obs(ev: Evidence, *, scale: Scale = "whole") -> Arrays:
     _needs(scale=scale, unit=ev.unit)
     if ev.unit:
         found = ev.together("weights", "inverse_block")
-        flat = rows({name: w for name, (w, _) in found.items()})
+        flat = ev.rows("weights")
         return {name: _joint(name, flat[name], block) for name, (_, block) in found.items()}
     if scale == "rows":
         return {name: np.array(loss) for name, loss in ev.of("sweep_loss").items()}

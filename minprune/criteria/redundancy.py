@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from minprune.arguments import choice
 from minprune.core import Array, Arrays, Evidence, Example, criterion, fits
-from minprune.criteria.options import rows
 
 Apart = dict[str, tuple[Array, Array]]  # distances (units, units), bool (units,): goes before all
 COLUMNS = 256  # of the weights at a time, so that they stay in the cache
@@ -65,7 +64,7 @@ def correlation_apart(ev: Evidence, *, source: str = "activations") -> Apart:
     """d_jk = 1 - max(corr_jk, 0); first: what varies by less than 2^-23 of its root mean square"""
     found = {}
     if source == "weights":
-        for name, w in rows(ev.of("weights")).items():
+        for name, w in ev.rows("weights").items():
             u, zero = _directions(w)
             shifted = u - u.sum(axis=1, keepdims=True) / max(u.shape[1], 1)
             flat = zero | (np.einsum("ui,ui->u", shifted, shifted) <= FLAT)
@@ -84,7 +83,7 @@ def correlation_apart(ev: Evidence, *, source: str = "activations") -> Apart:
 def cosine_apart(ev: Evidence, *, bias: bool = True) -> Apart:
     """d_jk = 1 - cos(w_j, w_k) = 1/2 |u_j - u_k|^2, u = w / |w|; first: w = 0"""
     found = {}
-    for name, w in rows(ev.of("weights")).items():
+    for name, w in ev.rows("weights").items():
         u, zero = _directions(w)
         found[name] = np.minimum(_half_squares(u), 2), zero
     return found
@@ -125,7 +124,7 @@ def _checked(ev: Evidence, **axes: int) -> None:
 def _scores(ev: Evidence, apart: Apart) -> Arrays:
     """Greedy scores, in the dtype of the outgoing weights: that of the net."""
     found = {}
-    for name, w in rows(ev.of("outgoing")).items():
+    for name, w in ev.rows("outgoing").items():
         norms = np.abs(w).astype(np.float64)
         norms = np.square(norms / (norms.max(initial=0) or 1)).sum(axis=1)
         found[name] = greedy(apart[name][0], norms, apart[name][1], w.dtype)

@@ -6,7 +6,6 @@ import numpy as np
 
 from minprune.arguments import choice, count
 from minprune.core import Array, Arrays, Evidence, Example, criterion
-from minprune.criteria.options import rows
 
 
 @criterion(
@@ -46,7 +45,7 @@ def geometric_median(ev: Evidence) -> Arrays:
     >>> mp.criteria.geometric_median(mp.Evidence(weights={"w": w}, unit=True))
     {'w': array([15., 10., 15.])}
     """
-    return {name: _distances(w).astype(w.dtype) for name, w in rows(ev.of("weights")).items()}
+    return {name: _distances(w).astype(w.dtype) for name, w in ev.rows("weights").items()}
 
 
 def _distances(w: Array) -> Array:
@@ -111,7 +110,7 @@ def weight_entropy(
     """
     choice("weight_entropy", "prune", prune, ("high", "low"))
     bins = count("weight_entropy", "bins", bins)
-    weights = rows(ev.of("weights"))
+    weights = ev.rows("weights")
     entropy = {name: _entropy(w, bins) for name, w in weights.items()}
     return {
         name: (-h if prune == "high" else h).astype(weights[name].dtype)

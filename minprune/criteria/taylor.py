@@ -4,9 +4,8 @@ from typing import Literal
 
 import numpy as np
 
-from minprune.arguments import choice
+from minprune.arguments import choice, only_with
 from minprune.core import Array, Arrays, Chunk, Evidence, Example, criterion
-from minprune.criteria.options import only_with
 
 HESSIANS = {"diag": "hess_diag", "row": "hess_weight"}
 

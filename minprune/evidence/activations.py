@@ -1,14 +1,14 @@
 """a of each unit: its channel after the last sum, through BatchNorm and activation."""
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import numpy as np
 
 from minprune.autograd import Tensor, grad
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.record import record
-from minprune.nets.forward import run
-from minprune.nets.layer import ForwardContext
+from minprune.nets.forward import Watch, run
 from minprune.nets.model import Model, batch_last
 from minprune.nets.net import Net, layer_of
 from minprune.nets.ties import Group, carriers
@@ -53,36 +53,30 @@ def _onwards(net: Net, start: str, carried: Collection[str], before: bool) -> st
 
 def activations(model: Model, data: Split, groups: Groups, before: bool = False) -> Arrays:
     """a, {group: (n, units, positions)}, in evaluation mode; before: see `spots`"""
-    at = spots(model, groups, before)
-    found: dict[str, Array] = {}
-
-    def watch(name: str, out: Array) -> None:
-        if any(name == layer for layer, _ in at.values()):
-            found[name] = out
-
-    run(
-        model.net,
-        model.params | model.buffers,
-        batch_last(data[0], model.dtype),
-        ForwardContext(),
-        watch,
-    )
+    at, found = spots(model, groups, before), dict[str, Array]()
+    x = batch_last(data[0], model.dtype)
+    run(model.net, model.params | model.buffers, x, watch=_kept(at, found))
     return {name: laid_out(found[layer], rows) for name, (layer, rows) in at.items()}
 
 
 def act_grads(model: Model, data: Split, groups: Groups, before: bool = False) -> Arrays:
     """dl_p/da of each sample's own loss, {group: (n, units, positions)}; before: see `spots`"""
-    at = spots(model, groups, before)
-    found: dict[str, Tensor] = {}
-
-    def watch(name: str, out: Tensor) -> None:
-        if any(name == layer for layer, _ in at.values()):
-            found[name] = out
-
-    seen = record(model, data[0], watch=watch)
+    at, found = spots(model, groups, before), dict[str, Tensor]()
+    seen = record(model, data[0], watch=_kept(at, found))
     gs = grad(seen.out, list(found.values()), seen.pull(data[1]))
     by_name = dict(zip(found, gs, strict=True))
     return {name: laid_out(by_name[layer], rows) for name, (layer, rows) in at.items()}
+
+
+def _kept(at: Mapping[str, tuple[str, Array]], found: dict[str, Any]) -> Watch:
+    """What puts the outputs of these spots into found"""
+    layers = {layer for layer, _ in at.values()}
+
+    def watch(name: str, out: Any) -> None:
+        if name in layers:
+            found[name] = out
+
+    return watch
 
 
 def laid_out(a: Array, rows: Array) -> Array:

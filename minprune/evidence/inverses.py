@@ -5,15 +5,15 @@ rows share. blocks: the empirical Fisher, `block` consecutive entries at a time;
 unit's own. rows: exact row sweeps.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minprune.arguments import count
+from minprune.arguments import count, only_with
 from minprune.core import Array, Arrays, Split
-from minprune.criteria.options import only_with
 from minprune.curvature import ggn_rows, sample_grads
 from minprune.curvature.checks import guard
 from minprune.curvature.inputs import layer_hessian
@@ -24,19 +24,21 @@ from minprune.curvature.inverse import (
     damped_inverse,
     inverse_from_rows,
 )
-from minprune.curvature.products import flat, unflat
+from minprune.curvature.products import unflat
 from minprune.curvature.sweeps import alike, sweep_layer, sweep_scores
 from minprune.errors import ArgumentError, NonFiniteError
-from minprune.evidence.request import Request
 from minprune.nets.net import layer_of
 from minprune.nets.rows import incoming
 from minprune.nets.ties import Group
+
+if TYPE_CHECKING:
+    from minprune.evidence.request import Request
 
 DAMP, BLOCK, CHUNK = 1e-6, 128, 16
 
 
 class Rows(Iterable[Array]):
-    """Blocks of rows that can be walked again: each walk makes them anew."""
+    """Blocks of rows that can be iterated again: make() computes them anew each time."""
 
     def __init__(self, make: Callable[[], Iterator[Array]]) -> None:
         self.make = make
@@ -47,47 +49,49 @@ class Rows(Iterable[Array]):
 
 def inverse_diag(asked: Request, data: Split) -> Arrays:
     """[H^-1]_qq, {name: shape} in float64, at the scale that the criterion is asked for"""
-    scale = asked.settings.get("scale", "whole")
+    scale, names = asked.settings.get("scale", "whole"), asked.names
     damp(asked)  # refused before anything is run
-    size = block(asked, scale)
+    if "block" in asked.how and scale != "blocks":
+        only_with("obs", "block", "scale='blocks'", scale)
+    size = count("obs", "block", asked.how.get("block", BLOCK))
     if scale == "layer":
         weights_alone(asked, "layer")
-        return {name: _layer_diag(asked, data, name) for name in asked.names}
-    shapes = {name: asked.model.net.params[name] for name in asked.names}
+        return {name: _layer_diag(asked, data, name) for name in names}
     if scale == "whole":
-        found = _whole(asked, data, asked.names).diagonal()
+        found = _whole(asked, data, names).diagonal()
     else:
-        rows, share = _fisher_rows(asked, data, asked.names), _share(asked, asked.names)
+        rows, share = Rows(lambda: _fisher_rows(asked, data, names)), _share(asked, names)
         inverses = block_inverses(rows, len(data[0]), size, share, strict=False)
         found = np.concatenate([part.inverse.diagonal() for part in inverses])
-    return unflat(found, shapes)
+    return unflat(found, {name: asked.model.net.params[name] for name in names})
 
 
 def inverse_block(asked: Request, data: Split) -> Arrays:
     """[H^-1]_SS, {group: (units, entries, entries)}, S the incoming weights, then the biases"""
-    scale = asked.settings.get("scale", "whole")
+    scale, params = asked.settings.get("scale", "whole"), asked.model.net.params
     damp(asked)  # refused before anything is run
-    places = _places(asked)
-    nbytes = sum(8 * at.size * at.shape[1] for at in places.values())
+    flat = np.arange(sum(w.size for w in asked.model.params.values()))
+    places = unflat(flat, params)  # where each entry is among all parameters
+    owned = {name: incoming(places, g, bias=True) for name, g in asked.groups.items()}
+    nbytes = sum(8 * at.size * at.shape[1] for at in owned.values())
     guard("obs: [H^-1]_SS of all units", nbytes, LIMIT, "score single weights, or a smaller net")
     if scale == "layer":
-        return {name: _layer_blocks(asked, data, g) for name, g in asked.groups.items()}
+        groups = asked.groups.items()
+        return {name: _layer_blocks(asked, data, g, places, owned[name]) for name, g in groups}
     if scale == "whole":
-        whole = _whole(asked, data, list(asked.model.net.params))
-        return {name: whole[at[:, :, None], at[:, None, :]] for name, at in places.items()}
-    return _unit_fisher(asked, data, places)
+        whole = _whole(asked, data, list(params))
+        return {name: whole[at[:, :, None], at[:, None, :]] for name, at in owned.items()}
+    return _unit_fisher(asked, data, owned)
 
 
 def sweep_loss(asked: Request, data: Split) -> Arrays:
     """The losses of exact row sweeps, {name: shape}; sorted, they replay each row's order"""
     weights_alone(asked, "rows")
-    share, found = damp(asked), {}
+    share, model, found = damp(asked), asked.model, {}
     for name in asked.names:
-        w = asked.model.params[name]
-        h = layer_hessian(asked.model, data[0], name)
-        with _of_layer(name):
-            swept = sweep_layer(w, h, share, mask=asked.model.masks.get(name))
-        found[name] = sweep_scores(swept, dtype=asked.model.dtype)
+        h, mask = layer_hessian(model, data[0], name), model.masks.get(name)
+        swept = _named(name, sweep_layer, model.params[name], h, share, mask=mask)
+        found[name] = sweep_scores(swept, dtype=model.dtype)
     return found
 
 
@@ -96,13 +100,6 @@ def damp(asked: Request) -> float:
     given = asked.how.get("damp", DAMP)
     check_damp(given, strict=True)
     return float(given)
-
-
-def block(asked: Request, scale: str) -> int:
-    """Entries of the Fisher matrix in a block; raises ArgumentError for another scale."""
-    if "block" in asked.how and scale != "blocks":
-        only_with("obs", "block", "scale='blocks'", scale)
-    return count("obs", "block", asked.how.get("block", BLOCK))
 
 
 def weights_alone(asked: Request, scale: str) -> None:
@@ -119,12 +116,8 @@ def _whole(asked: Request, data: Split, names: list[str]) -> Array:
     n, others = live.size, "'layer' or 'blocks'" if asked.groups else "'layer', 'rows' or 'blocks'"
     remedy = f"use scale={others}, or a smaller net"
     guard(f"obs: the inverse over {n:,} entries", 8 * n * n, LIMIT, remedy)
-
-    def make() -> Iterator[Array]:
-        return (block * live for block in ggn_rows(asked.model, data, names))
-
-    share = _share(asked, names)
-    return inverse_from_rows(Rows(make), len(data[0]), share, strict=False).inverse
+    rows = Rows(lambda: (block * live for block in ggn_rows(asked.model, data, names)))
+    return inverse_from_rows(rows, len(data[0]), _share(asked, names), strict=False).inverse
 
 
 def _live(asked: Request, names: list[str]) -> Array:
@@ -138,13 +131,19 @@ def _share(asked: Request, names: list[str]) -> float:
     return damp(asked) / (float(_live(asked, names).mean()) or 1.0)
 
 
-@contextmanager
-def _of_layer(name: str) -> Iterator[None]:
-    """Refusals of a layer's H have its name in front."""
+def _named(name: str, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """fn(...); refusals of a layer's H have its name in front"""
     try:
-        yield
+        return fn(*args, **options)
     except (ArgumentError, NonFiniteError) as e:
         raise type(e)(f"{name}: {e}") from None
+
+
+def _layer_inverses(asked: Request, data: Split, name: str, bias: bool = False) -> Array:
+    """inv(alpha I + (2/P) X X^T) of each group, (groups, n, n)"""
+    h = layer_hessian(asked.model, data[0], name, bias=bias)
+    found: Array = _named(name, damped_inverse, h, damp(asked)).inverse
+    return found
 
 
 def _layer_diag(asked: Request, data: Split, name: str) -> Array:
@@ -159,73 +158,45 @@ def _layer_diag(asked: Request, data: Split, name: str) -> Array:
     return diag.reshape(shape)
 
 
-def _layer_inverses(asked: Request, data: Split, name: str, bias: bool = False) -> Array:
-    """inv(alpha I + (2/P) X X^T) of each group, (groups, n, n)"""
-    h = layer_hessian(asked.model, data[0], name, bias=bias)
-    with _of_layer(name):
-        return damped_inverse(h, damp(asked)).inverse
+def _layer_blocks(asked: Request, data: Split, group: Group, places: Arrays, owned: Array) -> Array:
+    """One block for each row, with its bias: what the rows that make a unit share is neglected
 
-
-def _layer_blocks(asked: Request, data: Split, group: Group) -> Array:
-    """One block for each producer, with its bias: what a unit's producers share is neglected"""
-    sizes = [_fan(asked, m.param) * m.index.shape[1] for m in group.producers]
-    biased = [m for m in group.producers if _bias(m.param) in asked.model.params]
-    total = sum(sizes) + sum(m.index.shape[1] for m in biased)
-    found = np.zeros((group.size, total, total))
-    start, last = 0, sum(sizes)
+    owned: (units, entries), the places of each unit's entries.
+    """
+    found = np.zeros((*owned.shape, owned.shape[1]))
     for m in group.producers:
-        has = _bias(m.param) in asked.model.params
-        inverses = _layer_inverses(asked, data, m.param, has)
-        per, n = len(asked.model.params[m.param]) // len(inverses), _fan(asked, m.param)
-        for k in range(m.index.shape[1]):
-            at = np.concatenate([np.arange(start, start + n), np.arange(last, last + has)])
-            for unit, row in enumerate(m.index[:, k]):
+        bias = [k for k in (f"{layer_of(m.param)}.bias",) if k in places]
+        inverses = _layer_inverses(asked, data, m.param, bool(bias))
+        per = len(places[m.param]) // len(inverses)
+        for unit, rows in enumerate(m.index):
+            for row in rows:
+                mine = np.concatenate([places[k][row].ravel() for k in (m.param, *bias)])
+                at = np.flatnonzero(np.isin(owned[unit], mine))
                 found[unit][np.ix_(at, at)] = inverses[row // per]
-            start, last = start + n, last + has
     return found
 
 
-def _fan(asked: Request, name: str) -> int:
-    return int(np.prod(asked.model.net.params[name][1:]))
-
-
-def _bias(name: str) -> str:
-    return f"{layer_of(name)}.bias"
-
-
-def _places(asked: Request) -> dict[str, Array]:
-    """Where the entries of each unit are among all parameters, flat: {group: (units, entries)}"""
-    params = asked.model.net.params
-    n = sum(w.size for w in asked.model.params.values())
-    places = unflat(np.arange(n), params)
-    return {name: incoming(places, g, bias=True) for name, g in asked.groups.items()}
-
-
-def _fisher_rows(asked: Request, data: Split, names: list[str]) -> Rows:
+def _fisher_rows(asked: Request, data: Split, names: list[str]) -> Iterator[Array]:
     """Rows g_p, 0 where masked"""
     live = _live(asked, names)
-
-    def make() -> Iterator[Array]:
-        for i in range(0, len(data[0]), CHUNK):
-            part = data[0][i : i + CHUNK], data[1][i : i + CHUNK]
-            found: dict[str, Any] = sample_grads(asked.model, part, params="all")
-            rows = {name: found[name].reshape(len(part[0]), -1) for name in names}
-            yield live * np.concatenate([rows[n] for n in names], axis=1, dtype=np.float64)
-
-    return Rows(make)
+    for i in range(0, len(data[0]), CHUNK):
+        part = data[0][i : i + CHUNK], data[1][i : i + CHUNK]
+        found = sample_grads(asked.model, part, params="all")
+        rows = [found[name].reshape(len(part[0]), -1) for name in names]
+        yield live * np.concatenate(rows, axis=1, dtype=np.float64)
 
 
-def _unit_fisher(asked: Request, data: Split, places: dict[str, Array]) -> Arrays:
+def _unit_fisher(asked: Request, data: Split, owned: Arrays) -> Arrays:
     """inv(alpha I + F_SS) of each unit, F the empirical Fisher"""
-    names = list(asked.model.net.params)
-    fisher = {name: np.zeros((*at.shape, at.shape[1])) for name, at in places.items()}
+    names, n = list(asked.model.net.params), len(data[0])
+    fisher = {name: np.zeros((*at.shape, at.shape[1])) for name, at in owned.items()}
     for rows in _fisher_rows(asked, data, names):
-        for name, at in places.items():
+        for name, at in owned.items():
             mine = rows[:, at].transpose(1, 2, 0)
             fisher[name] += mine @ mine.transpose(0, 2, 1)
-    live = flat({name: _live(asked, names)[at] for name, at in places.items()}, list(places))
-    trace = sum(float(np.einsum("uss->", f)) for f in fisher.values()) / len(data[0])
-    alpha = damp(asked) * trace / max(float(live.sum()), 1.0)
+    live = _live(asked, names)
+    trace = sum(float(np.einsum("uss->", f)) for f in fisher.values()) / n
+    alpha = damp(asked) * trace / max(sum(float(live[at].sum()) for at in owned.values()), 1.0)
     if alpha == 0:
         raise ArgumentError(
             "obs: all gradients are zero, so the Fisher matrix is 0, which has no inverse; "
@@ -233,6 +204,6 @@ def _unit_fisher(asked: Request, data: Split, places: dict[str, Array]) -> Array
         )
     found = {}
     for name, f in fisher.items():
-        inverse = np.linalg.inv(f / len(data[0]) + alpha * np.eye(f.shape[1]))
+        inverse = np.linalg.inv(f / n + alpha * np.eye(f.shape[1]))
         found[name] = (inverse + inverse.transpose(0, 2, 1)) / 2
     return found

@@ -6,8 +6,9 @@ no digits of what is centred.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from minprune.evidence.activations import Groups, activations
 from minprune.nets.model import Model
 
 BINS = 10
+T = TypeVar("T", "Moments", "Classes")
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,8 @@ class Classes:
     def padded(self, classes: int) -> Classes:
         """With empty classes up to that many."""
         more = classes - len(self.counts)
-        return Classes(
-            np.pad(self.counts, (0, more)), np.pad(self.means, ((0, more), (0, 0))), self.within
-        )
+        counts, means = np.pad(self.counts, (0, more)), np.pad(self.means, ((0, more), (0, 0)))
+        return Classes(counts, means, self.within)
 
 
 def classes_of(a: Array, y: Array) -> Classes:
@@ -102,12 +103,7 @@ def classes_of(a: Array, y: Array) -> Classes:
 
 def moments(model: Model, data: Split, groups: Groups, before: bool = False) -> dict[str, Moments]:
     """The moments of each group's activations, in one pass"""
-    found: dict[str, Moments] = {}
-    for a, _ in _parts(model, data, groups, before):
-        for name, part in a.items():
-            new = moments_of(part)
-            found[name] = found[name].merged(new) if name in found else new
-    return found
+    return _merged(_parts(model, data, groups, before), lambda a, _: moments_of(a))
 
 
 def class_moments(
@@ -118,10 +114,15 @@ def class_moments(
     Raises as class_counts does.
     """
     class_counts(data[1])
-    found: dict[str, Classes] = {}
-    for a, y in _parts(model, data, groups, before):
+    return _merged(_parts(model, data, groups, before), classes_of)
+
+
+def _merged(parts: Iterable[tuple[Arrays, Array]], of: Callable[[Array, Array], T]) -> dict[str, T]:
+    """The merged of(a, y) of all parts, by group"""
+    found: dict[str, T] = {}
+    for a, y in parts:
         for name, part in a.items():
-            new = classes_of(part, y)
+            new = of(part, y)
             found[name] = found[name].merged(new) if name in found else new
     return found
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune.core import Array, Arrays, Criterion, Evidence, Split, spec_of
+from minprune.core import Array, Arrays, Evidence, Split
 from minprune.evidence.moments import Classes, Moments, class_counts, classes_of, moments_of
 
 MOMENTS = {"act_mean", "act_gram"}
@@ -21,15 +21,12 @@ MOVING = MOMENTS | CLASSES | {"activations"}
 State = dict[str, Any]  # plain values, so that a checkpoint holds them
 
 
-def moved(
-    old: State, seen: Arrays, batch: Split, fn: Criterion, needs: set[str],
-    options: Mapping[str, Any], decay: float,
-) -> State:  # fmt: skip
-    """The state with one more batch; seen: {group: (n, units, positions)}"""
-    y, new = batch[1], State()
+def moved(old: State, seen: Arrays, batch: Split, asked: Mapping[str, Any], decay: float) -> State:
+    """The state with one more batch; seen: {group: (n, units, positions)}; asked: of `check`"""
+    y, needs, new = batch[1], set(asked["needs"]), State()
     if "activations" in needs:
-        raw = spec_of(fn).raw or fn
-        found = raw(Evidence(activations=seen, labels=y, unit=True), **options)
+        ev = Evidence(activations=seen, labels=y, unit=True)
+        found = asked["raw"](ev, **asked["options"])
         new["weight"] = decay * old.get("weight", 0.0) + len(y)
         share = len(y) / new["weight"]
         wide = {name: np.asarray(s).astype(np.float64) for name, s in found.items()}

@@ -3,10 +3,10 @@
 The way from the call to the numbers, which no function goes back on:
 
     score
-      ask         the criterion, its options and needs -> Request           asking.py
+      ask         the criterion, its options and needs -> Request           request.py
       for each chunk of the data ("all", a "batch" or one "sample"):
         gather    needs -> Evidence, a row of SOURCES for each kind         sources.py
-                    grads, for example: forward and backward pass           entries.py
+                    gradients, for example: forward and backward pass
         raw       the criterion itself: Evidence -> scores                  minprune/criteria/
         fitting   its scores have the names and shapes asked for
         mean      over chunks, in float64
@@ -15,7 +15,7 @@ The way from the call to the numbers, which no function goes back on:
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,11 +24,11 @@ import numpy as np
 from minprune.arguments import count
 from minprune.core import Array, Arrays, Criterion, Evidence, Seed, Split, stream
 from minprune.curvature.checks import checked
-from minprune.errors import ArgumentError, MinpruneWarning, ShapeError
-from minprune.evidence.asking import ask, label
-from minprune.evidence.request import Params, Request
-from minprune.evidence.sources import SOURCES, finite, gather, read_only
+from minprune.errors import ArgumentError, MinpruneWarning, NonFiniteError, ShapeError
+from minprune.evidence.request import Params, Request, ask
+from minprune.evidence.sources import SOURCES
 from minprune.nets.model import Model, is_model
+from minprune.nets.nonfinite import not_finite
 
 Need = Callable[[Model, Split | None, np.random.Generator], Arrays]
 
@@ -120,15 +120,21 @@ def score(
     asked = ask(model, criterion, options, rng, params=params, unit=unit, own=tuple(custom))
     own = {k: read_only(custom[k](model, data, rng)) for k in custom if k in asked.needs}
     asked = replace(asked, own=own)
+    chunks: list[Split | None] = [None]
+    if any(SOURCES[kind].data for kind in asked.needs if kind not in own):
+        x, y = checked(model, data)
+        size = {"all": len(x), "batch": count("score", "batch_size", batch_size), "sample": 1}
+        step = size[asked.chunk]
+        chunks = [(x[i : i + step], y[i : i + step]) for i in range(0, len(x), step)]
     mean: Arrays = {}
     seen = 0
-    for chunk in _chunks(asked, data, batch_size):
+    for chunk in chunks:
         ev = gather(asked, chunk)
-        if asked.spec.note and (text := asked.spec.note(ev, **asked.options)):
+        if asked.fn.spec.note and (text := asked.fn.spec.note(ev, **asked.options)):
             warnings.warn(text, MinpruneWarning, stacklevel=2)
         n = len(chunk[0]) if chunk else 1
         seen += n
-        for name, s in raw_scores(asked, ev).items():
+        for name, s in fitting(asked, asked.raw(ev, **asked.options)).items():
             # a running mean in float64: the scores of a single chunk come back bit for bit
             if name in mean:
                 s = mean[name] + (s.astype(np.float64) - mean[name]) * (n / seen)
@@ -137,26 +143,48 @@ def score(
     return per_weight(asked, found) if unit else found
 
 
-def _chunks(asked: Request, data: Split | None, batch_size: int) -> Iterator[Split | None]:
-    """Chunks of the data; one None where no evidence takes samples"""
-    if not any(SOURCES[kind].data for kind in asked.needs if kind not in asked.own):
-        yield None
-        return
-    x, y = checked(asked.model, data)
-    size = {"all": len(x), "batch": count("score", "batch_size", batch_size), "sample": 1}
-    for i in range(0, len(x), size[asked.chunk]):
-        yield x[i : i + size[asked.chunk]], y[i : i + size[asked.chunk]]
+def gather(asked: Request, chunk: Split | None) -> Evidence:
+    """The evidence that the criterion needs, read-only and finite; chunk: None takes no samples"""
+    found: dict[str, Any] = {}
+    for kind in asked.needs:
+        if kind not in asked.own and kind not in asked.fixed:
+            arrays = asked.fills[kind](asked, chunk)
+            if isinstance(arrays, Mapping):
+                finite(kind, arrays)
+            (found if SOURCES[kind].data else asked.fixed)[kind] = read_only(arrays)
+    return Evidence(unit=asked.unit, more=dict(asked.own), **asked.fixed, **found)
 
 
-def raw_scores(asked: Request, ev: Evidence) -> Arrays:
-    """The scores of one chunk, without the criterion's `finish`"""
-    return fitting(asked, (asked.spec.raw or asked.fn)(ev, **asked.options))
+def read_only(found: Any) -> Any:
+    """The same arrays, read-only: they may be the model's, or the caller's."""
+    if isinstance(found, Mapping):
+        return {name: read_only(a) for name, a in found.items()}
+    if not isinstance(found, np.ndarray):
+        return found
+    view = found.view()
+    view.flags.writeable = False
+    return view
+
+
+def finite(kind: str, arrays: Mapping[str, Array]) -> None:
+    """Raises NonFiniteError, naming the array and counting the entries, unless all are numbers."""
+    for name, a in arrays.items():
+        if not np.isfinite(a).all():
+            what = kind.replace("_", " ")
+            what = what if what.endswith("ss") else what.removesuffix("s")
+            remedy = "train with a lower learning rate, or correct the data"
+            if kind == "score":
+                remedy = "correct the criterion, or scale it to the dtype of the net"
+            raise NonFiniteError(
+                f"{name}: {not_finite(a)} of {a.size} entries of the {what} are not finite, "
+                f"but must be numbers; {remedy}"
+            )
 
 
 def finished(asked: Request, scores: Arrays) -> Arrays:
     """The scores once all chunks are averaged: finished, finite, in the net's dtype"""
-    if asked.spec.finish:
-        scores = fitting(asked, asked.spec.finish(scores, **asked.options))
+    if asked.fn.spec.finish:
+        scores = fitting(asked, asked.fn.spec.finish(scores, **asked.options))
     with np.errstate(over="ignore"):  # a copy: what a criterion returns may be the model's own
         found = {name: scores[name].astype(asked.model.dtype) for name in asked.shapes}
     finite("score", found)
@@ -165,7 +193,7 @@ def finished(asked: Request, scores: Arrays) -> Arrays:
 
 def fitting(asked: Request, scores: Arrays) -> Arrays:
     """The scores as arrays; raises unless they have the names and shapes asked for, and numbers."""
-    who, shapes = label(asked.fn), asked.shapes
+    who, shapes = asked.fn.__name__, asked.shapes
     if not isinstance(scores, Mapping):
         raise ArgumentError(
             f"{who}: scores must be a dict of arrays, not {type(scores).__name__}; "

@@ -2,27 +2,145 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minprune.core import Array, Arrays, Evidence, Split, UnitView
-from minprune.curvature import hvp, squared_grads
+from minprune.arguments import choice, only_with
+from minprune.autograd import Tensor, grad
+from minprune.core import Array, Arrays, Split, UnitView
+from minprune.curvature import diagonal, hvp, squared_grads
 from minprune.curvature.gates import gate_hess, gate_product, gate_squares
-from minprune.curvature.removal import unit_removal
-from minprune.errors import NonFiniteError
-from minprune.evidence import units
-from minprune.evidence.entries import grads, hess_diag, masks, mean_gradients, removed, weights
+from minprune.curvature.removal import removal, unit_removal
+from minprune.errors import ArgumentError
+from minprune.evidence.activations import act_grads, activations
 from minprune.evidence.inverses import inverse_block, inverse_diag, sweep_loss
+from minprune.evidence.moments import class_counts, class_moments, histograms, moments
 from minprune.evidence.paths import path_grads
-from minprune.evidence.request import Request
-from minprune.nets.nonfinite import not_finite
+from minprune.nets.forward import loss_of, run
+from minprune.nets.model import CHUNK, batch_last
 from minprune.nets.rows import incoming, outgoing
 
-Fill = Callable[[Request, Any], Any]
+if TYPE_CHECKING:
+    from minprune.evidence.request import Request
+
+Fill = Callable[["Request", Any], Any]
+HESSIANS = ("diagonal", "samples", "levenberg_marquardt")  # options of the single weights' diagonal
+
+
+def weights(asked: Request, _: object) -> Arrays:
+    """w of every scored parameter"""
+    return {name: asked.model.params[name] for name in asked.names}
+
+
+def masks(asked: Request, _: object) -> Arrays:
+    """True = kept, of every scored parameter: a dense one has a mask of True"""
+    shapes, known = asked.model.net.params, asked.model.masks
+    return {n: known[n] if n in known else np.ones(shapes[n], bool) for n in asked.names}
+
+
+def gradients(asked: Request, data: Split) -> Arrays:
+    """g = dL/dw, L the mean loss over data, in evaluation mode; chunks add up in float64
+
+    Or the gradients that a training step holds.
+    """
+    if "grads" in asked.held:
+        return {name: asked.held["grads"][name] for name in asked.names}
+    model, (x, y) = asked.model, data
+    total = {name: np.zeros(model.params[name].shape) for name in asked.names}
+    for i in range(0, len(x), CHUNK):
+        leaves = {name: Tensor(model.params[name]) for name in asked.names}
+        part = batch_last(x[i : i + CHUNK], model.dtype)
+        out = run(model.net, model.params | model.buffers | leaves, part)
+        loss = loss_of(model.net, out, y[i : i + CHUNK])
+        found = grad(loss, list(leaves.values()), free=True)
+        for name, g in zip(asked.names, found, strict=True):
+            total[name] += g.astype(np.float64) * part.shape[-1]
+    return {name: (t / len(x)).astype(model.dtype) for name, t in total.items()}
+
+
+def gate_grads(asked: Request, data: Split) -> Arrays:
+    """dL/dc = sum over the outgoing weights of g w, in float64"""
+    params, g = asked.model.params, gradients(asked, data)
+    products = {name: g[name] * params[name].astype(np.float64) for name in g}
+    return {name: outgoing(products, group).sum(axis=1) for name, group in asked.groups.items()}
+
+
+def hess_diag(asked: Request, data: Split) -> Arrays:
+    """The diagonal that the options name"""
+    how = dict(asked.how)
+    kind = how.pop("diagonal", "exact")
+    if kind == "hutchinson":
+        how["seed"] = asked.rng
+    elif "samples" in how:
+        only_with("hess_diag", "samples", "diagonal='hutchinson'", kind)
+    if "levenberg_marquardt" in how and kind != "becker_lecun":
+        only_with("hess_diag", "levenberg_marquardt", "diagonal='becker_lecun'", kind)
+    return diagonal(asked.model, data, kind, params=asked.params, **how)
+
+
+def gate_curvature(asked: Request, data: Split) -> Arrays:
+    """d2L/dc2, which is always exact; raises ArgumentError for options of another diagonal"""
+    for name in asked.how.keys() & HESSIANS:
+        raise ArgumentError(
+            f"{name} says how hess_diag is computed, and that of a unit's gate is always exact; "
+            f"leave {name} out"
+        )
+    return gate_hess(asked.model, data, asked.groups)
+
+
+def removed(asked: Request, data: Split) -> Arrays:
+    """L(w | entry removed) - L(w) of every entry"""
+    shapes = {name: asked.model.params[name].shape for name in asked.names}
+    entries = {name: np.arange(asked.model.params[name].size) for name in asked.names}
+    changes = removal(asked.model, data, entries)
+    return {name: changes[name].reshape(shape) for name, shape in shapes.items()}
+
+
+def of_pass(asked: Request, what: str, data: Split, make: Callable[..., Any]) -> Any:
+    """make(model, data, groups, before), once for all that a chunk needs of it, by group
+
+    Or what a training step holds. before: whether activations are read before the activation
+    function; raises ArgumentError for another word.
+    """
+    where = asked.how.get("nonlinearity", "after")
+    before = choice("score", "nonlinearity", where, ("after", "before")) == "before"
+    if what in asked.held:
+        return asked.held[what]
+    if what not in asked.made or asked.made[what][0] is not data:
+        asked.made[what] = data, make(asked.model, data, asked.groups, before)
+    return asked.made[what][1]
+
+
+def of_moments(entry: str) -> Fill:
+    """An entry of the moments over samples and positions"""
+    return lambda a, chunk: {
+        name: getattr(m, entry) for name, m in of_pass(a, "moments", chunk, moments).items()
+    }
+
+
+def of_classes(entry: str) -> Fill:
+    """An entry of the moments of the classes"""
+    return lambda a, chunk: {
+        name: getattr(m, entry) for name, m in of_pass(a, "classes", chunk, class_moments).items()
+    }
+
+
+def class_sizes(asked: Request, data: Split) -> Array:
+    """Samples of each class, in the net's dtype, which the scores of lda come back in"""
+    classes = of_pass(asked, "classes", data, class_moments)
+    counts = next(iter(classes.values())).counts if classes else class_counts(data[1])
+    found: Array = counts.astype(asked.model.dtype)
+    return found
+
+
+def act_hist(asked: Request, data: Split) -> Any:
+    """Counts of each sample's mean a, in as many bins as the criterion's option says"""
+    bins = {k: v for k, v in asked.settings.items() if k == "bins"}
+    return of_pass(asked, "act_hist", data, partial(histograms, **bins))
 
 
 @dataclass(frozen=True)
@@ -46,38 +164,44 @@ class Source:
 
 _A = ("nonlinearity",)
 SOURCES: dict[str, Source] = {
-    "weights": Source(weights, gates=units.ones, data=False),
+    "weights": Source(
+        weights,
+        gates=lambda a, _: {n: np.ones(g.size, a.model.dtype) for n, g in a.groups.items()},
+        data=False,
+    ),
     "masks": Source(masks, data=False, rows=False),
-    "grads": Source(grads, gates=units.gate_grads, step=True),
+    "grads": Source(gradients, gates=gate_grads, step=True),
     "squared_grads": Source(
         lambda a, chunk: squared_grads(a.model, chunk, params=a.params),
         gates=lambda a, chunk: gate_squares(a.model, chunk, a.groups),
     ),
-    "hess_diag": Source(hess_diag, gates=units.gate_hess_alone, options=units.HESSIANS),
-    "hess_grad": Source(
-        lambda a, chunk: hvp(a.model, chunk, mean_gradients(a.model, chunk, a.names))
-    ),
+    "hess_diag": Source(hess_diag, gates=gate_curvature, options=HESSIANS),
+    "hess_grad": Source(lambda a, chunk: hvp(a.model, chunk, gradients(a, chunk))),
     "hess_weight": Source(
-        lambda a, chunk: hvp(a.model, chunk, weights(a)),
+        lambda a, chunk: hvp(a.model, chunk, weights(a, None)),
         gates=lambda a, chunk: gate_product(a.model, chunk, a.groups),
     ),
     "path_grads": Source(lambda a, _: path_grads(a.model, a.names), data=False),
-    "removal": Source(
-        removed,
-        units=lambda a, chunk: unit_removal(a.model, chunk, a.groups),
-    ),
-    "gate_grads": Source(units=units.gate_grads, step=True),
+    "removal": Source(removed, units=lambda a, chunk: unit_removal(a.model, chunk, a.groups)),
+    "gate_grads": Source(units=gate_grads, step=True),
     "gate_hess": Source(units=lambda a, chunk: gate_hess(a.model, chunk, a.groups)),
-    "activations": Source(units=units.activations_of, step=True, options=_A),
-    "act_grads": Source(units=units.act_grads_of, options=_A),
+    "activations": Source(
+        units=lambda a, chunk: of_pass(a, "activations", chunk, activations), step=True, options=_A
+    ),
+    "act_grads": Source(
+        units=lambda a, chunk: of_pass(a, "act_grads", chunk, act_grads), options=_A
+    ),
     "labels": Source(lambda a, chunk: chunk[1], units=lambda a, chunk: chunk[1], step=True),
-    "outgoing": Source(units=units.outgoing_of, data=False),
-    "act_mean": Source(units=units.act_mean, step=True, options=_A),
-    "act_gram": Source(units=units.act_gram, step=True, options=_A),
-    "act_hist": Source(units=units.act_hist, options=_A),
-    "class_counts": Source(units=units.class_counts_of, step=True),
-    "class_means": Source(units=units.class_means, step=True, options=_A),
-    "within": Source(units=units.within, step=True, options=_A),
+    "outgoing": Source(
+        units=lambda a, _: {name: outgoing(a.model.params, g) for name, g in a.groups.items()},
+        data=False,
+    ),
+    "act_mean": Source(units=of_moments("mean"), step=True, options=_A),
+    "act_gram": Source(units=of_moments("gram"), step=True, options=_A),
+    "act_hist": Source(units=act_hist, options=_A),
+    "class_counts": Source(units=class_sizes, step=True),
+    "class_means": Source(units=of_classes("means"), step=True, options=_A),
+    "within": Source(units=of_classes("within"), step=True, options=_A),
     "inverse_diag": Source(inverse_diag, rows=False, options=("damp", "block")),
     "inverse_block": Source(units=inverse_block, options=("damp",)),
     "sweep_loss": Source(sweep_loss, rows=False, options=("damp",)),
@@ -98,62 +222,15 @@ def fill_of(kind: str, unit: bool, view: UnitView | None) -> Fill | None:
         return row.entries
     if view == "gate" and row.gates:
         return row.gates
-    if row.units:
-        return row.units
-    if row.entries and row.rows and view in ("incoming", "incoming and bias", "outgoing"):
-        return lambda asked, chunk: _rows(asked, row.entries(asked, chunk))  # type: ignore[misc]
-    return None
+    if row.entries and row.rows and not row.units and view not in ("gate", "whole", None):
+        return partial(in_rows, row.entries)
+    return row.units
 
 
-def _rows(asked: Request, arrays: Mapping[str, Any]) -> Arrays:
+def in_rows(entries: Fill, asked: Request, chunk: Any) -> Arrays:
     """One row for each unit; a criterion's option bias=False leaves the biases out of it"""
-    view = asked.spec.unit
+    view, arrays = asked.fn.spec.unit, entries(asked, chunk)
     if view == "outgoing":
         return {name: outgoing(arrays, g) for name, g in asked.groups.items()}
     bias = view == "incoming and bias" and asked.settings.get("bias", True)
     return {name: incoming(arrays, g, bias=bias) for name, g in asked.groups.items()}
-
-
-def gather(asked: Request, chunk: Split | None) -> Evidence:
-    """The evidence that the criterion needs, read-only and finite; chunk: None takes no samples"""
-    found: dict[str, Any] = {}
-    for kind in asked.needs:
-        if kind not in asked.own:
-            make = partial(_made, asked, kind, chunk)
-            found[kind] = make() if SOURCES[kind].data else asked.once(kind, None, make)
-    return Evidence(unit=asked.unit, more=dict(asked.own), **found)
-
-
-def _made(asked: Request, kind: str, chunk: Split | None) -> Any:
-    fill = fill_of(kind, asked.unit, asked.spec.unit)
-    assert fill is not None  # `ask` refuses what cannot be computed
-    arrays = fill(asked, chunk)
-    if isinstance(arrays, Mapping):
-        finite(kind, arrays)
-    return read_only(arrays)
-
-
-def read_only(found: Any) -> Any:
-    """The same arrays, read-only: they may be the model's, or the caller's."""
-    if isinstance(found, Mapping):
-        return {name: read_only(a) for name, a in found.items()}
-    if not isinstance(found, np.ndarray):
-        return found
-    view = found.view()
-    view.flags.writeable = False
-    return view
-
-
-def finite(kind: str, arrays: Mapping[str, Array]) -> None:
-    """Raises NonFiniteError, naming the array and counting the entries, unless all are numbers."""
-    for name, a in arrays.items():
-        if not np.isfinite(a).all():
-            what = kind.replace("_", " ")
-            what = what if what.endswith("ss") else what.removesuffix("s")
-            remedy = "train with a lower learning rate, or correct the data"
-            if kind == "score":
-                remedy = "correct the criterion, or scale it to the dtype of the net"
-            raise NonFiniteError(
-                f"{name}: {not_finite(a)} of {a.size} entries of the {what} are not finite, "
-                f"but must be numbers; {remedy}"
-            )

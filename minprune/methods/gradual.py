@@ -10,21 +10,20 @@ from typing import Any
 import numpy as np
 
 from minprune.arguments import choice, share
-from minprune.core import Arrays, Criterion, Split, spec_of
+from minprune.core import Arrays, Criterion, Split
 from minprune.errors import ArgumentError
 from minprune.evidence import find
 from minprune.evidence.activations import spots
-from minprune.evidence.asking import ask, check
 from minprune.evidence.moving import MOVING, SCORED, held, moved, units_of
-from minprune.evidence.scoring import finished, raw_scores
-from minprune.evidence.sources import OPTIONS, SOURCES, gather
+from minprune.evidence.request import ask, check, free_groups
+from minprune.evidence.scoring import finished, fitting, gather
+from minprune.evidence.sources import SOURCES
 from minprune.masking.apply import with_masks
 from minprune.masking.checks import Scope
 from minprune.masking.choose import choose
 from minprune.masking.count import pruned_count
 from minprune.masking.units import live_units, silenced
 from minprune.nets.model import Model, dense_only
-from minprune.nets.ties import Group, ties
 from minprune.train.method import Change, Context, Method, View
 
 Schedule = Callable[[int], float]
@@ -94,7 +93,6 @@ class Gradual(Method):
         for name, value in zip(self.__dataclass_fields__, given, strict=True):
             object.__setattr__(self, name, value)
         share("Gradual", "decay", decay, above=True)
-        check(find(criterion), options, unit)
         more = {k for k in self._needs if SOURCES[k].data and not SOURCES[k].step}
         if "activations" in self._needs:  # scored at every update, without the rest of the model
             more |= self._needs - SCORED
@@ -108,8 +106,7 @@ class Gradual(Method):
 
     @property
     def _needs(self) -> set[str]:
-        own = {k: v for k, v in self.options.items() if k not in OPTIONS}
-        return set(spec_of(find(self.criterion)).asked(own, self.unit)[0])
+        return set(check(find(self.criterion), self.options, self.unit)["needs"])
 
     def _places(self, model: Model) -> dict[str, tuple[str, Any]]:
         """{group: (layer, rows)} of the activations that the criterion reads"""
@@ -117,14 +114,14 @@ class Gradual(Method):
             "Gradual", "nonlinearity", self.options.get("nonlinearity", "after"),
             ("after", "before"),
         )  # fmt: skip
-        return spots(model, _units(model), where == "before") if self._needs & MOVING else {}
+        return spots(model, free_groups(model), where == "before") if self._needs & MOVING else {}
 
     def watches(self, model: Model) -> tuple[str, ...]:
         return tuple(dict.fromkeys(layer for layer, _ in self._places(model).values()))
 
     def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
         dense_only(model, "pruning")
-        if self.unit and not _units(model):
+        if self.unit and not free_groups(model):
             raise ArgumentError(
                 "Gradual: the net must have units that may be removed, in a hidden layer, not "
                 "none; print(mp.ties(model)) shows its groups"
@@ -139,9 +136,8 @@ class Gradual(Method):
         ctx, state = view.ctx, view.ctx.state
         if state is not None:
             seen = {k: units_of(view.activations[at], r) for k, (at, r) in state["places"].items()}
-            own = {k: v for k, v in self.options.items() if k not in OPTIONS}
-            fn = find(self.criterion)
-            moving = moved(state["moving"], seen, view.batch, fn, self._needs, own, self.decay)
+            asked = check(find(self.criterion), self.options, self.unit)
+            moving = moved(state["moving"], seen, view.batch, asked, self.decay)
             state = state | {"moving": moving}
         now = self.schedule(ctx.step)
         if ctx.step > 1 and now == self.schedule(ctx.step - 1):
@@ -159,7 +155,7 @@ class Gradual(Method):
         batch: Split | None,
     ) -> Arrays | None:  # fmt: skip
         """New masks, or None where no count grows"""
-        groups = _units(model) if self.unit else {}
+        groups = free_groups(model) if self.unit else {}
         live = {name: live_units(g, model.masks) for name, g in groups.items()} or {
             k: model.masks.get(k, np.ones(shape, bool))
             for k, shape in ((k, model.net.params[k]) for k in model.net.weights)
@@ -178,15 +174,13 @@ class Gradual(Method):
         asked = ask(
             model, self.criterion, self.options, ctx.rng, unit=self.unit, groups=groups, held=known
         )
-        raw = moving["scores"] if "scores" in moving else raw_scores(asked, gather(asked, batch))
+        raw = moving.get("scores")
+        if raw is None:
+            raw = fitting(asked, asked.raw(gather(asked, batch), **asked.options))
         masks = choose(finished(asked, raw), live, sparsity=sparsity, **how)
         if not self.unit:
             return masks
         return silenced(model, {name: (groups[name], ~mask) for name, mask in masks.items()})
-
-
-def _units(model: Model) -> dict[str, Group]:
-    return {g.name: g for g in ties(model) if g.free}
 
 
 def check_schedule(owner: str, schedule: object) -> None:

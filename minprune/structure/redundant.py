@@ -11,9 +11,9 @@ from minprune.curvature.checks import checked
 from minprune.errors import ArgumentError
 from minprune.evidence import score
 from minprune.evidence.activations import spots
-from minprune.evidence.asking import ask
 from minprune.evidence.moments import Moments, moments
-from minprune.evidence.sources import gather
+from minprune.evidence.request import ask
+from minprune.evidence.scoring import gather
 from minprune.masking.apply import prune
 from minprune.masking.units import live_units
 from minprune.nets.model import Model, is_model
