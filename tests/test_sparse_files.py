@@ -137,7 +137,7 @@ GARBLED: dict[str, tuple[Forge, str]] = {
     "block beyond the edge": (
         index("fc2.columns", 2, 2),
         "fc2: BlockCSR: columns[2] must be below 2, not 2; pass indices that belong to "
-        "this shape",
+        "this matrix and this batch",
     ),
     "a whole block for one that is cut": (
         index("fc2.columns", 0, 0),
