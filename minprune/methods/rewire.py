@@ -1,20 +1,28 @@
-"""W, live -> W', live': in each layer as many live weights come as go, masked or stored alike."""
+"""W, live -> W', live': in each layer as many live weights come as go, masked or stored alike.
 
-from collections.abc import Callable, Mapping
+`move` does it, given the scores by which weights grow; `whole_grads` gives those of RigL: dL/dW of
+one weight at a time, of absent entries too.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from math import prod
 
 import numpy as np
 
 from minprune import kernels
+from minprune.autograd import Tensor, Value, act_grad, grad, value
+from minprune.autograd.tape import ancestors
 from minprune.core import Array, Arrays
-from minprune.errors import ArgumentError, NonFiniteError
+from minprune.errors import ArgumentError
 from minprune.masking.choose import keep_top
 from minprune.masking.count import pruned_count
-from minprune.nets.model import Model
+from minprune.nets.forward import loss_of, run
+from minprune.nets.layer import ForwardContext
+from minprune.nets.model import Model, batch_last
 from minprune.nets.net import Net, layer_of
-from minprune.nets.nonfinite import not_finite
 from minprune.sparse.formats import places, there
 from minprune.train.method import Change, View
+from minprune.train.training import check_finite
 
 
 def rewire(live: Array, drop: Array, grow: Array, count: int) -> tuple[Array, Array]:
@@ -56,11 +64,9 @@ def how_many(view: View, share: float) -> dict[str, int]:
     """{weight: round(share live)}, at most what is free there; weights that stay are left out"""
     found = {}
     for name in movable(view.ctx.net, view.ctx.masks):
-        if name in view.ctx.net.stored:
-            size, live = prod(view.ctx.net.stored[name]), view.params[name].size
-        else:
-            size, live = view.ctx.masks[name].size, int(np.count_nonzero(view.ctx.masks[name]))
-        count = min(pruned_count(share, live), size - live)
+        where = live_places(view, name)
+        live = int(np.count_nonzero(where))
+        count = min(pruned_count(share, live), where.size - live)
         if count:
             found[name] = count
     return found
@@ -69,30 +75,27 @@ def how_many(view: View, share: float) -> dict[str, int]:
 def move(view: View, counts: Mapping[str, int], grow: Callable[[str], Array]) -> Change | None:
     """counts[name] weights of each layer move: the smallest |w| go, the highest of grow(name) come
 
-    grow(name): scores of the weight's full shape; asked for one layer at a time. What comes is 0,
-    and so is its optimizer state. Raises NonFiniteError for scores or weights that are not finite.
+    grow(name): scores of the weight's full shape; called for one layer at a time. New weights are
+    0, and so is their optimizer state. Raises NonFiniteError for scores or weights that are not
+    finite.
     """
-    params: Arrays = {}
-    masks: Arrays = {}
-    buffers: Arrays = {}
+    ctx, params, masks, buffers = view.ctx, Arrays(), Arrays(), Arrays()
     slots: dict[str, Arrays] = {slot: {} for slot in view.opt_state}
     for name, count in counts.items():
-        stored, live = name in view.ctx.net.stored, live_places(view, name)
-        w = view.params[name]
-        drop = np.abs(w if stored else w[live])
-        scores = grow(name)
-        _finite(view, f"{name} has", drop)
-        _finite(view, f"the gradient of {name} has", scores)
+        w, live = view.params[name], live_places(view, name)
+        drop, scores = np.abs(w[live] if w.shape == live.shape else w), grow(name)
+        check_finite(ctx.step, name, drop, ctx.lr)
+        check_finite(ctx.step, f"the gradient of {name}", scores, ctx.lr)
         kept, come = rewire(live, drop, scores, count)
         del scores  # before those of the next layer are made
         now = kept | come
         params[name] = carried(w, live, kept, now)
         for slot, arrays in view.opt_state.items():
             slots[slot][name] = carried(arrays[name], live, kept, now)
-        if stored:
+        if name in ctx.net.stored:
+            columns, row_start = places(now.reshape(len(now), -1))
             layer = layer_of(name)
-            at = places(now.reshape(len(now), -1))
-            buffers |= {f"{layer}.columns": at[0], f"{layer}.row_start": at[1]}
+            buffers |= {f"{layer}.columns": columns, f"{layer}.row_start": row_start}
         else:
             masks[name] = now
     return Change(params, masks, opt_state=slots, buffers=buffers) if counts else None
@@ -117,10 +120,49 @@ def live_places(view: View, name: str) -> Array:
     return there(*at, (shape[0], prod(shape[1:]))).reshape(shape)
 
 
-def _finite(view: View, what: str, a: Array) -> None:
-    bad = not_finite(a)
-    if bad:
-        raise NonFiniteError(
-            f"step {view.ctx.step}: {what} {bad} of {a.size} entries that are not finite, at "
-            f"learning rate {view.ctx.lr:g}; lower the learning rate or check the data"
-        )
+def whole_grads(view: View, names: Iterable[str]) -> Callable[[str], Array]:
+    """name -> dL/dW, of the weight's full shape, made when it is called
+
+    L: the loss in training mode on the batch of the step, at the weights as they are now; dropout
+    draws from the method's stream. The activations of one pass and their gradients are held, but
+    never the gradient of a weight.
+    """
+    net, (x, y) = view.ctx.net, view.batch
+    leaves = {name: Tensor(w) for name, w in view.params.items()}
+    values: dict[str, Value] = view.params | view.buffers | leaves
+    last = batch_last(x, next(iter(view.params.values())).dtype)
+    how = ForwardContext(train=True, rng=view.ctx.rng)
+    loss = loss_of(net, run(net, values, last, how), y)
+    wanted = {leaves[name]: name for name in names}
+    uses = {
+        wanted[leaf]: (node, k)
+        for node in ancestors(loss)
+        for k, leaf in enumerate(node.inputs)
+        if isinstance(leaf, Tensor) and leaf in wanted
+    }
+    gs = dict(zip(uses, grad(loss, [node for node, _ in uses.values()]), strict=True))
+
+    def of(name: str) -> Array:
+        shape = net.stored.get(name, view.params[name].shape)
+        if name not in uses:  # nobody reads what this layer gives
+            return np.zeros(shape, view.params[name].dtype)
+        return _of_weight(*uses[name], gs[name]).reshape(shape)
+
+    return of
+
+
+def _of_weight(node: Tensor, k: int, g: Array) -> Array:
+    """g x^T, or g unfold(x)^T for a convolution: at every place, stored or not
+
+    node: the op whose input k is the weight. g: dL/d(its output).
+    """
+    at = node.settings.get("at")
+    if at is None:  # a dense layer, whose own rule gives all
+        need = tuple(j == k for j in range(len(node.inputs)))
+        assert node.op is not None
+        parts = node.op.rule(g, node.value, tuple(map(value, node.inputs)), need, **node.settings)
+        found: Array = parts[k]
+    else:
+        g = act_grad(g, node.value, kind=node.settings["act"])
+        found = at.full(g, value(node.inputs[1]))
+    return found
