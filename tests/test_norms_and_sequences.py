@@ -14,6 +14,8 @@ from minprune.errors import ArgumentError
 from minprune.evidence.paths import path_grads
 from minprune.nets.model import Model
 from minprune.nets.net import Net
+from minprune.sparse.convert import fitting
+from minprune.sparse.timing import DENSE, passes
 
 NETS: dict[str, Net] = {
     "groups": mp.build((2, 4, 4), [
@@ -119,3 +121,6 @@ def test_a_sequence_has_no_sparse_layer() -> None:
         "leave it out, or choose 'auto'",
     )
     assert type(mp.sparsify(model).net.node("a").layer) is mp.Conv1d
+    layer, mask = model.net.node("a").layer, model.masks["a.weight"]
+    assert fitting(layer, mask) == []
+    assert list(passes(layer, model.net.input_shape, 2, (0.5,))) == [DENSE]

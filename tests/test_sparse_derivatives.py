@@ -32,8 +32,8 @@ def places(layer: Layer, shape: tuple[int, ...], mask: Array, form: str) -> Any:
     net = build(shape, layers, "mse")
     params = {k: np.zeros(s) for k, s in net.params.items()}
     sparse = sparsify(Model(net, params, {}, {"a.weight": mask}), {"a": form})
-    layer: Any = sparse.net.node("a").layer
-    at = layer.products(*(sparse.buffers[f"a.{k}"] for k in layer.indices()))
+    made: Any = sparse.net.node("a").layer
+    at = made.products(*(sparse.buffers[f"a.{k}"] for k in made.indices()))
     return at, sparse.params["a.weight"].size
 
 

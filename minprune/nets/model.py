@@ -11,10 +11,9 @@ from minprune import arguments, kernels
 from minprune.arguments import float_type
 from minprune.core import Array, Arrays, Dataset, Seed, stream
 from minprune.errors import ArgumentError, ShapeError
+from minprune.nets.counts import summary
 from minprune.nets.forward import run
-from minprune.nets.masks import check_masks
 from minprune.nets.net import Net
-from minprune.nets.summary import summary
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 CHUNK = 256  # samples at a time through `model(x)`, so that memory does not grow with the data
@@ -74,7 +73,7 @@ class Model:
             object.__setattr__(self, "buffers", _locked(self.buffers, self.net.indices))
             arrays = self.params | self.buffers
             for node in self.net.nodes:
-                node.layer.check(node.name, arrays)
+                node.layer.check(node.name, node.layer.own(node.name, arrays))
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -122,6 +121,20 @@ def hold_arrays(what: str, given: object) -> None:
         if not isinstance(a, np.ndarray):
             raise ArgumentError(
                 f"{name}: {what} must hold NumPy arrays, not {type(a).__name__}; use np.asarray"
+            )
+
+
+def check_masks(masks: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises ArgumentError or ShapeError unless each mask is bool and has its parameter's shape."""
+    for name, mask in masks.items():
+        if name not in shapes:
+            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(shapes)}")
+        if mask.dtype != bool:
+            raise ArgumentError(f"{name}: the mask must be bool, not {mask.dtype}; use mask != 0")
+        if mask.shape != shapes[name]:
+            raise ShapeError(
+                f"{name}: the mask must have the weight's shape {shapes[name]}, not {mask.shape}; "
+                f"score and mask the same parameters you apply the mask to"
             )
 
 

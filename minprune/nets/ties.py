@@ -6,7 +6,7 @@ the unit means removing all of that at once. Source: Fang et al. (2023), DepGrap
 reading it off a trace.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from minprune.errors import ArgumentError
 from minprune.nets.forward import Watch, run
 from minprune.nets.labels import Labels
 from minprune.nets.model import Model, dense_only, is_model
+from minprune.nets.net import layer_of
 from minprune.text import table
 
 INPUT, OUTPUT = "the net's input", "the net's output"
@@ -193,3 +194,25 @@ def _words(g: Group) -> list[str]:
     roles = ("makes", "reads", "shifts")
     named = [[m.param for m in g.members if m.role == role] for role in roles]
     return [", ".join(names) or "-" for names in named]
+
+
+def incoming(arrays: Mapping[str, Array], group: Group, bias: bool = False) -> Array:
+    """Each unit's incoming entries, (units, entries), of arrays of the parameters' shapes
+
+    Those of all its producers; then, with bias, the producers' biases.
+    """
+    members = list(group.producers)
+    if bias:
+        owners = {layer_of(m.param) for m in members}
+        members += [m for m in group.members if m.param in {f"{o}.bias" for o in owners}]
+    return _entries(arrays, members, group.size)
+
+
+def outgoing(arrays: Mapping[str, Array], group: Group) -> Array:
+    """The entries, (units, entries), of the weights that read each unit"""
+    return _entries(arrays, group.readers, group.size)
+
+
+def _entries(arrays: Mapping[str, Array], members: Sequence[Member], size: int) -> Array:
+    rows = [np.moveaxis(arrays[m.param], m.axis, 0)[m.index].reshape(size, -1) for m in members]
+    return np.concatenate(rows, axis=1) if rows else np.zeros((size, 0))  # nobody reads them

@@ -12,11 +12,13 @@ from minprune.core import Array
 from minprune.nets.convolution import Conv2d
 from minprune.nets.dense import Dense
 from minprune.nets.layer import ForwardContext, Layer, Shape
-from minprune.sparse.layers import KINDS, stored
+from minprune.sparse.layers import sparse_kind, stored
 
 BATCHES, DENSITIES = (1, 64), (0.05, 0.5)
+LARGEST = Dense(256, 256, bias=False)  # of the dense ones below
 LAYERS: tuple[tuple[Layer, Shape], ...] = (  # small, high, wide, large: the costs vary apart
-    *((Dense(i, o, bias=False), (i,)) for i, o in ((16, 16), (32, 256), (256, 32), (256, 256))),
+    *((Dense(i, o, bias=False), (i,)) for i, o in ((16, 16), (32, 256), (256, 32))),
+    (LARGEST, (256,)),
     *(
         (Conv2d(i, o, 3, padding=1, bias=False), (i, side, side))
         for i, o, side in ((2, 2, 6), (4, 32, 12), (32, 8, 12), (32, 32, 8))
@@ -45,7 +47,8 @@ class Measured(NamedTuple):
 def name_of(layer: Layer, form: str, batch: int) -> str:
     """ "conv csr, batch 64", "blocks, batch 1" of "4x4", "N:M, batch 1" of "2:4" """
     kind = "N:M" if ":" in form else "blocks" if "x" in form else form
-    return f"{KINDS[type(layer)].prefix}{kind}, batch {batch}"
+    known = sparse_kind(layer)
+    return f"{known.prefix if known else ''}{kind}, batch {batch}"
 
 
 def work(layer: Any, form: str, weights: int, positions: int, batch: int) -> Array:
@@ -54,8 +57,8 @@ def work(layer: Any, form: str, weights: int, positions: int, batch: int) -> Arr
     weights: all of a dense layer, else the live ones. moved: outputs and inputs, the inputs as
     often as the kernel copies them: a dense convolution once for each place of its window.
     """
-    copies = KINDS[type(layer)].copies(layer, form)
-    per = positions * batch
+    kind, per = sparse_kind(layer), positions * batch
+    copies = kind.copies(layer, form) if kind else 1
     return np.array([1.0, (layer.inputs * copies + layer.outputs) * per, weights * per])
 
 
@@ -123,28 +126,28 @@ def passes(
 ) -> dict[tuple[str, float], tuple[Run, int]]:
     """{("csr", 0.1): (one pass, live weights), ...} of a dense or convolution layer without bias
 
-    Dense, CSR, and for dense layers blocks of 4 x 4 and 2:4, with random float32 weights and masks
-    of those densities, on inputs (*shape, batch).
+    Dense, CSR, and where the layer has them blocks of 4 x 4 and 2:4, with random float32 weights
+    and masks of those densities, on inputs (*shape, batch). A layer without formats: dense alone.
     """
     rng = np.random.default_rng(0)
     w = rng.standard_normal(layer.params()["weight"], dtype=np.float32)
     x = kernels.empty((*shape, batch), np.float32)  # aligned as the inputs inside a net are
     x[...] = rng.standard_normal(x.shape, dtype=np.float32)
     masks: dict[tuple[str, float], Array] = {}
-    for density in densities:
+    kind = sparse_kind(layer)
+    for density in densities if kind else ():
         masks["csr", density] = rng.random(w.shape) < density
-        if not KINDS[type(layer)].only:
+        if kind and not kind.only:
             m, n = w.shape
             some: Array = rng.random((-(-m // 4), -(-n // 4))) < density
             masks["4x4", density] = some.repeat(4, 0).repeat(4, 1)[:m, :n]
             masks["2:4", 0.5] = np.broadcast_to(np.arange(n) % 4 < 2, (m, n))
     found: dict[tuple[str, float], tuple[Run, int]] = {}
-    found[DENSE] = partial(layer.apply, "it", {"it.weight": w}, [x], ForwardContext()), w.size
+    found[DENSE] = partial(layer.apply, {"weight": w}, [x], ForwardContext()), w.size
     for (form, density), mask in masks.items():
         sparse, held = stored(layer, "it", w, mask, form)
-        p = {f"it.{k}": getattr(held, k) for k in held.INDICES} | {"it.weight": held.values}
-        run = partial(sparse.apply, "it", p, [x], ForwardContext())
-        found[form, density] = run, held.values.size
+        p = {k: getattr(held, k) for k in held.INDICES} | {"weight": held.values}
+        found[form, density] = partial(sparse.apply, p, [x], ForwardContext()), held.values.size
     return found
 
 
@@ -163,13 +166,13 @@ def doubt(times: Mapping[Any, Sequence[float]]) -> str:
 def nonsense(found: Mapping[str, Array]) -> str:
     """The reason if a dense layer seems to take 4 times as long as CSR with all its weights
 
-    It has the same multiply-adds and no indices. The layer is the last dense one of LAYERS: too
-    small to be shared among threads, which might explain it.
+    It has the same multiply-adds and no indices. LARGEST is too small to be
+    shared among threads, which might explain it.
     """
-    layer = next(layer for layer, _ in LAYERS[::-1] if isinstance(layer, Dense))
+    weights = LARGEST.inputs * LARGEST.outputs
     for n in BATCHES:
         dense, csr = (
-            found[name_of(layer, form, n)] @ work(layer, form, layer.inputs * layer.outputs, 1, n)
+            found[name_of(LARGEST, form, n)] @ work(LARGEST, form, weights, 1, n)
             for form in ("dense", "csr")
         )
         if dense > ABSURD * csr:

@@ -10,7 +10,7 @@ from minprune.errors import ArgumentError
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model, is_model
 from minprune.nets.net import Net, Node, layer_of
-from minprune.sparse.layers import KINDS, Format, Sparse, form, stored
+from minprune.sparse.layers import Format, Sparse, form, sparse_kind, stored
 from minprune.sparse.speeds import Speeds, cheapest, names, speeds
 
 FORMATS = ("csr", "8x8", "4x4", "2x2", "2:4", "1:4")  # what "auto" chooses from
@@ -155,13 +155,13 @@ def matrix(model: Model, layer: str) -> Format:
             f"{layer}: must be a sparse layer, not a {type(kind).__name__}; make it one with "
             f"mp.sparsify(model, {{{layer!r}: 'csr'}})"
         )
-    return kind.matrix(layer, model.params | model.buffers)
+    return kind.matrix(layer, kind.own(layer, model.params | model.buffers))
 
 
 def fitting(layer: Layer, mask: Array) -> list[str]:
-    """The formats that fit a mask, csr first"""
-    zeros, found = np.zeros(mask.shape, np.float32), []
-    for name in KINDS[type(layer)].only or FORMATS:
+    """The formats of the layer that fit a mask, csr first"""
+    zeros, found, kind = np.zeros(mask.shape, np.float32), [], sparse_kind(layer)
+    for name in (kind.only or FORMATS) if kind else ():
         try:
             stored(layer, "mask", zeros, mask, name)
         except ArgumentError:
@@ -198,7 +198,7 @@ def _wanted(model: Model, format: str | Mapping[str, str]) -> dict[str, str]:
             del asked[name]
         elif not by_name and f"{name}.weight" not in model.masks:
             del asked[name]
-        elif type(layer) not in KINDS:
+        elif sparse_kind(layer) is None:
             if each not in ("auto", "dense"):
                 raise ArgumentError(
                     f"{name}: format must be 'dense' for {type(layer).__name__}, which has no "

@@ -18,7 +18,8 @@ from minprune.core import Array
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.convolution import Conv2d
 from minprune.nets.dense import Dense
-from minprune.nets.layer import ForwardContext, Layer, Shape, sizes
+from minprune.nets.layer import ForwardContext, Layer, Params, Shape, sizes
+from minprune.nets.registry import kind_of
 from minprune.sparse import ops
 from minprune.sparse.formats import CSR, BlockCSR
 from minprune.sparse.nofm import NofM
@@ -120,20 +121,17 @@ class Sparse(Layer):
     def check(self, name: str, p: Mapping[str, Array]) -> None:
         self.matrix(name, p)
 
-    def apply(
-        self, name: str, p: Mapping[str, Value], xs: list[Value], run: ForwardContext,
-        act: str = "none",
-    ) -> Value:  # fmt: skip
-        at = self.products(*(p[f"{name}.{k}"] for k in self.indices()))
-        return ops.product(p[f"{name}.weight"], xs[0], p.get(f"{name}.bias"), at=at, act=act)
+    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
+        at = self.products(*(p[k] for k in self.indices()))
+        return ops.product(p["weight"], xs[0], p.get("bias"), at=at, act=act)
 
     def matrix(self, name: str, p: Mapping[str, Array]) -> Format:
-        """The weight as a format value (outputs, inputs ...), from arrays by full name
+        """The weight as a format value (outputs, inputs ...), from its arrays by kind
 
         Raises ArgumentError or ShapeError, naming the layer, where indices and values do not fit.
         """
         kind, numbers = self.kind
-        values, *indices = (p[f"{name}.{k}"] for k in ("weight", *kind.INDICES))
+        values, *indices = (p[k] for k in ("weight", *kind.INDICES))
         try:
             found: Format = kind(values, *indices, *numbers, self.matrix_shape)
         except (ArgumentError, ShapeError) as e:
@@ -270,7 +268,10 @@ class SparseConv(Sparse):
         )
 
 
-KINDS: dict[type[Layer], type[Sparse]] = {kind.twin: kind for kind in (SparseDense, SparseConv)}
+def sparse_kind(layer: Layer) -> type[Sparse] | None:
+    """The layer that stores only the live weights of this one: its class, not a base, names it"""
+    kind: Any = kind_of(layer.sparse)
+    return kind if kind and kind.twin is type(layer) else None
 
 
 def stored(layer: Layer, name: str, w: Array, mask: Array, wanted: str) -> tuple[Layer, Format]:
@@ -278,7 +279,8 @@ def stored(layer: Layer, name: str, w: Array, mask: Array, wanted: str) -> tuple
 
     Raises ArgumentError, naming the layer, where the layer or its mask do not fit the format.
     """
-    of, (kind, numbers) = KINDS[type(layer)], form(wanted)
+    of: Any = sparse_kind(layer)
+    kind, numbers = form(wanted)
     if of.only and wanted not in of.only:
         raise ArgumentError(
             f"{name}: format must be 'csr' or 'dense' for a convolution, not {wanted!r}; choose "
@@ -288,5 +290,4 @@ def stored(layer: Layer, name: str, w: Array, mask: Array, wanted: str) -> tuple
         found = kind.from_dense(w.reshape(len(w), -1), mask.reshape(len(w), -1), *numbers)
     except ArgumentError as e:
         raise ArgumentError(f"{name}: {e}") from None
-    made: Any = of
-    return made(**vars(layer), **found.counts(), format=wanted), found
+    return of(**vars(layer), **found.counts(), format=wanted), found

@@ -12,9 +12,8 @@ from minprune.core import Array, Arrays
 from minprune.nets.model import Model, is_model
 from minprune.nets.net import Net, layer_of
 from minprune.nets.ties import Group, ties
-from minprune.structure.constants import Sweeps, sweep
+from minprune.structure.constants import Sweeps, fold, sweep
 from minprune.structure.cut import cut
-from minprune.structure.folding import fold
 from minprune.text import table
 
 

@@ -12,8 +12,7 @@ from minprune.nets.dense import Dense
 from minprune.nets.model import Model
 from minprune.nets.net import Net, Node
 from minprune.nets.pooling import Flatten, GlobalAvgPool
-from minprune.structure.constants import sweep
-from minprune.structure.folding import add_to_bias
+from minprune.structure.constants import add_to_bias, sweep
 
 
 def cut(model: Model) -> Model:
@@ -60,7 +59,8 @@ def _without(model: Model, add: Node, rest: list[str], level: Array) -> Model | 
     params, masks = dict(model.params), dict(model.masks)
     nodes = list(model.net.nodes)
     source, readers = rest[0], model.net.readers[add.name]
-    added = [model.net.node(name).layer.constant(name, params, level) for name in readers]
+    reading, arrays = [model.net.node(name) for name in readers], params | model.buffers
+    added = [n.layer.constant(n.layer.own(n.name, arrays), level) for n in reading]
     if not level.any():
         pass
     elif (biased := _takes_bias(model, add, rest)) is not None:

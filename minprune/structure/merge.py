@@ -16,7 +16,7 @@ from minprune.nets.model import Model, is_model
 from minprune.nets.net import Net, layer_of
 from minprune.nets.ties import Group, ties
 from minprune.structure.compact import indices_left, shrink
-from minprune.structure.folding import add_to_bias
+from minprune.structure.constants import add_to_bias
 
 Unit = tuple[str, int]  # ("fc1", 3): the fourth unit of layer fc1
 Pair = tuple[Unit, Unit, float, float]  # dropped, kept, slope, intercept
