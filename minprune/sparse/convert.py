@@ -100,6 +100,11 @@ def densify(model: Model) -> Model:
     Model
         The same function.
 
+    Raises
+    ------
+    ArgumentError
+        If model is not a Model.
+
     Examples
     --------
     >>> import minprune as mp
