@@ -28,9 +28,9 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     from minprune.core import CriterionSpec, Dataset, Evidence, Example, criterion
     from minprune.evidence import score
     from minprune.files import load, save
-    from minprune.masking.allocate import allocate
     from minprune.masking.apply import collapsed, prune, with_masks
     from minprune.masking.combine import combine
+    from minprune.masking.count import allocate
     from minprune.measures.measure import measure
     from minprune.measures.quality import evaluate
     from minprune.nets import zoo
@@ -78,7 +78,7 @@ NAMES = {
     "train.loop": ("fit",),
     "evidence": ("score",),
     "masking.combine": ("combine",),
-    "masking.allocate": ("allocate",),
+    "masking.count": ("allocate",),
     "masking.apply": ("prune", "with_masks", "collapsed"),
     "structure.compact": ("compact",),
     "sparse.convert": ("sparsify", "densify"),

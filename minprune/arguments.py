@@ -6,6 +6,7 @@ Every message says which argument it is, what it must be, what was found, and wh
 import os
 from collections.abc import Sequence
 from contextlib import suppress
+from math import inf
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,9 +19,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def count(owner: str, what: str, given: object, least: int = 1) -> int:
+def is_count(given: object, least: int = 1) -> bool:
+    """Whether it is an integer of at least `least`; a bool is no integer"""
+    return isinstance(given, Integral) and not isinstance(given, bool) and int(given) >= least
+
+
+def is_number(given: object, least: float = -inf, most: float = inf) -> bool:
+    """Whether it is a number from `least` to `most`; a bool or NaN is none"""
+    number = isinstance(given, Real) and not isinstance(given, bool)
+    return number and least <= float(given) <= most  # type: ignore[arg-type]
+
+
+def count(owner: str, what: str, given: Any, least: int = 1) -> int:
     """An integer of at least `least`; a bool is no integer"""
-    if isinstance(given, bool) or not isinstance(given, Integral) or given < least:
+    if not is_count(given, least):
         raise ArgumentError(
             f"{owner}: {what} must be an integer of at least {least}, not {given!r}; "
             f"pass {what}={max(least, 1)}, for example"
@@ -28,29 +40,27 @@ def count(owner: str, what: str, given: object, least: int = 1) -> int:
     return int(given)
 
 
-def number(owner: str, what: str, given: object, least: float = 0.0, above: bool = False) -> float:
+def number(owner: str, what: str, given: Any, least: float = 0.0, above: bool = False) -> float:
     """A finite number of at least `least`, or above it; a bool is no number"""
-    good = isinstance(given, Real) and not isinstance(given, bool)
-    if not good or not least <= float(given) < float("inf") or (above and given == least):  # type: ignore[arg-type]
+    if not is_number(given, least) or given == inf or (above and given == least):
         bound = f"above {least:g}" if above else f"of at least {least:g}"
         raise ArgumentError(
             f"{owner}: {what} must be a finite number {bound}, not {given!r}; "
             f"pass {what}={least + 1:g}, for example"
         )
-    return float(given)  # type: ignore[arg-type]
+    return float(given)
 
 
-def share(owner: str, what: str, given: object, above: bool = False, below: bool = False) -> float:
+def share(owner: str, what: str, given: Any, above: bool = False, below: bool = False) -> float:
     """A number from 0 to 1; above: not 0; below: not 1; a bool is no number"""
-    good = isinstance(given, Real) and not isinstance(given, bool)
-    if not good or not 0 <= float(given) <= 1 or (above and given == 0) or (below and given == 1):  # type: ignore[arg-type]
+    if not is_number(given, 0, 1) or (above and given == 0) or (below and given == 1):
         bounds = "above 0 and " if above else "from 0 to "
         bounds += "below 1" if below else "at most 1" if above else "1"
         raise ArgumentError(
             f"{owner}: {what} must be a number {bounds}, not {given!r}; "
             f"pass {what}=0.5, for example"
         )
-    return float(given)  # type: ignore[arg-type]
+    return float(given)
 
 
 def choice(owner: str, what: str, given: Any, choices: Sequence[Any]) -> Any:
@@ -74,9 +84,11 @@ def only_with(owner: str, option: str, needs: str, found: object) -> NoReturn:
 def instance(owner: str, what: str, given: Any, kind: type, instead: str) -> Any:
     """An instance of that class; instead: what to pass, such as "mp.SGD(0.1)\""""
     if not isinstance(given, kind):
+        name = kind.__name__
         found = f"the class {given.__name__}" if isinstance(given, type) else type(given).__name__
         raise ArgumentError(
-            f"{owner}: {what} must be {_article(kind.__name__)}, not {found}; pass {instead}"
+            f"{owner}: {what} must be a{'n' * (name[0] in 'AEIOU')} {name}, not {found}; "
+            f"pass {instead}"
         )
     return given
 
@@ -99,7 +111,3 @@ def file_path(owner: str, what: str, given: str | os.PathLike[str]) -> "Path":
     if not isinstance(given, str | os.PathLike):
         raise ArgumentError(f"{owner}: {what} must be a path, not {given!r}; pass its name as text")
     return Path(given)
-
-
-def _article(name: str) -> str:
-    return f"an {name}" if name[0] in "AEIOU" else f"a {name}"

@@ -13,9 +13,9 @@ from watching import half_masked, small_data, small_net
 
 import minprune as mp
 from minprune.errors import ArgumentError, ShapeError, UnreachableError
-from minprune.masking import allocate as file
-from minprune.masking.allocate import RULES, densities
+from minprune.masking import count as file
 from minprune.masking.choose import choose
+from minprune.masking.count import RULES, densities
 from minprune.methods import start_sparse
 from minprune.verify import check_allocation
 from minprune.verify.plain.rules import Shapes
@@ -198,7 +198,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[ArgumentError], str], ...] = (
      "allocate: the shape of fc1.bias must be (o, i) or (o, i, y, x) with sides of at least "
      "1, not (3,); pass the shapes of weights alone"),
     (lambda: mp.allocate(LENET, 0.5, protect=["fc4"]), ArgumentError,
-     "'fc4' is not a scored parameter, or a layer of one; choose among fc1, fc2, fc3"),
+     "'fc4' must be a scored parameter, or a layer of one; choose among fc1, fc2, fc3"),
     (lambda: mp.allocate(mp.sparsify(half_masked(small_net()), "csr"), 0.5), ArgumentError,
      SPARSE.format("allocation")),
     (lambda: start_sparse(mp.sparsify(half_masked(small_net()), "csr"), 0.5), ArgumentError,

@@ -63,7 +63,7 @@ def test_a_checkpoint_of_another_call_is_refused(name: str, tmp_path: Path) -> N
     with pytest.raises(ArgumentError) as caught:
         mp.fit(**how | change)
     assert caught.value.args == (
-        f"{path}: it was made with {text}; give the same, or delete it to begin anew",
+        f"{path}: it was made with {text}; pass the same, or delete it to start again",
     )
     assert path.read_bytes() == content
 
@@ -112,7 +112,7 @@ UNSOUND: dict[str, tuple[tuple[str, Any], str]] = {
     "absent": (("place", None), "KeyError: 'place'"),
     "shape": (
         ("extra", {"odd": np.ones(2)}),
-        "ShapeError: odd: its array in extra does not fit this training; begin anew",
+        "ShapeError: odd: its array in extra must fit this training, and does not; start again",
     ),
     "stream": (("streams", [{}, {}]), "ValueError: state must be for a PCG64 RNG"),
     "mask": (
@@ -130,7 +130,7 @@ def test_an_unsound_checkpoint_is_one_sentence(name: str, tmp_path: Path) -> Non
     with pytest.raises(FileError) as caught:
         train(path)
     assert caught.value.args == (
-        f"{path}: not a sound checkpoint ({text}); delete it to begin anew",
+        f"{path}: must be a checkpoint, and cannot be read ({text}); delete it to start again",
     )
 
 
@@ -140,7 +140,7 @@ def test_a_model_is_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught:
         train(path)
     assert caught.value.args == (
-        f"{path}: it must be a minprune state, and is not; give a file that save_state wrote",
+        f"{path}: it must be a minprune state, and is not; pass a file that save_state wrote",
     )
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from minprune.data import batches, digits
 from minprune.data.digits import TEST, TRAIN, VAL
-from minprune.data.stratify import held_out, stratified
+from minprune.data.split import held_out, stratified
 from minprune.errors import ArgumentError
 from tests.places import ROOT
 

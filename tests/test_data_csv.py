@@ -216,7 +216,7 @@ MESSAGES: tuple[tuple[Callable[[Path], Any], type[MinpruneError], str], ...] = (
             write(folder / "t.csv", "class,a\n0,1\n"), write(folder / "u.csv", "class,b\n0,1\n")
         ),
         DataError,
-        "{folder}/u.csv: must have the columns of t.csv, class, a, not class, b; give two "
+        "{folder}/u.csv: must have the columns of t.csv, class, a, not class, b; pass two "
         "files of one table",
     ),
     (

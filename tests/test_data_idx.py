@@ -169,12 +169,12 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "empty": (
         replace(IMAGES, b""),
         "{folder}/train-images-idx3-ubyte: must start with 00 00, as every IDX file, not "
-        "nothing; give the original file, or its .gz with that ending",
+        "nothing; pass the original file, or its .gz with that ending",
     ),
     "gzip without the ending": (
         replace(IMAGES, gzip.compress(GOOD)),
         "{folder}/train-images-idx3-ubyte: must start with 00 00, as every IDX file, not 1f "
-        "8b 08 00; give the original file, or its .gz with that ending",
+        "8b 08 00; pass the original file, or its .gz with that ending",
     ),
     "floats": (
         replace(IMAGES, as_idx(np.zeros((4, 2, 3), np.float32), 0x0D)),
@@ -285,7 +285,7 @@ def test_absent_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         idx(tmp_path / "none")
     assert caught.value.args == (
-        f"{tmp_path / 'none'}: no such folder; give the one that holds "
+        f"{tmp_path / 'none'}: no such folder; pass the one that holds "
         f"train-images-idx3-ubyte.gz and the three other files of MNIST",
     )
 

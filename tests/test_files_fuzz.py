@@ -130,11 +130,12 @@ def more_compressed(content: bytes) -> bytes:
 FORGED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a path beside the arrays": (
         extra("../../etc/passwd"),
-        "it must not hold '../../etc/passwd'; give a file that mp.save wrote",
+        "it must not hold '../../etc/passwd'; pass a file that mp.save wrote",
     ),
     "a layer called like a path": (
         header(lambda h: h["net"]["layers"][0].update(name="../x")),
-        "not a sound minprune model ('../x' cannot name a layer; use letters, digits and "
+        "must be a minprune model, and cannot be read "
+        "('../x' cannot name a layer; use letters, digits and "
         "underscores, not a digit first); save it again",
     ),
     "inputs of no size": (
@@ -143,7 +144,7 @@ FORGED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     ),
     "a thousand arrays": (
         header(lambda h: h["arrays"].update(uint8={f"masks/{k}": [0] for k in range(1000)})),
-        "it must not hold 'masks/0'; give a file that mp.save wrote",
+        "it must not hold 'masks/0'; pass a file that mp.save wrote",
     ),
     "a version that is no number": (
         header(lambda h: h.update(version=float("nan"))),

@@ -81,15 +81,15 @@ PICKLE, OBJECTS = pickle.dumps(Trap()), npy(np.array([Trap()] * N, dtype=object)
 REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     "foreign archive": (
         lambda e: e.pop("header.json"),
-        "it must hold header.json, and does not; give a file that mp.save wrote",
+        "it must hold header.json, and does not; pass a file that mp.save wrote",
     ),
     "another format": (
         header(format="sketch"),
-        "it must be a minprune model, and is not; give a file that mp.save wrote",
+        "it must be a minprune model, and is not; pass a file that mp.save wrote",
     ),
     "a list": (
         put("header.json", b"[]"),
-        "it must be a minprune model, and is not; give a file that mp.save wrote",
+        "it must be a minprune model, and is not; pass a file that mp.save wrote",
     ),
     "the future": (
         header(version=3),
@@ -101,7 +101,7 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     ),
     "another dtype": (
         header(arrays={"float16": {}}),
-        "it must hold params/fc1.weight, and does not; give a file that mp.save wrote",
+        "it must hold params/fc1.weight, and does not; pass a file that mp.save wrote",
     ),
     "one dtype more": (
         lambda e: header(arrays=json.loads(e["header.json"])["arrays"] | {"object": {}})(e),
@@ -109,12 +109,14 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     ),
     "two dtypes": (
         doubled,
-        "not a sound minprune model (fc1.bias: the arrays of a model must be all float32 or "
+        "must be a minprune model, and cannot be read "
+        "(fc1.bias: the arrays of a model must be all float32 or "
         "all float64, not float64; convert it with astype); save it again",
     ),
     "header cut": (
         put("header.json", b"{"),
-        "not a sound minprune model (Expecting property name enclosed in double quotes: "
+        "must be a minprune model, and cannot be read "
+        "(Expecting property name enclosed in double quotes: "
         "line 1 column 2 (char 1)); save it again",
     ),
     "header huge": (
@@ -123,21 +125,21 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     ),
     "unknown layer": (
         other_layer,
-        "layer 'fc1' is of the kind 'Attention', which this version does not know; use a "
+        "layer 'fc1' must be of a kind that this version knows, not 'Attention'; use a "
         "newer minprune",
     ),
     "layers that do not fit": (
         wide_layer,
-        "not a sound minprune model (fc1: Dense: input is (6,), expected (7,); "
-        "make the sizes agree); save it again",
+        "must be a minprune model, and cannot be read (fc1: Dense: the input must be (7,), not "
+        "(6,); make the sizes agree); save it again",
     ),
     "array absent": (
         shape("params/fc1.bias", None),
-        "it must hold params/fc1.bias, and does not; give a file that mp.save wrote",
+        "it must hold params/fc1.bias, and does not; pass a file that mp.save wrote",
     ),
     "array too many": (
         shape("params/../x", [0]),
-        "it must not hold 'params/../x'; give a file that mp.save wrote",
+        "it must not hold 'params/../x'; pass a file that mp.save wrote",
     ),
     "array of another shape": (
         shape("params/fc1.bias", [5]),
@@ -153,7 +155,8 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     ),
     "array of no shape": (
         shape("params/fc1.bias", 7),
-        "not a sound minprune model ('int' object is not iterable); save it again",
+        "must be a minprune model, and cannot be read "
+        "('int' object is not iterable); save it again",
     ),
     "array in two rows": (
         shape("params/fc1.bias", [4], "float64"),
@@ -165,7 +168,7 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     ),
     "row absent": (
         lambda e: e.pop(ROW),
-        "it must hold float32.npy, and does not; give a file that mp.save wrote",
+        "it must hold float32.npy, and does not; pass a file that mp.save wrote",
     ),
     "row that claims to be huge": (
         lambda e: e.update({ROW: e[ROW].replace(b"(43,), }      ", b"(99999999,), }")}),
@@ -236,9 +239,9 @@ def test_absent_files_and_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught:
         mp.load(tmp_path / "m.npz")
     assert caught.value.args == (
-        f"{tmp_path / 'm.npz'}: no such file; give the path of a saved model",
+        f"{tmp_path / 'm.npz'}: no such file; pass the path of a saved model",
     )
-    with pytest.raises(FileError, match="not a readable"):
+    with pytest.raises(FileError, match="cannot be read"):
         mp.load(tmp_path)
 
 
@@ -258,7 +261,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
     if isinstance(error, OSError):
         assert caught.value.args == (
             f"{path}: cannot be written (No space left on device); "
-            f"choose a folder that you can write to",
+            f"pass a folder that you can write to",
         )
     assert os.listdir(path.parent) == ["m.npz"]
     assert path.read_bytes() == old
@@ -268,7 +271,7 @@ def test_writing_where_a_file_is_the_folder(path: Path) -> None:
     with pytest.raises(FileError) as caught:
         mp.save(pruned("mlp"), path / "m.npz")
     assert caught.value.args == (
-        f"{path / 'm.npz'}: cannot be written (File exists); choose a folder that you can write to",
+        f"{path / 'm.npz'}: cannot be written (File exists); pass a folder that you can write to",
     )
 
 

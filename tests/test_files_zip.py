@@ -79,7 +79,8 @@ def test_what_does_not_inflate_is_refused(path: Path) -> None:
     body[at] |= 6  # a kind of block that is none
     path.write_bytes(body)
     assert refused(path) == (
-        "not a readable .npz (Error -3 while decompressing data: invalid block type); save it again"
+        "must be a minprune model, and cannot be read "
+        "(Error -3 while decompressing data: invalid block type); save it again"
     )
 
 
@@ -87,7 +88,7 @@ def test_another_compression_is_refused(path: Path) -> None:
     entries = entries_of(path.read_bytes())
     path.write_bytes(packed(entries, zipfile.ZIP_BZIP2))
     assert refused(path) == (
-        "the compression of header.json must be 0 (stored) or 8 (deflated), not 12; save it again"
+        "its header.json must be stored (0) or deflated (8), not 12; save it again"
     )
 
 
@@ -96,7 +97,7 @@ def test_encrypted_entries_are_refused(path: Path) -> None:
     for mark, at in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
         body[body.index(mark) + at] |= 1
     path.write_bytes(body)
-    assert refused(path) == "its header.json must not be encrypted; give a file that mp.save wrote"
+    assert refused(path) == "its header.json must not be encrypted; pass a file that mp.save wrote"
 
 
 class Pipe(io.BytesIO):
@@ -127,7 +128,7 @@ def test_an_entry_beyond_the_end_is_refused(path: Path) -> None:
     body = path.read_bytes()
     at = body.index(b"PK\1\2")  # header.json's own place in the file
     path.write_bytes(body[: at + 42] + (len(body) - 9).to_bytes(4, "little") + body[at + 46 :])
-    assert refused(path).startswith("not a readable .npz (")
+    assert refused(path).startswith("must be a minprune model, and cannot be read (")
 
 
 NOT_ZIP = {
@@ -143,7 +144,8 @@ def test_what_is_no_archive_is_refused(name: str, path: Path) -> None:
     with pytest.raises(FileError) as caught:
         mp.load(path)
     assert caught.value.args == (
-        f"{path}: not a readable .npz (File is not a zip file); save it again",
+        f"{path}: must be a minprune model, and cannot be read (File is not a zip file); "
+        f"save it again",
     )
 
 
@@ -153,5 +155,5 @@ def test_a_numpy_archive_is_refused(tmp_path: Path) -> None:
         mp.load(tmp_path / "m.npz")
     assert caught.value.args == (
         f"{tmp_path / 'm.npz'}: it must hold header.json, and does not; "
-        f"give a file that mp.save wrote",
+        f"pass a file that mp.save wrote",
     )

@@ -69,9 +69,9 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "m.npz"
     with pytest.raises(FileError) as caught:
         info(path)
-    assert caught.value.args == (f"{path}: no such file; give the path of a saved model",)
+    assert caught.value.args == (f"{path}: no such file; pass the path of a saved model",)
     path.write_bytes(b"PK")
-    with pytest.raises(FileError, match="not a readable"):
+    with pytest.raises(FileError, match="cannot be read"):
         info(path)
 
 

@@ -26,7 +26,7 @@ from minprune.verify.kinds import FUNCTION_KINDS
 
 NETS = "mlp, lenet_300_100, lenet_5, cnn_small, conv_4, resnet_small"
 NOWHERE = (
-    "nowhere: no such folder; give the one that holds train-images-idx3-ubyte.gz and the three "
+    "nowhere: no such folder; pass the one that holds train-images-idx3-ubyte.gz and the three "
     "other files of MNIST"
 )
 LISTED = "must list at least one value, and each once, not"
@@ -107,7 +107,8 @@ def test_a_folder_in_which_another_job_works_is_left_alone(
     with alone("out"):
         assert main(JOBS[job].at("out")) == 1
     assert capsys.readouterr().err == (
-        "minprune: out: another process works there; wait for its end, or give another folder\n"
+        "minprune: out: must not be in use by another process; wait until it ends, or pass "
+        "another folder\n"
     )
     assert [path.name for path in (untrained / "out").iterdir()] == ["result.json"]
 

@@ -42,7 +42,10 @@ def held(folder: Path) -> Iterator["subprocess.Popen[str]"]:
 @pytest.mark.skipif(os.name != "posix", reason="folders are locked by flock")
 def test_one_process_at_a_time_works_in_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "plan"
-    text = f"{folder}: another process works there; wait for its end, or give another folder"
+    text = (
+        f"{folder}: must not be in use by another process; "
+        f"wait until it ends, or pass another folder"
+    )
     with held(folder):
         for work in (run, forget):
             with pytest.raises(FileError) as caught:
@@ -52,7 +55,7 @@ def test_one_process_at_a_time_works_in_a_folder(tmp_path: Path) -> None:
     assert alike(run(folder), run(None))  # it was killed, and left no lock behind
     with (
         alone(tmp_path),
-        pytest.raises(FileError, match="another process works there"),
+        pytest.raises(FileError, match="in use by another process"),
         alone(tmp_path),
     ):
         pass
@@ -65,6 +68,5 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught:
         run(tmp_path / "plan")
     assert caught.value.args == (
-        f"{tmp_path / 'plan'}: cannot be opened (File exists); "
-        f"choose a folder that you can write to",
+        f"{tmp_path / 'plan'}: cannot be opened (File exists); pass a folder that you can write to",
     )

@@ -193,8 +193,8 @@ def test_another_plan_or_other_data_are_refused(name: str, tmp_path: Path) -> No
     with pytest.raises(ArgumentError) as caught:
         run_plan(other, data, tmp_path, progress=False)
     assert caught.value.args == (
-        f"{tmp_path / 'plan.npz'}: it was made with {text}; give the same, or delete it to begin "
-        f"anew",
+        f"{tmp_path / 'plan.npz'}: it was made with {text}; pass the same, or delete it to start "
+        f"again",
     )
 
 
@@ -234,6 +234,6 @@ def test_a_foreign_file_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught:
         run(tmp_path)
     assert caught.value.args == (
-        f"{tmp_path / 'plan.npz'}: not a sound checkpoint (KeyError: 'phases'); "
-        f"delete it to begin anew",
+        f"{tmp_path / 'plan.npz'}: must be a checkpoint, and cannot be read (KeyError: 'phases'); "
+        f"delete it to start again",
     )

@@ -90,7 +90,7 @@ def test_other_settings_are_refused(
             assert main([*job.at(out), *options.split(), "--resume"]) == 2
             assert capsys.readouterr().err == (
                 f"minprune: {made}: it was made with {differs}; "
-                f"give the same, or delete it to begin anew\n"
+                f"pass the same, or delete it to start again\n"
             )
 
 

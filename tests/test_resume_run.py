@@ -105,7 +105,7 @@ def test_a_file_in_place_of_a_folder_is_one_sentence_before_training(
     assert main(SHORT) == 1
     error = capsys.readouterr().err
     assert re.fullmatch(
-        r"minprune: out: cannot be opened \(.+\); choose a folder that you can write to\n",
+        r"minprune: out: cannot be opened \(.+\); pass a folder that you can write to\n",
         error,
     )
     assert (folder / "out").read_text() == "mine"

@@ -210,7 +210,9 @@ def test_garbled_files_are_refused(name: str, saved: bytes, tmp_path: Path) -> N
     path.write_bytes(forged(saved, change))
     with pytest.raises(FileError) as caught:
         mp.load(path)
-    assert caught.value.args == (f"{path}: not a sound minprune model ({text}); save it again",)
+    assert caught.value.args == (
+        f"{path}: must be a minprune model, and cannot be read ({text}); save it again",
+    )
 
 
 @FILES

@@ -168,7 +168,7 @@ def too_big(*shape: int) -> str:
     return str(caught.value)
 
 
-AGAIN = "delete it to begin anew"
+AGAIN = "delete it to start again"
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "values": ({"meta": 2}, "its checksum must match what it holds, and the file is damaged; "
                             f"{AGAIN}"),
@@ -183,7 +183,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "dtype": (
         {"arrays": {"object": {"a": [3]}}},
         "its arrays must be bool, float32, float64, int8, int16, int32, int64, uint8, uint16,"
-        " uint32, uint64, not object; delete it to begin anew",
+        " uint32, uint64, not object; delete it to start again",
     ),
     "absurd": (
         {"arrays": {"float64": {"a": [10**18, 10**18]}}},
@@ -192,27 +192,28 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "absurd and empty": (
         {"arrays": {"float64": {"a": [3], "b": [10**18, 0, 10**18]}}},
-        f"not a sound minprune state ({too_big(10**18, 0, 10**18)}); {AGAIN}",
+        f"must be a minprune state, and cannot be read ({too_big(10**18, 0, 10**18)}); {AGAIN}",
     ),
     "negative": (
         {"arrays": {"float64": {"a": [-3]}}}, "the shape of a must hold sizes, not [-3]; "
-                                              "delete it to begin anew",
+                                              "delete it to start again",
     ),
     "absent": (
         {"arrays": {"float32": {"a": [3]}}},
-        "it must hold float32.npy, and does not; give a file that save_state wrote",
+        "it must hold float32.npy, and does not; pass a file that save_state wrote",
     ),
     "too many": (
-        {"arrays": {}}, "it must not hold 'float64.npy'; give a file that save_state wrote",
+        {"arrays": {}}, "it must not hold 'float64.npy'; pass a file that save_state wrote",
     ),
     "another order": (
         {"arrays": {"float64": {"b": [1], "a": [2]}}},
-        "its checksum must match what it holds, and the file is damaged; delete it to begin "
-        "anew",
+        "its checksum must match what it holds, and the file is damaged; delete it to start "
+        "again",
     ),
     "no dict": (
         {"arrays": 3},
-        f"not a sound minprune state ('int' object has no attribute 'values'); {AGAIN}",
+        f"must be a minprune state, and cannot be read "
+        f"('int' object has no attribute 'values'); {AGAIN}",
     ),
 }  # fmt: skip
 
@@ -230,7 +231,7 @@ def test_a_bad_state_is_one_sentence(name: str, tmp_path: Path) -> None:
 def test_a_state_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught:
         load_state(tmp_path / "s")
-    assert caught.value.args == (f"{tmp_path / 's'}: no such file; give the path of a saved state",)
+    assert caught.value.args == (f"{tmp_path / 's'}: no such file; pass the path of a saved state",)
 
 
 def test_values_within_values_without_end_are_one_sentence(tmp_path: Path) -> None:
@@ -238,7 +239,9 @@ def test_values_within_values_without_end_are_one_sentence(tmp_path: Path) -> No
     for _ in range(900):
         deep = [deep]
     save_state(tmp_path / "s", {}, deep)
-    with pytest.raises(FileError, match=r"s: not a sound checkpoint \(RecursionError: .*anew$"):
+    with pytest.raises(
+        FileError, match=r"s: must be a checkpoint, and cannot be read \(RecursionError: .*again$"
+    ):
         load_tree(tmp_path / "s")
 
 

@@ -187,9 +187,11 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
      "prune: pattern must be None for scores of units, not '2:4'; score with unit=False, or "
      "leave the pattern out"),
     (lambda: mp.prune(net(), SCORES, sparsity=0.5, protect="fc"), ArgumentError,
-     "prune: 'fc' makes no units that can be removed; choose among a.weight, b.weight"),
+     "prune: 'fc' must make units that can be removed, and makes none; "
+     "choose among a.weight, b.weight"),
     (lambda: mp.prune(net(), SCORES, sparsity={"c": 0.5}), ArgumentError,
-     "prune: 'c' makes no units that can be removed; choose among a.weight, b.weight"),
+     "prune: 'c' must make units that can be removed, and makes none; "
+     "choose among a.weight, b.weight"),
     (lambda: mp.prune(net(), {"a.weight": np.ones(4), "b.weight": np.ones((3, 4))}, sparsity=0.5),
      ShapeError,
      "prune: scores must be of units or of weights, not of units for a.weight and of shape "

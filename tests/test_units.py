@@ -166,7 +166,7 @@ def counts_producers(model: Model, scores: Arrays, **target: Any) -> Model:
 
 
 def forgets_the_past(model: Model, scores: Arrays, **target: Any) -> Model:
-    chosen = choose_units(Model(model.net, model.params, model.buffers), mp.ties(model), scores,
+    chosen = choose_units(Model(model.net, model.params, model.buffers), scores,
                           **target)  # fmt: skip
     return Model(model.net, model.params, model.buffers, chosen)
 

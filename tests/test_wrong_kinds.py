@@ -122,9 +122,9 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
      "allocate: the shape of fc1.weight must be (o, i) or (o, i, y, x) with sides of at least"
      " 1, not ndarray; pass the shapes of weights alone"),
     (lambda: mp.allocate(MODEL, 0.5, protect=3),
-     "3 is not a scored parameter, or a layer of one; choose among fc1.weight, fc2.weight"),
+     "3 must be a scored parameter, or a layer of one; choose among fc1.weight, fc2.weight"),
     (lambda: mp.prune(MODEL, {"fc1.weight": np.ones(4)}, sparsity=0.5, protect=None),
-     "prune: None makes no units that can be removed; choose among fc1.weight"),
+     "prune: None must make units that can be removed, and makes none; choose among fc1.weight"),
     (lambda: mp.combine([SIZES, SIZES]), CRITERIA.format("list")),
     (lambda: mp.combine(SIZES), CRITERIA.format("ndarray")),
     (lambda: mp.combine(None), CRITERIA.format("NoneType")),

@@ -7,14 +7,14 @@ the values in C order. Source: LeCun, Cortes & Burges, The MNIST database (the p
 import os
 from math import prod
 from pathlib import Path
-from typing import IO, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from minprune.arguments import file_path, float_type
 from minprune.core import Array, Dataset, Seed, Split, stream
-from minprune.data.stratify import held_out, stratified
+from minprune.data.split import held_out, stratified
 from minprune.errors import DataError
 
 UBYTE = 0x08
@@ -63,7 +63,7 @@ def idx(
     >>> data = mp.data.idx("no/such/folder")
     Traceback (most recent call last):
     ...
-    minprune.errors.DataError: no/such/folder: no such folder; give ...
+    minprune.errors.DataError: no/such/folder: no such folder; pass ...
 
     Source: LeCun, Cortes & Burges, The MNIST database (the page of the files).
     """
@@ -71,7 +71,7 @@ def idx(
     root = file_path("idx", "folder", folder)
     if not root.is_dir():
         raise DataError(
-            f"{root}: no such folder; give the one that holds train-images-idx3-ubyte.gz and the "
+            f"{root}: no such folder; pass the one that holds train-images-idx3-ubyte.gz and the "
             f"three other files of MNIST"
         )
     images, labels = _pair(root, "train")
@@ -108,11 +108,10 @@ def _pair(root: Path, part: str) -> Split:
 
 
 def _find(root: Path, stem: str, axes: tuple[int, ...]) -> Path:
-    for a in axes:
-        for name in (f"{stem}-idx{a}-ubyte", f"{stem}.idx{a}-ubyte"):
-            for path in (root / name, root / f"{name}.gz"):
-                if path.is_file():
-                    return path
+    names = [f"{stem}{dot}idx{a}-ubyte{gz}" for a in axes for dot in "-." for gz in ("", ".gz")]
+    for name in names:
+        if (root / name).is_file():
+            return root / name
     raise DataError(
         f"{root}: must hold {stem}-idx{axes[0]}-ubyte, or the same with .gz, and does not; "
         f"copy it into the folder"
@@ -126,10 +125,9 @@ def _read(path: Path, axes: tuple[int, ...]) -> npt.NDArray[np.uint8]:
 
     packed = path.suffix == ".gz"
     try:
+        most = path.stat().st_size * (GZIP_RATIO if packed else 1)
         with gzip.open(path) if packed else path.open("rb") as f:
-            return _parse(
-                cast(IO[bytes], f), path, axes, path.stat().st_size * (GZIP_RATIO if packed else 1)
-            )
+            return _parse(f, path, axes, most)
     except (EOFError, zlib.error, gzip.BadGzipFile) as e:
         raise DataError(
             f"{path}: must be a whole gzip file, and is cut or damaged; download it again"
@@ -138,12 +136,12 @@ def _read(path: Path, axes: tuple[int, ...]) -> npt.NDArray[np.uint8]:
         raise DataError(f"{path}: cannot be read ({e.strerror}); check its permissions") from e
 
 
-def _parse(f: IO[bytes], path: Path, axes: tuple[int, ...], most: int) -> npt.NDArray[np.uint8]:
+def _parse(f: Any, path: Path, axes: tuple[int, ...], most: int) -> npt.NDArray[np.uint8]:
     magic = f.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0":
         raise DataError(
             f"{path}: must start with 00 00, as every IDX file, not "
-            f"{magic.hex(' ') or 'nothing'}; give the original file, or its .gz with that ending"
+            f"{magic.hex(' ') or 'nothing'}; pass the original file, or its .gz with that ending"
         )
     if magic[2] != UBYTE or magic[3] not in axes:
         raise DataError(

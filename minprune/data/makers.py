@@ -11,6 +11,8 @@ from minprune.arguments import count, float_type, number
 from minprune.core import Dataset, Seed, Split, stream
 from minprune.errors import ArgumentError
 
+Draw = Callable[[np.random.Generator], Split]
+
 
 def xor(
     n: int = 400, *, seed: Seed = 0, noise: float = 0.1, dtype: npt.DTypeLike = np.float32
@@ -225,12 +227,9 @@ def teacher(
     >>> int(support.sum())
     2
     """
-    for what, given, least in (
-        ("features", features, 1),
-        ("live", live, 0),
-        ("outputs", outputs, 1),
-    ):
-        count("teacher", what, given, least)
+    count("teacher", "features", features)
+    count("teacher", "live", live, 0)
+    count("teacher", "outputs", outputs)
     number("teacher", "noise", noise)
     if live > features:
         raise ArgumentError(
@@ -239,8 +238,7 @@ def teacher(
         )
     kind = float_type("teacher", dtype)
     rng = stream(seed, "teacher.weights")
-    first = np.tile(np.arange(features) < live, (outputs, 1))
-    support = rng.permuted(first, axis=1)
+    support = rng.permuted(np.tile(np.arange(features) < live, (outputs, 1)), axis=1)
     weights = support * rng.uniform(0.5, 1.5, support.shape) * rng.choice([-1, 1], support.shape)
 
     def draw(rng: np.random.Generator) -> Split:
@@ -251,13 +249,7 @@ def teacher(
     return _dataset("teacher", n, seed, dtype, draw), support
 
 
-def _dataset(
-    name: str,
-    n: int,
-    seed: Seed,
-    dtype: npt.DTypeLike,
-    draw: Callable[[np.random.Generator], Split],
-) -> Dataset:
+def _dataset(name: str, n: int, seed: Seed, dtype: npt.DTypeLike, draw: Draw) -> Dataset:
     """Three draws, each from a stream of its own; computed in float64, then cast."""
     count(name, "n", n)
     kind = float_type(name, dtype)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from minprune.arguments import choice, file_path, float_type
 from minprune.core import Array, Dataset, Seed, Split, stream
-from minprune.data.stratify import held_out, stratified
+from minprune.data.split import held_out, stratified
 from minprune.errors import ArgumentError, DataError
 
 PathLike = str | os.PathLike[str]
@@ -91,20 +91,18 @@ def csv(
     if set(tables[-1]) != set(tables[0]):
         raise DataError(
             f"{paths[-1]}: must have the columns of {paths[0].name}, {', '.join(tables[0])}, not "
-            f"{', '.join(tables[-1])}; give two files of one table"
+            f"{', '.join(tables[-1])}; pass two files of one table"
         )
     levels = _levels(tables, values or {}, paths[0])
     inputs = [c for c in tables[0] if c != label]
 
     def encode(table: Table, path: Path) -> Split:
-        def hot(c: str) -> Array:
-            return _indicators(table[c], levels[c], path, c).astype(kind)
+        def column(c: str, hot: bool) -> Array:
+            found = _indicators(table, levels, path, c) if hot else _numbers(table, path, c)
+            return found.astype(kind)
 
-        def number(c: str) -> Array:
-            return _numbers(table[c], path, c).astype(kind)
-
-        x = np.concatenate([hot(c) if one_hot else number(c) for c in inputs], axis=1)
-        return x, number(label) if outputs == "column" else hot(label).argmax(axis=1)
+        x = np.concatenate([column(c, one_hot) for c in inputs], axis=1)
+        return x, column(label, False) if outputs == "column" else column(label, True).argmax(1)
 
     parts = [encode(t, p) for t, p in zip(tables, paths, strict=True)]
     x, y = parts[0]
@@ -150,9 +148,7 @@ def _plain(cell: str) -> str:
     return " ".join(cell.split())
 
 
-def _levels(
-    tables: list[Table], values: Mapping[str, Sequence[object]], path: Path
-) -> dict[str, list[str]]:
+def _levels(tables: list[Table], values: Mapping[str, Sequence[object]], path: Path) -> Table:
     """column -> its levels in order, those of `values` as given"""
     unknown = sorted(set(values) - set(tables[0]))
     if unknown:
@@ -163,38 +159,38 @@ def _levels(
     found = {}
     for column in tables[0]:
         cells = {c for t in tables for c in t[column]}
-        numeric = all(_number(c) is not None for c in cells)
-        order = sorted(cells, key=lambda c: (float(c), c)) if numeric else sorted(cells)
+        numeric = all(map(_is_number, cells))
+        order = sorted(cells, key=lambda c: (float(c) if numeric else 0, c))
         given = dict.fromkeys(_plain(str(v)) for v in values.get(column, ()))
         found[column] = list(given) or order
     return found
 
 
-def _number(cell: str) -> float | None:
+def _is_number(cell: str) -> bool:
     try:
-        return float(cell) if isfinite(float(cell)) else None
+        return isfinite(float(cell))
     except ValueError:
-        return None
+        return False
 
 
-def _indicators(cells: list[str], levels: list[str], path: Path, column: str) -> Array:
+def _indicators(table: Table, levels: Table, path: Path, column: str) -> Array:
     """(n, levels), True where the cell is the level"""
-    for i, cell in enumerate(cells, 1):
-        if cell not in levels:
+    for i, cell in enumerate(table[column], 1):
+        if cell not in levels[column]:
             raise DataError(
-                f"{path}: column {column} must hold one of {', '.join(levels)}, not {cell!r} as "
-                f"in row {i}; add it to values"
+                f"{path}: column {column} must hold one of {', '.join(levels[column])}, not "
+                f"{cell!r} as in row {i}; add it to values"
             )
-    hits: Array = np.array(cells)[:, None] == np.array(levels)
+    hits: Array = np.array(table[column])[:, None] == np.array(levels[column])
     return hits
 
 
-def _numbers(cells: list[str], path: Path, column: str) -> Array:
+def _numbers(table: Table, path: Path, column: str) -> Array:
     """(n, 1), the cell as a number"""
-    for i, cell in enumerate(cells, 1):
-        if _number(cell) is None:
+    for i, cell in enumerate(table[column], 1):
+        if not _is_number(cell):
             raise DataError(
                 f"{path}: column {column} must hold finite numbers, not {cell!r} as in row {i}; "
                 f"use one_hot=True for inputs that are words, outputs='classes' for such labels"
             )
-    return np.array(cells, dtype=np.float64)[:, None]
+    return np.array(table[column], dtype=np.float64)[:, None]

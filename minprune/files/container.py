@@ -1,4 +1,4 @@
-"""One .npz: header.json, and an entry for each dtype with its arrays in a row; no pickle.
+"""One .npz, written whole or not at all; header.json, and the arrays of each dtype in a row.
 
     header.json   {"format", "version", ..., "arrays": {dtype: {name: shape}}, "sha256"}
     float32.npy   all float32 arrays, flat, one after another in the order of "arrays"
@@ -19,7 +19,6 @@ import numpy as np
 
 from minprune.core import Arrays
 from minprune.errors import FileError
-from minprune.files.atomic import write_atomic
 
 HEADER = "header.json"
 STORED, DEFLATED = 0, 8  # ways to compress, as archives number them
@@ -46,7 +45,7 @@ class Kind:
         return FileError(f"{text}; {self.remedy}")
 
     def foreign(self, text: str) -> FileError:
-        return FileError(f"{text}; give a file that {self.writer} wrote")
+        return FileError(f"{text}; pass a file that {self.writer} wrote")
 
 
 def write(kind: Kind, path: str | os.PathLike[str], about: dict[str, Any], arrays: Arrays) -> None:
@@ -79,6 +78,42 @@ def write(kind: Kind, path: str | os.PathLike[str], about: dict[str, Any], array
             how = DEFLATED if kind.deflated and len(body) <= SMALL else STORED
             archive.writestr(entry, body, how, 9)
     write_atomic(path, out.getbuffer())
+
+
+def write_atomic(path: str | os.PathLike[str], content: bytes | memoryview | str) -> None:
+    """Write the content to `path`; whatever happens, even a power cut, the old or the new is whole
+
+    It is written under another name, which is then changed. Raises FileError if it cannot be
+    written.
+    """
+    from pathlib import Path
+
+    path = Path(path)
+    new = path.parent / f".{path.name}.{os.urandom(4).hex()}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(new, "xb") as f:  # its permissions follow the umask
+                f.write(content.encode() if isinstance(content, str) else content)
+                f.flush()
+                os.fsync(f.fileno())
+            os.replace(new, path)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+    except OSError as e:
+        raise FileError(
+            f"{path}: cannot be written ({e.strerror or e}); pass a folder that you can write to"
+        ) from None
+
+
+def sweep(folder: str | os.PathLike[str], *names: str) -> None:
+    """Remove the unfinished files of these names that killed processes left in the folder."""
+    from pathlib import Path
+
+    for name in names:
+        for path in Path(folder).glob(f".{name}.????????"):
+            path.unlink(missing_ok=True)
 
 
 def head_of(dtype: np.dtype[Any], n: int) -> bytes:

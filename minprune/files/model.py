@@ -1,6 +1,6 @@
 """model.npz: the net as JSON; arrays "params/...", "buffers/..." and "masks/..." by full names.
 
-Layers go by their names in nets/table.py. Masks are packed, eight entries a byte (uint8).
+Layers go by their names in nets/registry.py. Masks are packed, eight entries a byte (uint8).
 """
 
 import math
@@ -17,15 +17,8 @@ from minprune.nets.model import Model, is_model
 from minprune.nets.net import Net, Node
 from minprune.nets.registry import kind_of
 
-KIND = Kind(
-    "model",
-    2,
-    "mp.save",
-    "save it again",
-    2**20,
-    ("float32", "float64", "uint8", "uint32"),
-    deflated=True,
-)
+DTYPES = ("float32", "float64", "uint8", "uint32")
+KIND = Kind("model", 2, "mp.save", "save it again", 2**20, DTYPES, deflated=True)
 
 
 def save(model: Model, path: str | os.PathLike[str]) -> None:
@@ -94,35 +87,26 @@ def load(path: str | os.PathLike[str]) -> Model:
 
 def describe(net: Net) -> dict[str, Any]:
     """The net as JSON: layers by name and kind, with their fields and what they read."""
-    return {
-        "input_shape": list(net.input_shape),
-        "loss": net.loss,
-        "layers": [
-            {
-                "name": n.name,
-                "kind": type(n.layer).__name__,
-                "inputs": list(n.inputs),
-                "fields": {f.name: getattr(n.layer, f.name) for f in fields(n.layer)},
-            }
-            for n in net.nodes
-        ],
-    }
+    layers = [
+        {"name": n.name, "kind": type(n.layer).__name__, "inputs": list(n.inputs),
+         "fields": {f.name: getattr(n.layer, f.name) for f in fields(n.layer)}}
+        for n in net.nodes
+    ]  # fmt: skip
+    return {"input_shape": list(net.input_shape), "loss": net.loss, "layers": layers}
 
 
 def rebuild(description: dict[str, Any]) -> Net:
     """The net of a description by `describe`; raises FileError for a layer it does not know."""
     shape = tuple(description["input_shape"])
     if any(type(side) is not int or side < 1 for side in shape):
-        raise FileError(
-            f"its input shape must hold integers of at least 1, not {shape}; save it again"
-        )
+        raise KIND.bad(f"its input shape must hold integers of at least 1, not {shape}")
     nodes = []
     for entry in description["layers"]:
         kind = kind_of(entry["kind"])
         if kind is None:
             raise FileError(
-                f"layer {entry['name']!r} is of the kind {entry['kind']!r}, which this version "
-                f"does not know; use a newer minprune"
+                f"layer {entry['name']!r} must be of a kind that this version knows, not "
+                f"{entry['kind']!r}; use a newer minprune"
             )
         nodes.append(Node(entry["name"], kind(**entry["fields"]), tuple(entry["inputs"])))
     return Net(tuple(nodes), shape, description["loss"])
@@ -136,19 +120,18 @@ def _model(file: Reader) -> Model:
     expected = needed | packed
     for name, shape in file.shapes.items():
         if name not in expected:
-            raise FileError(f"it must not hold {name!r}; give a file that mp.save wrote")
+            raise KIND.foreign(f"it must not hold {name!r}")
         if shape != expected[name]:
-            raise FileError(
-                f"its {name} must have the shape {expected[name]}, not {shape}; save it again"
-            )
-    absent = [name for name in needed if name not in file.shapes]
-    if absent:
-        raise FileError(f"it must hold {absent[0]}, and does not; give a file that mp.save wrote")
+            raise KIND.bad(f"its {name} must have the shape {expected[name]}, not {shape}")
+    for name in needed:
+        if name not in file.shapes:
+            raise KIND.foreign(f"it must hold {name}, and does not")
     arrays = file.arrays()
     params = {k: arrays[f"params/{k}"] for k in net.params}
     buffers = {k: arrays[f"buffers/{k}"] for k in net.buffers}
     masks = {}
-    for k in sorted(k for k in net.params if f"masks/{k}" in arrays):
-        bits = np.unpackbits(arrays[f"masks/{k}"], count=math.prod(net.params[k]))
-        masks[k] = bits.astype(bool).reshape(net.params[k])
+    for k, shape in sorted(net.params.items()):
+        if f"masks/{k}" in arrays:
+            bits = np.unpackbits(arrays[f"masks/{k}"], count=math.prod(shape))
+            masks[k] = bits.astype(bool).reshape(shape)
     return Model(net, params, buffers, masks)

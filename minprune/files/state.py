@@ -1,7 +1,9 @@
-"""state.npz: JSON values and arrays by name, for checkpoints; read as carefully as a model."""
+"""state.npz, for checkpoints: JSON values and arrays by name; and the lock of its folder."""
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from minprune.core import Arrays
@@ -11,7 +13,9 @@ from minprune.files.reader import Reader, read
 
 NAME = r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*"  # no path out of anywhere
 DTYPES = ("bool", "float32", "float64", *(f"{u}int{b}" for u in ("", "u") for b in (8, 16, 32, 64)))
-KIND = Kind("state", 3, "save_state", "delete it to begin anew", 16 * 2**20, DTYPES, deflated=False)
+KIND = Kind(
+    "state", 3, "save_state", "delete it to start again", 16 * 2**20, DTYPES, deflated=False
+)
 
 
 def save_state(path: str | os.PathLike[str], arrays: Arrays, meta: Any) -> None:
@@ -46,3 +50,41 @@ def _checked(name: str) -> None:
             f"the name of an array must hold letters, digits and _-./ and be no path, not "
             f"{name!r}; rename it"
         )
+
+
+@contextmanager
+def alone(folder: str | os.PathLike[str]) -> Iterator[None]:
+    """Lock the folder, which is created if it is missing, while the context lasts
+
+    By flock on the folder itself, so that no lock file is left and no lock outlives a killed
+    process; on systems without flock (Windows, some network drives) nothing is locked. Raises
+    FileError if another process holds the lock, or the folder cannot be opened.
+    """
+    try:
+        os.makedirs(folder, exist_ok=True)
+        handle = os.open(folder, os.O_RDONLY) if os.name == "posix" else None
+    except OSError as e:
+        raise FileError(
+            f"{folder}: cannot be opened ({e.strerror}); pass a folder that you can write to"
+        ) from None
+    try:
+        if handle is not None:
+            _lock(handle, folder)
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _lock(handle: int, folder: str | os.PathLike[str]) -> None:
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise FileError(
+            f"{folder}: must not be in use by another process; wait until it ends, or pass "
+            f"another folder"
+        ) from None
+    except OSError:  # a drive without locks
+        pass

@@ -13,7 +13,7 @@ from minprune.errors import ArgumentError, MinpruneError, MinpruneWarning
 from minprune.evidence import score
 from minprune.jobs.settings import Settings
 from minprune.masking.apply import prune
-from minprune.masking.checks import Scope
+from minprune.masking.choose import Scope
 from minprune.nets.counts import counts
 from minprune.nets.model import Model
 from minprune.nets.ties import ties

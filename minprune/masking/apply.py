@@ -5,21 +5,19 @@ A mask that does not fit (`check_masks`) is refused here and wherever a Model is
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from minprune.arguments import count
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, ShapeError
-from minprune.masking.checks import Scope, Target
-from minprune.masking.choose import choose
-from minprune.masking.normalize import Norm
+from minprune.masking.choose import Norm, Scope, choose
+from minprune.masking.count import Target
 from minprune.masking.patterns import Given
 from minprune.masking.units import choose_units, is_unit_score
 from minprune.nets.counts import counts
 from minprune.nets.model import Model, check_masks, dense_only, hold_arrays, is_model
-from minprune.nets.ties import ties
 
 
 def apply(params: Mapping[str, Array], masks: Mapping[str, Array]) -> Arrays:
@@ -182,21 +180,21 @@ def prune(
             f"prune: scores must be a dict of arrays, not {type(scores).__name__}; "
             f"pass the result of mp.score"
         )
-    units = is_unit_score(scores, model.net.params)
     ordered = {name: scores[name] for name in model.net.params if name in scores}
+    units = is_unit_score(scores, model.net.params)
     if not ordered:
         raise ArgumentError(
             "prune: scores must hold an array for at least one weight, and are empty; "
             "print(mp.ties(model)) lists the units that can be removed"
         )
+    count("prune", "round_to", round_to)
+    how: dict[str, Any] = {
+        "sparsity": sparsity, "threshold": threshold, "scope": scope, "protect": protect,
+        "minimum": minimum, "normalize": normalize, "pattern": pattern,
+    }  # fmt: skip
     if units:
-        found = choose_units(
-            model, ties(model), ordered, sparsity=sparsity, threshold=threshold, scope=scope,
-            protect=protect, minimum=minimum, normalize=normalize, pattern=pattern,
-            round_to=round_to,
-        )  # fmt: skip
-        return with_masks(model, found)
-    if count("prune", "round_to", round_to) > 1:
+        return with_masks(model, choose_units(model, ordered, round_to=round_to, **how))
+    if round_to > 1:
         raise ArgumentError(
             f"prune: round_to must be 1 for scores of single weights, not {round_to}, since it "
             f"counts units; score with unit=True, or leave it out"
@@ -207,9 +205,4 @@ def prune(
                 f"prune: the scores of {name} must have its shape, {model.params[name].shape}, "
                 f"not {np.shape(s)}; score each entry"
             )
-    found = choose(
-        ordered, model.masks, sparsity=sparsity, threshold=threshold, scope=scope,
-        protect=protect, minimum=minimum, normalize=normalize, pattern=pattern,
-        block_reduce=block_reduce,
-    )  # fmt: skip
-    return with_masks(model, found)
+    return with_masks(model, choose(ordered, model.masks, block_reduce=block_reduce, **how))

@@ -1,25 +1,22 @@
 """masks = all but the lowest scores; one tie rule: among equals the lower flat index is kept."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 import numpy as np
 
 from minprune import kernels
+from minprune.arguments import choice, count, is_number
 from minprune.core import Array, Arrays
-from minprune.errors import ArgumentError, UnreachableError
-from minprune.masking.checks import (
-    Scope,
-    Target,
-    check_targets,
-    for_each,
-    level,
-    named,
-    rankable,
-)
-from minprune.masking.count import pruned_count
-from minprune.masking.normalize import Norm, normalized
+from minprune.errors import ArgumentError, NonFiniteError, ShapeError, UnreachableError
+from minprune.masking.count import Target, for_each, named, pruned_count
 from minprune.masking.patterns import Given, Pattern, blocks, n_of_m, parse, per_entry
 from minprune.nets.net import layer_of
+from minprune.nets.nonfinite import not_finite
+
+Scope = Literal["global", "layer"]
+Norm = Literal["l1", "l2", "max"] | None
+Least = Mapping[str, int]
 
 
 def keep_top(scores: Array, k: int) -> Array:
@@ -74,85 +71,127 @@ def choose(
     `minimum` prevents it (N:M included).
     """
     form = parse(pattern)
-    check_targets(form, sparsity, threshold, scope, minimum)
-    left = set(named(scores, protect))
-    names = [name for name in scores if name not in left]
-    matrix = form is not None
-    ready = {name: rankable(name, scores[name], masks.get(name), matrix) for name in names}
+    what, target = ("threshold", threshold) if sparsity is None else ("sparsity", sparsity)
+    if form is not None and form.kept is not None:
+        if target is not None:
+            raise ArgumentError(
+                f"prune: {what} must not be given with the pattern {form.kept}:{form.columns}, "
+                f"which fixes how many weights stay; leave {what} out"
+            )
+    elif (sparsity is None) == (threshold is None):
+        raise ArgumentError(
+            f"prune: one of sparsity and threshold must be given, not "
+            f"{'none' if sparsity is None else 'both'}; pass sparsity=0.9 alone, for example"
+        )
+    choice("prune", "scope", scope, ("global", "layer"))
+    count("prune", "minimum", minimum, least=0)
+    left = named(scores, protect)
+    names = [n for n in scores if n not in left]
+    ready = {n: rankable(n, scores[n], masks.get(n), form is not None) for n in names}
     ready = normalized(ready, normalize)
     live = {n: masks[n] if n in masks else np.ones(s.shape, bool) for n, s in ready.items()}
-    least = {name: 0 if _beside(name, ready) else minimum for name in names}
+    if form is not None and form.kept is not None:
+        return {n: _every(n, s, live[n], form, minimum) for n, s in ready.items()}
+    matrices = {layer_of(n) for n, s in ready.items() if s.ndim > 1}
+    beside = {n for n, s in ready.items() if s.ndim == 1 and layer_of(n) in matrices}  # biases
+    least = {n: 0 if n in beside else minimum for n in ready}
     if form is None:
-        return select(ready, live, sparsity, threshold, scope, least, things)
-    if form.kept is not None:
-        return {n: _every(n, ready[n], live[n], form, minimum) for n in names}
+        return _select(ready, live, what, target, scope, least, things)
     tiled = {n: blocks(n, s, live[n], form, block_reduce) for n, s in ready.items()}
-    kept = select(
-        {n: s for n, (s, _) in tiled.items()}, {n: m for n, (_, m) in tiled.items()},
-        sparsity, threshold, scope, least, "blocks",
-    )  # fmt: skip
+    best, some = {n: s for n, (s, _) in tiled.items()}, {n: m for n, (_, m) in tiled.items()}
+    kept = _select(best, some, what, target, scope, least, "blocks")
     return {n: live[n] & per_entry(m, live[n].shape, form) for n, m in kept.items()}
 
 
-def select(
-    scores: Arrays,
-    live: Arrays,
-    sparsity: Target | None,
-    threshold: Target | None,
-    scope: Scope,
-    minimum: Mapping[str, int],
-    things: str = "weights",
+def rankable(name: str, scores: Array, mask: Array | None = None, matrix: bool = False) -> Array:
+    """The scores of one parameter; matrix: whether a pattern needs (outputs, inputs, ...)
+
+    Raises ArgumentError, ShapeError or NonFiniteError where they cannot be ranked.
+    """
+    scores = np.asarray(scores)
+    if matrix and scores.ndim < 2:
+        raise ShapeError(
+            f"{name}: for a pattern, scores must have the shape (outputs, inputs, ...), not "
+            f"{scores.shape}; score weights alone, entry by entry"
+        )
+    if scores.dtype not in (np.float32, np.float64):
+        raise ArgumentError(
+            f"{name}: scores must be float32 or float64, not {scores.dtype}; use astype(float)"
+        )
+    if mask is not None and mask.shape != scores.shape:
+        raise ShapeError(
+            f"{name}: scores must have the shape of the mask, {mask.shape}, not {scores.shape}; "
+            f"score the model that you prune"
+        )
+    bad = not_finite(scores)
+    if bad:
+        raise NonFiniteError(
+            f"{name}: scores must be finite, not NaN or infinite as {bad} of {scores.size} are; "
+            f"fix the criterion, or the model that it scores"
+        )
+    return scores
+
+
+def normalized(scores: Arrays, by: str | None) -> Arrays:
+    """Each layer's scores over their l1, l2 or max norm in float64, 0/0 = 0; by=None: as they are
+
+    Raises ArgumentError for another norm.
+    """
+    if choice("prune", "normalize", by, (None, "l1", "l2", "max")) is None:
+        return scores
+    found = {}
+    for name, s in scores.items():
+        top = np.abs(s).max(initial=0) or 1
+        s = s.astype(np.float64) / top  # first, so that no square overflows or vanishes
+        norm = np.abs(s).sum() if by == "l1" else np.sqrt((s * s).sum()) if by == "l2" else 1
+        found[name] = s / (norm or 1)
+    return found
+
+
+def apart(flat: Array, scores: Arrays) -> Arrays:
+    """One array of all entries -> views of it with the names and shapes of the scores"""
+    parts = np.split(flat, np.cumsum([s.size for s in scores.values()])[:-1])
+    return {n: p.reshape(s.shape) for (n, s), p in zip(scores.items(), parts, strict=True)}
+
+
+def _select(
+    scores: Arrays, live: Arrays, what: str, target: Any, scope: str, least: Least, things: str
 ) -> Arrays:
     """The masks of `choose`, over rankable scores of `things` that are counted one by one
 
-    minimum: of each array. Exactly one of sparsity and threshold is None. Raises as `choose` does.
+    what: "sparsity" or "threshold", of that target; least: how many of each array stay.
     """
-    names = list(scores)
-    what, target = ("threshold", threshold) if sparsity is None else ("sparsity", sparsity)
-    assert target is not None
     if isinstance(target, Mapping):
-        wanted = for_each(target, what, lambda w: named(names, [w]))
+        target = for_each(target, what, lambda w: named(scores, [w]))
+    elif what == "sparsity" and scope == "global":
+        return _lowest(scores, live, target, least, "the net", things)
     else:
-        wanted = dict.fromkeys(names, target)
-    if sparsity is None:
-        return {
-            name: _above(scores[name], live[name], level(wanted[name]), minimum[name])
-            for name in names
-            if name in wanted
-        }
-    if scope == "global" and not isinstance(sparsity, Mapping):
-        return _lowest(scores, live, sparsity, minimum, "the net", things)
+        target = dict.fromkeys(scores, target)
     chosen: Arrays = {}
-    for name, share in wanted.items():
-        chosen |= _lowest({name: scores[name]}, {name: live[name]}, share, minimum, name, things)
+    for name, value in target.items():
+        s, m = scores[name], live[name]
+        if what == "sparsity":
+            chosen |= _lowest({name: s}, {name: m}, value, least, name, things)
+        elif is_number(value):
+            chosen[name] = m & ((s >= float(value)) | _forced(s, m, least[name]))
+        else:
+            raise ArgumentError(
+                f"prune: threshold must be a number, not {value!r}; scores below it are pruned"
+            )
     return chosen
-
-
-def _beside(name: str, scores: Arrays) -> bool:
-    """Whether it is a vector (a bias) of a layer whose weight matrix is scored too."""
-    layer = layer_of(name)
-    return scores[name].ndim == 1 and any(
-        layer_of(other) == layer and s.ndim > 1 for other, s in scores.items()
-    )
 
 
 def _forced(scores: Array, live: Array, minimum: int) -> Array:
     """The `minimum` best live entries, which are kept whatever the target."""
     n = min(minimum, int(np.count_nonzero(live)))
-    if n == 0:
-        return np.zeros(live.shape, bool)
-    return keep_top(np.where(live, scores, -np.inf), n) & live
-
-
-def _above(scores: Array, live: Array, level: float, minimum: int) -> Array:
-    return live & ((scores >= level) | _forced(scores, live, minimum))
+    return keep_top(np.where(live, scores, -np.inf), n)
 
 
 def _every(name: str, scores: Array, live: Array, form: Pattern, minimum: int) -> Array:
     """N of every M, which must leave the minimum."""
     mask = n_of_m(scores, live, form)
-    kept, least = int(np.count_nonzero(mask)), min(minimum, int(np.count_nonzero(live)))
-    if kept < least:
+    kept = int(np.count_nonzero(mask))
+    if kept < min(minimum, int(np.count_nonzero(live))):
         raise UnreachableError(
             f"prune: {form.kept}:{form.columns} leaves {kept} of {live.size} weights of {name}, "
             f"fewer than minimum={minimum}; lower minimum, or protect {name}"
@@ -161,45 +200,32 @@ def _every(name: str, scores: Array, live: Array, form: Pattern, minimum: int) -
 
 
 def _lowest(
-    scores: Arrays,
-    live: Arrays,
-    sparsity: float,
-    minimum: Mapping[str, int],
-    what: str,
-    things: str,
+    scores: Arrays, live: Arrays, sparsity: float, least: Least, what: str, things: str
 ) -> Arrays:
     """Exactly round(sparsity n) entries masked over the given layers together."""
     n = sum(s.size for s in scores.values())
-    count = pruned_count(sparsity, n)
+    gone = pruned_count(sparsity, n)
     alive = {name: int(np.count_nonzero(m)) for name, m in live.items()}
     dead = n - sum(alive.values())
-    if count < dead:
+    if gone < dead:
         raise ArgumentError(
             f"prune: sparsity={sparsity} is below the present {dead / n!r} of {what}, and pruned "
             f"{things} are not restored; pass at least the present sparsity"
         )
-    most = n - sum(min(minimum[name], a) for name, a in alive.items())
-    if count > most:
+    most = n - sum(min(least[name], a) for name, a in alive.items())
+    if gone > most:
         raise UnreachableError(
-            f"prune: sparsity={sparsity} leaves {n - count} of {n} {things} of {what}, fewer "
-            f"than minimum={max(minimum.values())} for each layer; "
+            f"prune: sparsity={sparsity} leaves {n - gone} of {n} {things} of {what}, fewer "
+            f"than minimum={max(least.values())} for each layer; "
             f"the largest reachable is {most / n!r}"
         )
     if not scores:
         return {}
-    kind = np.result_type(*scores.values())
     # scores are finite: masked entries are pruned before all others, forced ones after all others
-    flat = np.concatenate([s.ravel() for s in scores.values()]).astype(kind, copy=False)
-    masks, start = {}, 0
-    for name, s in scores.items():
-        part = flat[start : start + s.size].reshape(s.shape)
-        if s.size - count < minimum[name]:  # else the layer keeps its minimum in any case
-            part[_forced(s, live[name], minimum[name])] = np.inf
-        if alive[name] < s.size:
+    flat = np.concatenate([s.ravel() for s in scores.values()])
+    for name, part in apart(flat, scores).items():
+        if part.size - gone < least[name]:  # else the layer keeps its minimum in any case
+            part[_forced(part, live[name], least[name])] = np.inf
+        if alive[name] < part.size:
             part[~live[name]] = -np.inf
-        start += s.size
-    kept, start = ~kernels.smallest(flat, count), 0
-    for name, s in scores.items():
-        masks[name] = kept[start : start + s.size].reshape(s.shape)
-        start += s.size
-    return masks
+    return apart(~kernels.smallest(flat, gone), scores)

@@ -6,15 +6,12 @@ from typing import Literal
 import numpy as np
 
 from minprune.arguments import choice, number
-from minprune.core import Array, Arrays
+from minprune.core import Arrays
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
-from minprune.masking.checks import rankable
-from minprune.masking.normalize import normalized
+from minprune.masking.choose import apart, normalized, rankable
 from minprune.masking.units import is_unit_score, unit_scores
 from minprune.nets.model import Model, is_model
 from minprune.nets.ties import ties
-
-NORMS = {"layer": "l2", None: None}
 
 
 def combine(
@@ -82,12 +79,11 @@ def combine(
     return _sum(agreed, share, normalize)
 
 
-def _sum(
-    agreed: dict[str, dict[str, Array]], share: dict[str, float], normalize: str | None
-) -> Arrays:
+def _sum(agreed: dict[str, Arrays], share: dict[str, float], normalize: str | None) -> Arrays:
     total = {name: np.zeros(s.shape) for name, s in next(iter(agreed.values())).items()}
-    for criterion, arrays in agreed.items():
-        same = ranks(arrays) if normalize == "rank" else normalized(arrays, NORMS[normalize])
+    for criterion, same in agreed.items():
+        by = None if normalize is None else "l2"
+        same = ranks(same) if normalize == "rank" else normalized(same, by)
         for name, s in same.items():
             with np.errstate(over="ignore"):  # refused below
                 total[name] += share[criterion] * s.astype(np.float64)
@@ -101,10 +97,7 @@ def _sum(
 
 
 def _once(
-    model: Model,
-    agreed: dict[str, dict[str, Array]],
-    share: dict[str, float],
-    normalize: str | None,
+    model: Model, agreed: dict[str, Arrays], share: dict[str, float], normalize: str | None
 ) -> Arrays:
     """The sum over groups of tied units, one value for all weights that make a unit."""
     groups = {g.name: g for g in ties(model) if g.free}
@@ -112,9 +105,7 @@ def _once(
     if not is_unit_score(first, model.net.params):
         return _sum(agreed, share, normalize)
     units = {
-        criterion: {
-            name: s for name, g in groups.items() if (s := unit_scores(g, arrays)) is not None
-        }
+        criterion: {n: s for n, g in groups.items() if (s := unit_scores(g, arrays)) is not None}
         for criterion, arrays in agreed.items()
     }
     total = {name: np.zeros(s.shape) for name, s in first.items()}
@@ -132,10 +123,7 @@ def ranks(scores: Arrays) -> Arrays:
     flat = np.concatenate([s.ravel() for s in scores.values()])
     _, place, count = np.unique(flat, return_inverse=True, return_counts=True)
     middle = np.cumsum(count) - (count + 1) / 2  # of the ranks 0, 1, ... that equal scores share
-    found = middle[place] / max(1, flat.size - 1) if flat.size else np.zeros(0)
-    ends = np.cumsum([s.size for s in scores.values()])[:-1]
-    parts = np.split(found, ends)
-    return {n: p.reshape(s.shape) for (n, s), p in zip(scores.items(), parts, strict=True)}
+    return apart(middle[place] / max(1, flat.size - 1), scores)
 
 
 def _weights(scores: Mapping[str, Arrays], weights: Mapping[str, float]) -> dict[str, float]:
@@ -144,14 +132,13 @@ def _weights(scores: Mapping[str, Arrays], weights: Mapping[str, float]) -> dict
             f"combine: weights must be {{criterion: number}}, not {weights!r}; "
             f"pass {{{next(iter(scores))!r}: 1.0}}, for example"
         )
-    for criterion, value in weights.items():
+    for criterion in weights:
         if criterion not in scores:
             raise ArgumentError(
                 f"combine: weights must name criteria of scores, {', '.join(scores)}, not "
                 f"{criterion!r}; leave it out"
             )
-        number("combine", f"weights[{criterion!r}]", value)
-    share = {criterion: float(weights.get(criterion, 1)) for criterion in scores}
+    share = {c: number("combine", f"weights[{c!r}]", weights.get(c, 1)) for c in scores}
     if not any(share.values()):
         raise ArgumentError(
             "combine: one weight must be above 0, and all are 0; "
@@ -160,7 +147,7 @@ def _weights(scores: Mapping[str, Arrays], weights: Mapping[str, float]) -> dict
     return share
 
 
-def _agreed(scores: Mapping[str, Arrays]) -> dict[str, dict[str, Array]]:
+def _agreed(scores: Mapping[str, Arrays]) -> dict[str, Arrays]:
     """The scores as float arrays, each criterion's in the order of the first's parameters."""
     first, *_ = scores
     shapes = {name: np.shape(s) for name, s in scores[first].items()}
@@ -169,8 +156,7 @@ def _agreed(scores: Mapping[str, Arrays]) -> dict[str, dict[str, Array]]:
             has, lacks = (first, criterion) if name in shapes else (criterion, first)
             raise ShapeError(
                 f"combine: all criteria must score the same parameters, but {lacks} has no scores "
-                f"of {name}, and {has} has; "
-                f"score them with the same arguments"
+                f"of {name}, and {has} has; score them with the same arguments"
             )
         for name, s in arrays.items():
             if np.shape(s) != shapes[name]:
@@ -179,6 +165,6 @@ def _agreed(scores: Mapping[str, Arrays]) -> dict[str, dict[str, Array]]:
                     f"{first} and {np.shape(s)} in {criterion}; score weights, or units, with each"
                 )
     return {
-        criterion: {name: rankable(f"{criterion}, {name}", arrays[name]) for name in shapes}
-        for criterion, arrays in scores.items()
+        c: {name: rankable(f"{c}, {name}", arrays[name]) for name in shapes}
+        for c, arrays in scores.items()
     }

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minprune.arguments import choice
+from minprune.arguments import choice, is_count
 from minprune.core import Array
 from minprune.errors import ArgumentError, NonFiniteError
 
@@ -41,16 +41,12 @@ def parse(given: Given) -> Pattern | None:
         n, m = map(int, found.groups()) if found else (0, 0)
         if 1 <= n <= m:
             return Pattern(1, m, n)
-    elif isinstance(given, tuple | list) and len(given) == 2 and all(map(_side, given)):
+    elif isinstance(given, tuple | list) and len(given) == 2 and all(map(is_count, given)):
         return Pattern(int(given[0]), int(given[1]))
     raise ArgumentError(
         f"prune: pattern must be 'N:M' with 1 <= N <= M, or a pair (rows, columns) of integers of "
         f"at least 1, not {given!r}; pass pattern='2:4' or pattern=(4, 4), for example"
     )
-
-
-def _side(size: object) -> bool:
-    return isinstance(size, int | np.integer) and not isinstance(size, bool) and int(size) >= 1
 
 
 def tiles(a: Array, pattern: Pattern, fill: float | bool) -> Array:

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from minprune.arguments import count
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, ShapeError
-from minprune.masking.checks import for_each, listed, rankable
-from minprune.masking.choose import choose, keep_top
+from minprune.masking.choose import choose, keep_top, rankable
+from minprune.masking.count import for_each, listed
 from minprune.nets.model import Model
 from minprune.nets.net import layer_of
-from minprune.nets.ties import Group, Ties, ties
+from minprune.nets.ties import Group, ties
 
 
 def live_units(group: Group, masks: Mapping[str, Array]) -> Array:
@@ -60,13 +59,7 @@ def unit_scores(group: Group, scores: Mapping[str, Array]) -> Array | None:
 
 
 def choose_units(
-    model: Model,
-    tied: Ties,
-    scores: Mapping[str, Array],
-    *,
-    protect: Iterable[str] = (),
-    round_to: int = 1,
-    **target: Any,
+    model: Model, scores: Arrays, *, protect: Iterable[str] = (), round_to: int = 1, **target: Any
 ) -> Arrays:
     """Masks that silence the lowest-scored units      scores: {"fc1.weight": (units,), ...}
 
@@ -78,13 +71,12 @@ def choose_units(
 
     Raises ArgumentError, ShapeError, NonFiniteError, UnreachableError as `choose` does.
     """
-    count("prune", "round_to", round_to)
     if target.get("pattern") is not None:
         raise ArgumentError(
             f"prune: pattern must be None for scores of units, not {target['pattern']!r}; "
             f"score with unit=False, or leave the pattern out"
         )
-    groups = {g.name: g for g in tied if g.free}
+    groups = {g.name: g for g in ties(model) if g.free}
     made = {m.param for g in groups.values() for m in g.producers}
     for name in scores:
         if name not in made:
@@ -93,18 +85,16 @@ def choose_units(
                 f"tied to its input and cannot be removed; leave {name} out of the scores"
             )
     scores = {name: rankable(name, s) for name, s in scores.items()}
-    found = {name: unit_scores(g, scores) for name, g in groups.items()}
-    scored = {name: s for name, s in found.items() if s is not None}
-    left = [name for p in listed(protect) for name in _owners(groups, p)]
+    scored = {n: s for n, g in groups.items() if (s := unit_scores(g, scores)) is not None}
+    left = [name for p in listed(protect) for name in _owners(groups, p) if name in scored]
     live = {name: live_units(groups[name], model.masks) for name in scored}
     for what in ("sparsity", "threshold"):
         if isinstance(target.get(what), Mapping):
             target[what] = for_each(target[what], what, lambda w: _owners(groups, w))
-    protected = [n for n in left if n in scored]
-    chosen = choose(scored, live, protect=protected, things="units", **target)
+    chosen = choose(scored, live, protect=left, things="units", **target)
     if round_to > 1:
         chosen = {n: rounded_up(scored[n], live[n], m, round_to) for n, m in chosen.items()}
-    return silenced(model, {name: (groups[name], ~mask) for name, mask in chosen.items()})
+    return silenced(model, {n: (groups[n], ~mask) for n, mask in chosen.items()})
 
 
 def rounded_up(scores: Array, live: Array, mask: Array, round_to: int) -> Array:
@@ -152,8 +142,9 @@ def _owners(groups: Mapping[str, Group], wanted: str) -> list[str]:
         for name, g in groups.items()
         if any(wanted in (m.param, layer_of(m.param)) for m in g.members if m.axis == 0)
     ]
-    if found:
-        return found
-    raise ArgumentError(
-        f"prune: {wanted!r} makes no units that can be removed; choose among {', '.join(groups)}"
-    )
+    if not found:
+        raise ArgumentError(
+            f"prune: {wanted!r} must make units that can be removed, and makes none; "
+            f"choose among {', '.join(groups)}"
+        )
+    return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from minprune.arguments import count, instance
@@ -28,19 +29,16 @@ OF_FIT = ("model", "data", "progress", "label", "checkpoint")  # at_init sets th
 class AtInit:
     """w0 -> mask(w0) * w0 -> trained
 
-    rounds of scoring and pruning, see `in_rounds`; the mask of the best validation accuracy of
+    rounds: the arguments of `in_rounds`, which prunes; the mask of the best validation accuracy of
     `tries`, each trained for trial_epochs, is trained. train: the other arguments of `fit`.
     """
 
     model: Model
-    criterion: str | Criterion
-    sparsity: float
-    rounds: int
+    rounds: Mapping[str, Any]
     tries: int
     trial_epochs: int
     seed: int
-    how: Mapping[str, Any] = field(default_factory=dict)
-    train: Mapping[str, Any] = field(default_factory=dict)
+    train: Mapping[str, Any]
 
     def next_phase(self, state: State) -> Phase | None:
         """A phase for each try, then training."""
@@ -51,11 +49,8 @@ class AtInit:
 
     def _try(self, here: PhaseContext) -> State:
         known = here.state.get("accuracies", [])
-        pruned = in_rounds(
-            self.model, here.data.train, self.criterion, sparsity=self.sparsity,
-            rounds=self.rounds, seed=self.seed + len(known), progress=here.progress, **self.how,
-        )  # fmt: skip
-        accuracy = 0.0
+        how = {**self.rounds, "seed": self.seed + len(known), "progress": here.progress}
+        pruned, accuracy = in_rounds(self.model, here.data.train, **how), 0.0
         if self.tries > 1:
             short = {**self.train, "epochs": self.trial_epochs, "seed": self.seed}
             accuracy = evaluate(here.fit(pruned, **short)[0], here.data.val).accuracy
@@ -156,39 +151,27 @@ def at_init(
     """
     is_model(model, "at_init")
     instance("at_init", "data", data, Dataset, "mp.Dataset(train, val, test)")
-    for what, given, least in (
-        ("tries", tries, 1), ("trial_epochs", trial_epochs, 1), ("epochs", epochs, 0),
-        ("seed", seed, 0),
-    ):  # fmt: skip
-        count("at_init", what, given, least)
-    _check_names(options or {}, train)
+    count("at_init", "tries", tries)
+    count("at_init", "trial_epochs", trial_epochs)
+    count("at_init", "epochs", epochs, 0)
+    count("at_init", "seed", seed, 0)
+    options = dict(options or {})
+    for name in sorted(options.keys() & set(OF_ROUNDS)):
+        raise ArgumentError(
+            f"at_init: options must not hold {name}; pass it to at_init itself, or leave it out"
+        )
+    known = [name for name in inspect.signature(fit).parameters if name not in OF_FIT]
+    for name in sorted(train.keys() - set(known)):
+        raise ArgumentError(
+            f"at_init: the arguments that it passes to fit must be among {', '.join(known)}, "
+            f"not {name}; leave it out"
+        )
     if rounds is None:
         rounds = 100 if find(criterion) is CRITERIA["synflow"] else 1
-    plan = AtInit(
-        model, criterion, sparsity, rounds, tries, trial_epochs, seed, dict(options or {}),
-        {"epochs": epochs, **train},
-    )  # fmt: skip
+    how = {**options, "criterion": criterion, "sparsity": sparsity, "rounds": rounds}
+    plan = AtInit(model, how, tries, trial_epochs, seed, {"epochs": epochs, **train})
     state = run_plan(plan, data, folder, progress).state
-    accuracies = tuple(state["accuracies"]) if tries > 1 else ()
+    accuracies, gone = tuple(state["accuracies"]), tuple(collapsed(state["pruned"]))
     return Result(
-        state["model"], state["pruned"], state["history"], accuracies,
-        tuple(collapsed(state["pruned"])),
-    )  # fmt: skip
-
-
-def _check_names(options: Mapping[str, Any], train: Mapping[str, Any]) -> None:
-    """Raises ArgumentError for names that the phases could not take: now, and not in the last."""
-    import inspect
-
-    for name in OF_ROUNDS:
-        if name in options:
-            raise ArgumentError(
-                f"at_init: options must not hold {name}; pass it to at_init itself, or leave it out"
-            )
-    known = [name for name in inspect.signature(fit).parameters if name not in OF_FIT]
-    for name in train:
-        if name not in known:
-            raise ArgumentError(
-                f"at_init: the arguments that it passes to fit must be among {', '.join(known)}, "
-                f"not {name}; leave it out"
-            )
+        state["model"], state["pruned"], state["history"], accuracies if tries > 1 else (), gone
+    )

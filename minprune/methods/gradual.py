@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,11 @@ from minprune.evidence.request import ask, check, free_groups
 from minprune.evidence.scoring import finished, fitting, gather
 from minprune.evidence.sources import SOURCES
 from minprune.masking.apply import with_masks
-from minprune.masking.checks import Scope
-from minprune.masking.choose import choose
+from minprune.masking.choose import Scope, choose
 from minprune.masking.count import pruned_count
 from minprune.masking.units import live_units, silenced
 from minprune.nets.model import Model, dense_only
+from minprune.train.loop import called
 from minprune.train.method import Change, Context, Method, View
 
 Schedule = Callable[[int], float]
@@ -102,7 +101,13 @@ class Gradual(Method):
                 f"Gradual: criterion must need what a training step has ({', '.join(there)}), not "
                 f"{', '.join(sorted(more))}; choose another criterion"
             )
-        check_schedule("Gradual", schedule)
+        found, said = called(schedule, 0)
+        if found is None or not 0 <= found <= 1:
+            raise ArgumentError(
+                f"Gradual: schedule must give a share from 0 to 1 at step 0, not {said}; pass a "
+                f"function of the step, such as functools.partial(mp.schedule.cubic, final=0.9, "
+                f"span=1000)"
+            )
 
     @property
     def _needs(self) -> set[str]:
@@ -110,10 +115,8 @@ class Gradual(Method):
 
     def _places(self, model: Model) -> dict[str, tuple[str, Any]]:
         """{group: (layer, rows)} of the activations that the criterion reads"""
-        where = choice(
-            "Gradual", "nonlinearity", self.options.get("nonlinearity", "after"),
-            ("after", "before"),
-        )  # fmt: skip
+        given = self.options.get("nonlinearity", "after")
+        where = choice("Gradual", "nonlinearity", given, ("after", "before"))
         return spots(model, free_groups(model), where == "before") if self._needs & MOVING else {}
 
     def watches(self, model: Model) -> tuple[str, ...]:
@@ -157,18 +160,16 @@ class Gradual(Method):
         """New masks, or None where no count grows"""
         groups = free_groups(model) if self.unit else {}
         live = {name: live_units(g, model.masks) for name, g in groups.items()} or {
-            k: model.masks.get(k, np.ones(shape, bool))
-            for k, shape in ((k, model.net.params[k]) for k in model.net.weights)
+            k: model.masks.get(k, np.ones(model.net.params[k], bool)) for k in model.net.weights
         }
-        how: dict[str, Any] = {"scope": self.scope, "minimum": self.minimum}
-        how["things"] = "units" if self.unit else "weights"
+        things = "units" if self.unit else "weights"
+        how: dict[str, Any] = {"scope": self.scope, "minimum": self.minimum, "things": things}
         if ctx.step == 1:  # refused at the first update, not after hours
             nothing = {name: np.zeros(m.shape) for name, m in live.items()}
             choose(nothing, live, sparsity=self.schedule(ctx.total), **how)
-        counts = [(m.size, m.size - int(np.count_nonzero(m))) for m in live.values()]
-        if self.scope == "global":
-            counts = [(sum(n for n, _ in counts), sum(dead for _, dead in counts))]
-        if all(pruned_count(sparsity, n) == dead for n, dead in counts):
+        parts = [m.ravel() for m in live.values()]
+        parts = [np.concatenate(parts)] if self.scope == "global" else parts
+        if all(pruned_count(sparsity, m.size) == m.size - np.count_nonzero(m) for m in parts):
             return None
         known = held(moving) | {"grads": grads}
         asked = ask(
@@ -181,18 +182,3 @@ class Gradual(Method):
         if not self.unit:
             return masks
         return silenced(model, {name: (groups[name], ~mask) for name, mask in masks.items()})
-
-
-def check_schedule(owner: str, schedule: object) -> None:
-    """Raises ArgumentError unless schedule(0) is a share."""
-    try:
-        found = schedule(0)  # type: ignore[operator]
-        said = repr(found)
-    except TypeError as e:
-        found, said = None, f"an error ({e})"
-    if isinstance(found, bool) or not isinstance(found, Real) or not 0 <= float(found) <= 1:
-        raise ArgumentError(
-            f"{owner}: schedule must give a share from 0 to 1 at step 0, not {said}; pass a "
-            f"function of the step, such as functools.partial(mp.schedule.cubic, final=0.9, "
-            f"span=1000)"
-        )

@@ -15,7 +15,7 @@ from minprune.curvature.checks import names_of
 from minprune.curvature.inverse import check_damp
 from minprune.curvature.sweeps import Hull
 from minprune.errors import ArgumentError
-from minprune.masking.checks import named
+from minprune.masking.count import named
 from minprune.methods.surgery import Surgery, by_layer, whole
 from minprune.nets.model import Model, dense_only, is_model, is_split
 

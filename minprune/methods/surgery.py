@@ -16,7 +16,7 @@ from minprune.curvature.inputs import layer_hessian
 from minprune.curvature.inverse import LIMIT, downdate, inverse_from_rows, mean_squares, remove
 from minprune.curvature.products import flat, unflat
 from minprune.curvature.record import outputs
-from minprune.curvature.sweeps import Hull, Sweep, merge, refit, sweep_layer
+from minprune.curvature.sweeps import Hull, merge, refit, sweep_layer
 from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
 from minprune.evidence.inverses import Rows
 from minprune.masking.apply import collapsed, with_masks
@@ -138,11 +138,11 @@ def by_layer(
                 swept = sweep_layer(w, h, damp, mask=old)
             except (ArgumentError, NonFiniteError) as e:
                 raise type(e)(f"{name}: {e}") from None
-            mask = (
-                _same_count(swept, sparsity)
-                if rows
-                else merge(swept, pruned_count(sparsity, old.size), hull, mask=old)
-            )
+            if rows:  # the first ones in the order of each row
+                first = pruned_count(sparsity, swept.order.shape[1])
+                mask = (np.argsort(swept.order, axis=1) >= first).reshape(swept.shape)
+            else:
+                mask = merge(swept, pruned_count(sparsity, old.size), hull, mask=old)
             gone = np.flatnonzero((old & ~mask).ravel())
             dropped = ~mask.reshape(swept.order.shape)
             rise = float(swept.losses[np.take_along_axis(dropped, swept.order, 1)].sum())
@@ -193,11 +193,3 @@ def _least(w: Array, inverse: Array, live: Array) -> tuple[int, float]:
     scores[live] = w[live] ** 2 / diag[live] / 2
     q = w.size - 1 - int(scores[::-1].argmin())
     return q, float(scores[q])
-
-
-def _same_count(swept: Sweep, sparsity: float) -> Array:
-    """The mask without the same count of each row, those that go first in its sweep."""
-    rows, n = swept.order.shape
-    mask = np.ones((rows, n), bool)
-    np.put_along_axis(mask, swept.order[:, : pruned_count(sparsity, n)], False, axis=1)
-    return mask.reshape(swept.shape)

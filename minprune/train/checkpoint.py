@@ -99,7 +99,9 @@ def _refill(own: Arrays, found: Arrays, kind: str) -> None:
     for name in sorted(own.keys() | found.keys()):
         a, b = own.get(name), found.get(name)
         if a is None or b is None or (a.shape, a.dtype) != (b.shape, b.dtype):
-            raise ShapeError(f"{name}: its array in {kind} does not fit this training; begin anew")
+            raise ShapeError(
+                f"{name}: its array in {kind} must fit this training, and does not; start again"
+            )
         own[name] = b
 
 
@@ -129,15 +131,10 @@ class Checkpointer:
             if self.path.exists():
                 self._read(self.path)
 
-    def updated(self) -> None:
-        """After each update."""
-        if self.interrupted or (self.every and self.training.done % self.every == 0):
-            self.write()
-        self._stop()
-
-    def epoch_ended(self) -> None:
-        """After each epoch."""
-        if self.interrupted or not self.every:
+    def reached(self, epoch_end: bool) -> None:
+        """After each update, and after each epoch."""
+        due = not self.every if epoch_end else self.every and self.training.done % self.every == 0
+        if self.interrupted or due:
             self.write()
         self._stop()
 
@@ -194,7 +191,7 @@ def refuse(path: Path, theirs: Any, ours: dict[str, Any]) -> None:
     found = difference(theirs, ours)
     if found:
         raise ArgumentError(
-            f"{path}: it was made with {found}; give the same, or delete it to begin anew"
+            f"{path}: it was made with {found}; pass the same, or delete it to start again"
         )
 
 

@@ -17,10 +17,6 @@ EPOCHS = ("epoch", "train_loss", "val_loss", "val_accuracy", "sparsity", "second
 EVERY = 10.0  # seconds between two lines
 
 
-def _columns(names: tuple[str, ...]) -> dict[str, list[float]]:
-    return {name: [] for name in names}
-
-
 @dataclass
 class History:
     """What happened in training: numbers of every update and every epoch, and what was learned.
@@ -44,8 +40,8 @@ class History:
     ([1], 19, {})
     """
 
-    steps: dict[str, list[float]] = field(default_factory=lambda: _columns(STEPS))
-    epochs: dict[str, list[float]] = field(default_factory=lambda: _columns(EPOCHS))
+    steps: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in STEPS})
+    epochs: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in EPOCHS})
     extra: Arrays = field(default_factory=dict)
 
     def step(self, *values: float) -> None:

@@ -150,10 +150,10 @@ def fit(
                 place.batch, place.losses = place.batch + 1, place.losses + loss * len(index)
                 history.step(state.done, loss, state.penalty, state.lr, state.sparsity)
                 shown.update()
-                saver.updated()
+                saver.reached(epoch_end=False)
             shown.epoch(_end_epoch(state, data, place, history, epochs, patience))
             place.next_epoch()
-            saver.epoch_ended()
+            saver.reached(epoch_end=True)
         saver.write()
     trained, history.extra = state.finished(place.best or state.parts())
     return trained, history

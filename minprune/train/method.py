@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from inspect import signature
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -257,8 +258,6 @@ class Method:
 
 def check_signatures(method: Method) -> None:
     """Raises ArgumentError for a hook whose parameters are not those of `Method`'s."""
-    from inspect import signature
-
     for part in method.parts:
         for hook in HOOKS:
             found, wanted = (

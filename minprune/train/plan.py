@@ -115,9 +115,8 @@ class PlanFolder:
 
     def __init__(self, folder: Path, plan: Plan, data: Dataset) -> None:
         self.folder, self.path, self.owner = folder, folder / FILE, type(plan).__name__
-        found = fingerprint(plan)
-        parts = found if isinstance(found, dict) else {"plan": found}
-        self.asked = parts | data_print(data, "train", "val", "test") | machinery()
+        data_parts = data_print(data, "train", "val", "test")
+        self.asked = fingerprint(plan) | data_parts | machinery()
 
     def begin(self) -> tuple[Done, int]:
         """What is done, and how many phases that took."""

@@ -252,30 +252,26 @@ def _replace(arrays: Arrays, new: Arrays, kind: str) -> None:
                 f"{name}: Change.{kind} must name arrays of View.{kind}, and this is none of them; "
                 f"leave it out"
             )
-        _same_shape(name, kind, arrays[name], a)
+        if np.shape(a) != arrays[name].shape:
+            raise ShapeError(
+                f"{name}: Change.{kind} must keep its shape {arrays[name].shape}, not "
+                f"{np.shape(a)}; reshape it"
+            )
         arrays[name] = np.array(a, arrays[name].dtype, order="C")
 
 
 def _relocate(buffers: Arrays, new: Arrays, indices: Mapping[str, str]) -> None:
-    """buffers[name] = a read-only copy of new[name]   indices: {name: dtype} of what may change"""
+    """The same for indices of sparse layers, {name: dtype}, which become read-only copies."""
     for name, a in new.items():
         if name not in indices:
             raise ArgumentError(
                 f"{name}: Change.buffers must name indices of sparse layers "
                 f"({', '.join(indices) or 'this net has none'}); leave it out"
             )
-        _same_shape(name, "buffers", buffers[name], a)
         if np.asarray(a).dtype != indices[name]:
             raise ArgumentError(
                 f"{name}: Change.buffers must keep its dtype {indices[name]}, not "
                 f"{np.asarray(a).dtype}; convert it with astype"
             )
-        buffers[name] = locked(a)
-
-
-def _same_shape(name: str, kind: str, old: Array, new: Array) -> None:
-    if np.shape(new) != old.shape:
-        raise ShapeError(
-            f"{name}: Change.{kind} must keep its shape {old.shape}, not {np.shape(new)}; "
-            f"reshape it"
-        )
+    _replace(buffers, new, "buffers")
+    buffers.update({name: locked(buffers[name]) for name in new})

@@ -42,8 +42,8 @@ def sound(path: str | os.PathLike[str]) -> Iterator[None]:
         ValueError,
     ) as e:  # fmt: skip
         raise FileError(
-            f"{path}: not a sound checkpoint ({type(e).__name__}: {line(e)}); delete it to begin "
-            f"anew"
+            f"{path}: must be a checkpoint, and cannot be read ({type(e).__name__}: {line(e)}); "
+            f"delete it to start again"
         ) from None
 
 

@@ -23,7 +23,7 @@ from minprune.curvature.record import record
 from minprune.curvature.removal import loss
 from minprune.errors import ArgumentError, MinpruneWarning
 from minprune.evidence import score
-from minprune.files.atomic import write_atomic
+from minprune.files import write_atomic
 from minprune.masking.choose import choose
 from minprune.nets.activations import Activation, ReLU, Tanh
 from minprune.nets.dense import Dense

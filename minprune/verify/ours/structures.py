@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from minprune.errors import UnreachableError
 from minprune.evidence import score
 from minprune.masking.apply import prune
-from minprune.masking.checks import Scope
+from minprune.masking.choose import Scope
 from minprune.nets.activations import ReLU, Sigmoid, Tanh
 from minprune.nets.convolution import Conv2d
 from minprune.nets.dense import Dense
