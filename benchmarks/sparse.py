@@ -26,7 +26,7 @@ from benchmarks.harness import (
     within,
 )
 from minprune.sparse import CSR, BlockCSR, NofM
-from minprune.sparse.packed import as_csr
+from minprune.sparse.nofm import as_csr
 
 SHAPES = ((1024, 1024), (300, 784))
 DENSE = {0.8: 0.6, 0.9: 0.24, 0.95: 0.14, 0.98: 0.06}  # sparsity -> target against dense BLAS

@@ -17,8 +17,8 @@ from minprune.errors import ArgumentError
 from minprune.evidence.paths import path_grads
 from minprune.nets.model import Model
 from minprune.nets.net import Net
+from minprune.sparse.calibrate import DENSE, passes
 from minprune.sparse.convert import fitting
-from minprune.sparse.timing import DENSE, passes
 
 NETS: dict[str, Net] = {
     "groups": mp.build((2, 4, 4), [

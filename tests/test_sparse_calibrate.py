@@ -11,9 +11,20 @@ from selection import SEARCH
 
 import minprune as mp
 from minprune.core import Array
-from minprune.sparse import timing
-from minprune.sparse.calibrate import TRIES, Measured, doubt, fit, measure, name_of, work
-from minprune.sparse.timing import DENSE, REPEATS, in_turn, passes
+from minprune.sparse import calibrate
+from minprune.sparse.calibrate import (
+    DENSE,
+    REPEATS,
+    TRIES,
+    Measured,
+    doubt,
+    fit,
+    in_turn,
+    measure,
+    name_of,
+    passes,
+    work,
+)
 
 Fit = Callable[[Array, Array], Array]
 DIFFERED = "the times of the same work differed by more than a quarter"
@@ -123,7 +134,7 @@ def test_runs_take_turns_and_the_times_are_sorted(monkeypatch: pytest.MonkeyPatc
 
         return go
 
-    monkeypatch.setattr(timing, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(calibrate, "perf_counter", lambda: now[0])
     times = in_turn({"a": run("a"), "b": run("b")})
     assert "".join(calls) == "aabb" * (1 + REPEATS)
     assert times == {"a": [1.0] * REPEATS, "b": [1.0] + [6.0] * (REPEATS - 1)}

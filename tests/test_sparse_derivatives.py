@@ -13,13 +13,14 @@ from sparsely import FORMATS, SIDES, TILES, a_mask
 from minprune import kernels
 from minprune.autograd import Op, act_grad, row_sum
 from minprune.core import Array
+from minprune.kernels import indices
 from minprune.nets.convolution import Conv2d
 from minprune.nets.dense import Dense
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model
 from minprune.nets.net import build
 from minprune.nets.pooling import GlobalAvgPool
-from minprune.sparse import ops, packed, sparsify
+from minprune.sparse import CSR, ops, sparsify
 
 Case = tuple[Callable[..., Any], list[Array]]
 SMOOTH = ("none", "tanh", "sigmoid")  # a product of random numbers may fall on a kink
@@ -31,8 +32,8 @@ def places(layer: Layer, shape: tuple[int, ...], mask: Array, form: str) -> Any:
     net = build(shape, layers, "mse")
     params = {k: np.zeros(s) for k, s in net.params.items()}
     sparse = sparsify(Model(net, params, {}, {"a.weight": mask}), {"a": form})
-    layer = sparse.net.node("a").layer
-    at = layer.places(layer.own("a", sparse.params | sparse.buffers))  # type: ignore[attr-defined]
+    made: Any = sparse.net.node("a").layer
+    at = made.products(*(sparse.buffers[f"a.{k}"] for k in made.indices()))
     return at, sparse.params["a.weight"].size
 
 
@@ -127,7 +128,7 @@ def turned_values(v: Any, z: Any, inputs: Any, need: Any, *, at: Any, shape: Any
     return ops._product_t_rule(v, z, [inputs[0][::-1], inputs[1]], need, at=at, shape=shape)
 
 
-AT = ops.CSRPlaces(np.array([0, 2, 1], np.uint32), np.array([0, 2, 3], np.uint32), 3)
+AT = CSR.products(np.array([0, 2, 1], np.uint32), np.array([0, 2, 3], np.uint32), (2, 3), 3)
 W, X, B = np.array([1.0, -2.0, 0.5]), np.linspace(-1, 1, 6).reshape(3, 2), np.array([0.5, -1.0])
 WRONG: dict[str, tuple[Op, str]] = {
     "the activation left out": (rule(act=lambda g, y, kind: g), "first"),
@@ -180,13 +181,13 @@ def test_a_transpose_of_what_can_change_is_not_remembered() -> None:
 
 def test_a_transpose_is_forgotten_with_its_arrays() -> None:
     """A method that moves connections makes new arrays all the time."""
-    before = len(packed._kept)
+    before = len(indices._kept)
     starts = np.array([0, 1, 2], np.uint32)
     starts.flags.writeable = False
     for _ in range(3):
         columns = np.array([0, 1], np.uint32)
         columns.flags.writeable = False
         ops.turned(columns, starts, 2)
-        assert len(packed._kept) == before + 1
+        assert len(indices._kept) == before + 1
     del columns
-    assert len(packed._kept) == before
+    assert len(indices._kept) == before

@@ -10,7 +10,7 @@ from test_kernel_errors import Row, f
 from minprune import kernels as k
 from minprune.errors import ArgumentError, ShapeError
 from minprune.sparse import CSR, BlockCSR, NofM
-from minprune.sparse.packed import columns_of
+from minprune.sparse.nofm import columns_of
 
 
 def u(*entries: int) -> np.ndarray:
@@ -161,8 +161,8 @@ ROWS = {
     "positions of a wider matrix": Row(
         lambda: NofM(f(12), N, 2, 4, (2, 12)),
         ShapeError,
-        "NofM: positions must have 2 bytes a row for 2 of 4 in 12 columns, not 1; make "
-        "positions with from_dense",
+        "NofM: positions must have the shape (m, bytes) = (2, 2), not (2, 1); pass arrays "
+        "that belong to one layer and one batch",
     ),
     "the same position twice": Row(
         lambda: columns_of(np.array([[0b0000]], np.uint8), 2, 4, 4),
@@ -204,31 +204,32 @@ ROWS = {
     ),
     "CSR: shape": Row(
         lambda: CSR(V, C, S, (2,)),  # type: ignore[arg-type]
-        ArgumentError,
-        "CSR: shape must be two integers of at least 0, not (2,); pass the shape (m, n) "
-        "of the dense matrix",
+        ShapeError,
+        "CSR: shape must be (m, n), not (2,); pass one integer for each of them",
     ),
     "CSR: signed": Row(
         lambda: CSR(V, C.astype(np.int64), S, (2, 3)),
         ArgumentError,
-        "CSR: columns must be a vector of uint32, not int64 (3,); make it with from_dense",
+        "CSR: columns must be an array of uint32, not int64; take it from a format of "
+        "minprune.sparse",
     ),
     "CSR: rows": Row(
         lambda: CSR(V, u(0, 2, 1), S, (3, 3)),
         ShapeError,
-        "CSR: row_start must have 4 entries, 0 .. 3, not 3, 0 .. 3; it holds where each "
-        "row begins, and where the last ends",
+        "CSR: row_start must have the shape (m+1,) = (4,), not (3,); pass arrays that "
+        "belong to one layer and one batch",
     ),
     "CSR: starts that fall": Row(
         lambda: CSR(V, C, u(0, 3, 2, 3), (3, 3)),
         ArgumentError,
-        "CSR: row_start must never fall, but row 1 begins at 3 and ends at 2; sort the "
-        "entries by row",
+        "CSR: row_start must never fall, but entry 2 is 2, below 3 before it; sort the "
+        "entries by line",
     ),
     "CSR: beyond the edge": Row(
         lambda: CSR(V, C, S, (2, 2)),
         ArgumentError,
-        "CSR: columns[1] must be below 2, not 2; pass indices that belong to this shape",
+        "CSR: columns[1] must be below 2, not 2; pass indices that belong to this matrix "
+        "and this batch",
     ),
     "CSR: unsorted": Row(
         lambda: CSR(V, u(2, 0, 1), S, (2, 3)),
@@ -245,26 +246,26 @@ ROWS = {
     "CSR: values of integers": Row(
         lambda: CSR(np.ones(3, int), C, S, (2, 3)),
         ArgumentError,
-        "CSR: values must be a vector of float32 or float64, not int64 (3,); convert it "
-        "with np.asarray(values, np.float32)",
+        "CSR: values must be an array of float32 or float64, not int64; convert it with "
+        "np.asarray(values, np.float32)",
     ),
     "CSR: too few values": Row(
         lambda: CSR(V[:2], C, S, (2, 3)),
         ShapeError,
-        "CSR: values must have 3 entries, one for each place that the indices name, not "
-        "2; pass values and indices of one matrix",
+        "CSR: columns must have the shape (k,) = (2,), not (3,); pass arrays that belong to"
+        " one layer and one batch",
     ),
     "CSR: a convolution's weight": Row(
         lambda: CSR.from_dense(f(2, 1, 3, 3), yes(2, 1, 3, 3)),
-        ArgumentError,
-        "CSR: array must be a matrix of float32 or float64, not float32 (2, 1, 3, 3); "
-        "reshape a convolution's weight to (o, i*ky*kx)",
+        ShapeError,
+        "CSR: array must have the shape (m, n), not (2, 1, 3, 3); reshape it, with the "
+        "batch as the last axis of activations",
     ),
     "CSR: mask of another shape": Row(
         lambda: CSR.from_dense(f(2, 3), yes(3, 2)),
         ShapeError,
-        "CSR: mask must be bool (2, 3), not bool (3, 2); True means stored, and "
-        "np.ones(array.shape, bool) stores all",
+        "CSR: mask must have the shape (m, n) = (2, 3), not (3, 2); pass arrays that belong"
+        " to one layer and one batch",
     ),
     "BlockCSR: size": Row(
         lambda: BlockCSR.from_dense(f(2, 3), yes(2, 3), True),
@@ -287,8 +288,8 @@ ROWS = {
     "NofM: ratio": Row(
         lambda: NofM.from_dense(f(2, 4), yes(2, 4), 2, 300),
         ArgumentError,
-        "NofM: keep and group must be integers with 1 <= keep <= group <= 256, not 2 and "
-        "300; pass keep=2, group=4, for example",
+        "NofM: keep must be at most group, and group at most 256, not 2 of 300; pass "
+        "keep=2, group=4, for example",
     ),
     "NofM: over outputs": Row(
         lambda: NofM.from_dense(f(4, 4), yes(4, 4) & (np.arange(4) < 2)[:, None]),
@@ -299,14 +300,14 @@ ROWS = {
     "NofM: rows": Row(
         lambda: NofM(f(2), N, 2, 4, (1, 4)),
         ShapeError,
-        "NofM: positions must have 1 rows, those of the matrix, not 2; make positions "
-        "with from_dense",
+        "NofM: positions must have the shape (m, bytes) = (1, 1), not (2, 1); pass arrays "
+        "that belong to one layer and one batch",
     ),
     "NofM: values": Row(
         lambda: NofM(f(3), N, 2, 4, (2, 4)),
         ShapeError,
-        "NofM: values must have 4 entries, one for each place that the indices name, not "
-        "3; pass values and indices of one matrix",
+        "NofM: values must have the shape (entries,) = (4,), not (3,); pass arrays that "
+        "belong to one layer and one batch",
     ),
 }
 

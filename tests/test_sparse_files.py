@@ -127,22 +127,22 @@ GARBLED: dict[str, tuple[Forge, str]] = {
     "column beyond the edge": (
         index("fc1.columns", 1, 4),
         "fc1: CSR: columns[1] must be below 4, not 4; pass indices that belong to this "
-        "shape",
+        "matrix and this batch",
     ),
     "tap of another group": (
         index("conv.columns", 0, 4),
-        "conv: CSR: columns[0] must be below 4, not 4; pass indices that belong to this"
-        " shape",
+        "conv: CSR: columns[0] must be below 4, not 4; pass indices that belong to this "
+        "matrix and this batch",
     ),
     "block beyond the edge": (
         index("fc2.columns", 2, 2),
         "fc2: BlockCSR: columns[2] must be below 2, not 2; pass indices that belong to "
-        "this shape",
+        "this matrix and this batch",
     ),
     "a whole block for one that is cut": (
         index("fc2.columns", 0, 0),
-        "fc2: BlockCSR: values must have 7 entries, one for each place that the indices"
-        " name, not 5; pass values and indices of one matrix",
+        "fc2: BlockCSR: values must have 7 entries, one for each entry of the blocks,"
+        " not 5; pass values and indices of one matrix",
     ),
     "positions that fall": (
         index("fc3.positions", 0, 0b01000001),

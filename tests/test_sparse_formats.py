@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from kernel_cases import Maker
 
 from minprune import kernels
+from minprune.kernels import indices
 from minprune.masking.patterns import Pattern, n_of_m
-from minprune.sparse import CSR, BlockCSR, NofM, packed
-from minprune.sparse.packed import as_csr, columns_of, values_of
+from minprune.sparse import CSR, BlockCSR, NofM
+from minprune.sparse.nofm import as_csr, columns_of, values_of
 
 makers = st.builds(
     lambda data, dtype: Maker(lambda lo, hi: data.draw(st.integers(lo, hi)), dtype),
@@ -134,9 +135,9 @@ def test_positions_are_decoded_once_and_forgotten_with_them() -> None:
     first = as_csr(stored.positions, 2, 4, 8)
     assert as_csr(stored.positions, 2, 4, 8)[0] is first[0]
     assert not first[0].flags.writeable
-    known = len(packed._kept)
+    known = len(indices._kept)
     del stored
-    assert len(packed._kept) < known
+    assert len(indices._kept) < known
     changing = np.full((1, 1), 0b0100, np.uint8)  # may change, so it is never trusted
     assert as_csr(changing, 2, 4, 4)[0].tolist() == [0, 1]
     changing[0, 0] = 0b1101

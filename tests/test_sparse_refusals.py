@@ -252,7 +252,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinpruneError], str]] = {
         lambda: replace(S, buffers=S.buffers | {"fc1.columns": S.buffers["fc1.columns"] + 3}),
         ArgumentError,
         "fc1: CSR: columns[2] must be below 7, not 8; pass indices that belong to this "
-        "shape",
+        "matrix and this batch",
     ),
     "a mask": (
         lambda: replace(S, masks={"fc1.weight": np.ones(K, bool)}), ArgumentError,

@@ -14,9 +14,8 @@ from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model
 from minprune.nets.net import layer_of
 from minprune.nets.ties import ties
-from minprune.sparse.calibrate import BATCHES
+from minprune.sparse.calibrate import BATCHES, DENSE, in_turn, passes
 from minprune.sparse.convert import densify, fitting
-from minprune.sparse.timing import DENSE, in_turn, passes
 
 BINS = 40  # of a histogram at most; fewer where a layer has few weights
 UNITS = 64  # of the first layer, at most, whose masks are recorded

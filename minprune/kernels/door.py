@@ -111,6 +111,11 @@ class Signature:
         return sizes, [(filled(r.dims, sizes), r.dtype or dtype) for r in self.results]
 
 
+def check(owner: str, text: str, *rules: Rule, **given: Any) -> Sizes:
+    """The sizes of these arguments; raises as a kernel called `owner` of this text would"""
+    return Signature(owner, tuple(given), text, rules, ()).plan(*given.values())[0]
+
+
 def source(of: Signature) -> str:
     """The function that callers use, as text"""
     key, names = [], ", ".join(of.params)

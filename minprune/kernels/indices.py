@@ -7,6 +7,7 @@ known by identity. All are rules of values, see rules.py.
 
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,33 +18,27 @@ from minprune.errors import ArgumentError, ShapeError
 from minprune.kernels.door import Check
 from minprune.kernels.shapes import Sizes
 
-MOST = 4096  # index arrays that are remembered
-_seen: dict[tuple[Any, ...], tuple[tuple[Any, ...], Any]] = {}
+MOST = 4096  # pairs of index arrays that `csr` remembers
+_kept: dict[tuple[Any, ...], tuple[tuple[Any, ...], Any]] = {}
 _lines: dict[tuple[int, int, int], tuple[Any, Any]] = {}
 
 
-def once(check: Callable[..., Any], kernel: str, arrays: tuple[Array, ...], *numbers: Any) -> Any:
-    """check(kernel, *arrays, *numbers), remembered where the arrays cannot change"""
-    key = check, numbers, *map(id, arrays)
-    found = _seen.get(key)
+def kept(make: Callable[..., Any], arrays: tuple[Array, ...], *others: Any) -> Any:
+    """make(*arrays, *others), computed once for arrays that cannot change, while they exist"""
+    key = make, others, *map(id, arrays)
+    found = _kept.get(key)
     if found is not None and all(a is ref() for a, ref in zip(arrays, found[0], strict=True)):
         return found[1]
-    result = check(kernel, *arrays, *numbers)
+    made = make(*arrays, *others)
     if all(map(fixed, arrays)):
-        room(_seen)
-        _seen[key] = tuple(map(weakref.ref, arrays)), result
-    return result
+        forget = partial(_kept.pop, key)  # called with the dead reference, which is pop's default
+        _kept[key] = tuple(weakref.ref(a, forget) for a in arrays), made
+    return made
 
 
 def fixed(a: Any) -> bool:
     """a is read-only, and so is the memory that it is a view of."""
     return isinstance(a, np.ndarray) and not a.flags.writeable and (a.base is None or fixed(a.base))
-
-
-def room(memory: dict[Any, Any]) -> None:
-    """Forget all when there is too much; what is still in use is added again."""
-    if len(memory) >= MOST:
-        memory.clear()
 
 
 def read_only(a: Array) -> Array:
@@ -62,14 +57,19 @@ def csr(columns: str, row_start: str, top: str) -> Check:
 
     def check(kernel: str, sizes: Sizes, *pair: Array) -> tuple[Array, ...]:
         most = sizes[top]
-        key = id(pair[0]), id(pair[1]), most  # as in `once`, spelt out: small products feel it
+        key = (
+            id(pair[0]),
+            id(pair[1]),
+            most,
+        )  # as in `kept`, written out, since small products would be slower
         found = _lines.get(key)
         if found is not None and found[0]() is pair[0] and found[1]() is pair[1]:
             return pair
         inner, outer = map(read_only, pair)
         climbs(kernel, inner, outer, most, names)
         if inner is pair[0] and outer is pair[1] and fixed(inner) and fixed(outer):
-            room(_lines)
+            if len(_lines) >= MOST:  # what is still in use is added again
+                _lines.clear()
             _lines[key] = weakref.ref(inner), weakref.ref(outer)
         return inner, outer
 
@@ -102,11 +102,11 @@ def climbs(kernel: str, columns: Array, row_start: Array, top: int, names: tuple
 def _order(kernel: str, sizes: Sizes, positions: Array) -> Array:
     """Each of 0 .. size - 1 once"""
     positions = read_only(positions)
-    once(is_order, kernel, (positions,))
+    kept(is_order, (positions,), kernel)
     return positions
 
 
-def is_order(kernel: str, positions: Array) -> None:
+def is_order(positions: Array, kernel: str) -> None:
     there = np.zeros(positions.size, bool)
     there[positions[positions < positions.size]] = True
     if not there.all():
@@ -139,7 +139,7 @@ def area(columns: str, row_start: str, high: str, wide: str) -> Check:
         kernel: str, sizes: Sizes, inner: Array, outer: Array, size: int
     ) -> tuple[Array, Array, int]:
         shape = sizes[high], sizes[wide]
-        found = once(block_area, kernel, (inner, outer), size, shape)
+        found = kept(block_area, (inner, outer), size, shape)
         if sizes["area"] != found:
             raise ShapeError(
                 f"{kernel}: values must have {found} entries, one for each entry of the blocks, "
@@ -150,9 +150,7 @@ def area(columns: str, row_start: str, high: str, wide: str) -> Check:
     return Check((columns, row_start, "size"), check)
 
 
-def block_area(
-    kernel: str, columns: Array, row_start: Array, size: int, shape: tuple[int, int]
-) -> int:
+def block_area(columns: Array, row_start: Array, size: int, shape: tuple[int, int]) -> int:
     """How many entries of a matrix of this shape are in the blocks, which are cut at its edges"""
     wide = np.minimum(size, shape[1] - columns.astype(np.int64) * size)
     high = np.minimum(size, shape[0] - np.arange(row_start.size - 1) * size)

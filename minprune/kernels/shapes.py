@@ -39,6 +39,7 @@ KINDS = {
     "strided": Kind(AS_IS, FLOATS, "float32 or float64", CONVERT),
     "float64": Kind(COPY, dtypes("float64"), "float64", "convert it with {name}.astype(float)"),
     "bool": Kind(COPY, dtypes("bool"), "bool", "True means kept"),
+    "uint8": Kind(AS_IS, dtypes("uint8"), "uint8", "take it from a format of minprune.sparse"),
     "uint16": Kind(COPY, dtypes("uint16"), "uint16", "pass the index that max_pool returned"),
     "uint32": Kind(AS_IS, dtypes("uint32"), "uint32", "take it from a format of minprune.sparse"),
     "integers": Kind(

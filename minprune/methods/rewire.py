@@ -21,7 +21,6 @@ from minprune.nets.layer import ForwardContext
 from minprune.nets.model import Model, batch_last
 from minprune.nets.net import Net, layer_of
 from minprune.sparse.formats import places, there
-from minprune.sparse.ops import ConvPlaces
 from minprune.train.method import Change, View
 from minprune.train.training import check_finite
 
@@ -163,9 +162,7 @@ def _of_weight(node: Tensor, k: int, g: Array) -> Array:
         assert node.op is not None
         parts = node.op.rule(g, node.value, tuple(map(value, node.inputs)), need, **node.settings)
         found: Array = parts[k]
-        return found
-    x = value(node.inputs[1])
-    g = act_grad(g, node.value, kind=node.settings["act"])
-    if isinstance(at, ConvPlaces):
-        return kernels.conv2d_grad_weight(g, x, at.kernel, at.stride, at.padding, at.groups)
-    return kernels.matmul(g, x, False, True)
+    else:
+        g = act_grad(g, node.value, kind=node.settings["act"])
+        found = at.full(g, value(node.inputs[1]))
+    return found

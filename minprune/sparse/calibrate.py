@@ -1,20 +1,22 @@
 """time = call + moved x a + multiply-adds x b: measured at a few layers, fitted for each format."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from time import perf_counter
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from minprune import kernels
 from minprune.core import Array
 from minprune.nets.convolution import Conv2d
 from minprune.nets.dense import Dense
-from minprune.nets.layer import Layer, Shape
-from minprune.sparse.layers import sparse_kind
-from minprune.sparse.timing import in_turn, passes
+from minprune.nets.layer import ForwardContext, Layer, Shape
+from minprune.sparse.layers import sparse_kind, stored
 
 BATCHES, DENSITIES = (1, 64), (0.05, 0.5)
-LARGEST = Dense(256, 256, bias=False)  # of those below that are no convolution
-LAYERS: tuple[tuple[Layer, Shape], ...] = (  # small, high, wide, large: no two costs go together
+LARGEST = Dense(256, 256, bias=False)  # of the dense ones below
+LAYERS: tuple[tuple[Layer, Shape], ...] = (  # small, high, wide, large: the costs vary apart
     *((Dense(i, o, bias=False), (i,)) for i, o in ((16, 16), (32, 256), (256, 32))),
     (LARGEST, (256,)),
     *(
@@ -22,14 +24,18 @@ LAYERS: tuple[tuple[Layer, Shape], ...] = (  # small, high, wide, large: no two 
         for i, o, side in ((2, 2, 6), (4, 32, 12), (32, 8, 12), (32, 32, 8))
     ),
 )
-TRIES = 4  # rounds of measurements, all of them counted
-NEAR, ABSURD = 1.25, 4.0  # see `doubt`
+REPEATS, TRIES = 7, 4  # measurements in a round, rounds at most; all of them count
+LEAST = 1e-4  # seconds of one measurement, of as many calls as that takes
+NEAR, ABSURD = 1.25, 4.0  # see `doubt` and `nonsense`
+DENSE = ("dense", 1.0)
+Key = TypeVar("Key")
+Run = Callable[[], Any]
 
 
 class Measured(NamedTuple):
     """{"csr, batch 1": nanoseconds, ...}: of a multiply-add, of a call, of a value moved
 
-    doubt: why these are not to be trusted, or "".
+    doubt: why these cannot be trusted, or "".
     """
 
     nanoseconds: dict[str, float]
@@ -42,15 +48,14 @@ def name_of(layer: Layer, form: str, batch: int) -> str:
     """ "conv csr, batch 64", "blocks, batch 1" of "4x4", "N:M, batch 1" of "2:4" """
     kind = "N:M" if ":" in form else "blocks" if "x" in form else form
     known = sparse_kind(layer)
-    return f"{known.timed if known else ''}{kind}, batch {batch}"
+    return f"{known.prefix if known else ''}{kind}, batch {batch}"
 
 
 def work(layer: Any, form: str, weights: int, positions: int, batch: int) -> Array:
     """(1, moved, multiply-adds) of a call      multiply-adds = weights x positions x batch
 
-    weights: all of a dense layer, else the live ones. moved: values written, outputs and inputs,
-    as a dense convolution unfolds these, a copy for each place of its kernel, and a sparse one
-    copies the image.
+    weights: all of a dense layer, else the live ones. moved: outputs and inputs, the inputs as
+    often as the kernel copies them: a dense convolution once for each place of its window.
     """
     kind, per = sparse_kind(layer), positions * batch
     copies = kind.copies(layer, form) if kind else 1
@@ -60,7 +65,7 @@ def work(layer: Any, form: str, weights: int, positions: int, batch: int) -> Arr
 def fit(works: Array, seconds: Array) -> Array:
     """argmin of sum ((works @ c - seconds) / seconds)^2, c >= 0      (k, 3), (k,) -> (3,)
 
-    The best of the subsets of the terms whose own least squares has no negative one.
+    The best subset of the terms whose own least-squares solution has no negative coefficient.
     """
     share = works / seconds[:, None]
     best, least = np.zeros(3), np.inf
@@ -75,7 +80,7 @@ def fit(works: Array, seconds: Array) -> Array:
 
 
 def measure() -> Measured:
-    """Every format at every layer of LAYERS, all in turn, until the times can be trusted"""
+    """Every format at every layer of LAYERS, in turns, until the times can be trusted"""
     runs, works = {}, {}
     for n in BATCHES:
         for at, (layer, shape) in enumerate(LAYERS):
@@ -98,11 +103,59 @@ def measure() -> Measured:
     return Measured(each, calls, moves, reason)
 
 
-def doubt(times: Mapping[Any, Sequence[float]]) -> str:
-    """Whether of half the measurements the third best is a quarter above the best, in words
+def in_turn(runs: Mapping[Key, Run]) -> dict[Key, list[float]]:
+    """{name: sorted seconds of a call}, warm: a b c, a b c, ..., so that noise affects all alike
 
-    What else runs only ever adds time, so a best that others come near to is the time that it
-    takes; one that stands alone may be far above it.
+    Take the first: other processes can only add time.
+    """
+
+    def warm(run: Run, count: int) -> float:
+        run()  # brings back into the caches what the other runs evicted
+        begun = perf_counter()
+        for _ in range(count):
+            run()
+        return (perf_counter() - begun) / count
+
+    counts = {name: max(1, int(LEAST / warm(run, 1))) for name, run in runs.items()}
+    turns = [{n: warm(run, counts[n]) for n, run in runs.items()} for _ in range(REPEATS)]
+    return {name: sorted(turn[name] for turn in turns) for name in runs}
+
+
+def passes(
+    layer: Layer, shape: Shape, batch: int, densities: Iterable[float]
+) -> dict[tuple[str, float], tuple[Run, int]]:
+    """{("csr", 0.1): (one pass, live weights), ...} of a dense or convolution layer without bias
+
+    Dense, CSR, and where the layer has them blocks of 4 x 4 and 2:4, with random float32 weights
+    and masks of those densities, on inputs (*shape, batch). A layer without formats: dense alone.
+    """
+    rng = np.random.default_rng(0)
+    w = rng.standard_normal(layer.params()["weight"], dtype=np.float32)
+    x = kernels.empty((*shape, batch), np.float32)  # aligned as the inputs inside a net are
+    x[...] = rng.standard_normal(x.shape, dtype=np.float32)
+    masks: dict[tuple[str, float], Array] = {}
+    kind = sparse_kind(layer)
+    for density in densities if kind else ():
+        masks["csr", density] = rng.random(w.shape) < density
+        if kind and not kind.only:
+            m, n = w.shape
+            some: Array = rng.random((-(-m // 4), -(-n // 4))) < density
+            masks["4x4", density] = some.repeat(4, 0).repeat(4, 1)[:m, :n]
+            masks["2:4", 0.5] = np.broadcast_to(np.arange(n) % 4 < 2, (m, n))
+    found: dict[tuple[str, float], tuple[Run, int]] = {}
+    found[DENSE] = partial(layer.apply, {"weight": w}, [x], ForwardContext()), w.size
+    for (form, density), mask in masks.items():
+        sparse, held = stored(layer, "it", w, mask, form)
+        p = {k: getattr(held, k) for k in held.INDICES} | {"weight": held.values}
+        found[form, density] = partial(sparse.apply, p, [x], ForwardContext()), held.values.size
+    return found
+
+
+def doubt(times: Mapping[Any, Sequence[float]]) -> str:
+    """The reason if, for half of the measurements, the third best is a quarter above the best
+
+    Other processes only add time, so a best time that others come near to is the true one; one
+    that stands alone may be far above it.
     """
     far = sum(each[2] > NEAR * each[0] for each in times.values())
     if 2 * far <= len(times):
@@ -111,15 +164,15 @@ def doubt(times: Mapping[Any, Sequence[float]]) -> str:
 
 
 def nonsense(found: Mapping[str, Array]) -> str:
-    """Whether a dense layer seems to take 4 times as long as CSR with all its weights, in words
+    """The reason if a dense layer seems to take 4 times as long as CSR with all its weights
 
-    It has the same multiply-adds and no indices. The layer is the largest of LAYERS that is no
-    convolution: too small to be shared among threads, which might explain it.
+    It has the same multiply-adds and no indices. LARGEST is too small to be
+    shared among threads, which might explain it.
     """
+    weights = LARGEST.inputs * LARGEST.outputs
     for n in BATCHES:
         dense, csr = (
-            found[name_of(LARGEST, form, n)]
-            @ work(LARGEST, form, LARGEST.inputs * LARGEST.outputs, 1, n)
+            found[name_of(LARGEST, form, n)] @ work(LARGEST, form, weights, 1, n)
             for form in ("dense", "csr")
         )
         if dense > ABSURD * csr:

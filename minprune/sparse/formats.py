@@ -1,49 +1,51 @@
-"""A matrix of which only the live entries are stored: CSR, block CSR, N:M.
+"""A matrix of which only the live entries are stored: CSR and blocks of it; N:M is in nofm.py.
 
 Stored means that the mask is True there: a live 0.0 is stored, a masked entry is not, whatever its
 value. So `dense -> format -> dense` is exact, and so is the mask. The values are one vector, in the
-order that the docstrings say; the indices are uint32 (packed positions: uint8) and read-only, which
-lets the kernels check them once. `bytes` is what values and indices take.
+order that the docstrings give; the indices are uint32 (packed positions: uint8) and read-only, so
+that the kernels check them once. Long because of its documentation.
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from minprune.arguments import count as whole
+from minprune import arguments, kernels
 from minprune.core import Array
-from minprune.errors import ArgumentError, ShapeError
+from minprune.errors import ArgumentError
 from minprune.masking.patterns import Pattern, per_entry, tiles, untiled
-from minprune.sparse.checks import Shape, climb, count, freeze, matrix, pair, ratio
-from minprune.sparse.packed import as_csr, pack, values_of
+from minprune.sparse.ops import Products, outer, turned
+
+Shape = tuple[int, int]
 
 
-@dataclass(frozen=True, eq=False)
-class CSR:
-    """A[r, columns[k]] = values[k] for k in row_start[r] .. row_start[r + 1] - 1
+class Stored:
+    """What the formats share: values (k,) floats, index arrays, the shape (m, n) of the matrix"""
 
-    values: (k,) floats, columns: (k,), row_start: (m + 1,), shape: (m, n). Columns of a row climb.
-    Raises ShapeError and ArgumentError for arrays that do not describe such a matrix.
-    """
-
+    INDICES: ClassVar[dict[str, str]] = {"columns": "uint32", "row_start": "uint32"}  # name: dtype
+    TEXT: ClassVar[str]  # the shapes and dtypes of the fields, as of a kernel's arguments
+    RULES: ClassVar[tuple[Any, ...]] = ()
     values: Array
-    columns: Array
-    row_start: Array
     shape: Shape
 
     def __post_init__(self) -> None:
-        matrix("CSR", self.shape)
-        for name in ("columns", "row_start"):
-            freeze(self, name, np.uint32, 1)
-        climb("CSR", self.columns, self.row_start, self.shape)
-        count("CSR", self.values, self.columns.size)
+        sizes = kernels.check(type(self).__name__, f"{self.TEXT} ->", *self.RULES, **vars(self))
+        for name in self.INDICES:
+            a = getattr(self, name)
+            if a.flags.writeable or a.base is not None or not a.flags.c_contiguous:
+                a = np.array(a, order="C")
+                a.flags.writeable = False
+                object.__setattr__(self, name, a)
+        self._check(sizes)
 
-    @classmethod
-    def from_dense(cls, array: Array, mask: Array) -> Self:
-        """The entries of array (m, n) where mask is True, row by row"""
-        array, mask = pair("CSR", array, mask)
-        return cls(array[mask], *places(mask), array.shape)
+    def _check(self, sizes: dict[str, Any]) -> None:
+        """Raises where the indices are not those of a matrix of these sizes"""
+        raise NotImplementedError
+
+    def mask(self) -> Array:
+        """(m, n), True where an entry is stored"""
+        raise NotImplementedError
 
     def to_dense(self) -> Array:
         """(m, n), 0 where nothing is stored"""
@@ -51,51 +53,142 @@ class CSR:
         out[self.mask()] = self.values
         return out
 
+    def counts(self) -> dict[str, int]:
+        """What a layer must know to give its arrays their shapes"""
+        return {"stored": self.values.size}
+
+    @staticmethod
+    def index_shapes(*args: Any) -> dict[str, tuple[int, ...]]:
+        """The shapes of the index arrays; args: shape, stored, blocks, *numbers of the format"""
+        raise NotImplementedError
+
+    @staticmethod
+    def products(*args: Any) -> Products:
+        """The products with such a matrix; args: *indices, shape, stored, *numbers of the format"""
+        raise NotImplementedError
+
+    @property
+    def bytes(self) -> int:
+        """What values and indices take"""
+        return sum(getattr(self, name).nbytes for name in ("values", *self.INDICES))
+
+
+@dataclass(frozen=True, eq=False)
+class CSR(Stored):
+    """A matrix in compressed sparse rows.
+
+    A[r, columns[k]] = values[k]      for k in row_start[r] .. row_start[r + 1] - 1
+
+    Parameters
+    ----------
+    values : ndarray (k,)
+        The live entries, row by row; float32 or float64.
+    columns : ndarray (k,) of uint32
+        The column of each value; those of a row climb.
+    row_start : ndarray (m + 1,) of uint32
+        Where each row begins, and where the last one ends.
+    shape : tuple (m, n)
+        The shape of the dense matrix.
+
+    Raises
+    ------
+    ArgumentError, ShapeError
+        If the arrays do not describe such a matrix.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import minprune as mp
+    >>> a = np.array([[0.0, 2.0, 0.0], [1.0, 0.0, 3.0]])
+    >>> stored = mp.sparse.CSR.from_dense(a, a != 0)
+    >>> stored.values, stored.columns, stored.row_start
+    (array([2., 1., 3.]), array([1, 0, 2], dtype=uint32), array([0, 1, 3], dtype=uint32))
+    """
+
+    TEXT = "shape: sizes (m, n), values (k), columns: uint32 (k), row_start: uint32 (m+1)"
+    values: Array
+    columns: Array
+    row_start: Array
+    shape: Shape
+
+    def _check(self, sizes: dict[str, Any]) -> None:
+        climb("CSR", self.columns, self.row_start, sizes["n"])
+
+    @classmethod
+    def from_dense(cls, array: Array, mask: Array) -> Self:
+        """The entries of array (m, n) where mask is True, row by row"""
+        check_pair("CSR", array, mask)
+        return cls(array[mask], *places(mask), array.shape)
+
     def mask(self) -> Array:
         """(m, n), True where an entry is stored"""
         return there(self.columns, self.row_start, self.shape)
 
-    @property
-    def bytes(self) -> int:
-        """What the arrays take, the shape left out"""
-        return self.values.nbytes + self.columns.nbytes + self.row_start.nbytes
+    @staticmethod
+    def index_shapes(shape: Shape, stored: int, blocks: int) -> dict[str, tuple[int, ...]]:
+        return {"columns": (stored,), "row_start": (shape[0] + 1,)}
+
+    @staticmethod
+    def products(columns: Array, row_start: Array, shape: Shape, stored: int) -> Products:
+        at, n = (columns, row_start), shape[1]
+        return Products(
+            lambda values, x, b, act: kernels.csr_matmul(values, *at, x, b, act),
+            lambda values, g, _: kernels.csr_matmul_t(values, *turned(*at, n), g),
+            lambda g, x: kernels.csr_sampled(*at, g, x),
+            outer,
+        )
 
 
 @dataclass(frozen=True, eq=False)
-class BlockCSR:
-    """Block k, of size x size, stands in block column columns[k] of its row of blocks
+class BlockCSR(Stored):
+    """A matrix in compressed rows of blocks, each live as a whole.
 
-    values: block by block, each row by row; a block that overhangs the edge is cut there, and
-    stores what is left. columns: (blocks,), row_start: (rows of blocks + 1,), shape: (m, n).
-    Raises ShapeError and ArgumentError for arrays that do not describe such a matrix.
+    Block k, of size x size, is in block column columns[k] of its row of blocks.
+
+    Parameters
+    ----------
+    values : ndarray (k,)
+        The entries of the blocks, block by block and each row by row; a block that overhangs the
+        edge is cut there, and stores what is left.
+    columns : ndarray (blocks,) of uint32
+        The block column of each block; those of a row of blocks climb.
+    row_start : ndarray (rows of blocks + 1,) of uint32
+        Where each row of blocks begins, and where the last one ends.
+    size : int
+        The side of a block.
+    shape : tuple (m, n)
+        The shape of the dense matrix.
+
+    Raises
+    ------
+    ArgumentError, ShapeError
+        If the arrays do not describe such a matrix.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import minprune as mp
+    >>> a = np.arange(12.0).reshape(2, 6)
+    >>> mask = np.repeat([[False, True, True]], 2, axis=0).repeat(2, axis=1)
+    >>> stored = mp.sparse.BlockCSR.from_dense(a, mask, size=2)
+    >>> stored.columns, stored.values
+    (array([1, 2], dtype=uint32), array([ 2.,  3.,  8.,  9.,  4.,  5., 10., 11.]))
     """
 
+    TEXT = (
+        "shape: sizes (m, n), values (area), columns: uint32 (k), row_start: uint32 (down+1), size"
+    )
+    RULES = (kernels.blocks,)
     values: Array
     columns: Array
     row_start: Array
     size: int
     shape: Shape
 
-    def __post_init__(self) -> None:
-        matrix("BlockCSR", self.shape)
-        whole("BlockCSR", "size", self.size)
-        for name in ("columns", "row_start"):
-            freeze(self, name, np.uint32, 1)
-        climb("BlockCSR", self.columns, self.row_start, self._blocks)
-        count("BlockCSR", self.values, self._area())
-
-    @property
-    def _blocks(self) -> Shape:
-        """How many blocks stand above and beside each other."""
-        return -(-self.shape[0] // self.size), -(-self.shape[1] // self.size)
-
-    def _area(self) -> int:
-        """How many entries the blocks hold; no room is made for the matrix."""
-        (m, n), k = self.shape, self.size
-        wide = np.minimum(k, n - self.columns.astype(np.int64) * k)
-        high = np.minimum(k, m - np.arange(self._blocks[0]) * k)
-        starts = self.row_start.astype(np.int64)
-        return int(wide @ np.repeat(high, starts[1:] - starts[:-1]))
+    def _check(self, sizes: dict[str, Any]) -> None:
+        climb("BlockCSR", self.columns, self.row_start, sizes["across"])
+        entries = kernels.area("columns", "row_start", "m", "n").check
+        entries("BlockCSR", sizes, self.columns, self.row_start, self.size)
 
     @classmethod
     def from_dense(cls, array: Array, mask: Array, size: int = 4) -> Self:
@@ -103,8 +196,8 @@ class BlockCSR:
 
         Raises ArgumentError where only a part of a block is live: such a mask is one for CSR.
         """
-        whole("BlockCSR", "size", size)
-        array, mask = pair("BlockCSR", array, mask)
+        arguments.count("BlockCSR", "size", size)
+        check_pair("BlockCSR", array, mask)
         blocks = Pattern(size, size)
         live, inside = tiles(mask, blocks, False), tiles(np.ones_like(mask), blocks, False)
         some = np.asarray(live.any(-1))
@@ -129,86 +222,30 @@ class BlockCSR:
 
     def mask(self) -> Array:
         """(m, n), True where an entry is stored"""
-        some = there(self.columns, self.row_start, self._blocks)
+        m, n = self.shape
+        some = there(self.columns, self.row_start, (-(-m // self.size), -(-n // self.size)))
         return per_entry(some, self.shape, Pattern(self.size, self.size))
 
-    @property
-    def bytes(self) -> int:
-        """What the arrays take, the shape left out"""
-        return self.values.nbytes + self.columns.nbytes + self.row_start.nbytes
+    def counts(self) -> dict[str, int]:
+        return {"stored": self.values.size, "blocks": self.columns.size}
 
+    @staticmethod
+    def index_shapes(shape: Shape, stored: int, blocks: int, size: int) -> dict[str, Any]:
+        return {"columns": (blocks,), "row_start": (-(-shape[0] // size) + 1,)}
 
-@dataclass(frozen=True, eq=False)
-class NofM:
-    """`keep` of every `group` consecutive columns; a shorter tail keeps min(keep, its length)
-
-    values: row by row, (m * k,) with k values to a row. positions: (m, bytes) uint8: the place of
-    each value in its group, in 1, 2, 4 or 8 bits, the first in the lowest bits. shape: (m, n).
-    Raises ShapeError and ArgumentError for arrays that do not describe such a matrix.
-    """
-
-    values: Array
-    positions: Array
-    keep: int
-    group: int
-    shape: Shape
-
-    def __post_init__(self) -> None:
-        matrix("NofM", self.shape)
-        ratio(self.keep, self.group)
-        freeze(self, "positions", np.uint8, 2)
-        if len(self.positions) != self.shape[0]:
-            raise ShapeError(
-                f"NofM: positions must have {self.shape[0]} rows, those of the matrix, not "
-                f"{len(self.positions)}; make positions with from_dense"
-            )
-        count("NofM", self.values, self._columns().size)  # which checks them
-
-    @classmethod
-    def from_dense(cls, array: Array, mask: Array, keep: int = 2, group: int = 4) -> Self:
-        """The entries of array (m, n) where mask is True
-
-        Raises ArgumentError where a group has more or fewer live entries than it keeps: such a mask
-        is one for CSR. (The pattern keeps at most so many, fewer where more were pruned before;
-        zeros stored in their place would come alive in training.)
-        """
-        ratio(keep, group)
-        array, mask = pair("NofM", array, mask)
-        m, n = array.shape
-        firsts = np.arange(0, n, group)
-        live = tiles(mask, Pattern(1, group), False).sum(-1)
-        want = np.minimum(keep, np.minimum(group, n - firsts))
-        if (live != want).any():
-            r, c = (int(k) for k in np.argwhere(live != want)[0])
-            raise ArgumentError(
-                f"NofM: group {c} of row {r} must have exactly {want[c]} of its "
-                f"{min(group, n - firsts[c])} entries live, not {live[r, c]}; prune with "
-                f"pattern='{keep}:{group}' before anything else is pruned, or use CSR"
-            )
-        rows = (np.nonzero(mask)[1] % group).reshape(m, int(want.sum()))
-        return cls(array[mask], pack(rows, group), keep, group, array.shape)
-
-    def to_dense(self) -> Array:
-        """(m, n), 0 where nothing is stored"""
-        out = np.zeros(self.shape, self.values.dtype)
-        out[self.mask()] = self.values
-        return out
-
-    def mask(self) -> Array:
-        """(m, n), True where an entry is stored"""
-        out = np.zeros(self.shape, bool)
-        np.put_along_axis(out, self._columns(), True, axis=1)
-        return out
-
-    def _columns(self) -> Array:
-        """(m, k), the column of each value"""
-        columns, _ = as_csr(self.positions, self.keep, self.group, self.shape[1])
-        return columns.reshape(len(self.positions), values_of(self.keep, self.group, self.shape[1]))
-
-    @property
-    def bytes(self) -> int:
-        """What the arrays take, the shape left out"""
-        return self.values.nbytes + self.positions.nbytes
+    @staticmethod
+    def products(
+        columns: Array, row_start: Array, shape: Shape, stored: int, size: int
+    ) -> Products:
+        at, across = (columns, row_start), -(-shape[1] // size)
+        return Products(
+            lambda values, x, b, act: kernels.block_matmul(values, *at, size, shape, x, b, act),
+            lambda values, g, _: kernels.block_matmul_t(
+                values, *turned(*at, across), size, shape, g
+            ),
+            lambda g, x: kernels.block_sampled(*at, size, stored, g, x),
+            outer,
+        )
 
 
 def places(mask: Array) -> tuple[Array, Array]:
@@ -224,3 +261,23 @@ def there(columns: Array, row_start: Array, shape: Shape) -> Array:
     counts = (row_start[1:] - row_start[:-1]).astype(np.int64)
     out[np.repeat(np.arange(shape[0]), counts), columns] = True
     return out
+
+
+def climb(owner: str, columns: Array, row_start: Array, n: int) -> None:
+    """row_start climbs from 0 to the number of columns; in each row columns climb, below n"""
+    kernels.climbs(owner, columns, row_start, n, ("columns", "row_start"))
+    begins = np.zeros(columns.size + 1, bool)
+    begins[row_start] = True
+    falls = (columns[1:] <= columns[:-1]) & ~begins[1:-1]
+    if falls.any():
+        k = int(np.argmax(falls)) + 1
+        found = "twice" if columns[k] == columns[k - 1] else f"after {columns[k - 1]}"
+        raise ArgumentError(
+            f"{owner}: columns must climb in each row, but columns[{k}] is {columns[k]}, {found}; "
+            f"sort the entries of each row, and add up equal ones"
+        )
+
+
+def check_pair(owner: str, array: Array, mask: Array) -> None:
+    """array is a matrix of floats, mask one of booleans of its shape"""
+    kernels.check(owner, "array (m, n), mask: bool (m, n) ->", array=array, mask=mask)

@@ -1,17 +1,18 @@
 """Layers that store live weights alone: y = act(A x + b), A in CSR, blocks or N:M; sparse w * x.
 
-The weight is the vector of the stored values, in the order of the format, so optimizers work as
-they do; the indices are buffers. The structure is fixed: training moves values, and methods that
-move connections replace indices of the same size.
+The weight is the vector of the stored values, in the order of the format, so optimizers work
+unchanged; the indices are buffers. The structure is fixed: training moves values, and methods that
+move connections replace indices of the same size. Long because of its documentation.
 """
 
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, ClassVar
 
-from minprune import arguments
+from minprune import arguments, kernels
 from minprune.autograd import Value
 from minprune.core import Array
 from minprune.errors import ArgumentError, ShapeError
@@ -20,87 +21,96 @@ from minprune.nets.dense import Dense
 from minprune.nets.layer import ForwardContext, Layer, Params, Shape, sizes
 from minprune.nets.registry import kind_of
 from minprune.sparse import ops
-from minprune.sparse.formats import CSR, BlockCSR, NofM
-from minprune.sparse.packed import as_csr, bytes_of
+from minprune.sparse.formats import CSR, BlockCSR
+from minprune.sparse.nofm import NofM
+from minprune.sparse.ops import Products
 
 Pair = tuple[int, ...]
 Format = CSR | BlockCSR | NofM
 
 
-def tile(given: str) -> tuple[int, int] | int | None:
-    """(keep, group) of "2:4", the side of "4x4", None of "csr"
+def form(given: Any) -> tuple[Any, tuple[int, ...]]:
+    """The class and the numbers of a format: "4x4" -> BlockCSR, (4,); "2:4" -> NofM, (2, 4)
 
     Raises ArgumentError for another format.
     """
     if given == "csr":
-        return None
+        return CSR, ()
     found = re.fullmatch(r"([1-9][0-9]{0,2})(x|:)([1-9][0-9]{0,2})", str(given))
     if found:
         first, between, second = int(found[1]), found[2], int(found[3])
         if between == ":" and first <= second <= 256:
-            return first, second
+            return NofM, (first, second)
         if between == "x" and first == second <= 64:
-            return first
+            return BlockCSR, (first,)
     raise ArgumentError(
         f"format must be 'csr', blocks of up to '64x64' such as '4x4', or N:M of up to 256 such as "
         f"'2:4', not {given!r}; choose one of them, or 'auto' or 'dense' for mp.sparsify"
     )
 
 
-def matrix_of(layer: "Sparse", name: str, p: Mapping[str, Array]) -> Format:
-    """The weight as a format value (outputs, inputs ...), from its arrays by kind
-
-    Raises ArgumentError or ShapeError, naming the layer, where indices and values do not fit.
-    """
-    shape = layer.dense()["weight"]
-    flat = shape[0], math.prod(shape[1:])
-    values, form = p["weight"], tile(layer.format)
-    try:
-        if isinstance(form, tuple):
-            return NofM(values, p["positions"], *form, flat)
-        at = p["columns"], p["row_start"]
-        return CSR(values, *at, flat) if form is None else BlockCSR(values, *at, form, flat)
-    except (ArgumentError, ShapeError) as e:
-        raise type(e)(f"{name}: {e}") from None
-
-
 class Sparse(Layer):
-    """What both layers share: stored values as the weight, their places in buffers, one product."""
+    """What the sparse layers share: stored values as the weight, indices in buffers, one product"""
 
+    twin: ClassVar[Any]  # the dense layer of which this is the sparse form
+    only: ClassVar[tuple[str, ...]] = ()  # the formats it can have; () for all
+    prefix: ClassVar[str] = ""  # of its rows in mp.sparse.speeds()
+    fuses: ClassVar[bool] = True
     stored: int
     outputs: int
     bias: bool
     format: str
-    tiles: ClassVar[bool] = False  # blocks and N:M too, not CSR alone
-    timed: ClassVar[str] = ""  # begins the names of its measured speeds
 
-    @classmethod
-    def of(cls, layer: Any, found: Format, wanted: str) -> "Sparse":
-        """The layer of the same shape as a dense one, with the weight `found` in that format."""
-        raise NotImplementedError
+    @cached_property
+    def kind(self) -> tuple[Any, tuple[int, ...]]:
+        """The class of its format, and the numbers of that"""
+        return form(self.format)
 
-    @staticmethod
-    def copies(layer: Any, form: str) -> int:
-        """How often a pass through the dense layer, or in a format, writes each input."""
-        return 1
+    @cached_property
+    def full(self) -> Shape:
+        """The shape of the dense weight"""
+        full: Shape = self.like().params()["weight"]
+        return full
+
+    @property
+    def matrix_shape(self) -> tuple[int, int]:
+        """(m, n) of the weight as a matrix, a row for each output"""
+        return self.full[0], math.prod(self.full[1:])
 
     def like(self) -> Layer:
         """The dense layer of the same shape."""
-        raise NotImplementedError
+        like: Layer = self.twin(**{f.name: getattr(self, f.name) for f in fields(self.twin)})
+        return like
 
-    def places(self, p: Params) -> ops.Places:
-        """Where the values are, from the buffers."""
-        raise NotImplementedError
+    @staticmethod
+    def copies(layer: Any, format: str) -> int:
+        """How many copies of each input the kernel of `layer`, dense or in a format, makes"""
+        return 1
+
+    def products(self, *indices: Any) -> Products:
+        """The products with the weight, from its index arrays"""
+        kind, numbers = self.kind
+        found: Products = kind.products(*indices, self.matrix_shape, self.stored, *numbers)
+        return found
 
     def params(self) -> dict[str, Shape]:
         found: dict[str, Shape] = {"weight": (self.stored,)}
         return found | ({"bias": (self.outputs,)} if self.bias else {})
 
+    def buffers(self) -> dict[str, Shape]:
+        kind, numbers = self.kind
+        blocks = getattr(self, "blocks", 0)
+        found: dict[str, Shape] = kind.index_shapes(
+            self.matrix_shape, self.stored, blocks, *numbers
+        )
+        return found
+
     def dense(self) -> dict[str, Shape]:
-        return {"weight": self.like().params()["weight"]}
+        return {"weight": self.full}
 
     def indices(self) -> dict[str, str]:
-        return {"columns": "uint32", "row_start": "uint32"}
+        found: dict[str, str] = self.kind[0].INDICES
+        return found
 
     def out_shape(self, *shapes: Shape) -> Shape:
         return self.like().out_shape(*shapes)
@@ -109,11 +119,24 @@ class Sparse(Layer):
         return self.like().positions(out)
 
     def check(self, name: str, p: Mapping[str, Array]) -> None:
-        matrix_of(self, name, p)
+        self.matrix(name, p)
 
     def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
-        w, b = p["weight"], p.get("bias")
-        return ops.product(w, xs[0], b, at=self.places(p), act=act)
+        at = self.products(*(p[k] for k in self.indices()))
+        return ops.product(p["weight"], xs[0], p.get("bias"), at=at, act=act)
+
+    def matrix(self, name: str, p: Mapping[str, Array]) -> Format:
+        """The weight as a format value (outputs, inputs ...), from its arrays by kind
+
+        Raises ArgumentError or ShapeError, naming the layer, where indices and values do not fit.
+        """
+        kind, numbers = self.kind
+        values, *indices = (p[k] for k in ("weight", *kind.INDICES))
+        try:
+            found: Format = kind(values, *indices, *numbers, self.matrix_shape)
+        except (ArgumentError, ShapeError) as e:
+            raise type(e)(f"{name}: {e}") from None
+        return found
 
     def fits(self, what: str, most: int) -> None:
         """The argument `what` counts entries of which there are at most so many."""
@@ -127,67 +150,88 @@ class Sparse(Layer):
 
 @dataclass(frozen=True)
 class SparseDense(Sparse):
-    """y = A x + b      A: (outputs, inputs), `stored` values; weight: (stored,), bias: (outputs,)
+    """A fully connected layer that stores its live weights alone; made by `mp.sparsify`.
 
-    format: "csr", blocks such as "4x4", or "2:4". blocks: how many there are, of "4x4".
+    y = A x + b      A: (outputs, inputs); weight: (stored,), bias: (outputs,)
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        How many features it reads and makes.
+    stored : int
+        How many weights are live.
+    format : str, default "csr"
+        "csr", blocks such as "4x4", or N:M such as "2:4".
+    blocks : int, default 0
+        How many blocks there are, for a format of blocks.
+    bias : bool, default True
+        Whether b is added.
+
+    Raises
+    ------
+    ArgumentError
+        If a size is not an integer, more is stored than the matrix has, or the format is unknown.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> layer = mp.sparse.SparseDense(4, 3, stored=5)
+    >>> layer.params(), layer.buffers()
+    ({'weight': (5,), 'bias': (3,)}, {'columns': (5,), 'row_start': (4,)})
     """
 
+    twin: ClassVar[Any] = Dense
     inputs: int
     outputs: int
     stored: int
     format: str = "csr"
     blocks: int = 0
     bias: bool = True
-    fuses: ClassVar[bool] = True
-    tiles: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for what in ("inputs", "outputs"):
             arguments.count("SparseDense", what, getattr(self, what))
-        tile(self.format)
         most = self.inputs * self.outputs
         self.fits("stored", most)
-        self.fits("blocks", most if isinstance(tile(self.format), int) else 0)
-
-    @classmethod
-    def of(cls, layer: Any, found: Format, wanted: str) -> Sparse:
-        blocks = found.columns.size if isinstance(found, BlockCSR) else 0
-        return cls(layer.inputs, layer.outputs, found.values.size, wanted, blocks, layer.bias)
-
-    def like(self) -> Dense:
-        """The dense layer of the same shape."""
-        return Dense(self.inputs, self.outputs, self.bias)
-
-    def indices(self) -> dict[str, str]:
-        if ":" in self.format:
-            return {"positions": "uint8"}
-        return {"columns": "uint32", "row_start": "uint32"}
-
-    def buffers(self) -> dict[str, Shape]:
-        rows: Shape = (self.outputs + 1,)
-        form = tile(self.format)
-        if isinstance(form, tuple):
-            return {"positions": (self.outputs, bytes_of(*form, self.inputs))}
-        if form is None:
-            return {"columns": (self.stored,), "row_start": rows}
-        return {"columns": (self.blocks,), "row_start": (-(-self.outputs // form) + 1,)}
-
-    def places(self, p: Params) -> ops.Places:
-        """Where its values stand, from the buffers."""
-        form = tile(self.format)
-        if isinstance(form, tuple):
-            at = as_csr(p["positions"], *form, self.inputs)
-            return ops.CSRPlaces(*at, self.inputs)
-        at = p["columns"], p["row_start"]
-        if form is None:
-            return ops.CSRPlaces(*at, self.inputs)
-        return ops.BlockPlaces(*at, form, self.stored, (self.outputs, self.inputs))
+        self.fits("blocks", most if self.kind[0] is BlockCSR else 0)
 
 
 @dataclass(frozen=True)
 class SparseConv(Sparse):
-    """y = w * x + b      w: (outputs, inputs/groups, y, x) in CSR, `stored` values; no unfold"""
+    """A convolution over images that stores its live weights alone; made by `mp.sparsify`.
 
+    y = w * x + b      w: (outputs, inputs/groups, y, x) in CSR; weight: (stored,)
+
+    No unfolded copy of the image is made.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        How many channels it reads and makes.
+    kernel : int or (int, int)
+        The sides (y, x) of the window.
+    stored : int
+        How many weights are live.
+    stride, padding, groups, bias
+        As in Conv2d.
+    format : str
+        "csr", the only one of a convolution.
+
+    Raises
+    ------
+    ArgumentError
+        If a size is out of range, more is stored than the weight has, or the format is another.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.sparse.SparseConv(2, 3, 3, stored=5, padding=1).out_shape((2, 8, 8))
+    (3, 8, 8)
+    """
+
+    twin: ClassVar[Any] = Conv2d
+    only: ClassVar[tuple[str, ...]] = ("csr",)
+    prefix: ClassVar[str] = "conv "
     inputs: int
     outputs: int
     kernel: int | Pair
@@ -197,46 +241,53 @@ class SparseConv(Sparse):
     groups: int = 1
     bias: bool = True
     format: str = "csr"
-    fuses: ClassVar[bool] = True
-    timed: ClassVar[str] = "conv "
 
     def __post_init__(self) -> None:
         for what, least in (("kernel", 1), ("stride", 1), ("padding", 0)):
             object.__setattr__(self, what, sizes("SparseConv", what, getattr(self, what), least))
-        self.fits("stored", math.prod(self.like().params()["weight"]))
-        if self.format != "csr":
+        self.fits("stored", math.prod(self.full))
+        if self.format not in self.only:
             raise ArgumentError(
                 f"SparseConv: format must be 'csr', the only one of a convolution, not "
                 f"{self.format!r}; leave it out"
             )
 
-    @classmethod
-    def of(cls, layer: Any, found: Format, wanted: str) -> Sparse:
-        size = layer.inputs, layer.outputs, layer.kernel, found.values.size
-        return cls(*size, layer.stride, layer.padding, layer.groups, layer.bias)
-
     @staticmethod
-    def copies(layer: Any, form: str) -> int:
-        return math.prod(layer.kernel if form == "dense" else layer.stride)
+    def copies(layer: Any, format: str) -> int:
+        return math.prod(layer.kernel if format == "dense" else layer.stride)
 
-    def like(self) -> Conv2d:
-        """The dense layer of the same shape."""
-        return Conv2d(
-            self.inputs, self.outputs, self.kernel, self.stride, self.padding, self.groups,
-            self.bias,
-        )  # fmt: skip
-
-    def buffers(self) -> dict[str, Shape]:
-        return {"columns": (self.stored,), "row_start": (self.outputs + 1,)}
-
-    def places(self, p: Params) -> ops.Places:
-        """Where its values stand, from the buffers."""
-        return ops.ConvPlaces(
-            p["columns"], p["row_start"], self.kernel, self.stride, self.padding,  # type: ignore[arg-type]
-            self.groups,
-        )  # fmt: skip
+    def products(self, *indices: Any) -> Products:
+        columns, row_start = indices
+        at: tuple[Any, Any, Any] = columns, row_start, self.kernel
+        how: tuple[Any, Any, Any] = self.stride, self.padding, self.groups
+        return Products(
+            lambda values, x, b, act: kernels.csr_conv2d(values, *at, x, b, *how, act),
+            lambda values, g, shape: kernels.csr_conv2d_grad_input(values, *at, g, shape, *how),
+            lambda g, x: kernels.csr_conv2d_grad_weight(*at, g, x, *how),
+            lambda g, x: kernels.conv2d_grad_weight(g, x, at[-1], *how),
+        )
 
 
 def sparse_kind(layer: Layer) -> type[Sparse] | None:
-    """The layer that stores only the live weights of this one, or None: the class names it."""
-    return kind_of(layer.sparse)  # type: ignore[return-value]
+    """The layer that stores only the live weights of this one: its class, not a base, names it"""
+    kind: Any = kind_of(layer.sparse)
+    return kind if kind and kind.twin is type(layer) else None
+
+
+def stored(layer: Layer, name: str, w: Array, mask: Array, wanted: str) -> tuple[Layer, Format]:
+    """The sparse form of a layer, and the live entries of its weight w, in a format
+
+    Raises ArgumentError, naming the layer, where the layer or its mask do not fit the format.
+    """
+    of: Any = sparse_kind(layer)
+    kind, numbers = form(wanted)
+    if of.only and wanted not in of.only:
+        raise ArgumentError(
+            f"{name}: format must be 'csr' or 'dense' for a convolution, not {wanted!r}; choose "
+            f"one of them, or 'auto', or name each dense layer that has it, {{layer: {wanted!r}}}"
+        )
+    try:
+        found = kind.from_dense(w.reshape(len(w), -1), mask.reshape(len(w), -1), *numbers)
+    except ArgumentError as e:
+        raise ArgumentError(f"{name}: {e}") from None
+    return of(**vars(layer), **found.counts(), format=wanted), found

@@ -1,9 +1,11 @@
-"""time = call + moved x a + multiply-adds x b: which format is fastest here, by one measurement.
+"""time = call + moved x a + multiply-adds x b: which format is fastest on this machine.
 
-The three are measured once, kept in a file of the user's cache folder, and shown by printing them.
+The three costs are measured once, kept in a file of the user's cache folder, and shown by printing
+them.
 """
 
 import functools
+import json
 import os
 import platform
 import warnings
@@ -26,15 +28,34 @@ from minprune.train.fingerprint import digest, threads
 MARGIN = 1.1
 COSTS = "nanoseconds", "calls", "moves"
 HEADER = ["format", "ns per multiply-add", "ns per value moved", "ns per call"]
-_unkept: dict[str, "Speeds"] = {}  # by machine: what this process measured and no file holds
+_unkept: dict[str, "Speeds"] = {}  # by machine: measured by this process, and in no file
 
 
 @dataclass(frozen=True)
 class Speeds:
-    """Nanoseconds for one multiply-add of a live weight: {"csr, batch 64": 0.05, ...}; print it
+    """What the formats cost on a machine; print it for a table.
 
-    calls, moves: those that a call, and a value that is copied or written, takes beside; 0 unless
-    given. machine: what was measured; when; where: the file that keeps it, or why there is none.
+    nanoseconds of a pass = calls + moves x values moved + nanoseconds x multiply-adds
+
+    Parameters
+    ----------
+    machine : str
+        CPU, kernels and threads.
+    nanoseconds : dict
+        Of one multiply-add of a live weight: {"csr, batch 64": 0.05, ...}.
+    calls, moves : dict, optional
+        Of a call, and of a value that is copied or written; 0 unless given.
+    when, where : str, default ""
+        When it was measured; the file that keeps it, or why there is none.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> print(mp.sparse.Speeds("one core", {"csr, batch 1": 0.25}, {"csr, batch 1": 4321.0}))
+    one core
+    format        ns per multiply-add  ns per value moved  ns per call
+    ------------  -------------------  ------------------  -----------
+    csr, batch 1               0.2500               0.000         4321
     """
 
     machine: str
@@ -57,16 +78,33 @@ class Speeds:
 
 
 def speeds(again: bool = False) -> Speeds:
-    """The speeds of this machine, from the cache folder, or measured (below a second) and kept
+    """Return the speeds of this machine, from the cache folder, or measured and kept there.
 
-    again=True measures anew. The file is speeds.json in MINPRUNE_CACHE, or XDG_CACHE_HOME or
-    ~/.cache with /minprune. It holds one entry for each machine; another CPU, backend or thread
-    count is another machine. An entry that is absent, damaged or of other kernels is written anew.
-    Where the file cannot be written, or the machine was so busy that what was measured is not to be
-    trusted (which warns), it serves this process alone. (With NumPy alone it takes 3 seconds.)
+    To measure takes less than a second, with NumPy alone 3 seconds. The file is speeds.json in
+    MINPRUNE_CACHE, or else in the folder minprune of XDG_CACHE_HOME or ~/.cache. It holds one entry
+    for each machine; another CPU, backend or thread count is another machine. An entry that is
+    absent, damaged or of other kernels is written anew. If the file cannot be written, or the
+    machine was too busy to trust what was measured (a warning), the result is used by this process
+    alone.
+
+    Parameters
+    ----------
+    again : bool, default False
+        Whether to measure anew.
+
+    Returns
+    -------
+    Speeds
+        What the formats cost.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> "csr, batch 64" in mp.sparse.speeds().nanoseconds
+    True
     """
     machine, before = here(), kept()
-    found = whole(machine, before.get(machine)) or _unkept.get(machine)
+    found = parsed(machine, before.get(machine)) or _unkept.get(machine)
     if found is not None and not again:
         return found
     nanoseconds, calls, moves, doubt = measure()
@@ -87,9 +125,7 @@ def speeds(again: bool = False) -> Speeds:
 
 
 def kept() -> dict[str, Any]:
-    """What the cache folder has, by machine; nothing where the file is damaged."""
-    import json
-
+    """The entries of the file, by machine; none if it is damaged"""
     try:
         found = json.loads(path().read_text("utf-8"))
     except (OSError, ValueError, RuntimeError):
@@ -98,30 +134,25 @@ def kept() -> dict[str, Any]:
 
 
 def keep(made: Speeds, before: dict[str, Any]) -> bool:
-    """Into the file, beside the other machines: whether that went well"""
-    import json
-
+    """Write it to the file, beside the other machines; True if that succeeded"""
     entry = {kind: getattr(made, kind) for kind in (*COSTS, "when")} | {"kernels": version()}
     try:
         write_atomic(path(), json.dumps(before | {made.machine: entry}, indent=1))
-    except (FileError, RuntimeError):  # a home that is not known
+    except (FileError, RuntimeError):  # RuntimeError: the home folder is unknown
         return False
     return True
 
 
-def whole(machine: str, entry: Any) -> Speeds | None:
-    """The speeds in an entry of the file, if it has them all, of these kernels."""
+def parsed(machine: str, entry: Any) -> Speeds | None:
+    """The speeds in an entry of the file, if it is complete and of these kernels"""
     try:
-        nanoseconds, calls, moves = (
-            {name: float(entry[kind][name]) for name in names()} for kind in COSTS
-        )
-        each = [ns for found in (nanoseconds, calls, moves) for ns in found.values()]
-        sound = all(0 <= ns < np.inf for ns in each) and entry["kernels"] == version()
-        when = str(entry["when"])
+        costs = {kind: {name: float(entry[kind][name]) for name in names()} for kind in COSTS}
+        sound = all(0 <= ns < np.inf for cost in costs.values() for ns in cost.values())
+        if sound and entry["kernels"] == version():
+            return Speeds(machine, **costs, when=str(entry["when"]), where=f"kept in {path()}")
     except (ValueError, LookupError, TypeError, OverflowError):
-        return None
-    where = f"kept in {path()}"
-    return Speeds(machine, nanoseconds, calls, moves, when, where) if sound else None
+        pass
+    return None
 
 
 @functools.cache
@@ -142,8 +173,8 @@ def cheapest(
 ) -> str:
     """ "dense", or the format of least time: call + moved x a + multiply-adds x b, see `work`
 
-    Dense where nothing is masked: no format does less work then. A format has to win by a tenth,
-    since the formula is not exact.
+    Dense where nothing is masked: no format does less work then. A format must be faster by a
+    tenth, since the formula is not exact.
     """
     if mask.all():
         return "dense"
@@ -169,7 +200,7 @@ def path() -> Path:
 
 
 def here() -> str:
-    """What the speeds hang on."""
+    """What the speeds depend on: CPU, kernels and threads"""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
