@@ -117,7 +117,7 @@ UNSOUND: dict[str, tuple[tuple[str, Any], str]] = {
     "stream": (("streams", [{}, {}]), "ValueError: state must be for a PCG64 RNG"),
     "mask": (
         ("masks", {"fc1.bias": np.ones(5)}),
-        "ArgumentError: fc1.bias: mask is float64, expected bool; use mask != 0",
+        "ArgumentError: fc1.bias: the mask must be bool, not float64; use mask != 0",
     ),
 }  # fmt: skip
 

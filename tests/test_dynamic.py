@@ -28,9 +28,10 @@ import minprune as mp
 from minprune import kernels
 from minprune.core import Array
 from minprune.masking.choose import keep_top
-from minprune.methods import SET, RigL, dynamic, dynamic_layers
-from minprune.methods.dynamic_grads import whole_grads
-from minprune.methods.dynamic_layers import live_places, rewire
+from minprune.methods import SET, RigL, dynamic
+from minprune.methods import rewire as moving_weights
+from minprune.methods.dynamic import Dynamic
+from minprune.methods.rewire import live_places, rewire, whole_grads
 
 FEW = settings(max_examples=max(settings().max_examples // 5, 10))
 
@@ -97,15 +98,15 @@ def changing(how: Callable[[mp.Change], mp.Change]) -> Any:
 
 
 WRONG: dict[str, tuple[Law, Callable[[], Any]]] = {
-    "by value": (the_smallest_go, lambda: patch.object(dynamic_layers, "rewire", by_value)),
-    "back at once": (so_many_move, lambda: patch.object(dynamic_layers, "rewire", back_at_once)),
-    "other ties": (the_smallest_go, lambda: patch.object(dynamic_layers, "rewire", other_ties)),
-    "nothing": (so_many_move, lambda: patch.object(dynamic_layers, "rewire", nothing)),
+    "by value": (the_smallest_go, lambda: patch.object(moving_weights, "rewire", by_value)),
+    "back at once": (so_many_move, lambda: patch.object(moving_weights, "rewire", back_at_once)),
+    "other ties": (the_smallest_go, lambda: patch.object(moving_weights, "rewire", other_ties)),
+    "nothing": (so_many_move, lambda: patch.object(moving_weights, "rewire", nothing)),
     "stored": (the_steepest_come, lambda: patch.object(dynamic, "whole_grads", of_the_stored)),
     "random": (the_steepest_come, lambda: patch.object(RigL, "after", SET.after)),
     "momentum": (what_comes_is_new, lambda: changing(with_momentum)),
     "weights": (what_comes_is_new, lambda: changing(with_weights)),
-    "at the end": (so_many_move, lambda: patch.object(dynamic, "_due", lambda m, v: True)),
+    "at the end": (so_many_move, lambda: patch.object(Dynamic, "due", lambda m, c: True)),
     "not decayed": (so_many_move, lambda: patch.object(RigL, "share", lambda m, *_: m.fraction)),
     "lost": (counts_are_kept, lambda: patch.object(dynamic, "move", less)),
 }
@@ -113,7 +114,7 @@ WRONG: dict[str, tuple[Law, Callable[[], Any]]] = {
 
 def less(*args: Any) -> mp.Change | None:
     """Drops, and does not grow: in masks."""
-    real = dynamic_layers.move(*args)
+    real = moving_weights.move(*args)
     old = args[0].ctx.masks
     return real and mp.Change(masks={k: m & old[k] for k, m in (real.masks or {}).items()})
 

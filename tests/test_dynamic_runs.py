@@ -19,7 +19,7 @@ from watching import small_data
 import minprune as mp
 from minprune.core import Array, stream
 from minprune.methods import SET, RigL, dynamic, start_sparse
-from minprune.methods.dynamic_grads import whole_grads
+from minprune.methods.rewire import whole_grads
 from minprune.nets.model import Model
 from minprune.train import checkpoint
 

@@ -325,10 +325,10 @@ MESSAGES: tuple[tuple[mp.Method, type[Exception], str], ...] = (
     (Turned(), ShapeError,
      "Turned: layer must give tanh1's output as (5, 4), batch-last, not (4, 5); reshape it"),
     (Infinite(), NonFiniteError,
-     "step 1: the penalty is inf, expected a finite number: the data loss is finite, at learning "
+     "step 1: the penalty must be finite, not inf: the data loss is finite, at learning "
      "rate 0.125; lower the learning rate or check the data"),
     (Noisy(), NonFiniteError,
-     "step 1: the loss is nan, expected a finite number: layer tanh1 gave 20 of 20 values that are "
+     "step 1: the loss must be finite, not nan: layer tanh1 gave 20 of 20 values that are "
      "not finite, at learning rate 0.125; lower the learning rate or check the data"),
 )  # fmt: skip
 

@@ -33,7 +33,7 @@ MESSAGES: tuple[tuple[Callable[[mp.View], mp.Change], type[ArgumentError], str],
     ),
     (
         lambda view: mp.Change(masks={"fc1.bias": np.ones(4, bool)}), ShapeError,
-        "fc1.bias: mask is (4,), weight is (5,); "
+        "fc1.bias: the mask must have the weight's shape (5,), not (4,); "
         "score and mask the same parameters you apply the mask to",
     ),
 )  # fmt: skip
@@ -63,7 +63,7 @@ def test_a_method_that_does_not_fit_the_net() -> None:
         (Odd(activations=("fc9",)), "'fc9' is not a layer of this net; it has fc"),
         (
             Odd({"fc.weight": np.ones(1)}),
-            "fc.weight: a method's extra array has the name of a parameter; rename it",
+            "fc.weight: an extra array must not have the name of a parameter; rename it",
         ),
     ):
         with pytest.raises(ArgumentError) as caught:

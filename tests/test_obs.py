@@ -133,7 +133,7 @@ def test_a_wrong_part_is_rejected(part: str, wrong: Any, monkeypatch: pytest.Mon
     def method(*args: Any, **how: Any) -> Surgery:
         return obs(*args, refresh=100, progress=False, **how)
 
-    monkeypatch.setattr(import_module("minprune.methods.obs"), part, wrong)
+    monkeypatch.setattr(import_module("minprune.methods.surgery"), part, wrong)
     assert not all(foretells_the_loss(method, seed) for seed in range(5))
 
 
@@ -297,8 +297,8 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "below the present": (
         lambda: obs(MASKED, DATA[1], names=["fc1"], sparsity=0.1),
         ArgumentError,
-        "sparsity is 0.1, below the present 0.3333333333333333 of the entries; pruning does not "
-        "bring weights back: ask for at least what is pruned already",
+        "obs: sparsity must be at least the present 0.3333333333333333 of the entries, not 0.1, "
+        "since pruned weights are not restored; pass at least the present sparsity",
     ),
     "data": (
         lambda: obs(DATA[0], (DATA[1][0][:, :3], DATA[1][1]), sparsity=0.5, progress=False),
@@ -308,8 +308,8 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "nothing passes": (
         lambda: obs(DEAD, DATA[1], names=["fc1"], sparsity=0.5, progress=False),
         UnreachableError,
-        "sparsity is 0.5, but with 30 of 30 entries left the output depends on none of them, so "
-        "H = 0 has no inverse; the largest reachable here is 0.0",
+        "obs: sparsity must be at most 0.0, not 0.5: the output depends on none of the 30 of 30 "
+        "entries left, and H = 0 has no inverse; pass less",
     ),
 }
 
@@ -318,7 +318,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
 def test_refusal(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before any row is made, but where the samples are what is wrong"""
     if name not in ("data", "nothing passes"):
-        monkeypatch.delattr(import_module("minprune.methods.obs"), "ggn_rows")
+        monkeypatch.delattr(import_module("minprune.methods.surgery"), "ggn_rows")
     provoke, error, text = MESSAGES[name]
     with pytest.raises(error) as caught:
         provoke()

@@ -86,7 +86,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_wrong_part_is_rejected(name: str, scale: str, monkeypatch: pytest.MonkeyPatch) -> None:
     part, wrong = WRONG[name]
-    monkeypatch.setattr(f"minprune.methods.obs_by_layer.{part}", wrong)
+    monkeypatch.setattr(f"minprune.methods.surgery.{part}", wrong)
     assert not keeps_its_word(ours, scale)
 
 
@@ -133,7 +133,7 @@ def test_what_is_masked_stays_so_beside_live_weights_that_are_0(share: float) ->
 
 
 def test_a_merge_that_forgets_the_mask_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minprune.methods.obs_by_layer.merge", lambda s, k, hull, mask: merge(s, k))
+    monkeypatch.setattr("minprune.methods.surgery.merge", lambda s, k, hull, mask: merge(s, k))
     with pytest.raises(AssertionError):
         test_what_is_masked_stays_so_beside_live_weights_that_are_0(2 / 30)
 
@@ -173,14 +173,14 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "a layer below the present": (
         lambda: ours(MASKED, DATA[1], scale="layer", sparsity=0.1),
         ArgumentError,
-        "sparsity is 0.1, below the present 0.3333333333333333 of fc3.weight; pruning does not "
-        "bring weights back: ask for at least what is pruned already",
+        "obs: sparsity must be at least the present 0.3333333333333333 of fc3.weight, not 0.1, "
+        "since pruned weights are not restored; pass at least the present sparsity",
     ),
     "a row below the present": (
         lambda: ours(MASKED, DATA[1], scale="rows", sparsity=0.6),
         ArgumentError,
-        "sparsity is 0.6, below the present 1.0 of row 0 of fc3.weight; pruning does not bring "
-        "weights back: ask for at least what is pruned already",
+        "obs: sparsity must be at least the present 1.0 of row 0 of fc3.weight, not 0.6, since "
+        "pruned weights are not restored; pass at least the present sparsity",
     ),
     "a hull of one row": (
         lambda: ours(*DATA, scale="rows", sparsity=0.5, hull="slopes"),
@@ -199,7 +199,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
 @pytest.mark.parametrize("name", MESSAGES)
 def test_refusal(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the first layer is looked at, which may take minutes"""
-    monkeypatch.delattr("minprune.methods.obs_by_layer.layer_hessian")
+    monkeypatch.delattr("minprune.methods.surgery.layer_hessian")
     provoke, error, text = MESSAGES[name]
     with pytest.raises(error) as caught:
         provoke()
@@ -221,6 +221,6 @@ def test_a_layer_that_reads_nothing_but_zeros_is_named() -> None:
     with pytest.raises(UnreachableError) as caught:
         ours(*DATA, scale="layer", sparsity=1.0)
     assert caught.value.args == (
-        "fc2.weight: sparsity is 1.0, and all that this layer reads is 0, so H = 0 has no inverse; "
-        "ask for less, or leave it out of names=",
+        "fc2.weight: the inputs of its layer must not all be 0, as they are at sparsity 1.0, since "
+        "H = 0 has no inverse; pass less, or leave it out of names=",
     )

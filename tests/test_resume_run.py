@@ -131,7 +131,7 @@ def test_a_loss_that_is_not_finite_leaves_the_last_good_checkpoint(
     assert main(SHORT) == 1
     error = capsys.readouterr().err
     path = Path("out", "checkpoint", "phase-0.npz")
-    assert error.startswith("minprune: step 25: the loss is nan, expected a finite number: ")
+    assert error.startswith("minprune: step 25: the loss must be finite, not nan: ")
     assert error.endswith(f"; the last good checkpoint, of step {STEPS}, is {path}\n")
     assert resilience.unsound(folder / "out") == []
 

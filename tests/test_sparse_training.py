@@ -165,7 +165,7 @@ def test_weights_that_are_not_finite_are_named() -> None:
     with pytest.raises(NonFiniteError) as caught:
         mp.fit(broken, data(), **HOW | {"optimizer": mp.SGD(0.1), "batch_size": 12})
     assert caught.value.args == (
-        "step 1: the loss is nan, expected a finite number: layer conv2 gave 240 of 720 values "
+        "step 1: the loss must be finite, not nan: layer conv2 gave 240 of 720 values "
         "that are not finite, at learning rate 0.1; lower the learning rate or check the data",
     )
     with pytest.raises(NonFiniteError) as caught:

@@ -106,7 +106,7 @@ def with_nan() -> mp.Dataset:
 
 
 NUMBER = r"-?(\d+(\.\d+)?(e[+-]\d+)?|inf|nan)"
-LOSS = rf"the loss is {NUMBER}, expected a finite number: "
+LOSS = rf"the loss must be finite, not {NUMBER}: "
 END = rf", at learning rate {NUMBER}; lower the learning rate or check the data"
 BROKEN: dict[str, tuple[Callable[[], Any], str]] = {
     "a layer": (

@@ -13,14 +13,36 @@ from minprune.arguments import count, share
 from minprune.core import Array, Arrays, Seed, stream
 from minprune.masking.allocate import allocate
 from minprune.masking.apply import prune
-from minprune.methods.dynamic_grads import whole_grads
-from minprune.methods.dynamic_layers import check_movable, how_many, move
+from minprune.methods.rewire import check_movable, how_many, move, whole_grads
 from minprune.nets.model import Model, dense_only, is_model
 from minprune.train.method import Change, Context, Method, View
 
 
 @dataclass(frozen=True)
-class SET(Method):
+class Dynamic(Method):
+    """What SET and RigL share: their settings, and at which updates weights move."""
+
+    fraction: float = 0.3
+    every: int = 100
+    stop: float = 1.0
+
+    def __post_init__(self) -> None:
+        owner = type(self).__name__
+        share(owner, "fraction", self.fraction)
+        share(owner, "stop", self.stop, above=True)
+        count(owner, "every", self.every)
+
+    def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
+        check_movable(type(self).__name__, model)
+        return model, {}, None
+
+    def due(self, ctx: Context) -> bool:
+        """Whether this update moves weights."""
+        return ctx.step % self.every == 0 and ctx.step < self.stop * ctx.total
+
+
+@dataclass(frozen=True)
+class SET(Dynamic):
     """Sparse evolutionary training: the smallest weights move to random free places.
 
     Every `every` updates, round(fraction live) weights of each layer move: those of the smallest
@@ -59,19 +81,8 @@ class SET(Method):
     an epoch, and in whose code a place may be dropped and drawn again.
     """
 
-    fraction: float = 0.3
-    every: int = 100
-    stop: float = 1.0
-
-    def __post_init__(self) -> None:
-        _check(self)
-
-    def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
-        check_movable("SET", model)
-        return model, {}, None
-
     def after(self, view: View) -> Change | None:
-        if not _due(self, view):
+        if not self.due(view.ctx):
             return None
 
         def chance(name: str) -> Array:
@@ -81,7 +92,7 @@ class SET(Method):
 
 
 @dataclass(frozen=True)
-class RigL(Method):
+class RigL(Dynamic):
     """As SET, but weights grow where abs(dL/dw) is largest, and the share that moves decays to 0.
 
     share(t) = fraction / 2 (1 + cos(pi t / (stop total))) at update t. The gradient is of absent
@@ -118,23 +129,14 @@ class RigL(Method):
     both rules.
     """
 
-    fraction: float = 0.3
-    every: int = 100
     stop: float = 0.75
-
-    def __post_init__(self) -> None:
-        _check(self)
-
-    def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
-        check_movable("RigL", model)
-        return model, {}, None
 
     def share(self, step: int, total: int) -> float:
         """The share of the live weights that moves at this update, if one does."""
         return self.fraction / 2 * (1 + cos(pi * step / (self.stop * total)))
 
     def after(self, view: View) -> Change | None:
-        if not _due(self, view):
+        if not self.due(view.ctx):
             return None
         counts = how_many(view, self.share(view.ctx.step, view.ctx.total))
         if not counts:
@@ -188,16 +190,3 @@ def start_sparse(
     shares = allocate(model, sparsity, how, power=power, protect=protect)
     scores = {name: rng.random(model.params[name].shape) for name in model.net.weights}
     return prune(model, scores, sparsity=shares)
-
-
-def _due(method: SET | RigL, view: View) -> bool:
-    """Whether this update moves weights."""
-    return view.ctx.step % method.every == 0 and view.ctx.step < method.stop * view.ctx.total
-
-
-def _check(method: SET | RigL) -> None:
-    """Raises ArgumentError for settings out of their range."""
-    owner = type(method).__name__
-    share(owner, "fraction", method.fraction)
-    share(owner, "stop", method.stop, above=True)
-    count(owner, "every", method.every)

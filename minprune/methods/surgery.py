@@ -1,21 +1,38 @@
-"""What surgery gives: the model, and what was removed in which order at which rise of the loss."""
+"""Removals of Optimal Brain Surgeon: one weight at a time over the whole net, or layer by layer.
 
-from dataclasses import dataclass
+Sources: Hassibi & Stork (1992); Dong et al. (2017), L-OBS, for a layer's H; Frantar & Alistarh
+(2022) for the exact sweeps of its rows.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minprune.core import Array
-from minprune.errors import ArgumentError
-from minprune.masking.apply import collapsed
+from minprune.core import Array, Split
+from minprune.curvature import ggn_rows
+from minprune.curvature.checks import guard
+from minprune.curvature.inputs import layer_hessian
+from minprune.curvature.inverse import LIMIT, downdate, inverse_from_rows, mean_squares, remove
+from minprune.curvature.products import flat, unflat
+from minprune.curvature.record import outputs
+from minprune.curvature.sweeps import Hull, Sweep, merge, refit, sweep_layer
+from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
+from minprune.evidence.inverses import Rows
+from minprune.masking.apply import collapsed, with_masks
 from minprune.masking.count import pruned_count
+from minprune.measures.quality import evaluate
 from minprune.nets.model import Model
+from minprune.train.history import progress as bar
+
+HELD = 2**28  # bytes of rows that are kept between the walks over them
 
 
 @dataclass(frozen=True)
 class Round:
-    """name: the parameter. index: flat places removed from it. score: the loss rise foretold.
+    """A removal. name: the parameter. index: the flat places removed from it.
 
-    alpha: the damping of the H in use.
+    score: the rise of the loss that the quadratic model predicts. alpha: the damping of H.
     """
 
     name: str
@@ -26,14 +43,14 @@ class Round:
 
 @dataclass(frozen=True)
 class Surgery:
-    """model: pruned and adjusted. rounds: a removal each, or a layer each, in their order."""
+    """model: pruned and adjusted. rounds: one for each removal, or for each layer, in order."""
 
     model: Model
     rounds: tuple[Round, ...]
 
     @property
     def removed(self) -> int:
-        """How many entries went."""
+        """How many entries were removed."""
         return sum(r.index.size for r in self.rounds)
 
     @property
@@ -43,17 +60,144 @@ class Surgery:
 
     @property
     def collapsed(self) -> list[str]:
-        """The weights of which nothing is left, see mp.collapsed."""
+        """The weights without a live entry, see mp.collapsed."""
         return collapsed(self.model)
 
 
-def more(sparsity: float, live: Array, what: str) -> int:
-    """How many entries are still to go; raises ArgumentError where too many are gone already."""
+def whole(
+    model: Model, data: Split, names: list[str], damp: float, sparsity: float | None,
+    score: float | None, accuracy: float | None, refresh: int, progress: bool,
+) -> Surgery:  # fmt: skip
+    """One weight at a time over all of the named parameters; see obs, which checks the arguments"""
+    live, w = flat(_masks(model, names), names), flat(model.params, names).astype(np.float64)
+    shapes = {name: model.net.params[name] for name in names}
+    sizes = np.array([model.params[name].size for name in names])
+    starts = np.cumsum(sizes) - sizes
+    alive = int(np.count_nonzero(live))
+    most = alive if sparsity is None else _left(sparsity, live, "the entries")
+    remedy = "use scale='layer', or names= of fewer"
+    guard(f"an inverse over {alive:,} entries", 8 * alive**2, LIMIT, remedy)
+    rounds: list[Round] = []
+    with bar("obs", most, progress) as shown:
+        while len(rounds) < most:
+            if len(rounds) % refresh == 0:
+                where = np.flatnonzero(live)
+                rows = _rows(model, data, names, where)
+                if not mean_squares(rows, len(data[0])).any():
+                    if sparsity is None:
+                        break
+                    raise UnreachableError(
+                        f"obs: sparsity must be at most {1 - where.size / live.size!r}, not "
+                        f"{sparsity}: the output depends on none of the {where.size} of "
+                        f"{live.size} entries left, and H = 0 has no inverse; pass less"
+                    )
+                found = inverse_from_rows(rows, len(data[0]), damp)
+                inverse, x = found.inverse, w[where]
+            q, rise = _least(x, inverse, live[where])
+            if score is not None and rise > score:
+                break
+            x, _ = remove(x, inverse, q)
+            inverse = downdate(inverse, q)
+            w[where], entry = x, int(where[q])
+            live[entry] = False
+            params = {name: a.astype(model.dtype) for name, a in unflat(w, shapes).items()}
+            masks = {name: mask.copy() for name, mask in unflat(live, shapes).items()}
+            after = with_masks(replace(model, params=model.params | params), masks)
+            if accuracy is not None and evaluate(after, data).accuracy < accuracy:
+                break
+            model, k = after, int(np.searchsorted(starts, entry, side="right")) - 1
+            rounds.append(Round(names[k], np.array([entry - starts[k]]), rise, found.alpha))
+            shown.update()
+    return Surgery(model, tuple(rounds))
+
+
+def by_layer(
+    model: Model, data: Split, names: list[str], damp: float, sparsity: float, rows: bool,
+    hull: Hull, progress: bool,
+) -> Surgery:  # fmt: skip
+    """The model with each named weight at `sparsity`, refitted; see obs, which checks the arguments
+
+    H of each layer is that of its inputs in the model as pruned so far. rows: each row of a weight
+    to `sparsity`, otherwise its rows are merged to one threshold.
+    """
+    masks = _masks(model, names)
+    for name, old in masks.items():  # all of them before the first sweep, which may take minutes
+        each = {f"row {r} of {name}": row for r, row in enumerate(old)} if rows else {name: old}
+        for what, live in each.items():
+            _left(sparsity, live, what)
+    rounds = []
+    with bar(f"obs {'rows' if rows else 'layer'}", len(names), progress) as shown:
+        for name, old in masks.items():
+            w, h = model.params[name], layer_hessian(model, data[0], name)
+            if not h.any():
+                raise UnreachableError(
+                    f"{name}: the inputs of its layer must not all be 0, as they are at sparsity "
+                    f"{sparsity}, since H = 0 has no inverse; pass less, or leave it out of names="
+                )
+            try:
+                swept = sweep_layer(w, h, damp, mask=old)
+            except (ArgumentError, NonFiniteError) as e:
+                raise type(e)(f"{name}: {e}") from None
+            mask = (
+                _same_count(swept, sparsity)
+                if rows
+                else merge(swept, pruned_count(sparsity, old.size), hull, mask=old)
+            )
+            gone = np.flatnonzero((old & ~mask).ravel())
+            dropped = ~mask.reshape(swept.order.shape)
+            rise = float(swept.losses[np.take_along_axis(dropped, swept.order, 1)].sum())
+            new = {name: refit(w, h, mask, damp)}
+            model = with_masks(replace(model, params=model.params | new), {name: mask})
+            rounds.append(Round(name, gone, rise, swept.alpha))
+            shown.update()
+    return Surgery(model, tuple(rounds))
+
+
+def _masks(model: Model, names: list[str]) -> dict[str, Array]:
+    return {n: model.masks.get(n, np.ones(model.params[n].shape, bool)) for n in names}
+
+
+def _left(sparsity: float, live: Array, what: str) -> int:
+    """How many entries are still to be removed; raises ArgumentError where too many are masked."""
     dead = live.size - int(np.count_nonzero(live))
     left = pruned_count(sparsity, live.size) - dead
     if left < 0:
         raise ArgumentError(
-            f"sparsity is {sparsity}, below the present {dead / live.size!r} of {what}; pruning "
-            f"does not bring weights back: ask for at least what is pruned already"
+            f"obs: sparsity must be at least the present {dead / live.size!r} of {what}, not "
+            f"{sparsity}, since pruned weights are not restored; pass at least the present sparsity"
         )
     return left
+
+
+def _rows(model: Model, data: Split, names: list[str], where: Array) -> Iterable[Array]:
+    """The rows of the GGN over the entries `where`, which are walked three times
+
+    A list where that takes at most HELD bytes; otherwise each walk makes them anew.
+    """
+    rows = Rows(lambda: (block[:, where] for block in ggn_rows(model, data, names)))
+    small = 8 * len(data[0]) * outputs(model.net) * where.size <= HELD
+    return list(rows) if small else rows
+
+
+def _least(w: Array, inverse: Array, live: Array) -> tuple[int, float]:
+    """(q, score) of the least w_q^2 / (2 A_qq) among the live; among equals the higher index"""
+    diag = inverse.diagonal()
+    bad = np.count_nonzero(~(diag[live] > 0))
+    if bad:
+        raise NonFiniteError(
+            f"obs: H^-1 lost positive definiteness to rounding in {bad} of "
+            f"{np.count_nonzero(live)} live entries of its diagonal; raise damp, 1e-4 at most, or "
+            f"lower refresh"
+        )
+    scores = np.full(w.size, np.inf)
+    scores[live] = w[live] ** 2 / diag[live] / 2
+    q = w.size - 1 - int(scores[::-1].argmin())
+    return q, float(scores[q])
+
+
+def _same_count(swept: Sweep, sparsity: float) -> Array:
+    """The mask without the same count of each row, those that go first in its sweep."""
+    rows, n = swept.order.shape
+    mask = np.ones((rows, n), bool)
+    np.put_along_axis(mask, swept.order[:, : pruned_count(sparsity, n)], False, axis=1)
+    return mask.reshape(swept.shape)

@@ -2,6 +2,8 @@
 
 import glob
 import os
+import signal
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,17 +11,21 @@ from typing import Any
 
 import numpy as np
 
-from minprune.errors import ArgumentError, NonFiniteError
+from minprune.core import Arrays
+from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.files import rebuild, sweep
 from minprune.masking.apply import apply
+from minprune.nets.counts import sparsity
+from minprune.nets.masks import check_masks
 from minprune.nets.model import Model
 from minprune.nets.net import Net
-from minprune.train.fingerprint import difference
+from minprune.train.fingerprint import described, difference
 from minprune.train.history import History
-from minprune.train.training import Parts, Training
+from minprune.train.training import Parts, Training, locked
 from minprune.train.tree import Tree, load_tree, pack, save_tree, sound
 
 COUNTERS = ("epoch", "batch", "losses", "waited", "stopped", "best_loss")  # of LoopPosition
+HELD = ("params", "buffers", "masks", "extra", "opt_state", "state", "done")  # of Training
 
 
 @dataclass
@@ -47,12 +53,12 @@ class LoopPosition:
 
     def tree(self) -> Tree:
         """For a checkpoint."""
-        found = {name: getattr(self, name) for name in (*COUNTERS, "shuffle")}
+        best: Tree = None
         if self.best is not None:
-            model, extra, state, done = self.best
-            arrays = {"params": model.params, "buffers": model.buffers, "masks": model.masks}
-            found["best"] = arrays | {"extra": extra, "state": state, "done": done}
-        return found | {"seconds": time.perf_counter() - self.began}
+            model, *learned = self.best
+            best = [model.params, model.buffers, model.masks, *learned]
+        counters = {name: getattr(self, name) for name in (*COUNTERS, "shuffle")}
+        return counters | {"best": best, "seconds": time.perf_counter() - self.began}
 
     def restore(self, tree: Tree, net: Net) -> None:
         """Continue from what `tree` gave."""
@@ -60,42 +66,69 @@ class LoopPosition:
             setattr(self, name, type(getattr(self, name))(tree[name]))
         self.order.bit_generator.state = self.shuffle = tree["shuffle"]
         self.began = time.perf_counter() - tree["seconds"]
-        best = tree.get("best")
-        if best is not None:
-            model = Model(net, best["params"], best["buffers"], best["masks"])
-            self.best = model, best["extra"], best["state"], int(best["done"])
+        if tree["best"] is not None:
+            params, buffers, masks, extra, state, done = tree["best"]
+            self.best = Model(net, params, buffers, masks), extra, state, int(done)
+
+
+def tree_of(training: Training) -> Tree:
+    """All that the next update depends on, besides the position; the arrays are not copied."""
+    streams = (training.dropout, *training.streams)
+    return {name: getattr(training, name) for name in HELD} | {
+        "net": described(training.net), "streams": [rng.bit_generator.state for rng in streams],
+    }  # fmt: skip
+
+
+def restore(training: Training, tree: Tree) -> None:
+    """Continue from what `tree_of` gave; raises ShapeError where it is not of this training."""
+    for kind in ("params", "buffers", "extra"):
+        _refill(getattr(training, kind), tree[kind], kind)
+    training.buffers.update({k: locked(training.buffers[k]) for k in training.net.indices})
+    for slot, arrays in training.opt_state.items():
+        _refill(arrays, tree["opt_state"][slot], slot)
+    check_masks(tree["masks"], training.net.params)
+    training.masks = tree["masks"]
+    training.state, training.done = tree["state"], int(tree["done"])
+    training.lr = training.rate_at(training.done - 1)
+    for rng, state in zip((training.dropout, *training.streams), tree["streams"], strict=True):
+        rng.bit_generator.state = state
+    training.sparsity = sparsity(training.net, training.masks)
+
+
+def _refill(own: Arrays, found: Arrays, kind: str) -> None:
+    """own[name] = found[name] for every name; raises ShapeError unless names and shapes agree."""
+    for name in sorted(own.keys() | found.keys()):
+        a, b = own.get(name), found.get(name)
+        if a is None or b is None or (a.shape, a.dtype) != (b.shape, b.dtype):
+            raise ShapeError(f"{name}: its array in {kind} does not fit this training; begin anew")
+        own[name] = b
 
 
 class Checkpointer:
     """Writes the state of one `fit` into a file and reads it back; without a path, does nothing
 
-    As a context manager it delays Ctrl-C until an update is complete, and names the last good
-    checkpoint when a value is not finite. A second Ctrl-C stops at once.
+    If the file exists, training resumes from it. As a context manager it delays Ctrl-C until an
+    update is complete, and names the last good checkpoint when a value is not finite. A second
+    Ctrl-C stops at once.
+
+    Raises ArgumentError, naming what differs, for a file that was made with other arguments.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str] | None, every: int | None, asked: dict[str, Any]
-    ) -> None:
+        self, path: str | os.PathLike[str] | None, every: int | None, asked: dict[str, Any],
+        training: Training, place: LoopPosition, history: History,
+    ) -> None:  # fmt: skip
         self.path = None if path is None else Path(path)
-        self.every, self.asked = every, asked
-        self.good: int | None = None  # the step of what the file holds
-        self._at: tuple[int, int] | None = None  # and its epoch
+        self.every, self.asked, self.owner = every, asked, type(training.method).__name__
+        self.training, self.place, self.history = training, place, history
+        self.good: tuple[int, int] | None = None  # the step and the epoch of what the file holds
         self.interrupted = False
         self._before: Any = None
-
-    def hold(self, training: Training, place: LoopPosition, history: History) -> None:
-        """What is written from now on; if the file exists, training resumes from it.
-
-        Raises ArgumentError, naming what differs, for a file that was made with other arguments.
-        """
-        self.training, self.place, self.history = training, place, history
-        self.owner = type(training.method).__name__
-        if self.path is None:
-            return
-        pack({"state": training.state}, self.owner)  # refused now, and not after an epoch
-        sweep(self.path.parent, glob.escape(self.path.name))
-        if self.path.exists():
-            self._read(self.path)
+        if self.path is not None:
+            pack({"state": training.state}, self.owner)  # refused now, and not after an epoch
+            sweep(self.path.parent, glob.escape(self.path.name))
+            if self.path.exists():
+                self._read(self.path)
 
     def updated(self) -> None:
         """After each update."""
@@ -112,14 +145,14 @@ class Checkpointer:
     def write(self) -> None:
         """Raises NonFiniteError, and leaves the file as it was, where an array is not finite."""
         at = self.training.done, self.place.epoch
-        if self.path is None or at == self._at:
+        if self.path is None or at == self.good:
             return
         self.training.check()
-        tree = self.training.tree() | {
+        tree = tree_of(self.training) | {
             "asked": self.asked, "place": self.place.tree(), "history": self.history,
         }  # fmt: skip
         save_tree(self.path, tree, self.owner)
-        self.good, self._at = self.training.done, at
+        self.good = at
 
     def _read(self, path: Path) -> None:
         tree = load_tree(path)
@@ -127,19 +160,16 @@ class Checkpointer:
             asked = tree["asked"]
         refuse(path, asked, self.asked)
         with sound(path):
-            self.training.restore(tree)
+            restore(self.training, tree)
             self.place.restore(tree["place"], self.training.net)
             self.history.steps, self.history.epochs = tree["history"].steps, tree["history"].epochs
-        self.good, self._at = self.training.done, (self.training.done, self.place.epoch)
+        self.good = self.training.done, self.place.epoch
 
     def _stop(self) -> None:
         if self.interrupted:
             raise KeyboardInterrupt
 
     def __enter__(self) -> "Checkpointer":
-        import signal
-        import threading
-
         ours = threading.current_thread() is threading.main_thread()
         if self.path and ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             self._before = signal.signal(signal.SIGINT, self._interrupt)
@@ -147,14 +177,12 @@ class Checkpointer:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
         if self._before is not None:
-            import signal
-
             signal.signal(signal.SIGINT, self._before)
         if error is None:
             self._stop()
         if isinstance(error, NonFiniteError) and self.good is not None:
             raise NonFiniteError(
-                f"{error}; the last good checkpoint, of step {self.good}, is {self.path}"
+                f"{error}; the last good checkpoint, of step {self.good[0]}, is {self.path}"
             ) from None
 
     def _interrupt(self, *_: object) -> None:

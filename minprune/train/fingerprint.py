@@ -1,7 +1,7 @@
 """What a run was asked for, as JSON that is equal where the bits of the run will be."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
 from types import CodeType, FunctionType, MethodType
@@ -56,10 +56,8 @@ def fingerprint(value: Any, depth: int = 0) -> Any:
     lies deeper than DEEPEST by its type alone.
     """
     inner = partial(fingerprint, depth=depth + 1)
-    if isinstance(value, np.generic):
-        return value.item()
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
+    if value is None or isinstance(value, bool | int | float | str | np.generic):
+        return value.item() if isinstance(value, np.generic) else value
     if depth > DEEPEST:
         return _name(type(value))
     if isinstance(value, np.ndarray):
@@ -78,23 +76,23 @@ def fingerprint(value: Any, depth: int = 0) -> Any:
     if isinstance(value, partial):
         bound = {str(k): inner(v) for k, v in enumerate(value.args)}
         return {"function": inner(value.func)} | bound | inner(value.keywords)
-    if is_dataclass(value) and not isinstance(value, type):
-        parts = {f.name: inner(getattr(value, f.name)) for f in fields(value)}
-        return {"type": _name(type(value))} | parts
-    if isinstance(value, FunctionType | MethodType):
-        fn = value.__func__ if isinstance(value, MethodType) else value
-        held = [c.cell_contents for c in fn.__closure__ or ()]
-        bound = {"defaults": inner(fn.__defaults__), "keywords": inner(fn.__kwdefaults__)}
-        found = {"name": _name(fn), "closes over": inner(held), **bound}
-        if isinstance(value, MethodType):
-            found["self"] = inner(value.__self__)
-        return found | {"code": digest(repr(_code(fn.__code__)))}
+    if isinstance(value, MethodType):
+        return {"function": inner(value.__func__), "self": inner(value.__self__)}
+    if isinstance(value, FunctionType):
+        held = [cell.cell_contents for cell in value.__closure__ or ()]
+        return {
+            "name": _name(value), "closes over": inner(held),
+            "defaults": inner(value.__defaults__), "keywords": inner(value.__kwdefaults__),
+            "code": digest(repr(_code(value.__code__))),
+        }  # fmt: skip
     if hasattr(value, "__qualname__"):
         return _name(value)
+    found = {"type": _name(type(value))}
+    if is_dataclass(value):
+        return found | {f.name: inner(getattr(value, f.name)) for f in fields(value)}
     if hasattr(value, "__dict__"):
-        return {"type": _name(type(value))} | inner(value.__dict__)
-    text = repr(value)
-    return {"type": _name(type(value))} | ({} if " at 0x" in text else {"repr": text})
+        return found | inner(value.__dict__)
+    return found | ({} if " at 0x" in repr(value) else {"repr": repr(value)})
 
 
 def difference(theirs: Any, ours: Any, name: str = "") -> str | None:
@@ -118,11 +116,6 @@ def described(net: Net) -> dict[str, Any]:
 
     found: dict[str, Any] = json.loads(json.dumps(describe(net), default=repr))
     return found
-
-
-def rate_print(rate: Callable[[int, int], float], total: int) -> str:
-    """A digest of all that the learning rate will be multiplied with."""
-    return digest(np.array([rate(t, total) for t in range(total)]))
 
 
 def _code(code: CodeType) -> list[Any]:

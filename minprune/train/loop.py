@@ -10,18 +10,18 @@ import numpy as np
 
 from minprune import kernels
 from minprune.arguments import count, instance
-from minprune.core import Array, Dataset, Seed, Split, stream
+from minprune.core import Array, Dataset, Seed, stream
 from minprune.data import batches
 from minprune.errors import ArgumentError
 from minprune.measures.quality import evaluate
 from minprune.nets.counts import sparsity
 from minprune.nets.model import Model, checked_input, is_model
 from minprune.train.checkpoint import Checkpointer, LoopPosition
-from minprune.train.fingerprint import data_print, fingerprint, machinery, rate_print
+from minprune.train.fingerprint import data_print, fingerprint, machinery
 from minprune.train.history import History
+from minprune.train.history import progress as show_progress
 from minprune.train.method import Method
 from minprune.train.optim import Adam, Optimizer
-from minprune.train.progress import progress as show_progress
 from minprune.train.rates import Rate, constant
 from minprune.train.training import Training
 
@@ -109,31 +109,37 @@ def fit(
     instance("fit", "method", method, Method, "mp.methods.L1(1e-4), with its brackets")
     count("fit", "epochs", epochs, 0)
     count("fit", "batch_size", batch_size)
-    for what, given in (("patience", patience), ("every", every)):
-        count("fit", what, 1 if given is None else given)
+    count("fit", "patience", 1 if patience is None else patience)
+    count("fit", "every", 1 if every is None else every)
     if every is not None and checkpoint is None:
         raise ArgumentError(
             f"fit: checkpoint must be a file where every is {every}, not None; pass checkpoint, or "
             f"leave out every"
         )
     x, y = checked_input(model.net, data.train[0]), np.asarray(data.train[1])
-    _samples("data.train", data.train)
-    if patience is not None:
-        _samples("data.val", data.val, f" where patience is {patience}")
+    if not len(x) or (patience is not None and not len(data.val[0])):
+        part, when = ("val", f" where patience is {patience}") if len(x) else ("train", "")
+        raise ArgumentError(
+            f"fit: data.{part} must hold samples{when}, not none; pass a pair (x, y)"
+        )
     total = epochs * -(-len(x) // batch_size)
-    if total:
-        _check_rate(rate, total)
+    factor, found = called(rate, 0, total) if total else (1.0, "")
+    if factor is None:
+        raise ArgumentError(
+            f"fit: rate(0, {total}) must be a number, the factor of the learning rate, not {found};"
+            f" pass mp.rates.cosine(), with its brackets, or a function of (t, total)"
+        )
     asked: dict[str, Any] = {}
     if checkpoint is not None:
         asked = fingerprint({
             "model": model, "epochs": epochs, "batch_size": batch_size, "patience": patience,
-            "seed": seed, "optimizer": optimizer, "rate": rate_print(rate, total),
+            "seed": seed, "optimizer": optimizer,
+            "rate": np.array([rate(t, total) for t in range(total)]),
             "method": method, **data_print(data, "train", "val"), **machinery(),
         })  # fmt: skip
     state = Training(model, optimizer, rate, method, seed, len(x), batch_size, total)
     place, history = LoopPosition(stream(seed, "order")), History()
-    saver = Checkpointer(checkpoint, every, asked)
-    saver.hold(state, place, history)
+    saver = Checkpointer(checkpoint, every, asked, state, place, history)
     # Values that are not finite are found and named below; NumPy's warning would come first.
     quiet = np.errstate(over="ignore", invalid="ignore")
     bar = show_progress(label, total, progress, state.done)
@@ -163,8 +169,7 @@ def _end_epoch(
     model, _ = state.finished(now)
     sparse = sparsity(model.net, model.masks)
     quality = evaluate(model, data.val) if len(data.val[0]) else None
-    val_loss = quality.loss if quality else float("nan")
-    accuracy = quality.accuracy if quality else float("nan")
+    val_loss, accuracy = (quality.loss, quality.accuracy) if quality else (np.nan, np.nan)
     seconds, train_loss = perf_counter() - place.began, place.losses / len(data.train[0])
     history.epoch(place.epoch, train_loss, val_loss, accuracy, sparse, seconds)
     if patience is not None and state.method.settled(state.done, state.total):
@@ -178,27 +183,18 @@ def _end_epoch(
     )
 
 
-def _check_rate(rate: object, total: int) -> None:
-    """Raises ArgumentError unless rate(0, total) is a number."""
-    try:
-        found = rate(0, total)  # type: ignore[operator]
-        given = repr(found)
-    except TypeError as e:
-        found, given = None, f"an error ({e})"
-    if not isinstance(found, Real):
-        raise ArgumentError(
-            f"fit: rate(0, {total}) must be a number, the factor of the learning rate, not {given};"
-            f" pass mp.rates.cosine(), with its brackets, or a function of (t, total)"
-        )
-
-
-def _samples(what: str, part: Split, when: str = "") -> None:
-    if not len(part[0]):
-        raise ArgumentError(f"fit: {what} must hold samples{when}, not none; pass a pair (x, y)")
-
-
 def _gather(x: Array, index: Array, dtype: np.dtype[Any]) -> Array:
     """The rows of x at index, batch-last, in the net's dtype."""
     if x.dtype == dtype:
         return kernels.gather_last(x, index)
     return np.ascontiguousarray(np.moveaxis(x[index], 0, -1), dtype)
+
+
+def called(fn: object, *args: int) -> tuple[float | None, str]:
+    """(fn(*args), its repr), for messages; None where it is no number, or calling it fails"""
+    try:
+        found = fn(*args)  # type: ignore[operator]
+    except TypeError as e:
+        return None, f"an error ({e})"
+    number = isinstance(found, Real) and not isinstance(found, bool)
+    return float(found) if number else None, repr(found)

@@ -1,4 +1,7 @@
-"""The interface of everything that acts during training; every part is optional."""
+"""The interface of everything that acts during training; every part is optional.
+
+Longer than most files: the whole interface is here, and two thirds are its docstrings.
+"""
 
 from __future__ import annotations
 
@@ -143,7 +146,14 @@ class Method:
     params hold every parameter by full name, extra the arrays that `start` gave. Both are Tensors
     in `weights`, `layer`, `loss` and `penalty`, which return values built from autograd's ops. Of
     one update the order is: weights, the masks, layer (for each layer), loss, penalty, the
-    optimizer, after.
+    optimizer, after. Then, after each epoch to validate it and at the end: finish and learned.
+
+    Beside the position in training, a hook's ctx gives it three things: ctx.rng, which is the only
+    randomness of a method (its state is saved in checkpoints); ctx.forward, with which `layer` runs
+    a layer's own forward pass; and ctx.state. A method made of several `parts` has one generator
+    for each of them in ctx.streams, so that a part draws the same whatever the others draw.
+    `learned` gives what is to be read in `history.extra`, by default the extra arrays; override it
+    where something else says more, such as log alpha in place of log sigma.
 
     Examples
     --------
@@ -240,7 +250,7 @@ class Method:
         return model
 
     def learned(self, model: Model, extra: Arrays, ctx: Context) -> Arrays:
-        """What `history.extra` holds at the end; model: as `finish` was given it."""
+        """What `history.extra` holds at the end; model and extra: as `finish` was given them."""
         return extra
 
 

@@ -6,6 +6,7 @@ kernels `sgd_step` and `adam_step`, compiled and plain; only there does an optim
 """
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -137,23 +138,19 @@ class Adam(Optimizer):
     beta2: float = 0.999
     eps: float = 1e-8
     weight_decay: float = 0.0
+    decoupled: ClassVar[bool] = False  # whether the decay acts on w, not on the gradient
 
     def __post_init__(self) -> None:
         super().__post_init__()
         owner = type(self).__name__
-        for what in ("beta1", "beta2"):
-            share(owner, what, getattr(self, what), below=True)
-        for what in ("eps", "weight_decay"):
-            number(owner, what, getattr(self, what))
+        share(owner, "beta1", self.beta1, below=True)
+        share(owner, "beta2", self.beta2, below=True)
+        number(owner, "eps", self.eps)
+        number(owner, "weight_decay", self.weight_decay)
 
     @property
     def slots(self) -> tuple[str, ...]:
         return ("mean", "square")
-
-    @property
-    def decoupled(self) -> bool:
-        """Whether the decay acts on w itself, beside the gradient step."""
-        return False
 
     def update(
         self, name: str, w: Array, g: Array, state: OptState, mask: Array | None, lr: float, t: int
@@ -190,7 +187,4 @@ class AdamW(Adam):
     """
 
     weight_decay: float = 1e-2
-
-    @property
-    def decoupled(self) -> bool:
-        return True
+    decoupled: ClassVar[bool] = True

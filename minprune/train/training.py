@@ -1,10 +1,15 @@
-"""w_{t+1} = w_t - lr_t step(dL/dw): one update of everything that trains."""
+"""w_{t+1} = w_t - lr_t step(dL/dw): one update of everything that trains.
 
+Longer than most files: the arrays, the update, and what a method changes in them are read together.
+"""
+
+from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
 import numpy as np
 
+from minprune.arguments import number
 from minprune.autograd import Op, Tensor, Value, grad, value
 from minprune.core import Array, Arrays, Seed, stream
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
@@ -12,16 +17,12 @@ from minprune.masking.apply import apply
 from minprune.nets.counts import sparsity
 from minprune.nets.forward import Instead, loss_of, run
 from minprune.nets.layer import ForwardContext, Layer
-from minprune.nets.masks import check_masks
 from minprune.nets.model import Model
 from minprune.nets.net import Net, layer_of
 from minprune.nets.nonfinite import blame, not_finite
-from minprune.train.changes import locked, rates, refill, relocate, replace
-from minprune.train.fingerprint import described
 from minprune.train.method import HOOKS, Change, Context, Method, Values, View, check_signatures
 from minprune.train.optim import Optimizer, OptState
 from minprune.train.rates import Rate
-from minprune.train.tree import Tree
 
 Parts = tuple[Model, Arrays, Any, int]  # what `finish` needs: model, extra, state, updates done
 
@@ -49,7 +50,7 @@ class Training:
         self.samples, self.batch_size, self.total = samples, batch_size, total
         self.uses = {hook: method.uses(hook) for hook in HOOKS}
         self.dropout = stream(seed, "dropout")
-        names = ["method", *(f"method {k}" for k in range(1, len(method.parts)))]
+        names = (f"method {k}" if k else "method" for k in range(len(method.parts)))
         self.streams = tuple(stream(seed, name) for name in names)
         self.unused = deepcopy(self.streams)
         self.done, self.lr, self.penalty, self.state = 0, optimizer.lr, 0.0, None
@@ -62,7 +63,7 @@ class Training:
             self.net.node(name)  # raises where there is none
         for name in sorted(extra.keys() & model.params.keys()):
             raise ArgumentError(
-                f"{name}: a method's extra array has the name of a parameter; rename it"
+                f"{name}: an extra array must not have the name of a parameter; rename it"
             )
         self.dense = method.dense
         start = model.params if self.dense else apply(model.params, model.masks)
@@ -70,7 +71,7 @@ class Training:
         self.buffers: Arrays = dict(model.buffers)
         self.masks = dict(model.masks)
         self.extra: Arrays = {k: w.copy() for k, w in extra.items()}
-        self.factors = rates(type(method).__name__, method.extra_lr, extra)
+        self.factors = _factors(method, extra)
         self.opt_state: OptState = optimizer.start(self.params | self.extra)
         self.of_extra = optimizer.undecayed
         self.sparsity = sparsity(self.net, self.masks)
@@ -88,36 +89,11 @@ class Training:
     def finished(self, parts: Parts) -> tuple[Model, Arrays]:
         """(the ordinary model, what was learned) of these parts"""
         model, extra, state, done = parts
-        ctx = Context(
-            model.net, model.masks, state, self.samples, self.batch_size, done, self.total,
-            self._rate(done - 1), deepcopy(self.unused), ForwardContext(),
+        ctx = self._context(ForwardContext())._replace(
+            net=model.net, masks=model.masks, state=state, step=done, lr=self.rate_at(done - 1),
+            streams=deepcopy(self.unused),
         )  # fmt: skip
         return self.method.finish(model, extra, ctx), self.method.learned(model, extra, ctx)
-
-    def tree(self) -> Tree:
-        """All that the next update depends on, for a checkpoint; the arrays are not copied."""
-        return {
-            "net": described(self.net),
-            "params": self.params, "buffers": self.buffers, "masks": self.masks,
-            "extra": self.extra, "opt_state": self.opt_state, "state": self.state,
-            "done": self.done,
-            "streams": [rng.bit_generator.state for rng in (self.dropout, *self.streams)],
-        }  # fmt: skip
-
-    def restore(self, tree: Tree) -> None:
-        """Continue from what `tree` gave; raises ShapeError where it is not of this training."""
-        for kind in ("params", "buffers", "extra"):
-            refill(getattr(self, kind), tree[kind], kind)
-        self.buffers.update({k: locked(self.buffers[k]) for k in self.net.indices})
-        for slot, arrays in self.opt_state.items():
-            refill(arrays, tree["opt_state"][slot], slot)
-        check_masks(tree["masks"], self.net.params)
-        self.masks = tree["masks"]
-        self.state, self.done = tree["state"], int(tree["done"])
-        self.lr = self._rate(self.done - 1)
-        for rng, state in zip((self.dropout, *self.streams), tree["streams"], strict=True):
-            rng.bit_generator.state = state
-        self.sparsity = sparsity(self.net, self.masks)
 
     def step(self, x: Array, y: Array) -> float:
         """One update on a batch (x batch-last); returns the data loss and sets `penalty`."""
@@ -125,7 +101,7 @@ class Training:
         leaves = {k: Tensor(w) for k, w in self.params.items()}
         extra = {k: Tensor(w) for k, w in self.extra.items()}
         how = ForwardContext(train=True, rng=self.dropout)
-        self.lr = self._rate(self.done)
+        self.lr = self.rate_at(self.done)
         ctx = self._context(how)
         p = self._seen(leaves, extra, ctx) | self.buffers
         instead = self._instead(p, extra, ctx) if uses["layer"] else None
@@ -167,7 +143,7 @@ class Training:
             self.lr, self.streams, how,
         )  # fmt: skip
 
-    def _rate(self, t: int) -> float:
+    def rate_at(self, t: int) -> float:
         """The learning rate of update t + 1; before the first one, the optimizer's."""
         return self.optimizer.lr * self.rate(t, self.total) if t >= 0 else self.optimizer.lr
 
@@ -209,36 +185,96 @@ class Training:
         new = {k: self.params[k] for k in masks if k in self.params} | (change.params or {})
         held = {k: self.masks[k] for k in new.keys() | masks.keys() if k in self.masks}
         masked = apply(self.params | new, held)
-        replace(self.params, new if self.dense else {k: masked[k] for k in new}, "params")
-        relocate(self.buffers, change.buffers or {}, self.net.indices)
+        _replace(self.params, new if self.dense else {k: masked[k] for k in new}, "params")
+        _relocate(self.buffers, change.buffers or {}, self.net.indices)
         for layer in sorted(set(map(layer_of, change.buffers or {}))):
             self.net.node(layer).layer.check(layer, self.params | self.buffers)
-        replace(self.extra, change.extra or {}, "extra")
+        _replace(self.extra, change.extra or {}, "extra")
         for slot, arrays in (change.opt_state or {}).items():
-            replace(self.opt_state.get(slot, {}), arrays, f"opt_state[{slot!r}]")
+            _replace(self.opt_state.get(slot, {}), arrays, f"opt_state[{slot!r}]")
         self.state = change.state if change.state is not None else self.state
         if masks:
             self.sparsity = sparsity(self.net, self.masks)
 
     def _stopped(self, loss: float, p: Values, x: Array, instead: Instead | None) -> NonFiniteError:
         """The error that names the first layer whose output is not finite."""
-        what, found = "the loss", loss
-        if np.isfinite(loss):
-            what, found, where = "the penalty", self.penalty, "the data loss is finite"
-        else:
+        what, found, where = "penalty", self.penalty, "the data loss is finite"
+        if not np.isfinite(loss):
             how = ForwardContext(train=True, rng=self.dropout)
-            where = blame(self.net, p, x, how, instead)
+            what, found, where = "loss", loss, blame(self.net, p, x, how, instead)
         return NonFiniteError(
-            f"step {self.done + 1}: {what} is {found}, expected a finite number: {where}, at "
-            f"learning rate {self.lr:g}; lower the learning rate or check the data"
+            f"step {self.done + 1}: the {what} must be finite, not {found}: {where}, at learning "
+            f"rate {self.lr:g}; lower the learning rate or check the data"
         )
 
     def check(self) -> None:
         """Raises NonFiniteError, naming it, where a parameter, buffer or extra is not finite."""
         for name, w in (self.params | self.buffers | self.extra).items():
-            bad = not_finite(w)
-            if bad:
-                raise NonFiniteError(
-                    f"step {self.done}: {name} has {bad} of {w.size} entries that are not finite, "
-                    f"at learning rate {self.lr:g}; lower the learning rate or check the data"
-                )
+            check_finite(self.done, name, w, self.lr)
+
+
+def check_finite(step: int, what: str, a: Array, lr: float) -> None:
+    """Raises NonFiniteError where an entry of a is not finite."""
+    bad = not_finite(a)
+    if bad:
+        raise NonFiniteError(
+            f"step {step}: {what} has {bad} of {a.size} entries that are not finite, at learning "
+            f"rate {lr:g}; lower the learning rate or check the data"
+        )
+
+
+def _factors(method: Method, extra: Mapping[str, Array]) -> dict[str, float]:
+    """The factor on the learning rate of each extra array, 1 unless given; see Method.extra_lr"""
+    owner = type(method).__name__
+    for name, factor in method.extra_lr.items():
+        number(owner, f"extra_lr[{name!r}]", factor)
+        if name not in extra:
+            raise ArgumentError(
+                f"{owner}: extra_lr must name extra arrays ({', '.join(extra) or 'there are none'})"
+                f", not {name!r}; rename it"
+            )
+    return {name: float(method.extra_lr.get(name, 1.0)) for name in extra}
+
+
+def locked(a: Array) -> Array:
+    """A read-only copy, which kernels check once."""
+    a = np.array(a, order="C")
+    a.flags.writeable = False
+    return a
+
+
+def _replace(arrays: Arrays, new: Arrays, kind: str) -> None:
+    """arrays[name] = a copy of new[name], in the dtype that was there"""
+    for name, a in new.items():
+        if name not in arrays:
+            raise ArgumentError(
+                f"{name}: Change.{kind} must name arrays of View.{kind}, and this is none of them; "
+                f"leave it out"
+            )
+        _same_shape(name, kind, arrays[name], a)
+        arrays[name] = np.array(a, arrays[name].dtype, order="C")
+
+
+def _relocate(buffers: Arrays, new: Arrays, indices: Mapping[str, str]) -> None:
+    """buffers[name] = a read-only copy of new[name]   indices: {name: dtype} of what may change"""
+    for name, a in new.items():
+        if name not in indices:
+            raise ArgumentError(
+                f"{name}: Change.buffers must name indices of sparse layers "
+                f"({', '.join(indices) or 'this net has none'}); leave it out"
+            )
+        _same_shape(name, "buffers", buffers[name], a)
+        if np.asarray(a).dtype != indices[name]:
+            raise ArgumentError(
+                f"{name}: Change.buffers must keep its dtype {indices[name]}, not "
+                f"{np.asarray(a).dtype}; convert it with astype"
+            )
+        buffers[name] = locked(a)
+
+
+def _same_shape(name: str, kind: str, old: Array, new: Array) -> None:
+    if np.shape(new) != old.shape:
+        raise ShapeError(
+            f"{name}: Change.{kind} must keep its shape {old.shape}, not {np.shape(new)}; "
+            f"reshape it"
+        )

@@ -66,22 +66,18 @@ def pack(tree: Tree, owner: str) -> tuple[Arrays, Any]:
         if type(value) in PLAIN:
             return value
         if isinstance(value, np.ndarray | np.generic) and value.dtype.name in DTYPES:
-            kind = "array" if isinstance(value, np.ndarray) else "scalar"
-            return {kind: hold(np.asarray(value), place)}
-        if type(value) is list or type(value) is tuple:
+            held = hold(np.asarray(value), place)
+            return {"array" if isinstance(value, np.ndarray) else "scalar": held}
+        if type(value) in (list, tuple):
             items = [walk(v, (*place, str(k))) for k, v in enumerate(value)]
             return items if type(value) is list else {"tuple": items}
         if type(value) is dict and all(type(k) is str for k in value):
             return {"dict": {k: walk(v, (*place, k)) for k, v in value.items()}}
         if isinstance(value, History):
-            columns = {
-                part: {name: np.asarray(column) for name, column in table.items()}
-                for part, table in (("steps", value.steps), ("epochs", value.epochs))
-            }
-            return {"history": walk(columns | {"extra": value.extra}, place)}
+            tables = {k: {n: np.asarray(c) for n, c in t.items()} for k, t in vars(value).items()}
+            return {"history": walk(tables, place)}
         if isinstance(value, Model):
-            parts = {"params": value.params, "buffers": value.buffers, "masks": value.masks}
-            return {"model": walk(parts | {"net": describe(value.net)}, place)}
+            return {"model": walk(vars(value) | {"net": describe(value.net)}, place)}
         raise ArgumentError(
             f"{owner}: {'.'.join(place) or 'it'} is {_named(value)}, which cannot be saved; "
             f"hold None, numbers, text, arrays, or lists and dicts (with text as keys) of them"
@@ -99,22 +95,17 @@ def unpack(arrays: Arrays, meta: Any) -> Tree:
     kind: str
     body: Any
     ((kind, body),) = meta.items()
-    if kind == "array":
-        return arrays[body]
-    if kind == "scalar":
-        return arrays[body][()]
+    if kind in ("array", "scalar"):
+        return arrays[body] if kind == "array" else arrays[body][()]
     if kind == "tuple":
         return tuple(unpack(arrays, v) for v in body)
     if kind == "dict":
         return {k: unpack(arrays, v) for k, v in body.items()}
     if kind == "history":
-        parts = unpack(arrays, body)
-        extra = parts.pop("extra")
-        columns = {
-            part: {name: column.tolist() for name, column in table.items()}
-            for part, table in parts.items()
-        }
-        return History(**columns, extra=extra)
+        found = unpack(arrays, body)
+        for part in ("steps", "epochs"):
+            found[part] = {name: column.tolist() for name, column in found[part].items()}
+        return History(**found)
     if kind == "model":
         found = unpack(arrays, body)
         return Model(rebuild(found.pop("net")), **found)
