@@ -54,9 +54,10 @@ class SparseVD(mp.Method):
             return None
         theta = params[weight]
         var = ag.exp(log_alpha(theta, extra[f"log_sigma2 of {weight}"])) * theta * theta
-        still = {f"{name}.bias": np.zeros_like(ag.value(params[f"{name}.bias"]))}
-        mean = layer.apply(name, params, [x], ctx.forward)
-        variance = layer.apply(name, {weight: var} | still, [x * x], ctx.forward)
+        own = layer.own(name, params)
+        mean = layer.apply(own, [x], ctx.forward)
+        still = {"weight": var, "bias": np.zeros_like(ag.value(own["bias"]))}
+        variance = layer.apply(still, [x * x], ctx.forward)
         noise = ctx.rng.standard_normal(mean.shape).astype(mean.dtype)
         return mean + ag.power(variance + 1e-8, p=0.5) * noise
 

@@ -259,7 +259,7 @@ class Answering(mp.Method):
     """Replaces the output of a layer, and the loss."""
 
     def layer(self, name: str, layer: Any, x: Any, params: Any, extra: Any, ctx: Any) -> Any:
-        return layer.apply(name, params, [x], ctx.forward) if name == "fc1" else None
+        return layer.apply(layer.own(name, params), [x], ctx.forward) if name == "fc1" else None
 
 
 class Losing(mp.Method):

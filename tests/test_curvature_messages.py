@@ -42,7 +42,7 @@ ONES = {"fc1.weight": np.ones((1, 2))}
 class Exponential(Layer):
     """A layer of one's own."""
 
-    def apply(self, name: str, p: Any, xs: Any, run: Any, act: str = "none") -> Any:
+    def apply(self, p: Any, xs: Any, run: Any, act: str = "none") -> Any:
         return ag.exp(xs[0])
 
 
@@ -98,7 +98,7 @@ MESSAGES: tuple[Message, ...] = (
      "hutchinson: samples must be an integer of at least 2, not 64.0; pass samples=2, for "
      "example"),
     (lambda: hutchinson(NET, DATA, seed=-1), ArgumentError,
-     "seed is -1, expected an integer of at least 0 or a numpy Generator; "
+     "seed must be an integer of at least 0 or a numpy Generator, not -1; "
      "pass seed=0, for example"),
     (lambda: diagonal(NET, DATA, "dense"), ArgumentError,
      "diagonal: kind must be 'exact', 'gauss_newton', 'becker_lecun', 'empirical_fisher' or "

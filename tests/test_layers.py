@@ -183,7 +183,7 @@ def arrays(row: Row, seed: int) -> tuple[Arrays, list[Array]]:
 
 def output(row: Row, p: Arrays, xs: list[Array]) -> Array:
     how = ForwardContext(train=row.train, rng=np.random.default_rng(5))
-    return row.layer.apply("it", {f"it.{k}": a for k, a in p.items()}, xs, how)
+    return row.layer.apply(p, xs, how)
 
 
 def agrees(row: Row, definition: Definition, seed: int) -> bool:
@@ -236,9 +236,9 @@ def test_running_statistics_by_hand() -> None:
 
 
 def test_one_value_a_channel_cannot_be_normalised() -> None:
-    layer, p = BatchNorm(2), {"bn.weight": np.ones(2), "bn.bias": np.zeros(2)}
+    layer, p = BatchNorm(2), {"weight": np.ones(2), "bias": np.zeros(2)}
     with pytest.raises(mp.errors.ShapeError) as caught:
-        layer.apply("bn", p, [np.ones((2, 1))], ForwardContext(train=True))
+        layer.apply(p, [np.ones((2, 1))], ForwardContext(train=True, layer="bn"))
     assert caught.value.args == (
         "bn: one value per channel has no variance to train on; use a batch of at least 2",
     )

@@ -30,7 +30,7 @@ class Same(mp.Method):
         self, name: str, layer: Layer, x: Value, params: dict[str, Value],
         extra: dict[str, Value], ctx: mp.Context,
     ) -> Value | None:  # fmt: skip
-        return layer.apply(name, params, x if isinstance(x, list) else [x], ctx.forward)
+        return layer.apply(layer.own(name, params), x if isinstance(x, list) else [x], ctx.forward)
 
     def loss(
         self, outputs: Value, x: Array, y: Array, params: dict[str, Value],

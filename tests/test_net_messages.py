@@ -117,10 +117,12 @@ MESSAGES = (
     ),
     (
         lambda: mp.Dropout(1), ArgumentError,
-        "Dropout: rate must be a number from 0 and below 1, not 1; pass rate=0.5, for example",
+        "Dropout: rate must be a number from 0 to below 1, not 1; pass rate=0.5, for example",
     ),
     (
-        lambda: mp.Dropout(0.5).apply("drop1", {}, [np.ones((2, 3))], ForwardContext(train=True)),
+        lambda: mp.Dropout(0.5).apply(
+            {}, [np.ones((2, 3))], ForwardContext(train=True, layer="drop1")
+        ),
         ArgumentError,
         "drop1: dropout in training needs randomness; pass rng= a numpy Generator",
     ),

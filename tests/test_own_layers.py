@@ -41,7 +41,7 @@ from minprune.nets.model import Model
 class Own(Layer):
     """y = f(x), made of ops"""
 
-    def apply(self, name: str, p: Any, xs: Any, run: Any, act: str = "none") -> Any:
+    def apply(self, p: Any, xs: Any, run: Any, act: str = "none") -> Any:
         return self.of(xs[0])
 
     def of(self, x: Any) -> Any:
@@ -111,8 +111,8 @@ class Weighted(Layer):
     def params(self) -> dict[str, Shape]:
         return {"weight": (self.size, self.size)}
 
-    def apply(self, name: str, p: Any, xs: Any, run: Any, act: str = "none") -> Any:
-        return self.of(p[f"{name}.weight"], xs[0])
+    def apply(self, p: Any, xs: Any, run: Any, act: str = "none") -> Any:
+        return self.of(p["weight"], xs[0])
 
     def of(self, w: Any, x: Any) -> Any:
         raise NotImplementedError

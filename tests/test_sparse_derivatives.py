@@ -31,7 +31,8 @@ def places(layer: Layer, shape: tuple[int, ...], mask: Array, form: str) -> Any:
     net = build(shape, layers, "mse")
     params = {k: np.zeros(s) for k, s in net.params.items()}
     sparse = sparsify(Model(net, params, {}, {"a.weight": mask}), {"a": form})
-    at = sparse.net.node("a").layer.places("a", sparse.buffers)  # type: ignore[attr-defined]
+    layer = sparse.net.node("a").layer
+    at = layer.places(layer.own("a", sparse.params | sparse.buffers))  # type: ignore[attr-defined]
     return at, sparse.params["a.weight"].size
 
 

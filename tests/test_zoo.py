@@ -109,7 +109,7 @@ MESSAGES: tuple[tuple[Callable[[], Model], type[ArgumentError], str], ...] = (
     ),
     (
         lambda: zoo.monk(seed=-1), ArgumentError,
-        "seed is -1, expected an integer of at least 0 or a numpy Generator; "
+        "seed must be an integer of at least 0 or a numpy Generator, not -1; "
         "pass seed=0, for example",
     ),
 )  # fmt: skip

@@ -24,7 +24,7 @@ def path_grads(model: Model, names: list[str]) -> Arrays:
     p = values | {name: b.astype(np.float64) for name, b in model.buffers.items()}
     seen: dict[str, Value] = {INPUT: np.ones((*net.input_shape, 1))}
     for n in net.nodes:
-        seen[n.name] = n.layer.path(n.name, p, [seen[x] for x in n.inputs])
+        seen[n.name] = n.layer.path(n.layer.own(n.name, p), [seen[x] for x in n.inputs])
     wanted = [name for name in names if name in scales]
     out = total(seen[net.nodes[-1].name])
     found = dict(zip(wanted, grad(out, [values[n] for n in wanted]), strict=True))

@@ -3,7 +3,6 @@
 `from minprune.nets.activations import ELU` gives the class made of the row whose `layer` is "ELU".
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +10,7 @@ from minprune import autograd as ag
 from minprune.arguments import choice
 from minprune.autograd import Value
 from minprune.autograd.activations import ACTIVATIONS, Row
-from minprune.nets.layer import ForwardContext, Layer
+from minprune.nets.layer import ForwardContext, Layer, Params
 
 EXAMPLE = """
 
@@ -37,17 +36,10 @@ class Activation(Layer):
         """Its name in the kernels, or "" where they do not know it."""
         return self.kind if self.row.fused else ""
 
-    def apply(
-        self,
-        name: str,
-        p: Mapping[str, Value],
-        xs: list[Value],
-        run: ForwardContext,
-        act: str = "none",
-    ) -> Value:
+    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
         return ag.act(xs[0], kind=self.kind)
 
-    def path(self, name: str, p: Mapping[str, Value], xs: list[Value]) -> Value:
+    def path(self, p: Params, xs: list[Value]) -> Value:
         """x: SynFlow takes activations as the identity"""
         return xs[0]
 

@@ -12,7 +12,7 @@ from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.core import Array
 from minprune.errors import ArgumentError
-from minprune.nets.layer import ForwardContext, Layer, Pair, Shape, rows, sizes, windows
+from minprune.nets.layer import ForwardContext, Layer, Pair, Params, Shape, rows, sizes, windows
 
 IDLE = (1, 1, 0)  # kernel, stride and padding along an axis of size 1
 
@@ -72,17 +72,10 @@ class _Convolution(Layer):
     def positions(self, out: Shape) -> int:
         return math.prod(out[1:])
 
-    def apply(
-        self,
-        name: str,
-        p: Mapping[str, Value],
-        xs: list[Value],
-        run: ForwardContext,
-        act: str = "none",
-    ) -> Value:
+    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
         _, stride, padding = self.image
         at: dict[str, Any] = {"stride": stride, "padding": padding, "groups": self.groups}
-        return ag.conv2d(xs[0], p[f"{name}.weight"], p.get(f"{name}.bias"), **at, act=act)
+        return ag.conv2d(xs[0], p["weight"], p.get("bias"), **at, act=act)
 
     def columns(self, x: Array) -> Array:
         parts = np.split(x.reshape(len(x), -1, *x.shape[-2:]), self.groups)

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+import numpy as np
+
 from minprune import arguments
 from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.core import Array
 from minprune.errors import ShapeError
-from minprune.nets.layer import ForwardContext, Layer, Shape
+from minprune.nets.layer import ForwardContext, Layer, Params, Shape
 
 
 @dataclass(frozen=True)
@@ -63,15 +65,8 @@ class Dense(Layer):
     def positions(self, out: Shape) -> int:
         return 1
 
-    def apply(
-        self,
-        name: str,
-        p: Mapping[str, Value],
-        xs: list[Value],
-        run: ForwardContext,
-        act: str = "none",
-    ) -> Value:
-        return ag.affine(p[f"{name}.weight"], xs[0], p.get(f"{name}.bias"), act=act)
+    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
+        return ag.affine(p["weight"], xs[0], p.get("bias"), act=act)
 
     def columns(self, x: Array) -> Array:
         return x[None]
@@ -80,5 +75,5 @@ class Dense(Layer):
         outputs, inputs = shapes["weight"]
         return replace(self, inputs=inputs, outputs=outputs, bias="bias" in shapes)
 
-    def constant(self, name: str, p: Mapping[str, Array], level: Array) -> Array | None:
-        return p[f"{name}.weight"] @ level
+    def constant(self, p: Params, level: Array) -> Array | None:
+        return np.asarray(p["weight"] @ level)

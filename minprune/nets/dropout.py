@@ -1,6 +1,5 @@
 """Dropout: noise in training, the identity otherwise."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +8,7 @@ from minprune import arguments
 from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.errors import ArgumentError
-from minprune.nets.layer import ForwardContext, Layer
+from minprune.nets.layer import ForwardContext, Layer, Params
 
 
 @dataclass(frozen=True)
@@ -44,19 +43,12 @@ class Dropout(Layer):
     def __post_init__(self) -> None:
         arguments.share("Dropout", "rate", self.rate, below=True)
 
-    def apply(
-        self,
-        name: str,
-        p: Mapping[str, Value],
-        xs: list[Value],
-        run: ForwardContext,
-        act: str = "none",
-    ) -> Value:
+    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
         if not run.train or self.rate == 0:
             return xs[0]
         if run.rng is None:
             raise ArgumentError(
-                f"{name}: dropout in training needs randomness; pass rng= a numpy Generator"
+                f"{run.layer}: dropout in training needs randomness; pass rng= a numpy Generator"
             )
         x = ag.value(xs[0])
         kept = run.rng.random(x.shape, np.float32) >= self.rate

@@ -31,10 +31,13 @@ def run(
     how = how or ForwardContext()
     values: dict[str, Value] = {INPUT: x}
     steps = net.steps_apart if watch or instead else net.steps
-    for name, layer, inputs, to, act, spent in steps:
+    for name, layer, inputs, to, act, spent, own in steps:
+        how.layer = name
         xs = [values[i] for i in inputs]
         made = instead(name, layer, xs) if instead else None
-        values[to] = layer.apply(name, p, xs, how, act) if made is None else made
+        if made is None:
+            made = layer.apply({kind: p[full] for kind, full in own}, xs, how, act)
+        values[to] = made
         if watch:
             watch(name, values[name])
         for i in spent:

@@ -1,12 +1,11 @@
 """Add and Concat: several layers become one."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.errors import ShapeError
-from minprune.nets.layer import ForwardContext, Layer, Shape
+from minprune.nets.layer import ForwardContext, Layer, Params, Shape
 
 
 class Add(Layer):
@@ -33,14 +32,7 @@ class Add(Layer):
             )
         return shapes[0]
 
-    def apply(
-        self,
-        name: str,
-        p: Mapping[str, Value],
-        xs: list[Value],
-        run: ForwardContext,
-        act: str = "none",
-    ) -> Value:
+    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
         y = xs[0]
         for x in xs[1:]:
             y = ag.add(y, x)
@@ -67,12 +59,5 @@ class Concat(Layer):
             )
         return (sum(s[0] for s in shapes), *shapes[0][1:])
 
-    def apply(
-        self,
-        name: str,
-        p: Mapping[str, Value],
-        xs: list[Value],
-        run: ForwardContext,
-        act: str = "none",
-    ) -> Value:
+    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
         return ag.concat(*xs)

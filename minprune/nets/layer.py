@@ -14,6 +14,7 @@ from minprune.errors import ArgumentError, ShapeError
 
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
+Params = Mapping[str, Value]  # what a layer owns, by kind: {"weight": ..., "running_mean": ...}
 
 
 @dataclass
@@ -23,6 +24,7 @@ class ForwardContext:
     train: bool = False
     direct: bool = False  # every parameter goes, as it is, into an op that has a batch axis
     rng: np.random.Generator | None = None  # of dropout
+    layer: str = ""  # the one that runs now
     buffers: Arrays = field(default_factory=dict)  # running statistics after this batch, by name
 
 
@@ -38,7 +40,7 @@ class Layer:
     >>> import minprune as mp
     >>> from minprune.nets.layer import Layer
     >>> class Square(Layer):
-    ...     def apply(self, name, p, xs, run, act="none"):
+    ...     def apply(self, p, xs, run, act="none"):
     ...         return xs[0] * xs[0]
     >>> net = mp.build((2,), [("square", Square()), ("fc", mp.Dense(2, 1))], loss="mse")
     >>> net.shapes["square"]
@@ -72,7 +74,11 @@ class Layer:
         return {}
 
     def check(self, name: str, p: Mapping[str, Array]) -> None:
-        """Raises ArgumentError or ShapeError where indices, by full name, are out of range."""
+        """Raises ArgumentError or ShapeError where indices in p, by kind, are out of range."""
+
+    def own(self, name: str, p: Params) -> dict[str, Value]:
+        """Its parameters and buffers, by kind      p: those of the net, by full name"""
+        return {kind: p[f"{name}.{kind}"] for kind in self.params() | self.buffers()}
 
     def fan(self) -> tuple[int, int]:
         """(inputs, outputs) that one output, or one input, is connected to."""
@@ -86,23 +92,16 @@ class Layer:
         """How often each weight is used on one sample: multiply-adds = weights x positions."""
         return 0
 
-    def apply(
-        self,
-        name: str,
-        p: Mapping[str, Value],
-        xs: list[Value],
-        run: ForwardContext,
-        act: str = "none",
-    ) -> Value:
-        """The output, batch-last. p: all parameters and buffers of the net, by full name."""
+    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
+        """The output, batch-last. p: the parameters and buffers of this layer, by kind."""
         raise NotImplementedError(type(self).__name__)
 
-    def path(self, name: str, p: Mapping[str, Value], xs: list[Value]) -> Value:
+    def path(self, p: Params, xs: list[Value]) -> Value:
         """The output in SynFlow's pass: linear in x, with a factor of at least 0 on every path
 
         p: absolute weights, shifts of 0, and the buffers as they are.
         """
-        return self.apply(name, p, xs, ForwardContext())
+        return self.apply(p, xs, ForwardContext())
 
     def columns(self, x: Array) -> Array:
         """What the weight of one output multiplies      (groups, features, positions n)
@@ -123,7 +122,7 @@ class Layer:
             f"{type(self).__name__} has no rule for becoming smaller; define its method resized"
         )
 
-    def constant(self, name: str, p: Mapping[str, Array], level: Array) -> Array | None:
+    def constant(self, p: Params, level: Array) -> Array | None:
         """What `level`, a constant of each input row, adds to each output row
 
         None where that differs between positions, or is not known.

@@ -74,7 +74,7 @@ class Model:
             object.__setattr__(self, "buffers", _locked(self.buffers, self.net.indices))
             arrays = self.params | self.buffers
             for node in self.net.nodes:
-                node.layer.check(node.name, arrays)
+                node.layer.check(node.name, node.layer.own(node.name, arrays))
 
     @property
     def dtype(self) -> np.dtype[Any]:

@@ -31,7 +31,8 @@ class Node(NamedTuple):
 class Step(NamedTuple):
     """A layer of a forward pass, the name of what it makes, and the inputs nobody reads after it.
 
-    act: the activation inside; then `to` is that layer's name.
+    act: the activation inside; then `to` is that layer's name. own: what it owns, as (kind, full
+    name).
     """
 
     name: str
@@ -40,6 +41,7 @@ class Step(NamedTuple):
     to: str
     act: str
     spent: tuple[str, ...]
+    own: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -231,5 +233,6 @@ def _steps(net: Net, fused: Mapping[str, Node]) -> tuple[Step, ...]:
         spent = tuple(i for i in dict.fromkeys(inputs) if not left[i])
         act = fused.get(name)
         to, kind = (act.name, act.layer.fused) if act else (name, "none")
-        steps.append(Step(name, layer, inputs, to, kind, spent))
+        own = tuple((k, f"{name}.{k}") for k in layer.params() | layer.buffers())
+        steps.append(Step(name, layer, inputs, to, kind, spent, own))
     return tuple(steps)

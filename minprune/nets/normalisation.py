@@ -7,16 +7,16 @@ sample, all features of one sample.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from minprune import arguments
 from minprune import autograd as ag
 from minprune.autograd import Value
-from minprune.core import Array
+from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.layer import ForwardContext, Layer, Shape, rows
+from minprune.nets.layer import ForwardContext, Layer, Params, Shape, rows
 
 EPS = 1e-5  # PyTorch's, added to the variance
 
@@ -87,51 +87,41 @@ class BatchNorm(_Norm):
     def buffers(self) -> dict[str, Shape]:
         return {"running_mean": (self.channels,), "running_var": (self.channels,)}
 
-    def apply(
-        self,
-        name: str,
-        p: Mapping[str, Value],
-        xs: list[Value],
-        run: ForwardContext,
-        act: str = "none",
-    ) -> Value:
+    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
         (x,) = xs
-        gamma, beta = p[f"{name}.weight"], p[f"{name}.bias"]
+        gamma, beta = p["weight"], p["bias"]
         if run.train:
             m = math.prod(x.shape[1:])
             if m == 1:
                 raise ShapeError(
-                    f"{name}: one value per channel has no variance to train on; "
+                    f"{run.layer}: one value per channel has no variance to train on; "
                     f"use a batch of at least 2"
                 )
             xhat, mean, var = ag.normalise(x, eps=EPS)
-            run.buffers |= self.moved(name, p, mean, var, m)
+            run.buffers |= {f"{run.layer}.{k}": a for k, a in self.moved(p, mean, var, m).items()}
             return ag.scale_shift(xhat, gamma, beta, act=act)
-        mean, inv = p[f"{name}.running_mean"], self.inverse(name, p)
+        mean, inv = p["running_mean"], self.inverse(p)
         if run.direct:
             return ag.scale_shift(ag.scale_shift(x, inv, -mean * inv), gamma, beta, act=act)
         scale = ag.mul(gamma, inv)
         return ag.scale_shift(x, scale, ag.sub(beta, ag.mul(scale, mean)), act=act)
 
-    def path(self, name: str, p: Mapping[str, Value], xs: list[Value]) -> Value:
+    def path(self, p: Params, xs: list[Value]) -> Value:
         """|gamma| x / sqrt(running var + 1e-5)"""
-        scale = ag.mul(p[f"{name}.weight"], self.inverse(name, p))
-        return ag.scale_shift(xs[0], scale, p[f"{name}.bias"])
+        scale = ag.mul(p["weight"], self.inverse(p))
+        return ag.scale_shift(xs[0], scale, p["bias"])
 
     @staticmethod
-    def inverse(name: str, p: Mapping[str, Value]) -> Array:
+    def inverse(p: Params) -> Array:
         """1 / sqrt(running var + 1e-5)"""
-        var: Array = p[f"{name}.running_var"]
+        var: Array = p["running_var"]
         return np.asarray(1 / np.sqrt(var + var.dtype.type(EPS)))
 
-    def moved(
-        self, name: str, p: Mapping[str, Any], mean: Array, var: Array, m: int
-    ) -> dict[str, Array]:
+    def moved(self, p: Params, mean: Array, var: Array, m: int) -> Arrays:
         """r + 0.1 (s - r)      the running statistics after a batch of m values a channel"""
         rate = mean.dtype.type(self.momentum)
         seen = {"running_mean": mean, "running_var": var * var.dtype.type(m / (m - 1))}
-        old = {kind: p[f"{name}.{kind}"] for kind in seen}
-        return {f"{name}.{kind}": old[kind] + rate * (s - old[kind]) for kind, s in seen.items()}
+        return {kind: p[kind] + rate * (s - p[kind]) for kind, s in seen.items()}
 
 
 @dataclass(frozen=True)
@@ -179,20 +169,13 @@ class GroupNorm(_Norm):
                 f"pass groups={math.gcd(self.groups, self.channels)}, for example"
             )
 
-    def apply(
-        self,
-        name: str,
-        p: Mapping[str, Value],
-        xs: list[Value],
-        run: ForwardContext,
-        act: str = "none",
-    ) -> Value:
+    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
         xhat = ag.normalise_groups(xs[0], groups=self.groups, eps=EPS)
-        return ag.scale_shift(xhat, p[f"{name}.weight"], p[f"{name}.bias"], act=act)
+        return ag.scale_shift(xhat, p["weight"], p["bias"], act=act)
 
-    def path(self, name: str, p: Mapping[str, Value], xs: list[Value]) -> Value:
+    def path(self, p: Params, xs: list[Value]) -> Value:
         """|gamma| x: the statistics of a sample are no weights"""
-        return ag.scale_shift(xs[0], p[f"{name}.weight"], p[f"{name}.bias"])
+        return ag.scale_shift(xs[0], p["weight"], p["bias"])
 
     def resized(self, shapes: Mapping[str, Shape]) -> Layer:
         channels = shapes["weight"][0]  # whole groups go

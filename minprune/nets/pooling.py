@@ -1,16 +1,14 @@
 """MaxPool, AvgPool, GlobalAvgPool over images and sequences; Flatten, from channels to features."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.errors import ArgumentError
-from minprune.nets.layer import ForwardContext, Layer, Shape, sizes, windows
+from minprune.nets.layer import ForwardContext, Layer, Params, Shape, sizes, windows
 
-Params = Mapping[str, Value]
 AXES = ("height", "width")
 
 
@@ -81,9 +79,7 @@ class MaxPool(_Pool):
     ((8, 12, 12), (8, 50))
     """
 
-    def apply(
-        self, name: str, p: Params, xs: list[Value], run: ForwardContext, act: str = "none"
-    ) -> Value:
+    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
         x, at = self.at(xs[0])
         return _as(ag.max_pool(x, **at), xs[0])
 
@@ -122,9 +118,7 @@ class AvgPool(_Pool):
     (8, 4, 4)
     """
 
-    def apply(
-        self, name: str, p: Params, xs: list[Value], run: ForwardContext, act: str = "none"
-    ) -> Value:
+    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
         x, at = self.at(xs[0])
         return _as(ag.avg_pool(x, **at), xs[0])
 
@@ -154,9 +148,7 @@ class GlobalAvgPool(Layer):
             windows("GlobalAvgPool", shapes[0], (1, 1), (1, 1), (0, 0), AXES)
         return shapes[0][:1]
 
-    def apply(
-        self, name: str, p: Params, xs: list[Value], run: ForwardContext, act: str = "none"
-    ) -> Value:
+    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
         c, *sides, n = xs[0].shape
         image = (1, *sides)[-2:]
         x = xs[0] if len(sides) == 2 else ag.reshape(xs[0], shape=(c, *image, n))
@@ -179,7 +171,5 @@ class Flatten(Layer):
     def out_shape(self, *shapes: Shape) -> Shape:
         return (math.prod(shapes[0]),)
 
-    def apply(
-        self, name: str, p: Params, xs: list[Value], run: ForwardContext, act: str = "none"
-    ) -> Value:
+    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
         return ag.reshape(xs[0], shape=(-1, xs[0].shape[-1]))

@@ -132,7 +132,7 @@ def matrix(model: Model, layer: str) -> Format:
             f"{layer}: must be a sparse layer, not a {type(kind).__name__}; make it one with "
             f"mp.sparsify(model, {{{layer!r}: 'csr'}})"
         )
-    return matrix_of(kind, layer, model.params | model.buffers)
+    return matrix_of(kind, layer, kind.own(layer, model.params | model.buffers))
 
 
 def stored(layer: Layer, name: str, w: Array, mask: Array, wanted: str) -> Format:

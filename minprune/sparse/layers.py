@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from minprune import arguments
 from minprune.autograd import Value
@@ -17,7 +17,7 @@ from minprune.core import Array
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.convolution import Conv2d
 from minprune.nets.dense import Dense
-from minprune.nets.layer import ForwardContext, Layer, Shape, sizes
+from minprune.nets.layer import ForwardContext, Layer, Params, Shape, sizes
 from minprune.sparse import ops
 from minprune.sparse.formats import CSR, BlockCSR, NofM
 from minprune.sparse.packed import as_csr, bytes_of
@@ -47,17 +47,17 @@ def tile(given: str) -> tuple[int, int] | int | None:
 
 
 def matrix_of(layer: "Sparse", name: str, p: Mapping[str, Array]) -> Format:
-    """The weight as a format value (outputs, inputs ...), from arrays by full name
+    """The weight as a format value (outputs, inputs ...), from its arrays by kind
 
     Raises ArgumentError or ShapeError, naming the layer, where indices and values do not fit.
     """
     shape = layer.dense()["weight"]
     flat = shape[0], math.prod(shape[1:])
-    values, form = p[f"{name}.weight"], tile(layer.format)
+    values, form = p["weight"], tile(layer.format)
     try:
         if isinstance(form, tuple):
-            return NofM(values, p[f"{name}.positions"], *form, flat)
-        at = p[f"{name}.columns"], p[f"{name}.row_start"]
+            return NofM(values, p["positions"], *form, flat)
+        at = p["columns"], p["row_start"]
         return CSR(values, *at, flat) if form is None else BlockCSR(values, *at, form, flat)
     except (ArgumentError, ShapeError) as e:
         raise type(e)(f"{name}: {e}") from None
@@ -75,7 +75,7 @@ class Sparse(Layer):
         """The dense layer of the same shape."""
         raise NotImplementedError
 
-    def places(self, name: str, p: Mapping[str, Any]) -> ops.Places:
+    def places(self, p: Params) -> ops.Places:
         """Where the values are, from the buffers."""
         raise NotImplementedError
 
@@ -98,12 +98,9 @@ class Sparse(Layer):
     def check(self, name: str, p: Mapping[str, Array]) -> None:
         matrix_of(self, name, p)
 
-    def apply(
-        self, name: str, p: Mapping[str, Value], xs: list[Value], run: ForwardContext,
-        act: str = "none",
-    ) -> Value:  # fmt: skip
-        w, b = p[f"{name}.weight"], p.get(f"{name}.bias")
-        return ops.product(w, xs[0], b, at=self.places(name, p), act=act)
+    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
+        w, b = p["weight"], p.get("bias")
+        return ops.product(w, xs[0], b, at=self.places(p), act=act)
 
     def fits(self, what: str, most: int) -> None:
         """The argument `what` counts entries of which there are at most so many."""
@@ -156,13 +153,13 @@ class SparseDense(Sparse):
             return {"columns": (self.stored,), "row_start": rows}
         return {"columns": (self.blocks,), "row_start": (-(-self.outputs // form) + 1,)}
 
-    def places(self, name: str, p: Mapping[str, Any]) -> ops.Places:
+    def places(self, p: Params) -> ops.Places:
         """Where its values stand, from the buffers."""
         form = tile(self.format)
         if isinstance(form, tuple):
-            at = as_csr(p[f"{name}.positions"], *form, self.inputs)
+            at = as_csr(p["positions"], *form, self.inputs)
             return ops.CSRPlaces(*at, self.inputs)
-        at = p[f"{name}.columns"], p[f"{name}.row_start"]
+        at = p["columns"], p["row_start"]
         if form is None:
             return ops.CSRPlaces(*at, self.inputs)
         return ops.BlockPlaces(*at, form, self.stored, (self.outputs, self.inputs))
@@ -203,9 +200,9 @@ class SparseConv(Sparse):
     def buffers(self) -> dict[str, Shape]:
         return {"columns": (self.stored,), "row_start": (self.outputs + 1,)}
 
-    def places(self, name: str, p: Mapping[str, Any]) -> ops.Places:
+    def places(self, p: Params) -> ops.Places:
         """Where its values stand, from the buffers."""
         return ops.ConvPlaces(
-            p[f"{name}.columns"], p[f"{name}.row_start"], self.kernel, self.stride, self.padding,  # type: ignore[arg-type]
+            p["columns"], p["row_start"], self.kernel, self.stride, self.padding,  # type: ignore[arg-type]
             self.groups,
         )  # fmt: skip

@@ -59,8 +59,7 @@ def passes(
 
     def one(kind: Layer, arrays: Arrays) -> tuple[Run, int]:
         weight = arrays.get("values", w)
-        p = {f"it.{k}": a for k, a in arrays.items()} | {"it.weight": weight}
-        return partial(kind.apply, "it", p, [x], ForwardContext()), weight.size
+        return partial(kind.apply, {**arrays, "weight": weight}, [x], ForwardContext()), weight.size
 
     found = {DENSE: one(layer, {})}
     for density in densities:

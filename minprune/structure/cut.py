@@ -60,7 +60,8 @@ def _without(model: Model, add: Node, rest: list[str], level: Array) -> Model | 
     params, masks = dict(model.params), dict(model.masks)
     nodes = list(model.net.nodes)
     source, readers = rest[0], model.net.readers[add.name]
-    added = [model.net.node(name).layer.constant(name, params, level) for name in readers]
+    reading, arrays = [model.net.node(name) for name in readers], params | model.buffers
+    added = [n.layer.constant(n.layer.own(n.name, arrays), level) for n in reading]
     if not level.any():
         pass
     elif (biased := _takes_bias(model, add, rest)) is not None:

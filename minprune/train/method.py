@@ -36,7 +36,8 @@ class Context(NamedTuple):
     lr : the learning rate of this update; in `start`, the optimizer's own.
     streams : one generator for each part of the method; `rng` is the first. In `finish` and
         `learned`, copies as they were at the start, so that these change nothing.
-    forward : of this step's forward pass, for `layer.apply(name, params, [x], ctx.forward)`.
+    forward : of this step's forward pass, for `layer.apply(layer.own(name, params), [x],
+        ctx.forward)`.
 
     Examples
     --------

@@ -188,7 +188,8 @@ class Training:
         _replace(self.params, new if self.dense else {k: masked[k] for k in new}, "params")
         _relocate(self.buffers, change.buffers or {}, self.net.indices)
         for layer in sorted(set(map(layer_of, change.buffers or {}))):
-            self.net.node(layer).layer.check(layer, self.params | self.buffers)
+            kind = self.net.node(layer).layer
+            kind.check(layer, kind.own(layer, self.params | self.buffers))
         _replace(self.extra, change.extra or {}, "extra")
         for slot, arrays in (change.opt_state or {}).items():
             _replace(self.opt_state.get(slot, {}), arrays, f"opt_state[{slot!r}]")
