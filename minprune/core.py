@@ -189,14 +189,14 @@ class Evidence:
 
     def together(self, *kinds: str) -> dict[str, tuple[Array, ...]]:
         """{name: its arrays of these kinds}; raises ShapeError for a name without one of them."""
-        first, *others = (self.of(kind) for kind in kinds)
-        for kind, found in zip(kinds[1:], others, strict=True):
-            for name in first.keys() - found.keys():
+        first, *others = found = [self.of(kind) for kind in kinds]
+        for kind, arrays in zip(kinds[1:], others, strict=True):
+            for name in first.keys() - arrays.keys():
                 raise ShapeError(
                     f"{name}: evidence has its {kinds[0]} and not its {kind}; "
                     f"pass both for every name"
                 )
-        return {name: (a, *(found[name] for found in others)) for name, a in first.items()}
+        return {name: tuple(arrays[name] for arrays in found) for name in first}
 
     def alike(self, *kinds: str) -> dict[str, tuple[Array, ...]]:
         """As `together`; raises ShapeError unless all arrays of a name have one shape."""

@@ -1,7 +1,6 @@
 """mp.criteria.list(): every criterion, nothing empty, and what is printed."""
 
 from collections.abc import Callable
-from dataclasses import astuple
 
 import pytest
 
@@ -15,8 +14,7 @@ COLUMNS = ["name", "equation", "needs", "cost", "scores", "source"]
 def is_whole(entries: Listing) -> bool:
     """Each criterion once, in the order of the table, no cell empty, an equation in each."""
     return [entry.name for entry in entries] == [*CRITERIA] and all(
-        all(astuple(entry)) and ("=" in entry.equation or "~" in entry.equation)
-        for entry in entries
+        all(tuple(entry)) and ("=" in entry.equation or "~" in entry.equation) for entry in entries
     )
 
 

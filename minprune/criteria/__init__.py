@@ -7,7 +7,7 @@ from second derivatives, and the oracle.
 
 # isort: off
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
 from minprune.core import EVIDENCE_KINDS, CriterionSpec, Marked
 from minprune.criteria.random import *  # noqa: F403
@@ -33,8 +33,7 @@ CRITERIA: dict[str, Marked[...]] = {
 __all__ = ["CRITERIA", "list", *CRITERIA]
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One criterion, with its default options."""
 
     name: str
@@ -51,8 +50,7 @@ class Listing(tuple[Entry, ...]):
     __slots__ = ()
 
     def __str__(self) -> str:
-        titles = [field.name for field in fields(Entry)]
-        lines = [titles, *([str(getattr(entry, t)) for t in titles] for entry in self)]
+        lines: Any = [Entry._fields, *self]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         lines.insert(1, ["-" * width for width in widths])
         return "\n".join(
@@ -65,23 +63,16 @@ class Listing(tuple[Entry, ...]):
 
 def listing(criteria: Mapping[str, Marked[...]]) -> Listing:
     """The entry of each marked criterion"""
-    return Listing(_entry(name, fn) for name, fn in criteria.items())
-
-
-def _entry(name: str, fn: Marked[...]) -> Entry:
-    spec = fn.spec
-    needs, _ = spec.asked({})
-    costs = dict.fromkeys(EVIDENCE_KINDS[need].cost for need in needs if need in EVIDENCE_KINDS)
-    costs.pop("nothing", None)
-    scored = ["weights"] * spec.single + ["units"] * (spec.unit is not None)
-    return Entry(
-        name=name,
-        equation=(fn.__doc__ or "").strip().partition("\n")[0].partition("  ")[0],
-        needs=", ".join(needs),
-        cost=", ".join(costs) or "nothing",
-        scores=", ".join(scored),
-        source=spec.cite,
-    )
+    found = []
+    for name, fn in criteria.items():
+        needs, _ = fn.spec.asked({})
+        costs = dict.fromkeys(EVIDENCE_KINDS[need].cost for need in needs if need in EVIDENCE_KINDS)
+        costs.pop("nothing", None)
+        equation = (fn.__doc__ or "").strip().partition("\n")[0].partition("  ")[0]
+        scored = ["weights"] * fn.spec.single + ["units"] * (fn.spec.unit is not None)
+        texts = (", ".join(needs), ", ".join(costs) or "nothing", ", ".join(scored))
+        found.append(Entry(name, equation, *texts, fn.spec.cite))
+    return Listing(found)
 
 
 def list() -> Listing:

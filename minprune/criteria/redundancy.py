@@ -114,20 +114,19 @@ def _half_squares(u: Array) -> Array:
     return np.triu(apart) + np.triu(apart, 1).T
 
 
-def _checked(ev: Evidence, **axes: int) -> None:
-    """Raises ShapeError unless so many first axes of each kind of evidence count its units."""
+def _scores(ev: Evidence, apart: Callable[..., Apart], axes: dict[str, int], **how: str) -> Arrays:
+    """Greedy scores, in the dtype of the outgoing weights: that of the net
+
+    axes: how many first axes of each kind of evidence must count the units of outgoing.
+    """
     for name, (out, *arrays) in ev.together("outgoing", *axes).items():
         for (kind, n), a in zip(axes.items(), arrays, strict=True):
             fits(name, kind, a, (len(out),) * n + a.shape[n:])
-
-
-def _scores(ev: Evidence, apart: Apart) -> Arrays:
-    """Greedy scores, in the dtype of the outgoing weights: that of the net."""
-    found = {}
+    distances, found = apart(ev, **how), {}
     for name, w in ev.rows("outgoing").items():
         norms = np.abs(w).astype(np.float64)
         norms = np.square(norms / (norms.max(initial=0) or 1)).sum(axis=1)
-        found[name] = greedy(apart[name][0], norms, apart[name][1], w.dtype)
+        found[name] = greedy(distances[name][0], norms, distances[name][1], w.dtype)
     return found
 
 
@@ -183,8 +182,7 @@ def similarity(ev: Evidence) -> Arrays:
     >>> mp.criteria.similarity(ev)["w"].round(3)
     array([1.   , 0.333, 1.   ])
     """
-    _checked(ev, act_gram=2)
-    return _scores(ev, similarity_apart(ev))
+    return _scores(ev, similarity_apart, {"act_gram": 2})
 
 
 def _correlation_needs(source: str = "activations", unit: bool = True) -> tuple[str, ...]:
@@ -256,8 +254,8 @@ def correlation(
     array([0.5, 0.5])
     """
     *kinds, _ = _correlation_needs(source)
-    _checked(ev, **{kind: 2 if kind == "act_gram" else 1 for kind in kinds})
-    return _scores(ev, correlation_apart(ev, source=source))
+    axes = {kind: 2 if kind == "act_gram" else 1 for kind in kinds}
+    return _scores(ev, correlation_apart, axes, source=source)
 
 
 @criterion(
@@ -310,8 +308,7 @@ def cosine(ev: Evidence, *, bias: bool = True) -> Arrays:
     array([2., 2.])
     """
     choice("cosine", "bias", bias, (False, True))
-    _checked(ev, weights=1)
-    return _scores(ev, cosine_apart(ev))
+    return _scores(ev, cosine_apart, {"weights": 1})
 
 
 APART: dict[str, Callable[..., Any]] = {

@@ -49,9 +49,7 @@ def geometric_median(ev: Evidence) -> Arrays:
 
 
 def _distances(w: Array) -> Array:
-    top = np.abs(w).max(initial=0)
-    if top == 0:
-        return np.zeros(len(w))
+    top = np.abs(w).max(initial=0) or 1
     w = np.ascontiguousarray(w, np.float64) / top  # so that no square overflows or vanishes
     apart = np.zeros((len(w), len(w)))
     for j, row in enumerate(w):

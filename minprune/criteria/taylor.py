@@ -95,15 +95,14 @@ def _activation_needs(order: int = 1, unit: bool = True) -> tuple[str, ...]:
 
 def over_layer(scores: Arrays, order: int = 1) -> Arrays:
     """s / norm(s) for each layer, 0/0 = 0; order 2 unchanged"""
-    return {name: _unit_length(s) for name, s in scores.items()} if order == 1 else scores
-
-
-def _unit_length(s: Array) -> Array:
-    top = np.abs(s).max(initial=0)
-    if top == 0:
-        return s
-    scaled = s.astype(np.float64) / top  # so that no square overflows or vanishes
-    return np.asarray(scaled / np.sqrt(np.square(scaled).sum())).astype(s.dtype)
+    if order == 2:
+        return scores
+    found = {}
+    for name, s in scores.items():
+        top = np.abs(s).max(initial=0) or 1  # so that no square overflows or vanishes
+        scaled = s.astype(np.float64) / top
+        found[name] = (scaled / (np.sqrt(np.square(scaled).sum()) or 1)).astype(s.dtype)
+    return found
 
 
 # a g: unit 0 has 9, -3 and -3, -3: means 3 and -3; unit 1 has 8, 0 and -5, -3: means 4 and -4

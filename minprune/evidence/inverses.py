@@ -58,7 +58,8 @@ def inverse_diag(asked: Request, data: Split) -> Arrays:
     if scale == "whole":
         found = _whole(asked, data, names).diagonal()
     else:
-        rows, share = Rows(lambda: _fisher_rows(asked, data, names)), _share(asked, names)
+        live, share = _live(asked, names)
+        rows = Rows(lambda: _fisher_rows(asked, data, names, live))
         inverses = block_inverses(rows, len(data[0]), size, share, strict=False)
         found = np.concatenate([part.inverse.diagonal() for part in inverses])
     return unflat(found, {name: asked.model.net.params[name] for name in names})
@@ -110,23 +111,22 @@ def weights_alone(asked: Request, scale: str) -> None:
 
 
 def _whole(asked: Request, data: Split, names: list[str]) -> Array:
-    live = _live(asked, names)  # what is masked cannot move: its rows of H are zero
+    live, share = _live(asked, names)  # what is masked cannot move: its rows of H are zero
     n, others = live.size, "'layer' or 'blocks'" if asked.groups else "'layer', 'rows' or 'blocks'"
     remedy = f"use scale={others}, or a smaller net"
     guard(f"obs: the inverse over {n:,} entries", 8 * n * n, LIMIT, remedy)
     rows = Rows(lambda: (block * live for block in ggn_rows(asked.model, data, names)))
-    return inverse_from_rows(rows, len(data[0]), _share(asked, names), strict=False).inverse
+    return inverse_from_rows(rows, len(data[0]), share, strict=False).inverse
 
 
-def _live(asked: Request, names: list[str]) -> Array:
-    """(N,): 1.0 where an entry is not masked"""
+def _live(asked: Request, names: list[str]) -> tuple[Array, float]:
+    """(N,): 1.0 where an entry is not masked; and the share of the mean of diag H over all entries
+
+    that is `damp` of the mean over those that are not masked.
+    """
     masks, shapes = asked.model.masks, asked.model.net.params
-    return np.concatenate([masks.get(n, np.ones(shapes[n], bool)).ravel() for n in names]) * 1.0
-
-
-def _share(asked: Request, names: list[str]) -> float:
-    """What share of the mean of diag H over all entries is `damp` of the mean over live ones."""
-    return damp(asked) / (float(_live(asked, names).mean()) or 1.0)
+    live = np.concatenate([masks.get(n, np.ones(shapes[n], bool)).ravel() for n in names]) * 1.0
+    return live, damp(asked) / (float(live.mean()) or 1.0)
 
 
 def _named(name: str, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -174,9 +174,8 @@ def _layer_blocks(asked: Request, data: Split, group: Group, places: Arrays, own
     return found
 
 
-def _fisher_rows(asked: Request, data: Split, names: list[str]) -> Iterator[Array]:
+def _fisher_rows(asked: Request, data: Split, names: list[str], live: Array) -> Iterator[Array]:
     """Rows g_p, 0 where masked"""
-    live = _live(asked, names)
     for i in range(0, len(data[0]), CHUNK):
         part = data[0][i : i + CHUNK], data[1][i : i + CHUNK]
         found = sample_grads(asked.model, part, params="all")
@@ -188,11 +187,11 @@ def _unit_fisher(asked: Request, data: Split, owned: Arrays) -> Arrays:
     """inv(alpha I + F_SS) of each unit, F the empirical Fisher"""
     names, n = list(asked.model.net.params), len(data[0])
     fisher = {name: np.zeros((*at.shape, at.shape[1])) for name, at in owned.items()}
-    for rows in _fisher_rows(asked, data, names):
+    live, _ = _live(asked, names)
+    for rows in _fisher_rows(asked, data, names, live):
         for name, at in owned.items():
             mine = rows[:, at].transpose(1, 2, 0)
             fisher[name] += mine @ mine.transpose(0, 2, 1)
-    live = _live(asked, names)
     trace = sum(float(np.einsum("uss->", f)) for f in fisher.values()) / n
     alpha = damp(asked) * trace / max(sum(float(live[at].sum()) for at in owned.values()), 1.0)
     if alpha == 0:

@@ -7,7 +7,7 @@ no digits of what is centred.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -37,17 +37,17 @@ class Moments:
         found: Array = self.cov + np.outer(self.mean, self.mean)
         return found
 
-    def faded(self, decay: float) -> Moments:
-        """As if of decay times as many values"""
-        return replace(self, weight=decay * self.weight)
+    def merged(self, other: Moments, decay: float = 1) -> Moments:
+        """mean = (n m + n' m') / N, cov = (n C + n' C') / N + n n' / N^2 (m' - m)(m' - m)^T
 
-    def merged(self, other: Moments) -> Moments:
-        """mean = (n m + n' m') / N, cov = (n C + n' C') / N + n n' / N^2 (m' - m)(m' - m)^T"""
-        share = other.weight / (self.weight + other.weight)
+        N = n + n'; decay: these count as decay n values.
+        """
+        weight = decay * self.weight + other.weight
+        share = other.weight / weight
         gap = other.mean - self.mean
         cov = self.cov + share * (other.cov - self.cov)
         cov += share * (1 - share) * np.outer(gap, gap)
-        return Moments(self.weight + other.weight, self.mean + share * gap, cov)
+        return Moments(weight, self.mean + share * gap, cov)
 
 
 def moments_of(a: Array) -> Moments:
@@ -69,18 +69,15 @@ class Classes:
     means: Array
     within: Array
 
-    def faded(self, decay: float) -> Classes:
-        """As if of decay times as many samples"""
-        return replace(self, counts=decay * self.counts)
-
-    def merged(self, other: Classes) -> Classes:
+    def merged(self, other: Classes, decay: float = 1) -> Classes:
         """Each class as Moments.merged does it."""
         a, b = (c.padded(max(len(self.counts), len(other.counts))) for c in (self, other))
-        counts = a.counts + b.counts
+        before = decay * a.counts
+        counts = before + b.counts
         share = b.counts / np.where(counts > 0, counts, 1)
         gap = b.means - a.means
-        between = (share * a.counts * gap.T) @ gap
-        within = a.counts.sum() * a.within + b.counts.sum() * b.within + between
+        between = (share * before * gap.T) @ gap
+        within = before.sum() * a.within + b.counts.sum() * b.within + between
         return Classes(counts, a.means + share[:, None] * gap, within / counts.sum())
 
     def padded(self, classes: int) -> Classes:

@@ -17,8 +17,13 @@ MOMENTS = {"act_mean", "act_gram"}
 CLASSES = {"class_counts", "class_means", "within"}
 SCORED = {"activations", "labels"}  # what a criterion that reads activations may read besides
 MOVING = MOMENTS | CLASSES | {"activations"}
+# {what a state holds: (the kinds of evidence that need it, its class, how it is made)}
+KINDS: dict[str, tuple[set[str], Any, Any]] = {
+    "moments": (MOMENTS, Moments, lambda a, _: moments_of(a)),
+    "classes": (CLASSES, Classes, classes_of),
+}
 
-State = dict[str, Any]  # plain values, so that a checkpoint holds them
+State = dict[str, Any]
 
 
 def moved(old: State, seen: Arrays, batch: Split, asked: Mapping[str, Any], decay: float) -> State:
@@ -34,29 +39,23 @@ def moved(old: State, seen: Arrays, batch: Split, asked: Mapping[str, Any], deca
             name: old["scores"][name] + share * (s - old["scores"][name]) if old else s
             for name, s in wide.items()
         }
-    if MOMENTS & needs:
-        parts = {name: moments_of(a) for name, a in seen.items()}
-        new["moments"] = _merged(Moments, old.get("moments", {}), parts, decay)
     if CLASSES & needs:
         class_counts(y)  # raises where they are none
-        of = {name: classes_of(a, y) for name, a in seen.items()}
-        new["classes"] = _merged(Classes, old.get("classes", {}), of, decay)
+    for what, (needed, kind, of) in KINDS.items():
+        if needed & needs:
+            known, parts = old.get(what, {}), {name: of(a, y) for name, a in seen.items()}
+            new[what] = {  # vars: plain values, so that a checkpoint holds them
+                name: dict(vars(kind(**known[name]).merged(part, decay) if known else part))
+                for name, part in parts.items()
+            }
     return new
-
-
-def _merged(kind: Any, old: State, new: Mapping[str, Any], decay: float) -> State:
-    return {
-        name: dict(vars(kind(**old[name]).faded(decay).merged(part) if name in old else part))
-        for name, part in new.items()
-    }
 
 
 def held(state: State) -> State:
     """The moving moments, for `ask(held=)`"""
-    kinds = (("moments", Moments), ("classes", Classes))
     return {
         what: {name: kind(**m) for name, m in state[what].items()}
-        for what, kind in kinds
+        for what, (_, kind, _) in KINDS.items()
         if what in state
     }
 

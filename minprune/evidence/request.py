@@ -26,10 +26,10 @@ class Request:
 
     needs, chunk: as the spec says for these options. fills: how each kind is computed. names: the
     scored parameters, with unit those whose entries make the rows of units. groups: the units.
-    options: of the criterion, as given; settings: those with the defaults; how: options of
-    gathering. own: evidence of one's own. held: what a training step has computed already: "grads"
-    by parameter, "activations", "moments" and "classes" by group. fixed, made: what has been
-    computed for all chunks, and for the present one.
+    shapes: of the scores, by parameter or by group. options: of the criterion, as given; settings:
+    those with the defaults; how: options of gathering. own: evidence of one's own. held: what a
+    training step has computed already: "grads" by parameter, "activations", "moments" and "classes"
+    by group. fixed, made: what has been computed for all chunks, and for the present one.
     """
 
     model: Model
@@ -45,18 +45,12 @@ class Request:
     names: list[str]
     unit: bool
     groups: dict[str, Group]
+    shapes: Mapping[str, tuple[int, ...]]
     rng: np.random.Generator
     held: Mapping[str, Any]
     own: Mapping[str, Any] = field(default_factory=dict)
     fixed: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     made: dict[str, tuple[Any, Any]] = field(default_factory=dict, repr=False, compare=False)
-
-    @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """{name: the shape of its scores}: of each parameter, or of each group of units"""
-        if self.unit:
-            return {name: (g.size,) for name, g in self.groups.items()}
-        return {name: self.model.net.params[name] for name in self.names}
 
 
 def ask(
@@ -78,13 +72,15 @@ def ask(
     fn = find(criterion, *own)
     names = names_of(model, params)
     found = check(fn, options, unit, params, own)
-    if unit and groups is None:
-        groups = free_groups(model)
-    if unit and fn.spec.unit == "incoming and bias":
-        params, names = "all", list(model.net.params)
+    shapes = {name: model.net.params[name] for name in names}
+    if unit:
+        groups = free_groups(model) if groups is None else groups
+        shapes = {name: (g.size,) for name, g in groups.items()}
+        if fn.spec.unit == "incoming and bias":
+            params, names = "all", list(model.net.params)
     return Request(
-        model, fn, **found, params=params, names=names, unit=unit, groups=groups or {}, rng=rng,
-        held=held or {},
+        model, fn, **found, params=params, names=names, unit=unit, groups=groups or {},
+        shapes=shapes, rng=rng, held=held or {},
     )  # fmt: skip
 
 
