@@ -17,8 +17,7 @@ from minprune.curvature.products import hvp
 from minprune.curvature.record import Recorded, Use, chunks, record
 from minprune.curvature.rules import need_rules
 from minprune.nets.model import Model
-from minprune.nets.rows import outgoing
-from minprune.nets.ties import Group
+from minprune.nets.ties import Group, outgoing
 
 Groups = Mapping[str, Group]
 
