@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from minprune.errors import ArgumentError, DataError, MinpruneError, MissingError
 from minprune.jobs.settings import CompareSettings, RunSettings, Settings
+from minprune.verify.kinds import FUNCTION_KINDS
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
@@ -111,8 +112,7 @@ def _verify(commands: Any) -> None:
     add("name", metavar="MODULE:FUNCTION", nargs="?",
         help="a function that can be imported from here, such as mypkg.prune:select")
     add("--kind", metavar="KIND",
-        help="criterion, selector, pattern, schedule, steps, kernel, gradient, allocation, shuffle "
-        "or obs; --list describes them")
+        help=f"{', '.join(FUNCTION_KINDS)}; --list describes them")
     add("--as", dest="like", metavar="NAME",
         help="the function of minprune that it must equal: a criterion, schedule, allocation, "
         "pattern (2:4, 4x4) or step of OBS; any: a selector with a tie rule of its own")

@@ -18,8 +18,8 @@ from minprune.core import Array, Arrays, Evidence, Split, stream
 from minprune.curvature import hessian
 from minprune.nets.model import Model
 from minprune.nets.ties import Group
+from minprune.verify.criterion.subject import twin_of
 from minprune.verify.plain.twin import known
-from minprune.verify.plain.twins import twin_of
 
 BATCH = 64
 CURVATURE = ("diagonal", "samples", "levenberg_marquardt")  # options of the evidence

@@ -11,7 +11,8 @@ from minprune.errors import ShapeError
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model
 from minprune.nets.ties import Group
-from minprune.verify.ours.structures import LARGE, NETS, apart, structured, thinned
+from minprune.verify.ours.compaction import LARGE, apart, structured, thinned
+from minprune.verify.ours.nets import NETS
 
 __all__ = ["LARGE", "NETS", "apart", "structured", "thinned"]
 Piece = tuple[str, int, int]  # (parameter, axis, index)

@@ -47,6 +47,23 @@ WORKED: tuple[tuple[str, Net, Sequence[int]], ...] = (
     ("by hand, 5 groups", convolution((3, 2), groups=5), [10 * 2 * 6 * 8]),
     ("by hand, depthwise", convolution((3, 2), groups=10), [10 * 1 * 6 * 8]),
     (
+        "by hand, a sequence, stride 2",
+        chain(
+            (2, 9),
+            mp.Conv1d(2, 4, 3, stride=2, padding=1),
+            mp.GroupNorm(2, 4),
+            mp.Flatten(),
+            mp.Dense(20, 2),
+            mp.LayerNorm(2),
+        ),
+        [4 * 2 * 3 * 5, 20 * 2],
+    ),
+    (
+        "by hand, a sequence, 2 groups",
+        chain((4, 7), mp.Conv1d(4, 6, 2, groups=2), mp.GlobalAvgPool()),
+        [6 * 2 * 2 * 6],
+    ),
+    (
         "Caffe's LeNet-5",
         mp.zoo.lenet_5(((1, 28, 28), 10)).net,
         [500 * 24 * 24, 25000 * 8 * 8, 800 * 500, 500 * 10],

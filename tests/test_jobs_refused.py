@@ -203,7 +203,7 @@ HELP = {  # what the command line repeats, since it must not import it
         NETS.replace(", resnet", " or resnet"),
         f"default: {','.join(map(str, CompareSettings().sparsities))}",
     ],
-    "verify": [", ".join([*FUNCTION_KINDS][:-1]) + f" or {[*FUNCTION_KINDS][-1]}"],
+    "verify": [", ".join(FUNCTION_KINDS)],
 }
 
 

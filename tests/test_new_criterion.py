@@ -12,7 +12,7 @@ import minprune as mp
 from minprune.core import Array, Arrays, Criterion, Evidence
 from minprune.criteria import CRITERIA, listing
 from minprune.verify import check_criterion
-from minprune.verify.plain.twins import TWINS
+from minprune.verify.plain.twin import TWINS
 
 
 @mp.criterion(

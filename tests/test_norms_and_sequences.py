@@ -1,19 +1,24 @@
 """GroupNorm, LayerNorm and Conv1d in whole nets: ties, compaction, SynFlow, sparse layers."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from randomnets import ALSO, filled, models
+from randomnets import ALSO, batch, filled, models
 from structures import LARGE, apart, thinned
+from test_score_laws import relabelled
 
 import minprune as mp
+from minprune.curvature import becker_lecun, exact, gauss_newton, hessian
 from minprune.errors import ArgumentError
 from minprune.evidence.paths import path_grads
 from minprune.nets.model import Model
 from minprune.nets.net import Net
+from minprune.sparse.convert import fitting
+from minprune.sparse.timing import DENSE, passes
 
 NETS: dict[str, Net] = {
     "groups": mp.build((2, 4, 4), [
@@ -119,3 +124,62 @@ def test_a_sequence_has_no_sparse_layer() -> None:
         "leave it out, or choose 'auto'",
     )
     assert type(mp.sparsify(model).net.node("a").layer) is mp.Conv1d
+    layer, mask = model.net.node("a").layer, model.masks["a.weight"]
+    assert fitting(layer, mask) == []
+    assert list(passes(layer, model.net.input_shape, 2, (0.5,))) == [DENSE]
+
+
+EVERY = {**NETS, "whole": WHOLE}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_exact_diagonal_is_that_of_the_dense_hessian(name: str) -> None:
+    model = filled(EVERY[name], 1)
+    data = batch(model, 3)
+    want = np.diag(hessian(model, data, params="all"))
+    found, linear = (fn(model, data, params="all") for fn in (exact, gauss_newton))
+    flat, other = (np.concatenate([a.ravel() for a in f.values()]) for f in (found, linear))
+    bound = 1e-12 * abs(want).max()  # float64 sums of a few thousand terms
+    assert abs(flat - want).max() <= bound < abs(other - want).max()
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_becker_lecun_refuses_by_the_name_of_the_op(name: str) -> None:
+    model = filled(EVERY[name], 1)
+    with pytest.raises(ArgumentError) as caught:
+        becker_lecun(model, batch(model, 3), params="all")
+    assert caught.value.args == (
+        "becker_lecun: the op normalise_groups must have a rule for squared coefficients, not "
+        "none; use the diagonal 'exact', 'gauss_newton' or 'hutchinson'",
+    )
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_relabelled_units_keep_the_function(name: str) -> None:
+    """And the readers' columns alone in another order do not."""
+    model, wrong = filled(NETS[name], 2), []
+    for seed in range(4):
+        both = relabelled(model.params | model.buffers, model, seed)
+        other = Model(model.net, *({n: both[n] for n in a} for a in (model.params, model.buffers)))
+        assert apart(model, other) <= LARGE
+        alone = replace(model, params=model.params | {"fc.weight": both["fc.weight"]})
+        wrong.append(apart(model, alone))
+    assert max(wrong) > LARGE
+
+
+def test_a_pattern_of_a_sequence_is_that_of_an_image_of_height_one() -> None:
+    line = mp.build(
+        (4, 9), [("a", mp.Conv1d(4, 4, 2)), ("f", mp.Flatten()), ("b", mp.Dense(32, 2))]
+    )
+    image = mp.build(
+        (4, 1, 9), [("a", mp.Conv2d(4, 4, (1, 2))), ("f", mp.Flatten()), ("b", mp.Dense(32, 2))]
+    )
+    one = filled(line, 3)
+    w = one.params["a.weight"]
+    two = replace(one, net=image, params=one.params | {"a.weight": w[:, :, None]})
+    for how in ({"pattern": "2:4"}, {"pattern": (2, 2), "sparsity": 0.5}, {"sparsity": 0.5}):
+        masks = [
+            mp.prune(m, mp.score(m, None, "magnitude"), **how).masks["a.weight"] for m in (one, two)
+        ]
+        assert 0 < np.count_nonzero(masks[0]) < w.size
+        np.testing.assert_array_equal(masks[0], masks[1][:, :, 0])

@@ -149,7 +149,10 @@ WEIGHTED: dict[str, Callable[[], Layer]] = {
 TABLE: dict[str, Callable[[], Layer]] = {
     **mp.nets.activations.LAYERS, "GELU tanh": lambda: mp.GELU(approximate="tanh"),
 }  # fmt: skip
-MIDDLE = {**LINEAR, **CURVED, **WEIGHTED, **TABLE}
+NORMS: dict[str, Callable[[], Layer]] = {
+    "GroupNorm": lambda: mp.GroupNorm(1, 3), "LayerNorm": lambda: mp.LayerNorm(3),
+}  # fmt: skip
+MIDDLE = {**NORMS, **LINEAR, **CURVED, **WEIGHTED, **TABLE}
 
 
 def net_with(names: list[str], loss: Any, images: bool, residual: bool, seed: int) -> Model:
@@ -235,6 +238,7 @@ WRONG: dict[str, tuple[Fn, str]] = {
     "a weight used twice, each use alone": (sums_of_squares, "parallel"),
     "gauss_newton": (gauss_newton, "SiLU"),
     "becker_lecun": (becker_lecun, "GELU"),
+    "gauss_newton of a norm": (gauss_newton, "GroupNorm"),
     "squared_grads": (squared_grads, "ELU"),
 }  # fmt: skip
 

@@ -140,7 +140,8 @@ def test_calibration_by_hand() -> None:
     assert evaluate(passing(2, "mse"), (even, even)).calibration is None
 
 
-CROSS = "expected integer classes (n,) for cross_entropy; give classes, or a net with loss='mse'"
+CROSS = "the targets of cross_entropy must be integer classes (n,), not float64 of shape"
+CLASSES = "pass classes, or build the net with loss='mse'"
 MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: evaluate(passing(3), (X[:0], np.zeros(0, int))), ArgumentError,
      "evaluate: data must have at least one sample, not 0; pass a pair (x, y)"),
@@ -148,12 +149,12 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
      "evaluate: data must have one target for each input, not 3 targets for 4 inputs; pass x and y "
      "of one length"),
     (lambda: evaluate(passing(3), (X, np.zeros(4))), ShapeError,
-     f"targets are float64 of shape (4,), {CROSS}"),
+     f"{CROSS} (4,); {CLASSES}"),
     (lambda: evaluate(passing(3), (X, np.eye(4)[:, :3])), ShapeError,
-     f"targets are float64 of shape (4, 3), {CROSS}"),
+     f"{CROSS} (4, 3); {CLASSES}"),
     (lambda: evaluate(passing(3, "mse"), (X, np.zeros(4))), ShapeError,
-     "targets are of shape (4,), expected (n, outputs) for mse; "
-     "give one column per output, or a net with loss='cross_entropy'"),
+     "the targets of mse must be (n, outputs), not (4,); "
+     "pass one column for each output, or build the net with loss='cross_entropy'"),
 )  # fmt: skip
 
 

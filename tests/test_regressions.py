@@ -296,18 +296,18 @@ ONLY_GROUPED = mp.build((2, 3, 3), [
 ])  # fmt: skip
 MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: regressions(filled(NETS["chain"], 0), DATA, "magnitude", sparsity=0.5),
-     "criterion is 'magnitude', expected one of similarity, correlation, cosine; "
-     "choose one that measures distances between units"),
+     "regressions: criterion must be 'similarity', 'correlation' or 'cosine', not 'magnitude'; "
+     "choose one of them"),
     (lambda: regressions(filled(ONLY_GROUPED, 0), batch(filled(ONLY_GROUPED, 0), 5), sparsity=0.5),
-     "no units of this net can be merged, expected some that dense layers or ungrouped "
-     "convolutions read; print(mp.ties(model)) shows them"),
+     "regressions: the net must have units that dense layers or ungrouped convolutions read alone, "
+     "not none; print(mp.ties(model)) shows them"),
     (lambda: regressions(filled(NETS["chain"], 0), DATA),
      "prune: one of sparsity and threshold must be given, not none; pass sparsity=0.9 alone, "
      "for example"),
     (lambda: regressions(filled(NETS["chain"], 0), (DATA[0][:0], DATA[1][:0]), sparsity=0.5),
      "data must be a pair (x, y) of at least one sample, not empty; pass data.train, for example"),
     (lambda: regressions(filled(NETS["chain"], 0), DATA, sparsity=1, minimum=0),
-     "a.weight: no unit is kept, expected one to merge the others into; "
+     "a.weight: at least one unit must be kept, to merge the others into, not none; "
      "leave minimum at 1, or protect it"),
 )  # fmt: skip
 

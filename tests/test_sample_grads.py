@@ -7,7 +7,7 @@ import pytest
 from curving import Fn, each_alone, flat, half, made, near, same, slow_rows
 from hypothesis import given
 from hypothesis import strategies as st
-from randomnets import batch, models
+from randomnets import ALSO, batch, models
 
 import minprune as mp
 from minprune.curvature import ggn_rows, sample_grads, squared_grads
@@ -28,13 +28,13 @@ def of_whole_nets(model: Model, n: int, squared: Fn = squared_grads) -> bool:
 
 
 @half
-@given(model=models(), n=st.integers(1, 4))
+@given(model=models(also=ALSO), n=st.integers(1, 4))
 def test_whole_nets_are_the_loop_over_samples(model: Model, n: int) -> None:
     assert of_whole_nets(model, n)
 
 
 @half
-@given(model=models(), n=st.integers(1, 4))
+@given(model=models(also=ALSO), n=st.integers(1, 4))
 def test_rows_of_the_ggn_are_scaled_gradients_of_outputs(model: Model, n: int) -> None:
     x, y = batch(model, n)
     for names in (list(model.net.params), list(model.net.weights[-1:])):

@@ -186,8 +186,8 @@ MESSAGES = (
     ),
     (
         {"data": parts(ONE, np.zeros(3, int))}, ShapeError,
-        "targets are of shape (3,), expected (n, outputs) for mse; "
-        "give one column per output, or a net with loss='cross_entropy'",
+        "the targets of mse must be (n, outputs), not (3,); "
+        "pass one column for each output, or build the net with loss='cross_entropy'",
     ),
 )  # fmt: skip
 
@@ -204,8 +204,8 @@ def test_targets_of_cross_entropy_are_classes() -> None:
     with pytest.raises(ShapeError) as caught:
         mp.fit(small_net(), parts(np.ones((2, 1, 4, 5)), np.ones(2)), epochs=1, progress=False)
     assert caught.value.args == (
-        "targets are float64 of shape (2,), expected integer classes (n,) for cross_entropy; "
-        "give classes, or a net with loss='mse'",
+        "the targets of cross_entropy must be integer classes (n,), not float64 of shape (2,); "
+        "pass classes, or build the net with loss='mse'",
     )
 
 

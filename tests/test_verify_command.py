@@ -187,5 +187,5 @@ def test_the_export_is_told(tmp_path: Path) -> None:
 def test_the_list_names_what_there_is() -> None:
     lines = [line for line in listing().splitlines() if not line.startswith(" ")]
     assert [line.partition(": ")[0] for line in lines] == list(FUNCTION_KINDS)
-    assert "obd" in FUNCTION_KINDS["criterion"].like[1]
+    assert "obd" in FUNCTION_KINDS["criterion"].names()
     assert "    --given form=array signed=no scope=layer count=any" in listing().splitlines()

@@ -14,8 +14,8 @@ from minprune.core import Arrays, Evidence
 from minprune.criteria import CRITERIA
 from minprune.verify.criterion.check import NAMED, check_criterion
 from minprune.verify.criterion.general import GENERAL
-from minprune.verify.plain.twin import known
-from minprune.verify.plain.twins import TWINS, twin_of
+from minprune.verify.criterion.subject import twin_of
+from minprune.verify.plain.twin import TWINS, known
 
 EXAMPLES = 8
 OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {

@@ -9,11 +9,11 @@ import pytest
 
 from minprune.core import Array, Arrays, Evidence, criterion
 from minprune.errors import ArgumentError
-from minprune.verify.calling import new_process
+from minprune.verify.command import new_process
 from minprune.verify.criterion.bounds import clause
 from minprune.verify.criterion.check import check_criterion
 from minprune.verify.criterion.general import GENERAL
-from minprune.verify.plain.twins import TWINS
+from minprune.verify.plain.twin import TWINS
 
 EXAMPLES = 8
 

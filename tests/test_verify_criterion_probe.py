@@ -10,13 +10,12 @@ from test_verify_criterion_curvature import ours
 
 import minprune as mp
 from minprune.verify.criterion.bounds import clause, steady
-from minprune.verify.criterion.subject import BATCH, Subject, reference, total
+from minprune.verify.criterion.subject import BATCH, Subject, reference, total, twin_of
+from minprune.verify.plain.evidence import two_classes
 from minprune.verify.plain.inverse import DAMP
-from minprune.verify.plain.moments import two_classes
 from minprune.verify.plain.net import Mlp, gauss_newton
 from minprune.verify.plain.nets import mlps, plain_net
 from minprune.verify.plain.twin import known
-from minprune.verify.plain.twins import twin_of
 
 # Both roads round each of some hundred numbers; what cancels stands beside terms of order 10.
 NEAR = 2.0**-36

@@ -13,8 +13,8 @@ from minprune.verify import check_compaction
 from minprune.verify.criterion.general import GENERAL
 from minprune.verify.ours.checks import checks, ours
 from minprune.verify.ours.export import export, formula_nets, oracles
-from minprune.verify.ours.structures import NETS
-from minprune.verify.plain.twins import TWINS
+from minprune.verify.ours.nets import NETS
+from minprune.verify.plain.twin import TWINS
 
 
 def test_ours_holds() -> None:

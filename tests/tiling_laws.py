@@ -1,48 +1,50 @@
-"""What every pattern must obey: laws of N:M on one array, and of blocks on the arrays of a net."""
+"""What every pattern must obey: the kit's laws on more shapes and blocks, and laws of its own."""
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
-from selection import half_even, same, slow
+from selection import same, slow
 from tiling import Blocks, Few, Select, exactly, slow_blocks, slow_n_of_m
 
-from minprune.core import Array
+from minprune.core import Arrays
+from minprune.verify.law import ClauseError, Law
+from minprune.verify.selection.cases import Case
+from minprune.verify.selection.laws import BLOCKS, LAWS, N_OF_M
 
 
-def layouts(a: Array) -> list[Array]:
-    """The same values: read-only, in Fortran order, and with gaps between them."""
-    fixed = a.copy()
-    fixed.flags.writeable = False
-    return [fixed, np.asfortranarray(a), np.repeat(a[..., None], 2, -1)[..., 0]]
+def holds(law: Law, select: Select, case: Case) -> bool:
+    try:
+        return law(select, case) is None
+    except ClauseError:
+        return False
 
 
-def has_the_shape(select: Select, c: Few) -> bool:
-    mask = c.run(select)
-    return mask.shape == c.scores.shape and mask.dtype == bool
+def of_arrays(law: Law) -> Callable[[Select, Few], bool]:
+    """A law of the kit on one array."""
+
+    def of_few(select: Select, c: Few) -> bool:
+        def whole(scores: Arrays, masks: Arrays, **_: Any) -> Arrays:
+            return {"w": select(scores["w"], masks["w"], c.n, c.m)}
+
+        case = Case({"w": c.scores}, {"w": c.live}, 0.0, 0.0, pattern=(1, c.m, c.n))
+        return holds(law, whole, case)
+
+    return of_few
 
 
-def counts_each_tile(select: Select, c: Few) -> bool:
-    mask = c.run(select)
-    return all(
-        sum(mask[at] for at in cell) == min(c.n, sum(c.live[at] for at in cell))
-        for cell in c.tiles()
-    )
+def of_nets(law: Law) -> Callable[[Select, Blocks], bool]:
+    """A law of the kit on blocks of any reduction."""
 
+    def of_blocks(select: Select, c: Blocks) -> bool:
+        def whole(scores: Arrays, masks: Arrays, **target: Any) -> Arrays:
+            return select(scores, masks, pattern=c.pattern, reduce=c.reduce, **target)  # type: ignore[no-any-return]
 
-def revives_nothing(select: Select, c: Few) -> bool:
-    return not (c.run(select) & ~c.live).any()
+        case = Case(c.scores, c.masks, c.sparsity, c.less, c.minimum, c.protect, (*c.pattern, None))
+        return holds(law, whole, case)
 
-
-def keeps_the_best(select: Select, c: Few) -> bool:
-    """Within a tile, nothing live that went beats what stays: (score, lower index)."""
-    mask = c.run(select)
-    for cell in c.tiles():
-        stays = [(-c.scores[at], at) for at in cell if mask[at]]
-        gone = [(-c.scores[at], at) for at in cell if c.live[at] and not mask[at]]
-        if stays and gone and max(stays) > min(gone):
-            return False
-    return True
+    return of_blocks
 
 
 def minds_its_own_tile(select: Select, c: Few) -> bool:
@@ -67,44 +69,8 @@ def is_stable(select: Select, c: Few) -> bool:
     return bool(np.array_equal(c.run(select, live=mask), mask))
 
 
-def ignores_layout(select: Select, c: Few) -> bool:
-    mask = c.run(select)
-    return all(np.array_equal(c.run(select, scores=s), mask) for s in layouts(c.scores))
-
-
 def meets_the_definition(select: Select, c: Few) -> bool:
     return bool(np.array_equal(c.run(select), c.run(slow_n_of_m)))
-
-
-def blocks_have_the_shape(select: Select, c: Blocks) -> bool:
-    new = c.run(select)
-    return list(new) == c.names and all(
-        m.shape == c.scores[n].shape and m.dtype == bool for n, m in new.items()
-    )
-
-
-def blocks_go_whole(select: Select, c: Blocks) -> bool:
-    """In each block every live entry stays, or none does; nothing comes back."""
-    new = c.run(select)
-    return all(
-        [new[n][at] for at in cell] in ([False] * len(cell), [c.masks[n][at] for at in cell])
-        for n, cell in c.tiles()
-    )
-
-
-def blocks_are_counted(select: Select, c: Blocks) -> bool:
-    alive = c.alive(c.run(select))
-    return alive.count(False) == half_even(c.sparsity * len(alive))
-
-
-def blocks_are_nested(select: Select, c: Blocks) -> bool:
-    more, less = c.run(select), c.run(select, sparsity=c.less)
-    return not any((more[n] & ~less[n]).any() for n in c.names)
-
-
-def blocks_go_by_steps(select: Select, c: Blocks) -> bool:
-    step = c.masks | c.run(select, sparsity=c.less)
-    return same(c.run(select, masks=step), c.run(select))
 
 
 def the_best_blocks_stay(select: Select, c: Blocks) -> bool:
@@ -126,19 +92,6 @@ def blocks_keep_the_minimum(select: Select, c: Blocks) -> bool:
     return True
 
 
-def protected_blocks_do_not_matter(select: Select, c: Blocks) -> bool:
-    flipped = {n: -s if n in c.protect else s for n, s in c.scores.items()}
-    inverse = {n: ~m if n in c.protect else m for n, m in c.masks.items()}
-    return same(c.run(select, scores=flipped, masks=inverse), c.run(select))
-
-
-def blocks_ignore_layout(select: Select, c: Blocks) -> bool:
-    new = c.run(select)
-    each = [dict(zip(c.scores, many, strict=True))
-            for many in zip(*map(layouts, c.scores.values()), strict=True)]  # fmt: skip
-    return all(same(c.run(select, scores=s), new) for s in each)
-
-
 def blocks_of_one_are_weights(select: Select, c: Blocks) -> bool:
     n = sum(c.scores[k].size for k in c.names)
     dead = sum(int((~c.masks[k]).sum()) for k in c.names)
@@ -152,18 +105,24 @@ def blocks_meet_the_definition(select: Select, c: Blocks) -> bool:
 
 
 NM_LAWS: dict[str, Callable[[Select, Few], bool]] = {
-    law.__name__: law
-    for law in (
-        has_the_shape, counts_each_tile, revives_nothing, keeps_the_best, minds_its_own_tile,
-        is_nested, is_stable, ignores_layout, meets_the_definition,
+    law.__name__: law for law in (minds_its_own_tile, is_nested, is_stable, meets_the_definition)
+} | {
+    name: of_arrays(N_OF_M[name])
+    for name in (
+        "shape", "N of each M", "masked stay masked", "the best stay", "ties by lower index",
+        "memory layout",
     )
 }  # fmt: skip
 BLOCK_LAWS: dict[str, Callable[[Select, Blocks], bool]] = {
     law.__name__: law
     for law in (
-        blocks_have_the_shape, blocks_go_whole, blocks_are_counted, blocks_are_nested,
-        blocks_go_by_steps, the_best_blocks_stay, blocks_keep_the_minimum,
-        protected_blocks_do_not_matter, blocks_ignore_layout, blocks_of_one_are_weights,
+        the_best_blocks_stay, blocks_keep_the_minimum, blocks_of_one_are_weights,
         blocks_meet_the_definition,
+    )
+} | {
+    name: of_nets((BLOCKS | LAWS)[name])
+    for name in (
+        "shape", "whole blocks", "exact count", "nested", "by steps", "protected",
+        "masked stay masked", "memory layout",
     )
 }  # fmt: skip

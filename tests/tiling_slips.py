@@ -54,22 +54,22 @@ def in_memory_order(scores: Array, live: Array, n: int, m: int) -> Array:
 
 
 NM_WRONG: dict[str, tuple[str, Select]] = {
-    "the mask keeps another layout": ("has_the_shape", left_in_other_layout),
+    "the mask keeps another layout": ("shape", left_in_other_layout),
     "another layout of the same shape": ("meets_the_definition", left_in_other_layout),
     "tiles over the order of memory": (
-        "counts_each_tile",
+        "N of each M",
         lambda s, live, n, m: best_of_flat(s, n, m) & live,
     ),
-    "tiles run on into the next row": ("counts_each_tile", across_rows),
+    "tiles run on into the next row": ("N of each M", across_rows),
     "tiles of outputs": (
-        "counts_each_tile",
+        "N of each M",
         nm(tile=lambda at, r, m: (at[0] // m, *at[1:])),
     ),
     "tiles along the kernel": (
-        "keeps_the_best",
+        "the best stay",
         nm(tile=lambda at, r, m: (*at[:-1], at[-1] // m)),
     ),
-    "N zeroed": ("counts_each_tile", nm(count=lambda n, cell, live: len(cell) - n)),
+    "N zeroed": ("N of each M", nm(count=lambda n, cell, live: len(cell) - n)),
     "a short tail stays": (
         "meets_the_definition",
         lambda s, live, n, m: slow_n_of_m(
@@ -77,21 +77,21 @@ NM_WRONG: dict[str, tuple[str, Select]] = {
         ),
     ),
     "a short tail goes": (
-        "counts_each_tile",
+        "N of each M",
         lambda s, live, n, m: slow_n_of_m(
             s, live, n, m, count=lambda n, cell, live: n if len(cell) == m else 0
         ),
     ),
-    "masked entries take places": ("counts_each_tile", top_of_all),
+    "masked entries take places": ("N of each M", top_of_all),
     "forgets the mask": (
-        "revives_nothing",
+        "masked stay masked",
         lambda s, live, n, m: slow_n_of_m(s, np.ones_like(live), n, m),
     ),
     "the higher index is kept": (
-        "keeps_the_best",
+        "ties by lower index",
         nm(first=lambda s, at: (-s, tuple(-k for k in at))),
     ),
-    "the lowest are kept": ("keeps_the_best", nm(first=lambda s, at: (s, at))),
+    "the lowest are kept": ("the best stay", nm(first=lambda s, at: (s, at))),
     "the best of the layer": ("minds_its_own_tile", top_of_layer),
     "two tie rules": (
         "is_nested",
@@ -107,7 +107,7 @@ NM_WRONG: dict[str, tuple[str, Select]] = {
             count=lambda n, cell, live: math.ceil(sum(live[at] for at in cell) * n / m),
         ),
     ),
-    "memory order": ("ignores_layout", in_memory_order),
+    "memory order": ("memory layout", in_memory_order),
 }  # fmt: skip
 
 
@@ -197,19 +197,19 @@ def runs(at: Index, rows: int, columns: int) -> Index:
 
 
 BLOCK_WRONG: dict[str, tuple[str, Select]] = {
-    "padded by the remainder": ("blocks_have_the_shape", padded_by_the_remainder),
-    "rows for columns": ("blocks_go_whole", blocks(tile=lambda at, r, c: tile_of(at, c, r))),
-    "runs of entries": ("blocks_go_whole", blocks(tile=runs)),
-    "a block comes back whole": ("blocks_go_whole", whole_blocks_alive),
+    "padded by the remainder": ("shape", padded_by_the_remainder),
+    "rows for columns": ("whole blocks", blocks(tile=lambda at, r, c: tile_of(at, c, r))),
+    "runs of entries": ("whole blocks", blocks(tile=runs)),
+    "a block comes back whole": ("masked stay masked", whole_blocks_alive),
     "over the whole kernel": (
-        "blocks_are_counted",
+        "exact count",
         blocks(tile=lambda at, r, c: tile_of(at, r, c)[:2]),
     ),
-    "the share of entries": ("blocks_are_counted", share_of_entries),
-    "the share of what is left": ("blocks_are_counted", of_the_remaining),
-    "rounds down": ("blocks_are_counted", blocks(count=math.floor)),
-    "two tie rules": ("blocks_are_nested", two_tie_rules),
-    "the share of what is left, in steps": ("blocks_go_by_steps", of_the_remaining),
+    "the share of entries": ("exact count", share_of_entries),
+    "the share of what is left": ("exact count", of_the_remaining),
+    "rounds down": ("exact count", blocks(count=math.floor)),
+    "two tie rules": ("nested", two_tie_rules),
+    "the share of what is left, in steps": ("by steps", of_the_remaining),
     "wraps at the edge": ("the_best_blocks_stay", blocks(value=wrapped)),
     "padding counts as zeros": ("the_best_blocks_stay", blocks(value=padding_counts)),
     "masked entries count as zeros": ("the_best_blocks_stay", blocks(value=masked_count)),
@@ -219,8 +219,8 @@ BLOCK_WRONG: dict[str, tuple[str, Select]] = {
     "always the largest": ("the_best_blocks_stay", blocks(value=always("max"))),
     "the later block is kept": ("the_best_blocks_stay", blocks(first=lambda s, i: (s, i))),
     "no minimum": ("blocks_keep_the_minimum", blocks(minimum=0)),
-    "no protection": ("protected_blocks_do_not_matter", blocks(protect=())),
-    "memory order": ("blocks_ignore_layout", blocks_in_memory_order),
+    "no protection": ("protected", blocks(protect=())),
+    "memory order": ("memory layout", blocks_in_memory_order),
     "pairs at least": (
         "blocks_of_one_are_weights",
         blocks(tile=lambda at, r, c: tile_of(at, r, 2)),

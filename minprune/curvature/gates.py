@@ -16,8 +16,7 @@ from minprune.curvature.diagonals import second
 from minprune.curvature.products import hvp
 from minprune.curvature.record import Recorded, Use, passes
 from minprune.nets.model import Model
-from minprune.nets.rows import outgoing
-from minprune.nets.ties import Group
+from minprune.nets.ties import Group, outgoing
 
 Groups = Mapping[str, Group]
 

@@ -27,8 +27,7 @@ from minprune.curvature.layerwise import alike, layer_hessian, sweep_layer, swee
 from minprune.curvature.products import unflat
 from minprune.errors import ArgumentError, NonFiniteError
 from minprune.nets.net import layer_of
-from minprune.nets.rows import incoming
-from minprune.nets.ties import Group
+from minprune.nets.ties import Group, incoming
 
 if TYPE_CHECKING:
     from minprune.evidence.request import Request

@@ -22,7 +22,7 @@ from minprune.evidence.moments import class_counts, class_moments, histograms, m
 from minprune.evidence.paths import path_grads
 from minprune.nets.forward import loss_of, run
 from minprune.nets.model import CHUNK, batch_last
-from minprune.nets.rows import incoming, outgoing
+from minprune.nets.ties import incoming, outgoing
 
 if TYPE_CHECKING:
     from minprune.evidence.request import Request

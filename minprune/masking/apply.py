@@ -17,8 +17,7 @@ from minprune.masking.count import Target
 from minprune.masking.patterns import Given
 from minprune.masking.units import choose_units, is_unit_score
 from minprune.nets.counts import counts
-from minprune.nets.masks import check_masks
-from minprune.nets.model import Model, dense_only, hold_arrays, is_model
+from minprune.nets.model import Model, check_masks, dense_only, hold_arrays, is_model
 
 
 def apply(params: Mapping[str, Array], masks: Mapping[str, Array]) -> Arrays:

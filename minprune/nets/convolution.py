@@ -134,6 +134,7 @@ class Conv2d(_Convolution):
     """
 
     axes: ClassVar[tuple[str, ...]] = ("height", "width")
+    sparse: ClassVar[str] = "SparseConv"
 
 
 class Conv1d(_Convolution):

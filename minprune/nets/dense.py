@@ -44,6 +44,7 @@ class Dense(Layer):
     bias: bool = True
     fuses: ClassVar[bool] = True
     biased: ClassVar[bool] = True
+    sparse: ClassVar[str] = "SparseDense"
 
     def __post_init__(self) -> None:
         for what in ("inputs", "outputs"):

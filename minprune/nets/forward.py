@@ -53,13 +53,13 @@ def loss_of(net: Net, out: Value, y: Array) -> Value:
     if net.loss == "cross_entropy":
         if y.ndim != 1 or y.dtype.kind not in "iu":
             raise ShapeError(
-                f"targets are {y.dtype} of shape {y.shape}, expected integer classes (n,) for "
-                f"cross_entropy; give classes, or a net with loss='mse'"
+                f"the targets of cross_entropy must be integer classes (n,), not {y.dtype} of "
+                f"shape {y.shape}; pass classes, or build the net with loss='mse'"
             )
         return ag.cross_entropy(out, labels=y)
     if y.ndim != 2:
         raise ShapeError(
-            f"targets are of shape {y.shape}, expected (n, outputs) for mse; "
-            f"give one column per output, or a net with loss='cross_entropy'"
+            f"the targets of mse must be (n, outputs), not {y.shape}; "
+            f"pass one column for each output, or build the net with loss='cross_entropy'"
         )
     return ag.mse(out, y=y.T.astype(ag.value(out).dtype))

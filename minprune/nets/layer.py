@@ -52,6 +52,7 @@ class Layer:
     fused: ClassVar[str] = ""  # of an activation: its name in those kernels; "": it runs by itself
     bends: ClassVar[bool] = False  # an activation: not linear, entry by entry
     sums: ClassVar[bool] = False  # adds up its inputs, row by row
+    sparse: ClassVar[str] = ""  # the layer that stores only its live weights; "": there is none
     normalises: ClassVar[bool] = False  # scales rows to a mean of 0 and a variance of 1
     biased: ClassVar[bool] = False  # adds a bias to each row of its output, or can
     ones: ClassVar[tuple[str, ...]] = ()  # vectors that start at 1; the others start at 0

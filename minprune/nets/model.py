@@ -1,4 +1,7 @@
-"""Model = (net, params, buffers, masks): a frozen value; model(x) gives the outputs."""
+"""Model = (net, params, buffers, masks): a frozen value; model(x) gives the outputs.
+
+Longer than most files: two docstrings, and the checks of what a model is made of beside it.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,10 +14,9 @@ from minprune import arguments, kernels
 from minprune.arguments import float_type
 from minprune.core import Array, Arrays, Dataset, Seed, stream
 from minprune.errors import ArgumentError, ShapeError
+from minprune.nets.counts import summary
 from minprune.nets.forward import run
-from minprune.nets.masks import check_masks
 from minprune.nets.net import Net
-from minprune.nets.summary import summary
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 CHUNK = 256  # samples at a time through `model(x)`, so that memory does not grow with the data
@@ -22,12 +24,37 @@ CHUNK = 256  # samples at a time through `model(x)`, so that memory does not gro
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A net and its arrays, by full name ("conv1.weight"); masks: True = kept, absent = dense.
+    """A net and its arrays: a frozen value; model(x) gives the outputs.
 
-    Functions return new Models and never change one. Raises ShapeError, naming the array, where an
-    array is absent, foreign or of another shape than the net says; ArgumentError for what is no net
-    or no dict of arrays, for arrays that do not share one of the dtypes float32 and float64, for
-    masks that are not bool, and for indices of sparse layers that name no entries of their weight.
+    Functions return new Models and never change one. Arrays are by full name ("conv1.weight").
+
+    Parameters
+    ----------
+    net : Net
+        The description that `mp.build` makes.
+    params : dict of arrays
+        What is trained, all float32 or all float64.
+    buffers : dict of arrays, optional
+        Running statistics, and the indices of sparse layers.
+    masks : dict of bool arrays, optional
+        True = kept; a parameter without one is dense.
+
+    Raises
+    ------
+    ShapeError
+        If an array is absent, not of this net, or of another shape than the net says.
+    ArgumentError
+        If net is no Net, the others are no dicts of arrays, the dtypes differ, a mask is not bool,
+        or indices of a sparse layer are out of range.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> net = mp.build((2,), [("fc", mp.Dense(2, 1))], loss="mse")
+    >>> params = {"fc.weight": np.array([[1.0, -2.0]]), "fc.bias": np.array([0.5])}
+    >>> model = mp.Model(net, params)
+    >>> model(np.array([[3.0, 1.0]]))
+    array([[1.5]])
     """
 
     net: Net
@@ -125,6 +152,20 @@ def hold_arrays(what: str, given: object) -> None:
             )
 
 
+def check_masks(masks: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raises ArgumentError or ShapeError unless each mask is bool and has its parameter's shape."""
+    for name, mask in masks.items():
+        if name not in shapes:
+            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(shapes)}")
+        if mask.dtype != bool:
+            raise ArgumentError(f"{name}: the mask must be bool, not {mask.dtype}; use mask != 0")
+        if mask.shape != shapes[name]:
+            raise ShapeError(
+                f"{name}: the mask must have the weight's shape {shapes[name]}, not {mask.shape}; "
+                f"score and mask the same parameters you apply the mask to"
+            )
+
+
 def is_net(net: object, call: str) -> None:
     """Raises ArgumentError unless it is a Net."""
     arguments.instance(call, "net", net, Net, "one that mp.build made, or a model's model.net")
@@ -178,23 +219,52 @@ def batch_last(x: Array, dtype: npt.DTypeLike) -> Array:
     return kernels.gather_last(np.ascontiguousarray(x, dtype))
 
 
-SCHEMES: Mapping[str, str] = {
-    "he": "N(0, 2 / fan_in): He et al. (2015), for ReLU",
-    "glorot": "U(-a, a), a = sqrt(6 / (fan_in + fan_out)): Glorot & Bengio (2010), for tanh",
-    "lecun": "N(0, 1 / fan_in): LeCun et al. (1998)",
-}
+SCHEMES = ("he", "glorot", "lecun")
 
 
 def initialise(
     net: Net, *, seed: Seed = 0, scheme: str = "he", dtype: npt.DTypeLike = np.float32
 ) -> Model:
-    """A model with random weights: he, glorot or lecun; biases 0; BatchNorm gamma 1, beta 0.
+    """A model with random weights; biases and beta are 0, gamma and running variances 1.
 
-    Draws in float64, parameter by parameter in net order. Raises ArgumentError for what is no Net,
-    another scheme or a dtype other than float32 and float64.
+    he: N(0, 2 / fan_in); lecun: N(0, 1 / fan_in);
+    glorot: U(-a, a), a = sqrt(6 / (fan_in + fan_out))
+
+    Draws in float64, parameter by parameter in net order.
+
+    Parameters
+    ----------
+    net : Net
+        The description that `mp.build` makes.
+    seed : int or numpy.random.Generator, default 0
+        Same seed, same weights.
+    scheme : {"he", "glorot", "lecun"}
+        The distribution of the weights.
+    dtype : float32 or float64
+        Of all arrays.
+
+    Returns
+    -------
+    Model
+        Without masks.
+
+    Raises
+    ------
+    ArgumentError
+        If net is no Net, or seed, scheme or dtype is another.
+
+    References
+    ----------
+    He et al. (2015), for ReLU; Glorot & Bengio (2010), for tanh; LeCun et al. (1998).
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.initialise(mp.build((784,), [("fc", mp.Dense(784, 10))]), seed=0)
+    Model(fc; float32)
     """
     is_net(net, "initialise")
-    arguments.choice("initialise", "scheme", scheme, tuple(SCHEMES))
+    arguments.choice("initialise", "scheme", scheme, SCHEMES)
     dtype = float_type("initialise", dtype)
     rng = stream(seed, "initialisation")
     params: Arrays = {}

@@ -193,12 +193,37 @@ def build(
     layers: Sequence[tuple[str, Layer] | tuple[str, Layer, str | Sequence[str]]],
     loss: Loss = "cross_entropy",
 ) -> Net:
-    """A net of (name, layer) or (name, layer, what it reads: the one before by default).
+    """A net of named layers, each of which reads earlier ones.
 
-    build((4,), [("fc1", Dense(4, 3)), ("relu1", ReLU()), ("fc2", Dense(3, 4)),
-                 ("sum", Add(), ("fc2", "input"))])
+    Parameters
+    ----------
+    input_shape : tuple of int
+        The shape of one sample: (features,), (channels, length) or (channels, height, width).
+    layers : list of (name, layer) or (name, layer, reads)
+        In order; the last one is the output. reads: the name of what it reads, or several names;
+        the layer before by default. The net's input is called "input".
+    loss : {"cross_entropy", "mse"}
+        What training minimises.
 
-    Raises ArgumentError and ShapeError as Net does, and for what is no such list.
+    Returns
+    -------
+    Net
+        The description, without arrays; `mp.initialise` makes a model of it.
+
+    Raises
+    ------
+    ArgumentError
+        If layers is no such list, a name is no identifier or taken, or loss is unknown.
+    ShapeError
+        If the layers do not fit together.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> net = mp.build((4,), [("fc1", mp.Dense(4, 3)), ("relu1", mp.ReLU()),
+    ...     ("fc2", mp.Dense(3, 4)), ("sum", mp.Add(), ("fc2", "input"))])
+    >>> net.shapes["sum"], net.params["fc1.weight"]
+    ((4,), (3, 4))
     """
     nodes: list[Node] = []
     for row in _several(layers):

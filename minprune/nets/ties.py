@@ -6,7 +6,7 @@ the unit means removing all of that at once. Source: Fang et al. (2023), DepGrap
 reading it off a trace.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from minprune.errors import ArgumentError
 from minprune.nets.forward import Watch, run
 from minprune.nets.labels import Labels
 from minprune.nets.model import Model, dense_only, is_model
+from minprune.nets.net import layer_of
 from minprune.text import table
 
 INPUT, OUTPUT = "the net's input", "the net's output"
@@ -88,11 +89,39 @@ class Ties:
 
 
 def ties(model: Model) -> Ties:
-    """The groups of units of the model that go together
+    """The groups of units of a model that must be removed together.
 
     Groups that reach the net's input or output cannot shrink. A grouped convolution bundles the
-    t-th channel of every group; a depthwise one ties its input to its output. Raises ArgumentError
-    where the trace meets an op that has no tie rule.
+    t-th channel of every group; a depthwise one ties its input to its output.
+
+    Parameters
+    ----------
+    model : Model
+        Any, of dense layers.
+
+    Returns
+    -------
+    Ties
+        The groups in net order; print it to see them.
+
+    Raises
+    ------
+    ArgumentError
+        If model is no Model, has sparse layers, or uses an op that has no tie rule.
+
+    References
+    ----------
+    Fang et al. (2023), DepGraph.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> print(mp.ties(mp.zoo.mlp(((4,), 2), (3,))))
+    group            units  may shrink                  made by     read by     with
+    ---------------  -----  --------------------------  ----------  ----------  --------
+    fc1.weight           3  yes                         fc1.weight  fc2.weight  fc1.bias
+    fc2.weight           2  no: it is the net's output  fc2.weight  -           fc2.bias
+    the net's input      4  no: it is the net's input   -           fc1.weight  -
     """
     is_model(model, "ties")
     found, _, x, out = _labelled(model)
@@ -134,7 +163,8 @@ def trace(
 ) -> tuple[Tensor, Tensor]:
     """(input, output) of one recorded pass in evaluation mode, on one sample of zeros
 
-    leaf(name, tensor) is told of every parameter, watch(name, output) of every layer's output.
+    leaf(name, tensor) is called with every parameter, watch(name, output) with the output of every
+    layer.
     """
     dense_only(model, "a pass over units")
     leaves = {name: Tensor(w) for name, w in model.params.items()}
@@ -145,7 +175,7 @@ def trace(
 
 
 def follow(out: Tensor, links: Links) -> None:
-    """Tell links the tie of every op that made out, in the order of the pass."""
+    """Call links with the tie of every op that made out, in the order of the pass."""
     for t in ancestors(out):
         if t.op is None:
             continue
@@ -193,3 +223,25 @@ def _words(g: Group) -> list[str]:
     roles = ("makes", "reads", "shifts")
     named = [[m.param for m in g.members if m.role == role] for role in roles]
     return [", ".join(names) or "-" for names in named]
+
+
+def incoming(arrays: Mapping[str, Array], group: Group, bias: bool = False) -> Array:
+    """Each unit's incoming entries, (units, entries), of arrays of the parameters' shapes
+
+    Those of all its producers; then, with bias, the producers' biases.
+    """
+    members = list(group.producers)
+    if bias:
+        owners = {layer_of(m.param) for m in members}
+        members += [m for m in group.members if m.param in {f"{o}.bias" for o in owners}]
+    return _entries(arrays, members, group.size)
+
+
+def outgoing(arrays: Mapping[str, Array], group: Group) -> Array:
+    """The entries, (units, entries), of the weights that read each unit"""
+    return _entries(arrays, group.readers, group.size)
+
+
+def _entries(arrays: Mapping[str, Array], members: Sequence[Member], size: int) -> Array:
+    rows = [np.moveaxis(arrays[m.param], m.axis, 0)[m.index].reshape(size, -1) for m in members]
+    return np.concatenate(rows, axis=1) if rows else np.zeros((size, 0))  # nobody reads them

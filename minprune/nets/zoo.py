@@ -1,6 +1,7 @@
 """Nets of the literature, sized for a dataset: zoo.lenet_5(data, seed=0) gives an untrained Model.
 
 `data` is a Dataset, or (input shape, outputs), such as ((1, 28, 28), 10).
+Longer than most files: half of it is the docstrings of seven nets.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from minprune.nets.dense import Dense
 from minprune.nets.joining import Add
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model, initialise
-from minprune.nets.net import Loss, build
+from minprune.nets.net import Loss, Net, build
 from minprune.nets.normalisation import BatchNorm
 from minprune.nets.pooling import Flatten, GlobalAvgPool, MaxPool
 
@@ -63,7 +64,39 @@ def mlp(
     data: Data, hidden: Sequence[int] = (64, 32), *, seed: Seed = 0,
     dtype: npt.DTypeLike = np.float32, loss: Loss = "cross_entropy",
 ) -> Model:  # fmt: skip
-    """Dense layers with ReLU between; images are flattened."""
+    """Dense layers with ReLU between them.
+
+    Images are flattened first.
+
+    Parameters
+    ----------
+    data : Dataset or (input shape, outputs)
+        What the net is sized for, such as ((1, 28, 28), 10).
+    hidden : tuple of int
+        The sizes of the hidden layers; () for none.
+    loss : {"cross_entropy", "mse"}
+        What training minimises.
+    seed : int or numpy.random.Generator, default 0
+        Same seed, same weights.
+    dtype : float32 or float64
+        Of all arrays.
+
+    Returns
+    -------
+    Model
+        Untrained.
+
+    Raises
+    ------
+    ArgumentError
+        If data is neither, or hidden is no tuple of sizes.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.zoo.mlp(((1, 8, 8), 10), (32,)).params["fc1.weight"].shape
+    (32, 64)
+    """
     shape, outputs = _sizes(data)
     if not isinstance(hidden, tuple | list):
         raise ArgumentError(
@@ -76,47 +109,151 @@ def mlp(
 
 
 def lenet_300_100(data: Data, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float32) -> Model:
-    """300-100-outputs with ReLU: 266,610 parameters on 28 x 28 (LeCun et al. 1998)"""
+    """LeNet-300-100: dense layers of 300, 100 and outputs units with ReLU.
+
+    266,610 parameters on 28 x 28. Source: LeCun et al. (1998).
+
+    Parameters
+    ----------
+    data : Dataset or (input shape, outputs)
+        What the net is sized for, such as ((1, 28, 28), 10).
+    seed : int or numpy.random.Generator, default 0
+        Same seed, same weights.
+    dtype : float32 or float64
+        Of all arrays.
+
+    Returns
+    -------
+    Model
+        Untrained.
+
+    Raises
+    ------
+    ArgumentError
+        If data is neither.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> sum(w.size for w in mp.zoo.lenet_300_100(((1, 28, 28), 10)).params.values())
+    266610
+    """
     return mlp(data, (300, 100), seed=seed, dtype=dtype)
 
 
-def _after(shape: Shape, layers: Sequence[Entry]) -> int:
-    """How many features come out of convolutional layers: the inputs of the first dense one."""
-    return build(shape, [*layers, ("flatten", Flatten())]).shapes["flatten"][0]
+def _topped(shape: Shape, layers: Sequence[Entry], sizes: Sequence[int]) -> Net:
+    """Convolutional layers, then dense ones of these sizes."""
+    flat: list[Entry] = [*layers, ("flatten", Flatten())]
+    return build(shape, flat + _dense(build(shape, flat).shapes["flatten"][0], sizes))
 
 
 def lenet_5(data: Data, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float32) -> Model:
-    """Caffe's 20-50-500-outputs: 431,080 parameters on 28 x 28
+    """LeNet-5 in Caffe's sizes: convolutions of 20 and 50, dense layers of 500 and outputs units.
 
-    ReLU after both convolutions too, where Caffe has one after fc1 alone. Source: LeCun et al.
-    (1998), in the sizes of Caffe and Han et al. (2015).
+    431,080 parameters on 28 x 28. ReLU after both convolutions too, where Caffe has one after fc1
+    alone. Source: LeCun et al. (1998), in the sizes of Caffe and Han et al. (2015).
+
+    Parameters
+    ----------
+    data : Dataset or (input shape, outputs)
+        What the net is sized for, such as ((1, 28, 28), 10).
+    seed : int or numpy.random.Generator, default 0
+        Same seed, same weights.
+    dtype : float32 or float64
+        Of all arrays.
+
+    Returns
+    -------
+    Model
+        Untrained.
+
+    Raises
+    ------
+    ShapeError
+        If the inputs are no images, or too small.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> sum(w.size for w in mp.zoo.lenet_5(((1, 28, 28), 10)).params.values())
+    431080
     """
     shape, outputs = _image("lenet_5", data, 16, "cnn_small")
     layers: list[Entry] = [
         ("conv1", Conv2d(shape[0], 20, 5)), ("relu1", ReLU()), ("pool1", MaxPool(2)),
         ("conv2", Conv2d(20, 50, 5)), ("relu2", ReLU()), ("pool2", MaxPool(2)),
     ]  # fmt: skip
-    features = _after(shape, layers)
-    layers += [("flatten", Flatten()), *_dense(features, [500, outputs])]
-    return initialise(build(shape, layers), seed=seed, dtype=dtype)
+    return initialise(_topped(shape, layers, [500, outputs]), seed=seed, dtype=dtype)
 
 
 def cnn_small(data: Data, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float32) -> Model:
-    """16-32-64-outputs: two padded 3 x 3 convolutions, for 8 x 8 images"""
+    """A small convolutional net for 8 x 8 images.
+
+    Two padded 3 x 3 convolutions of 16 and 32, dense layers of 64 and outputs units.
+
+    Parameters
+    ----------
+    data : Dataset or (input shape, outputs)
+        What the net is sized for, such as ((1, 28, 28), 10).
+    seed : int or numpy.random.Generator, default 0
+        Same seed, same weights.
+    dtype : float32 or float64
+        Of all arrays.
+
+    Returns
+    -------
+    Model
+        Untrained.
+
+    Raises
+    ------
+    ShapeError
+        If the inputs are no images, or too small.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.zoo.cnn_small(((1, 8, 8), 10)).params["fc1.weight"].shape
+    (64, 512)
+    """
     shape, outputs = _image("cnn_small", data, 4, "mlp")
     layers: list[Entry] = [
         ("conv1", Conv2d(shape[0], 16, 3, padding=1)), ("relu1", ReLU()),
         ("conv2", Conv2d(16, 32, 3, padding=1)), ("relu2", ReLU()), ("pool2", MaxPool(2)),
     ]  # fmt: skip
-    features = _after(shape, layers)
-    layers += [("flatten", Flatten()), *_dense(features, [64, outputs])]
-    return initialise(build(shape, layers), seed=seed, dtype=dtype)
+    return initialise(_topped(shape, layers, [64, outputs]), seed=seed, dtype=dtype)
 
 
 def conv_4(data: Data, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float32) -> Model:
-    """64-64-pool-128-128-pool-256-256-outputs for 3 x 32 x 32: 2,425,930 parameters
+    """Conv-4: 64-64-pool-128-128-pool-256-256-outputs, initialised by Glorot.
 
-    Source: Frankle & Carbin (2018), Conv-4; Glorot's initialisation, as there.
+    2,425,930 parameters for 3 x 32 x 32. Source: Frankle & Carbin (2018), The Lottery Ticket
+    Hypothesis.
+
+    Parameters
+    ----------
+    data : Dataset or (input shape, outputs)
+        What the net is sized for, such as ((1, 28, 28), 10).
+    seed : int or numpy.random.Generator, default 0
+        Same seed, same weights.
+    dtype : float32 or float64
+        Of all arrays.
+
+    Returns
+    -------
+    Model
+        Untrained.
+
+    Raises
+    ------
+    ShapeError
+        If the inputs are no images, or too small.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> sum(w.size for w in mp.zoo.conv_4(((3, 32, 32), 10)).params.values())
+    2425930
     """
     shape, outputs = _image("conv_4", data, 4, "mlp")
     layers: list[Entry] = []
@@ -125,17 +262,44 @@ def conv_4(data: Data, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float32) -> 
         layers += [(f"conv{k}", Conv2d(channels, width, 3, padding=1)), (f"relu{k}", ReLU())]
         layers += [(f"pool{k}", MaxPool(2))] if k % 2 == 0 else []
         channels = width
-    features = _after(shape, layers)
-    layers += [("flatten", Flatten()), *_dense(features, [256, 256, outputs])]
-    return initialise(build(shape, layers), seed=seed, dtype=dtype, scheme="glorot")
+    return initialise(
+        _topped(shape, layers, [256, 256, outputs]), seed=seed, dtype=dtype, scheme="glorot"
+    )
 
 
 def resnet_small(
     data: Data, width: int = 16, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float32
 ) -> Model:
-    """A stem and two residual blocks with BatchNorm, the second with stride 2 and a projection
+    """A small residual net: a stem and two blocks with BatchNorm.
 
-    Source: He et al. (2016), the basic block with a 1 x 1 projection (option B).
+    The second block has stride 2 and a 1 x 1 projection (option B). Source: He et al. (2016).
+
+    Parameters
+    ----------
+    data : Dataset or (input shape, outputs)
+        What the net is sized for, such as ((1, 28, 28), 10).
+    width : int, default 16
+        Channels of the stem and the first block; the second has twice as many.
+    seed : int or numpy.random.Generator, default 0
+        Same seed, same weights.
+    dtype : float32 or float64
+        Of all arrays.
+
+    Returns
+    -------
+    Model
+        Untrained.
+
+    Raises
+    ------
+    ShapeError
+        If the inputs are no images, or too small.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.zoo.resnet_small(((1, 8, 8), 10), width=8).params["fc.weight"].shape
+    (10, 16)
     """
     shape, outputs = _image("resnet_small", data, 4, "mlp")
 
@@ -165,9 +329,35 @@ def resnet_small(
 
 
 def monk(hidden: int = 3, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float64) -> Model:
-    """17-hidden-1, sigmoid hidden and output units, mse: 58 parameters with 3 hidden, 39 with 2
+    """The nets of the MONK's problems: 17-hidden-1, sigmoid hidden and output units, mse.
 
+    58 parameters with 3 hidden units, 39 with 2; initialised by Glorot.
     Source: Thrun et al. (1991), The MONK's Problems; Hassibi & Stork (1992).
+
+    Parameters
+    ----------
+    hidden : int, default 3
+        How many hidden units.
+    seed : int or numpy.random.Generator, default 0
+        Same seed, same weights.
+    dtype : float32 or float64
+        Of all arrays.
+
+    Returns
+    -------
+    Model
+        Untrained.
+
+    Raises
+    ------
+    ArgumentError
+        If hidden is not an integer of at least 1, or dtype is another.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> sum(w.size for w in mp.zoo.monk(2).params.values())
+    39
     """
     layers: list[Any] = [
         ("fc1", Dense(17, hidden)), ("sigmoid1", Sigmoid()),

@@ -9,11 +9,14 @@ from minprune.core import Array
 from minprune.nets.convolution import Conv2d
 from minprune.nets.dense import Dense
 from minprune.nets.layer import Layer, Shape
+from minprune.sparse.layers import sparse_kind
 from minprune.sparse.timing import in_turn, passes
 
 BATCHES, DENSITIES = (1, 64), (0.05, 0.5)
+LARGEST = Dense(256, 256, bias=False)  # of those below that are no convolution
 LAYERS: tuple[tuple[Layer, Shape], ...] = (  # small, high, wide, large: no two costs go together
-    *((Dense(i, o, bias=False), (i,)) for i, o in ((16, 16), (32, 256), (256, 32), (256, 256))),
+    *((Dense(i, o, bias=False), (i,)) for i, o in ((16, 16), (32, 256), (256, 32))),
+    (LARGEST, (256,)),
     *(
         (Conv2d(i, o, 3, padding=1, bias=False), (i, side, side))
         for i, o, side in ((2, 2, 6), (4, 32, 12), (32, 8, 12), (32, 32, 8))
@@ -38,21 +41,19 @@ class Measured(NamedTuple):
 def name_of(layer: Layer, form: str, batch: int) -> str:
     """ "conv csr, batch 64", "blocks, batch 1" of "4x4", "N:M, batch 1" of "2:4" """
     kind = "N:M" if ":" in form else "blocks" if "x" in form else form
-    return f"{'conv ' * isinstance(layer, Conv2d)}{kind}, batch {batch}"
+    known = sparse_kind(layer)
+    return f"{known.timed if known else ''}{kind}, batch {batch}"
 
 
-def work(layer: Layer, form: str, weights: int, positions: int, batch: int) -> Array:
+def work(layer: Any, form: str, weights: int, positions: int, batch: int) -> Array:
     """(1, moved, multiply-adds) of a call      multiply-adds = weights x positions x batch
 
     weights: all of a dense layer, else the live ones. moved: values written, outputs and inputs,
     as a dense convolution unfolds these, a copy for each place of its kernel, and a sparse one
     copies the image.
     """
-    assert isinstance(layer, Conv2d | Dense)
-    copies = 1
-    if isinstance(layer, Conv2d):
-        copies = int(np.prod(layer.kernel if form == "dense" else layer.stride))
-    per = positions * batch
+    kind, per = sparse_kind(layer), positions * batch
+    copies = kind.copies(layer, form) if kind else 1
     return np.array([1.0, (layer.inputs * copies + layer.outputs) * per, weights * per])
 
 
@@ -115,10 +116,10 @@ def nonsense(found: Mapping[str, Array]) -> str:
     It has the same multiply-adds and no indices. The layer is the largest of LAYERS that is no
     convolution: too small to be shared among threads, which might explain it.
     """
-    layer = next(layer for layer, _ in LAYERS[::-1] if isinstance(layer, Dense))
     for n in BATCHES:
         dense, csr = (
-            found[name_of(layer, form, n)] @ work(layer, form, layer.inputs * layer.outputs, 1, n)
+            found[name_of(LARGEST, form, n)]
+            @ work(LARGEST, form, LARGEST.inputs * LARGEST.outputs, 1, n)
             for form in ("dense", "csr")
         )
         if dense > ABSURD * csr:

@@ -7,13 +7,11 @@ import numpy as np
 from minprune.arguments import count
 from minprune.core import Array
 from minprune.errors import ArgumentError
-from minprune.nets.convolution import Conv2d
-from minprune.nets.dense import Dense
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model, is_model
 from minprune.nets.net import Net, Node
 from minprune.sparse.formats import CSR, BlockCSR, NofM
-from minprune.sparse.layers import Format, SparseConv, SparseDense, matrix_of, tile
+from minprune.sparse.layers import Format, Sparse, matrix_of, sparse_kind, tile
 from minprune.sparse.speeds import Speeds, cheapest, names, speeds
 
 SIDES, PATTERNS = (8, 4, 2), ("2:4", "1:4")  # what "auto" looks for in a mask
@@ -52,22 +50,22 @@ def sparsify(
             nodes.append(node)
             continue
         w, mask = params[name], masks.get(name, np.ones(params[name].shape, bool))
-        if not isinstance(node.layer, Dense | Conv2d):
+        kind = sparse_kind(node.layer)
+        if kind is None:
             if wanted not in ("auto", "dense"):
                 raise ArgumentError(
                     f"{node.name}: format must be 'dense' for {type(node.layer).__name__}, which "
                     f"has no sparse layer, not {wanted!r}; leave it out, or choose 'auto'"
                 )
-            wanted = "dense"
-        if wanted == "auto":
+        elif wanted == "auto":
             known = known or speeds()
             often = node.layer.positions(model.net.shapes[node.name])
             wanted = cheapest(known, node.layer, mask, fitting(node.layer, mask), batch, often)
-        if wanted == "dense":
+        if kind is None or wanted == "dense":
             nodes.append(node)
             continue
         found = stored(node.layer, node.name, w, mask, wanted)
-        nodes.append(Node(node.name, sparse_layer(node.layer, found, wanted), node.inputs))
+        nodes.append(Node(node.name, kind.of(node.layer, found, wanted), node.inputs))
         params[name] = found.values
         buffers |= {f"{node.name}.{k}": getattr(found, k) for k in nodes[-1].layer.indices()}
         masks.pop(name, None)
@@ -94,7 +92,7 @@ def _asked(net: Net, format: str | Mapping[str, str]) -> dict[str, str]:
                 f"{', '.join(there) or 'none'}"
             )
         layer = net.node(name).layer
-        if isinstance(layer, SparseDense | SparseConv) and form not in ("auto", layer.format):
+        if isinstance(layer, Sparse) and form not in ("auto", layer.format):
             raise ArgumentError(
                 f"{name}: format must be {layer.format!r}, in which its live entries are stored "
                 f"already, or 'auto', not {form!r}; for another format pass mp.densify(model)"
@@ -107,7 +105,7 @@ def densify(model: Model) -> Model:
     is_model(model, "densify")
     nodes, params, masks = [], dict(model.params), dict(model.masks)
     for node in model.net.nodes:
-        if not isinstance(node.layer, SparseDense | SparseConv):
+        if not isinstance(node.layer, Sparse):
             nodes.append(node)
             continue
         name, shape = f"{node.name}.weight", node.layer.dense()["weight"]
@@ -127,7 +125,7 @@ def matrix(model: Model, layer: str) -> Format:
     Raises ArgumentError where there is no such layer, or it is not sparse.
     """
     kind = model.net.node(layer).layer
-    if not isinstance(kind, SparseDense | SparseConv):
+    if not isinstance(kind, Sparse):
         raise ArgumentError(
             f"{layer}: must be a sparse layer, not a {type(kind).__name__}; make it one with "
             f"mp.sparsify(model, {{{layer!r}: 'csr'}})"
@@ -138,7 +136,8 @@ def matrix(model: Model, layer: str) -> Format:
 def stored(layer: Layer, name: str, w: Array, mask: Array, wanted: str) -> Format:
     """The live entries of w in the format that is wanted"""
     form = tile(wanted)
-    if form is not None and not isinstance(layer, Dense):
+    kind = sparse_kind(layer)
+    if form is not None and not (kind and kind.tiles):
         raise ArgumentError(
             f"{name}: format must be 'csr' or 'dense' for a convolution, not {wanted!r}; choose "
             f"one of them, or 'auto', or name each dense layer that has it, {{layer: {wanted!r}}}"
@@ -152,22 +151,11 @@ def stored(layer: Layer, name: str, w: Array, mask: Array, wanted: str) -> Forma
         raise ArgumentError(f"{name}: {e}") from None
 
 
-def sparse_layer(layer: Layer, found: Format, wanted: str) -> SparseDense | SparseConv:
-    """The layer that holds it"""
-    if isinstance(layer, Conv2d):
-        return SparseConv(
-            layer.inputs, layer.outputs, layer.kernel, found.values.size, layer.stride,
-            layer.padding, layer.groups, layer.bias,
-        )  # fmt: skip
-    assert isinstance(layer, Dense)
-    blocks = found.columns.size if isinstance(found, BlockCSR) else 0
-    return SparseDense(layer.inputs, layer.outputs, found.values.size, wanted, blocks, layer.bias)
-
-
 def fitting(layer: Layer, mask: Array) -> list[str]:
-    """The formats that fit a mask, csr first"""
-    found = ["csr"]
-    if isinstance(layer, Dense):
+    """The formats of the layer that fit a mask, csr first"""
+    kind = sparse_kind(layer)
+    found = ["csr"] if kind else []
+    if kind and kind.tiles:
         name = "mask"
         zeros = np.zeros(mask.shape, np.float32)
         for form in (*(f"{k}x{k}" for k in SIDES), *PATTERNS):

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from minprune import arguments
 from minprune.autograd import Value
@@ -18,6 +18,7 @@ from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.convolution import Conv2d
 from minprune.nets.dense import Dense
 from minprune.nets.layer import ForwardContext, Layer, Params, Shape, sizes
+from minprune.nets.registry import kind_of
 from minprune.sparse import ops
 from minprune.sparse.formats import CSR, BlockCSR, NofM
 from minprune.sparse.packed import as_csr, bytes_of
@@ -70,6 +71,18 @@ class Sparse(Layer):
     outputs: int
     bias: bool
     format: str
+    tiles: ClassVar[bool] = False  # blocks and N:M too, not CSR alone
+    timed: ClassVar[str] = ""  # begins the names of its measured speeds
+
+    @classmethod
+    def of(cls, layer: Any, found: Format, wanted: str) -> "Sparse":
+        """The layer of the same shape as a dense one, with the weight `found` in that format."""
+        raise NotImplementedError
+
+    @staticmethod
+    def copies(layer: Any, form: str) -> int:
+        """How often a pass through the dense layer, or in a format, writes each input."""
+        return 1
 
     def like(self) -> Layer:
         """The dense layer of the same shape."""
@@ -126,6 +139,7 @@ class SparseDense(Sparse):
     blocks: int = 0
     bias: bool = True
     fuses: ClassVar[bool] = True
+    tiles: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for what in ("inputs", "outputs"):
@@ -134,6 +148,11 @@ class SparseDense(Sparse):
         most = self.inputs * self.outputs
         self.fits("stored", most)
         self.fits("blocks", most if isinstance(tile(self.format), int) else 0)
+
+    @classmethod
+    def of(cls, layer: Any, found: Format, wanted: str) -> Sparse:
+        blocks = found.columns.size if isinstance(found, BlockCSR) else 0
+        return cls(layer.inputs, layer.outputs, found.values.size, wanted, blocks, layer.bias)
 
     def like(self) -> Dense:
         """The dense layer of the same shape."""
@@ -179,6 +198,7 @@ class SparseConv(Sparse):
     bias: bool = True
     format: str = "csr"
     fuses: ClassVar[bool] = True
+    timed: ClassVar[str] = "conv "
 
     def __post_init__(self) -> None:
         for what, least in (("kernel", 1), ("stride", 1), ("padding", 0)):
@@ -189,6 +209,15 @@ class SparseConv(Sparse):
                 f"SparseConv: format must be 'csr', the only one of a convolution, not "
                 f"{self.format!r}; leave it out"
             )
+
+    @classmethod
+    def of(cls, layer: Any, found: Format, wanted: str) -> Sparse:
+        size = layer.inputs, layer.outputs, layer.kernel, found.values.size
+        return cls(*size, layer.stride, layer.padding, layer.groups, layer.bias)
+
+    @staticmethod
+    def copies(layer: Any, form: str) -> int:
+        return math.prod(layer.kernel if form == "dense" else layer.stride)
 
     def like(self) -> Conv2d:
         """The dense layer of the same shape."""
@@ -206,3 +235,8 @@ class SparseConv(Sparse):
             p["columns"], p["row_start"], self.kernel, self.stride, self.padding,  # type: ignore[arg-type]
             self.groups,
         )  # fmt: skip
+
+
+def sparse_kind(layer: Layer) -> type[Sparse] | None:
+    """The layer that stores only the live weights of this one, or None: the class names it."""
+    return kind_of(layer.sparse)  # type: ignore[return-value]

@@ -9,10 +9,9 @@ import numpy as np
 
 from minprune import kernels
 from minprune.core import Array, Arrays
-from minprune.nets.convolution import Conv2d
 from minprune.nets.layer import ForwardContext, Layer, Shape
 from minprune.sparse.formats import CSR, BlockCSR, NofM
-from minprune.sparse.layers import SparseConv, SparseDense
+from minprune.sparse.layers import sparse_kind
 
 REPEATS = 7
 LEAST = 1e-4  # seconds to a measurement, of as many calls as that takes
@@ -47,8 +46,8 @@ def passes(
 ) -> dict[tuple[str, float], tuple[Run, int]]:
     """{("csr", 0.1): (one pass, live weights), ...} of a dense or convolution layer without bias
 
-    Dense, CSR, and for dense layers blocks of 4 x 4 and 2:4, with random float32 weights and masks
-    of those densities, on inputs (*shape, batch).
+    Dense, CSR, and where the layer has them blocks of 4 x 4 and 2:4, with random float32 weights
+    and masks of those densities, on inputs (*shape, batch). A layer without formats: dense alone.
     """
     rng = np.random.default_rng(0)
     w = rng.standard_normal(layer.params()["weight"], dtype=np.float32)
@@ -62,20 +61,18 @@ def passes(
         return partial(kind.apply, {**arrays, "weight": weight}, [x], ForwardContext()), weight.size
 
     found = {DENSE: one(layer, {})}
+    kind = sparse_kind(layer)
+    if kind is None:
+        return found
     for density in densities:
         csr = CSR.from_dense(flat, rng.random((m, n)) < density)
-        if isinstance(layer, Conv2d):
-            size = layer.inputs, layer.outputs, layer.kernel, csr.values.size
-            at = layer.stride, layer.padding, layer.groups
-            found["csr", density] = one(SparseConv(*size, *at, bias=False), vars(csr))
+        found["csr", density] = one(kind.of(layer, csr, "csr"), vars(csr))
+        if not kind.tiles:
             continue
-        found["csr", density] = one(SparseDense(n, m, csr.values.size, bias=False), vars(csr))
         some: Array = rng.random((-(-m // 4), -(-n // 4))) < density
         blocks = BlockCSR.from_dense(flat, some.repeat(4, 0).repeat(4, 1)[:m, :n])
-        stored, count = blocks.values.size, blocks.columns.size
-        square = SparseDense(n, m, stored, "4x4", count, bias=False)
-        found["4x4", density] = one(square, vars(blocks))
-    if not isinstance(layer, Conv2d):
+        found["4x4", density] = one(kind.of(layer, blocks, "4x4"), vars(blocks))
+    if kind.tiles:
         nofm = NofM.from_dense(flat, np.broadcast_to(np.arange(n) % 4 < 2, (m, n)))
-        found["2:4", 0.5] = one(SparseDense(n, m, nofm.values.size, "2:4", bias=False), vars(nofm))
+        found["2:4", 0.5] = one(kind.of(layer, nofm, "2:4"), vars(nofm))
     return found

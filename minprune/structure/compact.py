@@ -12,9 +12,8 @@ from minprune.core import Array, Arrays
 from minprune.nets.model import Model, is_model
 from minprune.nets.net import Net, layer_of
 from minprune.nets.ties import Group, ties
-from minprune.structure.constants import Sweeps, sweep
+from minprune.structure.constants import Sweeps, fold, sweep
 from minprune.structure.cut import cut
-from minprune.structure.folding import fold
 from minprune.text import table
 
 
@@ -31,9 +30,26 @@ class Stay:
 class Removal:
     """What `compact` would do; print it to see it.
 
-    groups: the tied groups. gone: per group name, bool (units,). folds: weights into whose bias
-    constants are folded. kept: per parameter and axis, the indices of the original that are left:
-    small.params[p] == big.params[p][np.ix_(...)] but for folded biases.
+    small.params[p] == big.params[p][np.ix_(...)] by the indices of `kept`, but for folded biases.
+
+    Attributes
+    ----------
+    groups : tuple of Group
+        The tied groups of the model.
+    gone : dict of bool arrays
+        {group: (units,)}, of the groups that may shrink: which units go.
+    sweeps : Sweeps
+        What is constant and what is needed; its `folds` go into biases.
+    kept : dict of int arrays
+        {(parameter, axis): indices of the original that are left}.
+    stays : tuple of Stay
+        Units that stay, and why.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.structure.plan(mp.zoo.mlp(((4,), 2), (3,))).empty
+    True
     """
 
     groups: tuple[Group, ...]
@@ -63,9 +79,33 @@ class Removal:
 
 
 def plan(model: Model) -> Removal:
-    """What would go, what stays and why, and the index map back to the original
+    """What `compact` would remove, what stays and why, and the index map back to the original.
 
-    `compact` first cuts constant branches, then does this, until nothing changes.
+    `compact` first cuts constant branches, then removes this, until nothing changes.
+
+    Parameters
+    ----------
+    model : Model
+        Any, of dense layers.
+
+    Returns
+    -------
+    Removal
+        Print it to see it.
+
+    Raises
+    ------
+    ArgumentError
+        If model is no Model, has sparse layers, or uses an op that has no tie rule.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> model = mp.zoo.mlp(((4,), 2), (3,))
+    >>> units = mp.score(model, None, "magnitude", unit=True)
+    >>> found = mp.structure.plan(mp.prune(model, units, sparsity=0.4))
+    >>> int(found.gone["fc1.weight"].sum()), found.kept["fc2.weight", 1].shape
+    (1, (2,))
     """
     is_model(model, "plan")
     sweeps = sweep(model)
@@ -110,12 +150,41 @@ def indices_left(
 
 
 def compact(model: Model) -> Model:
-    """A smaller ordinary model of the same function, in evaluation mode
+    """A smaller model of the same function in evaluation mode.
 
-    Dead units (no live input, or no live output) go until nothing changes; constants are folded
-    into the next bias where that is exact (see structure.plan for what stays and why); a residual
-    branch that is constant goes, and a net that is constant becomes its bias. Masks of what is
-    left stay.
+    compact(model)(x) = model(x)
+
+    Dead units (no live input, or no live output) are removed until nothing changes; constants are
+    folded into the next bias where that is exact (`structure.plan` shows what stays and why); a
+    constant residual branch is removed, and a constant net becomes its bias. Masks of what is left
+    stay.
+
+    Parameters
+    ----------
+    model : Model
+        Any, of dense layers.
+
+    Returns
+    -------
+    Model
+        With fewer units, or as many.
+
+    Raises
+    ------
+    ArgumentError
+        If model is no Model, has sparse layers, or uses an op that has no tie rule.
+
+    References
+    ----------
+    Han et al. (2015), Learning both Weights and Connections: dead neurons.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> model = mp.zoo.mlp(((4,), 2), (3,))
+    >>> units = mp.score(model, None, "magnitude", unit=True)
+    >>> mp.compact(mp.prune(model, units, sparsity=0.4)).params["fc1.weight"].shape
+    (2, 4)
     """
     is_model(model, "compact")
     while True:

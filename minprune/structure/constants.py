@@ -1,4 +1,4 @@
-"""Which units are constant, and which are needed: two sweeps over one traced pass.
+"""Which units are constant, and which are needed: two sweeps over one traced pass; and folding.
 
 Forwards: a row is constant if nothing that depends on the input reaches it through a weight that is
 not 0. Backwards: a row is needed if a needed row reads it through a weight that is not 0, and it
@@ -9,14 +9,15 @@ where it is 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from minprune.autograd import Tensor
-from minprune.core import Array
+from minprune.core import Array, Arrays
 from minprune.nets.model import Model
+from minprune.nets.net import Node, layer_of
 from minprune.nets.ties import follow, trace
 
 
@@ -49,7 +50,11 @@ class Sweeps:
 
 def sweep(model: Model) -> Sweeps:
     """The two sweeps over the model, in evaluation mode."""
-    links, out, outputs = _swept(model)
+    links = _Links()
+    outputs: dict[str, Tensor] = {}
+    x, out = trace(model, links.leaf, outputs.__setitem__)
+    links.constant[x] = np.zeros(x.shape[0], bool)
+    follow(out, links)
     links.needed[out] = np.ones(out.shape[0], bool)
     for step in reversed(links.back):
         step()
@@ -60,15 +65,6 @@ def sweep(model: Model) -> Sweeps:
         if t in links.constant and links.constant[t].all()
     }
     return Sweeps(needed, whole, tuple(links.folds), links.stuck)
-
-
-def _swept(model: Model) -> tuple[_Links, Tensor, dict[str, Tensor]]:
-    links = _Links()
-    outputs: dict[str, Tensor] = {}
-    x, out = trace(model, links.leaf, outputs.__setitem__)
-    links.constant[x] = np.zeros(x.shape[0], bool)
-    follow(out, links)
-    return links, out, outputs
 
 
 class _Links:
@@ -163,3 +159,40 @@ class _Links:
             self.need(x, hit & ~foldable)
 
         self.back.append(back)
+
+
+def fold(model: Model, folds: Iterable[Fold]) -> Model:
+    """The same function with each constant that can be folded in its reader's bias."""
+    params, masks, nodes = dict(model.params), dict(model.masks), list(model.net.nodes)
+    for f in folds:
+        outputs = len(params[f.reader]) // f.groups
+        rows = f.rows.reshape(f.groups, -1)
+        closed = np.repeat(rows, outputs, axis=0)  # (outputs, inputs/groups)
+        params[f.reader] = params[f.reader].copy()
+        params[f.reader][closed] = 0
+        if f.reader in masks:
+            masks[f.reader] = masks[f.reader].copy()
+            masks[f.reader][closed] = False
+        if f.bias.any():
+            add_to_bias(nodes, params, masks, layer_of(f.reader), f.bias)
+    net = replace(model.net, nodes=tuple(nodes))
+    return Model(net, {k: params[k] for k in net.params}, model.buffers, masks)
+
+
+def add_to_bias(nodes: list[Node], params: Arrays, masks: Arrays, name: str, amount: Array) -> None:
+    """bias += amount, in place      amount: (outputs,)
+
+    A bias that takes something up is live. Where the layer has none it is created, masked where
+    nothing else makes the unit, so that a silenced unit stays one.
+    """
+    weight, key = f"{name}.weight", f"{name}.bias"
+    if key not in params:
+        at = [n.name for n in nodes].index(name)
+        shapes = nodes[at].layer.params() | {"bias": (len(amount),)}
+        nodes[at] = nodes[at]._replace(layer=nodes[at].layer.resized(shapes))
+        params[key] = np.zeros(len(amount), params[weight].dtype)
+        if weight in masks:
+            masks[key] = np.asarray(masks[weight].reshape(len(amount), -1).any(axis=1))
+    params[key] = (params[key] + amount).astype(params[key].dtype)
+    if key in masks:
+        masks[key] = masks[key] | (amount != 0)

@@ -12,8 +12,7 @@ from minprune.nets.dense import Dense
 from minprune.nets.model import Model
 from minprune.nets.net import Net, Node
 from minprune.nets.pooling import Flatten, GlobalAvgPool
-from minprune.structure.constants import sweep
-from minprune.structure.folding import add_to_bias
+from minprune.structure.constants import add_to_bias, sweep
 
 
 def cut(model: Model) -> Model:
@@ -105,13 +104,10 @@ def _takes_bias(model: Model, add: Node, rest: list[str]) -> str | None:
 
 def _reachable(model: Model, nodes: list[Node], params: Arrays, masks: Arrays) -> Model:
     """The model of the nodes that the last one still needs."""
-    by_name = {n.name: n for n in nodes}
-    wanted, stack = set(), [nodes[-1].name]
-    while stack:
-        name = stack.pop()
-        if name in by_name and name not in wanted:
-            wanted.add(name)
-            stack += by_name[name].inputs
+    wanted = {nodes[-1].name}
+    for n in reversed(nodes):
+        if n.name in wanted:
+            wanted.update(n.inputs)
     net = replace(model.net, nodes=tuple(n for n in nodes if n.name in wanted))
     return Model(
         net,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
@@ -16,21 +16,49 @@ from minprune.nets.model import Model, is_model
 from minprune.nets.net import Net, layer_of
 from minprune.nets.ties import Group, ties
 from minprune.structure.compact import indices_left, shrink
-from minprune.structure.folding import add_to_bias
+from minprune.structure.constants import add_to_bias
 
 Unit = tuple[str, int]  # ("fc1", 3): the fourth unit of layer fc1
 Pair = tuple[Unit, Unit, float, float]  # dropped, kept, slope, intercept
 
 
 def merge(model: Model, pairs: Sequence[Pair]) -> Model:
-    """The model without the dropped units      pairs: (dropped, kept, slope, intercept)
+    """The model without the dropped units, each replaced by the one that is kept.
 
-    Where what the readers see is a_dropped = slope a_kept + intercept, the function is the same:
-    W[:, kept] += slope W[:, dropped]; bias += intercept sum W[:, dropped], created where absent.
-    A unit is (layer, index), as in the model given; a kept unit may not be dropped by another pair,
-    nor a unit dropped twice. Raises ArgumentError for what is no such pair, for units that are no
-    unit of one free group, for an intercept through zero padding and a negative slope through max
-    pooling, which are not exact. Source: Srinivas & Babu (2015), Data-free parameter pruning.
+    W[:, kept] += slope W[:, dropped]; bias += intercept sum W[:, dropped], created where absent
+
+    Where what the readers see is a_dropped = slope a_kept + intercept, the function is the same.
+
+    Parameters
+    ----------
+    model : Model
+        Any, of dense layers.
+    pairs : list of (dropped, kept, slope, intercept)
+        A unit is (layer, index), as in the model given. A kept unit may not be dropped by another
+        pair, nor a unit dropped twice.
+
+    Returns
+    -------
+    Model
+        Smaller by one unit a pair.
+
+    Raises
+    ------
+    ArgumentError
+        If a pair is no such tuple, its units are not two of one group that may shrink, or the merge
+        is not exact: an intercept through zero padding, a negative slope through max pooling.
+
+    References
+    ----------
+    Srinivas & Babu (2015), Data-free parameter pruning for deep neural networks.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> model = mp.zoo.mlp(((4,), 2), (3,))
+    >>> small = mp.structure.merge(model, [(("fc1", 0), ("fc1", 2), 1.0, 0.0)])
+    >>> small.params["fc1.weight"].shape
+    (2, 4)
     """
     is_model(model, "merge")
     pairs = [_checked(pair) for pair in pairs]
@@ -104,18 +132,19 @@ def _find(groups: Sequence[Group], unit: Unit) -> tuple[Group, int]:
 def exact(model: Model, group: Group, slope: float, intercept: float) -> None:
     """Raises ArgumentError where merging with this slope and intercept is not exact."""
     asked = [(m.param, model.net.node(layer_of(m.param)).layer) for m in group.readers]
-    asked += [(group.name, layer) for layer in between(model.net, group)]
+    made = {layer_of(m.param) for m in group.producers}
+    asked += [(group.name, layer) for layer in after(model.net, made)[1]]
     for name, layer in asked:
         why = layer.refuses(slope, intercept)
         if why:
             raise ArgumentError(f"{name}: {why}")
 
 
-def between(net: Net, group: Group) -> list[Layer]:
-    """The layers between those that make the units and those that read them."""
-    behind, found = {layer_of(m.param) for m in group.producers}, []
+def after(net: Net, start: Collection[str]) -> tuple[set[str], list[Layer]]:
+    """(names of start and of what reads it up to the next weights, the layers of the latter)"""
+    behind, found = set(start), []
     for node in net.nodes:
         if node.name not in net.mixing and behind.intersection(node.inputs):
             behind.add(node.name)
             found.append(node.layer)
-    return found
+    return behind, found

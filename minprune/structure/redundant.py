@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minprune.arguments import choice
 from minprune.core import Split, stream
 from minprune.criteria.redundancy import APART, FLAT, Apart
 from minprune.curvature.checks import checked
@@ -19,7 +20,7 @@ from minprune.masking.units import live_units
 from minprune.nets.model import Model, is_model
 from minprune.nets.net import layer_of
 from minprune.nets.ties import Group, ties
-from minprune.structure.merge import Pair, Unit, exact
+from minprune.structure.merge import Pair, Unit, after, exact
 
 ROUNDING = 2.0**-40  # of a unit's root mean square: a smaller intercept is none
 
@@ -43,26 +44,56 @@ def regressions(
     minimum: int = 1,
     **options: Any,
 ) -> list[Pair]:
-    """[(dropped, kept, slope, intercept), ...] for `merge`: each dropped unit on its closest kept
+    """The pairs that `merge` takes: each dropped unit regressed on its closest kept one.
 
-    criterion: "similarity", "correlation" or "cosine", with its options; sparsity (of the units
-    that can be merged) or threshold (a distance), scope, protect and minimum choose what is dropped
-    as `prune` does. slope and intercept are those of least squares over all samples and positions
-    of data, from moments of the activations in evaluation mode; where an intercept is not exact
-    (zero-padded convolutions, and whatever is not linear on the way to the readers) the line goes
-    through 0, and where a negative slope is not (max pooling), it is at least 0. So duplicates keep
-    the function, and affine copies where the layers let them. What cannot be merged stays: units
-    that a grouped convolution reads, or that BatchNorm scales behind a branch. Units that are read
-    at several places are judged by the last.
+    a_dropped ~ slope a_kept + intercept, by least squares over all samples and positions
 
-    Raises ArgumentError for another criterion, a net without units to merge, and as `score` and
-    `prune` do. Source: Srinivas & Babu (2015), Data-free parameter pruning, here with data.
+    The activations are those of evaluation mode. Where an intercept is not exact (zero-padded
+    convolutions, and layers that are not linear on the way to the readers) the line goes through 0;
+    where a negative slope is not (max pooling) it is at least 0. So duplicates keep the function,
+    and affine copies where the layers permit it. Units that cannot be merged stay: those that a
+    grouped convolution reads, or that BatchNorm scales behind a branch. Units that are read at
+    several places are judged by the last.
+
+    Parameters
+    ----------
+    model : Model
+        Any, of dense layers.
+    data : (x, y)
+        The samples of the regression.
+    criterion : {"correlation", "similarity", "cosine"}
+        Which distance between units chooses the dropped ones.
+    sparsity, threshold, scope, protect, minimum
+        As in `mp.prune`; sparsity is the share of the units that can be merged, threshold a
+        distance.
+    **options
+        Those of the criterion.
+
+    Returns
+    -------
+    list of (dropped, kept, slope, intercept)
+        A unit is (layer, index).
+
+    Raises
+    ------
+    ArgumentError
+        If the criterion is another, no units of the net can be merged, or an argument is not as
+        `mp.score` and `mp.prune` take it.
+
+    References
+    ----------
+    Srinivas & Babu (2015), Data-free parameter pruning for deep neural networks; here with data.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, (8,), seed=0)
+    >>> pairs = mp.structure.regressions(model, data.train, sparsity=0.25)
+    >>> mp.structure.merge(model, pairs).params["fc1.weight"].shape
+    (6, 64)
     """
-    if criterion not in APART:
-        raise ArgumentError(
-            f"criterion is {criterion!r}, expected one of {', '.join(APART)}; "
-            f"choose one that measures distances between units"
-        )
+    choice("regressions", "criterion", criterion, tuple(APART))
     is_model(model, "regressions")
     data = checked(model, data)
     groups, freedom = _mergeable(model)
@@ -79,7 +110,7 @@ def regressions(
         kept = live_units(g, pruned.masks)
         if not kept.any():
             raise ArgumentError(
-                f"{name}: no unit is kept, expected one to merge the others into; "
+                f"{name}: at least one unit must be kept, to merge the others into, not none; "
                 f"leave minimum at 1, or protect it"
             )
         for d in np.flatnonzero(live_units(g, model.masks) & ~kept).tolist():
@@ -117,21 +148,17 @@ def _mergeable(model: Model) -> tuple[dict[str, Group], dict[str, Freedom]]:
         out = more
     if out == groups.keys():
         raise ArgumentError(
-            "no units of this net can be merged, expected some that dense layers or ungrouped "
-            "convolutions read; print(mp.ties(model)) shows them"
+            "regressions: the net must have units that dense layers or ungrouped convolutions read "
+            "alone, not none; print(mp.ties(model)) shows them"
         )
     return {n: g for n, g in groups.items() if n not in out}, freedom
 
 
 def _freedom(model: Model, group: Group, spot: str) -> Freedom | None:
     """What is exact for units that are regressed at `spot`; None where nothing is."""
-    net, behind, between = model.net, {spot}, []
-    for node in net.nodes:
-        if behind.intersection(node.inputs) and node.name not in net.mixing:
-            behind.add(node.name)
-            between.append(node.layer)
+    behind, between = after(model.net, {spot})
     bends = any(layer.bends for layer in between)
-    reads = [net.node(layer_of(m.param)).inputs[0] for m in group.readers]
+    reads = [model.net.node(layer_of(m.param)).inputs[0] for m in group.readers]
     elsewhere = not behind.issuperset(reads)
     if any(layer.normalises for layer in between) or not _may(model, group, 1, 0):
         return None

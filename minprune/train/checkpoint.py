@@ -16,8 +16,7 @@ from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.files import rebuild, sweep
 from minprune.masking.apply import apply
 from minprune.nets.counts import sparsity
-from minprune.nets.masks import check_masks
-from minprune.nets.model import Model
+from minprune.nets.model import Model, check_masks
 from minprune.nets.net import Net
 from minprune.train.fingerprint import described, difference
 from minprune.train.history import History

@@ -1,16 +1,33 @@
-"""`minprune verify`: the laws of one kind on the function that is named, as text."""
+"""`minprune verify`: the laws of one kind on the function that is named, as text.
 
+Longer than most files: how a function is found and called again stands with its options.
+"""
+
+import importlib
+import inspect
+import os
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from minprune import verify
 from minprune.errors import ArgumentError
-from minprune.verify.calling import function, keywords, maker, new_process
 from minprune.verify.kinds import FUNCTION_KINDS, Kind, listing
-from minprune.verify.verdict import RAISED, Verdicts
+from minprune.verify.trees import fingerprint
+from minprune.verify.verdict import RAISED, Verdict, Verdicts, raised, verdict
 
-READ: dict[str, Callable[[str], Any]] = {"as": str, "against": function, "draw": maker}
+MOST = 20  # names that an error lists
+PROBE = """
+import sys
+from math import inf, nan
+sys.path[:] = {path!r}
+from minprune.verify.command import again
+print("fingerprint", again({spec!r}, {module!r}, **{given!r}))
+"""
 
 
 def run(*, listed: bool, own: bool, export: str | None, name: str | None, kind: str | None,
@@ -60,20 +77,20 @@ def check(
         sys.path.insert(0, "")
     given = options(kind, row, {"as": like, "against": against, "draw": draw})
     fn, named = function(name), settings(facts)
-    names = [example.partition("=")[0] for example in row.given]
+    known = [example.partition("=")[0] for example in row.given]
     for fact in named:
-        if fact not in names and row.read is None:
-            takes = ", ".join(names) or "nothing"
-            raise ArgumentError(f"--given has {fact!r}, and this kind takes {takes}")
+        if fact not in known and row.read is None:
+            listed = ", ".join(known) or "nothing"
+            raise ArgumentError(f"--given has {fact!r}, and this kind takes {listed}")
     read = row.read(named) if row.read else named
     test = getattr(verify, row.check)
-    many: dict[str, Any] = {"seed": seed} | ({"examples": examples} if examples else {})
-    many = {what: many[what] for what in keywords(test, list(many))}
-    verdicts: Verdicts = test(**{row.fn: fn}, **dict(row.defaults) | read | given, **many)
+    takes = inspect.signature(test).parameters
+    many = {"seed": seed, "examples": examples}
+    given |= {what: n for what, n in many.items() if what in takes and n is not None}
+    verdicts: Verdicts = test(**{row.fn: fn}, **dict(row.defaults) | read | given)
     if not row.again or any(RAISED in v.sentence for v in verdicts.broken):
         return verdicts
-    more = {what: word for what, word in (("like", like), ("draw", draw)) if word is not None}
-    return Verdicts((*verdicts, new_process(name, row.again, **read, **more)))
+    return Verdicts((*verdicts, new_process(name, row.again, like=like, draw=draw, **read)))
 
 
 def options(kind: str, row: Kind, words: Mapping[str, str | None]) -> dict[str, Any]:
@@ -81,16 +98,17 @@ def options(kind: str, row: Kind, words: Mapping[str, str | None]) -> dict[str, 
     for option, what in row.needs.items():
         if words[option] is None:
             raise ArgumentError(f"a {kind} needs --{option}, {what}; give it")
-    parameters = {"as": row.like[0], "against": row.against, "draw": row.draw}
+    parameters = {"as": row.like if row.names else "", "against": row.against, "draw": row.draw}
     given: dict[str, Any] = {}
     for option, word in words.items():
         if word is None:
             continue
         if not parameters[option]:
             raise ArgumentError(f"--{option} says nothing about a {kind}; leave it out")
-        if option == "as" and "as" not in row.needs and word not in row.like[1]:
+        names = row.names() if option == "as" and row.names else ()
+        if names and "as" not in row.needs and word not in names:
             raise ArgumentError(
-                f"--as is {word!r}; for a {kind} it must be one of {', '.join(row.like[1])}"
+                f"--as is {word!r}; for a {kind} it must be one of {', '.join(names)}"
             )
         given[parameters[option]] = READ[option](word)
     return given
@@ -129,3 +147,84 @@ def told(found: Mapping[str, Verdicts]) -> tuple[str, bool]:
     for name, v in found.items():
         lines += ["", f"{name}:", str(v)] if v.broken else []
     return "\n".join(lines), all(v.ok for v in found.values())
+
+
+def function(spec: str) -> Any:
+    """The function "package.module:name"; raises ArgumentError, one sentence, if there is none."""
+    module, _, name = spec.partition(":")
+    if not module or not name:
+        raise ArgumentError(f"{spec!r} names no function; write package.module:function")
+    if module.endswith(".py"):
+        dotted = module.removesuffix(".py").replace("\\", "/").strip("./").replace("/", ".")
+        raise ArgumentError(f"{module} is a file; write it as one imports it, {dotted}:{name}")
+    found = _imported(module)
+    for part_of in name.split("."):
+        if not hasattr(found, part_of):
+            raise ArgumentError(f"{module} has no {part_of}; it has {_functions(found)}")
+        found = getattr(found, part_of)
+    if not callable(found):
+        raise ArgumentError(f"{spec} must be a function, not of type {type(found).__name__}")
+    return found
+
+
+def _imported(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # user code may raise anything
+        absent = isinstance(error, ModuleNotFoundError) and module.startswith(str(error.name))
+        advice = "run from the folder that holds it, or install it" if absent else "fix it first"
+        raise ArgumentError(f"{module} cannot be imported: {raised(error)}; {advice}") from error
+
+
+def _functions(found: Any) -> str:
+    """The public names that can be called."""
+    names = [n for n in dir(found) if not n.startswith("_") and callable(getattr(found, n, None))]
+    if isinstance(found, ModuleType):  # its own ones, if it has any
+        module = found.__name__
+        own = [n for n in names if getattr(getattr(found, n), "__module__", "") == module]
+        names = own or names
+    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+    return (", ".join(names[:MOST]) or "none") + more
+
+
+def maker(spec: str) -> Any:
+    """The function of a numpy Generator "package.module:name", which must run."""
+    make = function(spec)
+    try:
+        make(np.random.default_rng(0))
+    except (Exception, SystemExit) as error:
+        raise ArgumentError(
+            f"{spec} must make arguments with the numpy Generator that it is given, and it raised "
+            f"{raised(error)}; fix it first"
+        ) from error
+    return make
+
+
+READ: dict[str, Callable[[str], Any]] = {"as": str, "against": function, "draw": maker}
+
+
+def again(spec: str, module: str, draw: str | None = None, **given: Any) -> str:
+    """The fingerprint of what verify.{module}.again gives for the function."""
+    make = None if draw is None else function(draw)
+    return fingerprint(verify.part(module).again(function(spec), draw=make, **given))
+
+
+def new_process(spec: str, module: str, **given: Any) -> Verdict:
+    """Calls verify.{module}.again(function, **given) in two processes that hash text differently"""
+    law, sentence = "new process", "another process gives the same bits"
+    code = PROBE.format(path=sys.path, module=module, spec=spec, given=given)
+    found = []
+    for hashing in ("1", "2"):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": hashing},
+            capture_output=True,
+            text=True,
+        )
+        lines = [x for x in done.stdout.splitlines() if x.startswith("fingerprint ")]
+        last = (done.stderr.strip().splitlines() or ["it prints nothing"])[-1]
+        found.append(lines[-1] if lines else f"it fails: {last}")
+    if found[0] == found[1] and found[0].startswith("fingerprint "):
+        return Verdict(law, True, sentence)
+    clause = next((x for x in found if x.startswith("it fails")), "two processes differ")
+    return verdict(law, sentence, clause, f"{spec} with PYTHONHASHSEED=1 and =2")

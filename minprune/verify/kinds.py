@@ -1,14 +1,14 @@
-"""The kinds of function that `minprune verify` knows. A new kind is one row of FUNCTION_KINDS."""
+"""The kinds of function that `minprune verify` knows. A new kind is one row of FUNCTION_KINDS.
 
-from collections.abc import Callable, Mapping, Sequence
+The command reads this table for its help: NumPy is imported only where a kind's names are asked
+for.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from minprune.arguments import choice
-from minprune.core import EVIDENCE_KINDS
-from minprune.verify.plain.rules import ALLOCATIONS, SCHEDULES
-from minprune.verify.plain.twins import TWINS
+from minprune.verify import part
 
-TIES = ("lower", "any")
 # the steps of Optimal Brain Surgeon, and how each is called
 OBS_STEPS = {
     "update": ("w", "inverse", "q"), "score": ("w", "inverse", "q"), "downdate": ("inverse", "q"),
@@ -20,16 +20,17 @@ class Kind(NamedTuple):
     """One kind of function.
 
     takes: what it takes and returns. check: its name in minprune.verify; fn: the parameter that is
-    the function. like: the parameter that --as fills, and its names. given: examples of --given.
-    against, draw: the parameters that these options fill. needs: options that must be given, with
-    the reason. read: --given as arguments of the check. again: the module whose `again` a new
-    process calls.
+    the function. like: the parameter that --as fills; names: what it may be. given: examples of
+    --given. against, draw: the parameters that these options fill. needs: options that must be
+    given, with the reason. read: --given as arguments of the check. again: the module whose `again`
+    a new process calls.
     """
 
     takes: str
     check: str
     fn: str = "fn"
-    like: tuple[str, Sequence[str]] = ("", ())
+    names: Callable[[], Iterable[str]] | None = None
+    like: str = "like"
     given: tuple[str, ...] = ()
     against: str = ""
     draw: str = ""
@@ -41,36 +42,34 @@ class Kind(NamedTuple):
 
 def criterion_as(facts: dict[str, Any]) -> dict[str, Any]:
     """The arguments of check_criterion; what --given has besides them are options."""
-    options = dict(facts)
-    needs, unit = options.pop("needs", None), options.pop("unit", False)
-    chunk = options.pop("chunk", None)
-    kinds = needs.split(",") if needs else None
-    for kind in kinds or ():
-        choice("verify", "needs", kind, list(EVIDENCE_KINDS))
-    return {"needs": kinds, "unit": unit, "chunk": chunk, "options": options}
+    own = {what: facts[what] for what in ("needs", "unit", "chunk") if what in facts}
+    if "needs" in own:
+        own["needs"] = tuple(str(own["needs"]).split(","))
+    return own | {"options": {what: facts[what] for what in facts if what not in own}}
 
 
 CHOICE = ("form=array", "signed=no")
 FUNCTION_KINDS: dict[str, Kind] = {
     "criterion": Kind(
         "fn(weights, grads, ...) -> {name: scores}, of the evidence that its arguments name",
-        "check_criterion", like=("like", tuple(TWINS)),
+        "check_criterion", names=lambda: part("criterion.subject").TWINS,
         given=("needs=weights,grads", "unit=yes", "chunk=batch"), read=criterion_as,
         again="criterion.check",
     ),
     "selector": Kind(
         "fn(scores, sparsity) -> masks, True = kept; dicts of arrays, or one array; it may take "
         "masks, minimum, protect",
-        "check_selector", like=("tie", TIES), given=(*CHOICE, "scope=layer", "count=any"),
-        again="selection.selector",
+        "check_selector", names=lambda: ("lower", "any"), like="tie",
+        given=(*CHOICE, "scope=layer", "count=any"), again="selection.selector",
     ),
     "pattern": Kind(
         "fn(scores) -> mask for N:M, fn(scores, sparsity) -> mask for blocks",
-        "check_pattern", like=("pattern", ("N:M", "ROWSxCOLUMNS")), given=CHOICE,
+        "check_pattern", names=lambda: ("N:M", "ROWSxCOLUMNS"), like="pattern", given=CHOICE,
         needs={"as": "N:M or ROWSxCOLUMNS"},
     ),
     "schedule": Kind(
-        "fn(step) -> sparsity", "check_schedule", like=("like", SCHEDULES),
+        "fn(step) -> sparsity", "check_schedule",
+        names=lambda: part("plain.rules").SCHEDULES,
         given=("initial=0.0", "final=0.9", "start=0", "span=100", "every=10"),
         defaults={"final": 0.9, "span": 100},
     ),
@@ -88,23 +87,25 @@ FUNCTION_KINDS: dict[str, Kind] = {
     ),
     "allocation": Kind(
         "fn({name: shape}, sparsity) -> {name: sparsity}", "check_allocation",
-        like=("like", tuple(ALLOCATIONS)),
+        names=lambda: part("plain.rules").ALLOCATIONS,
     ),
     "shuffle": Kind("fn(masks, rng) -> masks", "check_shuffle"),
     "obs": Kind(
         "fn(w, inverse, q) -> new w; score, the same -> the rise; downdate, (inverse, q); inverse, "
         "(batches, damp); sweep, (w, inverse)",
-        "check_obs", like=("like", tuple(OBS_STEPS)),
+        "check_obs", names=lambda: OBS_STEPS,
     ),
 }  # fmt: skip
 
 
 def listing() -> str:
     """What each kind of function is, what --as takes for it, and --given for example."""
+    from minprune.core import EVIDENCE_KINDS
+
     lines = []
     for name, kind in FUNCTION_KINDS.items():
         lines.append(f"{name}: {kind.takes}")
-        lines += [f"    --as {', '.join(kind.like[1])}"] if kind.like[1] else []
+        lines += [f"    --as {', '.join(kind.names())}"] if kind.names else []
         lines += [f"    --given {' '.join(kind.given)}"] if kind.given else []
         lines += [f"    evidence: {', '.join(EVIDENCE_KINDS)}"] if kind.read is criterion_as else []
     return "\n".join(lines)

@@ -1,12 +1,12 @@
 """A law: what it asks, in words, and the search for the smallest example that breaks it."""
 
 import copy
+import inspect
 import traceback
 import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from inspect import isfunction
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from minprune.arguments import choice
 from minprune.errors import ArgumentError
-from minprune.verify.verdict import Verdict, described, once, verdict
+from minprune.verify.verdict import Verdict, described, once, raised, verdict
 
 Broken = Callable[[Any], "str | None"]  # an example -> None, or a clause that says what was wrong
 
@@ -70,7 +70,8 @@ def judged(
 ) -> list[Verdict]:  # fmt: skip
     """The verdict on each law that applies; laws of the same strategy share one search.
 
-    strategy: instead of the laws' own. name: what sentences begin with. only: a filter of examples.
+    strategy: instead of the laws' own; a list is tried from first to last. name: what sentences
+    begin with. only: a filter of examples.
     """
     tables: dict[int, tuple[Any, dict[str, tuple[str, Broken]]]] = {}
     for key, of in laws.items():
@@ -81,10 +82,40 @@ def judged(
             table[key] = sentence, partial(of.broken, subject)
     found: dict[str, Verdict] = {}
     for own, table in tables.values():
-        where = own(subject) if isfunction(own) else own
+        if isinstance(own, list):
+            found |= {key: first(key, words, own, broken) for key, (words, broken) in table.items()}
+            continue
+        where = own(subject) if inspect.isfunction(own) else own
         where = where if only is None else where.filter(only)
         found |= {v.law: v for v in find_each(table, where, examples=examples, seed=seed)}
     return list(once(found[key] for key in laws if key in found))
+
+
+def keywords(fn: Callable[..., Any], wanted: Sequence[str]) -> list[str]:
+    """Those of the wanted names that are parameters of fn; none where it has no signature."""
+    try:
+        names = inspect.signature(fn).parameters
+    except (TypeError, ValueError):  # a builtin
+        return []
+    return [name for name in wanted if name in names]
+
+
+def callable_as(fn: Any, *names: str, given: Sequence[str] = ()) -> None:
+    """Raises ArgumentError unless fn can be called with so many arguments, and these by name."""
+    if not callable(fn):
+        raise ArgumentError(f"{fn!r} must be a function, not of type {type(fn).__name__}")
+    try:
+        signature = inspect.signature(fn)
+    except (TypeError, ValueError):  # a builtin: the laws will show
+        return
+    try:
+        signature.bind(*names, **dict.fromkeys(given))
+    except TypeError as error:
+        name = getattr(fn, "__name__", "the function")
+        raise ArgumentError(
+            f"{name}({', '.join(signature.parameters)}) is called as {name}({', '.join(names)}): "
+            f"{error}; wrap it in a function that takes these"
+        ) from error
 
 
 def drawn(owner: str, what: str, source: Any) -> Any:
@@ -194,16 +225,10 @@ def find_each(
 def _over(strategy: Any, test: Callable[[Any], None], examples: int, seed: int) -> None:
     """Runs the test on examples of the strategy, and again on smaller ones where it raises."""
     quiet = hyp.settings(
-        database=None,
-        deadline=None,
-        derandomize=False,
-        max_examples=examples,
-        phases=[hyp.Phase.generate, hyp.Phase.shrink],
-        print_blob=False,
-        report_multiple_bugs=False,
-        suppress_health_check=list(hyp.HealthCheck),
-        verbosity=hyp.Verbosity.quiet,
-    )
+        database=None, deadline=None, derandomize=False, max_examples=examples,
+        phases=[hyp.Phase.generate, hyp.Phase.shrink], print_blob=False, report_multiple_bugs=False,
+        suppress_health_check=list(hyp.HealthCheck), verbosity=hyp.Verbosity.quiet,
+    )  # fmt: skip
     hyp.seed(seed)(quiet(hyp.given(strategy)(test)))()
 
 
@@ -227,8 +252,7 @@ def told(broken: Broken, example: Any) -> str | None:
         except ClauseError as error:
             return str(error)
         except (Exception, SystemExit) as error:  # user code may raise anything
-            lines = str(error).strip().splitlines() or [""]
-            return f"it raised {type(error).__name__}: {lines[0]}".rstrip(": ") + _place(error)
+            return f"it raised {raised(error)}".rstrip(": ") + _place(error)
 
 
 def _place(error: BaseException) -> str:

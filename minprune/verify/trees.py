@@ -75,8 +75,9 @@ def untouched(run: Callable[..., Any], *given: Any) -> str | None:
     before, state = mapped(given, np.copy), global_state()
     run(*given)
     pair = (before, given) if len(given) > 1 else (before[0], given[0])
-    same = global_state() == state
-    return moved(*pair) or (None if same else "the global random state has moved")
+    return moved(*pair) or (
+        None if global_state() == state else "the global random state has moved"
+    )
 
 
 def global_state() -> str:
@@ -103,6 +104,7 @@ def with_gaps(a: Array) -> Array:
 LAYOUTS: dict[str, Callable[[Array], Array]] = {
     "in Fortran order": np.asfortranarray,
     "with gaps": with_gaps,
+    "in Fortran order, with gaps": lambda a: np.asfortranarray(np.repeat(a, 2, -1))[..., ::2],
     "read-only": read_only,
 }
 

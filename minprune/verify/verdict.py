@@ -90,6 +90,12 @@ def verdict(law: str, sentence: str, clause: str, example: str) -> Verdict:
 RAISED = ", but it raised "
 
 
+def raised(error: BaseException) -> str:
+    """ValueError: the first line of its text"""
+    lines = str(error).strip().splitlines() or [""]
+    return f"{type(error).__name__}: {lines[0]}"
+
+
 def once(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
     """Of verdicts on one exception the first tells it, and the others name that law."""
     seen: dict[str, str] = {}

@@ -68,9 +68,9 @@ def clause(
     return f"{item}{name}{index} is {here}, and {what} {there}" + factor(found, want) * hint
 
 
-def off(found: float, want: float, share: float, what: str = "{} is not {}") -> str | None:
-    """None, or the two numbers in words, where they differ by more than share (|want| + 1)."""
-    if abs(found - want) <= share * (abs(want) + 1):
+def off(found: float, want: float, share: float, what: str) -> str | None:
+    """None, or the two numbers in words, where they differ by more than share (want + 1)."""
+    if abs(found - want) <= share * (want + 1):
         return None
     return what.format(f"{found:.6g}", f"{want:.6g}")
 

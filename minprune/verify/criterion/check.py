@@ -8,16 +8,16 @@ from hypothesis import strategies as st
 from minprune.arguments import choice
 from minprune.core import Arrays, Chunk
 from minprune.errors import ArgumentError
-from minprune.verify.criterion import exact, moves, redundant
+from minprune.verify.criterion import exact, moves
 from minprune.verify.criterion.bounds import alike, clause, rounding, steady
 from minprune.verify.criterion.general import GENERAL
 from minprune.verify.criterion.subject import CHECK, Subject, reference, subject, total
 from minprune.verify.law import Laws, judged, picked, told
-from minprune.verify.plain.moments import OF_MAPS, two_classes
+from minprune.verify.plain.evidence import OF_MAPS, two_classes
 from minprune.verify.plain.net import ACTS
 from minprune.verify.plain.nets import FILLS, maps, mlps, ordinary
+from minprune.verify.plain.twin import TWINS
 from minprune.verify.plain.twin import known as taken
-from minprune.verify.plain.twins import TWINS
 from minprune.verify.trees import leaves
 from minprune.verify.verdict import Verdict, Verdicts, verdict
 
@@ -82,7 +82,7 @@ def at_positions(s: Subject, p: Any) -> str | None:
     return by_definition(s, p)
 
 
-NAMED |= exact.LAWS | moves.LAWS | redundant.LAWS
+NAMED |= exact.LAWS | moves.LAWS
 
 
 def check_criterion(
@@ -155,7 +155,7 @@ def check_criterion(
     return Verdicts(judged(wanted, s, name=s.name, only=only, **run))
 
 
-def again(fn: Callable[..., Any], **asked: Any) -> Arrays:
+def again(fn: Callable[..., Any], draw: None, **asked: Any) -> Arrays:
     """The scores of an ordinary net, to be compared between processes."""
     return total(subject(fn, **asked), ordinary())
 

@@ -1,6 +1,7 @@
 """Laws of a score as a number: what it must equal, or sum to, on losses where that is known."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ from minprune.core import Array, Arrays, Evidence
 from minprune.verify.criterion.bounds import clause, largest, near, off
 from minprune.verify.criterion.subject import Subject, total
 from minprune.verify.law import Laws
-from minprune.verify.plain.inverse import quadratic_rise
+from minprune.verify.plain.inverse import Removal, quadratic_rise
 from minprune.verify.plain.net import STEP, Mlp, Quadratic, gradient
-from minprune.verify.plain.nets import FILLS, mlps, quadratics
+from minprune.verify.plain.nets import FILLS, mlps, quadratics, removals
 from minprune.verify.trees import moved
 
 LAWS = Laws()
@@ -121,7 +122,7 @@ def shares(s: Subject, p: Mlp) -> str | None:
     if least < 0:
         return f"one is {least:.6g}"
     dead = not any(a.any() for a in scores.values())
-    return None if dead else off(sum_, 1, 2.0**-41, "they sum to {}")
+    return None if dead or abs(sum_ - 1) < 2.0**-40 else f"they sum to {sum_:.6g}"
 
 
 @LAWS("uniform", st.integers(0, 9))
@@ -153,33 +154,16 @@ def uniform(s: Subject, seed: int) -> str | None:
 
 # Optimal Brain Surgeon: the rise of a quadratic loss when all others adjust
 SOLVED = 2.0**-34  # whole numbers below 2^10, eigenvalues of H from 1 to 84: solved to 2^-40
-Sets = tuple[Quadratic, tuple[int, ...]]
+removal = removals()
 
 
-def without(p: Quadratic, q: tuple[int, ...]) -> Array:
-    """What is kept without q."""
-    return np.asarray(~np.isin(np.arange(len(p.v)), q))
-
-
-def with_set(p: Quadratic) -> st.SearchStrategy[Sets]:
-    places = st.permutations(range(len(p.v)))
-    some = st.builds(lambda at, k: tuple(at[:k]), places, st.integers(1, len(p.v)))
-    return st.tuples(st.just(p), some)
-
-
-# a minimum of a quadratic loss, and what of it is one unit
-sets = minima.flatmap(with_set)
-
-
-def removed(s: Subject) -> Callable[[Quadratic, tuple[int, ...]], float]:
+def score_of(s: Subject, p: Removal) -> float:
     """The score of a unit whose weights are those at q; of a single weight the first of q."""
-
-    def of_set(p: Quadratic, q: tuple[int, ...]) -> float:
-        block, w = np.linalg.inv(p.H)[np.ix_(np.array(q), np.array(q))], p.params["w"][list(q)]
-        ev = Evidence(weights={"w": w[None]}, inverse_block={"w": block[None]}, unit=True)
-        return float(np.asarray(s(ev)["w"])[0])
-
-    return of_set if s.view else lambda p, q: float(total(s, p)["w"][q[0]])
+    if s.view is None:
+        return float(total(s, p.loss)["w"][p.q[0]])
+    weights, block = {"w": p.w[None, p.q]}, {"w": p.inverse[None, p.q[:, None], p.q]}
+    scores = s(Evidence(weights=weights, inverse_block=block, unit=True))
+    return float(np.asarray(scores["w"])[0])
 
 
 def able(s: Subject) -> bool:
@@ -187,49 +171,43 @@ def able(s: Subject) -> bool:
     return s.view is None or set(s.needs) == {"weights", "inverse_block"}
 
 
-@LAWS("exact removal", sets, able)
-def exact_removal(s: Subject, example: Sets) -> str | None:
+@LAWS("exact removal", removal, able)
+def exact_removal(s: Subject, p: Removal) -> str | None:
     """at a minimum of a quadratic loss the score is the rise of the loss from removing the weight,
     or the unit's weights at once, while all others adjust, solved densely
     """
-    p, q = example
-    each = [q] if s.view else [(k,) for k in range(len(p.v))]
-    want = {"w": np.array([quadratic_rise(p.H, p.params["w"], without(p, one)) for one in each])}
-    found = {"w": np.array([removed(s)(p, one) for one in each])}
+    each = [p] if s.view else [replace(p, q=np.array([k])) for k in range(len(p.w))]
+    want = {"w": np.array([quadratic_rise(p.H, p.w, one.keep) for one in each])}
+    found = {"w": np.array([score_of(s, one) for one in each])}
     what = "the least rise with it at 0, all others free, is"
     return clause(found, want, near(want, SOLVED), what)
 
 
-@LAWS("below zeroing", sets, able)
-def below_zeroing(s: Subject, example: Sets) -> str | None:
+@LAWS("below zeroing", removal, able)
+def below_zeroing(s: Subject, p: Removal) -> str | None:
     """removing with all others adjusted costs no more than zeroing, 1/2 w_Q H_QQ w_Q, and as much
     if and only if the others feel no pull
     """
-    p, q = example
-    q = q if s.view else q[:1]
-    found = removed(s)(p, q)
-    w, at = p.params["w"][list(q)], np.ix_(np.array(q), np.array(q))
-    zeroed = float(w @ p.H[at] @ w) / 2
-    if found > zeroed + SOLVED * (zeroed + 1):
-        return f"the score of {list(q)} is {found:.6g}, and zeroing it costs {zeroed:.6g}"
-    alone = not (p.H[np.ix_(np.array(q), np.flatnonzero(without(p, q)))].T @ w).any()
-    if alone != (off(found, zeroed, SOLVED) is None):
+    p = p if s.view else replace(p, q=p.q[:1])
+    found, zeroed, slack = score_of(s, p), p.zeroed, SOLVED * (p.zeroed + 1)
+    if found > zeroed + slack:
+        return f"the score of {p.q.tolist()} is {found:.6g}, and zeroing it costs {zeroed:.6g}"
+    alone = not (p.H[np.ix_(p.keep, ~p.keep)] @ p.w[~p.keep]).any()
+    if alone != (abs(found - zeroed) <= slack):
         how = "uncoupled" if alone else "coupled"
-        return f"{list(q)} is {how} and scores {found:.6g}, and zeroing costs {zeroed:.6g}"
+        return f"{p.q.tolist()} is {how} and scores {found:.6g}, and zeroing costs {zeroed:.6g}"
     return None
 
 
-@LAWS("downdated singles", sets, able)
-def downdated_singles(s: Subject, example: Sets) -> str | None:
+@LAWS("downdated singles", removal, able)
+def downdated_singles(s: Subject, p: Removal) -> str | None:
     """the score of a set is the sum of single scores, one by one in any order, each with the
     inverse and the weights that the one before has left
     """
-    p, q = example
-    inverse, w, sum_ = np.linalg.inv(p.H), p.params["w"].copy(), 0.0
-    for k in q:
+    inverse, w, sum_ = p.inverse, p.w, 0.0
+    for k in p.q:
         sum_ += w[k] ** 2 / inverse[k, k] / 2
         column = inverse[:, k] / inverse[k, k]
-        w = w - w[k] * column
-        inverse = inverse - np.outer(column, inverse[k])
-    text = f"the score of {list(q)} is {{}}, and one by one they sum to {{}}"
-    return off(removed(s)(p, q), sum_, SOLVED, text)
+        w, inverse = w - w[k] * column, inverse - np.outer(column, inverse[k])
+    text = f"the score of {p.q.tolist()} is {{}}, and one by one they sum to {{}}"
+    return off(score_of(s, p), sum_, SOLVED, text)

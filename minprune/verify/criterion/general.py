@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from minprune.core import Array, Arrays, Evidence, UnitView
 from minprune.verify.criterion.bounds import differ, steady
-from minprune.verify.criterion.subject import SYMMETRIC, Subject, changed, total
+from minprune.verify.criterion.subject import SYMMETRIC, Subject, total
 from minprune.verify.law import Laws
 from minprune.verify.plain.evidence import plain_evidence, shapes
 from minprune.verify.plain.net import Mlp
@@ -50,10 +50,10 @@ def dtype(s: Subject, p: Mlp) -> str | None:
     """scores come back in the dtype of the net"""
     for kind in (np.float32, np.float64):
 
-        def cast(_: str, a: Array, kind: type = kind) -> Array:  # masks stay what they are
+        def cast(a: Array, kind: type = kind) -> Array:  # masks stay what they are
             return a.astype(kind) if a.dtype.kind == "f" else a
 
-        for name, score in s(changed(s.of(p), cast)).items():
+        for name, score in s(mapped(s.of(p), cast)).items():
             if np.asarray(score).dtype != kind:
                 return f"{name} of {np.dtype(kind)} got scores of {np.asarray(score).dtype}"
     return None

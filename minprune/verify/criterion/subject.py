@@ -15,9 +15,9 @@ import numpy as np
 from minprune.arguments import choice
 from minprune.core import EVIDENCE_KINDS, Array, Arrays, Chunk, CriterionSpec, Evidence, UnitView
 from minprune.errors import ArgumentError
+from minprune.verify.plain import units, weights  # noqa: F401  (their marks fill TWINS)
 from minprune.verify.plain.evidence import SINGLE, UNITS, plain_evidence
-from minprune.verify.plain.twin import Twin, known
-from minprune.verify.plain.twins import every_option, twin_of
+from minprune.verify.plain.twin import READINGS, TWINS, Twin, known
 
 CHECK = "check_criterion"
 SYMMETRIC = ("act_gram", "within", "inverse_block")
@@ -60,13 +60,6 @@ class Subject:
         return plain_evidence(p, self.needs, self.view)
 
 
-def changed(ev: Evidence, how: Callable[[str, Array], Array]) -> Evidence:
-    """The evidence with how(kind, array) for each array of a dict."""
-    filled: dict[str, Any] = {k: v for k, v in vars(ev).items() if isinstance(v, dict)}
-    new: dict[str, Any] = {k: {n: how(k, a) for n, a in v.items()} for k, v in filled.items()}
-    return replace(ev, **new)
-
-
 def jittered(ev: Evidence, seed: int) -> Evidence:
     """The evidence with each number off by some 2^-44 of it; matrices stay symmetric."""
     rng = np.random.default_rng(seed)
@@ -77,7 +70,9 @@ def jittered(ev: Evidence, seed: int) -> Evidence:
             factor = (factor + np.swapaxes(factor, -1, -2)) / 2
         return a * factor if np.asarray(a).dtype.kind == "f" else a
 
-    return changed(ev, off)
+    filled: dict[str, Any] = {k: v for k, v in vars(ev).items() if isinstance(v, dict)}
+    new: dict[str, Any] = {k: {n: off(k, a) for n, a in v.items()} for k, v in filled.items()}
+    return replace(ev, **new)
 
 
 def total(s: Subject, p: Any, chunks: Sequence[Sequence[int]] | None = None) -> Arrays:
@@ -138,7 +133,7 @@ def subject(
     else:
         made = _unmarked(name, fn, takes, needs, unit, own, chunk, twin)
     views = [*SINGLE, *(UNITS if made.view else ()), "rng"]
-    for kind in made.needs:
+    for kind in (*made.needs, *(needs or ())):
         if kind not in views:
             raise ArgumentError(
                 f"{name}: needs {kind!r}, of which verify/ makes no arrays; it must be one of "
@@ -211,3 +206,22 @@ def _taken(
                 + "; correct the name, or leave it out"
             )
     return {k: v for k, v in options.items() if k in takes}
+
+
+def twin_of(name: str, options: dict[str, Any], unit: bool = False) -> Twin:
+    """The twin of a criterion with these options; KeyError for a name that has none."""
+    asked = options | {"unit": unit}
+    for (owner, option, value), reading in READINGS.items():
+        if name == owner and asked.get(option) == value:
+            name = reading
+    row = TWINS[name]
+    given = known(row.score, options)
+    made = {what: getattr(row, what) for what in ("laws", "unit", "chunk")}
+    return replace(row, **{k: v(**given) if callable(v) else v for k, v in made.items()})
+
+
+def every_option() -> set[str]:
+    """The options that some twin takes or is chosen by."""
+    takes = (inspect.signature(row.score).parameters.values() for row in TWINS.values())
+    optional = {p.name for many in takes for p in many if p.default is not p.empty}
+    return optional | {option for _, option, _ in READINGS}

@@ -18,8 +18,7 @@ from hypothesis.extra import numpy as hnp
 from minprune.arguments import count
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
-from minprune.verify.calling import callable_as, function
-from minprune.verify.law import Laws, drawn, judged
+from minprune.verify.law import Laws, callable_as, drawn, judged
 from minprune.verify.trees import repeats, untouched
 from minprune.verify.verdict import RAISED, Verdicts
 
@@ -304,8 +303,7 @@ def central(
     return value, abs((wide[0] - wide[1]) / (2 * h) - value) + noise + kink
 
 
-def again(fn: Callable[[Point], Point], draw: str | None = None, **other: Any) -> Arrays:
+def again(fn: Callable[[Point], Point], draw: Callable[..., Point] | None, **_: Any) -> Arrays:
     """The gradient at a fixed point, to be compared between processes; draw: makes the point"""
-    if draw is None:
-        return parts(fn(np.cos(np.arange(1.0, 4.0))))
-    return parts(fn(function(draw)(np.random.default_rng(0))))
+    make = draw or (lambda rng: np.cos(np.arange(1.0, 4.0)))
+    return parts(fn(make(np.random.default_rng(0))))

@@ -35,11 +35,10 @@ from minprune.verify import (
     check_selector,
     check_steps,
 )
-from minprune.verify.calling import raised
 from minprune.verify.ours.export import formula_nets
 from minprune.verify.plain.rules import ALLOCATIONS, RAMPS, slow
-from minprune.verify.plain.twins import TWINS
-from minprune.verify.verdict import verdict
+from minprune.verify.plain.twin import TWINS
+from minprune.verify.verdict import raised, verdict
 
 Check = Callable[..., Verdicts]  # (examples=, seed=)
 
@@ -182,7 +181,7 @@ PLANS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-def check_plan(name: str, examples: int, seed: int) -> Verdicts:
+def check_plan(name: str, examples: int = 0, seed: int = 0) -> Verdicts:
     """The laws of the schedule of that name, at every step."""
     given, asked = PLANS[name]
     return check_schedule(partial(SCHEDULES[name], **given), like=name, **asked)

@@ -5,25 +5,54 @@ A law takes compact(model) -> model and a Case, and gives None where it holds, o
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
 from minprune.arguments import choice
+from minprune.errors import UnreachableError
 from minprune.evidence import score
 from minprune.masking.apply import prune
+from minprune.masking.choose import Scope
 from minprune.nets.model import Model
 from minprune.nets.ties import ties
 from minprune.structure.compact import compact, plan
 from minprune.verify.law import Laws, judged, picked
-from minprune.verify.ours.nets import filled, models
-from minprune.verify.ours.structures import LARGE, NETS, apart, structured, thinned
+from minprune.verify.ours.nets import NETS, filled, models
 from minprune.verify.verdict import Verdicts
 
 LAWS = Laws()
 
 CHECK = "check_compaction"
+LARGE = 1e-10  # what two float64 outputs of order 1 may differ by
 Compact = Callable[[Model], Model]
+
+
+def structured() -> st.SearchStrategy[Model]:
+    """The nets above with drawn numbers, and random nets; all have units that may be removed."""
+    named = st.builds(filled, st.sampled_from(sorted(NETS)).map(NETS.get), st.integers(0, 99))
+    free = models(most=8).filter(lambda m: any(g.free and g.size > 1 for g in ties(m)))
+    return named | named | free
+
+
+def thinned(
+    model: Model, share: float, seed: int = 0, minimum: int = 1, unit: bool = True,
+    scope: Scope = "global", **how: Any,
+) -> Model:  # fmt: skip
+    """The model pruned by random scores to that sparsity, or the largest that can be reached."""
+    scores = score(model, None, "random", unit=unit, seed=seed, **how)
+    try:
+        return prune(model, scores, sparsity=share, minimum=minimum, scope=scope)
+    except UnreachableError as e:
+        return prune(model, scores, sparsity=float(str(e).split()[-1]), minimum=minimum)
+
+
+def apart(a: Model, b: Model, seed: int = 0) -> float:
+    """The largest difference of their outputs on five inputs, to the scale of the outputs"""
+    x = np.random.default_rng(seed).standard_normal((5, *a.net.input_shape))
+    want = a(x)
+    return float(np.abs(want - b(x)).max() / (1 + np.abs(want).max()))
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,28 @@ from typing import Any
 
 import numpy as np
 
-from minprune.core import Arrays, Evidence, UnitView
-from minprune.verify.plain import moments
+from minprune.core import Array, Arrays, Evidence, UnitView
 from minprune.verify.plain.inverse import inverse_block, inverse_diag, sweep_loss
-from minprune.verify.plain.net import Mlp, Problem, at, gradient, hessian, shaped, times
+from minprune.verify.plain.net import (
+    ACTS,
+    Maps,
+    Mlp,
+    Problem,
+    Units,
+    at,
+    gradient,
+    hessian,
+    shaped,
+    times,
+)
 
 Names = Sequence[str]
+BINS = 10  # of the histograms
+# all that units of several positions have, their gates included
+OF_MAPS = {
+    "activations", "act_grads", "act_mean", "act_gram", "act_hist", "labels", "class_counts",
+    "class_means", "within", "outgoing", "gate_grads", "weights", "grads", "squared_grads",
+}  # fmt: skip
 
 
 def weights(p: Problem, names: Names) -> Arrays:
@@ -55,6 +71,76 @@ def removal(p: Problem, names: Names) -> Arrays:
     return found
 
 
+def activations(p: Units) -> Arrays:
+    """a of each hidden unit, (n, units, positions); of a net (n, units, 1)"""
+    if isinstance(p, Maps):
+        return {"fc1.weight": p.a.copy()}
+    made = p.forward()[1]
+    return {n: ACTS[p.act][0](z)[:, :, None] for n, z in zip(p.weights[:-1], made, strict=False)}
+
+
+def act_grads(p: Units) -> Arrays:
+    """dl_p/da of each sample's own loss, as activations"""
+    if isinstance(p, Maps):
+        return {"fc1.weight": p.g.copy()}
+    each = p.per_sample()
+    return {n: each[n.replace("weight", "act")][:, :, None] for n in p.weights[:-1]}
+
+
+def act_mean(p: Units) -> Arrays:
+    """mean over samples and positions of a, (units,)"""
+    return {name: a.mean(axis=(0, 2)) for name, a in activations(p).items()}
+
+
+def act_gram(p: Units) -> Arrays:
+    """mean over samples and positions of a a^T, (units, units)"""
+    return {name: np.einsum("njp,nkp->jk", a, a) / (len(a) * a.shape[2])
+            for name, a in activations(p).items()}  # fmt: skip
+
+
+def act_hist(p: Units) -> Arrays:
+    """samples by their mean over positions, in 10 bins over the unit's own range, (units, 10)"""
+    found = {}
+    for name, a in activations(p).items():
+        counts = [np.histogram(unit, BINS)[0] for unit in a.mean(axis=2).T]
+        found[name] = np.array(counts, np.float64).reshape(-1, BINS)
+    return found
+
+
+def labels(p: Units) -> Array:
+    """The class of each sample, (n,): its largest target"""
+    return np.asarray(p.y.argmax(axis=1))
+
+
+def two_classes(p: object) -> bool:
+    """Whether there are at least two classes to tell apart; a quadratic loss has none."""
+    return not isinstance(p, Units) or len(set(labels(p).tolist())) > 1
+
+
+def class_counts(p: Units) -> Array:
+    """samples of each class, (classes,)"""
+    return np.bincount(labels(p), minlength=p.y.shape[1])
+
+
+def class_means(p: Units) -> Arrays:
+    """class means of max a over positions, (classes, units); 0 of a class without samples"""
+    y, found = labels(p), {}
+    for name, a in activations(p).items():
+        found[name] = np.zeros((p.y.shape[1], a.shape[1]))
+        for c in set(y.tolist()):
+            found[name][c] = a[y == c].max(axis=2).mean(axis=0)
+    return found
+
+
+def within(p: Units) -> Arrays:
+    """mean over samples of (a - class mean)(a - class mean)^T, (units, units)"""
+    y, found = labels(p), class_means(p)
+    for name, a in activations(p).items():
+        left = a.max(axis=2) - found[name][y]
+        found[name] = left.T @ left / len(y)
+    return found
+
+
 SINGLE: dict[str, Callable[[Any, Names], Any]] = {
     "weights": weights,
     "masks": lambda p, names: {name: np.ones(at(p, name).shape, bool) for name in names},
@@ -67,7 +153,7 @@ SINGLE: dict[str, Callable[[Any, Names], Any]] = {
     "removal": removal,
     "inverse_diag": inverse_diag,
     "sweep_loss": sweep_loss,
-    "labels": lambda p, names: moments.labels(p),
+    "labels": lambda p, names: labels(p),
 }
 
 
@@ -81,15 +167,15 @@ UNITS: dict[str, Callable[[Mlp], Any]] = {
     "gate_grads": of_gates("grads"),
     "gate_hess": of_gates("hess_diag"),
     "removal": of_gates("removal"),
-    "activations": moments.activations,
-    "act_grads": moments.act_grads,
-    "act_mean": moments.act_mean,
-    "act_gram": moments.act_gram,
-    "act_hist": moments.act_hist,
-    "labels": moments.labels,
-    "class_counts": moments.class_counts,
-    "class_means": moments.class_means,
-    "within": moments.within,
+    "activations": activations,
+    "act_grads": act_grads,
+    "act_mean": act_mean,
+    "act_gram": act_gram,
+    "act_hist": act_hist,
+    "labels": labels,
+    "class_counts": class_counts,
+    "class_means": class_means,
+    "within": within,
     "inverse_block": inverse_block,
     "outgoing": lambda p: unit_rows(p, weights(p, p.weights), "outgoing"),
 }

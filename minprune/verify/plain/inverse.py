@@ -1,7 +1,9 @@
 """Inverse Hessians of plain problems, and removal with all others adjusted, solved densely."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -112,3 +114,43 @@ def best_subset(H: Array, w: Array, k: int) -> tuple[Array, float]:
     rises = [(quadratic_rise(H, w, keep), keep) for keep in every]
     rise, keep = min(rises, key=lambda pair: pair[0])
     return keep, rise
+
+
+@dataclass(frozen=True)
+class Removal:
+    """1/2 (v - w)^T H (v - w), w its minimum, and the places q that are to be 0"""
+
+    H: Array
+    w: Array
+    q: Array
+
+    @property
+    def loss(self) -> Quadratic:
+        """The loss as a problem, at its minimum."""
+        return Quadratic({"w": self.w}, self.w, self.H)
+
+    @property
+    def keep(self) -> Array:
+        """(n,), True = stays"""
+        return np.asarray(~np.isin(np.arange(len(self.w)), self.q))
+
+    @property
+    def inverse(self) -> Array:
+        """H^-1, symmetric"""
+        found = np.linalg.inv(self.H)
+        return np.asarray(found + found.T) / 2
+
+    @property
+    def best(self) -> Array:
+        """The minimum that is left without q."""
+        return np.where(self.keep, self.w + adjusted(self.H, self.w, self.keep), 0.0)
+
+    @property
+    def zeroed(self) -> float:
+        """The loss where q is 0 and no other weight moves."""
+        return self.rise(np.where(self.keep, self.w, 0.0))
+
+    def rise(self, new: Any) -> float:
+        """The loss at new."""
+        d = np.asarray(new, np.float64) - self.w
+        return float(d @ self.H @ d) / 2

@@ -30,17 +30,11 @@ def _on(z: Array) -> Array:
 ACTS: dict[str, tuple[Callable[[Array], Array], ...]] = {
     "linear": (lambda z: z, np.ones_like, np.zeros_like),
     "relu": (lambda z: z * _on(z), _on, np.zeros_like),
-    "tanh": (
-        np.tanh,
-        lambda z: 1 - np.tanh(z) ** 2,
-        lambda z: -2 * np.tanh(z) * (1 - np.tanh(z) ** 2),
-    ),
-    "sigmoid": (
-        _sigmoid,
-        lambda z: _sigmoid(z) * (1 - _sigmoid(z)),
-        lambda z: _sigmoid(z) * (1 - _sigmoid(z)) * (1 - 2 * _sigmoid(z)),
-    ),
-}
+    "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2,
+             lambda z: -2 * np.tanh(z) * (1 - np.tanh(z) ** 2)),
+    "sigmoid": (_sigmoid, lambda z: _sigmoid(z) * (1 - _sigmoid(z)),
+                lambda z: _sigmoid(z) * (1 - _sigmoid(z)) * (1 - 2 * _sigmoid(z))),
+}  # fmt: skip
 
 
 def softmax(f: Array) -> Array:
@@ -150,7 +144,37 @@ class Quadratic:
         return self
 
 
+@dataclass(frozen=True)
+class Maps:
+    """What the units of one layer put out at several positions, no net behind it
+
+    a, g: activations and dl_p/da, (n, units, positions)    y: (n, classes), one-hot
+    params: fc1.weight (units, 1), which only counts, and fc2.weight (o, units), which reads them
+    """
+
+    params: Arrays
+    a: Array
+    g: Array
+    y: Array
+
+    @property
+    def weights(self) -> list[str]:
+        return list(self.params)
+
+    @property
+    def x(self) -> Array:
+        return self.a
+
+    def rows(self, which: Sequence[int]) -> Maps:
+        return replace(self, a=self.a[which], g=self.g[which], y=self.y[which])
+
+    def per_sample(self, changed: Arrays | None = None) -> Arrays:
+        """dl_p/dc: a gate is one factor on all positions"""
+        return {"fc1.gate": (self.a * self.g).sum(axis=2)}
+
+
 Problem = Mlp | Quadratic
+Units = Mlp | Maps
 
 
 def at(p: Problem, name: str) -> Array:

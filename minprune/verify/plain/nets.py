@@ -8,8 +8,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from minprune.core import Array, Arrays
-from minprune.verify.plain.moments import Maps
-from minprune.verify.plain.net import ACTS, Mlp, Quadratic
+from minprune.verify.plain.inverse import Removal
+from minprune.verify.plain.net import ACTS, Maps, Mlp, Quadratic
 
 LOSSES = ("mse", "cross_entropy")
 FILLS = ("random", "zero", "equal")
@@ -99,6 +99,15 @@ def quadratics(
     H = 2 * d if diagonal else half.T @ half + d
     v = w + numbers(n, positive) if one_way else numbers(n, small)
     return Quadratic({"w": w}, w.copy() if minimum else v, H)
+
+
+@st.composite
+def removals(draw: Any, diagonal: bool = False, least: int = 1) -> Removal:
+    """Minima of quadratic losses of whole numbers, and one to all of their places."""
+    p: Quadratic = draw(quadratics(minimum=True, diagonal=diagonal))
+    n = len(p.v)
+    q = draw(st.permutations(range(n)))[: draw(st.integers(min(least, n), n))]
+    return Removal(p.H, p.params["w"], np.array(q))
 
 
 def relabel(p: Mlp, arrays: Arrays) -> Arrays:

@@ -4,7 +4,7 @@ A new twin is one function in weights.py or units.py with the mark `twin`, which
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import update_wrapper
 from math import fsum, prod
@@ -82,58 +82,44 @@ def twin(
 ) -> Callable[[Score], Score]:  # fmt: skip
     """Makes a function the twin of that name, see Twin.
 
-    by: by_entry, by_layer, or None: a function of Evidence. reads: the criterion, option and value
-    that have this twin: ("taylor", "order", 2).
+    by: by_entry, by_layer, by_pairs, or None: a function of Evidence. reads: the criterion, option
+    and value that have this twin: ("taylor", "order", 2).
     """
 
     def declare(fn: Score) -> Score:
-        score = by(*needs)(fn) if by else fn
-        TWINS[name] = Twin(score, needs, unit, laws, chunk, **row)
+        TWINS[name] = Twin(by(fn, *needs) if by else fn, needs, unit, laws, chunk, **row)
         if reads:
             READINGS[reads] = name
-        return score
+        return TWINS[name].score
 
     return declare
 
 
-def entries(ev: Evidence, kinds: tuple[str, ...], name: str) -> Iterator[tuple[Any, list[Values]]]:
-    """(index, the values of each kind): of each weight, or of each unit's row"""
-    arrays = [np.asarray(ev.of(kind)[name], np.float64) for kind in kinds]
-    for k in np.ndindex(arrays[0].shape[:1] if ev.unit else arrays[0].shape):
-        yield k, [np.ravel(a[k]).tolist() for a in arrays]
+def by_entry(entry: Callable[..., float], *kinds: str) -> Score:
+    """A function of one weight's, or unit's, values as one of evidence."""
+
+    def scores(ev: Evidence, **options: Any) -> Arrays:
+        found = {}
+        for name in ev.of(kinds[0]):
+            arrays = [np.asarray(ev.of(kind)[name], np.float64) for kind in kinds]
+            found[name] = np.zeros(arrays[0].shape[: 1 if ev.unit else None])
+            for k in np.ndindex(found[name].shape):
+                found[name][k] = entry(*(np.ravel(a[k]).tolist() for a in arrays), **options)
+        return found
+
+    return update_wrapper(scores, entry)
 
 
-def by_entry(*kinds: str) -> Callable[[Callable[..., float]], Score]:
-    """Makes a function of one weight's, or unit's, values one of evidence."""
+def by_layer(layer: Callable[..., Values], kind: str) -> Score:
+    """A function of a layer's rows (units, incoming) as one of evidence."""
 
-    def of_evidence(entry: Callable[..., float]) -> Score:
-        def scores(ev: Evidence, **options: Any) -> Arrays:
-            found = {}
-            for name, a in ev.of(kinds[0]).items():
-                found[name] = np.zeros(a.shape[:1] if ev.unit else a.shape)
-                for k, values in entries(ev, kinds, name):
-                    found[name][k] = entry(*values, **options)
-            return found
+    def scores(ev: Evidence, **options: Any) -> Arrays:
+        rows = {name: np.asarray(w, np.float64).tolist() for name, w in ev.of(kind).items()}
+        return {name: np.array(layer(r, **options), np.float64) for name, r in rows.items()}
 
-        return update_wrapper(scores, entry)
-
-    return of_evidence
-
-
-def by_layer(kind: str) -> Callable[[Callable[..., Values]], Score]:
-    """Makes a function of a layer's rows (units, incoming) one of evidence."""
-
-    def of_evidence(layer: Callable[..., Values]) -> Score:
-        def scores(ev: Evidence, **options: Any) -> Arrays:
-            rows = {name: np.asarray(w, np.float64).tolist() for name, w in ev.of(kind).items()}
-            return {name: np.array(layer(r, **options), np.float64) for name, r in rows.items()}
-
-        return update_wrapper(scores, layer)
-
-    return of_evidence
+    return update_wrapper(scores, layer)
 
 
 def dot(*factors: Values) -> float:
     """The sum of products, rounded once."""
-    terms: list[float] = [prod(together) for together in zip(*factors, strict=True)]
-    return fsum(terms)
+    return fsum(prod(together) for together in zip(*factors, strict=True))

@@ -4,16 +4,18 @@ Longer than most files: one list of definitions, each with its row.
 """
 
 from collections.abc import Callable
+from functools import update_wrapper
 from math import fsum, log, sqrt
 from typing import Any
 
 import numpy as np
 
 from minprune.core import Array, Arrays, Evidence
-from minprune.verify.plain.twin import Values, twin
+from minprune.verify.plain.twin import Score, Values, twin
 from minprune.verify.plain.weights import CHANGES, SLOPE, SPLIT
 
 Rows = list[Values]
+Pairs = tuple[Rows, list[bool]]
 GREEDY = ("same pairs", "duplicates", "constant first", "greedy")
 FLAT = 2.0**-46  # of a mean square: a smaller variance is float32's rounding of a constant
 EPS = 2.0**-52  # of a mean square: a variance below that is rounding, of classes
@@ -74,7 +76,7 @@ def activation_entropy(ev: Evidence, prune: str = "low") -> Arrays:
     return found
 
 
-def greedy(apart: Rows, norms: Values, first: list[bool], kind: Any) -> Array:
+def greedy(apart: Rows, first: list[bool], norms: Values, kind: Any) -> Array:
     """Again and again {the closest pair left; of equal ones the greatest (lower, higher)}
 
     Of the pair goes the smaller norm, of equal ones the higher index. Its score is their distance,
@@ -97,14 +99,18 @@ def greedy(apart: Rows, norms: Values, first: list[bool], kind: Any) -> Array:
     return scores
 
 
-def redundant(ev: Evidence, pairs: Callable[[str], tuple[Rows, list[bool]]]) -> Arrays:
-    """Greedy scores of each layer, pairs(name) = (distances, what goes before all pairs)"""
-    found = {}
-    for name, out in ev.of("outgoing").items():
-        norms = [fsum(v * v for v in row) for row in out.astype(np.float64).tolist()]
-        apart, first = pairs(name)
-        found[name] = greedy(apart, norms, first, out.dtype.type)
-    return found
+def by_pairs(pairs: Callable[..., Pairs], *kinds: str) -> Score:
+    """(distances, what goes before all pairs) of a layer's evidence as greedy scores."""
+
+    def scores(ev: Evidence, **options: Any) -> Arrays:
+        found = {}
+        for name, out in ev.of("outgoing").items():
+            given = [ev.of(kind)[name].astype(np.float64).tolist() for kind in kinds[:-1]]
+            norms = [fsum(v * v for v in row) for row in out.astype(np.float64).tolist()]
+            found[name] = greedy(*pairs(*given, **options), norms, out.dtype.type)
+        return found
+
+    return update_wrapper(scores, pairs)
 
 
 def distance_2(ev: Evidence) -> Arrays:
@@ -116,41 +122,31 @@ def distance_2(ev: Evidence) -> Arrays:
 
 
 PAIRS: dict[str, Any] = {
-    "single": False, "spread": distance_2, "floor": 2.0**-40,  # rounding of a distance of 0
+    "by": by_pairs, "single": False, "spread": distance_2,
+    "floor": 2.0**-40,  # rounding of a distance of 0
 }  # fmt: skip
 
 
 @twin("similarity", "act_gram", "outgoing", unit="whole", chunk="all",
       laws=("rescaling changes", "duplicates", "greedy"), **PAIRS)  # fmt: skip
-def similarity(ev: Evidence) -> Arrays:
+def similarity(g: Rows) -> Pairs:
     """|a_j - a_k|^2 / (|a_j|^2 + |a_k|^2) to the nearest unit k left; greedy"""
-
-    def pairs(name: str) -> tuple[Rows, list[bool]]:
-        g: Rows = ev.of("act_gram")[name].astype(np.float64).tolist()
-        n = range(len(g))
-        d = [[(g[j][j] - g[j][k]) + (g[k][k] - g[k][j]) for k in n] for j in n]
-        apart = [[max(d[j][k], 0) / (g[j][j] + g[k][k] or 1) for k in n] for j in n]
-        return apart, [False for _ in n]
-
-    return redundant(ev, pairs)
+    n = range(len(g))
+    d = [[(g[j][j] - g[j][k]) + (g[k][k] - g[k][j]) for k in n] for j in n]
+    apart = [[max(d[j][k], 0) / (g[j][j] + g[k][k] or 1) for k in n] for j in n]
+    return apart, [False for _ in n]
 
 
 @twin("correlation", "act_mean", "act_gram", "outgoing", unit="whole", laws=GREEDY, chunk="all",
       **PAIRS)  # fmt: skip
-def correlation(ev: Evidence) -> Arrays:
+def correlation(m: Values, g: Rows) -> Pairs:
     """1 - max(corr(a_j, a_k), 0) to the nearest unit k left; greedy, constant ones first"""
-
-    def pairs(name: str) -> tuple[Rows, list[bool]]:
-        m: Values = ev.of("act_mean")[name].astype(np.float64).tolist()
-        g: Rows = ev.of("act_gram")[name].astype(np.float64).tolist()
-        n = range(len(g))
-        cov = [[g[j][k] - m[j] * m[k] for k in n] for j in n]
-        flat = [cov[j][j] <= FLAT * g[j][j] for j in n]
-        dev = [1.0 if flat[j] else sqrt(cov[j][j]) for j in n]
-        corr = [[cov[j][k] / (dev[j] * dev[k]) for k in n] for j in n]
-        return [[max(1 - max(c, 0), 0) for c in row] for row in corr], flat
-
-    return redundant(ev, pairs)
+    n = range(len(g))
+    cov = [[g[j][k] - m[j] * m[k] for k in n] for j in n]
+    flat = [cov[j][j] <= FLAT * g[j][j] for j in n]
+    dev = [1.0 if flat[j] else sqrt(cov[j][j]) for j in n]
+    corr = [[cov[j][k] / (dev[j] * dev[k]) for k in n] for j in n]
+    return [[max(1 - max(c, 0), 0) for c in row] for row in corr], flat
 
 
 def directions(rows: Rows) -> tuple[Rows, list[bool]]:
@@ -167,29 +163,21 @@ def half_squares(u: Rows) -> Rows:
 
 @twin("cosine", "weights", "outgoing", laws=GREEDY, mute=lambda w: ~w.any(axis=1),
       unit=lambda bias=True: "incoming and bias" if bias else "incoming", **PAIRS)  # fmt: skip
-def cosine(ev: Evidence, bias: bool = True) -> Arrays:
+def cosine(w: Rows, bias: bool = True) -> Pairs:
     """1 - cos(w_j, w_k) to the nearest unit k left; greedy, zero vectors first"""
-
-    def pairs(name: str) -> tuple[Rows, list[bool]]:
-        u, zero = directions(ev.of("weights")[name].astype(np.float64).tolist())
-        return half_squares(u), zero
-
-    return redundant(ev, pairs)
+    u, zero = directions(w)
+    return half_squares(u), zero
 
 
 @twin("correlation of weights", "weights", "outgoing", unit="incoming", laws=GREEDY,
       reads=("correlation", "source", "weights"), **PAIRS)  # fmt: skip
-def correlation_of_weights(ev: Evidence) -> Arrays:
+def correlation_of_weights(w: Rows) -> Pairs:
     """1 - max(corr(w_j, w_k), 0) to the nearest unit k left; greedy, constant ones first"""
-
-    def pairs(name: str) -> tuple[Rows, list[bool]]:
-        rows, zero = directions(ev.of("weights")[name].astype(np.float64).tolist())
-        centred = [[v - fsum(row) / max(len(row), 1) for v in row] for row in rows]
-        flat = [z or fsum(v * v for v in c) <= FLAT for z, c in zip(zero, centred, strict=True)]
-        apart = half_squares(directions(centred)[0])
-        return [[min(d, 1) for d in row] for row in apart], flat
-
-    return redundant(ev, pairs)
+    rows, zero = directions(w)
+    centred = [[v - fsum(row) / max(len(row), 1) for v in row] for row in rows]
+    flat = [z or fsum(v * v for v in c) <= FLAT for z, c in zip(zero, centred, strict=True)]
+    apart = half_squares(directions(centred)[0])
+    return [[min(d, 1) for d in row] for row in apart], flat
 
 
 def by_classes(

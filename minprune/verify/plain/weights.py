@@ -162,9 +162,7 @@ def fisher(w: Values, squares: Values) -> float:
     return dot(squares, w, w) / 2
 
 
-@by_entry(W, G)
-def connection(w: Values, g: Values) -> float:
-    return abs(dot(g, w))
+connection = by_entry(lambda w, g: abs(dot(g, w)), W, G)
 
 
 @twin("snip", W, G, unit="gate", laws=(*SPLIT, "shares"), chunk="all")

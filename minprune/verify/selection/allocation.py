@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from hypothesis import strategies as st
 
 from minprune.arguments import choice
-from minprune.verify.calling import callable_as
-from minprune.verify.law import Law, Laws, judged
+from minprune.verify.law import Law, Laws, callable_as, judged
 from minprune.verify.plain.rules import ALLOCATIONS, Shapes, allocated
 from minprune.verify.trees import repeats
 from minprune.verify.verdict import Verdicts

@@ -8,8 +8,7 @@ import numpy as np
 
 from minprune.arguments import choice
 from minprune.errors import ArgumentError
-from minprune.verify.calling import callable_as, keywords
-from minprune.verify.law import judged, picked
+from minprune.verify.law import callable_as, judged, keywords, picked
 from minprune.verify.selection.cases import Pattern, tiled
 from minprune.verify.selection.laws import BLOCKS, N_OF_M
 from minprune.verify.selection.selector import FORMS, Form, Tie, adapted, form_of

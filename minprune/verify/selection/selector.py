@@ -1,15 +1,13 @@
 """Every law of selection on a function of the user: which entries go, and exactly how many."""
 
 from collections.abc import Callable, Collection, Mapping
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from minprune.arguments import choice
 from minprune.core import Array, Arrays
-from minprune.verify.calling import callable_as, keywords
-from minprune.verify.law import first, judged, picked
+from minprune.verify.law import callable_as, judged, keywords, picked
 from minprune.verify.selection.cases import Case, Select, cases, inner
 from minprune.verify.selection.laws import APART, ENDS, LAWS, NEARLY
 from minprune.verify.verdict import Verdicts
@@ -92,10 +90,10 @@ def check_selector(
     select = adapted(fn, form, takes)
     alone = form == "array" or scope == "layer"
     left = {law for law, parameter in TAKES_OF.items() if parameter not in takes}
-    left |= {"protected"} if alone else set()  # judged with "layers apart"
+    left |= {"protected"} if alone else {"layers apart"}  # which judges it
+    left |= {"layers apart"} if form == "array" else set()
     left |= {"ties by lower index"} if tie == "any" else set()
     left |= {"definition"} if count == "any" else set()
-    left |= {"layers apart"} if form == "array" or scope == "global" else set()
     wanted = {name: law for name, law in wanted.items() if name not in left}
     if count == "any":
         wanted |= {name: law for name, law in NEARLY.items() if name in wanted}
@@ -109,13 +107,11 @@ def check_selector(
         ({*LAWS} - untied, cases(**draw)),
         (untied, cases(**draw, ties=False)),
         ({*APART}, cases(**several)),
+        ({"sparsity 0 and 1"}, ends(alone)),
+        ({"empty layer"}, emptied(alone)),
     ):
         table = {name: law for name, law in wanted.items() if name in names}
         found += judged(table, select, strategy, examples=examples, seed=seed)
-    for name, tries in (("sparsity 0 and 1", ends(alone)), ("empty layer", emptied(alone))):
-        if name in wanted:
-            law = wanted[name]
-            found.append(first(name, law.sentence, tries, partial(law, select)))
     return Verdicts(sorted(found, key=lambda v: list(EVERY).index(v.law)))
 
 

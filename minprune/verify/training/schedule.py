@@ -11,8 +11,7 @@ import numpy as np
 
 from minprune.arguments import choice, count, share
 from minprune.errors import ArgumentError
-from minprune.verify.calling import callable_as, keywords
-from minprune.verify.law import Laws, first
+from minprune.verify.law import Law, Laws, callable_as, first, judged, keywords
 from minprune.verify.plain.rules import SCHEDULES, Ramp, scheduled
 from minprune.verify.trees import moved
 from minprune.verify.verdict import Verdicts
@@ -175,16 +174,15 @@ def check_schedule(
                 return f"step {t} has {s!r}"
         return None
 
-    def again(_: Any) -> str | None:
+    def again(*_: Any) -> str | None:
         for t, a, b in zip(ramp.steps, seen, called(ramp.steps[::-1])[::-1], strict=True):
             if moved(a, b):
                 return f"step {t} has {a}, and {b} when asked again"
         return None
 
-    asked = [vars(ramp) | {"every": every}]
-    verdicts = [first("in [0, 1]", "each value is a number from 0 to 1", asked, shares)]
-    if not verdicts[0].holds:  # no law of a share makes sense
-        return Verdicts(verdicts)
+    verdict = first("in [0, 1]", "each value is a number from 0 to 1", [ramp], shares)
+    if not verdict.holds:  # no law of a share makes sense
+        return Verdicts([verdict])
     # all are compared in the narrowest type among the values
     kinds = {s.dtype for s in seen if isinstance(s, np.floating)}
     kind: Any = min(kinds, key=lambda k: k.itemsize, default=np.dtype(float)).type
@@ -192,14 +190,10 @@ def check_schedule(
     eps = max(float(np.finfo(kind).eps), EPS)
     v = Values([kind(s) for s in seen], ROUNDINGS * eps)
     left = {"every"} if every is None else set()
-    if like == "iterative":  # which goes on
-        left |= {"inside", "end"}
-    for name, law in LAWS.items():
-        if name not in left:
-            verdicts.append(first(name, law.sentence, [there], partial(law, v)))
-    sentence = "a step has the same sparsity whenever it is asked for"
-    verdicts.append(first("pure", sentence, asked, again))
+    left |= {"inside", "end"} if like == "iterative" else set()  # which continues
+    table: dict[str, Law] = {name: law for name, law in LAWS.items() if name not in left}
+    table["pure"] = Law("a step has the same sparsity whenever it is asked for", again)
     if like is not None:
-        sentence = f"it is the {like} formula"
-        verdicts.append(first(f"like {like}", sentence, [there], partial(meets, like, v.s, eps)))
-    return Verdicts(verdicts)
+        formula = partial(meets, like, v.s, eps)
+        table[f"like {like}"] = Law(f"it is the {like} formula", lambda v, at: formula(at))
+    return Verdicts([verdict, *judged(table, v, [there], examples=1, seed=0)])

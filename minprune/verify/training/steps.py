@@ -8,8 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from minprune.core import Array, Arrays
-from minprune.verify.calling import callable_as
-from minprune.verify.law import Laws, judged
+from minprune.verify.law import Laws, callable_as, judged
 from minprune.verify.trees import mapped, repeats, untouched
 from minprune.verify.verdict import Verdicts
 
