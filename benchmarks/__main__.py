@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     args = parser.parse_args(argv)
     if args.threads < 1:
-        parser.error(f"--threads is {args.threads}, expected at least 1; pass --threads 1")
+        parser.error(f"--threads must be at least 1, not {args.threads}; pass --threads 1")
 
     wanted = dict.fromkeys(THREADS, str(args.threads))
     if "numpy" in sys.modules and any(os.environ.get(k) != v for k, v in wanted.items()):

@@ -18,7 +18,7 @@ from typing import Any
 
 from minprune.cli import THREADS
 from minprune.files import write_atomic
-from minprune.jobs.folder import as_json
+from minprune.jobs.job import as_json
 from minprune.text import table
 
 
@@ -71,7 +71,7 @@ def interleave(
     """
     if repeats < 7:
         raise ValueError(
-            f"interleave: repeats is {repeats}, expected at least 7; a median of fewer is luck"
+            f"interleave: repeats must be at least 7, not {repeats}; the median of fewer is luck"
         )
     found: dict[str, list[float]] = {name: [] for name in fns}
     for turn in range(-warmup, repeats):

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +33,7 @@ def run(quick: bool, data: Path | None) -> list[Row]:
 def rows(
     folder: Path, options: list[str], kills: int, each: int = EACH, seed: int = 0
 ) -> list[Row]:
-    """What was found wrong in jobs with those options, killed that often in all."""
+    """What is wrong after that many kills of jobs with those options."""
     start(folder / "warm", options).wait()  # compilation
     seconds = stopwatch(lambda: start(folder / "whole", options).wait())
     want = models(folder / "whole")
@@ -57,7 +59,7 @@ def rows(
 
 
 def start(out: Path, options: list[str]) -> "subprocess.Popen[bytes]":
-    """The main job in a process of its own; it goes on where it was stopped."""
+    """The main job in its own process; it resumes where it was stopped."""
     command = [sys.executable, "-m", "minprune", "run", *options, "--quiet", "--resume"]
     root = str(Path(__file__).parent.parent)
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
@@ -87,6 +89,12 @@ def page(path: Path) -> None:
         raise ValueError(f"{path} has no end")
 
 
+def arrays(path: Path) -> dict[str, Any]:
+    """All arrays of a file that `numpy.savez` wrote."""
+    with np.load(path) as stored:
+        return dict(stored)
+
+
 def unsound(out: Path) -> list[str]:
     """The files with a final name, in the folder and its checkpoint, that are not whole."""
     readers: dict[str, Callable[[Path], object]] = {
@@ -94,9 +102,13 @@ def unsound(out: Path) -> list[str]:
     }  # fmt: skip
     wrong = []
     for path in sorted(p for p in out.rglob("*") if p.is_file() and not p.name.startswith(".")):
-        read = load_state if path.parent.name == "checkpoint" else readers[path.suffix]
+        read = readers[path.suffix]
+        if path.parent.name == "checkpoint":
+            read = load_state
+        elif path.name == "history.npz":  # arrays of a method, as `numpy.savez` writes them
+            read = arrays
         try:
             read(path)
-        except (FileError, ValueError) as e:
+        except (FileError, ValueError, zipfile.BadZipFile) as e:
             wrong.append(str(e))
     return wrong

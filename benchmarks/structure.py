@@ -9,7 +9,7 @@ import numpy as np
 
 import minprune as mp
 from benchmarks.harness import Row, against, attempt, interleave
-from minprune.measures.size import size
+from minprune.measures.cost import size
 from minprune.nets.model import Model
 
 # net, input, width

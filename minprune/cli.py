@@ -38,13 +38,9 @@ def count(given: str) -> int:
 
 def limit_threads(wanted: int | None) -> None:
     """Set the number of threads of BLAS and Numba, which read it when they are first imported."""
-    if "numpy" in sys.modules:
-        return
-    for name in THREADS:
-        if wanted is not None:
-            os.environ[name] = str(wanted)
-        else:
-            os.environ.setdefault(name, "1")
+    if "numpy" not in sys.modules:
+        for name in THREADS:
+            os.environ[name] = str(wanted or os.environ.get(name, 1))
 
 
 # fmt: off
@@ -86,10 +82,11 @@ def _job(commands: Any, kind: type[Settings], **words: str) -> None:
     for f in fields(kind):
         how = {k: v for k, v in f.metadata.items() if k in ("type", "metavar", "choices")}
         default = f.default_factory() if callable(f.default_factory) else f.default
-        told = "" if default is None or default is False else f" (default: {_shown(default)})"
+        shown = ",".join(map(str, default)) if isinstance(default, list) else default
+        usual = "" if default is None or default is False else f" (default: {shown})"
         if isinstance(default, bool):
             how = {"action": "store_true"}
-        job.add_argument(f"--{f.name.replace('_', '-')}", help=f.metadata["told"] + told, **how)
+        job.add_argument(f"--{f.name.replace('_', '-')}", help=f.metadata["words"] + usual, **how)
     add = job.add_argument
     add("--threads", type=count, default=None, metavar="N",
         help="threads for matrix products (default: OPENBLAS_NUM_THREADS, or 1, which gives the "
@@ -99,10 +96,6 @@ def _job(commands: Any, kind: type[Settings], **words: str) -> None:
     add("--quiet", action="store_true", default=False, help="show no progress")
     add("--json", action="store_true", default=False,
         help="print the result as JSON instead of tables")
-
-
-def _shown(default: Any) -> str:
-    return ",".join(map(str, default)) if isinstance(default, list) else str(default)
 
 
 def _verify(commands: Any) -> None:
@@ -152,61 +145,54 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with warnings.catch_warnings():
             warnings.showwarning = say
-            print(job(name, given, **args) if name in JOBS else COMMANDS[name](**args), flush=True)
-    except BrokenError as e:
-        print(e)
-        return 1
+            limit_threads(args.pop("threads", None))
+            text, ok = COMMANDS[name](name, given, **args)
+            print(text, flush=True)
     except MinpruneError as e:
         print(f"minprune: {e}", file=sys.stderr)
         return 2 if isinstance(e, ArgumentError | DataError | MissingError) else 1
     except KeyboardInterrupt:
-        anew = [word for word in given if word != "--resume"]
-        again = shlex.join(["minprune", *anew, "--resume"])
-        how = f"continue with: {again}" if name in JOBS else "no half-written file is left"
+        again = f"continue with: {anew(given)} --resume"
+        how = again if COMMANDS[name] is job else "no half-written file is left"
         print(f"minprune: stopped; {how}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # of `minprune ... | head`; Python would complain again at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    return 0
+    return 0 if ok else 1
+
+
+def anew(given: list[str]) -> str:
+    """The command that starts the job from the beginning."""
+    return shlex.join(["minprune", *(word for word in given if word != "--resume")])
 
 
 def job(
-    name: str, given: list[str], *, threads: int | None, quiet: bool, json: bool, resume: bool,
-    **asked: Any,
-) -> str:  # fmt: skip
+    name: str, given: list[str], /, *, quiet: bool, json: bool, resume: bool, **asked: Any
+) -> tuple[str, bool]:
     """The tables of a run or of a comparison, or its result as JSON."""
-    limit_threads(threads)
-    from minprune.jobs.folder import as_json
+    from minprune.jobs.job import as_json
 
-    work = import_module(f"minprune.jobs.{name}")
-    anew = shlex.join(["minprune", *(word for word in given if word != "--resume")])
-    result = work.run(JOBS[name](**asked), quiet=quiet, command=anew, resume=resume)
-    return as_json(result) if json else str(work.text(result))
+    work, settings = import_module(f"minprune.jobs.{name}"), JOBS[name](**asked)
+    result = work.run(settings, quiet=quiet, command=anew(given), resume=resume)
+    return as_json(result) if json else str(work.text(result)), True
 
 
-def info(*, file: str) -> str:
+def info(name: str, given: list[str], /, *, file: str) -> tuple[str, bool]:
     """A saved model as text."""
-    limit_threads(None)
     from minprune.jobs.info import info as about
 
-    return about(file)
+    return about(file), True
 
 
-def check(**asked: Any) -> str:
-    """The verdicts as text; raises BrokenError, which holds them, if a law is broken."""
-    limit_threads(None)
+def check(name: str, given: list[str], /, **asked: Any) -> tuple[str, bool]:
+    """The verdicts as text, and whether all laws hold."""
     from minprune.verify import command
 
-    text, ok = command.run(**asked)
-    if not ok:
-        raise BrokenError(text)
-    return text
+    return command.run(**asked)
 
 
-class BrokenError(Exception):
-    """A law is broken; the message is the verdicts."""
-
-
-JOBS: dict[str, Callable[..., Any]] = {"run": RunSettings, "compare": CompareSettings}
-COMMANDS: dict[str, Callable[..., str]] = {"info": info, "verify": check}
+JOBS: dict[str, type[Settings]] = {"run": RunSettings, "compare": CompareSettings}
+COMMANDS: dict[str, Callable[..., tuple[str, bool]]] = {
+    "run": job, "compare": job, "info": info, "verify": check,
+}  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, ParamSpec, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from minprune.arguments import choice
+from minprune.arguments import choice, is_count
 from minprune.errors import ArgumentError, ShapeError
 
 Array = npt.NDArray[Any]
@@ -32,7 +32,7 @@ def stream(seed: Seed, name: str) -> np.random.Generator:
     """
     if isinstance(seed, np.random.Generator):
         seed = int(seed.integers(2**63))
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+    if not is_count(seed, 0):
         raise ArgumentError(
             f"seed must be an integer of at least 0 or a numpy Generator, not {seed!r}; "
             f"pass seed=0, for example"

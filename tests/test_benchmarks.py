@@ -63,7 +63,7 @@ def test_too_few_repeats_are_refused():
     with pytest.raises(ValueError, match="repeats") as error:
         interleave({"a": int}, repeats=6)
     assert error.value.args == (
-        "interleave: repeats is 6, expected at least 7; a median of fewer is luck",
+        "interleave: repeats must be at least 7, not 6; the median of fewer is luck",
     )
 
 

@@ -11,7 +11,7 @@ from selection import SEARCH
 from sparsely import a_mask
 
 import minprune as mp
-from minprune.jobs.break_even import DENSITIES, break_even, crossing, measured
+from minprune.jobs.facts import DENSITIES, break_even, crossing, measured
 from minprune.nets.model import Model
 
 Cross = Callable[[Sequence[float], Sequence[float], float], float]

@@ -12,7 +12,7 @@ from randomnets import batch, filled
 from structures import LARGE, NETS, ZOO, apart, pieces, silent, thinned, without
 
 import minprune as mp
-from minprune.measures.size import size
+from minprune.measures.cost import size
 from minprune.nets.model import Model
 from minprune.structure import plan
 from minprune.verify.ours.compaction import LAWS, Case, cases, check_compaction

@@ -18,7 +18,7 @@ from minprune.errors import ArgumentError
 from minprune.jobs import compare
 from minprune.jobs.compare_plan import TRUTH, Compare, drawn
 from minprune.jobs.settings import CompareSettings
-from minprune.report.compare_tables import compare_tables
+from minprune.report.compare_page import compare_tables
 from minprune.text import table
 from minprune.train.training import Training
 

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 from test_report import HOSTILE, Reader, pictures, reaches_out
 
-from minprune.report import figure
-from minprune.report.compare_figures import FLOOR, accuracy_panel, lines, shares
-from minprune.report.compare_page import compare_page
-from minprune.report.compare_tables import compare_tables, headline, heat, percent
+from minprune.report import page
+from minprune.report.compare_figures import FLOOR, accuracy_panel, lines
+from minprune.report.compare_page import compare_page, compare_tables, headline, heat, shown
 from minprune.text import NUMBER
 
 __all__ = ["pictures"]  # with matplotlib and as if it were absent
@@ -105,7 +104,8 @@ def with_costs() -> dict[str, Any]:
 def test_accuracy_stands_against_what_it_costs(pictures: bool) -> None:
     found = with_costs()
     left = [pytest.approx(25), pytest.approx(5)]
-    assert shares(found["summary"], "macs") == {"random": left, "obd": left}
+    costs = lines(found["summary"], "cost", "macs")
+    assert costs == {"random": (left, [0, 0]), "obd": (left, [0, 0])}
     text = compare_page(found)
     assert not reaches_out(text)
     words = " ".join(Reader(text).words)
@@ -122,7 +122,7 @@ def test_a_panel_draws_its_own_costs() -> None:
     found = {"a": ([90.0, 50.0], [0.0, 0.0]), "b": ([80.0, 60.0], [0.0, 0.0])}
     x = {"a": [40.0, 4.0], "b": [30.0, 20.0]}
     accuracy_panel(
-        ax, name="b", found=found, x=x, dense=95.0, limits=(0, 100), colour="k", ticks=None
+        ax, name="b", found=found, x=x, dense=95.0, limits=(0, 100), colour="k", ticks=()
     )
     drawn = [[v.tolist() for v in map(np.asarray, line.get_data())] for line in ax.lines]
     assert [x["a"], found["a"][0]] in drawn
@@ -133,10 +133,10 @@ def test_a_panel_draws_its_own_costs() -> None:
 
 
 def test_shades_are_the_shares_kept() -> None:
-    assert heat(RESULT["cells"]) == [
-        ("random", {"conv1.weight": [0.6, 0.04], "fc1.weight": [0.5, 1.0]}),
-        ("obd", {"conv1.weight": [0.1, 0.3], "fc1.weight": [0.2, 0.4]}),
-    ]
+    assert heat(RESULT["cells"]) == {
+        "random": {"conv1.weight": [0.6, 0.04], "fc1.weight": [0.5, 1.0]},
+        "obd": {"conv1.weight": [0.1, 0.3], "fc1.weight": [0.2, 0.4]},
+    }
     text = compare_page(RESULT)
     found = re.findall(r'style="--k:([\d.]+)%">([\d.]+)</td>', text)
     assert [shown for _, shown in found] == ["60", "4.0", "50", "100", "10", "30", "20", "40"]
@@ -144,7 +144,7 @@ def test_shades_are_the_shares_kept() -> None:
 
 
 def test_every_part_may_be_absent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(figure, "svg", lambda _: "")
+    monkeypatch.setattr(page, "svg", lambda _: "")
     assert Reader(compare_page({})).words
     assert "<h2>" not in compare_page({})  # no heading without anything under it
     for part in ("name", "command", "settings", "options", "left_out", "data", "net", "cells",
@@ -196,11 +196,11 @@ def test_one_seed_or_none_that_differ_can_be_drawn(pictures: bool) -> None:
 
 
 def test_numbers_by_hand() -> None:
-    assert percent([0.97222, 0.0031]) == "97.22 (0.31)"
-    assert percent([0.05, None], sign=True) == "+5.00"
-    assert percent([-0.05, 0.1], sign=True) == "-5.00 (10.00)"
-    assert percent(None) == "-"
-    assert lines(RESULT["summary"], "pruned")["obd"] == ([60.0, 30.0], [2.0, 2.0])
+    assert shown([0.97222, 0.0031]) == "97.22 (0.31)"
+    assert shown([0.05, None], sign="+") == "+5.00"
+    assert shown([-0.05, 0.1], sign="+") == "-5.00 (10.00)"
+    assert shown(None) == "-"
+    assert lines(RESULT["summary"], "pruned", "accuracy")["obd"] == ([60.0, 30.0], [2.0, 2.0])
     assert headline({}) == ""
     assert 0 < FLOOR < 1
 

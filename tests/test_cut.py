@@ -14,7 +14,7 @@ from randomnets import filled, models
 from structures import LARGE, NETS, apart, thinned
 
 import minprune as mp
-from minprune.measures.size import size
+from minprune.measures.cost import size
 from minprune.nets.model import Model
 from minprune.nets.net import Net, build
 from minprune.structure.cut import cut

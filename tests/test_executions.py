@@ -20,7 +20,7 @@ from structures import structured, thinned
 import minprune as mp
 from minprune import kernels
 from minprune.core import Array, Arrays
-from minprune.measures.size import size
+from minprune.measures.cost import size
 from minprune.nets.counts import counts
 from minprune.nets.forward import run
 from minprune.nets.model import Model, batch_last

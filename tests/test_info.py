@@ -48,13 +48,17 @@ def test_a_pruned_model_by_hand(tmp_path: Path) -> None:
         "conv1.weight  2 x 1 x 3 x 3       18    18    0.00 %\n"
         "fc1.weight    3 x 8               24     6   75.00 %\n"
         "\n"
-        "whole net\n"
+        "measure                    value\n"
         "-----------------------  -------\n"
         "parameters                    47\n"
         "live parameters               29\n"
         "sparsity of the weights  42.86 %\n"
         "multiply-adds                 96\n"
-        "live multiply-adds            78"
+        "live multiply-adds            78\n"
+        "activations                   11\n"
+        "bytes as dense arrays        376\n"
+        "bytes as sparse arrays       272\n"
+        "bytes in memory              376"
     )
 
 

@@ -9,10 +9,9 @@ import pytest
 
 import minprune as mp
 from minprune.errors import ArgumentError
-from minprune.measures.latency import Latency, latencies, latency
+from minprune.measures.cost import Latency, Size, latencies, latency, size
 from minprune.measures.measure import Measures, measure
 from minprune.measures.quality import Quality, evaluate
-from minprune.measures.size import Size, size
 from minprune.text import table
 
 
@@ -99,21 +98,21 @@ def test_measure_asks_for_what_it_is_given() -> None:
 
 
 PRINTED = """
-measure             value
-------------------  ----------------
-accuracy            0.7500
-loss                0.5000
-worst class         0.2500 (class 2)
-parameters          1,234
-live parameters     123
-weight sparsity     0.9000
-multiply-adds       9,999
-live multiply-adds  999
-activations         77
-bytes, dense        4,936
-bytes, sparse       1,000
-bytes, stored       4,936
-latency, batch 1    0.125 (0.010) ms
+measure                  value
+-----------------------  -----------------
+accuracy                 75.00 %
+loss                     0.5
+parameters               1,234
+live parameters          123
+sparsity of the weights  90.00 %
+multiply-adds            9,999
+live multiply-adds       999
+activations              77
+bytes as dense arrays    4,936
+bytes as sparse arrays   1,000
+bytes in memory          4,936
+latency, batch of 1      0.125 (0.01) ms
+worst class              25.00 % (class 2)
 """
 
 
@@ -123,9 +122,9 @@ def test_measures_print_as_a_table() -> None:
     assert str(Measures(quality, sizes, (Latency(1, 0.125, 0.01),))) == PRINTED.strip()
     lines = str(Measures(replace(quality, top5=0.875, calibration=0.125), sizes, ())).splitlines()
     assert lines[3:6] == [
-        "accuracy, top 5     0.8750",
-        "loss                0.5000",
-        "calibration error   0.1250",
+        "accuracy, top 5          87.50 %",
+        "loss                     0.5",
+        "calibration error        12.50 %",
     ]
 
 

@@ -12,7 +12,7 @@ import pytest
 from structures import thinned
 
 import minprune as mp
-from minprune.measures.size import size
+from minprune.measures.cost import size
 from minprune.nets.counts import counts
 from minprune.nets.model import initialise
 from minprune.nets.net import Net, build

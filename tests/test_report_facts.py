@@ -33,7 +33,6 @@ def test_facts_are_json_and_make_a_page(stages):
     found = facts(stages)
     assert json.loads(json.dumps(found)) == found
     assert (found["before"], found["after"], found["last"]) == ("dense", "fine-tuned", "compacted")
-    assert facts({}) == {}
     text = page({"facts": found}, {})
     for part in (
         "Weights and multiply-adds",

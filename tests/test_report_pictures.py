@@ -6,7 +6,7 @@ import re
 import pytest
 from test_report import HISTORY, RESULT, epochs
 
-from minprune.report.figure import pictures
+from minprune.report.page import pictures
 from minprune.report.run_figures import curves, join
 from minprune.report.run_page import run_page as page
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from test_report import DENSE, SMALL
 
 from minprune.errors import ArgumentError
-from minprune.report.stages import comparison, headline
+from minprune.report.run_page import comparison, headline
 from minprune.text import table
 
 # --- plain-text tables

@@ -11,7 +11,7 @@ from structures import ZOO
 
 import minprune as mp
 from minprune.jobs.info import info
-from minprune.measures.size import size
+from minprune.measures.cost import size
 from minprune.nets.counts import counts
 from minprune.nets.model import Model
 from minprune.sparse import BlockCSR, matrix

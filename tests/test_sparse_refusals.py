@@ -18,7 +18,7 @@ from minprune.core import Split
 from minprune.criteria import CRITERIA
 from minprune.curvature.inputs import layer_inputs
 from minprune.errors import ArgumentError, MinpruneError, ShapeError
-from minprune.measures.size import size
+from minprune.measures.cost import size
 from minprune.nets.model import Model
 from minprune.sparse import matrix
 

@@ -1,20 +1,22 @@
 """What is refused before anything is trained, in the words of the command line."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from minprune.arguments import choice, count, number, share
-from minprune.core import Array, CriterionSpec, Split
+from minprune.core import Array, Split
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError, MinpruneError, MinpruneWarning
 from minprune.evidence import score
 from minprune.jobs.settings import Settings
 from minprune.masking.apply import prune
 from minprune.masking.choose import Scope
-from minprune.nets.counts import counts
+from minprune.measures.cost import size
 from minprune.nets.model import Model
 from minprune.nets.ties import ties
 from minprune.nets.zoo import ZOO
@@ -26,6 +28,11 @@ FEW = 20  # samples of a rehearsal
 
 def check(s: Settings) -> None:
     """Raises ArgumentError for a setting that no data makes possible."""
+    checks: dict[str, Any] = {
+        "share": share, "number": number,
+        "net": partial(choice, choices=list(ZOO)),
+        "criterion": partial(choice, choices=sorted(CRITERIA)),
+    }  # fmt: skip
     for f in fields(s):
         given, flag = getattr(s, f.name), f"--{f.name.replace('_', '-')}"
         if isinstance(given, list) and (not given or len(set(given)) < len(given)):
@@ -37,20 +44,7 @@ def check(s: Settings) -> None:
             if value is not None and "least" in f.metadata:
                 count(s.command, flag, value, f.metadata["least"])
             elif value is not None and "check" in f.metadata:
-                CHECKS[f.metadata["check"]](s.command, flag, value)
-
-
-def _net(command: str, flag: str, given: str) -> str:
-    return str(choice(command, flag, given, list(ZOO)))
-
-
-def _criterion(command: str, flag: str, given: str) -> str:
-    return str(choice(command, flag, given, sorted(CRITERIA)))
-
-
-CHECKS: dict[str, Callable[..., object]] = {
-    "net": _net, "criterion": _criterion, "share": share, "number": number,
-}  # fmt: skip
+                checks[f.metadata["check"]](s.command, flag, value)
 
 
 def reachable(
@@ -69,13 +63,13 @@ def possible(name: str, model: Model, data: Split, unit: bool, *, samples: int |
     scoring the net before training on FEW of the samples. samples: how many --samples asks for;
     None where a job has no such option and scores from all of them.
     """
-    spec: CriterionSpec = CRITERIA[name].spec
+    spec = CRITERIA[name].spec
     if unit and spec.unit is None:
         raise ArgumentError(f"{name}: scores single weights only; leave out --unit")
     if not unit and not spec.single:
         raise ArgumentError(f"{name}: scores units only; pass --unit")
     if "removal" in spec.asked(dict(spec.large), unit)[0]:
-        _in_time(name, model, unit, len(data[0]) if samples is None else samples, samples is None)
+        _in_time(name, model, unit, samples or len(data[0]), samples is None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MinpruneWarning)  # it is of the net before training
         try:
@@ -91,7 +85,7 @@ def _in_time(name: str, model: Model, unit: bool, samples: int, fixed: bool) -> 
     """Raises ArgumentError where removing one by one takes more than BOUND."""
     free = sum(g.size for g in ties(model) if g.free)
     passes = free if unit else sum(model.params[n].size for n in model.net.weights)
-    each = passes * macs(model)
+    each = passes * size(model).macs
     if each * samples <= BOUND:
         return
     most = int(BOUND / each)
@@ -109,8 +103,3 @@ def few(data: Split) -> tuple[Array, Array]:
     spread = np.linspace(0, len(x) - 1, min(FEW, len(x))).astype(int)
     at = np.union1d(spread, np.unique(y, return_index=True)[1])
     return x[at], y[at]
-
-
-def macs(model: Model) -> int:
-    """Multiply-adds of one sample."""
-    return sum(c.macs for c in counts(model.net, {}))

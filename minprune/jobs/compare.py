@@ -1,27 +1,35 @@
 """`minprune compare`: every criterion on the same nets, with equal budgets, over several seeds."""
 
+import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-from minprune.core import Dataset
+import numpy as np
+
+from minprune.core import Array, Dataset
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
 from minprune.files import write_atomic
 from minprune.jobs.checks import check, possible, reachable
 from minprune.jobs.compare_plan import Compare
-from minprune.jobs.compare_stats import agreement, spread, summary
-from minprune.jobs.folder import RESULT, named
-from minprune.jobs.job import Result, carry_out, load_data, options, say
-from minprune.jobs.settings import CompareSettings, usual_epochs, usual_net
+from minprune.jobs.job import RESULT, Result, carry_out, load_data, options, say
+from minprune.jobs.settings import CompareSettings, filled, named
+from minprune.masking.combine import ranks
 from minprune.nets.zoo import ZOO
-from minprune.report.compare_page import compare_page
-from minprune.report.compare_tables import compare_tables, reasons
+from minprune.report.compare_page import CONTROLS, STAGES, compare_page, compare_tables, reasons
 from minprune.text import table
 from minprune.train.plan import Done
 
 PAGE = "compare.html"
-KINDS = {"train": "train", "true": "true changes", "score": "score"}  # first word of a phase
+WORK = {  # what each kind of result takes
+    "dense": "train", "truth": "true changes", "predicted": "score",
+    "cells": "prune and fine-tune",
+}  # fmt: skip
+Map = Mapping[str, Any]
+Spread = list[float | None]  # [mean, sd]; no sd of a single value
 
 
 def run(
@@ -47,8 +55,8 @@ def run(
             "options": given,
             "left_out": as_rows(missing),
             "net": str(plan.start(dataset)),
-            **measured(done, missing),
-            "seconds": seconds(done, ready),
+            **measured(plan, done, missing),
+            "seconds": seconds(plan, done, ready),
         }
         write_atomic(out / PAGE, compare_page(result))
         return result
@@ -75,7 +83,7 @@ def as_rows(left_out: dict[str, str]) -> list[dict[str, str]]:
 
 def left_out_words(rows: list[dict[str, str]]) -> str:
     """A line for each reason."""
-    return "\n".join(f"left out: {', '.join(names)}: {why}" for why, names in reasons(rows).items())
+    return "\n".join(f"left out: {names}: {why}" for why, names in reasons(rows).items())
 
 
 def choices(s: CompareSettings, dataset: Dataset) -> tuple[dict[str, str], CompareSettings]:
@@ -84,11 +92,10 @@ def choices(s: CompareSettings, dataset: Dataset) -> tuple[dict[str, str], Compa
     Raises ArgumentError for a criterion that is asked for by name and cannot be compared, and for a
     sparsity that the net cannot reach.
     """
-    usual, net = usual_epochs(s.data), s.net or usual_net(dataset.input_shape)
-    made = replace(s, net=net, epochs=usual if s.epochs is None else s.epochs)
-    base = f"compare-{dataset.name}-{net}-{'units' if s.unit else 'weights'}"
-    out = named(base, made, CompareSettings(epochs=usual)) if s.out is None else s.out
-    model = ZOO[net](dataset, seed=0)
+    made = filled(s, dataset.input_shape)
+    base = f"compare-{dataset.name}-{made.net}-{'units' if s.unit else 'weights'}"
+    out = named(base, made) if s.out is None else s.out
+    model = ZOO[str(made.net)](dataset, seed=0)
     reachable(model, s.unit, s.sparsities)
     samples = min(s.samples, len(dataset.train[0]))
     left_out: dict[str, str] = {}
@@ -103,47 +110,108 @@ def choices(s: CompareSettings, dataset: Dataset) -> tuple[dict[str, str], Compa
     return left_out, replace(made, out=out, criteria=names)
 
 
-def measured(done: Done, left_out: dict[str, str]) -> Result:
+def measured(plan: Compare, done: Done, left_out: dict[str, str]) -> Result:
     """All numbers of the cells, and their statistics over the seeds
 
     Raises ArgumentError if every criterion was left out.
     """
-    cells, scored = (
-        [one for one in done.state.get(kind, []) if one["criterion"] not in left_out]
-        for kind in ("cells", "scored")
-    )
-    if not cells:
+    found: Result = {kind: [] for kind in WORK}
+    for kind, _, phase in plan.phases(left_out):
+        found[kind].append(done.state[phase.name])
+    if not found["cells"]:
         raise ArgumentError(
             f"no criterion could be compared: {'; '.join(left_out.values()) or 'none is given'}"
         )
-    truth = [
-        one | {"change": one["change"].tolist(),
-               "entries": {name: at.tolist() for name, at in one["entries"].items()}}
-        for one in done.state["truth"]
-    ]  # fmt: skip
-    predicted = [one | {"scores": one["scores"].tolist()} for one in scored]
+    dense = found["dense"]
     powers = {name: fn.spec.estimates for name, fn in CRITERIA.items()}
-    dense = done.state["dense"]
-    return {
+    return found | {
         "dense": {"accuracy": spread([d["accuracy"] for d in dense]), "seeds": dense},
-        "summary": summary(cells),
-        "agreement": agreement(truth, predicted),
+        "summary": summary(found["cells"]),
+        "agreement": agreement(found["truth"], found["predicted"]),
         "estimates": {name: power for name, power in powers.items() if power is not None},
-        "cells": cells,
-        "truth": truth,
-        "predicted": predicted,
     }
 
 
-def seconds(done: Done, ready: float) -> Result:
+def seconds(plan: Compare, done: Done, ready: float) -> Result:
     """Seconds of each kind of work, and the mean of each criterion's scoring."""
-    of = {"compile and warm up": ready} | dict.fromkeys(KINDS.values(), 0.0)
-    of["prune and fine-tune"] = 0.0
+    of = {"compile and warm up": ready} | dict.fromkeys(WORK.values(), 0.0)
     scoring: dict[str, list[float]] = {}
-    for phase, spent in done.seconds.items():
-        first, second = phase.replace(",", "").split()[:2]
-        of[KINDS.get(first, "prune and fine-tune")] += spent
-        if first == "score":
-            scoring.setdefault(second, []).append(spent)
+    for kind, name, phase in plan.phases():
+        if phase.name in done.seconds:
+            of[WORK[kind]] += done.seconds[phase.name]
+            if kind == "predicted":
+                scoring.setdefault(name, []).append(done.seconds[phase.name])
     of["total"] = sum(of.values())
     return {"of": of, "scoring": {name: sum(s) / len(s) for name, s in scoring.items()}}
+
+
+# --- statistics over the seeds
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """[mean, sample standard deviation]: n - 1, since the seeds are a sample; None if n = 1"""
+    n = len(values)
+    mean = math.fsum(values) / n
+    if n < 2:
+        return [mean, None]
+    return [mean, math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))]
+
+
+def paired(a: Sequence[float], b: Sequence[float]) -> Spread:
+    """spread of a_k - b_k: what the model of seed k adds to both cancels"""
+    return spread([x - y for x, y in zip(a, b, strict=True)])
+
+
+def spearman(x: Array, y: Array) -> float | None:
+    """rho = corr(rank x, rank y), equal values share their mean rank      x, y: (n,)
+
+    None if one of them is constant.
+    """
+    both = [ranks({"v": np.asarray(v, np.float64)})["v"] for v in (x, y)]
+    a, b = (r - r.mean() for r in both)
+    size = math.sqrt(float(a @ a) * float(b @ b))
+    return float(a @ b) / size if size else None
+
+
+def summary(cells: Sequence[Map]) -> list[Result]:
+    """One row for each (criterion, sparsity), in the order of the cells
+
+    cells: {"seed", "criterion", "sparsity", "pruned": {"accuracy"}, "fine-tuned": {"accuracy"}} ->
+    {"criterion", "sparsity", stage: {"accuracy": spread, "minus_magnitude": spread, ...}, "cost":
+    {"macs": spread, "bytes": spread}}; the differences are paired by seed, and absent where the
+    control was not compared; costs are absent if the cells have none.
+    """
+    found: dict[tuple[str, float], list[Map]] = {}
+    for cell in sorted(cells, key=lambda cell: int(cell["seed"])):
+        found.setdefault((cell["criterion"], cell["sparsity"]), []).append(cell)
+    rows = []
+    for (name, sparsity), own in found.items():
+        row: Result = {"criterion": name, "sparsity": sparsity}
+        row["cost"] = {k: spread([c["cost"][k] for c in own]) for k in own[0].get("cost", {})}
+        for stage in STAGES:
+            mine = [c[stage]["accuracy"] for c in own]
+            row[stage] = {"accuracy": spread(mine)}
+            for control in CONTROLS:
+                if control != name and (control, sparsity) in found:
+                    theirs = [c[stage]["accuracy"] for c in found[control, sparsity]]
+                    row[stage][f"minus_{control}"] = paired(mine, theirs)
+        rows.append(row)
+    return rows
+
+
+def agreement(truth: Sequence[Map], predicted: Sequence[Map]) -> list[Result]:
+    """Spearman's rho of each criterion's scores with the true changes, and with their sizes
+
+    truth: {"seed", "change": (n,)}; predicted: {"seed", "criterion", "scores": (n,)} ->
+    {"criterion", "change": spread, "size": spread}; None if a seed has no rho.
+    """
+    changes = {t["seed"]: np.asarray(t["change"], np.float64) for t in truth}
+    found: dict[str, dict[str, list[Any]]] = {}
+    for p in predicted:
+        row, change = found.setdefault(p["criterion"], {}), changes[p["seed"]]
+        for kind, moved in {"change": change, "size": np.abs(change)}.items():
+            row.setdefault(kind, []).append(spearman(p["scores"], moved))
+    return [
+        {"criterion": name} | {k: None if None in rho else spread(rho) for k, rho in row.items()}
+        for name, row in found.items()
+    ]

@@ -1,31 +1,35 @@
-"""What the page shows besides the measures: histograms, first masks, costs, layers and ties."""
+"""What the page shows besides the measures: histograms, first masks, costs, layers, ties, speeds.
+
+The speeds: below which density each layer's shape is faster sparse, measured on this machine.
+"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from minprune.core import Array
 from minprune.nets.counts import counts
+from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model
 from minprune.nets.net import layer_of
 from minprune.nets.ties import ties
+from minprune.sparse.calibrate import BATCHES, DENSE, in_turn, passes
+from minprune.sparse.convert import densify, fitting
 
 BINS = 40  # of a histogram at most; fewer where a layer has few weights
 UNITS = 64  # of the first layer, at most, whose masks are recorded
 ROOM = UNITS * 28 * 28  # entries of those masks, or input pixels, at most
+DENSITIES = (0.0, 0.1, 0.3, 0.6, 1.0)  # of the lines that break-even densities are read from
 
 
 def facts(stages: Mapping[str, Model]) -> dict[str, Any]:
     """Facts about {stage: model}, in the order of the stages, as values of JSON
 
     "before" is the first stage, "last" the last one, "after" the last one with the net of the first
-    (compaction makes another net). Nothing without stages.
+    (compaction makes another net).
     """
-    if not stages:
-        return {}
-    before, last = (list(stages)[at] for at in (0, -1))
+    before, *_, last = stages
     dense, small = stages[before], stages[last]
     after = [name for name, m in stages.items() if m.net == dense.net][-1]
     return {
@@ -40,12 +44,6 @@ def facts(stages: Mapping[str, Model]) -> dict[str, Any]:
     }
 
 
-def live(model: Model, name: str) -> Array:
-    """The entries of a parameter that are not masked: (live,) in float64."""
-    w, mask = model.params[name], model.masks.get(name)
-    return (w.ravel() if mask is None else w[mask]).astype(np.float64)
-
-
 def histograms(before: Model, after: Model) -> list[dict[str, Any]]:
     """counts[k] = live weights in [low + k step, low + (k + 1) step), step = (high - low) / bins
 
@@ -54,11 +52,10 @@ def histograms(before: Model, after: Model) -> list[dict[str, Any]]:
     """
     found = []
     for name in before.net.weights:
-        both = [live(before, name), live(after, name)]
-        whole = np.concatenate(both)
-        low, high = (float(whole.min()), float(whole.max())) if whole.size else (0.0, 0.0)
-        if not low < high:  # one value, or none
-            low, high = low - 0.5, high + 0.5
+        kept = [m.params[name][m.masks.get(name, ...)] for m in (before, after)]
+        both = [w.ravel().astype(np.float64) for w in kept]
+        edges = np.histogram_bin_edges(np.concatenate(both), 1)  # of one value: half to each side
+        low, high = map(float, edges)
         bins = min(BINS, max(8, math.isqrt(before.params[name].size)))
         was, now = (np.histogram(w, bins, (low, high))[0].tolist() for w in both)
         found.append({"name": name, "low": low, "high": high, "before": was, "after": now})
@@ -78,7 +75,7 @@ def first_layer(model: Model) -> dict[str, Any]:
     units, *inner = net.params[name]
     on_inputs = inner == [math.prod(net.input_shape)]
     shape = net.input_shape if on_inputs else tuple(inner)
-    image = [math.prod(shape[:-2]), *shape[-2:]] if len(shape) > 1 else [1, 1, *shape]
+    image = math.prod(shape[:-2]), *(1, *shape)[-2:]
     mask = model.masks.get(name, np.ones(net.params[name], bool)).reshape(units, -1)
     pixels = mask.shape[1]
     shown = mask[: min(UNITS, ROOM // pixels)]
@@ -94,21 +91,14 @@ def first_layer(model: Model) -> dict[str, Any]:
 
 def costs(before: Model, after: Model) -> list[dict[str, Any]]:
     """Entries and multiply-adds of each weight, and what is left; 0 if the layer is gone."""
-    left = {c.name: c for c in counts(after.net, after.masks)}
+    left = {c.name: (c.live, c.live_macs) for c in counts(after.net, after.masks)}
     found = []
     for was in counts(before.net, before.masks):
         if was.name in before.net.weights:
-            now = left.get(was.name)
-            found.append(
-                {
-                    "name": was.name,
-                    "kind": type(before.net.node(layer_of(was.name)).layer).__name__,
-                    "parameters": was.total,
-                    "macs": was.macs,
-                    "live": now.live if now else 0,
-                    "live_macs": now.live_macs if now else 0,
-                }
-            )
+            kind = type(before.net.node(layer_of(was.name)).layer).__name__
+            live, live_macs = left.get(was.name, (0, 0))
+            row = {"name": was.name, "kind": kind, "parameters": was.total, "macs": was.macs}
+            found.append(row | {"live": live, "live_macs": live_macs})
     return found
 
 
@@ -116,21 +106,75 @@ def layers(model: Model) -> list[dict[str, Any]]:
     """The layers that have parameters, in net order, with the shape of their first one."""
     found = []
     for node in model.net.nodes:
-        shapes = list(node.layer.params().values())
-        if shapes:
+        for shape in [*node.layer.params().values()][:1]:
             kind = type(node.layer).__name__
-            found.append({"name": node.name, "kind": kind, "shape": [int(v) for v in shapes[0]]})
+            found.append({"name": node.name, "kind": kind, "shape": [int(v) for v in shape]})
     return found
 
 
 def tied(model: Model) -> list[dict[str, Any]]:
     """The tied groups: name, units, why they cannot shrink or "", members as (parameter, role)."""
     return [
-        {
-            "name": group.name,
-            "size": int(group.size),
-            "why": group.why,
-            "members": [[member.param, member.role] for member in group.members],
-        }
-        for group in ties(model)
-    ]
+        {"name": g.name, "size": int(g.size), "why": g.why,
+         "members": [[member.param, member.role] for member in g.members]}
+        for g in ties(model)
+    ]  # fmt: skip
+
+
+# --- sparse or dense
+
+
+def break_even(model: Model) -> list[dict[str, Any]]:
+    """One row a weight layer: name, shape, density, format, fitting, break_even, against_dense
+
+    break_even: {"csr, batch 1": the density below which the format is faster than dense at this
+    shape and batch, ...}; 0: it never is; 1: it always is. against_dense: for "2:4", whose density
+    is fixed: its time over the dense one. fitting: the formats that the layer's mask fits; none if
+    nothing is masked. Each call measures, so the numbers differ a little between runs.
+    """
+    dense = densify(model)
+    found = []
+    weights = [c for c in counts(model.net, model.masks) if c.name in dense.net.weights]
+    for count in weights:
+        node = dense.net.node(layer_of(count.name))
+        mask = dense.masks.get(count.name)
+        limits, ratios = measured(node.layer, dense.net.shapes[node.inputs[0]])
+        found.append({
+            "name": node.name,
+            "shape": list(count.shape),
+            "density": count.live / count.total if count.total else 0.0,
+            "format": getattr(model.net.node(node.name).layer, "format", "dense"),
+            "fitting": [] if mask is None or mask.all() else fitting(node.layer, mask),
+            "break_even": limits,
+            "against_dense": ratios,
+        })  # fmt: skip
+    return found
+
+
+def measured(layer: Layer, shape: Shape) -> tuple[dict[str, float], dict[str, float]]:
+    """({"csr, batch 1": break-even density, ...}, {"2:4, batch 1": time over dense, ...})"""
+    limits, ratios = {}, {}
+    for batch in BATCHES:
+        runs = {key: run for key, (run, _) in passes(layer, shape, batch, DENSITIES).items()}
+        times = {key: each[0] for key, each in in_turn(runs).items()}
+        dense = times.pop(DENSE)
+        lines: dict[str, dict[float, float]] = {}
+        for (form, density), time in times.items():
+            lines.setdefault(f"{form}, batch {batch}", {})[density] = time
+        for name, line in lines.items():
+            if len(line) == 1:  # its density is fixed
+                ratios[name] = next(iter(line.values())) / dense
+            else:
+                limits[name] = crossing([*line], [*line.values()], dense)
+    return limits, ratios
+
+
+def crossing(densities: Sequence[float], times: Sequence[float], dense: float) -> float:
+    """The first density at which the line through (densities, times) is as high as dense
+
+    0 if it starts that high, 1 if it stays below.
+    """
+    k = int(np.append(np.array(times) >= dense, True).argmax())
+    if k in (0, len(times)):
+        return float(k > 0)
+    return float(np.interp(dense, times[k - 1 : k + 1], densities[k - 1 : k + 1]))

@@ -1,10 +1,16 @@
-"""What both jobs do alike: read the data, carry out a plan in a folder, record what was done."""
+"""What both jobs do alike: read the data, carry out a plan in a folder, record what was done.
 
+The folder holds a checkpoint during the work, and then the result.
+"""
+
+import json
+import math
 import platform
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,15 +19,19 @@ from typing import Any
 from minprune import data, kernels
 from minprune.core import Dataset
 from minprune.criteria import CRITERIA
-from minprune.files import alone, write_atomic
-from minprune.jobs.folder import CHECKPOINT, RESULT, as_json, begin, discard
+from minprune.errors import FileError, MinpruneWarning
+from minprune.files import alone, sweep, write_atomic
 from minprune.jobs.settings import Settings
 from minprune.nets.model import Model
-from minprune.train.fingerprint import machinery
+from minprune.train.checkpoint import refuse
+from minprune.train.fingerprint import difference, machinery
+from minprune.train.history import History
 from minprune.train.loop import fit
 from minprune.train.optim import SGD
-from minprune.train.plan import Done, Plan, run_plan
+from minprune.train.plan import FILE, Done, PhaseContext, Plan, forget, run_plan
+from minprune.train.rates import cosine
 
+CHECKPOINT, RESULT = "checkpoint", "result.json"
 VAL = 1 / 12  # of a folder's training images, for validation: 5,000 of the 60,000 of MNIST
 Result = dict[str, Any]
 
@@ -38,10 +48,19 @@ def optimizer(lr: float) -> SGD:
     return SGD(lr, momentum=0.9, nesterov=True, weight_decay=5e-4)
 
 
+def trained(
+    context: PhaseContext, model: Model, settings: Any, epochs: int | None, seed: int
+) -> tuple[Model, History]:
+    """(model, history) of one training: rates by a cosine, as the settings say."""
+    return context.fit(
+        model, epochs=epochs, optimizer=optimizer(settings.lr), rate=cosine(), seed=seed,
+        batch_size=settings.batch_size,
+    )  # fmt: skip
+
+
 def options(name: str) -> dict[str, Any]:
     """The options that a criterion is given by the jobs; none where the defaults suit."""
-    spec: Any = CRITERIA[name].spec
-    return dict(spec.large)
+    return dict(CRITERIA[name].spec.large)
 
 
 def carry_out(
@@ -107,8 +126,80 @@ def versions() -> dict[str, str]:
     """What the result depends on: versions, kernels, BLAS threads."""
     found = {"python": platform.python_version()} | machinery()
     for name in ("minprune", "numpy", "numba"):
-        try:
+        found[name] = "not installed"
+        with suppress(PackageNotFoundError):
             found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
     return found
+
+
+# --- the folder
+
+
+def begin(out: Path, settings: Settings, resume: bool, *names: str) -> dict[str, Any] | None:
+    """The result of a finished job in the folder, to resume; None: there is work to do
+
+    Without `resume` the job starts from the beginning: what an earlier job left is removed, with a
+    warning if its settings differ. names: files that a killed job may have left half-written.
+    Raises ArgumentError, naming what differs, if a result to resume was made with other settings;
+    FileError if it cannot be read, or if what is in the way cannot be removed.
+    """
+    path, stopped = out / RESULT, (out / CHECKPOINT / FILE).exists()
+    asked = asdict(settings)
+    if resume and path.exists() and not stopped:
+        found = read(path)
+        refuse(path, found["settings"] | {"out": settings.out}, asked)
+        return found
+    if not resume:
+        differs = None
+        with suppress(FileError):  # no result
+            differs = difference(read(path)["settings"] | {"out": settings.out}, asked)
+        lost = f"a job that was made with {differs}" if differs else ""
+        if stopped:
+            lost = "a job that was stopped; --resume would continue it"
+        if lost:
+            warnings.warn(f"{out}: this replaces {lost}", MinpruneWarning, stacklevel=2)
+        discard(path, out / CHECKPOINT)
+    sweep(out, *names)
+    return None
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What a result file holds; raises FileError if it cannot be read."""
+    try:
+        result: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        dict(result["settings"])
+    except (OSError, ValueError, LookupError, TypeError) as e:
+        raise FileError(
+            f"{path}: must be a readable result, but has an error ({e}); leave out --resume"
+        ) from None
+    return result
+
+
+def as_json(value: Any) -> str:
+    """JSON text; what is not finite becomes null, since JSON has no word for it."""
+
+    def clean(v: Any) -> Any:
+        if isinstance(v, dict):
+            return {k: clean(x) for k, x in v.items()}
+        if isinstance(v, list | tuple):
+            return [clean(x) for x in v]
+        return None if isinstance(v, float) and not math.isfinite(v) else v
+
+    return json.dumps(clean(value), indent=1) + "\n"
+
+
+def discard(*paths: Path) -> None:
+    """Remove a plan's files from a folder, or one file; other files in the folder stay
+
+    Raises FileError if one cannot be removed.
+    """
+    for path in paths:
+        try:
+            if path.is_dir():
+                forget(path)
+            else:
+                path.unlink(missing_ok=True)
+        except NotADirectoryError:  # nothing is there, and writing will say why
+            continue
+        except OSError as e:
+            raise FileError(f"{path}: cannot be removed ({e.strerror}); remove it") from None

@@ -1,7 +1,7 @@
 """`minprune run`: train, prune, fine-tune, compact, sparsify; measure each stage, write it down.
 
-A stage is a row of STAGES here; what is measured of it, and how that is printed, is a row of ROWS
-in report/stages.py.
+A stage is a row of `phases` here; what is measured of it, and how that is printed, is a row of ROWS
+in measures/measure.py.
 """
 
 import io
@@ -15,36 +15,22 @@ import numpy as np
 from minprune.core import Dataset
 from minprune.evidence import score
 from minprune.files import save, write_atomic
-from minprune.jobs.break_even import break_even
 from minprune.jobs.checks import check, possible, reachable
-from minprune.jobs.facts import facts
-from minprune.jobs.folder import as_json, named
-from minprune.jobs.job import Result, carry_out, load_data, optimizer, options, say, timed
-from minprune.jobs.settings import RunSettings, usual_epochs, usual_net
+from minprune.jobs.facts import break_even, facts
+from minprune.jobs.job import Result, as_json, carry_out, load_data, options, say, timed, trained
+from minprune.jobs.settings import RunSettings, filled, named
 from minprune.masking.apply import prune
-from minprune.measures.latency import latencies
-from minprune.measures.measure import BATCHES
+from minprune.measures.cost import latencies, size
+from minprune.measures.measure import BATCHES, Measures
 from minprune.measures.quality import evaluate
-from minprune.measures.size import size
 from minprune.nets.counts import counts
 from minprune.nets.model import Model
 from minprune.nets.zoo import ZOO
-from minprune.report.run_page import run_page
-from minprune.report.stages import Measured, comparison, computed, headline
+from minprune.report.run_page import comparison, headline, run_page
 from minprune.sparse import sparsify, speeds
 from minprune.structure import compact
 from minprune.text import table
 from minprune.train.plan import Done, Phase, PhaseContext, State
-from minprune.train.rates import cosine
-
-# stage: (phase that makes it, the method of TrainPruneTune that does)
-STAGES = {
-    "dense": ("train", "train"),
-    "pruned": ("prune", "prune"),
-    "fine-tuned": ("fine-tune", "tune"),
-    "compacted": ("compact", "compact"),
-    "sparse": ("sparsify", "sparsify"),
-}
 
 
 @dataclass(frozen=True)
@@ -61,10 +47,17 @@ class TrainPruneTune(RunSettings):
 
     def next_phase(self, state: State) -> Phase | None:
         """The phase that makes the first stage that is missing."""
-        for stage, (phase, method) in STAGES.items():
-            if stage not in state:
-                return Phase(phase, getattr(self, method))
-        return None
+        return next((phase for stage, phase in self.phases().items() if stage not in state), None)
+
+    def phases(self) -> dict[str, Phase]:
+        """{stage: the phase that makes it}"""
+        return {
+            "dense": Phase("train", self.train),
+            "pruned": Phase("prune", self.prune),
+            "fine-tuned": Phase("fine-tune", self.tune),
+            "compacted": Phase("compact", self.compact),
+            "sparse": Phase("sparsify", self.sparsify),
+        }
 
     def start(self, data: Dataset) -> Model:
         """The net before training."""
@@ -76,10 +69,8 @@ class TrainPruneTune(RunSettings):
 
     def prune(self, context: PhaseContext) -> State:
         """The pruned stage."""
-        dense, how = context.state["dense"], options(self.criterion)
-        scores = score(
-            dense, context.data.train, self.criterion, unit=self.unit, seed=self.seed, **how
-        )
+        dense, how = context.state["dense"], options(self.criterion) | {"seed": self.seed}
+        scores = score(dense, context.data.train, self.criterion, unit=self.unit, **how)
         return {"pruned": prune(dense, scores, sparsity=self.sparsity, scope=self.scope)}
 
     def tune(self, context: PhaseContext) -> State:
@@ -101,10 +92,7 @@ class TrainPruneTune(RunSettings):
         }
 
     def _fit(self, context: PhaseContext, stage: str, model: Model, epochs: int | None) -> State:
-        model, history = context.fit(
-            model, epochs=epochs, optimizer=optimizer(self.lr), rate=cosine(), seed=self.seed,
-            batch_size=self.batch_size,
-        )  # fmt: skip
+        model, history = trained(context, model, self, epochs, self.seed)
         done = context.state.get("history", {})
         return {stage: model, "history": done | {context.label: history}}
 
@@ -132,7 +120,7 @@ def run(
 
     def record(about: Result, done: Done, out: Path, ready: float) -> Result:
         seconds = {"compile and warm up": ready} | done.seconds
-        models = {name: done.state[name] for name in STAGES}
+        models = {name: done.state[name] for name in plan.phases()}
         say(quiet, "measure: all forms, then every layer's shape, dense and sparse")
         with timed(seconds, "measure"):
             stages = measured(models, dataset, out)
@@ -165,46 +153,38 @@ def run(
 
 def choices(s: RunSettings, dataset: Dataset) -> RunSettings:
     """The settings with nothing left open: as asked for, else what suits the data."""
-    usual = usual_epochs(s.data)
-    epochs = usual if s.epochs is None else s.epochs
-    fine_tune = epochs if s.fine_tune is None else s.fine_tune
-    net = s.net or usual_net(dataset.input_shape)
-    made = replace(s, net=net, epochs=epochs, fine_tune=fine_tune)
+    made = filled(s, dataset.input_shape)
     kind = f"{s.criterion}-units" if s.unit else s.criterion
-    base = f"{dataset.name}-{net}-{kind}-{s.sparsity}-seed{s.seed}"
-    folder = named(base, made, RunSettings(epochs=usual, fine_tune=epochs))
-    return replace(made, out=folder if s.out is None else s.out)
+    base = f"{dataset.name}-{made.net}-{kind}-{s.sparsity}-seed{s.seed}"
+    return replace(made, out=named(base, made) if s.out is None else s.out)
 
 
 def measured(models: dict[str, Model], dataset: Dataset, out: Path) -> list[Result]:
     """The entry of each stage, once its model is saved."""
     for name, model in models.items():
         save(model, out / f"{name}.npz")
-    times = {batch: latencies(models, batch) for batch in BATCHES}
-    return [
-        computed(
-            name,
-            Measured(
-                evaluate(model, dataset.test), evaluate(model, dataset.val), size(model),
-                (out / f"{name}.npz").stat().st_size, {b: each[name] for b, each in times.items()},
-            ),
-        )
-        for name, model in models.items()
-    ]  # fmt: skip
+    times = [latencies(models, batch) for batch in BATCHES]
+    found = []
+    for name, model in models.items():
+        of = tuple(each[name] for each in times)
+        numbers = Measures(evaluate(model, dataset.test), size(model), of).numbers()
+        own = {"stage": name, "val_accuracy": evaluate(model, dataset.val).accuracy}
+        found.append(own | numbers | {"file_bytes": (out / f"{name}.npz").stat().st_size})
+    return found
 
 
 def write_history(history: dict[str, Any], out: Path) -> Result:
     """Write history.json, and what methods learned, as "phase/name" arrays, to history.npz."""
     extra: dict[str, Any] = {}
-    told: Result = {}
+    plain: Result = {}
     for phase, one in history.items():
-        told[phase] = {name: value for name, value in vars(one).items() if name != "extra"}
+        plain[phase] = {"steps": one.steps, "epochs": one.epochs}
         extra |= {f"{phase}/{name}": array for name, array in one.extra.items()}
-    write_atomic(out / "history.json", as_json(told))
+    write_atomic(out / "history.json", as_json(plain))
     if extra:
         np.savez(content := io.BytesIO(), **extra)
         write_atomic(out / "history.npz", content.getbuffer())
-    return told
+    return plain
 
 
 def text(result: Result) -> str:

@@ -4,14 +4,23 @@ The command line, the checks and the jobs read them here. Imports nothing that i
 command line sets the number of threads before NumPy is loaded.
 """
 
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+import zlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
 
 EPOCHS, EPOCHS_OF_DIGITS = 10, 30  # of training, where --epochs is not given
 SIDES = (("lenet_5", 16), ("cnn_small", 4), ("mlp", 0))  # the net for images of at least that side
 
+WORDS = {  # what a setting is called in the name of a folder
+    "criteria": "", "sparsities": "at", "seeds": "seeds", "scope": "", "epochs": "epochs",
+    "fine_tune": "tune", "samples": "samples", "batch_size": "batch", "lr": "lr",
+}  # fmt: skip
+LONGEST = 100  # characters of a name
+Kind = TypeVar("Kind", bound="Settings")
 
-def option(default: Any, told: str, **how: Any) -> Any:
+
+def option(default: Any, words: str, **how: Any) -> Any:
     """A field of Settings: its default, and what the command line says and accepts
 
     how: "type", "metavar" and "choices" of argparse; "least": the least integer that is accepted;
@@ -19,7 +28,7 @@ def option(default: Any, told: str, **how: Any) -> Any:
     added to the help.
     """
     make = {"default_factory": default.copy} if isinstance(default, list) else {"default": default}
-    return field(**make, metadata={"told": told, **how})
+    return field(**make, metadata={"words": words, **how})
 
 
 def names(given: str) -> list[str]:
@@ -119,6 +128,27 @@ def usual_epochs(data: str) -> int:
     return EPOCHS_OF_DIGITS if data == "digits" else EPOCHS
 
 
-def usual_net(shape: tuple[int, ...]) -> str:
-    """The net for inputs of that shape, where --net is not given."""
-    return next(net for net, side in SIDES if min(shape[1:]) >= side)
+def filled(s: Kind, shape: tuple[int, ...]) -> Kind:
+    """The settings with what suits data of that shape where they leave net or epochs open."""
+    net = s.net or next(net for net, side in SIDES if min(shape[1:]) >= side)
+    epochs = usual_epochs(s.data) if s.epochs is None else s.epochs
+    fine_tune = epochs if s.fine_tune is None else s.fine_tune
+    return replace(s, net=net, epochs=epochs, fine_tune=fine_tune)
+
+
+def named(base: str, settings: Settings) -> str:
+    """runs/base, and what differs from the usual settings: other settings, another folder
+
+    settings: those that `filled` gives.
+    digits-mlp-magnitude-0.9-seed0 becomes digits-mlp-magnitude-0.9-seed0-epochs2-lr0.1.
+    """
+    name, usual = base, type(settings)(epochs=usual_epochs(settings.data))
+    if usual.fine_tune is None:
+        usual = replace(usual, fine_tune=settings.epochs)
+    for key, word in WORDS.items():
+        value = getattr(settings, key, None)
+        if value != getattr(usual, key, None):
+            name += f"-{word}{'+'.join(map(str, value)) if isinstance(value, list) else value}"
+    if len(name) > LONGEST:
+        name = f"{name[: LONGEST - 9]}-{zlib.crc32(name.encode()):08x}"
+    return str(Path("runs", name))

@@ -1,15 +1,76 @@
-"""`mp.measure(model, data.test)`: quality, size and latency in one printable value."""
+"""The measures, a row each, of `mp.measure`, `minprune run` and `minprune info`.
 
-from dataclasses import dataclass
+A row of ROWS gives the label of a measure and how it is printed; the numbers are the fields of
+Quality, Size and Latency, by name.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from minprune.core import Split
-from minprune.measures.latency import Latency, latency
+from minprune.measures.cost import Latency, Size, latency, size
 from minprune.measures.quality import Quality, evaluate
-from minprune.measures.size import Size, size
 from minprune.nets.model import Model
 from minprune.text import table
 
 BATCHES = (1, 64)
+Numbers = Mapping[str, Any]  # the entry of a stage in result.json, for example
+Shown = Callable[[Numbers, Numbers], str | None]  # of a model, beside a first one
+
+
+def share(value: float) -> str:
+    """0.97222 -> 97.22 %"""
+    return f"{100 * value:.2f} %"
+
+
+def of(key: str, show: Callable[[float], str]) -> Shown:
+    """The entry of that name."""
+    return lambda stage, first: None if stage.get(key) is None else show(stage[key])
+
+
+def ratio(whole: str, part: str) -> Shown:
+    """`whole` of the first stage over `part` of each, as 2.5x"""
+
+    def shown(stage: Numbers, first: Numbers) -> str | None:
+        before, now = first.get(whole), stage.get(part)
+        return f"{before / now:.3g}x" if before and now else None
+
+    return shown
+
+
+def timing(batch: int) -> Shown:
+    """The median and, in brackets, the spread."""
+
+    def shown(stage: Numbers, first: Numbers) -> str | None:
+        value, spread = (stage.get(f"latency_{batch}_{kind}ms") for kind in ("", "spread_"))
+        if value is None or spread is None:
+            return None if value is None else f"{value:.3g} ms"
+        return f"{value:.3g} ({spread:.{1 if spread < 9.5 else 3}g}) ms"  # 20, and not 2e+01
+
+    return shown
+
+
+ROWS: dict[str, Shown] = {
+    "accuracy": of("accuracy", share),
+    "accuracy, top 5": of("top5", share),
+    "loss": of("loss", "{:.4g}".format),
+    "calibration error": of("calibration", share),
+    "parameters": of("parameters", "{:,}".format),
+    "live parameters": of("live", "{:,}".format),
+    "sparsity of the weights": of("sparsity", share),
+    "multiply-adds": of("macs", "{:,}".format),
+    "live multiply-adds": of("live_macs", "{:,}".format),
+    "activations": of("activations", "{:,}".format),
+    "bytes as dense arrays": of("bytes", "{:,}".format),
+    "bytes as sparse arrays": of("sparse_bytes", "{:,}".format),
+    "bytes in memory": of("stored", "{:,}".format),
+    "bytes on disk": of("file_bytes", "{:,}".format),
+    "compression on disk": ratio("bytes", "file_bytes"),
+    **{f"latency, batch of {b}": timing(b) for b in BATCHES},
+    "speedup in theory": ratio("macs", "live_macs"),
+    **{f"speedup measured, batch of {b}": ratio(*[f"latency_{b}_ms"] * 2) for b in BATCHES},
+}
 
 
 @dataclass(frozen=True)
@@ -27,32 +88,22 @@ class Measures:
     size: Size
     latency: tuple[Latency, ...]
 
+    def numbers(self) -> dict[str, Any]:
+        """All of them by name, as result.json holds them."""
+        found = asdict(self.size) | (asdict(self.quality) if self.quality else {})
+        for t in self.latency:
+            ms = {"": t.median_ms, "spread_": t.spread_ms}
+            found |= {f"latency_{t.batch}_{kind}ms": value for kind, value in ms.items()}
+        return found
+
     def __str__(self) -> str:
-        s, q = self.size, self.quality
-        rows: list[tuple[str, str]] = []
-        if q is not None:
-            rows += [("accuracy", f"{q.accuracy:.4f}")]
-            rows += [] if q.top5 is None else [("accuracy, top 5", f"{q.top5:.4f}")]
-            rows += [("loss", f"{q.loss:.4f}")]
-            rows += [] if q.calibration is None else [("calibration error", f"{q.calibration:.4f}")]
-            worst, k = min((a, k) for k, a in enumerate(q.per_class) if a == a)  # NaN: no samples
-            rows += [("worst class", f"{worst:.4f} (class {k})")]
-        rows += [
-            ("parameters", f"{s.parameters:,}"),
-            ("live parameters", f"{s.live:,}"),
-            ("weight sparsity", f"{s.sparsity:.4f}"),
-            ("multiply-adds", f"{s.macs:,}"),
-            ("live multiply-adds", f"{s.live_macs:,}"),
-            ("activations", f"{s.activations:,}"),
-            ("bytes, dense", f"{s.bytes:,}"),
-            ("bytes, sparse", f"{s.sparse_bytes:,}"),
-            ("bytes, stored", f"{s.stored:,}"),
-        ]
-        rows += [
-            (f"latency, batch {t.batch}", f"{t.median_ms:.3f} ({t.spread_ms:.3f}) ms")
-            for t in self.latency
-        ]
-        return table(("measure", "value"), rows)
+        found = self.numbers()
+        rows = {label: shown(found, {}) for label, shown in ROWS.items()}
+        if self.quality is not None:
+            per_class = enumerate(self.quality.per_class)
+            worst, k = min((a, k) for k, a in per_class if a == a)  # NaN: no samples
+            rows["worst class"] = f"{share(worst)} (class {k})"
+        return table(("measure", "value"), [row for row in rows.items() if row[1]])
 
 
 def measure(model: Model, data: Split | None = None, *, time: bool = True) -> Measures:
@@ -78,17 +129,17 @@ def measure(model: Model, data: Split | None = None, *, time: bool = True) -> Me
     --------
     >>> import minprune as mp
     >>> print(mp.measure(mp.zoo.mlp(((3,), 2), (4,)), time=False))
-    measure             value
-    ------------------  ------
-    parameters          26
-    live parameters     26
-    weight sparsity     0.0000
-    multiply-adds       20
-    live multiply-adds  20
-    activations         6
-    bytes, dense        104
-    bytes, sparse       104
-    bytes, stored       104
+    measure                   value
+    -----------------------  ------
+    parameters                   26
+    live parameters              26
+    sparsity of the weights  0.00 %
+    multiply-adds                20
+    live multiply-adds           20
+    activations                   6
+    bytes as dense arrays       104
+    bytes as sparse arrays      104
+    bytes in memory             104
     """
     return Measures(
         evaluate(model, data) if data is not None else None,

@@ -89,17 +89,12 @@ def evaluate(model: Model, data: Split) -> Quality:
     answers, truth = _classes(out), _classes(y) if y.ndim == 2 else y
     right = answers == truth
     k = max(out.shape[1], 2)
-    totals = np.bincount(truth, minlength=k)
-    hits = np.bincount(truth[right], minlength=k)
+    totals, hits = (np.bincount(c, minlength=k) for c in (truth, truth[right]))
     with np.errstate(invalid="ignore"):
-        per_class = hits / totals
-    return Quality(
-        float(right.mean()),
-        loss,
-        tuple(float(v) for v in per_class),
-        float((places(out, truth) < 5).mean()) if out.shape[1] > 5 else None,
-        calibration_error(out, right) if model.net.loss == "cross_entropy" else None,
-    )
+        per_class = tuple((hits / totals).tolist())
+    top5 = float((places(out, truth) < 5).mean()) if out.shape[1] > 5 else None
+    sure = calibration_error(out, right) if model.net.loss == "cross_entropy" else None
+    return Quality(float(right.mean()), loss, per_class, top5, sure)
 
 
 def places(out: Array, truth: Array) -> Array:

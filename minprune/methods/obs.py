@@ -4,12 +4,9 @@ Here: what a caller may ask for; the removals are in surgery.py.
 """
 
 from collections.abc import Sequence
-from numbers import Real
 from typing import Literal
 
-import numpy as np
-
-from minprune.arguments import choice, count, share
+from minprune.arguments import choice, count, is_number, share
 from minprune.core import Split
 from minprune.curvature.checks import names_of
 from minprune.curvature.inverse import check_damp
@@ -111,7 +108,7 @@ def obs(
                 "obs: one of sparsity, score and accuracy must say where to stop, and none is "
                 "given; pass sparsity=0.5, for example"
             )
-        if score is not None and (not isinstance(score, Real) or np.isnan(float(score))):
+        if score is not None and not is_number(score):
             raise ArgumentError(
                 f"obs: score must be a number, not {score!r}; pass the least to keep"
             )

@@ -7,30 +7,22 @@ from typing import Any
 import numpy as np
 
 from minprune.masking.combine import ranks
-from minprune.report.figure import FAINT, INK, LINE_1, LINE_2, Picture
+from minprune.report.page import FAINT, INK, LINE_1, LINE_2, Picture
 
-SIZE, FONT = (2.2, 1.7), 8.5
+SIZE = (2.2, 1.7)
 PERCENTS = (0.01, 0.1, 1, 2, 5, 10, 20, 50, 100)
 FLOOR = 1e-6  # of the largest value: smaller ones, and 0, are drawn at it
 Line = tuple[list[float], list[float]]  # means, standard deviations
 
 
-def lines(summary: Sequence[Mapping[str, Any]], stage: str) -> dict[str, Line]:
-    """{criterion: (means, sds) in percent, a value each sparsity}; a missing sd is 0"""
+def lines(summary: Sequence[Mapping[str, Any]], group: str, key: str) -> dict[str, Line]:
+    """{criterion: (means, sds) of row[group][key] in percent, a value each sparsity}; no sd: 0"""
     found: dict[str, Line] = {}
     for row in summary:
         means, sds = found.setdefault(row["criterion"], ([], []))
-        mean, sd = row[stage]["accuracy"]
+        mean, sd = row[group][key]
         means.append(100 * mean)
         sds.append(100 * (sd or 0.0))
-    return found
-
-
-def shares(summary: Sequence[Mapping[str, Any]], cost: str) -> dict[str, list[float]]:
-    """{criterion: means in percent of the dense net, a value each sparsity} of a cost"""
-    found: dict[str, list[float]] = {}
-    for row in summary:
-        found.setdefault(row["criterion"], []).append(100 * row["cost"][cost][0])
     return found
 
 
@@ -40,35 +32,32 @@ def accuracies(result: Mapping[str, Any], stage: str, against: str = "sparsity")
     against: "sparsity", or a cost: "macs" or "bytes". All on one scale, which the lowest quarter of
     the criteria may leave: a control that fails would compress all others.
     """
-    found = lines(result["summary"], stage)
-    sparsities = list(dict.fromkeys(row["sparsity"] for row in result["summary"]))
-    ticks = sparsities if against == "sparsity" else None
-    x: Mapping[str, Sequence[float]] = dict.fromkeys(found, range(len(sparsities)))
-    if ticks is None:
-        x = shares(result["summary"], against)
+    summary = result["summary"]
+    found = lines(summary, stage, "accuracy")
+    ticks = list(dict.fromkeys(row["sparsity"] for row in summary)) if against == "sparsity" else []
+    x: dict[str, Sequence[float]] = dict.fromkeys(found, range(len(ticks)))
+    if not ticks:
+        x |= {name: means for name, (means, _) in lines(summary, "cost", against).items()}
     dense = 100 * result["dense"]["accuracy"][0]
-    lows = [min(m - s for m, s in zip(*line, strict=True)) for line in found.values()]
-    high = max(m + s for line in found.values() for m, s in zip(*line, strict=True))
-    low, high = max(float(np.quantile(lows, 0.25)), 0.0), max(min(high, 100.0), dense)
+    means, sds = np.array(list(found.values())).transpose(1, 0, 2)
+    low = max(float(np.quantile((means - sds).min(axis=1), 0.25)), 0.0)
+    high = max(min(float((means + sds).max()), 100.0), dense)
     pad = 0.06 * (high - low) or 1.0
-    how = {
-        "found": found, "x": x, "dense": dense, "limits": (low - pad, high + pad), "ticks": ticks,
-        "colour": LINE_1 if stage == "fine-tuned" else LINE_2,
-    }  # fmt: skip
-    return [
-        Picture(f"{name}, accuracy against {against}, {stage}", SIZE,
-                partial(accuracy_panel, name=name, **how), FONT)
-        for name in found
-    ]  # fmt: skip
+    panel = partial(
+        accuracy_panel, found=found, x=x, dense=dense, limits=(low - pad, high + pad), ticks=ticks,
+        colour=LINE_1 if stage == "fine-tuned" else LINE_2,
+    )  # fmt: skip
+    label = f"accuracy against {against}, {stage}"
+    return [Picture(f"{name}, {label}", SIZE, partial(panel, name=name)) for name in found]
 
 
 def accuracy_panel(
     ax: Any, name: str, found: Mapping[str, Line], x: Mapping[str, Sequence[float]], dense: float,
-    limits: tuple[float, float], colour: str, ticks: Sequence[float] | None,
+    limits: tuple[float, float], colour: str, ticks: Sequence[float],
 ) -> None:  # fmt: skip
     """One criterion in colour, the others in grey, the dense nets dotted, triangles: below
 
-    ticks: sparsities, evenly apart; None: x is percent, on a logarithmic axis that falls.
+    ticks: sparsities, evenly apart; none: x is percent, on a logarithmic axis that falls.
     """
     for other, (others, _) in found.items():
         if other != name:
@@ -79,10 +68,10 @@ def accuracy_panel(
         ax.fill_between(mine, means - sds, means + sds, color=colour, alpha=0.25, linewidth=0)
     ax.plot(mine, means, color=colour, marker="o", markersize=2.5, linewidth=1.6)
     below = mine[means < limits[0]]
-    floor = np.full(len(below), limits[0])
+    floor = [limits[0]] * len(below)
     (marks,) = ax.plot(below, floor, "v", color=colour, markersize=4, linewidth=0, clip_on=False)
     marks.set_in_layout(False)  # all panels alike
-    if ticks is not None:
+    if ticks:
         ax.set_xticks(mine, [f"{100 * s:g}" for s in ticks])
     else:
         least = min(map(min, x.values()))
@@ -97,14 +86,15 @@ def accuracy_panel(
 def scatters(result: Mapping[str, Any]) -> list[Picture]:
     """A panel a criterion: its scores against the true changes of the loss, of the first seed."""
     first, powers = result["truth"][0], result.get("estimates", {})
+    scores = {
+        p["criterion"]: p["scores"] for p in result["predicted"] if p["seed"] == first["seed"]
+    }
     return [
         Picture(
-            f"{p['criterion']}, scores and true changes", SIZE,
-            partial(scatter, name=p["criterion"], scores=p["scores"], change=first["change"],
-                    power=powers.get(p["criterion"])), FONT,
+            f"{name}, scores and true changes", SIZE,
+            partial(scatter, name=name, scores=own, change=first["change"], power=powers.get(name)),
         )
-        for p in result["predicted"]
-        if p["seed"] == first["seed"]
+        for name, own in scores.items()
     ]  # fmt: skip
 
 

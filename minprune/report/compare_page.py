@@ -1,20 +1,20 @@
-"""The page of `minprune compare`, compare.html: its sections, from result.json."""
+"""The tables and the page of `minprune compare`, from result.json.
 
-from collections.abc import Mapping
+A table has a row for each criterion and a column for each sparsity: mean (standard deviation) over
+the seeds.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from minprune.measures.measure import share
 from minprune.report.compare_figures import accuracies, scatters
-from minprune.report.compare_tables import (
-    STAGES,
-    correlations,
-    headline,
-    heat,
-    reasons,
-    stage_tables,
-)
-from minprune.report.figure import pictures
-from minprune.report.markup import Cell, Html, document, fill, note, table, text
+from minprune.report.page import Cell, Html, document, fill, pictures, prose, table, text
 
+Map = Mapping[str, Any]
+Titled = tuple[str, list[str], list[list[str]]]  # title, header, rows
+STAGES = {"pruned": "without fine-tuning", "fine-tuned": "with fine-tuning"}
+CONTROLS = ("magnitude", "random")  # what the other criteria are compared with, pair by pair
 COSTS = {
     "macs": "multiply-adds that are left",
     "bytes": "bytes that are left, stored as sparse arrays where that is smaller",
@@ -23,7 +23,88 @@ PANELS = (
     "Test accuracy in % against sparsity in %: the mean over the seeds, a band of one standard "
     "deviation; grey: the other criteria; dotted: the dense nets; a triangle: below the panel."
 )
-Map = Mapping[str, Any]
+
+
+# --- tables, for the page and the terminal
+
+
+def shown(found: Sequence[float | None] | None, scale: float = 100, sign: str = "") -> str:
+    """[0.9722, 0.0031] -> 97.22 (0.31), in percent; a mean alone without brackets; None: -"""
+    mean, sd = found or (None, None)
+    if mean is None:
+        return "-"
+    rounded = f"{round(scale * mean, 2) + 0.0:{sign}.2f}"  # + 0.0: no -0.00
+    return rounded if sd is None else f"{rounded} ({scale * sd:.2f})"
+
+
+def compare_tables(result: Map) -> list[Titled]:
+    """All tables of a result that have rows: accuracies, paired differences, agreement."""
+    found = [one for stage in STAGES for one in stage_tables(result, stage)]
+    return [titled for titled in (*found, correlations(result)) if titled[2]]
+
+
+def stage_tables(result: Map, stage: str) -> list[Titled]:
+    """Test accuracy of every criterion at every sparsity, and minus that of each control."""
+    words, dense = STAGES[stage], shown(result.get("dense", {}).get("accuracy"))
+    summary = result.get("summary", [])
+    sparsities = list(dict.fromkeys(row["sparsity"] for row in summary))
+    titles = {"accuracy": f"Test accuracy in % {words} (dense: {dense})"}
+    titles |= {
+        f"minus_{control}": f"Percentage points above {control} {words}, paired by seed"
+        for control in CONTROLS
+    }
+    tables = []
+    for key, title in titles.items():
+        found: dict[str, dict[float, str]] = {}
+        for row in summary:
+            if key in row[stage]:
+                cell = shown(row[stage][key], sign="" if key == "accuracy" else "+")
+                found.setdefault(row["criterion"], {})[row["sparsity"]] = cell
+        rows = [[n, *(cells.get(s, "-") for s in sparsities)] for n, cells in found.items()]
+        tables.append((title, ["criterion", *(f"{100 * s:g} %" for s in sparsities)], rows))
+    return tables
+
+
+def correlations(result: Map) -> Titled:
+    """How well each criterion orders entries by their true loss changes, and what it costs."""
+    spent = result.get("seconds", {}).get("scoring", {})
+    header = ["criterion", "rho, change", "rho, size of the change", "seconds"]
+    rows = [
+        [row["criterion"], *(shown(row[kind], scale=1) for kind in ("change", "size")),
+         shown([spent.get(row["criterion"]), None], scale=1)]
+        for row in result.get("agreement", [])
+    ]  # fmt: skip
+    title = "Rank correlation of the scores with the true change of the loss, and seconds to score"
+    return title, header, rows
+
+
+def headline(result: Map) -> str:
+    """One sentence: who is best at the highest sparsity, beside the first control."""
+    rows = result.get("summary", [])
+    if not rows:
+        return ""
+    top = max(row["sparsity"] for row in rows)
+    parts = []
+    for stage, words in STAGES.items():
+        found = {r["criterion"]: r[stage]["accuracy"][0] for r in rows if r["sparsity"] == top}
+        best, control = max(found, key=found.__getitem__), CONTROLS[0]
+        said = f"{best} {share(found[best])}"
+        if control in found and best != control:
+            said += f" ({control} {share(found[control])})"
+        parts.append(f"{said} is the best mean {words}")
+    dense = share(result["dense"]["accuracy"][0])
+    return f"At {100 * top:g} % sparsity {', '.join(parts)}; dense: {dense}"
+
+
+def reasons(left_out: Sequence[Map]) -> dict[str, str]:
+    """{why: criteria, separated by commas} of what was left out"""
+    found: dict[str, list[str]] = {}
+    for one in left_out:
+        found.setdefault(one["why"], []).append(one["criterion"])
+    return {why: ", ".join(names) for why, names in found.items()}
+
+
+# --- the page
 
 
 def compare_page(result: Map) -> str:
@@ -36,16 +117,18 @@ def compare_page(result: Map) -> str:
     what = "units" if result.get("settings", {}).get("unit") else "weights"
     of = ", ".join(f"{len(at):,} of {name}" for name, at in entries.items())
     removed = f"{sum(map(len, entries.values())):,} {what} of each dense net ({of})"
+    agreement = table(*correlations(result)[1:])
+    left_out = [[names, why] for why, names in reasons(result.get("left_out", [])).items()]
     sections = fill(
         "compare.html",
         stages=Html("".join(stage_section(result, stage) for stage in STAGES)),
-        costs=Html("".join(cost_panels(result))),
-        removed=removed if result.get("agreement") else "",
-        agreement=agreement(result),
+        costs=cost_panels(result),
+        removed=removed if agreement else "",
+        agreement=Html(agreement + pictures(scatters(result))) if agreement else "",
         estimates=", ".join(n if p == 1 else f"{n} to the power {p:g}" for n, p in powers.items()),
-        kept=kept_table(result),
+        kept=kept_table(result.get("cells", [])),
         what=what,
-        left_out=left_out(result.get("left_out", [])),
+        left_out=table(["criterion", "why"], left_out),
     )
     return document(result, headline(result), sections, result.get("seconds", {}).get("of", {}))
 
@@ -54,55 +137,51 @@ def stage_section(result: Map, stage: str) -> str:
     """Panels and tables of one stage; nothing without a summary."""
     if not result.get("summary"):
         return ""
-    parts = [
-        f"<h2>Accuracy {text(STAGES[stage])}</h2>\n",
-        pictures(accuracies(result, stage), PANELS),
-    ]
-    parts.append(note(meaning(result)))
+    seeds = result.get("settings", {}).get("seeds", 1)
+    meaning = (
+        f"Mean (standard deviation) over {seeds} seeds. Differences are taken between models of "
+        f"the same seed; one that is not well above its standard deviation may be chance."
+        if seeds > 1
+        else "One seed: no standard deviation, so small differences say nothing."
+    )
+    parts = [f"<h2>Accuracy {STAGES[stage]}</h2>\n", pictures(accuracies(result, stage), PANELS)]
+    parts.append(prose(meaning, "note"))
     for title, header, rows in stage_tables(result, stage):
         parts.append(f"<h3>{text(title)}</h3>\n{table(header, rows)}" if rows else "")
     return f'<section class="long">{"".join(parts)}</section>\n'
 
 
-def meaning(result: Map) -> str:
-    """What the numbers in the tables are."""
-    seeds = result.get("settings", {}).get("seeds", 1)
-    if seeds == 1:
-        return "One seed: no standard deviation, so small differences say nothing."
-    return (
-        f"Mean (standard deviation) over {seeds} seeds. Differences are taken between models of "
-        f"the same seed; one that is not well above its standard deviation may be chance."
-    )
-
-
-def cost_panels(result: Map) -> list[str]:
+def cost_panels(result: Map) -> Html:
     """Panels against multiply-adds and against bytes; nothing where costs are not known."""
-    summary = result.get("summary", [])
-    if not summary or not all(row.get("cost") for row in summary):
-        return []
-    of = "in % of the dense net, means over the seeds."
-    return [
-        pictures(
-            accuracies(result, "fine-tuned", cost), f"Test accuracy in % against {words}: {of}"
-        )
-        for cost, words in COSTS.items()
-    ]
-
-
-def agreement(result: Map) -> Html:
-    """The correlations with the true changes, and the scatter of scores against them."""
-    _, header, rows = correlations(result)
-    return Html(table(header, rows) + pictures(scatters(result)) if rows else "")
-
-
-def kept_table(result: Map) -> Html:
-    """The share that each criterion kept of each layer, at each sparsity, as shaded cells."""
-    found = heat(result.get("cells", []))
-    if not found:
+    if not all(row.get("cost") for row in result.get("summary") or [{}]):
         return Html("")
-    layers = list(found[0][1])
-    sparsities = list(dict.fromkeys(cell["sparsity"] for cell in result["cells"]))
-    rows = [[name, *(shaded(k) for layer in layers for k in kept[layer])] for name, kept in found]
+    said = "Test accuracy in % against {}: in % of the dense net, means over the seeds."
+    found = (
+        pictures(accuracies(result, "fine-tuned", cost), said.format(words))
+        for cost, words in COSTS.items()
+    )
+    return Html("".join(found))
+
+
+def heat(cells: Sequence[Map]) -> dict[str, dict[str, list[float]]]:
+    """{criterion: {layer: [share kept at each sparsity]}}, means over the seeds"""
+    found: dict[str, dict[str, dict[float, list[float]]]] = {}
+    for cell in cells:
+        layers = found.setdefault(cell["criterion"], {})
+        for layer, kept in cell["kept"].items():
+            layers.setdefault(layer, {}).setdefault(cell["sparsity"], []).append(kept)
+    return {
+        name: {layer: [sum(v) / len(v) for v in by.values()] for layer, by in layers.items()}
+        for name, layers in found.items()
+    }
+
+
+def kept_table(cells: Sequence[Map]) -> Html:
+    """The share that each criterion kept of each layer, at each sparsity, as shaded cells."""
+    found = heat(cells)
+    layers = list(next(iter(found.values()), {}))
+    sparsities = list(dict.fromkeys(cell["sparsity"] for cell in cells))
+    rows = [[n, *(shaded(k) for layer in layers for k in kept[layer])] for n, kept in found.items()]
     header = ["criterion", *[f"{100 * s:g}" for s in sparsities] * len(layers)]
     groups = [("", 1), *((layer, len(sparsities)) for layer in layers)]
     return table(header, rows, kind="heat", groups=groups)
@@ -110,11 +189,5 @@ def kept_table(result: Map) -> Html:
 
 def shaded(kept: float) -> Cell:
     """A cell whose shade is its value; 1 decimal below 10 %, where it matters."""
-    shown = f"{100 * kept:.0f}" if kept >= 0.0995 else f"{100 * kept:.1f}"
-    return Cell(shown, style=f"--k:{55 * kept:.1f}%")
-
-
-def left_out(found: list[dict[str, str]]) -> Html:
-    """What was not compared, and why."""
-    rows = [[", ".join(names), why] for why, names in reasons(found).items()]
-    return table(["criterion", "why"], rows) if rows else Html("")
+    decimals = 0 if kept >= 0.0995 else 1
+    return Cell(f"{100 * kept:.{decimals}f}", style=f"--k:{55 * kept:.1f}%")

@@ -6,8 +6,7 @@ from functools import partial
 from typing import Any
 
 from minprune.nets.net import layer_of
-from minprune.report.figure import FAINT, INK, LANES, PAPER, RULE, Picture, pictures
-from minprune.report.markup import Html, table
+from minprune.report.page import FAINT, INK, LANES, PAPER, RULE, Html, Picture, pictures, table
 
 Map = Mapping[str, Any]
 

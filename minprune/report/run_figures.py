@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from minprune.core import Array
-from minprune.report.figure import FAINT, HALF, INK, LINE_1, LINE_2, Picture, pictures
-from minprune.report.markup import Html, note, text
+from minprune.report.page import FAINT, HALF, INK, LINE_1, LINE_2, Html, Picture, pictures, prose
 
 PANELS = {  # title: (label, key in the history, colour, dashes)
     "loss": [("training", "train_loss", LINE_1, "-"), ("validation", "val_loss", LINE_2, "--")],
@@ -32,14 +31,12 @@ def join(history: Map, key: str) -> Curve:
     """
     x: list[float] = []
     y: list[float] = []
-    before = 0
     for phase in history.values():
-        epochs = phase["epochs"]
-        n = len(epochs["epoch"])
-        values = [*epochs.get(key, []), *[None] * n][:n]
+        n = len(phase["epochs"]["epoch"])
+        before = int(x[-1]) if x else 0
+        values = [*phase["epochs"].get(key, []), *[None] * n][:n]
         x += [*range(before + 1, before + n + 1), before + n]
-        y += [math.nan if value is None else float(value) for value in values] + [math.nan]
-        before += n
+        y += [math.nan if value is None else float(value) for value in (*values, None)]
     return x, y
 
 
@@ -49,19 +46,15 @@ def curves(history: Map) -> list[Picture]:
     history: {phase: {"epochs": {"epoch", "train_loss", "val_loss", "val_accuracy", "sparsity"}}}
     """
     drawn = []
+    sparsities = [phase["epochs"].get("sparsity") or [0] for phase in history.values()]
+    changes = any(min(values) < max(values) for values in sparsities)
     for title, lines in PANELS.items():
         found: list[Any] = [(label, join(history, key), *look) for label, key, *look in lines]
         recorded = any(math.isfinite(v) for _, (_, y), *_ in found for v in y)
-        if recorded and (title != "sparsity" or changes(history)):
+        if recorded and (title != "sparsity" or changes):
             draw = partial(_curves, title=title, lines=found, history=history)
             drawn.append(Picture(f"{title} against epochs", (4.6, 3.1), draw, 10))
     return drawn
-
-
-def changes(history: Map) -> bool:
-    """Whether the sparsity changes within a phase; where it does not, the table shows it."""
-    phases = (phase["epochs"].get("sparsity") or [0] for phase in history.values())
-    return any(min(values) < max(values) for values in phases)
 
 
 def _curves(ax: Any, title: str, lines: list[Any], history: Map) -> None:
@@ -130,14 +123,15 @@ def masks(first: Map) -> Html:
     c, h, w = first["image"]
     total = first["units"] * c * h * w
     if first["kept"] == total:
-        return Html(f"<p>All {total:,} weights of {text(first['name'])} are kept.</p>\n")
+        return prose(f"All {total:,} weights of {first['name']} are kept.")
     kept = np.array([unpack(packed, c * h * w) for packed in first["masks"]])
     parts = inputs(first.get("used"), (c, h, w))
-    shown = f"{len(kept)}" + ("" if len(kept) == first["units"] else f" of {first['units']}")
+    of = "" if len(kept) == first["units"] else f" of {first['units']}"
     channels = f", the {c} channels side by side" if c > 1 else ""
-    said = f"{first['name']}: {shown} units, a picture each{channels}; filled: the weight is kept."
+    units = f"{first['name']}: {len(kept)}{of} units"
+    said = f"{units}, a picture each{channels}; filled: the weight is kept."
     if not len(kept):
-        return Html(parts + note(said))
+        return Html(parts + prose(said, "note"))
     across = min(16, max(1, 320 // (c * (w + 1))), len(kept))
     label = "; ".join(f"unit {k}: {m.sum():,} of {m.size:,} kept" for k, m in enumerate(kept))
     grid = mosaic(SHADES * kept.reshape(-1, c, h, w), across)
@@ -149,7 +143,7 @@ def inputs(used: Sequence[int] | None, image: tuple[int, int, int]) -> str:
     if not used:
         return ""
     most, left = max(used), sum(n > 0 for n in used)
-    said = f"<p>{left:,} of {len(used):,} inputs are still used.</p>\n"
+    said = prose(f"{left:,} of {len(used):,} inputs are still used.")
     if not most:
         return said
     grid = mosaic(shades(used).reshape(1, *image), 1)

@@ -1,16 +1,24 @@
 """The page of `minprune run`, report.html: its sections, from result.json and history.json."""
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
-from minprune.report.figure import pictures
+import numpy as np
+
+from minprune.measures.measure import ROWS, share
 from minprune.report.groups import groups
-from minprune.report.markup import Cell, Html, bar, document, fill, swing, table, text
+from minprune.report.page import Cell, Html, bar, document, fill, pictures, prose, swing, table
 from minprune.report.run_figures import curves, histograms, masks
-from minprune.report.stages import ROWS, comparison, headline, share
 from minprune.sparse.speeds import HEADER, Speeds
 
 Map = Mapping[str, Any]
+BEGIN = ("parameters", "multiply-adds", "bytes as dense arrays", "latency, batch of 1")  # set off
+GAINS = {  # of the headline
+    "compression {} on disk": "compression on disk",
+    "speedup {} in batches of 64": "speedup measured, batch of 64",
+    "{} one by one": "speedup measured, batch of 1",
+}
 
 
 def run_page(result: Map, history: Map) -> str:
@@ -23,10 +31,9 @@ def run_page(result: Map, history: Map) -> str:
     """
     stages, facts, speeds = (result.get(k, {}) for k in ("stages", "facts", "speeds"))
     before, after, last = (str(facts.get(k, "")) for k in ("before", "after", "last"))
-    begin = [row.label for row in ROWS if row.begins]
     sections = fill(
         "run.html",
-        stages=table(*comparison(stages), begin=begin) if stages else "",
+        stages=table(*comparison(stages), begin=BEGIN),
         curves=pictures(curves(history)),
         classes=classes(stages),
         layers=layers_table(result.get("layers", [])),
@@ -42,6 +49,35 @@ def run_page(result: Map, history: Map) -> str:
     return document(result, headline(stages), sections, result.get("seconds", {}))
 
 
+# --- the stages, for the terminal too
+
+
+def comparison(stages: Sequence[Map]) -> tuple[list[str], list[list[str]]]:
+    """(header, rows) of the stages of a run; a measure that no stage has is left out."""
+    header = ["", *(str(stage.get("stage", "")) for stage in stages)]
+    lines = {label: [shown(stage, stages[0]) for stage in stages] for label, shown in ROWS.items()}
+    found = {label: texts for label, texts in lines.items() if any(texts)}
+    return header, [[label, *(t or "-" for t in texts)] for label, texts in found.items()]
+
+
+def headline(stages: Sequence[Map]) -> str:
+    """One sentence: how good the last stage is, and what it costs compared with the first."""
+    if not stages:
+        return ""
+    first, last = stages[0], stages[-1]
+    parts = []
+    if last.get("accuracy") is not None:
+        parts.append(f"accuracy {share(last['accuracy'])}")
+        if first is not last and first.get("accuracy") is not None:
+            parts[-1] += f" ({first.get('stage', 'before')}: {share(first['accuracy'])})"
+    if last.get("live") is not None and first.get("parameters"):  # a compacted net is smaller
+        parts.append(f"{share(last['live'] / first['parameters'])} of the parameters")
+    if first is not last:
+        gains = {words: ROWS[label](last, first) for words, label in GAINS.items()}
+        parts += [words.format(gain) for words, gain in gains.items() if gain]
+    return ", ".join(parts)
+
+
 # --- accuracy by class
 
 Row = tuple[int, list[float | None], float | None]
@@ -55,8 +91,7 @@ def by_class(stages: Sequence[Map]) -> tuple[list[str], list[Row]]:
     """
     measured = [stage for stage in stages if stage.get("per_class")]
     rows: list[Row] = []
-    for k in range(max((len(stage["per_class"]) for stage in measured), default=0)):
-        values = [(stage["per_class"][k : k + 1] or [None])[0] for stage in measured]
+    for k, values in enumerate(zip_longest(*(stage["per_class"] for stage in measured))):
         known = [None if v is None or v != v else float(v) for v in values]
         first, last = known[0], known[-1]
         rows.append((k, known, None if first is None or last is None else last - first))
@@ -70,10 +105,8 @@ def points(change: float) -> str:
 
 
 def classes(stages: Sequence[Map]) -> Html:
-    """Which class lost most, and a table with a bar for each change."""
+    """Which class lost most and how many lost nothing; a table with a bar for each change."""
     names, rows = by_class(stages)
-    if not rows:
-        return Html("")
     shown = [[k, *("-" if v is None else share(v) for v in values)] for k, values, _ in rows]
     if len(names) < 2:
         return table(["class", *names], shown)
@@ -81,18 +114,15 @@ def classes(stages: Sequence[Map]) -> Html:
     most = max(map(abs, changes), default=0.0) or 1.0
     for line, (*_, change) in zip(shown, rows, strict=True):
         line += ["-" if change is None else points(change), swing((change or 0.0) / most)]
-    return Html(class_sentence(rows[0][0], changes) + table(["class", *names, "change", ""], shown))
-
-
-def class_sentence(worst: int, changes: Sequence[float]) -> str:
-    """The class that lost most, and how many lost nothing; changes: the worst first"""
     lost = sum(change < 0 for change in changes)
-    if not lost:
-        return "<p>No class lost accuracy.</p>\n" if changes else ""
-    return (
-        f"<p>Class {worst} lost most: {points(changes[0])} percentage points; "
-        f"{len(changes) - lost} of {len(changes)} classes lost nothing.</p>\n"
-    )
+    said = "No class lost accuracy."
+    if lost:
+        said = (
+            f"Class {rows[0][0]} lost most: {points(changes[0])} percentage points; "
+            f"{len(changes) - lost} of {len(changes)} classes lost nothing."
+        )
+    sentence = prose(said) if changes else ""
+    return Html(sentence + table(["class", *names, "change", ""], shown))
 
 
 # --- layers
@@ -102,11 +132,10 @@ def layers_table(layers: Sequence[Map]) -> Html:
     """Kept and all weights of each layer, as a bar and as numbers."""
     rows = []
     for layer in layers:
-        kept, total, shape = layer["kept"], layer["total"], shape_of(layer)
-        part = _part(kept, total)
-        rows.append([layer["name"], shape, bar(part), kept, total, f"{100 * part:.1f} %"])
-    header = ["layer", "shape", "", "kept", "weights", "share"]
-    return table(header, rows, kind="layers") if rows else Html("")
+        part = _part(layer["kept"], layer["total"])
+        numbers = layer["kept"], layer["total"], f"{100 * part:.1f} %"
+        rows.append([layer["name"], shape_of(layer), bar(part), *numbers])
+    return table(["layer", "shape", "", "kept", "weights", "share"], rows, kind="layers")
 
 
 def shape_of(layer: Map) -> str:
@@ -117,39 +146,32 @@ def shape_of(layer: Map) -> str:
 def costs(found: Sequence[Map], before: str, last: str) -> Html:
     """What each layer holds and does: a bar is its share of the first stage, filled by what is left
 
+    A sentence says what each kind of layer holds and does, in a net of several kinds.
     found: {"name", "kind", "parameters", "live", "macs", "live_macs"}
     """
-    if not found:
-        return Html("")
-    columns = {"parameters": "live", "macs": "live_macs"}
-    totals = {key: sum(cost[key] for cost in found) for key in columns}
-    widest = max(_part(cost[key], totals[key]) for cost in found for key in columns) or 1.0
-    rows: list[list[object]] = [[cost["name"]] for cost in found]
-    for row, cost in zip(rows, found, strict=True):
-        for was, now in columns.items():
-            left, whole = min(_part(cost[now], cost[was]), 1.0), _part(cost[was], totals[was])
-            row += [bar(left, whole / widest), cost[was], cost[now]]
+    left = {"parameters": "live", "macs": "live_macs"}
+    totals = {key: sum(cost[key] for cost in found) for key in left}
+    parts = [{key: _part(cost[key], totals[key]) for key in left} for cost in found]
+    widest = max((part for of in parts for part in of.values()), default=0.0) or 1.0
+    rows = []
+    kinds: dict[str, Any] = {}
+    for cost, of in zip(found, parts, strict=True):
+        rows.append([cost["name"]])
+        for key, now in left.items():
+            kept = min(_part(cost[now], cost[key]), 1.0)
+            rows[-1] += [bar(kept, of[key] / widest), cost[key], cost[now]]
+        kinds[cost["kind"]] = kinds.get(cost["kind"], 0) + np.array([*of.values()])
+    said = "; ".join(
+        f"{kind}: {100 * held:.1f} % of the weights, {100 * done:.1f} % of the multiply-adds"
+        for kind, (held, done) in kinds.items()
+    )
     header = ["layer", "weights", before, last, "multiply-adds", before, last]
-    return Html(cost_sentence(found, totals) + table(header, rows, kind="layers"))
+    sentence = prose(f"{said}.") if len(kinds) > 1 else ""
+    return Html(sentence + table(header, rows, kind="layers"))
 
 
 def _part(part: float, whole: float) -> float:
     return part / whole if whole else 0.0
-
-
-def cost_sentence(found: Sequence[Map], totals: Mapping[str, float]) -> str:
-    """What each kind of layer holds and does; nothing where a net has one kind only."""
-    kinds = list(dict.fromkeys(cost["kind"] for cost in found))
-    if len(kinds) < 2:
-        return ""
-    parts = []
-    for kind in kinds:
-        held, done = (
-            100 * _part(sum(c[key] for c in found if c["kind"] == kind), totals[key])
-            for key in totals
-        )
-        parts.append(f"{kind}: {held:.1f} % of the weights, {done:.1f} % of the multiply-adds")
-    return f"<p>{text('; '.join(parts))}.</p>\n"
 
 
 # --- sparse kernels
@@ -161,34 +183,31 @@ def sparse_table(layers: Sequence[Map]) -> Html:
     layers: {"name", "shape", "density", "format", "fitting": [formats of the mask], "break_even":
     {"csr, batch 1": density, ...}, "against_dense": {"2:4, batch 1": time over dense, ...}}
     """
-    if not layers:
-        return Html("")
-    names = [name for how in ("break_even", "against_dense") for one in layers for name in one[how]]
-    pairs = dict.fromkeys(tuple(name.split(", ")) for name in names)  # (format, batch)
-    batches = list(dict.fromkeys(batch for _, batch in pairs))
-    ordered = sorted(pairs, key=lambda pair: batches.index(pair[1]))
-    groups = [(batch, sum(b == batch for _, b in pairs)) for batch in batches]
+    found = dict.fromkeys(
+        name for how in ("break_even", "against_dense") for one in layers for name in one[how]
+    )
+    batches = list(dict.fromkeys(name.split(", ")[1] for name in found))
+    columns = sorted(found, key=lambda name: batches.index(name.split(", ")[1]))
+    groups = [(b, sum(name.endswith(f", {b}") for name in found)) for b in batches]
     rows = [
         [one["name"], shape_of(one), f"{100 * one['density']:.3g} %", one["format"]]
-        + [_sparse_cell(one, *pair) for pair in ordered]
+        + [_sparse_cell(one, name) for name in columns]
         for one in layers
     ]
-    header = ["layer", "shape", "live", "runs as", *(form for form, _ in ordered)]
+    header = ["layer", "shape", "live", "runs as", *(name.split(", ")[0] for name in columns)]
     right = range(4, len(header))
     return table(header, rows, kind="sparse", groups=[("", 4), *groups], right=right)
 
 
-def _sparse_cell(layer: Map, form: str, batch: str) -> Cell:
-    """A break-even density, or a time over the dense one; marked where the layer gains by it"""
-    limit = layer["break_even"].get(f"{form}, {batch}")
-    over = layer["against_dense"].get(f"{form}, {batch}")
+def _sparse_cell(layer: Map, name: str) -> Cell:
+    """A break-even density, or a time over the dense one; marked where the layer gains by it
+
+    A break-even density of 0: the format is never faster; 1: always; none: not measured.
+    """
+    over, limit = layer["against_dense"].get(name), layer["break_even"].get(name)
     faster = layer["density"] < (limit or 0) if over is None else over < 1
-    wins = "wins" if faster and form in layer["fitting"] else ""
-    return Cell(limited(limit) if over is None else f"{over:.2f}x", wins)
-
-
-def limited(part: float | None) -> str:
-    """0.123 -> 12.3 %; 0: the format is never faster; 1: always; None: not measured"""
-    if part is None:
-        return "-"
-    return {0.0: "never", 1.0: "always"}.get(part, f"{100 * part:.3g} %")
+    wins = "wins" if faster and name.split(", ")[0] in layer["fitting"] else ""
+    if over is not None:
+        return Cell(f"{over:.2f}x", wins)
+    words = {None: "-", 0.0: "never", 1.0: "always"}
+    return Cell(words[limit] if limit in words else f"{100 * limit:.3g} %", wins)
