@@ -28,17 +28,18 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     from minprune.core import CriterionSpec, Dataset, Evidence, Example, criterion
     from minprune.evidence import score
     from minprune.files import load, save
+    from minprune.masking.allocate import allocate
     from minprune.masking.apply import collapsed, prune, with_masks
     from minprune.masking.combine import combine
-    from minprune.masking.count import allocate
     from minprune.measures.measure import measure
     from minprune.measures.quality import evaluate
     from minprune.nets import zoo
     from minprune.nets.convolution import *  # noqa: F403
     from minprune.nets.dense import *  # noqa: F403
     from minprune.nets.dropout import *  # noqa: F403
+    from minprune.nets.initialise import initialise
     from minprune.nets.joining import *  # noqa: F403
-    from minprune.nets.model import Model, initialise
+    from minprune.nets.model import Model
     from minprune.nets.net import build
     from minprune.nets.normalisation import *  # noqa: F403
     from minprune.nets.pooling import *  # noqa: F403
@@ -70,7 +71,8 @@ NAMES = {
     "core": ("Dataset", "Evidence", "Example", "CriterionSpec", "criterion"),
     "autograd": ("Tensor", "grad"),
     "nets.net": ("build",),
-    "nets.model": ("Model", "initialise"),
+    "nets.model": ("Model",),
+    "nets.initialise": ("initialise",),
     "nets.ties": ("ties",),
     "train.optim": ("SGD", "Adam", "AdamW"),
     "train.method": ("Method", "Context", "View", "Change"),
@@ -78,7 +80,7 @@ NAMES = {
     "train.loop": ("fit",),
     "evidence": ("score",),
     "masking.combine": ("combine",),
-    "masking.count": ("allocate",),
+    "masking.allocate": ("allocate",),
     "masking.apply": ("prune", "with_masks", "collapsed"),
     "structure.compact": ("compact",),
     "sparse.convert": ("sparsify", "densify"),

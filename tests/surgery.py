@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from minprune.core import Array, Split
 from minprune.nets.activations import Tanh
 from minprune.nets.dense import Dense
-from minprune.nets.model import Model, initialise
+from minprune.nets.initialise import initialise
+from minprune.nets.model import Model
 from minprune.nets.net import build
 
 EPS = float(np.finfo(np.float64).eps)

@@ -14,8 +14,8 @@ from watching import half_masked, small_data, small_net
 import minprune as mp
 from minprune.errors import ArgumentError, ShapeError, UnreachableError
 from minprune.masking import count as file
+from minprune.masking.allocate import RULES, densities
 from minprune.masking.choose import choose
-from minprune.masking.count import RULES, densities
 from minprune.methods import start_sparse
 from minprune.verify import check_allocation
 from minprune.verify.plain.rules import Shapes

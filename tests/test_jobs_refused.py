@@ -16,7 +16,7 @@ import minprune as mp
 from minprune.cli import main
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
-from minprune.evidence import inverses
+from minprune.evidence import obs_inverses as inverses
 from minprune.files import alone
 from minprune.jobs.checks import FEW, few
 from minprune.jobs.settings import CompareSettings, RunSettings

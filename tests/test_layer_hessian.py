@@ -15,7 +15,8 @@ from minprune.nets.activations import ReLU
 from minprune.nets.convolution import Conv2d
 from minprune.nets.dense import Dense
 from minprune.nets.forward import run
-from minprune.nets.model import Model, batch_last, initialise
+from minprune.nets.initialise import initialise
+from minprune.nets.model import Model, batch_last
 from minprune.nets.net import build
 from minprune.nets.pooling import Flatten
 

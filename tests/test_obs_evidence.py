@@ -16,7 +16,7 @@ import minprune as mp
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.layerwise import layer_hessian
 from minprune.errors import ArgumentError
-from minprune.evidence import inverses
+from minprune.evidence import obs_inverses as inverses
 from minprune.nets.model import Model
 from minprune.nets.ties import Group
 

@@ -10,7 +10,7 @@ import pytest
 from watching import one_sample, one_weight
 
 import minprune as mp
-from minprune.train.history import Bar, Lines, Quiet, progress
+from minprune.train.progress import Bar, Lines, Quiet, progress
 
 
 def train(**how: Any) -> mp.History:
@@ -101,7 +101,7 @@ def test_long_work_without_epochs_says_how_far_it_is(
 ) -> None:
     hide_tqdm(monkeypatch)
     clock = iter([0.0, 4.0, 11.0, 11.0, 12.0, 15.0])  # read at the start, per step and per line
-    monkeypatch.setattr("minprune.train.history.monotonic", lambda: next(clock))
+    monkeypatch.setattr("minprune.train.progress.monotonic", lambda: next(clock))
     with progress("obs", 30, show=True, done=5) as shown:
         for _ in range(4):
             shown.update()

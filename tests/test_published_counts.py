@@ -14,7 +14,7 @@ from structures import thinned
 import minprune as mp
 from minprune.measures.cost import size
 from minprune.nets.counts import counts
-from minprune.nets.model import initialise
+from minprune.nets.initialise import initialise
 from minprune.nets.net import Net, build
 
 

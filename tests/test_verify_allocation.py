@@ -10,7 +10,7 @@ from planted_selection import ALLOCATIONS, SHUFFLES, Planted, uniform
 
 from minprune.core import Arrays
 from minprune.errors import ArgumentError
-from minprune.masking.count import allocate
+from minprune.masking.allocate import allocate
 from minprune.verify import check_allocation, check_shuffle
 from minprune.verify.plain.rules import ALLOCATIONS as LIKE
 from minprune.verify.plain.rules import allocated as defined

@@ -41,7 +41,7 @@ def obs(ev: Evidence, *, scale: Scale = "whole") -> Arrays:
     """s = w^2 / (2 [H^-1]_qq); unit: s = 1/2 w_S^T ([H^-1]_SS)^-1 w_S
 
     It assumes a minimum (g = 0) and a quadratic loss, and that all other weights adjust
-    (mp.methods.obs adjusts them). The damped inverses come from minprune/evidence/inverses.py.
+    (mp.methods.obs adjusts them). The damped inverses come from minprune/evidence/obs_inverses.py.
 
     Parameters
     ----------

@@ -17,8 +17,8 @@ from minprune.curvature.gates import gate_hess, gate_product, gate_squares
 from minprune.curvature.removal import removal, unit_removal
 from minprune.errors import ArgumentError
 from minprune.evidence.activations import act_grads, activations
-from minprune.evidence.inverses import inverse_block, inverse_diag, sweep_loss
 from minprune.evidence.moments import class_counts, class_moments, histograms, moments
+from minprune.evidence.obs_inverses import inverse_block, inverse_diag, sweep_loss
 from minprune.evidence.paths import path_grads
 from minprune.nets.forward import loss_of, run
 from minprune.nets.model import CHUNK, batch_last

@@ -1,8 +1,9 @@
 """Files: models and states, each a plain .npz that is written whole or not at all."""
 
 from minprune.files.container import sweep, write_atomic
+from minprune.files.lock import alone
 from minprune.files.model import describe, load, rebuild, save
-from minprune.files.state import alone, load_state, save_state
+from minprune.files.state import load_state, save_state
 
 __all__ = [
     "alone", "describe", "load", "load_state", "rebuild", "save", "save_state", "sweep",

@@ -1,9 +1,7 @@
-"""state.npz, for checkpoints: JSON values and arrays by name; and the lock of its folder."""
+"""state.npz, for checkpoints: JSON values and arrays by name."""
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from minprune.core import Arrays
@@ -50,41 +48,3 @@ def _checked(name: str) -> None:
             f"the name of an array must hold letters, digits and _-./ and be no path, not "
             f"{name!r}; rename it"
         )
-
-
-@contextmanager
-def alone(folder: str | os.PathLike[str]) -> Iterator[None]:
-    """Lock the folder, which is created if it is missing, while the context lasts
-
-    By flock on the folder itself, so that no lock file is left and no lock outlives a killed
-    process; on systems without flock (Windows, some network drives) nothing is locked. Raises
-    FileError if another process holds the lock, or the folder cannot be opened.
-    """
-    try:
-        os.makedirs(folder, exist_ok=True)
-        handle = os.open(folder, os.O_RDONLY) if os.name == "posix" else None
-    except OSError as e:
-        raise FileError(
-            f"{folder}: cannot be opened ({e.strerror}); pass a folder that you can write to"
-        ) from None
-    try:
-        if handle is not None:
-            _lock(handle, folder)
-        yield
-    finally:
-        if handle is not None:
-            os.close(handle)
-
-
-def _lock(handle: int, folder: str | os.PathLike[str]) -> None:
-    import fcntl
-
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise FileError(
-            f"{folder}: must not be in use by another process; wait until it ends, or pass "
-            f"another folder"
-        ) from None
-    except OSError:  # a drive without locks
-        pass

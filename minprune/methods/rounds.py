@@ -15,7 +15,7 @@ from minprune.masking.units import unit_sparsity
 from minprune.nets.counts import sparsity as sparsity_of
 from minprune.nets.model import Model, is_model
 from minprune.schedule import exponential
-from minprune.train.history import progress as bar
+from minprune.train.progress import progress as bar
 
 
 def in_rounds(

@@ -17,12 +17,12 @@ from minprune.curvature.layerwise import Hull, layer_hessian, merge, refit, swee
 from minprune.curvature.products import flat, unflat
 from minprune.curvature.record import outputs
 from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
-from minprune.evidence.inverses import Rows
+from minprune.evidence.obs_inverses import Rows
 from minprune.masking.apply import collapsed, with_masks
 from minprune.masking.count import pruned_count
 from minprune.measures.quality import evaluate
 from minprune.nets.model import Model
-from minprune.train.history import progress as bar
+from minprune.train.progress import progress as bar
 
 HELD = 2**28  # bytes of rows that are kept between the walks over them
 

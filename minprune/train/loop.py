@@ -19,9 +19,9 @@ from minprune.nets.model import Model, checked_input, is_model
 from minprune.train.checkpoint import Checkpointer, LoopPosition
 from minprune.train.fingerprint import data_print, fingerprint, machinery
 from minprune.train.history import History
-from minprune.train.history import progress as show_progress
 from minprune.train.method import Method
 from minprune.train.optim import Adam, Optimizer
+from minprune.train.progress import progress as show_progress
 from minprune.train.rates import Rate, constant
 from minprune.train.training import Training
 

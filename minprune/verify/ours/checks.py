@@ -16,8 +16,8 @@ from minprune.curvature.inverse import downdate, inverse_from_rows, remove
 from minprune.curvature.products import flat, unflat
 from minprune.curvature.record import record
 from minprune.curvature.removal import loss
+from minprune.masking.allocate import allocate
 from minprune.masking.choose import choose
-from minprune.masking.count import allocate
 from minprune.nets.model import Model
 from minprune.schedule import SCHEDULES
 from minprune.train.optim import SGD, Adam, AdamW, Optimizer

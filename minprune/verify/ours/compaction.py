@@ -166,7 +166,7 @@ def check_compaction(
     fn : callable
         A Model to a smaller one; mp.compact by default.
     name : str
-        One of the nets of verify/ours/structures.py, or "" for all of them and random nets.
+        One of the nets of verify/ours/nets.py, or "" for all of them and random nets.
     laws : collection of str, optional
         Only these.
     examples, seed : int
