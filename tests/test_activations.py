@@ -24,7 +24,7 @@ KINKS = {"relu": (0,), "leaky_relu": (0,), "elu": (0,), "relu6": (0, 6), "hardsw
 # f' and f'' at the kinks, as PyTorch has them
 AT_KINKS = {
     "relu": [(0, 0, 0)], "leaky_relu": [(0, 0.01, 0)], "elu": [(0, 1, 0)],
-    "relu6": [(0, 0, 0), (6, 0, 0)], "hardswish": [(-3, -0.5, 1 / 3), (3, 1.5, 1 / 3)],
+    "relu6": [(0, 0, 0), (6, 0, 0)], "hardswish": [(-3, -0.5, 0), (3, 1.5, 0)],
 }  # fmt: skip
 points = arrays(np.float64, 4, elements=st.floats(-12, 12, allow_subnormal=False))
 

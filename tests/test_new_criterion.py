@@ -78,6 +78,14 @@ def over(squares: Array, sums: Array) -> Array:
     return np.divide(squares, sums, out=np.zeros_like(squares), where=sums > 0)
 
 
+def test_lamp_ranks_weights_that_differ_in_the_last_bit() -> None:
+    """Their quotients by the largest are the same number"""
+    w = np.array([1.788169680870331, 1.7881696808703311, 2.686558159035452])
+    first, second, _ = mp.criteria.lamp(mp.Evidence(weights={"w": w}))["w"]
+    assert w[0] < w[1]
+    assert first < second
+
+
 def test_the_twin_of_lamp_accepts_the_definition() -> None:
     right = by_layer(lambda q: over(q, np.cumsum(q)))
     assert check_criterion(right, "lamp", examples=10).ok

@@ -269,6 +269,26 @@ def test_what_single_samples_give_is_right_or_refused(model: Model) -> None:
     assert is_the_diagonal(gauss_newton, ggn, model, data)
 
 
+@dataclass(frozen=True)
+class Offset(Layer):
+    """W x + V u: a parameter u where a layer reads samples"""
+
+    def params(self) -> dict[str, Shape]:
+        return {"weight": (3, 3), "other": (3, 2), "input": (2, 1)}
+
+    def apply(self, p: Any, xs: Any, run: Any, act: str = "none") -> Any:
+        return ag.add(ag.affine(p["weight"], xs[0], None), ag.affine(p["other"], p["input"], None))
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_parameter_in_the_place_of_the_samples_has_no_rule(n: int) -> None:
+    """Of one sample its array has the shape of an input"""
+    model, data = made((3,), mp.Dense(3, 3), Offset(), mp.Tanh(), mp.Dense(3, 2), n=n)
+    assert is_the_diagonal(exact, hessian, model, data)
+    with pytest.raises(ArgumentError, match="must have rules"):
+        squared_grads(model, data, params="all")
+
+
 @pytest.mark.parametrize("layer", [Centred(), Attending()])
 def test_layers_that_mix_samples_are_exact_and_have_no_samples(layer: Layer) -> None:
     for n in (1, 2, 3, 4):

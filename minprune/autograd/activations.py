@@ -143,7 +143,7 @@ ACTIVATIONS: dict[str, Row] = {
         "Hardswish", "y = x min(max(x + 3, 0), 6) / 6      y' = -1/2 at -3, 3/2 at 3",
         lambda x: x * (np.clip(x + 3, 0, 6) / 6),
         lambda x, y: np.where(_inside(x), x / 3 + 0.5, x > 3).astype(y.dtype),
-        lambda x, y: _inside(x) / y.dtype.type(3),
+        lambda x, y: (np.abs(x) < 3) / y.dtype.type(3),
     ),
 }  # fmt: skip
 

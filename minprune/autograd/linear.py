@@ -84,6 +84,6 @@ def _row_dot_rule(g: Value, s: Value, inputs: Any, need: Any) -> tuple[Value, Va
 
 
 matmul = Op(_matmul, _matmul_rule)
-affine = Op(_affine, _affine_rule, linear, _affine_each, _affine_squares, "product")
+affine = Op(_affine, _affine_rule, linear, _affine_each, _affine_squares, "product", samples=1)
 row_sum = Op(_row_sum, _row_sum_rule)
 row_dot = Op(_row_dot, _row_dot_rule)

@@ -109,7 +109,8 @@ class Op:
     Ops that take parameters have two more rules, both on arrays, for one gradient of each sample:
     `each(g, output, inputs, need, **settings)` gives (n, *shape) for the parameters (the gradient
     in column n of g alone), and `squares(gs, weights, output, inputs, need, **settings)` gives
-    sum over k, n of weights[k, n] * each(gs[k])[n]^2, without holding what it sums.
+    sum over k, n of weights[k, n] * each(gs[k])[n]^2, without holding what it sums. They give no
+    part for the input number `samples`, which holds the samples.
 
     `second` says what the op is for second derivatives. All words promise that sample n of the
     output depends on sample n of the inputs alone, where the last axis of both is the samples:
@@ -131,6 +132,7 @@ class Op:
     squares: Rule | None = None
     second: Second | None = None
     squared: Rule | None = None
+    samples: int = 0
 
     def __post_init__(self) -> None:
         self.name, self.__doc__ = self.forward.__name__.strip("_"), self.forward.__doc__

@@ -138,9 +138,9 @@ def lamp(ev: Evidence) -> Arrays:
 
 
 def _lamp(size: Array) -> Array:
-    flat = size.ravel().astype(np.float64) / (size.max(initial=0) or 1)  # no square overflows
-    order = np.argsort(-flat, kind="stable")  # the highest rank first
-    squares = flat[order] ** 2
+    order = np.argsort(-size.ravel(), kind="stable")  # the highest rank first
+    flat = size.ravel()[order].astype(np.float64) / (size.max(initial=0) or 1)
+    squares = flat**2  # which never overflow
     scores = np.empty(flat.size)
     scores[order] = squares / np.maximum(np.cumsum(squares), np.finfo(float).tiny)
     return scores.reshape(size.shape).astype(size.dtype)

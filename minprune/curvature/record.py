@@ -156,7 +156,10 @@ def unruled(seen: Recorded, keys: Keys, curved: bool = False) -> dict[str, str]:
         wrong = moved[t] = 0
         for a in inputs:
             moved[t] |= moved[a]
-            fits = t.op.each if a in leaves else t.op.second and a.shape[-1:] == n
+            if a in leaves:
+                fits = bool(t.op.each) and t.inputs[t.op.samples] is not a
+            else:
+                fits = bool(t.op.second) and a.shape[-1:] == n
             if not fits or t.shape[-1:] != n:
                 wrong |= moved[a]
         if curved:

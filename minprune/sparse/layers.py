@@ -72,7 +72,7 @@ class Sparse(Layer):
         full: Shape = self.like().params()["weight"]
         return full
 
-    @property
+    @cached_property
     def matrix_shape(self) -> tuple[int, int]:
         """(m, n) of the weight as a matrix, a row for each output"""
         return self.full[0], math.prod(self.full[1:])

@@ -259,7 +259,7 @@ class Method:
 def check_signatures(method: Method) -> None:
     """Raises ArgumentError for a hook whose parameters are not those of `Method`'s."""
     for part in method.parts:
-        for hook in HOOKS:
+        for hook in filter(part.uses, HOOKS):
             found, wanted = (
                 ", ".join(name.lstrip("_") for name in list(signature(fn).parameters)[1:])
                 for fn in (getattr(type(part), hook), getattr(Method, hook))
