@@ -150,7 +150,7 @@ def test_messages() -> None:
     with pytest.raises(ArgumentError) as no_tensor:
         grad(np.ones(2), [])  # type: ignore[arg-type]
     assert no_tensor.value.args == (
-        "grad: y must be a Tensor, not ndarray; wrap the inputs: Tensor(x)",
+        "grad: y must be a Tensor, not ndarray; pass what is computed from a Tensor(x)",
     )
     t = Tensor(np.ones(2))
     for wrt, found in ((t, "Tensor"), ([t, np.ones(2)], "ndarray"), (["w"], "str")):

@@ -28,7 +28,7 @@ from minprune.curvature import (
 )
 from minprune.curvature.diagonals import second
 from minprune.curvature.gates import gate_hess, gate_product, gate_squares
-from minprune.curvature.inputs import layer_hessian
+from minprune.curvature.layerwise import layer_hessian
 from minprune.curvature.removal import removal, unit_removal
 from minprune.nets.model import Model
 
@@ -137,7 +137,7 @@ def test_float32_agrees_to_its_accuracy(name: str) -> None:
 
 
 RECORD, REMOVAL, INPUTS = (
-    import_module(f"minprune.curvature.{name}") for name in ("record", "removal", "inputs")
+    import_module(f"minprune.curvature.{name}") for name in ("record", "removal", "layerwise")
 )
 IN_PARTS = [name for name in CALLS if name != "hessian"]  # which is columns of hvp
 

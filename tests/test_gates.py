@@ -15,8 +15,7 @@ import minprune as mp
 from minprune.core import Arrays, Split
 from minprune.curvature import diagonals, gates
 from minprune.curvature.gates import gate_hess, gate_product, gate_squares
-from minprune.curvature.record import factors, record
-from minprune.curvature.rules import unruled
+from minprune.curvature.record import factors, record, unruled
 from minprune.nets.model import Model
 
 named = st.builds(

@@ -15,9 +15,7 @@ from surgery import EPS, TRIES, Quadratic, best, quadratics, reduced, rise
 from minprune.core import Array
 from minprune.curvature.inverse import (
     downdate,
-    downdate_set,
     remove,
-    remove_set,
 )
 
 Remove = Callable[[Array, Array, Array], tuple[Array, float]]
@@ -65,22 +63,22 @@ def downdated_is_the_reduced_inverse(downdate: Callable[..., Array], at: Quadrat
 
 @given(at=quadratics)
 def test_removal_is_the_constrained_minimum(at: Quadratic) -> None:
-    assert removal_is_the_constrained_minimum(remove_set, at)
-    w, score = remove_set(at.w, at.inverse, at.q[:1])
+    assert removal_is_the_constrained_minimum(remove, at)
+    w, score = remove(at.w, at.inverse, at.q[:1])
     one, single = remove(at.w, at.inverse, int(at.q[0]))
     assert (w.tobytes(), score) == (one.tobytes(), single)
 
 
 @given(at=quadratics)
 def test_a_set_is_the_sum_of_downdated_singles(at: Quadratic) -> None:
-    assert set_is_the_sum_of_singles(remove_set, downdate, at)
+    assert set_is_the_sum_of_singles(remove, downdate, at)
 
 
 @given(at=quadratics)
 def test_downdating_is_the_reduced_inverse(at: Quadratic) -> None:
-    assert downdated_is_the_reduced_inverse(downdate_set, at)
+    assert downdated_is_the_reduced_inverse(downdate, at)
     got = downdate(at.inverse, int(at.q[0]))
-    assert np.array_equal(got, downdate_set(at.inverse, at.q[:1]))
+    assert np.array_equal(got, downdate(at.inverse, at.q[:1]))
     assert np.array_equal(got, got.T)
 
 
@@ -99,7 +97,7 @@ def obs_is_at_most_obd(remove: Remove, at: Quadratic) -> bool:
 
 @given(at=quadratics)
 def test_obs_is_at_most_obd_and_equal_where_uncoupled(at: Quadratic) -> None:
-    assert obs_is_at_most_obd(remove_set, at)
+    assert obs_is_at_most_obd(remove, at)
 
 
 def diagonal_of_h(w: Array, inverse: Array, q: Array) -> tuple[Array, float]:
@@ -126,25 +124,25 @@ def sum_of_singles(w: Array, inverse: Array, q: Array) -> tuple[Array, float]:
 
 
 def no_half(w: Array, inverse: Array, q: Array) -> tuple[Array, float]:
-    after, score = remove_set(w, inverse, q)
+    after, score = remove(w, inverse, q)
     return after, 2 * score
 
 
 def not_moved(w: Array, inverse: Array, q: Array) -> tuple[Array, float]:
-    after, (_, score) = w.copy(), remove_set(w, inverse, q)
+    after, (_, score) = w.copy(), remove(w, inverse, q)
     after[q] = 0.0
     return after, score
 
 
 def moved_the_other_way(w: Array, inverse: Array, q: Array) -> tuple[Array, float]:
-    after, score = remove_set(w, inverse, q)
+    after, score = remove(w, inverse, q)
     after = 2 * w - after
     after[q] = 0.0
     return after, score
 
 
 def almost_zero(w: Array, inverse: Array, q: Array) -> tuple[Array, float]:
-    after, score = remove_set(w, inverse, q)
+    after, score = remove(w, inverse, q)
     after[q] = EPS
     return after, score
 
@@ -164,7 +162,7 @@ def only_zeroed(inverse: Array, q: Any) -> Array:
 
 
 def not_zeroed(inverse: Array, q: Any) -> Array:
-    after = downdate_set(inverse, np.atleast_1d(q))
+    after = downdate(inverse, np.atleast_1d(q))
     after[q] = EPS
     return after
 
@@ -185,7 +183,7 @@ def test_the_sum_of_singles_can_be_worse_than_zeroing() -> None:
         joint, summed, plain = (
             rise(at.h, x - at.w)
             for x in (
-                remove_set(at.w, at.inverse, at.q)[0],
+                remove(at.w, at.inverse, at.q)[0],
                 sum_of_singles(at.w, at.inverse, at.q)[0],
                 zeroed,
             )
@@ -199,4 +197,4 @@ def test_the_sum_of_singles_can_be_worse_than_zeroing() -> None:
 def test_a_wrong_downdate_is_rejected(wrong: Callable[..., Array]) -> None:
     assert not all(downdated_is_the_reduced_inverse(wrong, at) for at in TRIES)
     if wrong is not not_zeroed:
-        assert not all(set_is_the_sum_of_singles(remove_set, wrong, at) for at in TRIES)
+        assert not all(set_is_the_sum_of_singles(remove, wrong, at) for at in TRIES)

@@ -9,8 +9,7 @@ import pytest
 from surgery import EPS, row_rise
 
 from minprune.core import Array
-from minprune.curvature.inputs import layer_hessian, layer_inputs
-from minprune.curvature.sweeps import merge, refit, sweep_layer
+from minprune.curvature.layerwise import layer_hessian, layer_inputs, merge, refit, sweep_layer
 from minprune.errors import ArgumentError
 from minprune.nets.activations import ReLU
 from minprune.nets.convolution import Conv2d
@@ -74,7 +73,7 @@ def test_h_does_not_depend_on_the_batches(monkeypatch: pytest.MonkeyPatch) -> No
     model, x = small_net(), images(9)
     whole = {name: layer_hessian(model, x, name) for name in ("conv1", "conv2", "fc")}
     near = {name: 1000 * EPS * np.abs(h).max() for name, h in whole.items()}
-    monkeypatch.setattr("minprune.curvature.inputs.CHUNK", 2)
+    monkeypatch.setattr("minprune.curvature.layerwise.CHUNK", 2)
     assert len(list(layer_inputs(model, x, "fc"))) == 5
     for name, h in whole.items():
         assert np.abs(layer_hessian(model, x, name) - h).max() <= near[name]
@@ -135,13 +134,13 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no weight": (
         lambda: layer_hessian(small_net(), images(2), "relu1"),
         ArgumentError,
-        "relu1: ReLU has no weight matrix, expected a Dense or Conv2d layer; name one of conv1, "
-        "conv2, fc",
+        "relu1: the layer must have a weight matrix, as Dense and Conv2d have, and ReLU has none; "
+        "pass one of conv1, conv2, fc",
     ),
     "no samples": (
         lambda: list(layer_inputs(small_net(), images(0), "fc")),
         ArgumentError,
-        "fc: there are no samples, expected at least one; give inputs",
+        "fc: x must hold at least one sample, not none; pass inputs",
     ),
     "too large": (
         lambda: layer_hessian(small_net(), images(2), "fc", limit=1000),

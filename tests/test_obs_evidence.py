@@ -14,7 +14,7 @@ from test_score_laws import relabelled, rescaled
 
 import minprune as mp
 from minprune.core import Array, Arrays, Split
-from minprune.curvature.inputs import layer_hessian
+from minprune.curvature.layerwise import layer_hessian
 from minprune.errors import ArgumentError
 from minprune.evidence import inverses
 from minprune.nets.model import Model

@@ -10,8 +10,7 @@ from surgery import EPS, deep, rise
 
 import minprune as mp
 from minprune.core import Array
-from minprune.curvature.inputs import layer_hessian
-from minprune.curvature.sweeps import Sweep, merge, sweep_layer
+from minprune.curvature.layerwise import Sweep, layer_hessian, merge, sweep_layer
 from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
 from minprune.methods.obs import Surgery, obs
 from minprune.nets.model import Model

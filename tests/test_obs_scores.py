@@ -11,7 +11,7 @@ from surgery import EPS, TRIES, Quadratic, best, quadratics, rise
 
 from minprune.core import Array, Evidence
 from minprune.criteria.obs import obs as criterion
-from minprune.curvature.inverse import downdate, remove_set
+from minprune.curvature.inverse import downdate, remove
 from minprune.errors import ArgumentError
 
 Scores = Callable[[Evidence], dict[str, Array]]
@@ -38,7 +38,7 @@ def test_scores_of_weights_and_of_units_are_the_rises(at: Quadratic) -> None:
     for scale in ("whole", "layer", "blocks"):
         assert singles_are_the_rises(partial(criterion, scale=scale), at)
     assert units_are_the_rises(criterion, at)
-    joint = remove_set(at.w, at.inverse, at.q)[1]
+    joint = remove(at.w, at.inverse, at.q)[1]
     assert units_are_the_rises(lambda ev: {"w": np.array([joint])}, at)
 
 

@@ -31,8 +31,7 @@ from minprune.curvature import (
 )
 from minprune.curvature import diagonals as module
 from minprune.curvature.gates import gate_hess, gate_squares
-from minprune.curvature.record import record
-from minprune.curvature.rules import each_alone, unruled
+from minprune.curvature.record import each_alone, record, unruled
 from minprune.errors import ArgumentError
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model

@@ -16,7 +16,7 @@ import minprune as mp
 from minprune import curvature, methods, structure
 from minprune.core import Split
 from minprune.criteria import CRITERIA
-from minprune.curvature.inputs import layer_inputs
+from minprune.curvature.layerwise import layer_inputs
 from minprune.errors import ArgumentError, MinpruneError, ShapeError
 from minprune.measures.cost import size
 from minprune.nets.model import Model
@@ -71,7 +71,7 @@ NEED: dict[str, tuple[str, Callable[[], Any]]] = {
     "squared_grads": ("what looks at single weights", lambda: curvature.squared_grads(S, DATA)),
     "removal": ("what looks at single weights", lambda: curvature.removal(S, DATA)),
     "ggn_rows": (
-        "what looks at single samples", lambda: list(curvature.ggn_rows(S, DATA, ["fc1.weight"])),
+        "a gradient of each sample", lambda: list(curvature.ggn_rows(S, DATA, ["fc1.weight"])),
     ),
     "layer_inputs": (
         "the product of a layer's inputs", lambda: list(layer_inputs(S, DATA[0], "fc1")),

@@ -12,7 +12,7 @@ from surgery import EPS, seeds
 
 from minprune import kernels
 from minprune.core import Array
-from minprune.curvature.sweeps import Sweep, levels, merge, slopes, sweep_layer, sweep_scores
+from minprune.curvature.layerwise import Sweep, levels, merge, slopes, sweep_layer, sweep_scores
 from minprune.errors import ArgumentError
 
 # Losses to merge: drawn from few values, so that ties and falls are the rule.
@@ -158,5 +158,5 @@ def test_refusal() -> None:
     with pytest.raises(ArgumentError) as caught:
         levels(np.ones((2, 3)), "upper")  # type: ignore[arg-type]
     assert caught.value.args == (
-        "hull is 'upper', expected 'none' or 'slopes'; choose one of them",
+        "levels: hull must be 'none' or 'slopes', not 'upper'; choose one of them",
     )

@@ -17,7 +17,7 @@ from surgery import EPS, row_rise, seeds
 from minprune import kernels
 from minprune.core import Array
 from minprune.curvature.inverse import damped_inverse
-from minprune.curvature.sweeps import Sweep, merge, refit, sweep_layer
+from minprune.curvature.layerwise import Sweep, merge, refit, sweep_layer
 from minprune.errors import ArgumentError, ShapeError
 
 
@@ -225,19 +225,20 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "H of another layer": (
         lambda: sweep_layer(W, np.eye(4)),
         ShapeError,
-        "H is (1, 4, 4), w is (2, 3), expected (groups, 3, 3) with groups that divide 2 rows; "
-        "give layer_hessian of the same layer, without bias",
+        "H must be (groups, 3, 3) with groups that divide the 2 rows of w, not (1, 4, 4); "
+        "pass layer_hessian of the same layer, without bias",
     ),
     "masked weights that live": (
         lambda: sweep_layer(W, H, mask=np.arange(6).reshape(2, 3) > 1),
         ArgumentError,
-        "2 masked weights are not 0.0; give the weights of the masked model, mp.with_masks",
+        "sweep_layer: masked weights must be 0.0, not 2 of them another number; pass the weights "
+        "of the masked model, mp.with_masks",
     ),
     "singular refit": (
         lambda: refit(W, np.zeros((3, 3)), np.array([[1, 1, 0], [1, 1, 1]], bool)),
         ArgumentError,
-        "H over the 2 kept entries of row 0 is singular, so they have no refit; raise damp, 1e-4 "
-        "at most, or give more samples",
+        "refit: H must be invertible over the 2 kept entries of row 0, not singular; raise damp, "
+        "1e-4 at most, or pass more samples",
     ),
 }
 

@@ -8,7 +8,7 @@ import pytest
 
 from minprune import kernels
 from minprune.core import Array
-from minprune.curvature.inverse import downdate_set, inverse_from_rows, remove_set
+from minprune.curvature.inverse import downdate, inverse_from_rows, remove
 from minprune.errors import ArgumentError
 from minprune.verify.numeric.obs import STEP_LAWS, check_obs
 from minprune.verify.ours.checks import OBS as OURS
@@ -24,7 +24,7 @@ def test_ours_passes(like: str) -> None:
 
 
 def update(w: Array, inverse: Array, q: Array) -> Array:
-    return remove_set(w, inverse, q)[0]
+    return remove(w, inverse, q)[0]
 
 
 def sum_of_singles(w: Array, inverse: Array, q: Array) -> Array:
@@ -75,7 +75,7 @@ def sum_of_scores(w: Array, inverse: Array, q: Array) -> float:
 
 
 def score_in_place(w: Array, inverse: Array, q: Array) -> float:
-    found = remove_set(w, inverse, q)[1]
+    found = remove(w, inverse, q)[1]
     inverse[q] = 0
     return found
 
@@ -163,7 +163,7 @@ PLANTED: tuple[tuple[str, str, Callable[..., Any], str], ...] = (
     ("score", "exact", sum_of_scores, "single scores summed"),
     ("score", "below zeroing", sum_of_scores, "single scores summed"),
     ("score", "exact", undamped_diagonal, "a product for the quotient"),
-    ("score", "exact", lambda *a: 2 * remove_set(*a)[1], "1/2 is missing"),
+    ("score", "exact", lambda *a: 2 * remove(*a)[1], "1/2 is missing"),
     ("score", "input untouched", score_in_place, "in place"),
     ("downdate", "exact", masked_alone, "H^-1 not downdated"),
     ("downdate", "exact", by_diagonal, "all steps from one inverse"),
@@ -234,7 +234,7 @@ def test_other_weights_may_move_by_rounding() -> None:
 
 
 def test_the_oracles_agree_with_the_kernel_that_sweeps() -> None:
-    assert {"downdate": downdate_set, "inverse": inverse_from_rows}.keys() <= OURS.keys()
+    assert {"downdate": downdate, "inverse": inverse_from_rows}.keys() <= OURS.keys()
     h = np.array([[2.0, 1.0], [1.0, 3.0]])
     order, losses = OURS["sweep"](np.array([1.0, 2.0]), np.linalg.inv(h))
     want = kernels.obs_sweep(np.array([[1.0, 2.0]]), np.linalg.inv(h))

@@ -13,7 +13,7 @@ import numpy as np
 
 from minprune import kernels
 from minprune.arguments import choice
-from minprune.autograd.elementwise import mul
+from minprune.autograd.arithmetic import mul
 from minprune.autograd.tape import Op, Value, value
 from minprune.autograd.tie import rows
 from minprune.core import Array

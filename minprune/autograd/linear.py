@@ -7,8 +7,7 @@ import numpy as np
 
 from minprune import kernels
 from minprune.autograd.activations import act_grad
-from minprune.autograd.elementwise import mul
-from minprune.autograd.shaping import column, expand
+from minprune.autograd.arithmetic import column, expand, mul
 from minprune.autograd.tape import Op, Value
 from minprune.autograd.tie import linear
 from minprune.core import Array
@@ -36,9 +35,7 @@ def _affine(w: Array, x: Array, b: Array | None, *, act: str = "none") -> Array:
     return kernels.affine(w, x, b, act)
 
 
-def _affine_rule(
-    g: Value, y: Value, inputs: Any, need: Any, *, act: str = "none"
-) -> tuple[Value, Value, Value]:
+def _affine_rule(g: Value, y: Value, inputs: Any, need: Any, *, act: str = "none") -> Any:
     w, x, _ = inputs
     g = act_grad(g, y, kind=act)
     return (
@@ -48,9 +45,7 @@ def _affine_rule(
     )
 
 
-def _affine_each(
-    g: Array, y: Array, inputs: Any, need: Any, *, act: str = "none"
-) -> tuple[Any, None, Any]:
+def _affine_each(g: Array, y: Array, inputs: Any, need: Any, *, act: str = "none") -> Any:
     """dW_n = g_n x_n^T, db_n = g_n"""
     _, x, _ = inputs
     g = act_grad(g, y, kind=act).T

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 
 from minprune import kernels
-from minprune.autograd.elementwise import mul
-from minprune.autograd.shaping import expand, sum_to
+from minprune.autograd.arithmetic import expand, mul, sum_to
 from minprune.autograd.tape import Op, Value
 from minprune.core import Array
 
@@ -27,9 +26,7 @@ def _cross_entropy(x: Array, *, labels: Array) -> Array:
     return np.asarray(kernels.cross_entropy(x, labels), x.dtype)
 
 
-def _cross_entropy_rule(
-    g: Value, loss: Value, inputs: Any, need: Any, *, labels: Array
-) -> tuple[Value]:
+def _cross_entropy_rule(g: Value, loss: Value, inputs: Any, need: Any, *, labels: Array) -> Any:
     (x,) = inputs
     n = x.shape[1]
     onehot = np.zeros(x.shape, x.dtype)

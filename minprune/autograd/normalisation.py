@@ -12,9 +12,8 @@ import numpy as np
 
 from minprune import kernels
 from minprune.autograd.activations import act_grad
-from minprune.autograd.elementwise import mul, power, sub
+from minprune.autograd.arithmetic import column, mul, power, reshape, sub, sum_to
 from minprune.autograd.linear import row_dot, row_sum
-from minprune.autograd.shaping import column, reshape, sum_to
 from minprune.autograd.tape import Op, Value, value
 from minprune.autograd.tie import bound, scaled
 from minprune.core import Array

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from minprune.arguments import instance
 from minprune.core import Array
 from minprune.errors import ArgumentError, ShapeError
 
@@ -15,8 +17,18 @@ Value: TypeAlias = Any  # an array, or a Tensor over one: every op takes either
 Rule = Callable[..., Sequence[Value]]
 Second = Literal["copy", "linear", "product", "activation", "apart"]
 
-OPERATORS: dict[str, Op] = {}  # what +, -, *, /, ** and abs mean: elementwise.py fills it
+OPERATORS: dict[str, Op] = {}  # what +, -, *, /, ** and abs mean: arithmetic.py fills it
 _count = itertools.count()  # creation order: the tape is walked in it, never by memory address
+
+
+def _operator(sign: str, swapped: bool = False) -> Callable[[Any, Value], Value]:
+    """x sign y, or y sign x, by the op of that sign"""
+
+    def apply(x: Tensor, y: Value) -> Value:
+        y = y if isinstance(y, Tensor | np.ndarray) else np.asarray(y, x.dtype)
+        return OPERATORS[sign](y, x) if swapped else OPERATORS[sign](x, y)
+
+    return apply
 
 
 class Tensor:
@@ -46,15 +58,10 @@ class Tensor:
     __slots__ = ("inputs", "op", "order", "settings", "value")
 
     def __init__(
-        self,
-        value: Array,
-        op: Op | None = None,
-        inputs: tuple[Value, ...] = (),
+        self, value: Array, op: Op | None = None, inputs: tuple[Value, ...] = (),
         settings: dict[str, Any] | None = None,
-    ) -> None:
-        self.value = value
-        self.op = op
-        self.inputs = inputs
+    ) -> None:  # fmt: skip
+        self.value, self.op, self.inputs = value, op, inputs
         self.settings = settings if settings is not None else {}
         self.order = next(_count)
 
@@ -70,36 +77,13 @@ class Tensor:
     def dtype(self) -> np.dtype[Any]:
         return self.value.dtype
 
-    def _with(self, sign: str, y: Value, swapped: bool = False) -> Value:
-        y = y if isinstance(y, Tensor | np.ndarray) else np.asarray(y, self.dtype)
-        return OPERATORS[sign](y, self) if swapped else OPERATORS[sign](self, y)
-
-    def __add__(self, y: Value) -> Value:
-        return self._with("+", y)
-
-    def __radd__(self, y: Value) -> Value:
-        return self._with("+", y, swapped=True)
-
-    def __sub__(self, y: Value) -> Value:
-        return self._with("-", y)
-
-    def __rsub__(self, y: Value) -> Value:
-        return self._with("-", y, swapped=True)
-
-    def __mul__(self, y: Value) -> Value:
-        return self._with("*", y)
-
-    def __rmul__(self, y: Value) -> Value:
-        return self._with("*", y, swapped=True)
-
-    def __truediv__(self, y: Value) -> Value:
-        return self._with("/", y)
-
-    def __rtruediv__(self, y: Value) -> Value:
-        return self._with("/", y, swapped=True)
+    __add__, __radd__ = _operator("+"), _operator("+", swapped=True)
+    __sub__, __rsub__ = _operator("-"), _operator("-", swapped=True)
+    __mul__, __rmul__ = _operator("*"), _operator("*", swapped=True)
+    __truediv__, __rtruediv__ = _operator("/"), _operator("/", swapped=True)
 
     def __neg__(self) -> Value:
-        return self._with("*", -1)
+        return self * -1
 
     def __pow__(self, p: float) -> Value:
         return OPERATORS["**"](self, p=p)
@@ -112,6 +96,7 @@ class Tensor:
         return f"Tensor({made}, shape={self.shape}, dtype={self.dtype})"
 
 
+@dataclass(eq=False)
 class Op:
     """An op: `forward` on arrays, and the rule of its derivative, written in ops.
 
@@ -119,9 +104,9 @@ class Op:
     `rule(g, output, inputs, need, **settings)` gives one gradient for each input, None for zero or
     where need is False. It runs on plain arrays for gradients and on Tensors for derivatives of
     derivatives. Non-float arguments (shapes, indices, labels) are settings: constants.
-    `tie(links, output, inputs, settings)` says how the rows (channels, features: the first axis) of
-    the output depend on those of the inputs; see tie.py.
-    Ops that take parameters have two rules more, both on arrays, for one gradient of each sample:
+    `tie(links, output, inputs, settings)` states how the rows (channels, features: the first axis)
+    of the output depend on those of the inputs; see tie.py.
+    Ops that take parameters have two more rules, both on arrays, for one gradient of each sample:
     `each(g, output, inputs, need, **settings)` gives (n, *shape) for the parameters (the gradient
     in column n of g alone), and `squares(gs, weights, output, inputs, need, **settings)` gives
     sum over k, n of weights[k, n] * each(gs[k])[n]^2, without holding what it sums.
@@ -139,25 +124,16 @@ class Op:
     `squared(h, output, inputs, need, **settings)` gives sum over outputs of h (d output/d input)^2.
     """
 
-    def __init__(
-        self,
-        forward: Callable[..., Array],
-        rule: Rule,
-        tie: Callable[..., None] | None = None,
-        each: Callable[..., Sequence[Any]] | None = None,
-        squares: Callable[..., Sequence[Any]] | None = None,
-        second: Second | None = None,
-        squared: Rule | None = None,
-    ) -> None:
-        self.name = forward.__name__.strip("_")
-        self.forward = forward
-        self.rule = rule
-        self.tie = tie
-        self.each = each
-        self.squares = squares
-        self.second = second
-        self.squared = squared
-        self.__doc__ = forward.__doc__
+    forward: Callable[..., Array]
+    rule: Rule
+    tie: Callable[..., None] | None = None
+    each: Rule | None = None
+    squares: Rule | None = None
+    second: Second | None = None
+    squared: Rule | None = None
+
+    def __post_init__(self) -> None:
+        self.name, self.__doc__ = self.forward.__name__.strip("_"), self.forward.__doc__
 
     def __call__(self, *inputs: Value, **settings: Any) -> Value:
         for x in inputs:
@@ -173,17 +149,12 @@ class Op:
         return result
 
 
-def _freed() -> Array:
-    """The op of tensors whose graph grad(..., free=True) has freed"""
-    raise ArgumentError("this graph was freed; compute it again")
-
-
-FREED = Op(_freed, lambda *_: ())
-
-
 def value(x: Value) -> Array:
     """The array inside, for a Tensor; the array itself otherwise."""
     return x.value if isinstance(x, Tensor) else x
+
+
+FREED = Op(value, lambda *_: ())  # the op of tensors whose graph grad(..., free=True) has freed
 
 
 def ancestors(y: Tensor) -> list[Tensor]:
@@ -241,10 +212,7 @@ def grad(
     >>> mp.grad(x**3, [x])[0]
     array([ 3., 12.])
     """
-    if not isinstance(y, Tensor):
-        raise ArgumentError(
-            f"grad: y must be a Tensor, not {type(y).__name__}; wrap the inputs: Tensor(x)"
-        )
+    instance("grad", "y", y, Tensor, "what is computed from a Tensor(x)")
     others = [wrt] if isinstance(wrt, Tensor) else [x for x in wrt if not isinstance(x, Tensor)]
     if others:
         raise ArgumentError(
@@ -260,15 +228,14 @@ def grad(
         )
     if create_graph and not isinstance(g, Tensor):
         g = Tensor(g)
-    targets = set(wrt)
-    wanted = set(wrt)  # what lies on a path from wrt to y
+    targets, wanted = set(wrt), set(wrt)  # wanted: what lies on a path from wrt to y
     nodes = ancestors(y)
     if any(t.op is FREED for t in nodes):
         raise ArgumentError(
             "grad: this graph was freed by free=True; leave out free, or compute it again"
         )
     for t in nodes:
-        if not wanted.isdisjoint(x for x in t.inputs if isinstance(x, Tensor)):
+        if any(isinstance(x, Tensor) and x in wanted for x in t.inputs):
             wanted.add(t)
     grads: dict[Tensor, Value] = {y: g}
     while nodes:

@@ -13,9 +13,20 @@ from minprune.autograd import ACTIVATIONS, Tensor, grad, value
 from minprune.core import Array, Arrays, Seed, Split, stream
 from minprune.curvature.checks import checked, names_of
 from minprune.curvature.products import hvp, own_products
-from minprune.curvature.record import Recorded, chunks, factors, outputs, record, together
+from minprune.curvature.record import (
+    Keys,
+    Recorded,
+    chunks,
+    each_alone,
+    factors,
+    outputs,
+    passes,
+    record,
+    straight,
+    together,
+    unruled,
+)  # fmt: skip
 from minprune.curvature.recursion import becker_lecun, curved
-from minprune.curvature.rules import Keys, each_alone, need_rules, straight, unruled
 from minprune.curvature.samples import mean, squared_grads, squares
 from minprune.errors import ArgumentError
 from minprune.nets.model import Model
@@ -60,9 +71,7 @@ def gauss_newton(model: Model, data: Split, *, params: str = "weights") -> Array
     """
     names, data = names_of(model, params), checked(model, data)
     total = {name: np.zeros(model.params[name].shape) for name in names}
-    for x, _ in chunks(model, data, outputs(model.net)):
-        seen = record(model, x)
-        need_rules("gauss_newton", seen, each_alone(names))
+    for seen, _ in passes("gauss_newton", model, data, each_alone(names), outputs(model.net)):
         squares(total, seen, seen.out, *factors(model.net, seen.out.value))
     return mean(model, total, len(data[0]))
 
@@ -71,7 +80,7 @@ def exact(model: Model, data: Split, *, params: str = "weights", limit: int = 10
     """diag(H) = diag(GGN) + (1/P) sum_p sum_u (dl_p/da_u) f''(z_u) (dz_u/dw)^2
 
     u: the units of every curved activation a = f(z). A gradient for each output, and for each unit
-    and position of such an activation. Parameters for which that is not exact (see rules.py), as
+    and position of such an activation. Parameters for which that is not exact (see record.py), as
     before a layer of one's own that cubes its input, take a Hessian-vector product for each entry.
 
     Parameters
@@ -106,6 +115,7 @@ def exact(model: Model, data: Split, *, params: str = "weights", limit: int = 10
     (4, 64)
     """
     names, data = names_of(model, params), checked(model, data)
+    count("exact", "limit", limit, least=0)
     total = {name: np.zeros(model.params[name].shape) for name in names}
     apart = second(total, model, data, squares, each_alone(names), limit)
     own_products(total, model, data, list(apart))
@@ -206,13 +216,12 @@ def hutchinson(
     """
     count("hutchinson", "samples", samples, least=2)
     names, rng = names_of(model, params), stream(seed, "hutchinson")
-    mean_: Arrays = {name: np.zeros(model.params[name].shape) for name in names}
-    spread: Arrays = {name: np.zeros(model.params[name].shape) for name in names}
+    shapes = {name: model.params[name].shape for name in names}
+    mean_: Arrays = {name: np.zeros(shape) for name, shape in shapes.items()}
+    spread: Arrays = {name: np.zeros(shape) for name, shape in shapes.items()}
+    signs = np.array([-1, 1], model.dtype)
     for k in range(1, samples + 1):
-        v = {
-            name: rng.choice(np.array([-1, 1], model.dtype), model.params[name].shape)
-            for name in names
-        }
+        v = {name: rng.choice(signs, shape) for name, shape in shapes.items()}
         for name, hv in hvp(model, data, v).items():
             one = (v[name] * hv).astype(np.float64)
             step = one - mean_[name]

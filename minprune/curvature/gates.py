@@ -4,7 +4,7 @@ A gate multiplies the weights that read the unit, so dL/dc = sum over them of g 
 d2L/dc2 = w_S^T H_SS w_S, S being those weights.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -14,8 +14,7 @@ from minprune.core import Array, Arrays, Split
 from minprune.curvature.checks import checked
 from minprune.curvature.diagonals import second
 from minprune.curvature.products import hvp
-from minprune.curvature.record import Recorded, Use, chunks, record
-from minprune.curvature.rules import need_rules
+from minprune.curvature.record import Recorded, Use, passes
 from minprune.nets.model import Model
 from minprune.nets.ties import Group, outgoing
 
@@ -26,9 +25,8 @@ def gate_squares(model: Model, data: Split, groups: Groups) -> Arrays:
     """(1/P) sum_p (dl_p/dc)^2, {group: (units,)} in float64"""
     data = checked(model, data)
     total = {name: np.zeros(g.size) for name, g in groups.items()}
-    for x, y in chunks(model, data):
-        seen = record(model, x)
-        need_rules("gate_squares", seen, {name: _read(g) for name, g in groups.items()})
+    reads = {name: _read(g) for name, g in groups.items()}
+    for seen, y in passes("gate_squares", model, data, reads):
         pull = seen.pull(y)
         square(total, seen, seen.out, [pull], np.ones((1, pull.shape[1])), groups=groups)
     return {name: t / len(data[0]) for name, t in total.items()}
@@ -50,11 +48,7 @@ def gate_hess(model: Model, data: Split, groups: Groups) -> Arrays:
 
 def gate_product(model: Model, data: Split, groups: Groups) -> Arrays:
     """sum over j of d2L/dc dc_j, all gates of all groups: {group: (units,)} in float64"""
-    v = {n: np.zeros(model.params[n].shape) for g in groups.values() for n in _read(g)}
-    for group in groups.values():
-        for m in group.readers:
-            at = (slice(None),) * m.axis + (m.index.ravel(),)
-            v[m.param][at] = model.params[m.param][at]
+    v = _moves(model, groups.values(), slice(None))
     if not v:  # no units, or none that a layer reads
         return {name: np.zeros(g.size) for name, g in groups.items()}
     hv = hvp(model, data, v)
@@ -63,14 +57,9 @@ def gate_product(model: Model, data: Split, groups: Groups) -> Arrays:
 
 
 def square(
-    total: Arrays,
-    seen: Recorded,
-    end: Tensor,
-    seeds: Sequence[Array],
-    weights: Array,
-    *,
+    total: Arrays, seen: Recorded, end: Tensor, seeds: Sequence[Array], weights: Array, *,
     groups: Groups,
-) -> None:
+) -> None:  # fmt: skip
     """total[group] += sum_kp weights[k, p] (d(sum of seeds[k] * end)_p/dc)^2"""
     groups = {name: groups[name] for name in total}
     read = {name for g in groups.values() for name in _read(g)}
@@ -103,13 +92,19 @@ def _sent(use: Use, g: Array, columns: int) -> Array:
 def _products(model: Model, data: Split, group: Group) -> Array:
     found = np.zeros(group.size)
     for unit in range(group.size):
-        v = {name: np.zeros(model.params[name].shape, model.dtype) for name in _read(group)}
-        for m in group.readers:
-            at = (slice(None),) * m.axis + (m.index[unit],)
-            v[m.param][at] = model.params[m.param][at]
+        v = _moves(model, [group], unit)
         hv = hvp(model, data, v)
         found[unit] = sum(float((hv[n] * v[n]).sum(dtype=np.float64)) for n in v)
     return found
+
+
+def _moves(model: Model, groups: Iterable[Group], units: int | slice) -> Arrays:
+    """dw/dc of those units' gates: the weights that read them, 0 elsewhere"""
+    v: Arrays = {}
+    for m in (m for group in groups for m in group.readers):
+        w, at = model.params[m.param], (slice(None),) * m.axis + (m.index[units].ravel(),)
+        v.setdefault(m.param, np.zeros_like(w))[at] = w[at]
+    return v
 
 
 def _read(group: Group) -> list[str]:

@@ -17,6 +17,7 @@ from minprune.core import Array
 from minprune.curvature.checks import guard
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 
+Places = int | Sequence[int] | Array  # one entry or several
 LOW, HIGH = 1e-8, 1e-4  # of damp: below, rounding dominates; above, it is another Hessian
 LIMIT = 2**31  # bytes that an inverse may take unless the caller says otherwise
 TOGETHER = 32  # rows that enter the recursion at a time
@@ -171,12 +172,7 @@ def damped_inverse(h: Array, damp: float = 1e-6) -> Inverse:
     return Inverse((inverse + inverse.swapaxes(-1, -2)) / 2, alpha)
 
 
-def downdate(inverse: Array, q: int) -> Array:
-    """A - A e_q e_q^T A / A_qq, row and column q exactly 0: the inverse of H without q"""
-    return downdate_set(inverse, [q])
-
-
-def downdate_set(inverse: Array, q: Sequence[int] | Array) -> Array:
+def downdate(inverse: Array, q: Places) -> Array:
     """A - A[:, Q] (A[Q, Q])^-1 A[Q], rows and columns Q exactly 0: the inverse of H without Q
 
     Raises ArgumentError where A[Q, Q] is not positive definite: an entry that is removed already,
@@ -188,16 +184,11 @@ def downdate_set(inverse: Array, q: Sequence[int] | Array) -> Array:
     return left
 
 
-def remove(w: Array, inverse: Array, q: int) -> tuple[Array, float]:
-    """(w - w_q / A_qq A e_q, w_q^2 / (2 A_qq)): w without q, all others adjusted, and the score"""
-    return remove_set(w, inverse, [q])
-
-
-def remove_set(w: Array, inverse: Array, q: Sequence[int] | Array) -> tuple[Array, float]:
+def remove(w: Array, inverse: Array, q: Places) -> tuple[Array, float]:
     """(w - A[:, Q] (A[Q, Q])^-1 w_Q, 1/2 w_Q^T (A[Q, Q])^-1 w_Q)      w: (N,), w[Q] exactly 0 after
 
     The set is removed as one: a sum of single updates is another, larger change. Raises as
-    downdate_set does.
+    downdate does.
     """
     part = half(inverse, q, w)
     moved: Array = w - part[:, :-1].T @ part[:, -1]
@@ -205,9 +196,9 @@ def remove_set(w: Array, inverse: Array, q: Sequence[int] | Array) -> tuple[Arra
     return moved, 0.5 * float(part[:, -1] @ part[:, -1])
 
 
-def half(inverse: Array, q: Sequence[int] | Array, w: Array | None = None) -> Array:
+def half(inverse: Array, q: Places, w: Array | None = None) -> Array:
     """L^-1 A[Q], with L^-1 w_Q as a last column where w is given      L L^T = A[Q, Q]"""
-    q = np.asarray(q, np.intp)
+    q = np.atleast_1d(np.asarray(q, np.intp))
     right = inverse[q] if w is None else np.column_stack([inverse[q], w[q]])
     try:
         lower = np.linalg.cholesky(inverse[np.ix_(q, q)])

@@ -1,20 +1,30 @@
-"""One recorded pass in evaluation mode, and where on it the parameters enter."""
+"""One recorded pass in evaluation mode: where the parameters enter, and where rules are exact.
+
+d2L/dw2 = sum over ops of dL/dy y''[dx/dw, dx/dw]. A rule for single samples needs every op behind a
+parameter to keep samples apart. A diagonal made of such rules is exact where, besides, y'' along
+any one entry is 0 or in the table of activations: an op that is linear, or a product of which one
+factor at most depends on the parameter.
+"""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
-from minprune.autograd import Op, Tensor, Value, grad, softmax, value
+from minprune.autograd import ACTIVATIONS, Op, Tensor, Value, grad, softmax, value
 from minprune.autograd.tape import ancestors
 from minprune.core import Array, Split
+from minprune.errors import ArgumentError
 from minprune.nets.forward import Watch, loss_of, run
 from minprune.nets.layer import ForwardContext
 from minprune.nets.model import CHUNK, Model, batch_last
 from minprune.nets.net import Net
 
+Keys = Mapping[str, Sequence[str]]  # {key: names of the parameters that move together}
 ROOM = 2**27  # bytes that the gradients of several outputs may take at once
 
 
@@ -53,11 +63,16 @@ class Recorded:
     out: Tensor
     leaves: dict[str, Tensor]
 
+    @cached_property
+    def nodes(self) -> list[Tensor]:
+        """All that out was computed from, and out, in the order of the pass."""
+        return ancestors(self.out)
+
     def before(self, end: Tensor) -> list[Use]:
-        """Where the parameters that `end` was made from enter, in the order of the pass."""
+        """Where the parameters that `end` was computed from enter, in the order of the pass."""
         names = {t: name for name, t in self.leaves.items()}
         found = []
-        for t in ancestors(end):
+        for t in self.nodes if end is self.out else ancestors(end):
             mine = tuple(names.get(x) if isinstance(x, Tensor) else None for x in t.inputs)
             if t.op is not None and t.op.each is not None and any(mine):
                 found.append(Use(t, mine))
@@ -121,3 +136,71 @@ def factors(net: Net, out: Array) -> tuple[list[Array], Array]:
         seed[k] += 1
         seeds.append(seed)
     return seeds, q if net.loss == "cross_entropy" else np.full_like(out, 2)
+
+
+def unruled(seen: Recorded, keys: Keys, curved: bool = False) -> dict[str, str]:
+    """{key: the first op where its rules end}, for those keys whose parameters meet one
+
+    curved: for second derivatives too.
+    """
+    moved: dict[Tensor, int] = {}  # the keys that a value depends on, as bits
+    for k, names in enumerate(keys.values()):
+        for leaf in map(seen.leaves.__getitem__, names):
+            moved[leaf] = moved.get(leaf, 0) | 1 << k
+    found: dict[str, str] = {}
+    leaves, n = set(moved), seen.out.shape[-1:]
+    for t in seen.nodes:
+        inputs = [x for x in t.inputs if isinstance(x, Tensor) and moved.get(x)]
+        if t.op is None or not inputs:
+            continue
+        wrong = moved[t] = 0
+        for a in inputs:
+            moved[t] |= moved[a]
+            fits = t.op.each if a in leaves else t.op.second and a.shape[-1:] == n
+            if not fits or t.shape[-1:] != n:
+                wrong |= moved[a]
+        if curved:
+            wrong |= _bent_along(t, inputs, moved)
+        for k, key in enumerate(keys) if wrong else ():
+            if wrong >> k & 1:
+                found.setdefault(key, t.op.name)
+    return found
+
+
+def _bent_along(t: Tensor, inputs: Sequence[Tensor], moved: Mapping[Tensor, int]) -> int:
+    """The keys along which the op has a second derivative that no rule knows"""
+    assert t.op is not None
+    if t.op.second in (None, "apart") or not straight(t.settings.get("act", "none")):
+        return moved[t]
+    both = 0
+    for a, b in combinations(inputs, 2) if t.op.second == "product" else ():
+        both |= moved[a] & moved[b]
+    return both
+
+
+def straight(kind: str) -> bool:
+    """Whether that activation is piecewise linear"""
+    return kind == "none" or ACTIVATIONS[kind].linear
+
+
+def each_alone(names: Sequence[str]) -> dict[str, list[str]]:
+    """The keys of parameters that do not move together"""
+    return {name: [name] for name in names}
+
+
+def passes(
+    what: str, model: Model, data: Split, keys: Keys, seeds: int = 1
+) -> Iterator[tuple[Recorded, Array]]:
+    """A pass over each chunk, and its targets; see `chunks`, and `unruled` for keys
+
+    Raises ArgumentError, naming the op, for parameters without rules for single samples.
+    """
+    for x, y in chunks(model, data, seeds):
+        seen = record(model, x)
+        for key, op in unruled(seen, keys).items():
+            raise ArgumentError(
+                f"{what}: {key} goes through the op {op}, which must have rules for single "
+                f"samples, not none; give the op each, squares and second, or use the diagonal "
+                f"'exact' or 'hutchinson', which need none"
+            )
+        yield seen, y

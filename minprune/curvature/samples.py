@@ -8,8 +8,7 @@ import numpy as np
 from minprune.autograd import Tensor
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.checks import checked, guard, known, names_of
-from minprune.curvature.record import Recorded, chunks, factors, outputs, record
-from minprune.curvature.rules import each_alone, need_rules
+from minprune.curvature.record import Recorded, each_alone, factors, outputs, passes
 from minprune.nets.model import Model, dense_only
 
 LIMIT = 2**30
@@ -57,12 +56,10 @@ def sample_grads(
     guard("sample_grads", nbytes, limit, "use fewer samples, or raise limit=")
     found = {n: np.empty((len(data[0]), *model.params[n].shape), model.dtype) for n in names}
     start = 0
-    for x, y in chunks(model, data):
-        seen = record(model, x)
-        need_rules("sample_grads", seen, each_alone(names))
+    for seen, y in passes("sample_grads", model, data, each_alone(names)):
         for name, g in each(seen, seen.out, seen.pull(y), names).items():
-            found[name][start : start + len(x)] = g
-        start += len(x)
+            found[name][start : start + len(y)] = g
+        start += len(y)
     return found
 
 
@@ -102,9 +99,7 @@ def squared_grads(model: Model, data: Split, *, params: str = "weights") -> Arra
     """
     names, data = names_of(model, params), checked(model, data)
     total = {name: np.zeros(model.params[name].shape) for name in names}
-    for x, y in chunks(model, data):
-        seen = record(model, x)
-        need_rules("squared_grads", seen, each_alone(names))
+    for seen, y in passes("squared_grads", model, data, each_alone(names)):
         pull = seen.pull(y)
         squares(total, seen, seen.out, [pull], np.ones((1, pull.shape[1]), pull.dtype))
     return mean(model, total, len(data[0]))
@@ -146,16 +141,14 @@ def ggn_rows(model: Model, data: Split, names: Sequence[str]) -> Iterator[Array]
     (8, 256)
     """
     data = checked(model, data)
-    dense_only(model, "what looks at single samples")
+    dense_only(model, "a gradient of each sample")
     names = known(model, names)
-    for x, _ in chunks(model, data, outputs(model.net)):
-        seen = record(model, x)
-        need_rules("ggn_rows", seen, each_alone(names))
+    for seen, y in passes("ggn_rows", model, data, each_alone(names), outputs(model.net)):
         seeds, weights = factors(model.net, seen.out.value)
         for seed, c in zip(seeds, weights, strict=True):
             found = each(seen, seen.out, seed, names)
-            rows = [np.zeros((len(x), 0))]  # so that no names are no columns
-            rows += [found[name].reshape(len(x), -1) for name in names]
+            rows = [np.zeros((len(y), 0))]  # so that no names are no columns
+            rows += [found[name].reshape(len(y), -1) for name in names]
             yield np.concatenate(rows, axis=1, dtype=np.float64) * np.sqrt(c)[:, None]
 
 
@@ -169,9 +162,8 @@ def each(seen: Recorded, end: Tensor, seed: Array, names: Sequence[str]) -> Arra
         for name, part in zip(use.names, made, strict=True):
             if name is not None and name in names and part is not None:
                 found[name] = found[name] + part if name in found else part
-    for name in names:  # what nobody reads
-        if name not in found:
-            found[name] = np.zeros((seed.shape[-1], *seen.leaves[name].shape), seed.dtype)
+    for name in found.keys() ^ names:  # those that no layer reads
+        found[name] = np.zeros((seed.shape[-1], *seen.leaves[name].shape), seed.dtype)
     return {name: found[name] for name in names}
 
 

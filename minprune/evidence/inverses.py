@@ -16,7 +16,6 @@ from minprune.arguments import count, only_with
 from minprune.core import Array, Arrays, Split
 from minprune.curvature import ggn_rows, sample_grads
 from minprune.curvature.checks import guard
-from minprune.curvature.inputs import layer_hessian
 from minprune.curvature.inverse import (
     LIMIT,
     block_inverses,
@@ -24,8 +23,8 @@ from minprune.curvature.inverse import (
     damped_inverse,
     inverse_from_rows,
 )
+from minprune.curvature.layerwise import alike, layer_hessian, sweep_layer, sweep_scores
 from minprune.curvature.products import unflat
-from minprune.curvature.sweeps import alike, sweep_layer, sweep_scores
 from minprune.errors import ArgumentError, NonFiniteError
 from minprune.nets.net import layer_of
 from minprune.nets.ties import Group, incoming

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from minprune.evidence.request import Request
 
 Fill = Callable[["Request", Any], Any]
-HESSIANS = ("diagonal", "samples", "levenberg_marquardt")  # options of the single weights' diagonal
+# {option of the single weights' diagonal: the diagonal that takes it}
+ONLY = {"limit": "exact", "samples": "hutchinson", "levenberg_marquardt": "becker_lecun"}
+HESSIANS = ("diagonal", *ONLY)
 
 
 def weights(asked: Request, _: object) -> Arrays:
@@ -75,10 +77,9 @@ def hess_diag(asked: Request, data: Split) -> Arrays:
     kind = how.pop("diagonal", "exact")
     if kind == "hutchinson":
         how["seed"] = asked.rng
-    elif "samples" in how:
-        only_with("hess_diag", "samples", "diagonal='hutchinson'", kind)
-    if "levenberg_marquardt" in how and kind != "becker_lecun":
-        only_with("hess_diag", "levenberg_marquardt", "diagonal='becker_lecun'", kind)
+    for option, only in ONLY.items():
+        if option in how and kind != only:
+            only_with("hess_diag", option, f"diagonal={only!r}", kind)
     return diagonal(asked.model, data, kind, params=asked.params, **how)
 
 

@@ -10,7 +10,7 @@ from minprune.arguments import choice, count, is_number, share
 from minprune.core import Split
 from minprune.curvature.checks import names_of
 from minprune.curvature.inverse import check_damp
-from minprune.curvature.sweeps import Hull
+from minprune.curvature.layerwise import Hull
 from minprune.errors import ArgumentError
 from minprune.masking.count import named
 from minprune.methods.surgery import Surgery, by_layer, whole

@@ -12,11 +12,10 @@ import numpy as np
 from minprune.core import Array, Split
 from minprune.curvature import ggn_rows
 from minprune.curvature.checks import guard
-from minprune.curvature.inputs import layer_hessian
 from minprune.curvature.inverse import LIMIT, downdate, inverse_from_rows, mean_squares, remove
+from minprune.curvature.layerwise import Hull, layer_hessian, merge, refit, sweep_layer
 from minprune.curvature.products import flat, unflat
 from minprune.curvature.record import outputs
-from minprune.curvature.sweeps import Hull, merge, refit, sweep_layer
 from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
 from minprune.evidence.inverses import Rows
 from minprune.masking.apply import collapsed, with_masks

@@ -12,7 +12,7 @@ from minprune.autograd import grad
 from minprune.core import Array, Arrays, CriterionSpec, Split
 from minprune.criteria import CRITERIA
 from minprune.curvature import hvp
-from minprune.curvature.inverse import downdate_set, inverse_from_rows, remove_set
+from minprune.curvature.inverse import downdate, inverse_from_rows, remove
 from minprune.curvature.products import flat, unflat
 from minprune.curvature.record import record
 from minprune.curvature.removal import loss
@@ -57,9 +57,9 @@ def _swept(w: Array, inverse: Array) -> tuple[Array, Array]:
 
 # Optimal Brain Surgeon, step by step
 OBS: dict[str, Callable[..., Any]] = {
-    "update": lambda w, inverse, q: remove_set(w, inverse, q)[0],
-    "score": lambda w, inverse, q: remove_set(w, inverse, q)[1],
-    "downdate": downdate_set,
+    "update": lambda w, inverse, q: remove(w, inverse, q)[0],
+    "score": lambda w, inverse, q: remove(w, inverse, q)[1],
+    "downdate": downdate,
     "inverse": _hessian_inverse,
     "sweep": _swept,
 }

@@ -1,0 +1,234 @@
+"""z = x + y, x - y, x y, x / y, x^p, e^x, ln x, |x|, min(max(x, low), high), with broadcasting.
+
+And what broadcasting is made of: the same entries, or their sums, in another shape. Tensor's
+operators are the ops of the first part.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from minprune import kernels
+from minprune.autograd.tape import OPERATORS, Op, Value, value
+from minprune.autograd.tie import reshaped, rows, stacked
+from minprune.core import Array
+
+Shape = tuple[int, ...]
+
+
+def _out(ufunc: Any, *xs: Array) -> Array:
+    """ufunc(*xs), in an array of the workspace where one is lent."""
+    shape = np.broadcast_shapes(*(np.shape(x) for x in xs))
+    dtype = np.result_type(*xs)
+    return ufunc(*xs, out=kernels.empty(shape, dtype))  # type: ignore[no-any-return]
+
+
+def _like(x: Value, g: Value) -> Value:
+    return sum_to(g, shape=np.shape(x))
+
+
+def _add(x: Array, y: Array) -> Array:
+    """z = x + y"""
+    return _out(np.add, x, y)
+
+
+def _add_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
+    x, y = inputs
+    return _like(x, g) if need[0] else None, _like(y, g) if need[1] else None
+
+
+def _sub(x: Array, y: Array) -> Array:
+    """z = x - y"""
+    return _out(np.subtract, x, y)
+
+
+def _sub_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
+    x, y = inputs
+    return _like(x, g) if need[0] else None, _like(y, -g) if need[1] else None
+
+
+def _mul(x: Array, y: Array) -> Array:
+    """z = x y"""
+    return _out(np.multiply, x, y)
+
+
+def _mul_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
+    x, y = inputs
+    return _like(x, mul(g, y)) if need[0] else None, _like(y, mul(g, x)) if need[1] else None
+
+
+def _div(x: Array, y: Array) -> Array:
+    """z = x / y"""
+    return _out(np.divide, x, y)
+
+
+def _div_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
+    x, y = inputs
+    return (
+        _like(x, div(g, y)) if need[0] else None,
+        _like(y, -mul(g, div(z, y))) if need[1] else None,
+    )
+
+
+def _power(x: Array, *, p: float) -> Array:
+    """z = x^p      p: a constant"""
+    return np.asarray(x**p)
+
+
+def _power_rule(g: Value, z: Value, inputs: Any, need: Any, *, p: float) -> tuple[Value]:
+    (x,) = inputs
+    if p == 0:
+        return (None,)
+    return (g * (p * power(x, p=p - 1)) if p != 1 else g,)
+
+
+def _exp(x: Array) -> Array:
+    """z = e^x"""
+    return _out(np.exp, x)
+
+
+def _exp_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value]:
+    return (g * z,)
+
+
+def _log(x: Array) -> Array:
+    """z = ln x"""
+    return _out(np.log, x)
+
+
+def _log_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value]:
+    return (g / inputs[0],)
+
+
+def _absolute(x: Array) -> Array:
+    """z = |x|      derivative at 0: 0"""
+    return _out(np.absolute, x)
+
+
+def _absolute_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value]:
+    (x,) = inputs
+    return (g * np.sign(value(x)),)
+
+
+def _clip(x: Array, *, low: float, high: float) -> Array:
+    """z = min(max(x, low), high)      derivative 1 from low to high, both included; 0 outside"""
+    return np.clip(x, low, high)
+
+
+def _clip_rule(g: Value, z: Value, inputs: Any, need: Any, *, low: float, high: float) -> Any:
+    x = value(inputs[0])
+    return (mul(g, ((x >= low) & (x <= high)).astype(x.dtype)),)
+
+
+def _reshape(x: Array, *, shape: Shape) -> Array:
+    """z = the entries of x, in C order, as `shape`"""
+    return x.reshape(shape)
+
+
+def _reshape_rule(g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape) -> tuple[Value]:
+    return (reshape(g, shape=inputs[0].shape),)
+
+
+def _expand(x: Array, *, shape: Shape) -> Array:
+    """z = x repeated to `shape` by the broadcasting rules      adjoint: sum_to"""
+    return np.broadcast_to(x, shape)
+
+
+def _expand_rule(g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape) -> tuple[Value]:
+    return (sum_to(g, shape=np.shape(inputs[0])),)
+
+
+def _sum_to(x: Array, *, shape: Shape) -> Array:
+    """z = x summed over the axes that broadcasting from `shape` would add or stretch"""
+    x = np.asarray(x)
+    if x.shape == shape:
+        return x
+    lead = x.ndim - len(shape)
+    stretched = tuple(
+        i for i in range(x.ndim) if i < lead or (shape[i - lead] == 1 and x.shape[i] != 1)
+    )
+    return np.asarray(x.sum(axis=stretched)).reshape(shape)
+
+
+def _sum_to_rule(g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape) -> tuple[Value]:
+    return (expand(reshape(g, shape=shape), shape=np.shape(inputs[0])),)
+
+
+def _transpose(x: Array, *, axes: Shape) -> Array:
+    """z = x with its axes in the order `axes`"""
+    return x.transpose(axes)
+
+
+def _transpose_rule(g: Value, z: Value, inputs: Any, need: Any, *, axes: Shape) -> tuple[Value]:
+    return (transpose(g, axes=tuple(int(i) for i in np.argsort(axes))),)
+
+
+def _part(x: Array, *, start: int, stop: int) -> Array:
+    """z = x[start:stop] on the first axis      adjoint: place"""
+    return x[start:stop]
+
+
+def _part_rule(g: Value, z: Value, inputs: Any, need: Any, *, start: int, stop: int) -> Any:
+    return (place(g, start=start, rows=inputs[0].shape[0]),)
+
+
+def _place(x: Array, *, start: int, rows: int) -> Array:
+    """z = zeros of `rows` rows, with x from row `start` on"""
+    z = kernels.empty((rows, *x.shape[1:]), x.dtype)
+    z[...] = 0
+    z[start : start + x.shape[0]] = x
+    return z
+
+
+def _place_rule(g: Value, z: Value, inputs: Any, need: Any, *, start: int, rows: int) -> Any:
+    return (part(g, start=start, stop=start + inputs[0].shape[0]),)
+
+
+def _concat(*xs: Array) -> Array:
+    """z = the xs one after another on the first axis (channels, features)"""
+    rows = sum(x.shape[0] for x in xs)
+    z = kernels.empty((rows, *xs[0].shape[1:]), xs[0].dtype)
+    return np.concatenate(xs, axis=0, out=z)
+
+
+def _concat_rule(g: Value, z: Value, inputs: Any, need: Any) -> list[Value]:
+    stops = np.cumsum([x.shape[0] for x in inputs])
+    return [
+        part(g, start=int(stop) - x.shape[0], stop=int(stop)) if n else None
+        for x, stop, n in zip(inputs, stops, need, strict=True)
+    ]
+
+
+add = Op(_add, _add_rule, rows, second="copy")
+sub = Op(_sub, _sub_rule, rows, second="linear", squared=_add_rule)
+mul = Op(_mul, _mul_rule, rows, second="product")
+div = Op(_div, _div_rule, rows, second="apart")
+power = Op(_power, _power_rule, rows, second="apart")
+exp = Op(_exp, _exp_rule, rows, second="apart")
+log = Op(_log, _log_rule, rows, second="apart")
+absolute = Op(_absolute, _absolute_rule, rows, second="apart")
+clip = Op(_clip, _clip_rule, rows, second="apart")
+reshape = Op(_reshape, _reshape_rule, reshaped, second="copy")
+expand = Op(_expand, _expand_rule, second="copy")
+sum_to = Op(_sum_to, _sum_to_rule, second="copy")
+transpose = Op(_transpose, _transpose_rule)
+part = Op(_part, _part_rule, second="copy")
+place = Op(_place, _place_rule, second="copy")
+concat = Op(_concat, _concat_rule, stacked, second="copy")
+
+OPERATORS.update({"+": add, "-": sub, "*": mul, "/": div, "**": power, "abs": absolute})
+
+
+def sqrt(x: Value) -> Value:
+    """z = x^(1/2)"""
+    return power(x, p=0.5)
+
+
+def total(x: Value) -> Value:
+    """z = the sum of all entries of x, a scalar"""
+    return sum_to(x, shape=())
+
+
+def column(s: Value, x: Value) -> Value:
+    """s: (c,) -> (c, 1, ...), to meet x: (c, ...) by broadcasting"""
+    return reshape(s, shape=(-1, *(1,) * (value(x).ndim - 1)))
