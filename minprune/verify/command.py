@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import ModuleType
 from typing import Any
 
@@ -95,22 +96,20 @@ def check(
 
 def options(kind: str, row: Kind, words: Mapping[str, str | None]) -> dict[str, Any]:
     """The arguments of the check that --as, --against and --draw fill."""
-    for option, what in row.needs.items():
-        if words[option] is None:
-            raise ArgumentError(f"a {kind} needs --{option}, {what}; give it")
-    parameters = {"as": row.like if row.names else "", "against": row.against, "draw": row.draw}
     given: dict[str, Any] = {}
     for option, word in words.items():
         if word is None:
+            if option in row.needs:
+                raise ArgumentError(f"a {kind} needs --{option}, {row.needs[option]}; give it")
             continue
-        if not parameters[option]:
+        if option not in row.fills:
             raise ArgumentError(f"--{option} says nothing about a {kind}; leave it out")
-        names = row.names() if option == "as" and row.names else ()
+        names = row.names() if option == "as" else ()
         if names and "as" not in row.needs and word not in names:
             raise ArgumentError(
                 f"--as is {word!r}; for a {kind} it must be one of {', '.join(names)}"
             )
-        given[parameters[option]] = READ[option](word)
+        given[row.fills[option]] = READ[option](word)
     return given
 
 
@@ -130,10 +129,8 @@ def number(text: str) -> Any:
     if text in ("yes", "no"):
         return text == "yes"
     for kind in (int, float):
-        try:
+        with suppress(ValueError):
             return kind(text)
-        except ValueError:
-            continue
     return text
 
 

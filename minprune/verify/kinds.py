@@ -20,20 +20,17 @@ class Kind(NamedTuple):
     """One kind of function.
 
     takes: what it takes and returns. check: its name in minprune.verify; fn: the parameter that is
-    the function. like: the parameter that --as fills; names: what it may be. given: examples of
-    --given. against, draw: the parameters that these options fill. needs: options that must be
-    given, with the reason. read: --given as arguments of the check. again: the module whose `again`
-    a new process calls.
+    the function. fills: the parameters that --as, --against and --draw fill; names: what --as may
+    be. given: examples of --given. needs: options that must be given, with the reason. read:
+    --given as arguments of the check. again: the module whose `again` a new process calls.
     """
 
     takes: str
     check: str
     fn: str = "fn"
-    names: Callable[[], Iterable[str]] | None = None
-    like: str = "like"
+    fills: Mapping[str, str] = {}
+    names: Callable[[], Iterable[str]] = tuple
     given: tuple[str, ...] = ()
-    against: str = ""
-    draw: str = ""
     needs: Mapping[str, str] = {}
     defaults: Mapping[str, Any] = {}
     read: Callable[[dict[str, Any]], dict[str, Any]] | None = None
@@ -48,27 +45,28 @@ def criterion_as(facts: dict[str, Any]) -> dict[str, Any]:
     return own | {"options": {what: facts[what] for what in facts if what not in own}}
 
 
+LIKE = {"as": "like"}
 CHOICE = ("form=array", "signed=no")
 FUNCTION_KINDS: dict[str, Kind] = {
     "criterion": Kind(
         "fn(weights, grads, ...) -> {name: scores}, of the evidence that its arguments name",
-        "check_criterion", names=lambda: part("criterion.subject").TWINS,
+        "check_criterion", fills=LIKE, names=lambda: part("criterion.subject").TWINS,
         given=("needs=weights,grads", "unit=yes", "chunk=batch"), read=criterion_as,
         again="criterion.check",
     ),
     "selector": Kind(
         "fn(scores, sparsity) -> masks, True = kept; dicts of arrays, or one array; it may take "
         "masks, minimum, protect",
-        "check_selector", names=lambda: ("lower", "any"), like="tie",
+        "check_selector", fills={"as": "tie"}, names=lambda: ("lower", "any"),
         given=(*CHOICE, "scope=layer", "count=any"), again="selection.selector",
     ),
     "pattern": Kind(
         "fn(scores) -> mask for N:M, fn(scores, sparsity) -> mask for blocks",
-        "check_pattern", names=lambda: ("N:M", "ROWSxCOLUMNS"), like="pattern", given=CHOICE,
-        needs={"as": "N:M or ROWSxCOLUMNS"},
+        "check_pattern", fills={"as": "pattern"}, names=lambda: ("N:M", "ROWSxCOLUMNS"),
+        given=CHOICE, needs={"as": "N:M or ROWSxCOLUMNS"},
     ),
     "schedule": Kind(
-        "fn(step) -> sparsity", "check_schedule",
+        "fn(step) -> sparsity", "check_schedule", fills=LIKE,
         names=lambda: part("plain.rules").SCHEDULES,
         given=("initial=0.0", "final=0.9", "start=0", "span=100", "every=10"),
         defaults={"final": 0.9, "span": 100},
@@ -77,23 +75,23 @@ FUNCTION_KINDS: dict[str, Kind] = {
     "kernel": Kind(
         "fn(*arguments) -> arrays, with --against and --draw: sums of products, or with a share of "
         "the largest result by which any may be off",
-        "check_kernel", given=("relative=1e-12",), against="twin", draw="arguments",
+        "check_kernel", given=("relative=1e-12",), fills={"against": "twin", "draw": "arguments"},
         needs={"against": "its slow twin", "draw": "a function of a numpy Generator"},
     ),
     "gradient": Kind(
         "fn(x) -> df/dx, with --against f", "check_gradient", "grad", given=("roundings=100",),
-        against="f", draw="x", needs={"against": "the function whose gradient it is"},
+        fills={"against": "f", "draw": "x"}, needs={"against": "the function whose gradient it is"},
         again="numeric.gradient",
     ),
     "allocation": Kind(
         "fn({name: shape}, sparsity) -> {name: sparsity}", "check_allocation",
-        names=lambda: part("plain.rules").ALLOCATIONS,
+        fills=LIKE, names=lambda: part("plain.rules").ALLOCATIONS,
     ),
     "shuffle": Kind("fn(masks, rng) -> masks", "check_shuffle"),
     "obs": Kind(
         "fn(w, inverse, q) -> new w; score, the same -> the rise; downdate, (inverse, q); inverse, "
         "(batches, damp); sweep, (w, inverse)",
-        "check_obs", names=lambda: OBS_STEPS,
+        "check_obs", fills=LIKE, names=lambda: OBS_STEPS,
     ),
 }  # fmt: skip
 
@@ -105,7 +103,7 @@ def listing() -> str:
     lines = []
     for name, kind in FUNCTION_KINDS.items():
         lines.append(f"{name}: {kind.takes}")
-        lines += [f"    --as {', '.join(kind.names())}"] if kind.names else []
+        lines += [f"    --as {', '.join(kind.names())}"] if "as" in kind.fills else []
         lines += [f"    --given {' '.join(kind.given)}"] if kind.given else []
         lines += [f"    evidence: {', '.join(EVIDENCE_KINDS)}"] if kind.read is criterion_as else []
     return "\n".join(lines)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from minprune.core import Array, Arrays, Evidence
+from minprune.core import Array, Evidence
 from minprune.verify.criterion.bounds import clause, largest, near, off
 from minprune.verify.criterion.subject import Subject, total
 from minprune.verify.law import Laws
@@ -28,12 +28,9 @@ def single(s: Subject) -> bool:
 
 def changes(p: Quadratic) -> Array:
     """L(w | w_k = 0) - L(w)"""
-    found = np.zeros(p.params["w"].shape)
-    for k in range(len(found)):
-        w = p.params["w"].copy()
-        w[k] = 0
-        found[k] = p.loss({"w": w}) - p.loss()
-    return found
+    w = p.params["w"]
+    zeroed = [np.where(np.arange(len(w)) == k, 0, w) for k in range(len(w))]
+    return np.array([p.loss({"w": v}) - p.loss() for v in zeroed])
 
 
 def equals(s: Subject, p: Any, want: Array, what: str, share: float = ROUND) -> str | None:
@@ -130,14 +127,14 @@ def uniform(s: Subject, seed: int) -> str | None:
     """scores are independent and uniform on [0, 1), and follow the generator"""
     n = 4096
 
-    def draw() -> Arrays:
+    def draw() -> list[Array]:
         ones = {"a": np.ones((n, 1)), "b": np.ones((n, 1))}
         rng = np.random.default_rng(seed)
-        found: Arrays = s(Evidence(weights=ones, rng=rng, unit=s.view is not None))
-        return found
+        found = s(Evidence(weights=ones, rng=rng, unit=s.view is not None))
+        return [np.ravel(v) for v in found.values()]
 
-    a, b = (np.ravel(v) for v in draw().values())
-    if moved([a, b], [np.ravel(v) for v in draw().values()]):
+    a, b = draw()
+    if moved([a, b], draw()):
         return "the same state of the generator gave other scores"
     if min(a.min(), b.min()) < 0 or max(a.max(), b.max()) >= 1:
         return f"they go from {min(a.min(), b.min()):.6g} to {max(a.max(), b.max()):.6g}"

@@ -163,9 +163,7 @@ def _unmarked(
     twin: Twin,
 ) -> Subject:  # fmt: skip
     """A function of evidence by name, or of Evidence with these needs."""
-    view: Any = unit if isinstance(unit, str) else None
-    if unit is True:
-        view = twin.unit
+    view: Any = unit if isinstance(unit, str) else twin.unit if unit else None
     by_name = [kind for kind in takes if kind in EVIDENCE_KINDS]
     if not by_name and needs is None:
         raise ArgumentError(
@@ -182,14 +180,12 @@ def _unmarked(
                 f"say options={{{other!r}: ...}}, or give it a default"
             )
 
-    def raw(ev: Evidence) -> Any:
-        return (
-            fn(**{kind: getattr(ev, kind) for kind in asked}, **own) if by_name else fn(ev, **own)
-        )
+    def named(ev: Evidence) -> Any:
+        return fn(**{kind: getattr(ev, kind) for kind in asked}, **own)
 
     # such a function divides by the norm itself; a linear one may still be averaged over chunks
     size: Chunk = "all" if twin.finish else chunk or twin.chunk or "all"
-    return Subject(name, raw, asked, size, view)
+    return Subject(name, named if by_name else partial(fn, **own), asked, size, view)
 
 
 def _taken(

@@ -19,6 +19,7 @@ from minprune.arguments import count
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
 from minprune.verify.law import Laws, callable_as, drawn, judged
+from minprune.verify.plain.net import flat, shaped
 from minprune.verify.trees import repeats, untouched
 from minprune.verify.verdict import RAISED, Verdicts
 
@@ -55,14 +56,17 @@ def entries(s: Pair, at: Point) -> str | None:
     """each entry equals central differences"""
     if clause := shape(s, at):
         return clause
-    got = parts(s.grad(at))
-    terms = sum(float(np.abs(a * got[n]).sum()) for n, a in parts(at).items())
-    for name, index in places(at):
-        value, bound = difference(s, at, name, index, terms)
-        g = float(np.asarray(got[name])[index])
-        if not abs(g - value) <= bound:
+    x, g, back = vectors(s, at)
+    terms = float(np.abs(x * g).sum())
+    for k, (one, (name, index)) in enumerate(zip(np.eye(x.size), places(at), strict=True)):
+
+        def moved(t: float, one: Array = one) -> float:
+            return float(s.f(back(x + t * one)))
+
+        value, bound = central(moved, max(1.0, abs(float(x[k]))), s.roundings, terms)
+        if not abs(g[k] - value) <= bound:
             entry = f"entry {index}" + f" of {name}" * isinstance(at, dict)
-            return f"{entry} is {g!r}, differences give {value!r} to {bound:.1e}"
+            return f"{entry} is {float(g[k])!r}, differences give {value!r} to {bound:.1e}"
     return None
 
 
@@ -71,15 +75,12 @@ def complex_entries(s: Pair, at: Point) -> str | None:
     """each entry equals the complex step"""
     if clause := shape(s, at):
         return clause
-    got = parts(s.grad(at))
-    scale = abs(float(s.f(at))) + max(float(np.abs(g).max(initial=0)) for g in got.values())
-    for name, index in places(at):
-        moved = {n: a.astype(complex) for n, a in parts(at).items()}
-        moved[name][index] += 1j * TINY
-        value = float(np.imag(s.f(like(at, moved)))) / TINY
-        g = float(np.asarray(got[name])[index])
-        if not abs(g - value) <= s.roundings * U * max(scale, abs(value)) + TINY:
-            return f"entry {index} is {g!r}, the complex step gives {value!r}"
+    x, g, back = vectors(s, at)
+    scale = abs(float(s.f(at))) + float(np.abs(g).max(initial=0))
+    for k, (one, (_, index)) in enumerate(zip(np.eye(x.size), places(at), strict=True)):
+        value = float(np.imag(s.f(back(x + 1j * TINY * one)))) / TINY
+        if not abs(g[k] - value) <= s.roundings * U * max(scale, abs(value)) + TINY:
+            return f"entry {index} is {float(g[k])!r}, the complex step gives {value!r}"
     return None
 
 
@@ -154,7 +155,7 @@ def check_gradient(
 Along = tuple[Array, int]  # a point, and the seed of two vectors
 
 
-def vectors(example: Along) -> tuple[Array, Array, Array]:
+def along(example: Along) -> tuple[Array, Array, Array]:
     at, key = example
     u, v = np.random.default_rng(key).standard_normal((2, *at.shape))
     return at, u, v
@@ -163,7 +164,7 @@ def vectors(example: Along) -> tuple[Array, Array, Array]:
 @HVP("shape")
 def product_shape(s: Pair, example: Along) -> str | None:
     """the product has the shape of x"""
-    at, u, _ = vectors(example)
+    at, u, _ = along(example)
     got = np.shape(s.grad(at, u))
     return None if got == at.shape else f"it is {got}, x is {at.shape}"
 
@@ -171,7 +172,7 @@ def product_shape(s: Pair, example: Along) -> str | None:
 @HVP("symmetric")
 def symmetric(s: Pair, example: Along) -> str | None:
     """v.Hu = u.Hv"""
-    at, u, v = vectors(example)
+    at, u, v = along(example)
     hu, hv = np.asarray(s.grad(at, u)), np.asarray(s.grad(at, v))
     a, b = float(np.sum(v * hu)), float(np.sum(u * hv))
     size = float(np.sum(np.abs(v * hu)) + np.sum(np.abs(u * hv)))
@@ -182,7 +183,7 @@ def symmetric(s: Pair, example: Along) -> str | None:
 @HVP("linear")
 def linear(s: Pair, example: Along) -> str | None:
     """H(2u - v) = 2Hu - Hv"""
-    at, u, v = vectors(example)
+    at, u, v = along(example)
     a, b, both = s.grad(at, u), s.grad(at, v), s.grad(at, 2 * u - v)
     size = 2 * np.abs(a).max(initial=0) + np.abs(b).max(initial=0)
     worst = float(np.abs(both - (2 * a - b)).max(initial=0))
@@ -194,7 +195,7 @@ def differences(s: Pair, example: Along) -> str | None:
     """Hv equals central differences of the gradient along v"""
     if clause := product_shape(s, example):
         return clause
-    at, _, v = vectors(example)
+    at, _, v = along(example)
     got = np.asarray(s.grad(at, v))
     # a linear gradient has terms H x, and H is about Hv over |v|, which is of order 1
     terms = float(np.abs(got).max(initial=0) * np.abs(at).sum())
@@ -262,28 +263,20 @@ def parts(at: Point) -> Arrays:
     return dict(at) if isinstance(at, dict) else {"x": np.asarray(at)}
 
 
-def like(at: Point, arrays: Arrays) -> Point:
-    """The arrays in the form of `at`."""
-    return arrays if isinstance(at, dict) else arrays["x"]
+def vectors(s: Pair, at: Point) -> tuple[Array, Array, Callable[[Array], Point]]:
+    """(x, g, x -> a point in the form of `at`): a point and its gradient as one vector each"""
+    arrays, got = parts(at), parts(s.grad(at))
+
+    def back(x: Array) -> Point:
+        moved = shaped(x, arrays)
+        return moved if isinstance(at, dict) else moved["x"]
+
+    return flat(arrays), flat({name: got[name] for name in arrays}), back
 
 
 def places(at: Point) -> list[tuple[str, tuple[int, ...]]]:
     """(name, index) of every entry of a point."""
     return [(name, k) for name, a in parts(at).items() for k in np.ndindex(a.shape)]
-
-
-def difference(
-    s: Pair, at: Point, name: str, index: tuple[int, ...], terms: float
-) -> tuple[float, float]:
-    """(central difference, its bound) of df/dx at one entry      terms: sum |x g|"""
-    ahead = {n: np.zeros(a.shape) for n, a in parts(at).items()}
-    ahead[name][index] = 1.0
-    scale = max(1.0, abs(float(parts(at)[name][index])))
-
-    def moved(t: float) -> float:
-        return float(s.f(like(at, {n: a + t * ahead[n] for n, a in parts(at).items()})))
-
-    return central(moved, scale, s.roundings, terms)
 
 
 def central(

@@ -156,17 +156,19 @@ def net_functions(model: Model, data: Split) -> tuple[Any, Any, Any, Array]:
     x, y = data
     names, shapes = list(model.params), {n: w.shape for n, w in model.params.items()}
 
+    def at(p: Array) -> Model:
+        return replace(model, params=unflat(p, shapes))
+
     def value(p: Array) -> float:
-        return loss(model, unflat(p, shapes), data)
+        return loss(model, at(p).params, data)
 
     def gradient(p: Array) -> Array:
-        seen = record(replace(model, params=unflat(p, shapes)), x)
+        seen = record(at(p), x)
         found = grad(seen.loss(y), [seen.leaves[n] for n in names])
         return np.concatenate([g.ravel() for g in found])
 
     def product(p: Array, v: Array) -> Array:
-        at = replace(model, params=unflat(p, shapes))
-        return flat(hvp(at, data, unflat(v, shapes)), names)
+        return flat(hvp(at(p), data, unflat(v, shapes)), names)
 
     return value, gradient, product, flat(model.params, names)
 

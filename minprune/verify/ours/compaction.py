@@ -30,7 +30,7 @@ Compact = Callable[[Model], Model]
 
 
 def structured() -> st.SearchStrategy[Model]:
-    """The nets above with drawn numbers, and random nets; all have units that may be removed."""
+    """NETS with drawn numbers, and random nets; all have units that may be removed."""
     named = st.builds(filled, st.sampled_from(sorted(NETS)).map(NETS.get), st.integers(0, 99))
     free = models(most=8).filter(lambda m: any(g.free and g.size > 1 for g in ties(m)))
     return named | named | free
@@ -104,10 +104,10 @@ def is_done_at_once(fn: Compact, c: Case) -> str | None:
     """done a second time it changes nothing"""
     once = fn(c.model)
     twice = fn(once)
-    if once.net == twice.net:
-        changed = [n for n, w in once.params.items() if not np.array_equal(w, twice.params[n])]
-        return f"{', '.join(changed)} changes" if changed else None
-    return "the second net is another"
+    if once.net != twice.net:
+        return "the second net is another"
+    changed = [n for n, w in once.params.items() if not np.array_equal(w, twice.params[n])]
+    return f"{', '.join(changed)} changes" if changed else None
 
 
 @LAWS("minimal")

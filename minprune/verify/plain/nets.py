@@ -141,12 +141,9 @@ def rescale(p: Mlp) -> Mlp:
 def with_twins(p: Mlp) -> Mlp:
     """The first two units of each hidden layer alike: in, bias and out."""
     params = {name: w.copy() for name, w in p.params.items()}
-    for k, name in enumerate(p.weights[:-1]):
-        for part in (name, name.replace("weight", "bias")):
-            if part in params:
-                params[part][1] = params[part][0]
-        params[p.weights[k + 1]][:, 1] = params[p.weights[k + 1]][:, 0]
-    # the next layer's twins must stay twins: its row 1 was copied before its columns were
-    for name in p.weights[1:-1]:
-        params[name][1] = params[name][0]
+    for name in p.params:
+        if not name.startswith(f"fc{p.depth}."):
+            params[name][1] = params[name][0]
+    for name in p.weights[1:]:
+        params[name][:, 1] = params[name][:, 0]
     return replace(p, params=params)

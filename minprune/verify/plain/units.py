@@ -26,10 +26,8 @@ def over_outputs(ev: Evidence, of: Callable[[float], float]) -> Arrays:
     """The mean of of(a) over samples and positions, (units,)"""
     found = {}
     for name, a in ev.of("activations").items():
-        found[name] = np.zeros(a.shape[1])
-        for j in range(a.shape[1]):
-            values = np.ravel(a[:, j]).astype(np.float64).tolist()
-            found[name][j] = fsum(map(of, values)) / max(1, len(values))
+        units = np.swapaxes(a, 0, 1).reshape(a.shape[1], len(a) * a.shape[2]).astype(np.float64)
+        found[name] = np.array([fsum(map(of, v)) / max(1, len(v)) for v in units.tolist()])
     return found
 
 

@@ -140,10 +140,8 @@ def taylor_activation(ev: Evidence) -> Arrays:
         g = np.asarray(ev.of("act_grads")[name], np.float64)
         found[name] = np.zeros(a.shape[1])
         for j in range(a.shape[1]):
-            terms = []
-            for p in range(len(a)):
-                change = dot(np.ravel(a[p, j]).tolist(), np.ravel(g[p, j]).tolist())
-                terms.append(abs(change) / max(1, g[p, j].size))
+            pairs = zip(a[:, j].tolist(), g[:, j].tolist(), strict=True)
+            terms = [abs(dot(u, v)) / max(1, len(v)) for u, v in pairs]
             found[name][j] = fsum(terms) / max(1, len(terms))
     return found
 

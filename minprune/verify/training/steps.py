@@ -66,6 +66,11 @@ def steps(draw: Any) -> Steps:
 trained = steps()
 
 
+def first_of(wrong: Array) -> tuple[int, ...]:
+    """The index of the first entry that is True; () if none is."""
+    return next((tuple(at) for at in np.argwhere(wrong).tolist()), ())
+
+
 @LAWS("shape", trained)
 def shape(fn: Fn, s: Steps) -> str | None:
     """each step gives weights of the same names and shapes"""
@@ -85,9 +90,7 @@ def masked(fn: Fn, s: Steps) -> str | None:
     """what is masked at a step is exactly 0.0 after it"""
     for k, (after, masks) in enumerate(zip(s.run(fn), s.masks, strict=False), 1):
         for n, m in masks.items():
-            back = np.argwhere(~m & (np.asarray(after[n]) != 0))
-            if len(back):
-                at = tuple(int(i) for i in back[0])
+            if at := first_of(~m & (np.asarray(after[n]) != 0)):
                 return f"{n}{list(at)} is {float(np.asarray(after[n])[at])!r} after step {k}"
     return None
 
@@ -97,9 +100,7 @@ def live(fn: Fn, s: Steps) -> str | None:
     """gradients of one sign move what is live, from 0.0 too"""
     last = s.run(fn)[-1]
     for n, m in s.masks[-1].items():
-        still = np.argwhere(m & (np.asarray(last[n]) == s.weights[n]))
-        if len(still):
-            at = tuple(int(i) for i in still[0])
+        if at := first_of(m & (np.asarray(last[n]) == s.weights[n])):
             return f"{n}{list(at)} is {float(s.weights[n][at])!r} before and after"
     return None
 
