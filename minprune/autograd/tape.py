@@ -1,4 +1,7 @@
-"""dy/dx = sum over paths of the product of local rules: ops, tensors that record them, `grad`."""
+"""dy/dx = sum over paths of the product of local rules: ops, tensors that record them, `grad`.
+
+Longer than most files: half of it are the docstrings of Op, Tensor and grad.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Synthetic tasks with a seed: train, val and test are n fresh samples each of one distribution."""
+"""Synthetic tasks with a seed: train, val and test are n fresh samples each of one distribution.
+
+Longer than most files: half of it are the docstrings of public functions.
+"""
 
 from __future__ import annotations
 

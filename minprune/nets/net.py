@@ -1,4 +1,7 @@
-"""Net: the immutable description of named layers in order, and the steps of a pass through them."""
+"""Net: the immutable description of named layers in order, and the steps of a pass through them.
+
+Longer than most files: the refusals of a net that cannot be built stand beside its description.
+"""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,7 @@
-"""A law: what it asks, in words, and the search for the smallest example that breaks it."""
+"""A law: what it asks, in words, and the search for the smallest example that breaks it.
+
+Longer than most files: every kind of function is searched in this one way.
+"""
 
 import copy
 import inspect
