@@ -13,7 +13,7 @@ from watching import half_masked, small_data, small_net
 
 import minprune as mp
 from minprune.errors import ArgumentError, ShapeError, UnreachableError
-from minprune.masking import count as file
+from minprune.masking import allocate as file
 from minprune.masking.allocate import RULES, densities
 from minprune.masking.choose import choose
 from minprune.methods import start_sparse

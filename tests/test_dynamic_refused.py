@@ -91,7 +91,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
      "fc1.columns: Change.buffers must keep its dtype uint32, not int64; convert it with astype"),
     (changing(lambda view: {"fc1.columns": columns(view) + 12}, sparse_net), ArgumentError,
      "fc1: CSR: columns[0] must be below 12, not 15; pass indices that belong to "
-        "this shape"),
+        "this matrix and this batch"),
     (lambda: SET(1.5), ArgumentError,
      "SET: fraction must be a number from 0 to 1, not 1.5; pass fraction=0.5, for example"),
     (lambda: RigL(stop=0), ArgumentError,

@@ -12,7 +12,7 @@ import minprune as mp
 from minprune.errors import ArgumentError
 from minprune.masking.units import unit_sparsity
 from minprune.methods import in_rounds
-from minprune.train import history
+from minprune.train import progress
 
 
 def test_one_round_is_score_and_prune() -> None:
@@ -119,7 +119,7 @@ def test_the_bar_counts_every_round(
         pytest.importorskip("tqdm", reason='no tqdm: pip install "minprune[report]"')
     else:
         monkeypatch.setitem(sys.modules, "tqdm", None)
-        monkeypatch.setattr(history, "EVERY", 0.0)
+        monkeypatch.setattr(progress, "EVERY", 0.0)
     in_rounds(net(), None, "magnitude", sparsity=0.9, rounds=3)
     last = re.split(r"[\r\n]", capsys.readouterr().err.strip())[-1]
     assert last.startswith("rounds: 100%" if tqdm else "rounds: 3 of 3 steps")

@@ -14,7 +14,7 @@ from structures import LARGE, NETS, apart, pieces, silent, structured, without
 from tie_tables import PRINTED, TABLES
 
 import minprune as mp
-from minprune.autograd import elementwise
+from minprune.autograd import arithmetic
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.model import Model
 from minprune.nets.ties import Group, Member
@@ -53,7 +53,7 @@ def test_resnet_small_ties_the_sums() -> None:
 
 
 def test_an_op_without_a_tie_rule_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elementwise.add, "tie", None)
+    monkeypatch.setattr(arithmetic.add, "tie", None)
     with pytest.raises(ArgumentError) as caught:
         mp.ties(filled(NETS["residual"], 0))
     assert caught.value.args == (

@@ -15,7 +15,8 @@ import minprune as mp
 from minprune import zoo
 from minprune.core import Array
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.model import SCHEMES, Model
+from minprune.nets.initialise import SCHEMES
+from minprune.nets.model import Model
 
 ROOT = Path(__file__).parent.parent
 MNIST, DIGITS, CIFAR = ((1, 28, 28), 10), ((1, 8, 8), 10), ((3, 32, 32), 10)
