@@ -39,7 +39,9 @@ def apart(name: str, unit: bool, options: dict[str, Any], net: Mlp, like: str) -
     found = mp.score(model, data, name, unit=unit, batch_size=BATCH, **how, **options)
     expected = total(want, net)
     near = INVERTED if name in ("obs", "lda_joint") else NEAR
-    bound = {n: np.full(a.shape, near * np.abs(a).max() + 1e-14) for n, a in expected.items()}
+    least = 1.0 if name == "correlation" else 0.0  # 1 - corr is a difference of numbers of size 1
+    size = {n: max(np.abs(a).max(), least) for n, a in expected.items()}
+    bound = {n: np.full(a.shape, near * size[n] + 1e-14) for n, a in expected.items()}
     told = clause(found, expected, bound, "by the definition")
     return told if told and steady(want, net) else None
 
