@@ -19,6 +19,7 @@ from minprune.verify.plain.twin import known
 
 # Both roads round each of some hundred numbers; what cancels stands beside terms of order 10.
 NEAR = 2.0**-36
+CENTRED = 2.0**-30  # a variance of 2^-20 of the mean square keeps 32 bits
 INVERTED = 2.0**-26  # damped by 1e-4 of its mean, H has a condition below 2^20
 
 
@@ -39,6 +40,7 @@ def apart(name: str, unit: bool, options: dict[str, Any], net: Mlp, like: str) -
     found = mp.score(model, data, name, unit=unit, batch_size=BATCH, **how, **options)
     expected = total(want, net)
     near = INVERTED if name in ("obs", "lda_joint") else NEAR
+    near = CENTRED if name == "correlation" else near
     least = 1.0 if name == "correlation" else 0.0  # 1 - corr is a difference of numbers of size 1
     size = {n: max(np.abs(a).max(), least) for n, a in expected.items()}
     bound = {n: np.full(a.shape, near * size[n] + 1e-14) for n, a in expected.items()}
