@@ -19,12 +19,24 @@ from minprune.verify.plain.twin import known
 
 # Both roads round each of some hundred numbers; what cancels stands beside terms of order 10.
 NEAR = 2.0**-36
-CENTRED = 2.0**-30  # a variance of 2^-20 of the mean square keeps 32 bits
 INVERTED = 2.0**-26  # damped by 1e-4 of its mean, H has a condition below 2^20
 
 
 # But for `random`, and for scales of which the plain nets have no inverse.
 ROADS = [row for row in OURS if row[0] != "random" and row[2].get("scale") != "layer"]
+
+
+def centring(ev: Any) -> dict[str, float]:
+    """64 roundings of the mean square, over the variance: what E[a^2] - E[a]^2 loses of corr
+
+    The largest of a layer's units; those of variance 0 to rounding have no correlation.
+    """
+    found = {}
+    for name, gram in (ev.act_gram or {}).items():
+        square = np.diag(gram)
+        share = (square - ev.act_mean[name] ** 2) / np.where(square > 0, square, 1)
+        found[name] = 64 * 2.0**-52 / share[share > 2.0**-46].min(initial=1.0)
+    return found
 
 
 def apart(name: str, unit: bool, options: dict[str, Any], net: Mlp, like: str) -> str | None:
@@ -40,10 +52,11 @@ def apart(name: str, unit: bool, options: dict[str, Any], net: Mlp, like: str) -
     found = mp.score(model, data, name, unit=unit, batch_size=BATCH, **how, **options)
     expected = total(want, net)
     near = INVERTED if name in ("obs", "lda_joint") else NEAR
-    near = CENTRED if name == "correlation" else near
-    least = 1.0 if name == "correlation" else 0.0  # 1 - corr is a difference of numbers of size 1
-    size = {n: max(np.abs(a).max(), least) for n, a in expected.items()}
-    bound = {n: np.full(a.shape, near * size[n] + 1e-14) for n, a in expected.items()}
+    lost = centring(want.of(net)) if name == "correlation" else {}
+    bound = {
+        n: np.full(a.shape, near * np.abs(a).max() + lost.get(n, 0.0) + 1e-14)
+        for n, a in expected.items()
+    }
     told = clause(found, expected, bound, "by the definition")
     return told if told and steady(want, net) else None
 
