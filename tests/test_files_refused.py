@@ -81,15 +81,18 @@ PICKLE, OBJECTS = pickle.dumps(Trap()), npy(np.array([Trap()] * N, dtype=object)
 REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     "foreign archive": (
         lambda e: e.pop("header.json"),
-        "it must hold header.json, and does not; pass a file that mp.save wrote",
+        "it must be a minprune model, not an .npz of NumPy arrays alone; "
+        "pass a file that mp.save wrote",
     ),
     "another format": (
         header(format="sketch"),
-        "it must be a minprune model, and is not; pass a file that mp.save wrote",
+        "it must be a minprune model, not a file of another program; "
+        "pass a file that mp.save wrote",
     ),
     "a list": (
         put("header.json", b"[]"),
-        "it must be a minprune model, and is not; pass a file that mp.save wrote",
+        "it must be a minprune model, not a file of another program; "
+        "pass a file that mp.save wrote",
     ),
     "the future": (
         header(version=3),
@@ -241,8 +244,11 @@ def test_absent_files_and_folders_are_refused(tmp_path: Path) -> None:
     assert caught.value.args == (
         f"{tmp_path / 'm.npz'}: no such file; pass the path of a saved model",
     )
-    with pytest.raises(FileError, match="cannot be read"):
+    with pytest.raises(FileError) as caught:
         mp.load(tmp_path)
+    assert caught.value.args == (
+        f"{tmp_path}: must be a file, not a folder; pass the path of a file",
+    )
 
 
 @pytest.mark.parametrize("step", ["replace", "fsync"])
@@ -271,7 +277,8 @@ def test_writing_where_a_file_is_the_folder(path: Path) -> None:
     with pytest.raises(FileError) as caught:
         mp.save(pruned("mlp"), path / "m.npz")
     assert caught.value.args == (
-        f"{path / 'm.npz'}: cannot be written (File exists); pass a folder that you can write to",
+        f"{path / 'm.npz'}: cannot be written (Not a directory); "
+        f"pass a folder that you can write to",
     )
 
 

@@ -131,29 +131,37 @@ def test_an_entry_beyond_the_end_is_refused(path: Path) -> None:
     assert refused(path).startswith("must be a minprune model, and cannot be read (")
 
 
-NOT_ZIP = {
-    "cut": lambda body: body[: len(body) // 2],
-    "empty": lambda body: b"",
-    "text": lambda body: b"fc1.weight = 3",
+OTHERS = {
+    "an archive that was cut": lambda body: body[: len(body) // 2],
+    "an empty file": lambda body: b"",
+    "a file of another format": lambda body: b"fc1.weight = 3",
+    "a pickle": lambda body: b"\x80\x04\x95\x10",
+    "a PyTorch file of the old kind": lambda body: b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.",
+    "a single NumPy array": lambda body: b"\x93NUMPY\x01\x00",
+    "an HDF5 file": lambda body: b"\x89HDF\r\n\x1a\n",
+    "a gzip file": lambda body: b"\x1f\x8b\x08",
+    "a safetensors file": lambda body: b'\x40\0\0\0\0\0\0\0{"w": {"dtype"',
+    "a TensorFlow Lite model": lambda body: b"\x1c\0\0\0TFL3",
+    "JSON": lambda body: b'{"weight": []}',
+    "a PyTorch file": lambda body: zipped("archive/data.pkl", "archive/data/0"),
+    "a zip archive of other files": lambda body: zipped("a.txt"),
+    "an .npz of NumPy arrays alone": lambda body: zipped("weight.npy"),
 }
 
 
-@pytest.mark.parametrize("name", NOT_ZIP)
-def test_what_is_no_archive_is_refused(name: str, path: Path) -> None:
-    path.write_bytes(NOT_ZIP[name](path.read_bytes()))
+def zipped(*names: str) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name in names:
+            archive.writestr(name, b"x")
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_what_is_no_model_is_named(what: str, path: Path) -> None:
+    path.write_bytes(OTHERS[what](path.read_bytes()))
     with pytest.raises(FileError) as caught:
         mp.load(path)
     assert caught.value.args == (
-        f"{path}: must be a minprune model, and cannot be read (File is not a zip file); "
-        f"save it again",
-    )
-
-
-def test_a_numpy_archive_is_refused(tmp_path: Path) -> None:
-    np.savez(tmp_path / "m.npz", weight=np.ones(3))
-    with pytest.raises(FileError) as caught:
-        mp.load(tmp_path / "m.npz")
-    assert caught.value.args == (
-        f"{tmp_path / 'm.npz'}: it must hold header.json, and does not; "
-        f"pass a file that mp.save wrote",
+        f"{path}: it must be a minprune model, not {what}; pass a file that mp.save wrote",
     )

@@ -108,7 +108,7 @@ def test_a_folder_in_which_another_job_works_is_left_alone(
         assert main(JOBS[job].at("out")) == 1
     assert capsys.readouterr().err == (
         "minprune: out: must not be in use by another process; wait until it ends, or pass "
-        "another folder\n"
+        "another path\n"
     )
     assert [path.name for path in (untrained / "out").iterdir()] == ["result.json"]
 

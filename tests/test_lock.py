@@ -43,8 +43,7 @@ def held(folder: Path) -> Iterator["subprocess.Popen[str]"]:
 def test_one_process_at_a_time_works_in_a_folder(tmp_path: Path) -> None:
     folder = tmp_path / "plan"
     text = (
-        f"{folder}: must not be in use by another process; "
-        f"wait until it ends, or pass another folder"
+        f"{folder}: must not be in use by another process; wait until it ends, or pass another path"
     )
     with held(folder):
         for work in (run, forget):

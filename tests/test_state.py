@@ -200,10 +200,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "absent": (
         {"arrays": {"float32": {"a": [3]}}},
-        "it must hold float32.npy, and does not; pass a file that save_state wrote",
+        "it must hold float32.npy, and does not; pass a file that fit wrote",
     ),
     "too many": (
-        {"arrays": {}}, "it must not hold 'float64.npy'; pass a file that save_state wrote",
+        {"arrays": {}}, "it must not hold 'float64.npy'; pass a file that fit wrote",
     ),
     "another order": (
         {"arrays": {"float64": {"b": [1], "a": [2]}}},

@@ -13,16 +13,20 @@ compression. Same values, same bytes (for one zlib).
 import os
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from minprune.core import Arrays
 from minprune.errors import FileError
+from minprune.files.atomic import write_atomic
 
 HEADER = "header.json"
 STORED, DEFLATED = 0, 8  # ways to compress, as archives number them
 SMALL = 2**20  # bytes of the largest entry that may be deflated: reading takes little room
+
+
+Place = str | os.PathLike[str] | BinaryIO  # where a file is written or read
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,11 @@ class Kind:
         return FileError(f"{text}; pass a file that {self.writer} wrote")
 
 
-def write(kind: Kind, path: str | os.PathLike[str], about: dict[str, Any], arrays: Arrays) -> None:
-    """Write `about` to header.json and the arrays; raises FileError if that is not possible."""
+def write(kind: Kind, path: Place, about: dict[str, Any], arrays: Arrays) -> None:
+    """Write `about` to header.json and the arrays; raises FileError if that is not possible
+
+    A path is written whole or not at all; a file object gets all bytes from where it stands.
+    """
     import json
     import zipfile
 
@@ -67,7 +74,7 @@ def write(kind: Kind, path: str | os.PathLike[str], about: dict[str, Any], array
     text = _json(header | {"sha256": digest.hexdigest()})
     if len(text) > kind.most:
         raise FileError(
-            f"{path}: its header must have at most {kind.most} bytes, not {len(text)}; "
+            f"{named(path)}: its header must have at most {kind.most} bytes, not {len(text)}; "
             f"store numbers in arrays, in few of them"
         )
     out = BytesIO()
@@ -77,43 +84,29 @@ def write(kind: Kind, path: str | os.PathLike[str], about: dict[str, Any], array
             entry.create_system, entry.external_attr = 3, 0o644 << 16  # on any system
             how = DEFLATED if kind.deflated and len(body) <= SMALL else STORED
             archive.writestr(entry, body, how, 9)
-    write_atomic(path, out.getbuffer())
+    if isinstance(path, str | os.PathLike):
+        write_atomic(path, out.getbuffer())
+    else:
+        _into_stream(path, out.getbuffer())
 
 
-def write_atomic(path: str | os.PathLike[str], content: bytes | memoryview | str) -> None:
-    """Write the content to `path`; whatever happens, even a power cut, the old or the new is whole
-
-    It is written under another name, which is then changed. Raises FileError if it cannot be
-    written.
-    """
-    from pathlib import Path
-
-    path = Path(path)
-    new = path.parent / f".{path.name}.{os.urandom(4).hex()}"
+def _into_stream(stream: BinaryIO, content: memoryview) -> None:
+    """Write all of the content to a file object that is open for bytes"""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(new, "xb") as f:  # its permissions follow the umask
-                f.write(content.encode() if isinstance(content, str) else content)
-                f.flush()
-                os.fsync(f.fileno())
-            os.replace(new, path)
-        except BaseException:
-            new.unlink(missing_ok=True)
-            raise
-    except OSError as e:
-        raise FileError(
-            f"{path}: cannot be written ({e.strerror or e}); pass a folder that you can write to"
-        ) from None
+        while content:
+            taken = stream.write(content)  # a raw stream may take a part
+            content = content[len(content) if taken is None else taken :]
+    except TypeError:
+        raise FileError(f"{named(stream)}: must be open for bytes; open it with 'wb'") from None
+    except (OSError, ValueError) as e:  # ValueError: it is closed, or open to be read
+        raise FileError(f"{named(stream)}: cannot be written ({e}); open it with 'wb'") from None
 
 
-def sweep(folder: str | os.PathLike[str], *names: str) -> None:
-    """Remove the unfinished files of these names that killed processes left in the folder."""
-    from pathlib import Path
-
-    for name in names:
-        for path in Path(folder).glob(f".{name}.????????"):
-            path.unlink(missing_ok=True)
+def named(given: object) -> str:
+    """A path, or what a file object is called, for messages"""
+    if isinstance(given, str | os.PathLike):
+        return os.fspath(given)
+    return str(getattr(given, "name", type(given).__name__))
 
 
 def head_of(dtype: np.dtype[Any], n: int) -> bytes:

@@ -1,10 +1,14 @@
-"""The lock of a folder: one process at a time works in it."""
+"""Locks: one process at a time works in a folder, or with a file."""
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
 
 from minprune.errors import FileError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @contextmanager
@@ -31,15 +35,50 @@ def alone(folder: str | os.PathLike[str]) -> Iterator[None]:
             os.close(handle)
 
 
-def _lock(handle: int, folder: str | os.PathLike[str]) -> None:
+@contextmanager
+def alone_with(path: "Path") -> Iterator[None]:
+    """Lock the file, which need not exist, while the context lasts
+
+    By flock on a file beside it, since `path` is replaced when it is written: that file is removed
+    at the end, and one that a killed process left locks nothing. Raises FileError if another
+    process, or another call in this one, holds the lock.
+    """
+    if os.name != "posix":
+        yield
+        return
+    lock = path.parent / f".{path.name[:60]}.lock"
+    handle = _held(lock, path)
+    try:
+        yield
+    finally:
+        with suppress(FileNotFoundError):
+            lock.unlink()
+        os.close(handle)
+
+
+def _held(lock: "Path", path: "Path") -> int:
+    """A handle that holds the lock; again where its file was removed between opening and locking"""
+    while True:
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _lock(handle, path)
+            if os.fstat(handle).st_nlink:
+                return handle
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _lock(handle: int, path: str | os.PathLike[str]) -> None:
     import fcntl
 
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise FileError(
-            f"{folder}: must not be in use by another process; wait until it ends, or pass "
-            f"another folder"
+            f"{path}: must not be in use by another process; wait until it ends, or pass "
+            f"another path"
         ) from None
     except OSError:  # a drive without locks
         pass

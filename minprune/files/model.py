@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from minprune.errors import FileError
-from minprune.files.container import Kind, write
+from minprune.errors import ArgumentError, FileError
+from minprune.files.container import Kind, Place, write
 from minprune.files.reader import Reader, read
 from minprune.nets.model import Model, is_model
 from minprune.nets.net import Net, Node
@@ -21,22 +21,24 @@ DTYPES = ("float32", "float64", "uint8", "uint32")
 KIND = Kind("model", 2, "mp.save", "save it again", 2**20, DTYPES, deflated=True)
 
 
-def save(model: Model, path: str | os.PathLike[str]) -> None:
+def save(model: Model, path: Place) -> None:
     """Write the model to a .npz file, whole or not at all; the same model gives the same bytes
 
     Parameters
     ----------
     model : Model
         Any model, dense, masked or sparse.
-    path : path
-        The file, which is replaced if it exists.
+    path : path or file object
+        The file, which is replaced if it exists: links are followed, its mode is kept. Or an
+        object with a method `write` that takes bytes, such as io.BytesIO.
 
     Raises
     ------
     FileError
-        If it cannot be written.
+        If it cannot be written: a folder, a device, a read-only file, a file with several
+        names (hard links), a folder in which nothing can be created.
     ArgumentError
-        If `model` is not a Model.
+        If `model` is not a Model, or `path` neither a path nor a file object.
 
     Examples
     --------
@@ -46,13 +48,14 @@ def save(model: Model, path: str | os.PathLike[str]) -> None:
     (4, 3)
     """
     is_model(model, "save")
+    _checked("save", path, "write")
     arrays = {f"params/{k}": model.params[k] for k in model.net.params}
     arrays |= {f"buffers/{k}": model.buffers[k] for k in model.net.buffers}
     arrays |= {f"masks/{k}": np.packbits(model.masks[k]) for k in sorted(model.masks)}
     write(KIND, path, {"net": describe(model.net)}, arrays)
 
 
-def load(path: str | os.PathLike[str]) -> Model:
+def load(path: Place) -> Model:
     """The model that `save` wrote, with its masks; files of version 0.1.0 load too
 
     Nothing in the file is trusted: sizes are checked before memory is taken, the checksum before
@@ -60,8 +63,8 @@ def load(path: str | os.PathLike[str]) -> Model:
 
     Parameters
     ----------
-    path : path
-        A file that `save` wrote.
+    path : path or file object
+        A file that `save` wrote, or an object with a method `read` that gives its bytes.
 
     Returns
     -------
@@ -82,7 +85,15 @@ def load(path: str | os.PathLike[str]) -> Model:
     >>> bool((again.params["fc2.weight"] == model.params["fc2.weight"]).all())
     True
     """
+    _checked("load", path, "read")
     return read(KIND, path, _model)
+
+
+def _checked(owner: str, path: object, needs: str) -> None:
+    if not isinstance(path, str | os.PathLike) and not hasattr(path, needs):
+        raise ArgumentError(
+            f"{owner}: path must be a path or a file object, not {path!r}; pass its name as text"
+        )
 
 
 def describe(net: Net) -> dict[str, Any]:

@@ -8,13 +8,25 @@ much memory, and none takes much more than its own size.
 import math
 import os
 from collections.abc import Callable
+from io import BytesIO
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
 from minprune.core import Array, Arrays
 from minprune.errors import FileError
-from minprune.files.container import DEFLATED, HEADER, SMALL, STORED, Kind, digest_of, head_of
+from minprune.files.atomic import check_regular
+from minprune.files.container import (
+    DEFLATED,
+    HEADER,
+    SMALL,
+    STORED,
+    Kind,
+    Place,
+    digest_of,
+    head_of,
+    named,
+)  # fmt: skip
 
 T = TypeVar("T")
 PIECE = 2**20  # bytes that are read at a time
@@ -22,21 +34,36 @@ TABLE = 2**16  # bytes of the archive's table of entries, which zipfile reads as
 LONGEST = 300  # characters of a message; names from a file may have any length
 
 
-def read(kind: Kind, path: str | os.PathLike[str], build: "Callable[[Reader], T]") -> T:
+def read(kind: Kind, path: Place, build: "Callable[[Reader], T]") -> T:
     """The result of `build` for the file at `path`; raises FileError, in one sentence"""
     import zipfile
 
     try:
-        with open(path, "rb") as f:
+        with _opened(path) as f:
             size = _checked_size(f, kind)
             with zipfile.ZipFile(f) as archive:
                 return build(Reader(kind, archive, size))
     except FileNotFoundError:
-        raise FileError(f"{path}: no such file; pass the path of a saved {kind.what}") from None
+        raise FileError(
+            f"{named(path)}: no such file; pass the path of a saved {kind.what}"
+        ) from None
     except FileError as e:
-        raise FileError(f"{path}: {line(e)}") from None
+        raise FileError(f"{named(path)}: {line(e)}") from None
     except Exception as e:  # whatever a damaged or hostile file provokes
-        raise kind.bad(f"{path}: must be a {kind.format}, and cannot be read ({line(e)})") from None
+        raise kind.bad(
+            f"{named(path)}: must be a {kind.format}, and cannot be read ({line(e)})"
+        ) from None
+
+
+def _opened(path: Place) -> BinaryIO:
+    """The file, open for bytes; of a file object, what it holds from where it stands"""
+    if isinstance(path, str | os.PathLike):
+        check_regular(os.stat(path))  # opening a pipe would wait for its writer
+        return open(path, "rb")
+    content = path.read()
+    if not isinstance(content, bytes):
+        raise FileError("must be open for bytes; open it with 'rb'")
+    return BytesIO(content)
 
 
 class Reader:
@@ -51,13 +78,16 @@ class Reader:
         entries = archive.infolist()
         self.kind, self.archive = kind, archive
         self.unread = {e.filename: e for e in entries}
+        if HEADER not in self.unread:
+            raise kind.foreign(f"it must be a {kind.format}, not {_archive(list(self.unread))}")
         body, claimed = self._open(HEADER)
         text = body.read(claimed + 1)
         if len(text) != claimed:
             raise kind.bad(f"its {HEADER} must hold the {claimed} bytes it claims")
         header = json.loads(text)
-        if not isinstance(header, dict) or header.get("format") != kind.format:
-            raise kind.foreign(f"it must be a {kind.format}, and is not")
+        found = header.get("format") if isinstance(header, dict) else None
+        if found != kind.format:
+            raise kind.foreign(f"it must be a {kind.format}, not {_other(found)}")
         version = header["version"]
         if type(version) is not int or version < 1:
             raise kind.bad(f"its format version must be an integer of at least 1, not {version!r}")
@@ -151,19 +181,53 @@ def _checked_size(f: BinaryIO, kind: Kind) -> int:
 
     Zipfile allocates about ten times the bytes of the whole table when it opens a file.
     """
-    import zipfile
-
     size = f.seek(0, os.SEEK_END)
     f.seek(max(size - 98, 0))
     end = f.read(98).rjust(98, b"\0")
     if end[-22:-18] != b"PK\x05\x06":
-        raise zipfile.BadZipFile("File is not a zip file")
+        f.seek(0)
+        raise kind.foreign(f"it must be a {kind.format}, not {_found(f.read(16))}")
     table, most = int.from_bytes(end[-10:-6], "little"), min(TABLE, size)
     if end[-42:-38] == b"PK\x06\x07":  # a second end, for archives beyond 4 GB
         table = max(table, int.from_bytes(end[-58:-50], "little"))
     if table > most:
         raise kind.bad(f"its table of entries must take at most {most} bytes, not {table}")
     return size
+
+
+# How files of other kinds begin.
+BEGINNINGS = {
+    b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9": "a PyTorch file of the old kind",
+    b"\x80": "a pickle", b"\x89HDF": "an HDF5 file", b"\x93NUMPY": "a single NumPy array",
+    b"\x1f\x8b": "a gzip file", b"{": "JSON", b"PK\x03\x04": "an archive that was cut",
+}  # fmt: skip
+
+
+def _found(start: bytes) -> str:
+    """What a file that is no archive is, by its first bytes"""
+    if not start:
+        return "an empty file"
+    if start[4:8] == b"TFL3":
+        return "a TensorFlow Lite model"
+    if start[8:9] == b"{":
+        return "a safetensors file"
+    known = (what for begin, what in BEGINNINGS.items() if start.startswith(begin))
+    return next(known, "a file of another format")
+
+
+def _archive(names: list[str]) -> str:
+    """What an archive of other entries is"""
+    if any(name == "data.pkl" or name.endswith("/data.pkl") for name in names):
+        return "a PyTorch file"
+    if names and all(name.endswith(".npy") for name in names):
+        return "an .npz of NumPy arrays alone"
+    return "a zip archive of other files"
+
+
+def _other(found: object) -> str:
+    """What a file is whose header names that format"""
+    ours = isinstance(found, str) and found.startswith("minprune ")
+    return f"a {found}" if ours else "a file of another program"
 
 
 def line(e: BaseException) -> str:

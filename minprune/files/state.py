@@ -11,9 +11,7 @@ from minprune.files.reader import Reader, read
 
 NAME = r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*"  # no path out of anywhere
 DTYPES = ("bool", "float32", "float64", *(f"{u}int{b}" for u in ("", "u") for b in (8, 16, 32, 64)))
-KIND = Kind(
-    "state", 3, "save_state", "delete it to start again", 16 * 2**20, DTYPES, deflated=False
-)
+KIND = Kind("state", 3, "fit", "delete it to start again", 16 * 2**20, DTYPES, deflated=False)
 
 
 def save_state(path: str | os.PathLike[str], arrays: Arrays, meta: Any) -> None:

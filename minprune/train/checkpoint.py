@@ -5,15 +5,17 @@ import os
 import signal
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from minprune.arguments import file_path
 from minprune.core import Arrays
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
-from minprune.files import rebuild, sweep
+from minprune.files import alone_with, check_writable, rebuild, sweep
 from minprune.masking.apply import apply
 from minprune.nets.counts import sparsity
 from minprune.nets.model import Model, check_masks
@@ -108,9 +110,9 @@ def _refill(own: Arrays, found: Arrays, kind: str) -> None:
 class Checkpointer:
     """Writes the state of one `fit` into a file and reads it back; without a path, does nothing
 
-    If the file exists, training resumes from it. As a context manager it delays Ctrl-C until an
-    update is complete, and names the last good checkpoint when a value is not finite. A second
-    Ctrl-C stops at once.
+    As a context manager it resumes training from the file if that exists, keeps other processes
+    from the file, delays Ctrl-C until an update is complete, and names the last good checkpoint
+    when a value is not finite. A second Ctrl-C stops at once.
 
     Raises ArgumentError, naming what differs, for a file that was made with other arguments.
     """
@@ -119,17 +121,12 @@ class Checkpointer:
         self, path: str | os.PathLike[str] | None, every: int | None, asked: dict[str, Any],
         training: Training, place: LoopPosition, history: History,
     ) -> None:  # fmt: skip
-        self.path = None if path is None else Path(path)
+        self.path = None if path is None else file_path("fit", "checkpoint", path)
         self.every, self.asked, self.owner = every, asked, type(training.method).__name__
         self.training, self.place, self.history = training, place, history
         self.good: tuple[int, int] | None = None  # the step and the epoch of what the file holds
         self.interrupted = False
         self._before: Any = None
-        if self.path is not None:
-            pack({"state": training.state}, self.owner)  # refused now, and not after an epoch
-            sweep(self.path.parent, glob.escape(self.path.name))
-            if self.path.exists():
-                self._read(self.path)
 
     def reached(self, epoch_end: bool) -> None:
         """After each update, and after each epoch."""
@@ -166,12 +163,22 @@ class Checkpointer:
             raise KeyboardInterrupt
 
     def __enter__(self) -> "Checkpointer":
+        with ExitStack() as held:
+            if self.path is not None:
+                pack({"state": self.training.state}, self.owner)  # refused before an epoch is done
+                check_writable(self.path)
+                held.enter_context(alone_with(self.path))
+                sweep(self.path.parent, glob.escape(self.path.name))
+                if self.path.exists():
+                    self._read(self.path)
+            self._held = held.pop_all()
         ours = threading.current_thread() is threading.main_thread()
         if self.path and ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             self._before = signal.signal(signal.SIGINT, self._interrupt)
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: object) -> None:
+        self._held.close()
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
         if error is None:

@@ -142,8 +142,7 @@ def fit(
     saver = Checkpointer(checkpoint, every, asked, state, place, history)
     # Values that are not finite are found and named below; NumPy's warning would come first.
     quiet = np.errstate(over="ignore", invalid="ignore")
-    bar = show_progress(label, total, progress, state.done)
-    with saver, kernels.lend(), quiet, bar as shown:
+    with saver, kernels.lend(), quiet, show_progress(label, total, progress, state.done) as shown:
         while place.epoch <= epochs and not place.stopped:
             for index in islice(batches(len(x), batch_size, place.order), place.batch, None):
                 loss = state.step(_gather(x, index, model.dtype), y[index])
