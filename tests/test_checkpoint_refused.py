@@ -140,7 +140,7 @@ def test_a_model_is_no_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught:
         train(path)
     assert caught.value.args == (
-        f"{path}: it must be a minprune state, and is not; pass a file that save_state wrote",
+        f"{path}: it must be a minprune state, and is not; pass a file that mp.fit or a job wrote",
     )
 
 
