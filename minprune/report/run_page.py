@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from minprune.measures.measure import ROWS, share
-from minprune.report.groups import groups
 from minprune.report.page import Cell, Html, bar, document, fill, pictures, prose, swing, table
-from minprune.report.run_figures import curves, histograms, masks
+from minprune.report.run_figures import curves, groups, histograms, masks
 from minprune.sparse.speeds import HEADER, Speeds
 
 Map = Mapping[str, Any]
