@@ -21,6 +21,7 @@ from minprune.core import Dataset
 from minprune.criteria import CRITERIA
 from minprune.errors import FileError, MinpruneWarning
 from minprune.files import alone, sweep, write_atomic
+from minprune.jobs.checks import check
 from minprune.jobs.settings import Settings
 from minprune.nets.model import Model
 from minprune.train.checkpoint import refuse
@@ -28,7 +29,7 @@ from minprune.train.fingerprint import difference, machinery
 from minprune.train.history import History
 from minprune.train.loop import fit
 from minprune.train.optim import SGD
-from minprune.train.plan import FILE, Done, PhaseContext, Plan, forget, run_plan
+from minprune.train.plan import FILE, Done, PhaseContext, forget, run_plan
 from minprune.train.rates import cosine
 
 CHECKPOINT, RESULT = "checkpoint", "result.json"
@@ -63,25 +64,36 @@ def options(name: str) -> dict[str, Any]:
     return dict(CRITERIA[name].spec.large)
 
 
+def plan_fields(settings: Settings, dataset: Dataset) -> dict[str, Any]:
+    """The settings as the fields of a plan, without paths, so that a moved folder resumes."""
+    return asdict(replace(settings, data=dataset.name, out=None))
+
+
 def carry_out(
-    settings: Settings, plan: Plan, start: Model, dataset: Dataset,
-    record: Callable[[Result, Done, Path, float], Result], *,
-    files: tuple[str, ...], began: float, quiet: bool, command: str, resume: bool,
+    asked: Settings, planned: Callable[[Any, Dataset], tuple[Any, Any]],
+    record: Callable[[Any, Result, Dataset, Done, Path], Result], files: tuple[str, ...], *,
+    quiet: bool = False, command: str = "", resume: bool = False,
 ) -> Result:  # fmt: skip
     """The result of a job, as result.json in its folder holds it; the result is written last
 
-    While it runs, out/checkpoint holds what is done, and with `resume` the plan continues from
-    there, to the same bits; the result of a finished job is returned. start: the net before
-    training, for the warm-up. record(about, done, out, ready) writes the job's other files and
-    gives the whole result; about: what both jobs record; ready: seconds until the plan began;
-    files: the names of those files. began: when the job started.
+    planned(asked, dataset) gives the settings with nothing left open, and the plan. While it runs,
+    out/checkpoint holds what is done, and with `resume` the plan continues from there, to the same
+    bits; the result of a finished job is returned. record(plan, about, dataset, done, out) writes
+    the job's other files and gives the whole result; about: what both jobs record; done.seconds
+    begin with those until the plan began; files: the names of all files. Raises MinpruneError, in
+    one sentence, for settings or data that cannot be used, or that are not those of the job to
+    resume.
     """
-    out = Path(str(settings.out))
+    began = time.perf_counter()
+    check(asked)
+    dataset = load_data(asked.data)
+    settings, plan = planned(asked, dataset)
+    out = Path(settings.out)
     with alone(out):
         if finished := begin(out, settings, resume, *files):
             say(quiet, f"{out}: this job is done; without --resume it starts from the beginning")
             return finished
-        warm_up(start, dataset, settings.batch_size)
+        warm_up(plan.start(dataset), dataset, settings.batch_size)
         ready = time.perf_counter() - began
         say(quiet, f"kernels: {kernels.backend()}, ready after {ready:.1f} s")
         done = run_plan(plan, dataset, out / CHECKPOINT, progress=not quiet)
@@ -89,7 +101,8 @@ def carry_out(
             "name": out.name, "command": command, "out": str(out), "settings": asdict(settings),
             "data": about_data(dataset), "versions": versions(),
         }  # fmt: skip
-        result = record(about, done, out, ready)
+        seconds = {"compile and warm up": ready} | done.seconds
+        result = record(plan, about, dataset, Done(done.state, seconds), out)
         write_atomic(out / RESULT, as_json(result))
         discard(out / CHECKPOINT)
         return result
