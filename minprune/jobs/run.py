@@ -18,7 +18,14 @@ from minprune.files import save, write_atomic
 from minprune.jobs.checks import possible, reachable
 from minprune.jobs.facts import break_even, facts
 from minprune.jobs.job import (
-    Result, as_json, carry_out, options, plan_fields, say, timed, trained,
+    Result,
+    as_json,
+    carry_out,
+    options,
+    plan_fields,
+    say,
+    timed,
+    trained,
 )  # fmt: skip
 from minprune.jobs.settings import RunSettings, filled, named
 from minprune.masking.apply import prune

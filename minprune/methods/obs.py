@@ -16,7 +16,12 @@ from minprune.core import Array, Split
 from minprune.curvature import ggn_rows
 from minprune.curvature.checks import guard, names_of
 from minprune.curvature.inverse import (
-    LIMIT, check_damp, downdate, inverse_from_rows, mean_squares, remove,
+    LIMIT,
+    check_damp,
+    downdate,
+    inverse_from_rows,
+    mean_squares,
+    remove,
 )  # fmt: skip
 from minprune.curvature.layerwise import Hull, layer_hessian, merge, refit, sweep_layer
 from minprune.curvature.products import flat, unflat

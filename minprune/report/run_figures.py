@@ -14,7 +14,19 @@ import numpy as np
 from minprune.core import Array
 from minprune.nets.net import layer_of
 from minprune.report.page import (
-    FAINT, HALF, INK, LANES, LINE_1, LINE_2, PAPER, RULE, Html, Picture, pictures, prose, table,
+    FAINT,
+    HALF,
+    INK,
+    LANES,
+    LINE_1,
+    LINE_2,
+    PAPER,
+    RULE,
+    Html,
+    Picture,
+    pictures,
+    prose,
+    table,
 )  # fmt: skip
 
 PANELS = {  # title: (label, key in the history, colour, dashes)
