@@ -4,7 +4,6 @@ The folder holds a checkpoint during the work, and then the result.
 """
 
 import json
-import math
 import platform
 import sys
 import time
@@ -97,9 +96,11 @@ def carry_out(
         ready = time.perf_counter() - began
         say(quiet, f"kernels: {kernels.backend()}, ready after {ready:.1f} s")
         done = run_plan(plan, dataset, out / CHECKPOINT, progress=not quiet)
+        sizes = {part: len(getattr(dataset, part)[0]) for part in ("train", "val", "test")}
         about = {
             "name": out.name, "command": command, "out": str(out), "settings": asdict(settings),
-            "data": about_data(dataset), "versions": versions(),
+            "data": {"name": dataset.name, **sizes, "input": list(dataset.input_shape)},
+            "versions": versions(),
         }  # fmt: skip
         seconds = {"compile and warm up": ready} | done.seconds
         result = record(plan, about, dataset, Done(done.state, seconds), out)
@@ -127,12 +128,6 @@ def warm_up(model: Model, dataset: Dataset, batch_size: int) -> None:
     x, y = (a[:batch_size] for a in dataset.train)
     few, by = Dataset((x, y), (x, y), (x, y)), optimizer(Settings.lr)
     fit(model, few, epochs=1, batch_size=batch_size, optimizer=by, progress=False)
-
-
-def about_data(dataset: Dataset) -> Result:
-    """The name and the sizes of the data."""
-    sizes = {part: len(getattr(dataset, part)[0]) for part in ("train", "val", "test")}
-    return {"name": dataset.name, **sizes, "input": list(dataset.input_shape)}
 
 
 def versions() -> dict[str, str]:
@@ -190,15 +185,8 @@ def read(path: Path) -> dict[str, Any]:
 
 def as_json(value: Any) -> str:
     """JSON text; what is not finite becomes null, since JSON has no word for it."""
-
-    def clean(v: Any) -> Any:
-        if isinstance(v, dict):
-            return {k: clean(x) for k, x in v.items()}
-        if isinstance(v, list | tuple):
-            return [clean(x) for x in v]
-        return None if isinstance(v, float) and not math.isfinite(v) else v
-
-    return json.dumps(clean(value), indent=1) + "\n"
+    finite = json.loads(json.dumps(value), parse_constant=lambda word: None)
+    return json.dumps(finite, indent=1) + "\n"
 
 
 def discard(*paths: Path) -> None:

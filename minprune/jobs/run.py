@@ -17,16 +17,7 @@ from minprune.evidence import score
 from minprune.files import save, write_atomic
 from minprune.jobs.checks import possible, reachable
 from minprune.jobs.facts import break_even, facts
-from minprune.jobs.job import (
-    Result,
-    as_json,
-    carry_out,
-    options,
-    plan_fields,
-    say,
-    timed,
-    trained,
-)  # fmt: skip
+from minprune.jobs.job import Result, as_json, carry_out, options, plan_fields, say, timed, trained
 from minprune.jobs.settings import RunSettings, filled, named
 from minprune.masking.apply import prune
 from minprune.measures.cost import latencies, size
@@ -62,7 +53,7 @@ class TrainPruneTune(RunSettings):
             "dense": Phase("train", self.train),
             "pruned": Phase("prune", self.prune),
             "fine-tuned": Phase("fine-tune", self.tune),
-            "compacted": Phase("compact", self.compact),
+            "compacted": Phase("compact", lambda c: {"compacted": compact(c.state["fine-tuned"])}),
             "sparse": Phase("sparsify", self.sparsify),
         }
 
@@ -83,10 +74,6 @@ class TrainPruneTune(RunSettings):
     def tune(self, context: PhaseContext) -> State:
         """The fine-tuned stage."""
         return self._fit(context, "fine-tuned", context.state["pruned"], self.fine_tune)
-
-    def compact(self, context: PhaseContext) -> State:
-        """The compacted stage."""
-        return {"compacted": compact(context.state["fine-tuned"])}
 
     def sparsify(self, context: PhaseContext) -> State:
         """The sparse stage; a phase, so that formats chosen once stay when the speeds change."""

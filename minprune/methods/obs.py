@@ -14,15 +14,9 @@ import numpy as np
 from minprune.arguments import choice, count, is_number, only_with, share
 from minprune.core import Array, Split
 from minprune.curvature import ggn_rows
+from minprune.curvature import inverse as inverses
 from minprune.curvature.checks import guard, names_of
-from minprune.curvature.inverse import (
-    LIMIT,
-    check_damp,
-    downdate,
-    inverse_from_rows,
-    mean_squares,
-    remove,
-)  # fmt: skip
+from minprune.curvature.inverse import check_damp, downdate, inverse_from_rows, mean_squares, remove
 from minprune.curvature.layerwise import Hull, layer_hessian, merge, refit, sweep_layer
 from minprune.curvature.products import flat, unflat
 from minprune.curvature.record import outputs
@@ -188,7 +182,7 @@ def _whole(
     alive = int(np.count_nonzero(live))
     most = alive if sparsity is None else _left(sparsity, live, "the entries")
     remedy = "use scale='layer', or names= of fewer"
-    guard(f"an inverse over {alive:,} entries", 8 * alive**2, LIMIT, remedy)
+    guard(f"an inverse over {alive:,} entries", 8 * alive**2, inverses.LIMIT, remedy)
     rounds: list[Round] = []
     with bar("obs", most, progress) as shown:
         while len(rounds) < most:

@@ -44,7 +44,7 @@ def in_rounds(
     data : pair (x, y), optional
         What is scored on; None for criteria without data.
     criterion : str or Criterion
-        As of `mp.score`; scores are made anew in each round.
+        As of `mp.score`; the weights are scored again in each round.
     sparsity : float
         The share of the weights (of the units, if unit) that is masked at the end.
     rounds : int

@@ -13,21 +13,8 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.nets.net import layer_of
-from minprune.report.page import (
-    FAINT,
-    HALF,
-    INK,
-    LANES,
-    LINE_1,
-    LINE_2,
-    PAPER,
-    RULE,
-    Html,
-    Picture,
-    pictures,
-    prose,
-    table,
-)  # fmt: skip
+from minprune.report import page
+from minprune.report.page import FAINT, HALF, INK, LINE_1, LINE_2, Html, Picture, pictures, prose
 
 PANELS = {  # title: (label, key in the history, colour, dashes)
     "loss": [("training", "train_loss", LINE_1, "-"), ("validation", "val_loss", LINE_2, "--")],
@@ -240,7 +227,7 @@ def groups(ties: Sequence[Map], layers: Sequence[Map]) -> Html:
         for number, line in enumerate(lines, 1)
     ]
     picture = pictures([Picture(label, size, draw)])
-    return Html(picture + table(["line", "group", "units", "can shrink"], rows))
+    return Html(picture + page.table(["line", "group", "units", "can shrink"], rows))
 
 
 def boxes_of(ties: Sequence[Map], layers: Sequence[Map]) -> list[tuple[str, str]]:
@@ -276,19 +263,19 @@ def _groups(ax: Any, boxes: list[tuple[str, str]], lines: list[Line], lanes: int
     left = -9.0
     for row, (name, shape) in enumerate(boxes):
         ax.plot([left, 0, 0, left, left], [*[row - 0.38] * 2, *[row + 0.38] * 2, row - 0.38],
-                color=RULE, linewidth=1)  # fmt: skip
+                color=page.RULE, linewidth=1)  # fmt: skip
         short = name if len(name) <= 22 else f"{name[:21]}..."
         for x, words, side, colour in ((left, short, "left", INK), (0, shape, "right", FAINT)):
             ax.text(x + (0.25 if side == "left" else -0.25), row, words, color=colour, ha=side,
                     va="center", parse_math=False)  # fmt: skip
     for number, line in enumerate(lines, 1):
-        x, colour = line.lane + 1, FAINT if line.why else LANES[(number - 1) % len(LANES)]
+        x, colour = line.lane + 1, FAINT if line.why else page.LANES[(number - 1) % len(page.LANES)]
         heights = [row + (0.17 if made else -0.17) for row, made in line.marks]
         look = {"color": colour, "linewidth": 1.6, "linestyle": "--" if line.why else "-"}
         ax.plot([x, x], [heights[0], heights[-1]], **look)
         for y, (_, made) in zip(heights, line.marks, strict=True):
             ax.plot([0, x], [y, y], **look)
-            ax.plot(x, y, "o", color=colour, markersize=5, mfc=colour if made else PAPER)
+            ax.plot(x, y, "o", color=colour, markersize=5, mfc=colour if made else page.PAPER)
         ax.text(x + 0.3, heights[0], number, color=colour, weight="bold", fontsize=8, va="center")
     ax.set(xlim=(left - 0.05, lanes + 0.6), ylim=(len(boxes) - 0.5, -0.6))
     ax.set_axis_off()

@@ -137,26 +137,23 @@ def costs(found: Sequence[Map], before: str, after: str, last: str) -> Html:
     A sentence says what each kind of layer holds and does, in a net of several kinds.
     found: see costs in jobs/facts.py
     """
-    left = {"parameters": "live", "macs": "live_macs"}
-    totals = {key: sum(cost[key] for cost in found) for key in left}
-    parts = [{key: _part(cost[key], totals[key]) for key in left} for cost in found]
-    widest = max((part for of in parts for part in of.values()), default=0.0) or 1.0
-    rows = []
-    kinds: dict[str, Any] = {}
-    for cost, of in zip(found, parts, strict=True):
-        weights, macs = (
-            bar(min(_part(cost[now], cost[key]), 1.0), of[key] / widest)
-            for key, now in left.items()
-        )
-        kept = f"{100 * _part(cost['kept'], cost['parameters']):.1f} %"
-        held = cost["parameters"], cost["kept"], kept, cost["live"]
-        rows.append(
-            [cost["name"], shape_of(cost), weights, *held, macs, cost["macs"], cost["live_macs"]]
-        )
-        kinds[cost["kind"]] = kinds.get(cost["kind"], 0) + np.array([*of.values()])
+    held = np.array([[c["parameters"], c["macs"]] for c in found]).reshape(-1, 2)
+    left = np.array([[c["live"], c["live_macs"]] for c in found]).reshape(-1, 2)
+    shares, filled = held / np.maximum(held.sum(0), 1), left / np.maximum(held, 1)
+    wide = shares / (shares.max(initial=0) or 1)
+    bars = [list(map(bar, *both)) for both in zip(np.minimum(filled, 1), wide, strict=True)]
+    rows = [
+        [c["name"], shape_of(c), weights, c["parameters"], c["kept"],
+         f"{100 * _part(c['kept'], c['parameters']):.1f} %", c["live"], macs, c["macs"],
+         c["live_macs"]]
+        for c, (weights, macs) in zip(found, bars, strict=True)
+    ]  # fmt: skip
+    kinds = list(dict.fromkeys(c["kind"] for c in found))
     said = "; ".join(
-        f"{kind}: {100 * held:.1f} % of the weights, {100 * done:.1f} % of the multiply-adds"
-        for kind, (held, done) in kinds.items()
+        "{}: {:.1f} % of the weights, {:.1f} % of the multiply-adds".format(
+            kind, *(100 * shares[[c["kind"] == kind for c in found]].sum(0))
+        )
+        for kind in kinds
     )
     header = ["layer", "shape", "", before, after, "kept", last, "", before, last]
     groups = [("", 2), ("weights", 5), ("multiply-adds", 3)]

@@ -13,8 +13,7 @@ import numpy as np
 
 from minprune.core import Arrays
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
-from minprune.files import rebuild, sweep
-from minprune.masking.apply import apply
+from minprune.files import sweep
 from minprune.nets.counts import sparsity
 from minprune.nets.model import Model, check_masks
 from minprune.nets.net import Net
@@ -193,11 +192,3 @@ def refuse(path: Path, theirs: Any, ours: dict[str, Any]) -> None:
         raise ArgumentError(
             f"{path}: it was made with {found}; pass the same, or delete it to start again"
         )
-
-
-def model_of(path: str | os.PathLike[str]) -> Model:
-    """The model in a checkpoint of `fit`, as it was then; raises FileError for other files."""
-    tree = load_tree(path)
-    with sound(path):
-        params = apply(tree["params"], tree["masks"])  # a dense method keeps values there
-        return Model(rebuild(tree["net"]), params, tree["buffers"], tree["masks"])
