@@ -19,8 +19,8 @@ from minprune.nets.model import Model
 MESSAGES: tuple[tuple[Callable[[mp.View], mp.Change], type[ArgumentError], str], ...] = (
     (
         lambda view: mp.Change(params={"fc9.weight": np.ones(2)}), ArgumentError,
-        "fc9.weight: Change.params must name arrays of View.params that may be replaced, and this is "
-        "none of them; leave it out",
+        "fc9.weight: Change.params must name arrays of View.params that may be replaced, and "
+        "this is none of them; leave it out",
     ),
     (
         lambda view: mp.Change(extra={"sigma": np.ones(3)}), ShapeError,

@@ -249,8 +249,8 @@ def _replace(arrays: Arrays, new: Arrays, kind: str) -> None:
     for name, a in new.items():
         if name not in arrays:
             raise ArgumentError(
-                f"{name}: Change.{kind} must name arrays of View.{kind} that may be replaced, and this "
-                f"is none of them; leave it out"
+                f"{name}: Change.{kind} must name arrays of View.{kind} that may be replaced, and "
+                f"this is none of them; leave it out"
             )
         if np.shape(a) != arrays[name].shape:
             raise ShapeError(
