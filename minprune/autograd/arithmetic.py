@@ -4,32 +4,31 @@ And what broadcasting is made of: the same entries, or their sums, in another sh
 operators are the ops of the first part.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minprune import kernels
-from minprune.autograd.tape import OPERATORS, Op, Value, value
-from minprune.autograd.tie import reshaped, rows, stacked
+from minprune.autograd.tape import OPERATORS, Links, Op, Tensor, Value, rows, value
 from minprune.core import Array
 
 Shape = tuple[int, ...]
 
 
-def _out(ufunc: Any, *xs: Array) -> Array:
-    """ufunc(*xs), in an array of the workspace where one is lent."""
-    shape = np.broadcast_shapes(*(np.shape(x) for x in xs))
-    dtype = np.result_type(*xs)
-    return ufunc(*xs, out=kernels.empty(shape, dtype))  # type: ignore[no-any-return]
+def _elementwise(name: str, ufunc: Any, says: str) -> Callable[..., Array]:
+    """The forward function of that name, in an array of the workspace where one is lent"""
+
+    def forward(*xs: Array) -> Array:
+        shape, dtype = np.broadcast_shapes(*map(np.shape, xs)), np.result_type(*xs)
+        return ufunc(*xs, out=kernels.empty(shape, dtype))  # type: ignore[no-any-return]
+
+    forward.__name__, forward.__doc__ = name, says
+    return forward
 
 
 def _like(x: Value, g: Value) -> Value:
     return sum_to(g, shape=np.shape(x))
-
-
-def _add(x: Array, y: Array) -> Array:
-    """z = x + y"""
-    return _out(np.add, x, y)
 
 
 def _add_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
@@ -37,29 +36,14 @@ def _add_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]
     return _like(x, g) if need[0] else None, _like(y, g) if need[1] else None
 
 
-def _sub(x: Array, y: Array) -> Array:
-    """z = x - y"""
-    return _out(np.subtract, x, y)
-
-
 def _sub_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
     x, y = inputs
     return _like(x, g) if need[0] else None, _like(y, -g) if need[1] else None
 
 
-def _mul(x: Array, y: Array) -> Array:
-    """z = x y"""
-    return _out(np.multiply, x, y)
-
-
 def _mul_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
     x, y = inputs
     return _like(x, mul(g, y)) if need[0] else None, _like(y, mul(g, x)) if need[1] else None
-
-
-def _div(x: Array, y: Array) -> Array:
-    """z = x / y"""
-    return _out(np.divide, x, y)
 
 
 def _div_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
@@ -82,27 +66,12 @@ def _power_rule(g: Value, z: Value, inputs: Any, need: Any, *, p: float) -> tupl
     return (g * (p * power(x, p=p - 1)) if p != 1 else g,)
 
 
-def _exp(x: Array) -> Array:
-    """z = e^x"""
-    return _out(np.exp, x)
-
-
 def _exp_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value]:
     return (g * z,)
 
 
-def _log(x: Array) -> Array:
-    """z = ln x"""
-    return _out(np.log, x)
-
-
 def _log_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value]:
     return (g / inputs[0],)
-
-
-def _absolute(x: Array) -> Array:
-    """z = |x|      derivative at 0: 0"""
-    return _out(np.absolute, x)
 
 
 def _absolute_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value]:
@@ -199,22 +168,48 @@ def _concat_rule(g: Value, z: Value, inputs: Any, need: Any) -> list[Value]:
     ]
 
 
-add = Op(_add, _add_rule, rows, second="copy")
-sub = Op(_sub, _sub_rule, rows, second="linear", squared=_add_rule)
-mul = Op(_mul, _mul_rule, rows, second="product")
-div = Op(_div, _div_rule, rows, second="apart")
+def _reshaped(
+    links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]
+) -> None:
+    """(c, h, w, n) -> (c h w, n), or another shape of as many rows."""
+    (x,) = inputs
+    links.spread(out, x, out.shape[0] // x.shape[0])
+
+
+def _stacked(
+    links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]
+) -> None:
+    """One after another: concatenation."""
+    links.stack(out, *inputs)
+
+
+add = Op(_elementwise("add", np.add, "z = x + y"), _add_rule, rows, second="copy")
+sub = Op(
+    _elementwise("sub", np.subtract, "z = x - y"),
+    _sub_rule,
+    rows,
+    second="linear",
+    squared=_add_rule,
+)
+mul = Op(_elementwise("mul", np.multiply, "z = x y"), _mul_rule, rows, second="product")
+div = Op(_elementwise("div", np.divide, "z = x / y"), _div_rule, rows, second="apart")
 power = Op(_power, _power_rule, rows, second="apart")
-exp = Op(_exp, _exp_rule, rows, second="apart")
-log = Op(_log, _log_rule, rows, second="apart")
-absolute = Op(_absolute, _absolute_rule, rows, second="apart")
+exp = Op(_elementwise("exp", np.exp, "z = e^x"), _exp_rule, rows, second="apart")
+log = Op(_elementwise("log", np.log, "z = ln x"), _log_rule, rows, second="apart")
+absolute = Op(
+    _elementwise("absolute", np.absolute, "z = |x|      derivative at 0: 0"),
+    _absolute_rule,
+    rows,
+    second="apart",
+)
 clip = Op(_clip, _clip_rule, rows, second="apart")
-reshape = Op(_reshape, _reshape_rule, reshaped, second="copy")
+reshape = Op(_reshape, _reshape_rule, _reshaped, second="copy")
 expand = Op(_expand, _expand_rule, second="copy")
 sum_to = Op(_sum_to, _sum_to_rule, second="copy")
 transpose = Op(_transpose, _transpose_rule)
 part = Op(_part, _part_rule, second="copy")
 place = Op(_place, _place_rule, second="copy")
-concat = Op(_concat, _concat_rule, stacked, second="copy")
+concat = Op(_concat, _concat_rule, _stacked, second="copy")
 
 OPERATORS.update({"+": add, "-": sub, "*": mul, "/": div, "**": power, "abs": absolute})
 

@@ -14,18 +14,12 @@ from minprune import kernels
 from minprune.autograd.activations import act_grad
 from minprune.autograd.arithmetic import column, mul, power, reshape, sub, sum_to
 from minprune.autograd.linear import row_dot, row_sum
-from minprune.autograd.tape import Op, Value, value
-from minprune.autograd.tie import bound, scaled
+from minprune.autograd.tape import Links, Op, Tensor, Value, value
 from minprune.core import Array
 
 
 def _per_row(x: Value) -> int:
     return int(np.prod(value(x).shape[1:]))
-
-
-def _normalise(x: Array, *, mean: Array, inv: Array) -> Array:
-    """xhat = (x - mean) inv      mean, inv: (c,), taken from this very x"""
-    return kernels.normalise(x, mean, inv)
 
 
 def _normalise_rule(
@@ -48,11 +42,6 @@ def _inv_rule(
     return (mul(xhat, column(g * result * result * (-1.0 / _per_row(x)), x)),)
 
 
-def _normalise_grad(g: Array, xhat: Array, inv: Array) -> Array:
-    """G = inv (g - mean(g) - xhat mean(g xhat))"""
-    return kernels.normalise_grad(g, xhat, inv)
-
-
 def _normalise_grad_rule(v: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value, Value]:
     g, xhat, inv = inputs
     m = _per_row(g)
@@ -64,11 +53,6 @@ def _normalise_grad_rule(v: Value, z: Value, inputs: Any, need: Any) -> tuple[Va
     if need[2]:
         dinv = row_dot(v, normalise_grad(g, xhat, inv)) / inv
     return dg, dxhat, dinv
-
-
-def _scale_shift(x: Array, scale: Array, shift: Array, *, act: str = "none") -> Array:
-    """y = act(x scale + shift)      scale, shift: (c,), one for each row"""
-    return kernels.scale_shift(x, scale, shift, act)
 
 
 def _scale_shift_rule(
@@ -132,13 +116,31 @@ def _normalise_groups_rule(
     return (reshape(dz, shape=x.shape),)
 
 
-_normal = Op(_normalise, _normalise_rule)
+def _scaled(links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]) -> None:
+    """(x, scale, shift): normalisation with known statistics."""
+    x, scale, shift = inputs
+    links.scale(out, x, scale)
+    links.same(out, shift)
+
+
+def _bound(links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]) -> None:
+    """(x): normalisation by the statistics of groups of rows."""
+    (x,) = inputs
+    links.bind(out, x, settings["groups"])
+
+
+_normal = Op(kernels.normalise, _normalise_rule)
 _inverse_std = Op(_inv, _inv_rule)
-normalise_grad = Op(_normalise_grad, _normalise_grad_rule)
+normalise_grad = Op(kernels.normalise_grad, _normalise_grad_rule)
 scale_shift = Op(
-    _scale_shift, _scale_shift_rule, scaled, _scale_shift_each, _scale_shift_squares, "product"
+    kernels.scale_shift,
+    _scale_shift_rule,
+    _scaled,
+    _scale_shift_each,
+    _scale_shift_squares,
+    "product",
 )
-normalise_groups = Op(_normalise_groups, _normalise_groups_rule, bound, second="apart")
+normalise_groups = Op(_normalise_groups, _normalise_groups_rule, _bound, second="apart")
 
 
 def normalise(x: Value, *, eps: float) -> tuple[Value, Array, Array]:

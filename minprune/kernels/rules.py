@@ -96,11 +96,11 @@ def grouping(kernel: str, given: Given, sizes: Sizes) -> None:
 def inner(kernel: str, given: Given, sizes: Sizes) -> None:
     """m, p of (m, n) @ (n, p), once a and b are transposed as asked"""
     a, b = given["a"].shape, given["b"].shape
-    a, b = a[::-1] if given["transpose_a"] else a, b[::-1] if given["transpose_b"] else b
+    a, b = a[::-1] if given["ta"] else a, b[::-1] if given["tb"] else b
     if a[1] != b[0]:
         raise ShapeError(
             f"{kernel}: the inner sizes of a and b must be equal, not {a} @ {b} after "
-            f"transposing; check transpose_a and transpose_b"
+            f"transposing; check ta and tb"
         )
     sizes["m"], sizes["p"] = a[0], b[1]
 
@@ -118,27 +118,6 @@ def removals(kernel: str, given: Given, sizes: Sizes) -> None:
             f"not {given['count']}; count first, then sweep"
         )
     sizes["count"] = sizes["n"] if given["count"] is None else given["count"]
-
-
-def below(name: str, top: str) -> Check:
-    """Integers from 0 to below the size `top`, as int64; None stands for all in their order"""
-
-    def check(kernel: str, sizes: Sizes, x: Array | None) -> Array:
-        most = sizes[top]
-        if x is None:
-            return np.arange(most)
-        # Seen as unsigned, a negative number is huge: one pass checks both ends.
-        if x.dtype != np.int64 or not x.flags.carray:
-            x = np.require(x, np.int64, ["C", "W", "A"])
-        if x.size and x.view(np.uint64).max() >= most:
-            bad = int(np.argmax((x < 0) | (x >= most)))
-            raise ArgumentError(
-                f"{kernel}: {name}[{bad}] must be an integer from 0 to {most - 1}, not {x[bad]}; "
-                f"count classes and rows from 0"
-            )
-        return x
-
-    return Check((name,), check)
 
 
 def _in_window(kernel: str, sizes: Sizes, index: Array) -> Array:

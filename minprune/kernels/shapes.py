@@ -1,8 +1,10 @@
 """The texts of signatures.py: "w (o, i), x (i, n), b (o)?, act -> (o, n)".
 
 A symbol is a size, `c*ky*kx` a product, `m+1` one more, `...` any further axes; `?`: may be None.
-`name: kind (...)`: a kind of KINDS, "floats" unless given, or `sizes`, a tuple of integers. A name
-alone is an option. Floats share the dtype of the first of them, as do results that say no other.
+`name: kind (...)`: a kind of KINDS, "floats" unless given, or `sizes`, a tuple of integers.
+`integers<k`: from 0 to below the size k, and computed on as int64; None stands for all of them in
+order. A name alone is an option. Floats share the dtype of the first of them, as do results that
+say no other.
 """
 
 import re
@@ -14,7 +16,8 @@ import numpy as np
 from minprune.errors import ArgumentError, ShapeError
 
 Sizes = dict[str, Any]  # by symbol; those of `...` together, as a tuple
-AS_IS, COPY, REFUSE = range(3)  # what becomes of an array that is read-only or not contiguous
+# What becomes of an array that is read-only or not contiguous; PACK: read-only ones stay.
+AS_IS, COPY, PACK, REFUSE = range(4)
 
 
 class Kind(NamedTuple):
@@ -36,7 +39,7 @@ INTEGERS = dtypes(*(order + code for order in "<>" for code in np.typecodes["All
 KINDS = {
     "floats": Kind(COPY, FLOATS, "float32 or float64", CONVERT),
     "changed": Kind(REFUSE, FLOATS, "float32 or float64", CONVERT),  # in place
-    "strided": Kind(AS_IS, FLOATS, "float32 or float64", CONVERT),
+    "read": Kind(PACK, FLOATS, "float32 or float64", CONVERT),
     "float64": Kind(COPY, dtypes("float64"), "float64", "convert it with {name}.astype(float)"),
     "bool": Kind(COPY, dtypes("bool"), "bool", "True means kept"),
     "uint8": Kind(AS_IS, dtypes("uint8"), "uint8", "take it from a format of minprune.sparse"),
@@ -49,10 +52,11 @@ KINDS = {
 
 
 class Argument(NamedTuple):
-    """One argument that is checked; kind: of KINDS, "sizes" or "option"."""
+    """One argument that is checked; kind: of KINDS, "sizes" or "option"; top: what follows "<"."""
 
     name: str
     kind: str
+    top: str
     dims: tuple[str, ...]
     optional: bool
 
@@ -69,8 +73,10 @@ def parsed(text: str) -> tuple[list[Argument], list[Result]]:
     """The arguments and the results that a text names"""
     left, right = text.split("->")
     arguments = [
-        Argument(name, kind or ("floats" if dims else "option"), split(dims), bool(maybe))
-        for name, kind, dims, maybe in re.findall(r"(\w+)(?:: (\w+))?(?: \((.*?)\)(\?)?)?", left)
+        Argument(name, kind or ("floats" if dims else "option"), top, split(dims), bool(maybe))
+        for name, kind, top, dims, maybe in re.findall(
+            r"(\w+)(?:: (\w+)(?:<(\w+))?)?(?: \((.*?)\)(\?)?)?", left
+        )
     ]
     results = [
         Result(np.dtype(kind) if kind else None, split(dims), bool(kept))

@@ -1,6 +1,5 @@
-"""MaxPool, AvgPool, GlobalAvgPool over images and sequences; Flatten, from channels to features."""
+"""MaxPool, AvgPool, GlobalAvgPool over images and sequences."""
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,22 +153,3 @@ class GlobalAvgPool(Layer):
         x = xs[0] if len(sides) == 2 else ag.reshape(xs[0], shape=(c, *image, n))
         y = ag.avg_pool(x, kernel=image, stride=image, padding=(0, 0))
         return ag.reshape(y, shape=(c, n))
-
-
-class Flatten(Layer):
-    """Channels become features.
-
-    (c, h, w) -> (c h w,): channel k becomes the run of entries k h w ... (k + 1) h w - 1
-
-    Examples
-    --------
-    >>> import minprune as mp
-    >>> mp.Flatten().out_shape((8, 7, 7))
-    (392,)
-    """
-
-    def out_shape(self, *shapes: Shape) -> Shape:
-        return (math.prod(shapes[0]),)
-
-    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
-        return ag.reshape(xs[0], shape=(-1, xs[0].shape[-1]))

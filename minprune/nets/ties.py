@@ -12,14 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from minprune.autograd import Tensor
-from minprune.autograd.tape import ancestors
-from minprune.autograd.tie import Links
+from minprune.autograd.tape import Links, ancestors
 from minprune.core import Array
 from minprune.errors import ArgumentError
-from minprune.nets.forward import Watch, run
-from minprune.nets.labels import Labels
-from minprune.nets.model import Model, dense_only, is_model
+from minprune.nets.model import Model, Watch, dense_only, is_model, run
 from minprune.nets.net import layer_of
+from minprune.nets.unit_labels import Labels
 from minprune.text import table
 
 INPUT, OUTPUT = "the net's input", "the net's output"

@@ -1,4 +1,4 @@
-"""Row sums and normalisation, compiled.
+"""Row sums, squared distances and normalisation, compiled.
 
 Rows are seen as (c, m). Sums run in blocks whose partial sums are added in float64: exact enough,
 and still vectorised.
@@ -67,6 +67,20 @@ def row_moments(x, mean, var):  # type: ignore[no-untyped-def]
         var[r] = total / m
 
 
+@sums
+def squared_distance(x, y):  # type: ignore[no-untyped-def]
+    """sum_j (x[j] - y[j])**2"""
+    total = 0.0
+    for start in range(0, x.size, BLOCK):
+        u, v = x[start : start + BLOCK], y[start : start + BLOCK]
+        part = x.dtype.type(0)
+        for j in range(u.size):
+            d = u[j] - v[j]
+            part += d * d
+        total += part
+    return total
+
+
 @loops
 def normalise_rows(x, mean, inv, out):  # type: ignore[no-untyped-def]
     """out[r] = (x[r] - mean[r]) * inv[r]"""
@@ -115,3 +129,8 @@ def normalise_grad(g: Array, xhat: Array, inv: Array, out: Array) -> None:
     row_dots(g, xhat, mean_gx)
     m = g.shape[1]
     normalise_grad_rows(g, xhat, inv, mean_g / m, mean_gx / m, rows(out))
+
+
+def mse(x: Array, y: Array, out: Array) -> None:
+    """out = sum (x - y)**2 / n      n: the last axis"""
+    out[...] = squared_distance(x.reshape(-1), y.reshape(-1)) / x.shape[-1]
