@@ -147,8 +147,9 @@ ROWS = {
     ),
     "shape of three": Row(
         lambda: k.fold(f(2, 2), (2, 4, 4), *POOL),
-        ShapeError,
-        "fold: shape must be (c, h, w, n), not (2, 4, 4); pass one integer for each of them",
+        ArgumentError,
+        "fold: shape must be a tuple of 4 integers of at least 0, not (2, 4, 4); pass a "
+        "tuple such as (1, 1, 1, 1)",
     ),
     "cols of another image": Row(
         lambda: k.fold(f(2, 2), (2, 4, 4, 3), *POOL),

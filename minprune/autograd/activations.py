@@ -7,6 +7,7 @@ read it: a new activation is one row. At a kink the derivative is PyTorch's, sta
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from minprune import kernels
 from minprune.arguments import choice
 from minprune.autograd.arithmetic import mul
-from minprune.autograd.tape import Op, Value, rows, value
+from minprune.autograd.tape import Op, Parts, Value, rows, value
 from minprune.core import Array
 from minprune.errors import ArgumentError
 
@@ -142,11 +143,11 @@ ACTIVATIONS: dict[str, Row] = {
     ),
     "gelu": Row(
         "", "y = x P(x), P(x) = (1 + erf(x / sqrt 2)) / 2",
-        lambda x: x * _normal(x)[0], _gelu_grad, _gelu_bend,
+        lambda x: x * _normal(_bounded(x))[0], _gelu_grad, _gelu_bend,
     ),
     "gelu_tanh": Row(
         "", "y = x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2",
-        lambda x: 0.5 * x * (1 + _tanh_gate(x)[0]), _gelu_tanh_grad, _gelu_tanh_bend,
+        lambda x: 0.5 * x * (1 + _tanh_gate(_bounded(x))[0]), _gelu_tanh_grad, _gelu_tanh_bend,
     ),
     "softplus": Row(
         "Softplus", "y = ln(1 + e^x)",
@@ -173,7 +174,7 @@ def _act(x: Array, *, kind: str) -> Array:
     return kernels.act(x, kind) if row.fused else row.f(x)
 
 
-def _act_rule(g: Value, y: Value, inputs: Any, need: Any, *, kind: str) -> tuple[Value]:
+def _act_rule(g: Value, y: Value, inputs: Any, need: Any, *, kind: str) -> Parts:
     if ACTIVATIONS[kind].fused:
         return (act_grad(g, y, kind=kind),)
     return (_slope(g, inputs[0], y=value(y), kind=kind, order=1),)
@@ -184,7 +185,7 @@ def _act_grad(g: Array, y: Array, *, kind: str) -> Array:
     return g if kind == "none" else kernels.act_grad(g, y, kind)
 
 
-def _act_grad_rule(v: Value, z: Value, inputs: Any, need: Any, *, kind: str) -> tuple[Value, Value]:
+def _act_grad_rule(v: Value, z: Value, inputs: Any, need: Any, *, kind: str) -> Parts:
     g, y = inputs
     bend = ACTIVATIONS[kind].bend  # None: f' is a constant
     dy = mul(v, g) * bend(y) if need[1] and bend else None
@@ -200,7 +201,7 @@ def _act_slope(g: Array, x: Array, *, y: Array, kind: str, order: int) -> Array:
 
 def _act_slope_rule(
     v: Value, z: Value, inputs: Any, need: Any, *, y: Array, kind: str, order: int
-) -> tuple[Value, Value]:
+) -> Parts:
     (g, x), dx = inputs, None
     if need[1] and not ACTIVATIONS[kind].linear:
         if order == 2:
@@ -217,11 +218,4 @@ act_grad = Op(_act_grad, _act_grad_rule, second="apart")
 _slope = Op(_act_slope, _act_slope_rule, second="apart")
 
 
-def sigmoid(x: Value) -> Value:
-    """y = 1 / (1 + e^-x)"""
-    return act(x, kind="sigmoid")
-
-
-def softplus(x: Value) -> Value:
-    """y = ln(1 + e^x)"""
-    return act(x, kind="softplus")
+sigmoid, softplus = partial(act, kind="sigmoid"), partial(act, kind="softplus")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minprune import kernels
-from minprune.autograd.tape import OPERATORS, Links, Op, Tensor, Value, rows, value
+from minprune.autograd.tape import OPERATORS, Links, Op, Parts, Tensor, Value, rows, value
 from minprune.core import Array
 
 Shape = tuple[int, ...]
@@ -31,22 +31,22 @@ def _like(x: Value, g: Value) -> Value:
     return sum_to(g, shape=np.shape(x))
 
 
-def _add_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
+def _add_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
     x, y = inputs
     return _like(x, g) if need[0] else None, _like(y, g) if need[1] else None
 
 
-def _sub_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
+def _sub_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
     x, y = inputs
     return _like(x, g) if need[0] else None, _like(y, -g) if need[1] else None
 
 
-def _mul_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
+def _mul_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
     x, y = inputs
     return _like(x, mul(g, y)) if need[0] else None, _like(y, mul(g, x)) if need[1] else None
 
 
-def _div_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
+def _div_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
     x, y = inputs
     return (
         _like(x, div(g, y)) if need[0] else None,
@@ -59,22 +59,22 @@ def _power(x: Array, *, p: float) -> Array:
     return np.asarray(x**p)
 
 
-def _power_rule(g: Value, z: Value, inputs: Any, need: Any, *, p: float) -> tuple[Value]:
+def _power_rule(g: Value, z: Value, inputs: Any, need: Any, *, p: float) -> Parts:
     (x,) = inputs
     if p == 0:
         return (None,)
     return (g * (p * power(x, p=p - 1)) if p != 1 else g,)
 
 
-def _exp_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value]:
+def _exp_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
     return (g * z,)
 
 
-def _log_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value]:
+def _log_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
     return (g / inputs[0],)
 
 
-def _absolute_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value]:
+def _absolute_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
     (x,) = inputs
     return (g * np.sign(value(x)),)
 
@@ -84,7 +84,7 @@ def _clip(x: Array, *, low: float, high: float) -> Array:
     return np.clip(x, low, high)
 
 
-def _clip_rule(g: Value, z: Value, inputs: Any, need: Any, *, low: float, high: float) -> Any:
+def _clip_rule(g: Value, z: Value, inputs: Any, need: Any, *, low: float, high: float) -> Parts:
     x = value(inputs[0])
     return (mul(g, ((x >= low) & (x <= high)).astype(x.dtype)),)
 
@@ -94,7 +94,7 @@ def _reshape(x: Array, *, shape: Shape) -> Array:
     return x.reshape(shape)
 
 
-def _reshape_rule(g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape) -> tuple[Value]:
+def _reshape_rule(g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape) -> Parts:
     return (reshape(g, shape=inputs[0].shape),)
 
 
@@ -103,7 +103,7 @@ def _expand(x: Array, *, shape: Shape) -> Array:
     return np.broadcast_to(x, shape)
 
 
-def _expand_rule(g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape) -> tuple[Value]:
+def _expand_rule(g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape) -> Parts:
     return (sum_to(g, shape=np.shape(inputs[0])),)
 
 
@@ -119,7 +119,7 @@ def _sum_to(x: Array, *, shape: Shape) -> Array:
     return np.asarray(x.sum(axis=stretched)).reshape(shape)
 
 
-def _sum_to_rule(g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape) -> tuple[Value]:
+def _sum_to_rule(g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape) -> Parts:
     return (expand(reshape(g, shape=shape), shape=np.shape(inputs[0])),)
 
 
@@ -128,7 +128,7 @@ def _transpose(x: Array, *, axes: Shape) -> Array:
     return x.transpose(axes)
 
 
-def _transpose_rule(g: Value, z: Value, inputs: Any, need: Any, *, axes: Shape) -> tuple[Value]:
+def _transpose_rule(g: Value, z: Value, inputs: Any, need: Any, *, axes: Shape) -> Parts:
     return (transpose(g, axes=tuple(int(i) for i in np.argsort(axes))),)
 
 
@@ -137,7 +137,7 @@ def _part(x: Array, *, start: int, stop: int) -> Array:
     return x[start:stop]
 
 
-def _part_rule(g: Value, z: Value, inputs: Any, need: Any, *, start: int, stop: int) -> Any:
+def _part_rule(g: Value, z: Value, inputs: Any, need: Any, *, start: int, stop: int) -> Parts:
     return (place(g, start=start, rows=inputs[0].shape[0]),)
 
 
@@ -149,7 +149,7 @@ def _place(x: Array, *, start: int, rows: int) -> Array:
     return z
 
 
-def _place_rule(g: Value, z: Value, inputs: Any, need: Any, *, start: int, rows: int) -> Any:
+def _place_rule(g: Value, z: Value, inputs: Any, need: Any, *, start: int, rows: int) -> Parts:
     return (part(g, start=start, stop=start + inputs[0].shape[0]),)
 
 
@@ -160,7 +160,7 @@ def _concat(*xs: Array) -> Array:
     return np.concatenate(xs, axis=0, out=z)
 
 
-def _concat_rule(g: Value, z: Value, inputs: Any, need: Any) -> list[Value]:
+def _concat_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
     stops = np.cumsum([x.shape[0] for x in inputs])
     return [
         part(g, start=int(stop) - x.shape[0], stop=int(stop)) if n else None
@@ -168,17 +168,13 @@ def _concat_rule(g: Value, z: Value, inputs: Any, need: Any) -> list[Value]:
     ]
 
 
-def _reshaped(
-    links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]
-) -> None:
+def _reshaped(links: Links, out: Tensor, inputs: Parts, settings: Any) -> None:
     """(c, h, w, n) -> (c h w, n), or another shape of as many rows."""
     (x,) = inputs
     links.spread(out, x, out.shape[0] // x.shape[0])
 
 
-def _stacked(
-    links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]
-) -> None:
+def _stacked(links: Links, out: Tensor, inputs: Parts, settings: Any) -> None:
     """One after another: concatenation."""
     links.stack(out, *inputs)
 

@@ -8,13 +8,13 @@ import numpy as np
 from minprune import kernels
 from minprune.autograd.activations import act_grad
 from minprune.autograd.arithmetic import column, expand, mul
-from minprune.autograd.tape import Links, Op, Tensor, Value
+from minprune.autograd.tape import Links, Op, Parts, Tensor, Value
 from minprune.core import Array
 
 
 def _matmul_rule(
     g: Value, z: Value, inputs: Any, need: Any, *, ta: bool = False, tb: bool = False
-) -> tuple[Value, Value]:
+) -> Parts:
     a, b = inputs
     da = db = None
     if need[0]:  # dA = g B^T
@@ -24,7 +24,7 @@ def _matmul_rule(
     return da, db
 
 
-def _affine_rule(g: Value, y: Value, inputs: Any, need: Any, *, act: str = "none") -> Any:
+def _affine_rule(g: Value, y: Value, inputs: Any, need: Any, *, act: str = "none") -> Parts:
     w, x, _ = inputs
     g = act_grad(g, y, kind=act)
     return (
@@ -34,7 +34,7 @@ def _affine_rule(g: Value, y: Value, inputs: Any, need: Any, *, act: str = "none
     )
 
 
-def _affine_each(g: Array, y: Array, inputs: Any, need: Any, *, act: str = "none") -> Any:
+def _affine_each(g: Array, y: Array, inputs: Any, need: Any, *, act: str = "none") -> Parts:
     """dW_n = g_n x_n^T, db_n = g_n"""
     _, x, _ = inputs
     g = act_grad(g, y, kind=act).T
@@ -43,7 +43,7 @@ def _affine_each(g: Array, y: Array, inputs: Any, need: Any, *, act: str = "none
 
 def _affine_squares(
     gs: Sequence[Array], weights: Array, y: Array, inputs: Any, need: Any, *, act: str = "none"
-) -> tuple[Any, None, Any]:
+) -> Parts:
     """dW = S (x^2)^T, db = S 1      S = sum_k weights_k g_k^2, since (g x)^2 = g^2 x^2"""
     _, x, _ = inputs
     s = np.zeros(y.shape, y.dtype)
@@ -52,17 +52,17 @@ def _affine_squares(
     return s @ np.square(x).T if need[0] else None, None, s.sum(axis=1) if need[2] else None
 
 
-def _row_sum_rule(g: Value, s: Value, inputs: Any, need: Any) -> tuple[Value]:
+def _row_sum_rule(g: Value, s: Value, inputs: Any, need: Any) -> Parts:
     return (expand(column(g, inputs[0]), shape=inputs[0].shape),)
 
 
-def _row_dot_rule(g: Value, s: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
+def _row_dot_rule(g: Value, s: Value, inputs: Any, need: Any) -> Parts:
     a, b = inputs
     g = column(g, a)
     return mul(b, g) if need[0] else None, mul(a, g) if need[1] else None
 
 
-def _mixed(links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]) -> None:
+def _mixed(links: Links, out: Tensor, inputs: Parts, settings: Any) -> None:
     """(w, x, b): dense layers."""
     w, x, b = inputs
     links.mix(out, w, x, 1, False)

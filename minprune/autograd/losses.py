@@ -6,17 +6,17 @@ import numpy as np
 
 from minprune import kernels
 from minprune.autograd.arithmetic import expand, mul, sum_to
-from minprune.autograd.tape import Op, Value
+from minprune.autograd.tape import Op, Parts, Value
 from minprune.core import Array
 
 
-def _softmax_rule(g: Value, q: Value, inputs: Any, need: Any) -> tuple[Value]:
+def _softmax_rule(g: Value, q: Value, inputs: Any, need: Any) -> Parts:
     # q (g - sum_k g_k q_k)
     inner = sum_to(mul(g, q), shape=(1, q.shape[1]))
     return (mul(q, g - expand(inner, shape=q.shape)),)
 
 
-def _cross_entropy_rule(g: Value, loss: Value, inputs: Any, need: Any, *, labels: Array) -> Any:
+def _cross_entropy_rule(g: Value, loss: Value, inputs: Any, need: Any, *, labels: Array) -> Parts:
     (x,) = inputs
     n = x.shape[1]
     onehot = np.zeros(x.shape, x.dtype)
@@ -24,7 +24,7 @@ def _cross_entropy_rule(g: Value, loss: Value, inputs: Any, need: Any, *, labels
     return (mul(softmax(x) - onehot, g / n),)
 
 
-def _mse_rule(g: Value, loss: Value, inputs: Any, need: Any, *, y: Array) -> tuple[Value]:
+def _mse_rule(g: Value, loss: Value, inputs: Any, need: Any, *, y: Array) -> Parts:
     (x,) = inputs
     return (mul(x - y, g * (2.0 / x.shape[1])),)
 

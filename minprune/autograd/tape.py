@@ -17,7 +17,8 @@ from minprune.core import Array
 from minprune.errors import ArgumentError, ShapeError
 
 Value: TypeAlias = Any  # an array, or a Tensor over one: every op takes either
-Rule = Callable[..., Sequence[Value]]
+Parts: TypeAlias = Sequence[Value]  # one for each input: its gradient, or None; or itself
+Rule = Callable[..., Parts]
 Second = Literal["copy", "linear", "product", "activation", "apart"]
 
 OPERATORS: dict[str, Op] = {}  # what +, -, *, /, ** and abs mean: arithmetic.py fills it
@@ -181,7 +182,7 @@ class Links(Protocol):
         """
 
 
-def rows(links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]) -> None:
+def rows(links: Links, out: Tensor, inputs: Parts, settings: Any) -> None:
     """Row k from row k: elementwise ops, pooling, normalisation."""
     links.same(out, *(x for x in inputs if isinstance(x, Tensor)))
 

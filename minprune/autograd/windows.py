@@ -16,7 +16,7 @@ import numpy as np
 from minprune import kernels
 from minprune.autograd.activations import act_grad
 from minprune.autograd.linear import row_sum
-from minprune.autograd.tape import Links, Op, Tensor, Value, rows
+from minprune.autograd.tape import Links, Op, Parts, Tensor, Value, rows
 from minprune.core import Array
 
 Pair = tuple[int, int]
@@ -44,7 +44,7 @@ def _conv2d(x: Array, w: Array, b: Array | None, **at: Any) -> Array:
 
 def _conv2d_rule(
     g: Value, y: Value, inputs: Any, need: Any, *, act: str = "none", **at: Any
-) -> tuple[Value, Value, Value]:
+) -> Parts:
     x, w, _ = inputs
     g = act_grad(g, y, kind=act)
     return (
@@ -64,7 +64,7 @@ def _patches(x: Array, w: Array, groups: int = 1, **at: Any) -> Array:
 
 def _conv2d_each(
     g: Array, y: Array, inputs: Any, need: Any, *, act: str = "none", **at: Any
-) -> tuple[None, Any, Any]:
+) -> Parts:
     """dW_n = g_n unfold(x_n)^T, db_n = the sum of g_n over its positions"""
     x, w, _ = inputs
     g = _image(act_grad(g, y, kind=act))
@@ -79,7 +79,7 @@ def _conv2d_each(
 def _conv2d_squares(
     gs: Sequence[Array], weights: Array, y: Array, inputs: Any, need: Any, *, act: str = "none",
     **at: Any,
-) -> tuple[None, Any, Any]:  # fmt: skip
+) -> Parts:  # fmt: skip
     """dW = sum_kn weights_kn (g_kn unfold(x_n)^T)^2: one product a sample and group, for all k"""
     x, w, _ = inputs
     k, n, groups, dw, db = len(gs), x.shape[-1], at.get("groups", 1), None, None
@@ -109,7 +109,7 @@ def _conv_input(g: Array, w: Array, *, shape: Shape, **at: Any) -> Array:
 
 def _conv_input_rule(
     v: Value, z: Value, inputs: Any, need: Any, *, shape: Shape, **at: Any
-) -> tuple[Value, Value]:
+) -> Parts:
     g, w = inputs
     dg = conv2d(v, w, None, **at) if need[0] else None
     return dg, conv_weight(g, v, kernel=w.shape[2:], **at) if need[1] else None
@@ -124,44 +124,42 @@ def _conv_weight(g: Array, x: Array, *, kernel: Shape, **at: Any) -> Array:
 
 def _conv_weight_rule(
     v: Value, z: Value, inputs: Any, need: Any, *, kernel: Shape, **at: Any
-) -> tuple[Value, Value]:
+) -> Parts:
     g, x = inputs
     dg = conv2d(x, v, None, **at) if need[0] else None
     return dg, conv_input(g, v, shape=x.shape, **at) if need[1] else None
 
 
-def _unfold_rule(g: Value, z: Value, inputs: Any, need: Any, **at: Any) -> tuple[Value]:
+def _unfold_rule(g: Value, z: Value, inputs: Any, need: Any, **at: Any) -> Parts:
     return (fold(g, shape=inputs[0].shape, **at),)
 
 
-def _fold_rule(g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape, **at: Any) -> Any:
+def _fold_rule(g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape, **at: Any) -> Parts:
     return (unfold(g, **at),)
 
 
-def _pick_rule(g: Value, z: Value, inputs: Any, need: Any, **at: Any) -> tuple[Value]:
+def _pick_rule(g: Value, z: Value, inputs: Any, need: Any, **at: Any) -> Parts:
     return (put(g, shape=inputs[0].shape, **at),)
 
 
-def _put_rule(v: Value, z: Value, inputs: Any, need: Any, *, shape: Shape, **at: Any) -> Any:
+def _put_rule(v: Value, z: Value, inputs: Any, need: Any, *, shape: Shape, **at: Any) -> Parts:
     return (pick(v, **at),)
 
 
-def _avg_pool_rule(g: Value, z: Value, inputs: Any, need: Any, **at: Any) -> tuple[Value]:
+def _avg_pool_rule(g: Value, z: Value, inputs: Any, need: Any, **at: Any) -> Parts:
     return (spread(g, shape=inputs[0].shape, **at),)
 
 
-def _avg_pool_squared(h: Array, z: Array, inputs: Any, need: Any, **at: Any) -> tuple[Value]:
+def _avg_pool_squared(h: Array, z: Array, inputs: Any, need: Any, **at: Any) -> Parts:
     """Each coefficient is 1 / k, k the size of the window: the rule itself, divided by k"""
     return _avg_pool_rule(h / prod(at["kernel"]), z, inputs, need, **at)
 
 
-def _spread_rule(v: Value, z: Value, inputs: Any, need: Any, *, shape: Shape, **at: Any) -> Any:
+def _spread_rule(v: Value, z: Value, inputs: Any, need: Any, *, shape: Shape, **at: Any) -> Parts:
     return (avg_pool(v, **at),)
 
 
-def _convolved(
-    links: Links, out: Tensor, inputs: tuple[Value, ...], settings: dict[str, Any]
-) -> None:
+def _convolved(links: Links, out: Tensor, inputs: Parts, settings: Any) -> None:
     """(x, w, b): convolutions."""
     x, w, b = inputs
     padded = any(settings.get("padding", ()))

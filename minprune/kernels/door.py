@@ -22,11 +22,8 @@ import numpy as np
 from minprune.core import Array
 from minprune.errors import ArgumentError, MissingError, ShapeError
 from minprune.kernels.shapes import (
-    AS_IS,
     FLOATS,
     KINDS,
-    PACK,
-    REFUSE,
     Argument,
     Result,
     Sizes,
@@ -108,7 +105,7 @@ class Signature:
 
     def contiguous(self, name: str, x: Array) -> Array:
         """A C-contiguous, aligned, writable copy; ArgumentError if x changes in place."""
-        if any(KINDS[a.kind].how == REFUSE for a in self.arguments if a.name == name):
+        if any(a.name == name and a.kind == "changed" for a in self.arguments):
             raise ArgumentError(
                 f"{self.name}: {name} must be writable and contiguous, since it changes in place; "
                 f"pass {name}.copy() and keep that"
@@ -172,14 +169,8 @@ def source(of: Signature) -> str:
     lines = [f"def {of.name}({names}):", "    try:"]
     for a in of.arguments:
         x, there = a.name, f"{a.name} is not None and " if a.optional else ""
-        how = KINDS[a.kind].how if a.kind in KINDS else AS_IS
-        if how != AS_IS:
-            right = (
-                f"{x}.flags.c_contiguous and {x}.flags.aligned"
-                if how == PACK
-                else (f"{x}.flags.carray")
-            )
-            lines.append(f"        if {there}not ({right}): {x} = _copy({x!r}, {x})")
+        if a.kind in KINDS and (flags := KINDS[a.kind].flags.format(x)):
+            lines.append(f"        if {there}not ({flags}): {x} = _copy({x!r}, {x})")
         if a.kind == "option":
             key += [x, f"{x}.__class__"]
         elif a.kind == "sizes":

@@ -4,6 +4,7 @@ A rule gets the name of the kernel, its arguments by name and the sizes so far, 
 check gets values, and returns them or what replaces them. Those of sparse indices: indices.py.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -120,7 +121,8 @@ def removals(kernel: str, given: Given, sizes: Sizes) -> None:
     sizes["count"] = sizes["n"] if given["count"] is None else given["count"]
 
 
-def _in_window(kernel: str, sizes: Sizes, index: Array) -> Array:
+@partial(Check, ("index",))
+def in_window(kernel: str, sizes: Sizes, index: Array) -> Array:
     """Offsets inside the window"""
     places = sizes["ky"] * sizes["kx"]
     if index.size and places < 65536 and index.max() >= places:
@@ -131,7 +133,8 @@ def _in_window(kernel: str, sizes: Sizes, index: Array) -> Array:
     return index
 
 
-def _ranks(kernel: str, sizes: Sizes, scores: Array, k: int) -> tuple[Array, int]:
+@partial(Check, ("scores", "k"))
+def ranks(kernel: str, sizes: Sizes, scores: Array, k: int) -> tuple[Array, int]:
     """k from 0 to the number of scores, none of which is NaN"""
     if not (type(k) is int and 0 <= k <= scores.size) and count(kernel, "k", k, 0) > scores.size:
         raise ArgumentError(
@@ -147,7 +150,8 @@ def _ranks(kernel: str, sizes: Sizes, scores: Array, k: int) -> tuple[Array, int
     return scores, int(k)
 
 
-def _momentum(
+@partial(Check, ("v", "momentum"))
+def momentum_state(
     kernel: str, sizes: Sizes, v: Array | None, momentum: float
 ) -> tuple[Array | None, float]:
     """v exactly where there is momentum"""
@@ -159,14 +163,16 @@ def _momentum(
     return v, momentum
 
 
-def _step(kernel: str, sizes: Sizes, step: int) -> int:
+@partial(Check, ("step",))
+def step_number(kernel: str, sizes: Sizes, step: int) -> int:
     """Steps count from 1."""
     if step < 1:
         raise ArgumentError(f"{kernel}: step must be at least 1, not {step}; count steps from 1")
     return step
 
 
-def _finite(kernel: str, sizes: Sizes, w: Array, inverse: Array) -> tuple[Array, Array]:
+@partial(Check, ("w", "inverse"))
+def finite(kernel: str, sizes: Sizes, w: Array, inverse: Array) -> tuple[Array, Array]:
     """No NaN, no infinity"""
     for name, a in (("w", w), ("inverse", inverse)):
         bad = a.size - int(np.count_nonzero(np.isfinite(a)))
@@ -176,10 +182,3 @@ def _finite(kernel: str, sizes: Sizes, w: Array, inverse: Array) -> tuple[Array,
                 f"find where they came from"
             )
     return w, inverse
-
-
-IN_WINDOW = Check(("index",), _in_window)
-RANKS = Check(("scores", "k"), _ranks)
-MOMENTUM = Check(("v", "momentum"), _momentum)
-STEP = Check(("step",), _step)
-FINITE = Check(("w", "inverse"), _finite)

@@ -13,17 +13,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minprune.errors import ArgumentError, ShapeError
+from minprune.arguments import is_count
+from minprune.errors import ArgumentError
 
 Sizes = dict[str, Any]  # by symbol; those of `...` together, as a tuple
-# What becomes of an array that is read-only or not contiguous; PACK: read-only ones stay.
-AS_IS, COPY, PACK, REFUSE = range(4)
+# What an array must be, or it is copied: any, one that may be read-only, one that may not.
+AS_IS, PACKED, WHOLE = "", "{0}.flags.c_contiguous and {0}.flags.aligned", "{0}.flags.carray"
 
 
 class Kind(NamedTuple):
     """What an array must be; advice: what to do about another."""
 
-    how: int
+    flags: str
     dtypes: frozenset[Any]
     words: str
     advice: str
@@ -37,13 +38,13 @@ CONVERT = "convert it with np.asarray({name}, np.float32)"
 FLOATS = dtypes("float32", "float64")
 INTEGERS = dtypes(*(order + code for order in "<>" for code in np.typecodes["AllInteger"]))
 KINDS = {
-    "floats": Kind(COPY, FLOATS, "float32 or float64", CONVERT),
-    "changed": Kind(REFUSE, FLOATS, "float32 or float64", CONVERT),  # in place
-    "read": Kind(PACK, FLOATS, "float32 or float64", CONVERT),
-    "float64": Kind(COPY, dtypes("float64"), "float64", "convert it with {name}.astype(float)"),
-    "bool": Kind(COPY, dtypes("bool"), "bool", "True means kept"),
+    "floats": Kind(WHOLE, FLOATS, "float32 or float64", CONVERT),
+    "changed": Kind(WHOLE, FLOATS, "float32 or float64", CONVERT),  # in place
+    "read": Kind(PACKED, FLOATS, "float32 or float64", CONVERT),
+    "float64": Kind(WHOLE, dtypes("float64"), "float64", "convert it with {name}.astype(float)"),
+    "bool": Kind(WHOLE, dtypes("bool"), "bool", "True means kept"),
     "uint8": Kind(AS_IS, dtypes("uint8"), "uint8", "take it from a format of minprune.sparse"),
-    "uint16": Kind(COPY, dtypes("uint16"), "uint16", "pass the index that max_pool returned"),
+    "uint16": Kind(WHOLE, dtypes("uint16"), "uint16", "pass the index that max_pool returned"),
     "uint32": Kind(AS_IS, dtypes("uint32"), "uint32", "take it from a format of minprune.sparse"),
     "integers": Kind(
         AS_IS, INTEGERS, "integers", "convert it with np.asarray({name}, np.int64)"
@@ -141,18 +142,9 @@ def check_array(kernel: str, a: Argument, given: Any, first: tuple[str, Any] | N
 
 def check_sizes(kernel: str, a: Argument, given: Any) -> None:
     """A tuple of integers, one for each symbol."""
-    if not isinstance(given, tuple) or not all(map(is_size, given)):
+    sound = isinstance(given, tuple) and len(given) == len(a.dims)
+    if not sound or not all(is_count(k, 0) for k in given):
         raise ArgumentError(
             f"{kernel}: {a.name} must be a tuple of {len(a.dims)} integers of at least 0, "
             f"not {given!r}; pass a tuple such as {(1,) * len(a.dims)}"
         )
-    if len(given) != len(a.dims):
-        raise ShapeError(
-            f"{kernel}: {a.name} must be {written(a.dims)}, not {given}; "
-            f"pass one integer for each of them"
-        )
-
-
-def is_size(k: Any) -> bool:
-    """An integer of at least 0"""
-    return isinstance(k, int | np.integer) and not isinstance(k, bool) and int(k) >= 0

@@ -117,7 +117,7 @@ def max_values(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
 
 @kernel(
     POOL, f"x (c, h, w, n), index: uint16 (c, oh, ow, n), {WINDOW} -> (c, oh, ow, n)",
-    rules.windows, checks=(rules.IN_WINDOW,),
+    rules.windows, checks=(rules.in_window,),
 )  # fmt: skip
 def pick(x: Array, index: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
     """out[c, oy, ox, n] = the entry of the window that index[c, oy, ox, n] names
@@ -128,7 +128,7 @@ def pick(x: Array, index: Array, kernel: Pair, stride: Pair, padding: Pair) -> A
 
 @kernel(
     POOL, f"g (c, oh, ow, n), index: uint16 (c, oh, ow, n), {IMAGE}, {WINDOW} -> (c, h, w, n)",
-    rules.windows, checks=(rules.IN_WINDOW,),
+    rules.windows, checks=(rules.in_window,),
 )  # fmt: skip
 def put(g: Array, index: Array, shape: Shape, kernel: Pair, stride: Pair, padding: Pair) -> Array:
     """out = fold of g at index, 0 elsewhere      the adjoint of pick: places met twice add up
@@ -251,7 +251,7 @@ def mse(x: Array, y: Array) -> Array:
 
 @kernel(
     OPTIM, "w: changed (...), g (...), v: changed (...)?, mask: bool (...)? ->",
-    checks=(rules.MOMENTUM,),
+    checks=(rules.momentum_state,),
 )  # fmt: skip
 def sgd_step(
     w: Array, g: Array, v: Array | None, mask: Array | None, lr: float, momentum: float = 0.0,
@@ -268,7 +268,7 @@ def sgd_step(
 @kernel(
     OPTIM,
     "w: changed (...), g (...), m: changed (...), s: changed (...), mask: bool (...)? ->",
-    checks=(rules.STEP,),
+    checks=(rules.step_number,),
 )
 def adam_step(
     w: Array, g: Array, m: Array, s: Array, mask: Array | None, lr: float, beta1: float = 0.9,
@@ -284,7 +284,7 @@ def adam_step(
     """
 
 
-@kernel(SELECT, "scores (...) -> bool (...)", checks=(rules.RANKS,))
+@kernel(SELECT, "scores (...) -> bool (...)", checks=(rules.ranks,))
 def smallest(scores: Array, k: int) -> Array:
     """out[j] = True at the k first of the order (score, then the HIGHER flat index first)
 
@@ -306,7 +306,7 @@ def gather_last(x: Array, index: Array | None = None) -> Array:
     SELECT,
     "w (rows, n), inverse: float64 (n, n), count "
     "-> int64 (rows, count), float64 (rows, count), float64 (rows, n)",
-    rules.removals, checks=(rules.FINITE,),
+    rules.removals, checks=(rules.finite,),
 )  # fmt: skip
 def obs_sweep(w: Array, inverse: Array, count: int | None = None) -> tuple[Array, Array, Array]:
     """order, losses, left: repeat {q = argmin w_q^2 / (2 [H^-1]_qq); remove, adjust, downdate}
@@ -332,7 +332,7 @@ A_CSR = "columns: uint32 (k), row_start: uint32 (m+1)"
 A_TURNED = "positions: uint32 (k), rows: uint32 (k), column_start: uint32 (n+1)"
 BLOCKS = "columns: uint32 (k), row_start: uint32 (down+1), size"
 OF_CSR = indices.csr("columns", "row_start", "n")
-OF_TURNED = indices.csr("rows", "column_start", "m"), indices.ORDER
+OF_TURNED = indices.csr("rows", "column_start", "m"), indices.order
 OF_BLOCKS = (
     indices.csr("columns", "row_start", "across"),
     indices.area("columns", "row_start", "m", "n"),
@@ -405,7 +405,7 @@ def block_matmul(
     "size, shape: sizes (m, n), g (m, p) -> (n, p)",
     indices.blocks,
     checks=(
-        indices.csr("rows", "column_start", "down"), indices.ORDER,
+        indices.csr("rows", "column_start", "down"), indices.order,
         indices.area("rows", "column_start", "n", "m"),
     ),
 )  # fmt: skip

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral
 from typing import Any, Literal, NamedTuple, get_args
 
 from minprune import arguments
@@ -65,7 +64,7 @@ class Net:
                 "build: layers must hold at least one layer, not none; add a Dense layer"
             )
         sides = self.input_shape if isinstance(self.input_shape, tuple) else ()
-        if not sides or not all(isinstance(n, Integral) and n >= 1 for n in sides):
+        if not sides or not all(map(arguments.is_count, sides)):
             raise ArgumentError(
                 f"build: input_shape must have an integer of at least 1 for each axis but the "
                 f"batch, not {self.input_shape!r}; pass (784,) or (1, 28, 28), for example"
@@ -161,12 +160,11 @@ class Net:
     @cached_property
     def fused(self) -> dict[str, Node]:
         """{layer: the activation that runs inside its kernel}: its only reader."""
-        by_name = {n.name: n for n in self.nodes}
         pairs = {}
         for n in self.nodes:
             readers = self.readers[n.name]
             if n.layer.fuses and len(readers) == 1:
-                reader = by_name[readers[0]]
+                reader = self.node(readers[0])
                 if reader.layer.fused:
                     pairs[n.name] = reader
         return pairs

@@ -89,11 +89,8 @@ def obs_sweep(
     for r in range(len(w)):
         a = buffer.reshape(n, n)
         a[...] = inverse
-        x, d, names = (
-            w[r].astype(np.float64),
-            inverse.diagonal().copy(),
-            np.arange(n, dtype=np.uint32),
-        )
+        x, d = w[r].astype(np.float64), inverse.diagonal().copy()
+        names = np.arange(n, dtype=np.uint32)
         for start in range(0, removed, BLOCK):
             k, m = min(BLOCK, removed - start), len(x)
             p, closed = waiting.reshape(-1)[: k * m].reshape(k, m), np.zeros(m)

@@ -29,18 +29,23 @@ def row_dots(a, b, out):  # type: ignore[no-untyped-def]
 
 
 @sums
+def sum_of(x):  # type: ignore[no-untyped-def]
+    """sum_j x[j]"""
+    total = 0.0
+    for start in range(0, x.size, BLOCK):
+        u = x[start : start + BLOCK]
+        part = x.dtype.type(0)
+        for j in range(u.size):
+            part += u[j]
+        total += part
+    return total
+
+
+@sums
 def row_sums(x, out):  # type: ignore[no-untyped-def]
     """out[r] = sum_j x[r, j]"""
-    m = x.shape[1]
     for r in range(x.shape[0]):
-        total = 0.0
-        for start in range(0, m, BLOCK):
-            u = x[r, start : start + BLOCK]
-            part = out.dtype.type(0)
-            for j in range(u.size):
-                part += u[j]
-            total += part
-        out[r] = total
+        out[r] = sum_of(x[r])
 
 
 @sums
@@ -48,14 +53,7 @@ def row_moments(x, mean, var):  # type: ignore[no-untyped-def]
     """mean[r] = mean_j x[r, j]      var[r] = mean_j (x[r, j] - mean[r])**2"""
     m = x.shape[1]
     for r in range(x.shape[0]):
-        total = 0.0
-        for start in range(0, m, BLOCK):
-            u = x[r, start : start + BLOCK]
-            part = x.dtype.type(0)
-            for j in range(u.size):
-                part += u[j]
-            total += part
-        mean[r] = centre = x.dtype.type(total / m)
+        mean[r] = centre = x.dtype.type(sum_of(x[r]) / m)
         total = 0.0
         for start in range(0, m, BLOCK):
             u = x[r, start : start + BLOCK]
