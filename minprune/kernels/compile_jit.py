@@ -1,4 +1,4 @@
-"""The four ways in which loops are compiled; the only place that calls Numba's compiler.
+"""Four ways to compile loops; the only file that calls Numba's compiler.
 
 All keep NaN and infinities as IEEE says. "contract" lets a*b + c round once; "reassoc", for sums
 only, lets the partial sums be vectorised: both stay inside the derived bounds that the tests check.

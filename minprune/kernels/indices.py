@@ -1,8 +1,8 @@
 """The rules of sparse indices: they belong to the matrix, and there are as many values as places.
 
 Indices are uint32, so that no loop has to ask for negative ones. A full check reads all of them;
-arrays that nobody can write to (read-only, as the formats keep them) are checked once, and then
-known by identity. All are rules of values, see rules.py.
+arrays that cannot be written to (read-only, as the formats keep them) are checked once, and then
+known by identity.
 """
 
 import weakref

@@ -213,7 +213,7 @@ def blame(
 
 
 def _locked(buffers: Arrays, names: Mapping[str, str]) -> Arrays:
-    """Indices that nobody can write to, which lets kernels check them once."""
+    """Indices as read-only arrays, which kernels check only once."""
     found = dict(buffers)
     for name in names:
         if found[name].flags.writeable or not found[name].flags.owndata:

@@ -1,6 +1,6 @@
 """Net: the immutable description of named layers in order, and the steps of a pass through them.
 
-Longer than most files: the refusals of a net that cannot be built stand beside its description.
+Longer than most files: the checks of a net are beside its description.
 """
 
 import re
@@ -31,7 +31,7 @@ class Node(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A layer of a forward pass, the name of what it makes, and the inputs nobody reads after it.
+    """A layer of a forward pass, the name of what it makes, and the inputs that no later one reads.
 
     act: the activation inside; then `to` is that layer's name. own: what it owns, as (kind, full
     name).
