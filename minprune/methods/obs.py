@@ -11,11 +11,10 @@ from typing import Literal
 
 import numpy as np
 
-from minprune.arguments import choice, count, is_number, only_with, share
+from minprune.arguments import choice, count, guard, is_number, only_with, share
 from minprune.core import Array, Split
 from minprune.curvature import ggn_rows
 from minprune.curvature import inverse as inverses
-from minprune.curvature.checks import guard, names_of
 from minprune.curvature.inverse import check_damp, downdate, inverse_from_rows, mean_squares, remove
 from minprune.curvature.layerwise import Hull, layer_hessian, merge, refit, sweep_layer
 from minprune.curvature.products import flat, unflat
@@ -25,7 +24,7 @@ from minprune.evidence.obs_inverses import Rows
 from minprune.masking.apply import collapsed, with_masks
 from minprune.masking.count import named, pruned_count
 from minprune.measures.quality import evaluate
-from minprune.nets.model import Model, dense_only, is_model, is_split
+from minprune.nets.model import Model, checked, dense_only, names_of
 from minprune.train.progress import progress as bar
 
 HELD = 2**28  # bytes of rows that are kept from one reading to the next
@@ -135,8 +134,7 @@ def obs(
     Sources: Hassibi & Stork (1992), over the whole net; layer by layer: Dong et al. (2017), L-OBS,
     with the exact row sweeps of Frantar & Alistarh (2022) in place of one ranking.
     """
-    is_model(model, "obs")
-    is_split(data, "obs")
+    data = checked(model, data, "obs")
     dense_only(model, "Optimal Brain Surgeon")
     listed = names_of(model, params)
     if names is not None:
