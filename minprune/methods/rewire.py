@@ -164,5 +164,5 @@ def _of_weight(node: Tensor, k: int, g: Array) -> Array:
         found: Array = parts[k]
     else:
         g = act_grad(g, node.value, kind=node.settings["act"])
-        found = at.full(g, value(node.inputs[1]))
+        found = at[0].full(g, value(node.inputs[1]))
     return found
