@@ -5,14 +5,18 @@ from typing import Literal
 import numpy as np
 
 from minprune.arguments import choice, count
-from minprune.core import Array, Arrays, Evidence, Example, criterion
+from minprune.core import Array, Arrays, Evidence, Example, criterion, fits
 
 
 @criterion(
     needs=("weights", "masks"),
     single=False,
     cite="He et al. (2019), Filter Pruning via Geometric Median (FPGM)",
-    examples=(Example({"weights": [[0, 0], [3, 4], [6, 8]]}, [15, 10, 15], unit=True),),
+    examples=(
+        Example(
+            {"weights": [[0, 0], [3, 4], [6, 8]], "masks": [[1, 1]] * 3}, [15, 10, 15], unit=True
+        ),
+    ),
 )
 def geometric_median(ev: Evidence) -> Arrays:
     """s_j = sum_k norm(w_j - w_k), k over the live units of the layer
@@ -57,8 +61,9 @@ def _masked(ev: Evidence) -> dict[str, tuple[Array, Array]]:
     weights = ev.rows("weights")
     if ev.masks is None:
         return {name: (w, np.ones(w.shape, bool)) for name, w in weights.items()}
-    ev.alike("weights", "masks")
     masks = ev.rows("masks")
+    for name, w in weights.items():
+        fits(name, "masks", masks[name], w.shape)
     return {name: (w, masks[name].astype(bool)) for name, w in weights.items()}
 
 
@@ -73,7 +78,7 @@ def _distances(w: Array) -> Array:
 
 
 LN2 = np.log(2)
-_EIGHT = {"weights": [[0, 0, 4, 4], [0, 0, 0, 0]]}
+_EIGHT = {"weights": [[0, 0, 4, 4], [0, 0, 0, 0]], "masks": [[1] * 4] * 2}
 
 
 @criterion(

@@ -131,9 +131,11 @@ class CSR(Stored):
     @staticmethod
     def products(shape: Shape, stored: int) -> Products:
         return Products(
-            lambda at, values, x, b, act: kernels.csr_matmul(values, *at, x, b, act),
-            lambda at, values, g, _: kernels.csr_matmul_t(values, *turned(*at, shape[1]), g),
-            lambda at, g, x: kernels.csr_sampled(*at, g, x),
+            lambda at, values, x, b, act: kernels.csr_matmul(values, at[0], at[1], x, b, act),
+            lambda at, values, g, _: kernels.csr_matmul_t(
+                values, *turned(at[0], at[1], shape[1]), g
+            ),
+            lambda at, g, x: kernels.csr_sampled(at[0], at[1], g, x),
         )
 
 
@@ -235,11 +237,13 @@ class BlockCSR(Stored):
     def products(shape: Shape, stored: int, size: int) -> Products:
         across = -(-shape[1] // size)
         return Products(
-            lambda at, values, x, b, act: kernels.block_matmul(values, *at, size, shape, x, b, act),
-            lambda at, values, g, _: kernels.block_matmul_t(
-                values, *turned(*at, across), size, shape, g
+            lambda at, values, x, b, act: kernels.block_matmul(
+                values, at[0], at[1], size, shape, x, b, act
             ),
-            lambda at, g, x: kernels.block_sampled(*at, size, stored, g, x),
+            lambda at, values, g, _: kernels.block_matmul_t(
+                values, *turned(at[0], at[1], across), size, shape, g
+            ),
+            lambda at, g, x: kernels.block_sampled(at[0], at[1], size, stored, g, x),
         )
 
 

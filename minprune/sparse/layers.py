@@ -263,12 +263,12 @@ class SparseConv(Sparse):
         how: tuple[Any, Any, Any] = self.stride, self.padding, self.groups
         return Products(
             lambda at, values, x, b, act: kernels.csr_conv2d(
-                values, *at, window, x, b, *how, act
+                values, at[0], at[1], window, x, b, *how, act
             ),
             lambda at, values, g, shape: kernels.csr_conv2d_grad_input(
-                values, *at, window, g, shape, *how
+                values, at[0], at[1], window, g, shape, *how
             ),
-            lambda at, g, x: kernels.csr_conv2d_grad_weight(*at, window, g, x, *how),
+            lambda at, g, x: kernels.csr_conv2d_grad_weight(at[0], at[1], window, g, x, *how),
             lambda g, x: kernels.conv2d_grad_weight(g, x, window, *how),
         )
 

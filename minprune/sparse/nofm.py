@@ -115,9 +115,9 @@ class NofM(Stored):
     def products(shape: Shape, stored: int, keep: int, group: int) -> Products:
         csr, how = CSR.products(shape, stored), (keep, group, shape[1])
         return Products(
-            lambda at, *others: csr.matmul(as_csr(*at, *how), *others),
-            lambda at, *others: csr.matmul_t(as_csr(*at, *how), *others),
-            lambda at, *others: csr.sampled(as_csr(*at, *how), *others),
+            lambda at, *others: csr.matmul(as_csr(at[0], *how), *others),
+            lambda at, *others: csr.matmul_t(as_csr(at[0], *how), *others),
+            lambda at, *others: csr.sampled(as_csr(at[0], *how), *others),
         )
 
 

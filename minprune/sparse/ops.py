@@ -1,7 +1,8 @@
 """y = act(A x + b) and its two adjoints, A sparse: closed under derivatives, as dense ops are.
 
 <g, A x> is linear in the values of A, in x and in g. Its derivative in g is `product`, in x
-`product_t`, in the values `sampled`: g x^T at the stored places alone. at: the products of its format, and the indices.
+`product_t`, in the values `sampled`: g x^T at the stored places alone. at: the products of A's
+format, and its indices.
 """
 
 from collections.abc import Callable
@@ -79,9 +80,7 @@ def _sampled(g: Array, x: Array, *, at: Matrix) -> Array:
     return products.sampled(indices, g, x)
 
 
-def _sampled_rule(
-    u: Value, z: Value, inputs: Any, need: Any, *, at: Matrix
-) -> tuple[Value, Value]:
+def _sampled_rule(u: Value, z: Value, inputs: Any, need: Any, *, at: Matrix) -> tuple[Value, Value]:
     g, x = inputs
     return (
         product(u, x, None, at=at) if need[0] else None,
