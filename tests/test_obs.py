@@ -253,7 +253,8 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "a dataset": (
         lambda: obs(DATA[0], Dataset(DATA[1], DATA[1], DATA[1]), scale="layer", sparsity=0.5),  # type: ignore[arg-type]
         ArgumentError,
-        "obs: data must be a pair (x, y), not a Dataset; pass data.train, for example",
+        "obs: data must be a pair (x, y) of at least one sample, not a Dataset; pass data.train, "
+        "for example",
     ),
     "no names": (
         lambda: obs(*DATA, names=[], sparsity=0.5),

@@ -8,13 +8,12 @@ from typing import Literal
 
 from minprune.arguments import choice, count, is_number, share
 from minprune.core import Split
-from minprune.curvature.checks import names_of
 from minprune.curvature.inverse import check_damp
 from minprune.curvature.layerwise import Hull
 from minprune.errors import ArgumentError
 from minprune.masking.count import named
 from minprune.methods.surgery import Surgery, by_layer, whole
-from minprune.nets.model import Model, dense_only, is_model, is_split
+from minprune.nets.model import Model, checked, dense_only, names_of
 
 
 def obs(
@@ -85,8 +84,7 @@ def obs(
     Sources: Hassibi & Stork (1992), over the whole net; layer by layer: Dong et al. (2017), L-OBS,
     with the exact row sweeps of Frantar & Alistarh (2022) in place of one ranking.
     """
-    is_model(model, "obs")
-    is_split(data, "obs")
+    data = checked(model, data, "obs")
     dense_only(model, "Optimal Brain Surgeon")
     listed = names_of(model, params)
     if names is not None:

@@ -16,9 +16,8 @@ from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
 from minprune.masking.choose import keep_top
 from minprune.masking.count import pruned_count
-from minprune.nets.forward import loss_of, run
 from minprune.nets.layer import ForwardContext
-from minprune.nets.model import Model, batch_last
+from minprune.nets.model import Model, batch_last, loss_of, run
 from minprune.nets.net import Net, layer_of
 from minprune.sparse.formats import places, there
 from minprune.train.method import Change, View

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from minprune.arguments import guard
 from minprune.core import Array, Split
 from minprune.curvature import ggn_rows
-from minprune.curvature.checks import guard
 from minprune.curvature.inverse import LIMIT, downdate, inverse_from_rows, mean_squares, remove
 from minprune.curvature.layerwise import Hull, layer_hessian, merge, refit, sweep_layer
 from minprune.curvature.products import flat, unflat

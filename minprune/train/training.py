@@ -15,11 +15,9 @@ from minprune.core import Array, Arrays, Seed, stream
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.masking.apply import apply
 from minprune.nets.counts import sparsity
-from minprune.nets.forward import Instead, loss_of, run
 from minprune.nets.layer import ForwardContext, Layer
-from minprune.nets.model import Model
+from minprune.nets.model import Instead, Model, blame, loss_of, not_finite, run
 from minprune.nets.net import Net, layer_of
-from minprune.nets.nonfinite import blame, not_finite
 from minprune.train.method import HOOKS, Change, Context, Method, Values, View, check_signatures
 from minprune.train.optim import Optimizer, OptState
 from minprune.train.rates import Rate
