@@ -9,12 +9,14 @@ import shlex
 import sys
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import fields
 from importlib import import_module
 from typing import Any, NoReturn
 
 from minprune.errors import ArgumentError, DataError, MinpruneError, MissingError
 from minprune.jobs.settings import CompareSettings, RunSettings, Settings
+from minprune.train.progress import tell
 from minprune.verify.kinds import FUNCTION_KINDS
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -134,35 +136,54 @@ def _verify(commands: Any) -> None:
 
 def say(message: object, *where: object, **more: object) -> None:
     """A warning as one line, without the place in the code."""
-    print(f"minprune: {message}", file=sys.stderr)
+    tell(f"minprune: {message}")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; the exit code: 0; 2: usage error; 1: failure while running."""
     given = sys.argv[1:] if argv is None else argv
-    args = vars(parser().parse_args(given))
-    name = args.pop("command")
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError):  # there may be no console, or one of another kind
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    name = ""
     try:
+        args = vars(parser().parse_args(given))
+        name = args.pop("command")
         with warnings.catch_warnings():
             warnings.showwarning = say
             limit_threads(args.pop("threads", None))
             text, ok = COMMANDS[name](name, given, **args)
-            print(text, flush=True)
+    except SystemExit as e:  # --help, or a usage error
+        return show("") or int(e.code or 0)
     except MinpruneError as e:
-        print(f"minprune: {e}", file=sys.stderr)
+        tell(f"minprune: {e}")
         return 2 if isinstance(e, ArgumentError | DataError | MissingError) else 1
     except KeyboardInterrupt:
-        again = f"continue with: {anew(given)} --resume"
-        how = again if COMMANDS[name] is job else "no half-written file is left"
-        print(f"minprune: stopped; {how}", file=sys.stderr)
+        again = f"continue with: {from_start(given)} --resume"
+        how = again if COMMANDS.get(name) is job else "no half-written file is left"
+        tell(f"minprune: stopped; {how}")
         return 130
-    except BrokenPipeError:  # of `minprune ... | head`; Python would complain again at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    return 0 if ok else 1
+    except OSError as e:
+        tell(f"minprune: {e.filename or name}: {e.strerror or e}")
+        return 1
+    return show(f"{text}\n") or int(not ok)
 
 
-def anew(given: list[str]) -> str:
+def show(text: str) -> int:
+    """Print to stdout; the exit code: 0, 141 for a closed pipe, 1 for a full disk"""
+    try:
+        print(text, end="", flush=True)
+    except OSError as e:
+        with suppress(OSError, ValueError):  # Python would complain again at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(e, BrokenPipeError):
+            return 141
+        tell(f"minprune: stdout cannot be written ({e.strerror}); print to another place")
+        return 1
+    return 0
+
+
+def from_start(given: list[str]) -> str:
     """The command that starts the job from the beginning."""
     return shlex.join(["minprune", *(word for word in given if word != "--resume")])
 
@@ -174,7 +195,7 @@ def job(
     from minprune.jobs.job import as_json
 
     work, settings = import_module(f"minprune.jobs.{name}"), JOBS[name](**asked)
-    result = work.run(settings, quiet=quiet, command=anew(given), resume=resume)
+    result = work.run(settings, quiet=quiet, command=from_start(given), resume=resume)
     return as_json(result) if json else str(work.text(result)), True
 
 

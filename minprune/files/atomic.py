@@ -26,12 +26,15 @@ WHAT = {
 def write_atomic(path: str | os.PathLike[str], content: bytes | memoryview | str) -> None:
     """Write the content to `path`; whatever happens, even a power cut, the old or the new is whole
 
-    Folders that are missing are created. Raises FileError, before anything is written, for what
-    cannot be replaced, and where writing fails.
+    Text is written as UTF-8, with "?" for what no text can hold, such as the name of a folder that
+    is not UTF-8. Folders that are missing are created. Raises FileError, before anything is
+    written, for what cannot be replaced, and where writing fails.
     """
+    if isinstance(content, str):
+        content = content.encode(errors="replace")
     with _as_file_error(path):
         real, found = _target(path)
-        _replace(real, found, content.encode() if isinstance(content, str) else content)
+        _replace(real, found, content)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

@@ -33,6 +33,11 @@ def check(s: Settings) -> None:
         "net": partial(choice, choices=list(ZOO)),
         "criterion": partial(choice, choices=sorted(CRITERIA)),
     }  # fmt: skip
+    if s.out is not None and not s.out.strip():
+        raise ArgumentError(
+            f"{s.command}: --out must be the path of a folder, not {s.out!r}; leave it out for a "
+            f"folder in runs/"
+        )
     for f in fields(s):
         given, flag = getattr(s, f.name), f"--{f.name.replace('_', '-')}"
         if isinstance(given, list) and (not given or len(set(given)) < len(given)):

@@ -5,7 +5,6 @@ The folder holds a checkpoint during the work, and then the result.
 
 import json
 import platform
-import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from minprune.train.history import History
 from minprune.train.loop import fit
 from minprune.train.optim import SGD
 from minprune.train.plan import FILE, Done, PhaseContext, forget, run_plan
+from minprune.train.progress import tell
 from minprune.train.rates import cosine
 
 CHECKPOINT, RESULT = "checkpoint", "result.json"
@@ -112,7 +112,7 @@ def carry_out(
 def say(quiet: bool, text: str) -> None:
     """A line of progress."""
     if not quiet:
-        print(text, file=sys.stderr, flush=True)
+        tell(text)
 
 
 @contextmanager

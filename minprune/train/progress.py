@@ -2,11 +2,18 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import Any
 
 EVERY = 10.0  # seconds between two lines
+
+
+def tell(text: str) -> None:
+    """A line on stderr; nothing where there is no console, or nobody reads it."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            print(text, file=sys.stderr, flush=True)
 
 
 class Quiet:
@@ -35,7 +42,7 @@ class Lines(Quiet):
 
     def _say(self, text: str) -> None:
         self.last = monotonic()
-        print(f"{self.label}: {text}", file=sys.stderr, flush=True)
+        tell(f"{self.label}: {text}")
 
 
 class Bar(Quiet):
@@ -57,7 +64,7 @@ def progress(label: str, steps: int, show: bool, done: int = 0) -> Iterator[Quie
 
     done: the steps that an earlier call has taken.
     """
-    if not show:
+    if not show or sys.stderr is None:
         yield Quiet()
         return
     try:
