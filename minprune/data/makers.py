@@ -1,6 +1,6 @@
 """Synthetic tasks with a seed: train, val and test are n fresh samples each of one distribution.
 
-Longer than most files: half of it are the docstrings of public functions.
+Longer than most files: half of it is the docstrings of public functions.
 """
 
 from __future__ import annotations
