@@ -247,8 +247,8 @@ def _replace(arrays: Arrays, new: Arrays, kind: str) -> None:
     for name, a in new.items():
         if name not in arrays:
             raise ArgumentError(
-                f"{name}: Change.{kind} must name arrays of View.{kind}, and this is none of them; "
-                f"leave it out"
+                f"{name}: Change.{kind} must name arrays of View.{kind} that may be replaced, and "
+                f"this is none of them; leave it out"
             )
         if np.shape(a) != arrays[name].shape:
             raise ShapeError(
@@ -260,16 +260,12 @@ def _replace(arrays: Arrays, new: Arrays, kind: str) -> None:
 
 def _relocate(buffers: Arrays, new: Arrays, indices: Mapping[str, str]) -> None:
     """The same for indices of sparse layers, {name: dtype}, which become read-only copies."""
+    own = {name: buffers[name] for name in indices}
+    _replace(own, new, "buffers")
     for name, a in new.items():
-        if name not in indices:
-            raise ArgumentError(
-                f"{name}: Change.buffers must name indices of sparse layers "
-                f"({', '.join(indices) or 'this net has none'}); leave it out"
-            )
         if np.asarray(a).dtype != indices[name]:
             raise ArgumentError(
                 f"{name}: Change.buffers must keep its dtype {indices[name]}, not "
                 f"{np.asarray(a).dtype}; convert it with astype"
             )
-    _replace(buffers, new, "buffers")
-    buffers.update({name: locked(buffers[name]) for name in new})
+        buffers[name] = locked(own[name])
