@@ -250,7 +250,7 @@ def _by_layer(
             gone = np.flatnonzero((old & ~mask).ravel())
             dropped = ~mask.reshape(swept.order.shape)
             rise = float(swept.losses[np.take_along_axis(dropped, swept.order, 1)].sum())
-            new = {name: refit(w, h, mask, damp)}
+            new = {name: refit(w, h, mask, damp, live=old)}
             model = with_masks(replace(model, params=model.params | new), {name: mask})
             rounds.append(Round(name, gone, rise, swept.alpha))
             shown.update()

@@ -159,7 +159,7 @@ def _of_weight(node: Tensor, k: int, g: Array) -> Array:
     at: Any = node.settings.get("at")
     if at is not None:
         g = act_grad(g, node.value, kind=node.settings["act"])
-        return np.asarray(at.full(g, value(node.inputs[1])))
+        return np.asarray(at[0].full(g, value(node.inputs[1])))
     assert node.op is not None  # of a dense layer, whose own rule gives all
     need = tuple(j == k for j in range(len(node.inputs)))
     inputs = tuple(map(value, node.inputs))
