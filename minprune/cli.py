@@ -159,7 +159,7 @@ def main(argv: list[str] | None = None) -> int:
         tell(f"minprune: {e}")
         return 2 if isinstance(e, ArgumentError | DataError | MissingError) else 1
     except KeyboardInterrupt:
-        again = f"continue with: {from_start(given)} --resume"
+        again = f"continue with: {restart(given)} --resume"
         how = again if COMMANDS.get(name) is job else "no half-written file is left"
         tell(f"minprune: stopped; {how}")
         return 130
@@ -183,7 +183,7 @@ def show(text: str) -> int:
     return 0
 
 
-def from_start(given: list[str]) -> str:
+def restart(given: list[str]) -> str:
     """The command that starts the job from the beginning."""
     return shlex.join(["minprune", *(word for word in given if word != "--resume")])
 
@@ -195,7 +195,7 @@ def job(
     from minprune.jobs.job import as_json
 
     work, settings = import_module(f"minprune.jobs.{name}"), JOBS[name](**asked)
-    result = work.run(settings, quiet=quiet, command=from_start(given), resume=resume)
+    result = work.run(settings, quiet=quiet, command=restart(given), resume=resume)
     return as_json(result) if json else str(work.text(result)), True
 
 
