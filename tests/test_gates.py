@@ -15,7 +15,7 @@ import minprune as mp
 from minprune.core import Arrays, Split
 from minprune.curvature import diagonals, gates
 from minprune.curvature.gates import gate_hess, gate_product, gate_squares
-from minprune.curvature.record import factors, record, unruled
+from minprune.curvature.record import record, unruled
 from minprune.nets.model import Model
 
 named = st.builds(
@@ -105,7 +105,7 @@ def gate_ggn(model: Model, data: Split, groups: Groups) -> Arrays:
     """The Gauss-Newton part alone."""
     total = {name: np.zeros(g.size) for name, g in groups.items()}
     seen = record(model, data[0])
-    gates.square(total, seen, seen.out, *factors(model.net, seen.out.value), groups=groups)
+    gates.square(total, seen, seen.out, *seen.factors(), groups=groups)
     return {name: t / len(data[0]) for name, t in total.items()}
 
 

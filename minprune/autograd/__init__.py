@@ -11,8 +11,8 @@ from minprune.autograd.windows import *
 
 __all__ = [
     "ACTIVATIONS", "Op", "Tensor", "Value", "absolute", "act", "act_grad", "add", "affine",
-    "avg_pool", "clip", "column", "concat", "conv2d", "conv_input", "conv_weight",
-    "cross_entropy", "div", "exp", "expand", "fold", "grad", "log", "matmul", "max_pool", "mse",
+    "avg_pool", "binary_cross_entropy", "clip", "column", "concat", "conv2d", "conv_input",
+    "conv_weight", "cross_entropy", "div", "exp", "expand", "fold", "grad", "log", "matmul", "max_pool", "mse",
     "mul", "normalise", "normalise_grad", "normalise_groups", "part", "pick", "place", "power",
     "put", "reshape", "row_dot", "row_sum", "scale_shift", "sigmoid", "softmax", "softplus",
     "spread", "sqrt", "sub", "sum_to", "total", "transpose", "unfold", "value",

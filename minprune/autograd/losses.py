@@ -1,11 +1,15 @@
-"""L = mean over samples of log sum exp(x) - x[label], or of the SUM over outputs of (x - y)^2."""
+"""L = mean over samples of log sum exp(x) - x[label], or of a SUM over outputs.
+
+The sums: (x - y)^2, and -y log p - (1 - y) log(1 - p), p = sigmoid(x).
+"""
 
 from typing import Any
 
 import numpy as np
 
 from minprune import kernels
-from minprune.autograd.arithmetic import expand, mul, sum_to
+from minprune.autograd.activations import softplus
+from minprune.autograd.arithmetic import expand, mul, sum_to, total
 from minprune.autograd.tape import Op, Parts, Value
 from minprune.core import Array
 
@@ -27,6 +31,11 @@ def _cross_entropy_rule(g: Value, loss: Value, inputs: Any, need: Any, *, labels
 def _mse_rule(g: Value, loss: Value, inputs: Any, need: Any, *, y: Array) -> Parts:
     (x,) = inputs
     return (mul(x - y, g * (2.0 / x.shape[1])),)
+
+
+def binary_cross_entropy(x: Value, *, y: Array) -> Value:
+    """sum (log(1 + exp(x)) - x y) / n      x: logits (k, n), y: 0 or 1, in the dtype of x"""
+    return total(softplus(x) - mul(x, y)) * (1.0 / y.shape[1])
 
 
 softmax = Op(kernels.softmax, _softmax_rule, second="apart")

@@ -17,7 +17,6 @@ from minprune.curvature.record import (
     Recorded,
     chunks,
     each_alone,
-    factors,
     outputs,
     passes,
     record,
@@ -71,7 +70,7 @@ def gauss_newton(model: Model, data: Split, *, params: str = "weights") -> Array
     names, data = names_of(model, params), checked(model, data)
     total = {name: np.zeros(model.params[name].shape) for name in names}
     for seen, _ in passes("gauss_newton", model, data, each_alone(names), outputs(model.net)):
-        squares(total, seen, seen.out, *factors(model.net, seen.out.value))
+        squares(total, seen, seen.out, *seen.factors())
     return mean(model, total, len(data[0]))
 
 
@@ -143,7 +142,7 @@ def second(
                     f"limit={limit:,}; use 'hutchinson' or 'gauss_newton', or pass limit={entries}"
                 )
             total = {key: t for key, t in total.items() if key not in apart}
-        square(total, seen, seen.out, *factors(model.net, seen.out.value))
+        square(total, seen, seen.out, *seen.factors())
         for z, weights in bends(seen, y):
             for seeds, part in units(z, weights, together(model, len(x))):
                 square(total, seen, z, seeds, part)

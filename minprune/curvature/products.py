@@ -10,7 +10,7 @@ import numpy as np
 from minprune.arguments import guard, instance
 from minprune.autograd import Tensor, grad, mul, total
 from minprune.core import Array, Arrays, Split
-from minprune.curvature.record import chunks, factors, record
+from minprune.curvature.record import chunks, record
 from minprune.curvature.samples import LIMIT, ggn_rows
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.model import Model, checked, is_model, known, names_of
@@ -133,7 +133,7 @@ def ggn_product(model: Model, data: Split, v: Arrays) -> Arrays:
         dot = _dot(pulled, v, names)
         jv = grad(dot, [u])[0] if isinstance(dot, Tensor) else np.zeros_like(u.value)
         bjv = np.zeros_like(jv)
-        for seed, c in zip(*factors(model.net, seen.out.value), strict=True):
+        for seed, c in zip(*seen.factors(), strict=True):
             bjv += seed * (c * (seed * jv).sum(axis=0))
         for name, part in zip(names, grad(seen.out, leaves, bjv), strict=True):
             found[name] += part / len(data[0])

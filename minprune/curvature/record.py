@@ -13,13 +13,12 @@ from functools import cached_property
 from itertools import combinations
 from typing import NamedTuple
 
-import numpy as np
-
-from minprune.autograd import ACTIVATIONS, Op, Tensor, Value, grad, softmax, value
+from minprune.autograd import ACTIVATIONS, Op, Tensor, Value, grad, value
 from minprune.autograd.tape import ancestors
 from minprune.core import Array, Split
 from minprune.errors import ArgumentError
 from minprune.nets.layer import ForwardContext
+from minprune.nets.losses import LOSSES
 from minprune.nets.model import CHUNK, Model, Watch, batch_last, loss_of, run
 from minprune.nets.net import Net
 
@@ -86,6 +85,10 @@ class Recorded:
         found: Tensor = loss_of(self.net, self.out, y)
         return found
 
+    def factors(self) -> tuple[list[Array], Array]:
+        """(seeds, weights) of the loss's Hessian in the outputs, see `LossRule`"""
+        return LOSSES[self.net.loss].factors(self.out.value)
+
     def pull(self, y: Array) -> Array:
         """(outputs, n): dl_p/d(output) of each sample's own loss"""
         (g,) = grad(self.loss(y), [self.out])
@@ -120,21 +123,6 @@ def together(model: Model, count: int) -> int:
 def outputs(net: Net) -> int:
     """How many outputs the net has."""
     return net.shapes[net.nodes[-1].name][0]
-
-
-def factors(net: Net, out: Array) -> tuple[list[Array], Array]:
-    """(seeds, weights) with B_p = sum_k weights[k, p] seeds[k][:, p] seeds[k][:, p]^T
-
-    B: the Hessian of a sample's loss in the net's output. mse: e_k, 2. Softmax cross-entropy:
-    e_k - q, q_k, since diag(q) - q q^T = sum_k q_k (e_k - q)(e_k - q)^T. out: (outputs, n).
-    """
-    seeds = []
-    q = softmax(out) if net.loss == "cross_entropy" else np.zeros_like(out)
-    for k in range(len(out)):
-        seed = -q
-        seed[k] += 1
-        seeds.append(seed)
-    return seeds, q if net.loss == "cross_entropy" else np.full_like(out, 2)
 
 
 def unruled(seen: Recorded, keys: Keys, curved: bool = False) -> dict[str, str]:

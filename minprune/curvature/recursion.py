@@ -11,7 +11,7 @@ import numpy as np
 from minprune.autograd import ACTIVATIONS, Tensor, add, grad, value
 from minprune.autograd.tape import ancestors
 from minprune.core import Array, Arrays, Split
-from minprune.curvature.record import Recorded, chunks, factors, record
+from minprune.curvature.record import Recorded, chunks, record
 from minprune.curvature.samples import mean
 from minprune.errors import ArgumentError
 from minprune.nets.model import Model, checked, names_of
@@ -80,7 +80,7 @@ def curved(out: Tensor) -> list[Tensor]:
 def back(total: Arrays, seen: Recorded, pulled: dict[Tensor, Array]) -> None:
     """total += the h of the parameters, walking back from diag(B) at the output"""
     names = {t: name for name, t in seen.leaves.items()}
-    seeds, weights = factors(seen.net, seen.out.value)
+    seeds, weights = seen.factors()
     h = {seen.out: sum(c * np.square(s) for s, c in zip(seeds, weights, strict=True))}
     for t in reversed(ancestors(seen.out)):
         if t.op is None or t not in h:

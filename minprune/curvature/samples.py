@@ -8,7 +8,7 @@ import numpy as np
 from minprune.arguments import guard
 from minprune.autograd import Tensor
 from minprune.core import Array, Arrays, Split
-from minprune.curvature.record import Recorded, each_alone, factors, outputs, passes
+from minprune.curvature.record import Recorded, each_alone, outputs, passes
 from minprune.nets.model import Model, checked, dense_only, known, names_of
 
 LIMIT = 2**30
@@ -144,7 +144,7 @@ def ggn_rows(model: Model, data: Split, names: Sequence[str]) -> Iterator[Array]
     dense_only(model, "a gradient of each sample")
     names = known(model.params, names)
     for seen, y in passes("ggn_rows", model, data, each_alone(names), outputs(model.net)):
-        seeds, weights = factors(model.net, seen.out.value)
+        seeds, weights = seen.factors()
         for seed, c in zip(seeds, weights, strict=True):
             found = each(seen, seen.out, seed, names)
             rows = [np.zeros((len(y), 0))]  # so that no names are no columns

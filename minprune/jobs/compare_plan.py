@@ -119,7 +119,7 @@ class Compare(CompareSettings):
         return {context.label: cell}
 
 
-def _quality(model: Model, data: Split) -> dict[str, float]:
+def _quality(model: Model, data: Split) -> dict[str, float | None]:
     found = evaluate(model, data)
     return {"accuracy": found.accuracy, "loss": found.loss}
 

@@ -1,11 +1,12 @@
-"""top-1, top-5 = shares of right answers; loss; accuracy of each class; calibration error."""
+"""loss; top-1, top-5 = shares of right answers, of each class too; calibration error; R^2."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from minprune.core import Array, Split
-from minprune.errors import NonFiniteError
+from minprune.errors import ArgumentError, NonFiniteError
+from minprune.nets.losses import LOSSES
 from minprune.nets.model import Model, batch_last, blame, checked, loss_of
 
 BINS = 15  # of the calibration error
@@ -17,32 +18,38 @@ class Quality:
 
     Attributes
     ----------
-    accuracy : share of right answers
+    accuracy : share of right answers; None where the targets are numbers
     loss : mean loss over the samples
-    per_class : accuracy on class k; NaN where the data have no sample of it
+    per_class : accuracy on class k; NaN where the data have no sample of it; () without classes
     top5 : share of samples whose class is among the five largest outputs; None for a net of five
         outputs or fewer
     calibration : expected calibration error, see `calibration_error`; None unless the loss is
         cross_entropy
+    mse : mean over samples and outputs of (f - y)^2; None unless the loss is mse
+    r2 : coefficient of determination, see `r2`; None unless the loss is mse
     """
 
-    accuracy: float
+    accuracy: float | None
     loss: float
-    per_class: tuple[float, ...]
+    per_class: tuple[float, ...] = ()
     top5: float | None = None
     calibration: float | None = None
+    mse: float | None = None
+    r2: float | None = None
 
 
 def evaluate(model: Model, data: Split) -> Quality:
-    """Accuracy, loss and calibration of a model on data, in evaluation mode
+    """Loss of a model on data, with accuracy and calibration, or R^2, in evaluation mode
 
-    accuracy = sum_n [answer_n = y_n] / N; the answer is the largest output, or, with a single
-    output, whether it is above 0.5.
+    accuracy = sum_n [answer_n = y_n] / N. The answer is the largest output for cross_entropy; for
+    binary_cross_entropy, whether an output is above 0 (of several outputs, each has its answer);
+    for mse, only where all targets are 0 or 1, whether it is above 0.5, or, where each row has a
+    single 1, the largest output.
 
     Parameters
     ----------
     model : Model
-    data : pair (x, y): inputs, and integer classes (n,) or, for mse, targets (n, outputs)
+    data : pair (x, y): inputs, and targets as the net's loss takes them
 
     Returns
     -------
@@ -65,7 +72,7 @@ def evaluate(model: Model, data: Split) -> Quality:
     x, y = checked(model, data, "evaluate")
     with np.errstate(all="ignore"):  # the loss shows it, and the error below names the layer
         out = model(x)
-        loss = float(loss_of(model.net, np.ascontiguousarray(out.T), y))  # first: it checks y
+        loss = float(loss_of(model.net, np.ascontiguousarray(out.T), y))
     if not np.isfinite(loss):
         worst = int(np.isfinite(out).all(axis=1).argmin())  # one sample is enough for blame
         one = batch_last(x[worst : worst + 1], model.dtype)
@@ -73,15 +80,49 @@ def evaluate(model: Model, data: Split) -> Quality:
         raise NonFiniteError(
             f"evaluate: the loss must be finite, not {loss}: {where}; check the model and the data"
         )
-    answers, truth = _classes(out), _classes(y) if y.ndim == 2 else y
+    rule = LOSSES[model.net.loss]
+    judged = rule.answers(out, y)
+    found = Quality(None, loss)
+    if rule.numbers:
+        found = replace(found, mse=loss / out.shape[1], r2=r2(out, y))
+    if judged is None:
+        return found
+    answers, truth = judged
     right = answers == truth
-    k = max(out.shape[1], 2)
-    totals, hits = (np.bincount(c, minlength=k) for c in (truth, truth[right]))
-    with np.errstate(invalid="ignore"):
-        per_class = tuple((hits / totals).tolist())
-    top5 = float((places(out, truth) < 5).mean()) if out.shape[1] > 5 else None
-    sure = calibration_error(out, right) if model.net.loss == "cross_entropy" else None
-    return Quality(float(right.mean()), loss, per_class, top5, sure)
+    found = replace(found, accuracy=float(right.mean()))
+    if truth.ndim == 1:
+        k = max(out.shape[1], 2)
+        totals, hits = (np.bincount(c, minlength=k) for c in (truth, truth[right]))
+        with np.errstate(invalid="ignore"):
+            found = replace(found, per_class=tuple((hits / totals).tolist()))
+        if out.shape[1] > 5:
+            found = replace(found, top5=float((places(out, truth) < 5).mean()))
+    return replace(found, calibration=calibration_error(out, right)) if rule.softmax else found
+
+
+def accuracy_of(model: Model, data: Split, owner: str) -> float:
+    """The accuracy; raises ArgumentError where the targets are numbers      owner: what needs it"""
+    found = evaluate(model, data).accuracy
+    if found is None:
+        raise ArgumentError(
+            f"{owner}: the targets must be classes, not numbers, to have an accuracy; leave out "
+            f"what needs it"
+        )
+    return found
+
+
+def r2(out: Array, y: Array) -> float:
+    """mean over outputs of 1 - sum_n (f - y)^2 / sum_n (y - mean y)^2      out, y: (n, outputs)
+
+    An output whose targets are all equal counts 1 if all its values are right, else 0, as in
+    scikit-learn's r2_score.
+    """
+    wide = y.astype(np.float64)
+    left = ((out - wide) ** 2).sum(axis=0)
+    spread = ((wide - wide.mean(axis=0)) ** 2).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        each = np.where(spread > 0, 1 - left / spread, left == 0)
+    return float(each.mean())
 
 
 def places(out: Array, truth: Array) -> Array:
@@ -106,7 +147,3 @@ def calibration_error(out: Array, right: Array) -> float:
     bins = np.clip(np.ceil(sure * BINS).astype(int) - 1, 0, BINS - 1)
     apart = np.bincount(bins, weights=right - sure, minlength=BINS)
     return float(np.abs(apart).sum()) / len(out)
-
-
-def _classes(out: Array) -> Array:
-    return out.argmax(axis=1) if out.shape[1] > 1 else (out[:, 0] > 0.5).astype(np.int64)

@@ -22,7 +22,7 @@ from minprune.evidence import find, score
 from minprune.masking.apply import collapsed, prune
 from minprune.masking.count import pruned_count
 from minprune.masking.units import unit_sparsity
-from minprune.measures.quality import evaluate
+from minprune.measures.quality import accuracy_of
 from minprune.nets.counts import sparsity as sparsity_of
 from minprune.nets.model import Model, is_model
 from minprune.schedule import exponential
@@ -150,7 +150,7 @@ class AtInit:
         pruned, accuracy = in_rounds(self.model, here.data.train, **how), 0.0
         if self.tries > 1:
             short = {**self.train, "epochs": self.trial_epochs, "seed": self.seed}
-            accuracy = evaluate(here.fit(pruned, **short)[0], here.data.val).accuracy
+            accuracy = accuracy_of(here.fit(pruned, **short)[0], here.data.val, "at_init")
         best = not known or accuracy > max(known)
         return {"accuracies": [*known, accuracy]} | ({"pruned": pruned} if best else {})
 

@@ -23,7 +23,7 @@ from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
 from minprune.evidence.obs_inverses import Rows
 from minprune.masking.apply import collapsed, with_masks
 from minprune.masking.count import named, pruned_count
-from minprune.measures.quality import evaluate
+from minprune.measures.quality import accuracy_of
 from minprune.nets.model import Model, checked, dense_only, names_of
 from minprune.train.progress import progress as bar
 
@@ -204,7 +204,7 @@ def _whole(
             params = {name: a.astype(model.dtype) for name, a in unflat(w, shapes).items()}
             masks = {name: mask.copy() for name, mask in unflat(live, shapes).items()}
             after = with_masks(replace(model, params=model.params | params), masks)
-            if accuracy is not None and evaluate(after, data).accuracy < accuracy:
+            if accuracy is not None and accuracy_of(after, data, "obs") < accuracy:
                 break
             model, k = after, int(np.searchsorted(starts, entry, side="right")) - 1
             rounds.append(Round(names[k], np.array([entry - starts[k]]), rise, found.alpha))

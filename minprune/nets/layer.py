@@ -90,6 +90,10 @@ class Layer:
         """The shape of the output; raises ShapeError where the inputs do not fit."""
         return shapes[0]
 
+    def least_batch(self, shape: Shape) -> int:
+        """The fewest samples that a batch of training may have, by the shape of the output."""
+        return 1
+
     def positions(self, out: Shape) -> int:
         """How often each weight is used on one sample: multiply-adds = weights x positions."""
         return 0

@@ -18,6 +18,7 @@ from minprune.core import Array, Arrays, Dataset, Split
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.counts import summary
 from minprune.nets.layer import ForwardContext, Layer
+from minprune.nets.losses import LOSSES
 from minprune.nets.net import INPUT, Net
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -165,23 +166,8 @@ def run(
 
 
 def loss_of(net: Net, out: Value, y: Array) -> Value:
-    """The net's loss, a scalar: the mean over samples.      out: (outputs, n)
-
-    y: labels (n,) for cross_entropy, targets (n, outputs) for mse.
-    """
-    if net.loss == "cross_entropy":
-        if y.ndim != 1 or y.dtype.kind not in "iu":
-            raise ShapeError(
-                f"the targets of cross_entropy must be integer classes (n,), not {y.dtype} of "
-                f"shape {y.shape}; pass classes, or build the net with loss='mse'"
-            )
-        return ag.cross_entropy(out, labels=y)
-    if y.ndim != 2:
-        raise ShapeError(
-            f"the targets of mse must be (n, outputs), not {y.shape}; "
-            f"pass one column for each output, or build the net with loss='cross_entropy'"
-        )
-    return ag.mse(out, y=y.T.astype(ag.value(out).dtype))
+    """The net's loss, a scalar: the mean over samples      out: (outputs, n), y: as checked"""
+    return LOSSES[net.loss].of(out, y)
 
 
 def not_finite(a: Array) -> int:
@@ -301,7 +287,15 @@ def checked(model: Model, data: Split | None, owner: str = "") -> Split:
             f"{owner or 'data'}: x has {len(x)} rows and y has {len(y) if y.ndim else 'none'}; "
             f"pass one target for each input"
         )
-    return x, y
+    return x, checked_targets(model.net, y, owner or "data")
+
+
+def checked_targets(net: Net, y: Array, what: str) -> Array:
+    """The targets in the form that the net's loss takes; raises ShapeError      what: which ones"""
+    found = LOSSES[net.loss].targets(np.asarray(y), net.shapes[net.nodes[-1].name][0])
+    if isinstance(found, str):
+        raise ShapeError(f"{what}: the targets of {net.loss} {found}")
+    return found
 
 
 def names_of(model: Model, params: str) -> list[str]:

@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 from minprune import arguments
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.layer import Layer, Shape
+from minprune.nets.losses import Loss
 
 INPUT = "input"
-Loss = Literal["cross_entropy", "mse"]
 
 
 def layer_of(name: str) -> str:
@@ -203,7 +203,7 @@ def build(
     layers : list of (name, layer) or (name, layer, reads)
         In order; the last one is the output. reads: the name of what it reads, or several names;
         the layer before by default. The net's input is called "input".
-    loss : {"cross_entropy", "mse"}
+    loss : {"cross_entropy", "binary_cross_entropy", "mse"}
         What training minimises.
 
     Returns
@@ -237,7 +237,13 @@ def build(
         before = nodes[-1].name if nodes else INPUT
         nodes.append(Node(name, layer, _several(reads[0] if reads else before)))
     shape = tuple(input_shape) if isinstance(input_shape, Iterable) else input_shape
-    return Net(tuple(nodes), shape, loss)
+    net = Net(tuple(nodes), shape, loss)
+    if loss == "cross_entropy" and net.shapes[nodes[-1].name] == (1,):
+        raise ShapeError(
+            "build: a net with loss='cross_entropy' must have an output for each class, not 1 in "
+            "all; use loss='binary_cross_entropy' for two classes, or 'mse' for numbers"
+        )
+    return net
 
 
 def _several(given: Any) -> tuple[Any, ...]:

@@ -87,6 +87,9 @@ class BatchNorm(_Norm):
     def buffers(self) -> dict[str, Shape]:
         return {"running_mean": (self.channels,), "running_var": (self.channels,)}
 
+    def least_batch(self, shape: Shape) -> int:
+        return 2 if math.prod(shape[1:]) == 1 else 1  # one value has no variance
+
     def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
         (x,) = xs
         gamma, beta = p["weight"], p["bias"]

@@ -75,7 +75,7 @@ def mlp(
         What the net is sized for, such as ((1, 28, 28), 10).
     hidden : tuple of int
         The sizes of the hidden layers; () for none.
-    loss : {"cross_entropy", "mse"}
+    loss : {"cross_entropy", "binary_cross_entropy", "mse"}
         What training minimises.
     seed : int or numpy.random.Generator, default 0
         Same seed, same weights.

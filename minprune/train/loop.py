@@ -15,7 +15,8 @@ from minprune.data import batches
 from minprune.errors import ArgumentError
 from minprune.measures.quality import evaluate
 from minprune.nets.counts import sparsity
-from minprune.nets.model import Model, checked_input, is_model
+from minprune.nets.model import Model, checked_input, checked_targets, is_model
+from minprune.nets.net import Net
 from minprune.train.checkpoint import Checkpointer, LoopPosition
 from minprune.train.fingerprint import data_print, fingerprint, machinery
 from minprune.train.history import History
@@ -33,6 +34,7 @@ def fit(
     epochs: int,
     seed: Seed = 0,
     batch_size: int = 64,
+    drop_last: bool = False,
     optimizer: Optimizer | None = None,
     rate: Rate | None = None,
     method: Method | None = None,
@@ -59,6 +61,8 @@ def fit(
         Of the order of the samples, dropout and the method.
     batch_size : int
         At least 1; the last batch of an epoch may be smaller.
+    drop_last : bool
+        Whether an epoch leaves out its last batch where that is smaller.
     optimizer : Optimizer, optional
         mp.Adam() by default.
     rate : Callable[[int, int], float], optional
@@ -116,13 +120,16 @@ def fit(
             f"fit: checkpoint must be a file where every is {every}, not None; pass checkpoint, or "
             f"leave out every"
         )
-    x, y = checked_input(model.net, data.train[0]), np.asarray(data.train[1])
+    x = checked_input(model.net, data.train[0])
     if not len(x) or (patience is not None and not len(data.val[0])):
         part, when = ("val", f" where patience is {patience}") if len(x) else ("train", "")
         raise ArgumentError(
             f"fit: data.{part} must hold samples{when}, not none; pass a pair (x, y)"
         )
-    total = epochs * -(-len(x) // batch_size)
+    y = checked_targets(model.net, data.train[1], "fit: data.train")
+    checked_targets(model.net, data.val[1], "fit: data.val")
+    updates = _updates(model.net, len(x), batch_size, drop_last)
+    samples, total = updates * batch_size if drop_last else len(x), epochs * updates
     factor, found = called(rate, 0, total) if total else (1.0, "")
     if factor is None:
         raise ArgumentError(
@@ -133,7 +140,7 @@ def fit(
     if checkpoint is not None:
         asked = fingerprint({
             "model": model, "epochs": epochs, "batch_size": batch_size, "patience": patience,
-            "seed": seed, "optimizer": optimizer,
+            "drop_last": drop_last, "seed": seed, "optimizer": optimizer,
             "rate": np.array([rate(t, total) for t in range(total)]),
             "method": method, **data_print(data, "train", "val"), **machinery(),
         })  # fmt: skip
@@ -144,13 +151,13 @@ def fit(
     quiet = np.errstate(over="ignore", invalid="ignore")
     with saver, kernels.lend(), quiet, show_progress(label, total, progress, state.done) as shown:
         while place.epoch <= epochs and not place.stopped:
-            for index in islice(batches(len(x), batch_size, place.order), place.batch, None):
+            for index in islice(batches(len(x), batch_size, place.order), place.batch, updates):
                 loss = state.step(_gather(x, index, model.dtype), y[index])
                 place.batch, place.losses = place.batch + 1, place.losses + loss * len(index)
                 history.step(state.done, loss, state.penalty, state.lr, state.sparsity)
                 shown.update()
                 saver.reached(epoch_end=False)
-            shown.epoch(_end_epoch(state, data, place, history, epochs, patience))
+            shown.epoch(_end_epoch(state, data, place, history, epochs, patience, samples))
             place.next_epoch()
             saver.reached(epoch_end=True)
         saver.write()
@@ -160,16 +167,20 @@ def fit(
 
 def _end_epoch(
     state: Training, data: Dataset, place: LoopPosition, history: History, epochs: int,
-    patience: int | None,
+    patience: int | None, samples: int,
 ) -> str:  # fmt: skip
-    """Validate, note the epoch, keep the best model if there is patience; a line of text."""
+    """Validate, note the epoch, keep the best model if there is patience; a line of text
+
+    samples: how many the epoch was trained on.
+    """
     state.check()
     now = state.parts()
     model, _ = state.finished(now)
     sparse = sparsity(model.net, model.masks)
     quality = evaluate(model, data.val) if len(data.val[0]) else None
-    val_loss, accuracy = (quality.loss, quality.accuracy) if quality else (np.nan, np.nan)
-    seconds, train_loss = perf_counter() - place.began, place.losses / len(data.train[0])
+    val_loss = quality.loss if quality else np.nan
+    accuracy = np.nan if quality is None or quality.accuracy is None else quality.accuracy
+    seconds, train_loss = perf_counter() - place.began, place.losses / samples
     history.epoch(place.epoch, train_loss, val_loss, accuracy, sparse, seconds)
     if patience is not None and state.method.settled(state.done, state.total):
         place.waited += 1
@@ -180,6 +191,27 @@ def _end_epoch(
         f"epoch {place.epoch}/{epochs}, loss {train_loss:.4f}, val loss {val_loss:.4f}, "
         f"val accuracy {accuracy:.4f}, sparsity {sparse:.4f}"
     )
+
+
+def _updates(net: Net, n: int, batch_size: int, drop_last: bool) -> int:
+    """The updates of an epoch; raises ArgumentError where a batch would be too small"""
+    if drop_last:
+        if n < batch_size:
+            raise ArgumentError(
+                f"fit: batch_size must be at most {n}, the number of samples, where drop_last is "
+                f"True, not {batch_size}; pass a smaller one"
+            )
+        return n // batch_size
+    last = n % batch_size or min(n, batch_size)
+    for node in net.nodes:
+        if last < node.layer.least_batch(net.shapes[node.name]):
+            raise ArgumentError(
+                f"fit: {node.name}: a batch must have at least "
+                f"{node.layer.least_batch(net.shapes[node.name])} samples, and the last one of "
+                f"{n} in batches of {batch_size} has {last}; pass another batch_size, or "
+                f"drop_last=True"
+            )
+    return -(-n // batch_size)
 
 
 def _gather(x: Array, index: Array, dtype: np.dtype[Any]) -> Array:
