@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -89,8 +89,7 @@ class Recorded:
     def pull(self, y: Array) -> Array:
         """(outputs, n): dl_p/d(output) of each sample's own loss"""
         (g,) = grad(self.loss(y), [self.out])
-        found: Array = g * g.dtype.type(g.shape[1])
-        return found
+        return np.asarray(g * g.dtype.type(g.shape[1]))
 
 
 def record(model: Model, x: Array, apart: bool = False, watch: Watch | None = None) -> Recorded:
@@ -140,8 +139,17 @@ def factors(net: Net, out: Array) -> tuple[list[Array], Array]:
 def unruled(seen: Recorded, keys: Keys, curved: bool = False) -> dict[str, str]:
     """{key: the first op where its rules end}, for those keys whose parameters meet one
 
-    curved: for second derivatives too.
+    curved: for second derivatives too. The ops are those of the net for so many samples, so this is
+    computed once for each.
     """
+    known: dict[Any, dict[str, str]] = vars(seen.net).setdefault("_unruled", {})
+    case = tuple((key, *names) for key, names in keys.items()), curved, seen.out.shape[-1]
+    if case not in known:
+        known[case] = _unruled(seen, keys, curved)
+    return known[case]
+
+
+def _unruled(seen: Recorded, keys: Keys, curved: bool) -> dict[str, str]:
     moved: dict[Tensor, int] = {}  # the keys that a value depends on, as bits
     for k, names in enumerate(keys.values()):
         for leaf in map(seen.leaves.__getitem__, names):
