@@ -7,7 +7,7 @@ factor at most depends on the parameter.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -33,7 +33,7 @@ class Use(NamedTuple):
     node: Tensor
     names: tuple[str | None, ...]
 
-    def need(self, wanted: Sequence[str]) -> tuple[bool, ...]:
+    def need(self, wanted: Collection[str]) -> tuple[bool, ...]:
         """Which inputs are wanted parameters."""
         return tuple(name in wanted for name in self.names)
 
@@ -63,18 +63,23 @@ class Recorded:
     leaves: dict[str, Tensor]
 
     @cached_property
+    def names(self) -> dict[Tensor, str]:
+        """The name of each leaf."""
+        return {t: name for name, t in self.leaves.items()}
+
+    @cached_property
     def nodes(self) -> list[Tensor]:
         """All that out was computed from, and out, in the order of the pass."""
         return ancestors(self.out)
 
     def before(self, end: Tensor) -> list[Use]:
         """Where the parameters that `end` was computed from enter, in the order of the pass."""
-        names = {t: name for name, t in self.leaves.items()}
         found = []
         for t in self.nodes if end is self.out else ancestors(end):
-            mine = tuple(names.get(x) if isinstance(x, Tensor) else None for x in t.inputs)
-            if t.op is not None and t.op.each is not None and any(mine):
-                found.append(Use(t, mine))
+            if t.op is not None and t.op.each is not None:
+                mine = [self.names.get(x) if isinstance(x, Tensor) else None for x in t.inputs]
+                if any(mine):
+                    found.append(Use(t, tuple(mine)))
         return found
 
     def cotangents(self, end: Tensor, uses: Sequence[Use], seed: Array) -> list[Array]:
