@@ -36,7 +36,7 @@ DAMP, CHUNK = 1e-6, 16
 
 
 class Rows(Iterable[Array]):
-    """Blocks of rows that can be iterated again: make() computes them anew each time."""
+    """Blocks of rows that can be iterated again: make() computes them each time."""
 
     def __init__(self, make: Callable[[], Iterator[Array]]) -> None:
         self.make = make
