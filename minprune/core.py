@@ -102,9 +102,10 @@ class Dataset:
 
     @property
     def outputs(self) -> int:
-        """How many outputs a net for these targets has: classes, or target columns."""
-        if self.train[1].ndim == 2:
-            return int(self.train[1].shape[1])
+        """How many outputs a net for these targets has: classes, or columns of numbers."""
+        y = self.train[1]
+        if y.ndim == 2 or y.dtype.kind == "f":
+            return int(y.shape[1]) if y.ndim == 2 else 1
         return 1 + max(int(y.max(initial=0)) for _, y in (self.train, self.val, self.test))
 
 

@@ -56,6 +56,8 @@ ROWS: dict[str, Shown] = {
     "accuracy, top 5": of("top5", share),
     "loss": of("loss", "{:.4g}".format),
     "calibration error": of("calibration", share),
+    "mean squared error": of("mse", "{:.4g}".format),
+    "R2": of("r2", "{:.4f}".format),
     "parameters": of("parameters", "{:,}".format),
     "live parameters": of("live", "{:,}".format),
     "sparsity of the weights": of("sparsity", share),
@@ -101,8 +103,9 @@ class Measures:
         rows = {label: shown(found, {}) for label, shown in ROWS.items()}
         if self.quality is not None:
             per_class = enumerate(self.quality.per_class)
-            worst, k = min((a, k) for k, a in per_class if a == a)  # NaN: no samples
-            rows["worst class"] = f"{share(worst)} (class {k})"
+            worst = min(((a, k) for k, a in per_class if a == a), default=None)  # NaN: no samples
+            if worst:
+                rows["worst class"] = f"{share(worst[0])} (class {worst[1]})"
         return table(("measure", "value"), [row for row in rows.items() if row[1]])
 
 

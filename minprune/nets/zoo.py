@@ -18,8 +18,9 @@ from minprune.nets.dense import Dense, Flatten
 from minprune.nets.initialise import initialise
 from minprune.nets.joining import Add
 from minprune.nets.layer import Layer, Shape
+from minprune.nets.losses import Loss
 from minprune.nets.model import Model
-from minprune.nets.net import Loss, Net, build
+from minprune.nets.net import Net, build
 from minprune.nets.normalisation import BatchNorm
 from minprune.nets.pooling import GlobalAvgPool, MaxPool
 
