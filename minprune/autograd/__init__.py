@@ -1,5 +1,15 @@
 """A small reverse-mode engine: the tape, and ops by family, each with its rule of derivative."""
-# ruff: noqa: F403, F405 (__all__ = [
+# ruff: noqa: F403, F405 (__all__ names what the families give)
+
+from minprune.autograd.activations import *
+from minprune.autograd.arithmetic import *
+from minprune.autograd.linear import *
+from minprune.autograd.losses import *
+from minprune.autograd.normalisation import *
+from minprune.autograd.tape import *
+from minprune.autograd.windows import *
+
+__all__ = [
     "ACTIVATIONS", "Op", "Tensor", "Value", "absolute", "act", "act_grad", "add", "affine",
     "avg_pool", "binary_cross_entropy", "clip", "column", "concat", "conv2d", "conv_input",
     "conv_weight", "cross_entropy", "div", "exp", "expand", "fold", "grad", "log", "matmul",
