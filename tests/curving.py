@@ -48,6 +48,9 @@ def losses(model: Model, data: Split) -> Array:
     out = model(x)
     if model.net.loss == "mse":
         return np.asarray(np.square(out - y).sum(axis=1))
+    if model.net.loss == "binary_cross_entropy":
+        p = np.where(y == 1, sigmoid(out), 1 - sigmoid(out))
+        return np.asarray(-np.log(p).sum(axis=1))
     top = out.max(axis=1)
     logs = top + np.log(np.exp(out - top[:, None]).sum(axis=1))
     return np.asarray(logs - out[np.arange(len(y)), y])
@@ -60,17 +63,23 @@ def outputs_grad(model: Model, x: Array, seed: Callable[[Array], Array]) -> Arra
     return dict(zip(leaves, grad(out, list(leaves.values()), seed(out.value)), strict=True))
 
 
+def sigmoid(f: Array) -> Array:
+    return np.asarray(1 / (1 + np.exp(-f)))
+
+
 def softmax(f: Array) -> Array:
     e = np.exp(f - f.max(axis=0))
     return np.asarray(e / e.sum(axis=0))
 
 
 def slope(net: Net, y: Array) -> Callable[[Array], Array]:
-    """dl_p/df by hand: 2 (f - y), or q - e_y"""
+    """dl_p/df by hand: 2 (f - y), sigmoid(f) - y, or q - e_y"""
 
     def of(f: Array) -> Array:
         if net.loss == "mse":
             return np.asarray(2 * (f - y.T))
+        if net.loss == "binary_cross_entropy":
+            return np.asarray(sigmoid(f) - y.T)
         return np.asarray(softmax(f) - np.eye(len(f))[:, y])
 
     return of
@@ -91,14 +100,21 @@ def each_alone(model: Model, data: Split, names: Sequence[str]) -> Arrays:
 
 
 def slow_rows(model: Model, x: Array, names: Sequence[str]) -> Array:
-    """x_po, one row for each output (class) and sample: sqrt(2) J_po, or sqrt(q_k) J^T (e_k - q)"""
+    """x_po, one row for each output (class) and sample
+
+    sqrt(2) J_po, sqrt(p (1 - p)) J_po, or sqrt(q_k) J^T (e_k - q)
+    """
     k, rows = model(x[:1]).shape[1], []
     for o in range(k):
         for p in range(len(x)):
             e = np.eye(k)[:, o : o + 1]
-            mse = model.net.loss == "mse"
-            root = np.sqrt(2) if mse else np.sqrt(softmax(model(x[p : p + 1]).T)[o, 0])
-            seed = (lambda f, e=e: e) if mse else (lambda f, e=e: e - softmax(f))
+            f, apart = model(x[p : p + 1]).T, model.net.loss != "cross_entropy"
+            roots = {
+                "mse": 2.0, "cross_entropy": softmax(f)[o, 0],
+                "binary_cross_entropy": (sigmoid(f) * (1 - sigmoid(f)))[o, 0],
+            }  # fmt: skip
+            root = np.sqrt(roots[model.net.loss])
+            seed = (lambda f, e=e: e) if apart else (lambda f, e=e: e - softmax(f))
             g = outputs_grad(model, x[p : p + 1], seed)
             rows.append(root * flat(g, names))
     return np.array(rows)
@@ -127,6 +143,7 @@ def made(*args: Any, seed: int = 0, n: int = 5, **how: Any) -> tuple[Model, Spli
 
 TANH = made((3,), mp.Dense(3, 4), mp.Tanh(), mp.Dense(4, 3), mp.Sigmoid(), mp.Dense(3, 2))
 SQUARED = made((3,), mp.Dense(3, 4), mp.Tanh(), mp.Dense(4, 2), loss="mse")
+YES_NO = made((3,), mp.Dense(3, 4), mp.Tanh(), mp.Dense(4, 2), loss="binary_cross_entropy")
 IMAGES = made((1, 4, 4), mp.Conv2d(1, 2, 3), mp.BatchNorm(2), mp.ReLU(), mp.Flatten(),
               mp.Dense(8, 3))  # fmt: skip
 

@@ -18,6 +18,8 @@ def batch(model: Model, n: int, seed: int = 0) -> Split:
     x, outputs = rng.standard_normal((n, *model.net.input_shape)), last(model.net)[0]
     if model.net.loss == "mse":
         return x, rng.standard_normal((n, outputs))
+    if model.net.loss == "binary_cross_entropy":
+        return x, rng.integers(0, 2, (n, outputs))
     return x, rng.integers(0, outputs, n)
 
 

@@ -118,7 +118,7 @@ MESSAGES: tuple[Message, ...] = (
     (lambda: exact(NET, (DATA[0][:, :1], DATA[1])), ShapeError,
      "the input must be (n, 2), not (5, 1); pass a batch of samples of the net's input_shape"),
     (lambda: exact(NET, (DATA[0], DATA[1] * 1.0)), ShapeError,
-     "the targets of cross_entropy must be integer classes (n,), not float64 of shape (5,); "
+     "data: the targets of cross_entropy must be integer classes (n,), not float64 of shape (5,); "
      "pass classes, or build the net with loss='mse'"),
 )  # fmt: skip
 

@@ -16,11 +16,12 @@ from minprune.core import Arrays, Split
 from minprune.curvature import diagonals, gates
 from minprune.curvature.gates import gate_hess, gate_product, gate_squares
 from minprune.curvature.record import record, unruled
+from minprune.nets.losses import LOSSES
 from minprune.nets.model import Model
 
 named = st.builds(
     lambda name, loss, seed: filled(curved(READ[name], loss), seed),
-    st.sampled_from(sorted(READ)), st.sampled_from(["mse", "cross_entropy"]), st.integers(0, 99),
+    st.sampled_from(sorted(READ)), st.sampled_from(sorted(LOSSES)), st.integers(0, 99),
 )  # fmt: skip
 drawn = models(without=KINKS, most=8).filter(lambda m: any(g.free for g in mp.ties(m)))
 free = named | named | drawn

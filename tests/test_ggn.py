@@ -26,6 +26,7 @@ from randomnets import batch, models
 import minprune as mp
 from minprune.core import Array, Split
 from minprune.curvature import ggn, hessian
+from minprune.nets.losses import LOSSES
 from minprune.nets.model import Model
 
 
@@ -43,7 +44,7 @@ def test_the_ggn_is_positive_semidefinite_and_the_matrix_of_its_rows(model: Mode
     assert is_the_matrix_of_its_rows(ggn, model, batch(model, 3))
 
 
-@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+@pytest.mark.parametrize("loss", LOSSES)
 def test_ggn_is_the_hessian_of_one_linear_layer_and_not_of_a_deep_linear_net(loss: Any) -> None:
     model, data = made((3,), mp.Dense(3, 4), loss=loss)
     assert same(ggn(model, data, params="all"), hessian(model, data, params="all"))

@@ -35,6 +35,7 @@ from minprune.curvature.gates import gate_hess, gate_squares
 from minprune.curvature.record import each_alone, record, unruled
 from minprune.errors import ArgumentError
 from minprune.nets.layer import Layer, Shape
+from minprune.nets.losses import LOSSES
 from minprune.nets.model import Model
 
 
@@ -187,7 +188,7 @@ def net_with(names: list[str], loss: Any, images: bool, residual: bool, seed: in
 def nets_of(names: Any) -> st.SearchStrategy[Model]:
     return st.builds(
         net_with, st.lists(st.sampled_from(sorted(names)), min_size=1, max_size=3),
-        st.sampled_from(["mse", "cross_entropy"]), st.booleans(), st.booleans(), st.integers(0, 99),
+        st.sampled_from(sorted(LOSSES)), st.booleans(), st.booleans(), st.integers(0, 99),
     )  # fmt: skip
 
 

@@ -39,13 +39,16 @@ def test_accuracy_loss_and_classes_by_hand() -> None:
 def test_a_single_output_is_judged_at_one_half() -> None:
     x, y = np.array([[0.5], [0.75], [2.0], [-1.0]]), np.array([[1.0], [1.0], [1.0], [0.0]])
     found = evaluate(passing(1, "mse"), (x, y))  # 0.5 is not above 0.5
-    assert found == Quality(0.75, (0.25 + 0.0625 + 1 + 1) / 4, (1.0, 2 / 3))
+    loss = (0.25 + 0.0625 + 1 + 1) / 4
+    assert found == Quality(0.75, loss, (1.0, 2 / 3), mse=loss, r2=1 - loss / (3 / 16))
 
 
 def test_several_outputs_with_mse_answer_by_the_largest() -> None:
     x = np.array([[1.0, 3.0], [2.0, 0.0]])
     found = evaluate(passing(2, "mse"), (x, np.array([[0.0, 1.0], [0.0, 1.0]])))
-    assert found == Quality(0.5, ((1 + 4) + (4 + 1)) / 2, (found.per_class[0], 0.5))
+    assert found == Quality(
+        0.5, ((1 + 4) + (4 + 1)) / 2, (found.per_class[0], 0.5), mse=(1 + 4 + 4 + 1) / 4, r2=0.0
+    )
     assert math.isnan(found.per_class[0])
 
 
@@ -140,7 +143,7 @@ def test_calibration_by_hand() -> None:
     assert evaluate(passing(2, "mse"), (even, even)).calibration is None
 
 
-CROSS = "the targets of cross_entropy must be integer classes (n,), not float64 of shape"
+CROSS = "evaluate: the targets of cross_entropy must be integer classes (n,), not float64 of shape"
 CLASSES = "pass classes, or build the net with loss='mse'"
 MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: evaluate(passing(3), (X[:0], np.zeros(0, int))), ArgumentError,
@@ -153,7 +156,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: evaluate(passing(3), (X, np.eye(4)[:, :3])), ShapeError,
      f"{CROSS} (4, 3); {CLASSES}"),
     (lambda: evaluate(passing(3, "mse"), (X, np.zeros(4))), ShapeError,
-     "the targets of mse must be (n, outputs), not (4,); "
+     "evaluate: the targets of mse must be numbers (n, 3), not float64 of shape (4,); "
      "pass one column for each output, or build the net with loss='cross_entropy'"),
 )  # fmt: skip
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from curving import Fn, half, made, near, same, slope, softmax
+from curving import Fn, half, made, near, same, sigmoid, slope, softmax
 from hypothesis import given
 from hypothesis import strategies as st
 from randomnets import batch, filled, models
@@ -13,6 +13,7 @@ from randomnets import batch, filled, models
 import minprune as mp
 from minprune.core import Arrays, Split
 from minprune.curvature import becker_lecun, exact, gauss_newton
+from minprune.nets.losses import LOSSES
 from minprune.nets.model import Model
 
 ENDS: dict[str, Any] = {"tanh": mp.Tanh, "sigmoid": mp.Sigmoid, "relu": mp.ReLU}
@@ -29,14 +30,16 @@ def recursion(model: Model, data: Split, acts: tuple[str, ...], power: int = 2,
     """h_W = mean_p h_z x^2, h_x = (W^2)^T h_z of a dense chain, entry by entry."""
     x, total = data[0], {n: np.zeros(w.shape) for n, w in model.params.items()}
     names = list(model.net.weights)
-    for p in range(len(x)):
-        a = [x[p]]
+    for n in range(len(x)):
+        a = [x[n]]
         for k, name in enumerate(names):
             z = model.params[name] @ a[-1] + model.params[name.replace("weight", "bias")]
             a.append(BENDS[acts[k]][0](z) if k < len(acts) else z)
         q = softmax(a[-1])
-        h = np.full(len(q), 2.0) if model.net.loss == "mse" else q * (1 - q)
-        g = slope(model.net, data[1][p : p + 1])(a[-1][:, None])[:, 0]
+        p = sigmoid(a[-1])
+        h = {"mse": np.full(len(q), 2.0), "cross_entropy": q * (1 - q),
+             "binary_cross_entropy": p * (1 - p)}[model.net.loss]  # fmt: skip
+        g = slope(model.net, data[1][n : n + 1])(a[-1][:, None])[:, 0]
         for k, name in reversed(list(enumerate(names))):
             w = model.params[name]
             if k < len(acts):
@@ -59,7 +62,7 @@ def chain(acts: tuple[str, ...], loss: Any, seed: int = 0) -> tuple[Model, Split
 chains = st.builds(
     lambda acts, loss, seed: (tuple(acts), *chain(tuple(acts), loss, seed)),
     st.lists(st.sampled_from(sorted(ENDS)), max_size=3),
-    st.sampled_from(["mse", "cross_entropy"]), st.integers(0, 99),
+    st.sampled_from(sorted(LOSSES)), st.integers(0, 99),
 )  # fmt: skip
 
 

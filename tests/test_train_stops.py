@@ -185,8 +185,8 @@ MESSAGES = (
         "the input must be (n, 1), not (3, 2); pass a batch of samples of the net's input_shape",
     ),
     (
-        {"data": parts(ONE, np.zeros(3, int))}, ShapeError,
-        "the targets of mse must be (n, outputs), not (3,); "
+        {"data": parts(ONE, np.zeros((len(ONE), 2)))}, ShapeError,
+        "fit: data.train: the targets of mse must be numbers (n, 1), not float64 of shape (3, 2); "
         "pass one column for each output, or build the net with loss='cross_entropy'",
     ),
 )  # fmt: skip
@@ -204,8 +204,8 @@ def test_targets_of_cross_entropy_are_classes() -> None:
     with pytest.raises(ShapeError) as caught:
         mp.fit(small_net(), parts(np.ones((2, 1, 4, 5)), np.ones(2)), epochs=1, progress=False)
     assert caught.value.args == (
-        "the targets of cross_entropy must be integer classes (n,), not float64 of shape (2,); "
-        "pass classes, or build the net with loss='mse'",
+        "fit: data.train: the targets of cross_entropy must be integer classes (n,), not float64 "
+        "of shape (2,); pass classes, or build the net with loss='mse'",
     )
 
 

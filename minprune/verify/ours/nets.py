@@ -19,6 +19,7 @@ from minprune.nets.convolution import Conv1d, Conv2d
 from minprune.nets.dense import Dense, Flatten
 from minprune.nets.joining import Add, Concat
 from minprune.nets.layer import Layer, Shape
+from minprune.nets.losses import LOSSES
 from minprune.nets.model import Model
 from minprune.nets.net import Net, build
 from minprune.nets.normalisation import BatchNorm
@@ -149,7 +150,7 @@ def choices(shape: Shape, allowed: Collection[str]) -> list[str]:
 
 @st.composite
 def random_nets(
-    draw: Draw, without: Collection[str] = (), losses: Collection[str] = ("cross_entropy", "mse"),
+    draw: Draw, without: Collection[str] = (), losses: Collection[str] = tuple(LOSSES),
     images: bool | None = None, most: int = 5, also: Collection[str] = (),
 ) -> Net:  # fmt: skip
     """A net of up to about `most` layers and an end. images: None draws it. without: kinds.
