@@ -22,7 +22,7 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # 1 is as far as one unit a group lets it
 
 @pytest.mark.parametrize("law", LAWS)
 @settings(max_examples=100)
-@given(case=cases())
+@given(case=cases([*NETS.values()]) | cases())
 def test_compact_keeps_the_laws(law: str, case: Case) -> None:
     assert LAWS[law](mp.compact, case) is None
 
@@ -30,7 +30,7 @@ def test_compact_keeps_the_laws(law: str, case: Case) -> None:
 @pytest.mark.parametrize("name", WRONG)
 def test_the_laws_reject(name: str) -> None:
     law, net, fn = WRONG[name]
-    found = check_compaction(fn, name=net, laws=[law], examples=1000)
+    found = check_compaction(fn, nets=[NETS[net]], laws=[law], examples=1000)
     assert [v.law for v in found.broken] == [law]
 
 
@@ -113,7 +113,7 @@ def masked(model: Model, param: str, axis: int, index: int) -> bool:
     return param in model.masks and not model.masks[param][at].any()
 
 
-@given(case=cases())
+@given(case=cases([*NETS.values()]) | cases())
 def test_the_model_given_stays_as_it_is(case: Case) -> None:
     model = case.model
     before = {n: a.copy() for n, a in (model.params | model.buffers).items()}
