@@ -420,6 +420,11 @@ EASY = (
     Planted("", "the global random state", global_noise, "purity"),
     Planted("", "every layer the same numbers", one_seed, "uniform", "random", True),
     Planted("", "normal numbers", normal, "uniform", "random", True),
+    Planted("", "squares of uniform numbers", lambda weights, rng: {
+        n: rng.random(w.shape[0]) ** 2 for n, w in weights.items()}, "uniform", "random", True),
+    Planted("", "half of the range", lambda weights, rng: {
+        n: 0.25 + rng.random(w.shape[0]) / 2 for n, w in weights.items()}, "uniform", "random",
+            True),
     Planted("", "abs in place", of_weights(abs_in_place), "purity"),
     Planted("", "abs in place", of_weights(abs_in_place), "any layout"),
     Planted("", "memory order", of_weights(memory_order), "any layout"),

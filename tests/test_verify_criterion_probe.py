@@ -12,9 +12,8 @@ import minprune as mp
 from minprune.verify.criterion.bounds import clause, steady
 from minprune.verify.criterion.subject import BATCH, Subject, reference, total, twin_of
 from minprune.verify.plain.evidence import two_classes
-from minprune.verify.plain.inverse import DAMP
-from minprune.verify.plain.net import Mlp, gauss_newton
-from minprune.verify.plain.nets import mlps, plain_net
+from minprune.verify.plain.hessian import DAMP, gauss_newton
+from minprune.verify.plain.net import Mlp, mlps, plain_net
 from minprune.verify.plain.twin import known
 
 # Both roads round each of some hundred numbers; what cancels stands beside terms of order 10.

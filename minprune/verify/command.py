@@ -104,11 +104,6 @@ def options(kind: str, row: Kind, words: Mapping[str, str | None]) -> dict[str, 
             continue
         if option not in row.fills:
             raise ArgumentError(f"--{option} says nothing about a {kind}; leave it out")
-        names = row.names() if option == "as" else ()
-        if names and "as" not in row.needs and word not in names:
-            raise ArgumentError(
-                f"--as is {word!r}; for a {kind} it must be one of {', '.join(names)}"
-            )
         given[row.fills[option]] = READ[option](word)
     return given
 

@@ -14,8 +14,7 @@ from minprune.verify.criterion.general import GENERAL
 from minprune.verify.criterion.subject import CHECK, Subject, reference, subject, total
 from minprune.verify.law import Laws, judged, picked, told
 from minprune.verify.plain.evidence import OF_MAPS, two_classes
-from minprune.verify.plain.net import ACTS
-from minprune.verify.plain.nets import FILLS, maps, mlps, ordinary
+from minprune.verify.plain.net import ACTS, FILLS, maps, mlps, ordinary
 from minprune.verify.plain.twin import TWINS
 from minprune.verify.plain.twin import known as taken
 from minprune.verify.trees import leaves

@@ -12,8 +12,7 @@ from minprune.verify.criterion.bounds import differ, steady
 from minprune.verify.criterion.subject import SYMMETRIC, Subject, total
 from minprune.verify.law import Laws
 from minprune.verify.plain.evidence import plain_evidence, shapes
-from minprune.verify.plain.net import Mlp
-from minprune.verify.plain.nets import FILLS, mlps, ordinary, relabel
+from minprune.verify.plain.net import FILLS, Mlp, mlps, ordinary, relabel
 from minprune.verify.trees import LAYOUTS, mapped, repeats, untouched
 
 GENERAL = Laws()

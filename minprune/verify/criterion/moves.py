@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from minprune.verify.criterion.bounds import clause, differ, largest, steady
 from minprune.verify.criterion.subject import Subject, reference, total
 from minprune.verify.law import Laws
-from minprune.verify.plain.net import Mlp
-from minprune.verify.plain.nets import mlps, rescale, with_twins
+from minprune.verify.plain.net import Mlp, mlps, rescale, with_twins
 from minprune.verify.trees import mapped
 
 LAWS = Laws()

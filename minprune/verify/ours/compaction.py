@@ -72,8 +72,8 @@ def cases(draw: st.DrawFn, nets: Sequence[Net] = ()) -> Case:
     random ones.
     """
     how = draw(st.sampled_from(["units", "units", "units to 0", "weights", "all", "both"]))
-    named = st.builds(filled, st.sampled_from(nets), st.integers(0, 99)) if nets else None
-    some = models(most=8) | stacks() if named is None else named
+    named = st.builds(filled, st.sampled_from(nets), st.integers(0, 99))
+    some = named if nets else models(most=8) | stacks()
     model = draw(some.filter(removable) if "units" in how else some)
     share = draw(st.floats(0, 1) | st.sampled_from([0.0, 0.5, 0.9, 1.0]))
     seed = draw(st.integers(0, 999))
