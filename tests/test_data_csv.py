@@ -186,7 +186,7 @@ MESSAGES: tuple[tuple[Callable[[Path], Any], type[MinpruneError], str], ...] = (
     (
         table("class,a\n"),
         DataError,
-        "{folder}/t.csv: must hold one sample per line, and has no rows; download it again",
+        "{folder}/t.csv: must hold at least one row, and has none; download it again",
     ),
     (
         table("class,a\n0,1\n0,1,1\n"),

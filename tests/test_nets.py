@@ -16,9 +16,8 @@ from minprune import kernels
 from minprune.autograd import Tensor, Value, grad, value
 from minprune.core import Array, Arrays
 from minprune.nets.activations import LeakyReLU, ReLU
-from minprune.nets.forward import loss_of, run
 from minprune.nets.layer import ForwardContext
-from minprune.nets.model import CHUNK, Model, batch_last
+from minprune.nets.model import CHUNK, Model, batch_last, loss_of, run
 from minprune.nets.net import Net
 from minprune.nets.pooling import MaxPool
 from minprune.nets.registry import LAYERS

@@ -15,7 +15,7 @@ import minprune as mp
 from minprune.errors import ArgumentError, FileError
 from minprune.train import checkpoint, plan
 from minprune.train.plan import Done, Phase, PhaseContext, State, run_plan
-from minprune.train.tree import load_tree, save_tree
+from minprune.train.state import load_tree, save_tree
 
 DATA = small_data()
 

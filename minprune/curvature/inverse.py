@@ -13,8 +13,8 @@ from numbers import Real
 import numpy as np
 
 from minprune import arguments
+from minprune.arguments import guard
 from minprune.core import Array
-from minprune.curvature.checks import guard
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 
 Places = int | Sequence[int] | Array  # one entry or several

@@ -15,14 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from minprune import kernels
-from minprune.arguments import choice
+from minprune.arguments import choice, guard
 from minprune.autograd import Value
 from minprune.core import Array
-from minprune.curvature.checks import guard
 from minprune.curvature.inverse import LIMIT, damped_by, damped_inverse, downdate
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.forward import run
-from minprune.nets.model import CHUNK, Model, batch_last, checked_input, dense_only
+from minprune.nets.model import CHUNK, Model, batch_last, checked_input, dense_only, run
 from minprune.nets.net import INPUT, Node, layer_of
 
 ENTRIES = 2**23  # of X at a time: 64 MB in float64

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from minprune.arguments import instance
+from minprune.arguments import guard, instance
 from minprune.autograd import Tensor, grad, mul, total
 from minprune.core import Array, Arrays, Split
-from minprune.curvature.checks import checked, guard, known, names_of
 from minprune.curvature.record import chunks, factors, record
 from minprune.curvature.samples import LIMIT, ggn_rows
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.model import Model, is_model
+from minprune.nets.model import Model, checked, is_model, known, names_of
 
 SMALLER = "use a smaller net, or raise limit="
 

@@ -11,11 +11,10 @@ import numpy as np
 from minprune.autograd import ACTIVATIONS, Tensor, grad, value
 from minprune.autograd.tape import ancestors
 from minprune.core import Array, Arrays, Split
-from minprune.curvature.checks import checked, names_of
 from minprune.curvature.record import Recorded, chunks, factors, record
 from minprune.curvature.samples import mean
 from minprune.errors import ArgumentError
-from minprune.nets.model import Model
+from minprune.nets.model import Model, checked, names_of
 
 
 def becker_lecun(

@@ -5,10 +5,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from minprune.core import Array, Arrays, Split
-from minprune.curvature.checks import checked, known
 from minprune.errors import ArgumentError
-from minprune.nets.forward import loss_of, run
-from minprune.nets.model import CHUNK, Model, batch_last, dense_only
+from minprune.nets.model import CHUNK, Model, batch_last, checked, dense_only, known, loss_of, run
 from minprune.nets.ties import Group
 
 

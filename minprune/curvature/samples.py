@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from minprune.arguments import guard
 from minprune.autograd import Tensor
 from minprune.core import Array, Arrays, Split
-from minprune.curvature.checks import checked, guard, known, names_of
 from minprune.curvature.record import Recorded, each_alone, factors, outputs, passes
-from minprune.nets.model import Model, dense_only
+from minprune.nets.model import Model, checked, dense_only, known, names_of
 
 LIMIT = 2**30
 

@@ -132,9 +132,7 @@ def _read(path: Path, label: str) -> Table:
             f"{', '.join(header) or 'nothing'}; name the column of labels by label="
         )
     if len(lines) == 1:
-        raise DataError(
-            f"{path}: must hold one sample per line, and has no rows; download it again"
-        )
+        raise DataError(f"{path}: must hold at least one row, and has none; download it again")
     for i, line in enumerate(lines[1:], 1):
         if len(line) != len(header):
             raise DataError(

@@ -8,8 +8,7 @@ import numpy as np
 from minprune.autograd import Tensor, grad
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.record import record
-from minprune.nets.forward import Watch, run
-from minprune.nets.model import Model, batch_last
+from minprune.nets.model import Model, Watch, batch_last, run
 from minprune.nets.net import Net, layer_of
 from minprune.nets.ties import Group, carriers
 

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minprune.arguments import count, only_with
+from minprune.arguments import count, guard, only_with
 from minprune.core import Array, Arrays, Split
 from minprune.curvature import ggn_rows, sample_grads
-from minprune.curvature.checks import guard
 from minprune.curvature.inverse import (
     LIMIT,
     block_inverses,

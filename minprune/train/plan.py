@@ -15,7 +15,7 @@ from minprune.train.checkpoint import refuse
 from minprune.train.fingerprint import data_print, fingerprint, machinery
 from minprune.train.history import History
 from minprune.train.loop import fit
-from minprune.train.tree import load_tree, save_tree, sound
+from minprune.train.state import load_tree, save_tree, sound
 
 State = dict[str, Any]  # Models, Histories, arrays, JSON values, lists and dicts of them
 FILE, PHASES = "plan.npz", "phase-*.npz"

@@ -20,8 +20,7 @@ from minprune.kernels.sparse.image_jit import (
     room,
     sides,
 )
-from minprune.kernels.sparse.sample_jit import dots
-from minprune.kernels.sparse.scratch_jit import on_lines, put_line, scratch_of, share, shares
+from minprune.kernels.sparse.tiles_jit import dots, on_lines, put_line, scratch_of, share, shares
 
 Pair = tuple[int, int]
 SLAB = 512 * 1024  # bytes of the image that are worked on at a time: they stay in the cache

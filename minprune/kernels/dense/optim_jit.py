@@ -1,59 +1,11 @@
-"""Losses and optimizer steps, compiled: one pass over the memory, the mask fused in."""
+"""Optimizer steps, compiled: one pass over the memory, the mask applied in it."""
 
 import numpy as np
 
 from minprune.core import Array
-from minprune.kernels.compile_jit import loops, sums
+from minprune.kernels.compile_jit import loops
 
 DENSE = np.empty(0, np.bool_)  # no mask
-
-
-@loops
-def column_softmax(x, out):  # type: ignore[no-untyped-def]
-    """out[k, n] = exp(x[k, n] - top[n]) / sum_k      top = max_k; NaN and infinities propagate"""
-    top, total = x[0].copy(), np.zeros_like(x[0])
-    for k in range(1, x.shape[0]):
-        for j in range(top.size):
-            if x[k, j] > top[j] or x[k, j] != x[k, j]:
-                top[j] = x[k, j]
-    for k in range(x.shape[0]):
-        for j in range(top.size):
-            out[k, j] = np.exp(x[k, j] - top[j])
-            total[j] += out[k, j]
-    for k in range(x.shape[0]):
-        for j in range(top.size):
-            out[k, j] /= total[j]
-
-
-@loops
-def mean_cross_entropy(x, labels):  # type: ignore[no-untyped-def]
-    """mean_n (log sum_k exp(x[k, n] - top[n]) + top[n] - x[labels[n], n])"""
-    top, total = x[0].copy(), np.zeros_like(x[0])
-    for k in range(1, x.shape[0]):
-        for j in range(top.size):
-            if x[k, j] > top[j] or x[k, j] != x[k, j]:
-                top[j] = x[k, j]
-    for k in range(x.shape[0]):
-        for j in range(top.size):
-            total[j] += np.exp(x[k, j] - top[j])
-    mean = 0.0
-    for j in range(top.size):
-        mean += np.log(total[j]) + (top[j] - x[labels[j], j])
-    return mean / top.size
-
-
-@sums
-def squared_distance(x, y):  # type: ignore[no-untyped-def]
-    """sum_j (x[j] - y[j])**2      by blocks of 1024, added up in float64"""
-    total = 0.0
-    for start in range(0, x.size, 1024):
-        u, v = x[start : start + 1024], y[start : start + 1024]
-        part = x.dtype.type(0)
-        for j in range(u.size):
-            d = u[j] - v[j]
-            part += d * d
-        total += part
-    return total
 
 
 @loops
@@ -103,21 +55,6 @@ def adam_loop(w, g, m, s, mask, b1, b2, shrink, wd, size, root, eps):  # type: i
         m[j] = a if keep else zero
         s[j] = b if keep else zero
         w[j] = p - size * (a / (np.sqrt(b) / root + eps)) if keep else zero
-
-
-def softmax(x: Array, out: Array) -> None:
-    """out[k, n] = exp(x[k, n]) / sum_k exp(x[k, n])"""
-    column_softmax(x, out)
-
-
-def cross_entropy(x: Array, labels: Array, out: Array) -> None:
-    """out = mean_n (log sum_k exp(x[k, n]) - x[labels[n], n])"""
-    out[...] = mean_cross_entropy(x, labels)
-
-
-def mse(x: Array, y: Array, out: Array) -> None:
-    """out = sum (x - y)**2 / n      n: the last axis"""
-    out[...] = squared_distance(x.reshape(-1), y.reshape(-1)) / x.shape[-1]
 
 
 def sgd_step(
