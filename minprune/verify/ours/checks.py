@@ -180,7 +180,9 @@ def check_ours(name: str, unit: bool, examples: int, seed: int) -> Verdicts:
     """The laws of the criterion of that name; without a twin those of any criterion."""
     few = max(1, examples // 8)  # one example has a whole net
     like = name if name in TWINS else None
-    found: Verdicts = verify.check_criterion(CRITERIA[name], like, unit=unit, examples=few, seed=seed)
+    found: Verdicts = verify.check_criterion(
+        CRITERIA[name], like, unit=unit, examples=few, seed=seed
+    )
     return found
 
 
