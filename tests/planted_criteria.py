@@ -1,4 +1,4 @@
-"""Slips in scores, met in public code or easily made, in a few wrong lines each.
+"""Wrong criteria, as found in public code or easily written, in a few lines each.
 
 Each row: who does it, what it does, how it is checked, and the law that has to catch it. Longer
 than most files: a table is read as a whole.

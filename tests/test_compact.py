@@ -17,7 +17,7 @@ import minprune as mp
 from minprune.measures.cost import size
 from minprune.nets.model import Model
 from minprune.structure import plan
-from minprune.verify.law import told
+from minprune.verify.law import clause_of
 from minprune.verify.ours.compaction import LAWS, Case, cases
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # 1 is as far as one unit a group lets it
@@ -33,7 +33,7 @@ def test_compact_keeps_the_laws(law: str, case: Case) -> None:
 @pytest.mark.parametrize("name", WRONG)
 def test_the_laws_reject(name: str) -> None:
     law, net, fn = WRONG[name]
-    find(cases([NETS[net]]), lambda case: told(partial(LAWS[law], fn), case), settings=SEARCH)
+    find(cases([NETS[net]]), lambda case: clause_of(partial(LAWS[law], fn), case), settings=SEARCH)
 
 
 def test_each_law_has_a_wrong_variant() -> None:

@@ -1,6 +1,6 @@
-"""Every schedule: worked values, laws with the wrong variants they must reject, messages.
+"""Every schedule: worked values, laws on random ramps, messages.
 
-Long because rows, laws, wrong variants and messages of one file stand together here.
+The wrong variants of the laws are in test_verify_schedule.py.
 """
 
 from collections.abc import Callable

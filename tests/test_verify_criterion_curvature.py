@@ -1,4 +1,4 @@
-"""The kit for curvature: ours passes, planted slips do not; the oracles by hand and by others."""
+"""The kit for curvature: ours passes, planted bugs do not; the oracles by hand and by others."""
 
 from collections.abc import Callable
 from typing import Any

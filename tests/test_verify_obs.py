@@ -1,4 +1,4 @@
-"""The kit for Optimal Brain Surgeon's steps: ours passes, planted slips do not."""
+"""The kit for Optimal Brain Surgeon's steps: ours passes, planted bugs do not."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The kit on patterns: ours hold, those of a stranger too, and every slip breaks its law."""
+"""The kit on patterns: right functions pass, ours and others, and each wrong one breaks its law."""
 
 from collections.abc import Callable
 from typing import Any

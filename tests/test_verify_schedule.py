@@ -1,4 +1,4 @@
-"""The kit on schedules: ours hold, each slip breaks its law; numbers of other projects too."""
+"""The kit on schedules: ours pass, each wrong variant breaks its law; other projects' numbers."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Patterns done wrong, one slip each, beside the law that must reject it."""
+"""Wrong patterns, one error each, with the law that must reject it."""
 
 import math
 from fractions import Fraction

@@ -51,7 +51,7 @@ def run(*, listed: bool, own: bool, export: str | None, name: str | None, kind: 
         set_hypothesis_home_dir(folder)
         try:
             if own:
-                return told(verify.part("ours.checks").ours(examples or 100, seed))
+                return summary(verify.part("ours.checks").ours(examples or 100, seed))
             found = check(str(name), kind, examples=examples, seed=seed, **asked)
             return str(found), found.ok
         finally:
@@ -129,7 +129,7 @@ def number(text: str) -> Any:
     return text
 
 
-def told(found: Mapping[str, Verdicts]) -> tuple[str, bool]:
+def summary(found: Mapping[str, Verdicts]) -> tuple[str, bool]:
     """(one line for each check, then what is broken; whether all laws hold)"""
     wide = max((len(name) for name in found), default=0)
     lines = [

@@ -152,9 +152,9 @@ def replays_the_rule(s: Subject, p: Mlp) -> str | None:
     """
     want, found = total(reference(s), p), total(s, p)
     few = {n: FEW * np.spacing(w) for n, w in want.items()}
-    told = clause(found, want, few, "by greedy removal", hint=False)
-    if told:
-        return told
+    wrong = clause(found, want, few, "by greedy removal", hint=False)
+    if wrong:
+        return wrong
     for name, w in want.items():
         a = np.asarray(found[name])
         if not np.array_equal(a[:, None] < a, w[:, None] < w):
@@ -196,5 +196,5 @@ def same_pairs(s: Subject, p: Mlp) -> str | None:
     """
     spread = 2.0 ** (20 * np.arange(len(p.params["fc1.weight"])))
     p = replace(p, params=p.params | {"fc2.weight": p.params["fc2.weight"] * spread})
-    told = differ(s, total(s, rescale(p)), total(s, p), "before the rescaling it was")
-    return told if told and steady(s, p) else None
+    wrong = differ(s, total(s, rescale(p)), total(s, p), "before the rescaling it was")
+    return wrong if wrong and steady(s, p) else None

@@ -138,7 +138,7 @@ def holds_the_masks(fn: Compact, c: Case) -> str | None:
 def shrinks(fn: Compact, c: Case) -> str | None:
     """no parameter grows, and there are fewer where units can go
 
-    But for a constant net, which is written anew, and parameters that take up constants.
+    But for a constant net, which is rebuilt, and parameters that take up constants.
     """
     small, big = fn(c.model).net.params, c.model.net.params
     found = plan(c.model)

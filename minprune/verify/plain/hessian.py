@@ -102,8 +102,8 @@ def inverse_block(p: Mlp) -> Arrays:
 def greedy_losses(w: Array, h: Array) -> tuple[list[int], list[float]]:
     """(order, losses): again and again the weight whose removal costs least, the others adjusted
 
-    The kept ones stand at the least 1/2 d^T H d; its inverse is made anew for each step. Of equally
-    cheap ones goes the higher index.
+    The others minimise 1/2 d^T H d, whose inverse is computed again at each step. Of equally cheap
+    ones the one of higher index goes.
     """
     v, left, order, losses = w.astype(np.float64), list(range(len(w))), [], []
     while left:
