@@ -43,8 +43,10 @@ def gates(model: Model, p: Arrays, x: Array, y: Array, train: bool) -> list[Arra
         if isinstance(layer, ReLU | LeakyReLU):
             found.append(seen[name] > 0)
         elif isinstance(layer, MaxPool):
-            x, at = layer.at(seen[reads[0]])
-            found.append(kernels.max_pool(x, **at)[1])
+            x, at = seen[reads[0]], (layer.kernel, layer.stride, layer.padding)
+            if x.ndim == 3:  # a sequence is an image of height 1
+                x, at = x[:, None], tuple((k, s[1]) for k, s in zip((1, 1, 0), at, strict=True))  # type: ignore[index]
+            found.append(kernels.max_pool(x, *at)[1])  # type: ignore[arg-type]
     return found
 
 

@@ -274,7 +274,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "score": (
         lambda: obs(*DATA, score=np.nan),
         ArgumentError,
-        "obs: score must be a number, not nan; pass the least to keep",
+        "obs: score must be a finite number of at least 0, not nan; pass score=1, for example",
     ),
     "too large": (
         lambda: obs(

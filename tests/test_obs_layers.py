@@ -65,7 +65,7 @@ def of_a_batch(model: Model, x: Array, name: str) -> Array:
     return layer_hessian(model, x, name) * 4
 
 
-def zeroed(w: Array, h: Array, mask: Array, damp: float) -> Array:
+def zeroed(w: Array, h: Array, mask: Array, damp: float, *, live: Array) -> Array:
     """The others left where they are."""
     return np.where(mask, w, 0)
 

@@ -48,10 +48,8 @@ def _mul_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
 
 def _div_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
     x, y = inputs
-    return (
-        _like(x, div(g, y)) if need[0] else None,
-        _like(y, -mul(g, div(z, y))) if need[1] else None,
-    )
+    dx = _like(x, div(g, y)) if need[0] else None
+    return dx, _like(y, -mul(g, div(z, y))) if need[1] else None
 
 
 def _power(x: Array, *, p: float) -> Array:

@@ -68,11 +68,8 @@ def _scale_shift_each(g: Array, y: Array, inputs: Any, need: Any, *, act: str = 
     x, scale, _ = inputs
     g = act_grad(g, y, kind=act)
     g, x = (a.reshape(len(scale), -1, a.shape[-1]) for a in (g, x))
-    return (
-        None,
-        (g * x).sum(axis=1).T if need[1] else None,
-        g.sum(axis=1).T if need[2] else None,
-    )
+    dscale = (g * x).sum(axis=1).T if need[1] else None
+    return None, dscale, g.sum(axis=1).T if need[2] else None
 
 
 def _scale_shift_squares(

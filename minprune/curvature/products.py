@@ -254,7 +254,7 @@ def _dot(gs: Sequence[Tensor], v: Arrays, names: Sequence[str]) -> Tensor:
 def _vector(model: Model, v: Arrays) -> tuple[list[str], Arrays]:
     is_model(model, "curvature")
     instance("curvature", "v", v, Mapping, "{'fc1.weight': array, ...}")
-    for name in known(model, v):
+    for name in known(model.params, v):
         if np.shape(v[name]) != model.net.params[name]:
             raise ShapeError(
                 f"{name}: v must have the shape {model.net.params[name]} of the parameter, not "

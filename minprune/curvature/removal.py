@@ -62,7 +62,7 @@ def removal(model: Model, data: Split, entries: Mapping[str, Array] | None = Non
         wanted = {n: np.arange(model.params[n].size) for n in model.net.weights}
     else:
         wanted = {name: np.asarray(at) for name, at in entries.items()}
-    for name in known(model, wanted):
+    for name in known(model.params, wanted):
         at, size = wanted[name], model.params[name].size
         if at.size and (at.dtype.kind not in "iu" or at.min() < 0 or at.max() >= size):
             raise ArgumentError(

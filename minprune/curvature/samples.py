@@ -142,7 +142,7 @@ def ggn_rows(model: Model, data: Split, names: Sequence[str]) -> Iterator[Array]
     """
     data = checked(model, data)
     dense_only(model, "a gradient of each sample")
-    names = known(model, names)
+    names = known(model.params, names)
     for seen, y in passes("ggn_rows", model, data, each_alone(names), outputs(model.net)):
         seeds, weights = factors(model.net, seen.out.value)
         for seed, c in zip(seeds, weights, strict=True):

@@ -169,7 +169,7 @@ SOURCES: dict[str, Source] = {
         gates=lambda a, _: {n: np.ones(g.size, a.model.dtype) for n, g in a.groups.items()},
         data=False,
     ),
-    "masks": Source(masks, data=False, rows=False),
+    "masks": Source(masks, data=False),
     "grads": Source(gradients, gates=gate_grads, step=True),
     "squared_grads": Source(
         lambda a, chunk: squared_grads(a.model, chunk, params=a.params),

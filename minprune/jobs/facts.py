@@ -112,12 +112,11 @@ def costs(before: Model, after: Model, last: Model) -> list[dict[str, Any]]:
 
 def layers(model: Model) -> list[dict[str, Any]]:
     """The layers that have parameters, in net order, with the shape of their first one."""
-    found = []
-    for node in model.net.nodes:
-        for shape in [*node.layer.params().values()][:1]:
-            kind = type(node.layer).__name__
-            found.append({"name": node.name, "kind": kind, "shape": [int(v) for v in shape]})
-    return found
+    return [
+        {"name": node.name, "kind": type(node.layer).__name__,
+         "shape": [int(v) for v in next(iter(node.layer.params().values()))]}
+        for node in model.net.nodes if node.layer.params()
+    ]  # fmt: skip
 
 
 def tied(model: Model) -> list[dict[str, Any]]:

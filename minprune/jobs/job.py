@@ -1,4 +1,4 @@
-"""What both jobs do alike: read the data, carry out a plan in a folder, record what was done.
+"""What both jobs share: read the data, run a plan in a folder, record the result.
 
 The folder holds a checkpoint during the work, and then the result.
 """

@@ -50,9 +50,9 @@ class TrainPruneTune(RunSettings):
     def phases(self) -> dict[str, Phase]:
         """{stage: the phase that makes it}"""
         return {
-            "dense": Phase("train", self.train),
+            "dense": Phase("train", partial(self.fit, "dense", self.epochs)),
             "pruned": Phase("prune", self.prune),
-            "fine-tuned": Phase("fine-tune", self.tune),
+            "fine-tuned": Phase("fine-tune", partial(self.fit, "fine-tuned", self.fine_tune)),
             "compacted": Phase("compact", lambda c: {"compacted": compact(c.state["fine-tuned"])}),
             "sparse": Phase("sparsify", self.sparsify),
         }
@@ -61,19 +61,18 @@ class TrainPruneTune(RunSettings):
         """The net before training."""
         return ZOO[str(self.net)](data, seed=self.seed)
 
-    def train(self, context: PhaseContext) -> State:
-        """The dense stage."""
-        return self._fit(context, "dense", self.start(context.data), self.epochs)
+    def fit(self, stage: str, epochs: int | None, context: PhaseContext) -> State:
+        """The stage after `epochs` of training: of the pruned net, if there is one"""
+        model = context.state.get("pruned") or self.start(context.data)
+        model, history = trained(context, model, self, epochs, self.seed)
+        done = context.state.get("history", {})
+        return {stage: model, "history": done | {context.label: history}}
 
     def prune(self, context: PhaseContext) -> State:
         """The pruned stage."""
         dense, how = context.state["dense"], options(self.criterion) | {"seed": self.seed}
         scores = score(dense, context.data.train, self.criterion, unit=self.unit, **how)
         return {"pruned": prune(dense, scores, sparsity=self.sparsity, scope=self.scope)}
-
-    def tune(self, context: PhaseContext) -> State:
-        """The fine-tuned stage."""
-        return self._fit(context, "fine-tuned", context.state["pruned"], self.fine_tune)
 
     def sparsify(self, context: PhaseContext) -> State:
         """The sparse stage; a phase, so that formats chosen once stay when the speeds change."""
@@ -84,11 +83,6 @@ class TrainPruneTune(RunSettings):
             "sparse": sparsify(context.state["compacted"], measured=known),
             "speeds": asdict(replace(known, where="")),  # no path of this machine
         }
-
-    def _fit(self, context: PhaseContext, stage: str, model: Model, epochs: int | None) -> State:
-        model, history = trained(context, model, self, epochs, self.seed)
-        done = context.state.get("history", {})
-        return {stage: model, "history": done | {context.label: history}}
 
 
 def run(asked: RunSettings, *, quiet: bool = False, **how: Any) -> Result:

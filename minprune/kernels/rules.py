@@ -12,20 +12,17 @@ import numpy as np
 from minprune.arguments import choice, count
 from minprune.core import Array
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
-from minprune.kernels.door import Check, Rule
+from minprune.kernels.door import Check
 from minprune.kernels.shapes import Sizes
 
 ACTS = ("none", "relu", "leaky_relu", "tanh", "sigmoid")  # what kernels apply to their results
 Given = dict[str, Any]
 
 
-def activation(name: str) -> Rule:
-    """The argument `name` is the name of an activation."""
-
-    def rule(kernel: str, given: Given, sizes: Sizes) -> None:
-        choice(kernel, name, given[name], ACTS)
-
-    return rule
+def activation(kernel: str, given: Given, sizes: Sizes) -> None:
+    """`act`, or `kind`, is the name of an activation."""
+    name = "kind" if "kind" in given else "act"
+    choice(kernel, name, given[name], ACTS)
 
 
 def nonempty(kernel: str, given: Given, sizes: Sizes) -> None:

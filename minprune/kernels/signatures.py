@@ -29,7 +29,7 @@ SPARSE_CONV = "sparse.sparse_ref", "sparse.conv_jit"
 AT = "stride: sizes (sy, sx), padding: sizes (py, px)"
 WINDOW = f"kernel: sizes (ky, kx), {AT}"
 IMAGE = "shape: sizes (c, h, w, n)"
-ACT, KIND = rules.activation("act"), rules.activation("kind")
+ACT = rules.activation
 
 
 @kernel(CONV, f"x (c, h, w, n), {WINDOW} -> (c*ky*kx, oh*ow*n)", rules.windows)
@@ -166,7 +166,7 @@ def matmul(a: Array, b: Array, ta: bool = False, tb: bool = False) -> Array:
     """out[m, p] = sum_n a[m, n] * b[n, p]      ta, tb: a, b given transposed"""
 
 
-@kernel(ROWS, "x (...), kind -> (...)", KIND)
+@kernel(ROWS, "x (...), kind -> (...)", ACT)
 def act(x: Array, kind: str) -> Array:
     """none: x    relu: max(x, 0)    leaky_relu: x or 0.01 x    tanh    sigmoid: 1/(1+exp(-x))
 
@@ -174,7 +174,7 @@ def act(x: Array, kind: str) -> Array:
     """
 
 
-@kernel(ROWS, "g (...), out (...), kind -> (...)", KIND)
+@kernel(ROWS, "g (...), out (...), kind -> (...)", ACT)
 def act_grad(g: Array, out: Array, kind: str) -> Array:
     """g * act'(x), written in the output out = act(x)
 

@@ -3,7 +3,7 @@
 In rounds: keep_k = keep_0 ((1 - s) / keep_0)^(k/n): score, prune a little, n times. One round at a
 high sparsity can take every weight of a layer, though others could give some; n rounds of synflow
 do not. Source: Tanaka et al. (2020), Pruning neural networks without any data.
-Longer than most files: half of it are the docstrings of the two public functions.
+Longer than most files: half of it is the docstrings of the two public functions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Dynamic sparse training: at intervals the smallest weights go and as many grow elsewhere."""
+"""Dynamic sparse training: at intervals the smallest weights are dropped, as many others grow."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from minprune.arguments import choice, count, guard, is_number, only_with, share
+from minprune.arguments import choice, count, guard, number, only_with, share
 from minprune.core import Array, Split
 from minprune.curvature import ggn_rows
 from minprune.curvature import inverse as inverses
@@ -153,10 +153,7 @@ def obs(
                 "obs: one of sparsity, score and accuracy must say where to stop, and none is "
                 "given; pass sparsity=0.5, for example"
             )
-        if score is not None and not is_number(score):
-            raise ArgumentError(
-                f"obs: score must be a number, not {score!r}; pass the least to keep"
-            )
+        number("obs", "score", 0 if score is None else score)
         share("obs", "accuracy", 0 if accuracy is None else accuracy)
         count("obs", "refresh", refresh)
         return _whole(model, data, listed, damp, sparsity, score, accuracy, refresh, progress)
@@ -250,7 +247,7 @@ def _by_layer(
             gone = np.flatnonzero((old & ~mask).ravel())
             dropped = ~mask.reshape(swept.order.shape)
             rise = float(swept.losses[np.take_along_axis(dropped, swept.order, 1)].sum())
-            new = {name: refit(w, h, mask, damp)}
+            new = {name: refit(w, h, mask, damp, live=old)}
             model = with_masks(replace(model, params=model.params | new), {name: mask})
             rounds.append(Round(name, gone, rise, swept.alpha))
             shown.update()

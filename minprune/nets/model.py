@@ -238,9 +238,8 @@ def hold_arrays(what: str, given: object) -> None:
 
 def check_masks(masks: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Raises ArgumentError or ShapeError unless each mask is bool and has its parameter's shape."""
+    known(shapes, masks)
     for name, mask in masks.items():
-        if name not in shapes:
-            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(shapes)}")
         if mask.dtype != bool:
             raise ArgumentError(f"{name}: the mask must be bool, not {mask.dtype}; use mask != 0")
         if mask.shape != shapes[name]:
@@ -313,12 +312,12 @@ def names_of(model: Model, params: str) -> list[str]:
     return list(model.net.params if params == "all" else model.net.weights)
 
 
-def known(model: Model, names: Iterable[str]) -> list[str]:
-    """The names, all of them parameters of the net"""
-    found = list(names)
+def known(params: Iterable[str], names: Iterable[str]) -> list[str]:
+    """The names, all of which are parameters"""
+    there, found = list(params), list(names)
     for name in found:
-        if name not in model.params:
-            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(model.params)}")
+        if name not in there:
+            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(there)}")
     return found
 
 

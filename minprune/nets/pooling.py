@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from minprune import autograd as ag
 from minprune.autograd import Value
@@ -41,14 +41,18 @@ class _Pool(Layer):
         return (shapes[0][0], *windows(owner, shapes[0], kernel, stride, padding, axes))
 
     def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
-        (x,) = xs
-        kernel, stride, padding = self.kernel, self.stride, self.padding
-        if x.ndim == 4:
-            return self.pool(x, kernel=kernel, stride=stride, padding=padding)
-        image = ag.reshape(x, shape=(x.shape[0], 1, *x.shape[1:]))  # a sequence: of height 1
-        sides = (1, kernel[1]), (1, stride[1]), (0, padding[1])  # type: ignore[index]
-        y = self.pool(image, **dict(zip(("kernel", "stride", "padding"), sides, strict=True)))
-        return ag.reshape(y, shape=(y.shape[0], *y.shape[2:]))
+        return _pooled(self.pool, xs[0], self.kernel, self.stride, self.padding)
+
+
+def _pooled(pool: Callable[..., Value], x: Value, kernel: Any, stride: Any, padding: Any) -> Value:
+    """pool(x) of images, or of sequences: images of height 1"""
+    c, *sides, n = x.shape
+    if len(sides) == 2:
+        return pool(x, kernel=kernel, stride=stride, padding=padding)
+    kernel, stride, padding = (1, kernel[-1]), (1, stride[-1]), (0, padding[-1])
+    image = ag.reshape(x, shape=(c, 1, *sides, n))
+    y = pool(image, kernel=kernel, stride=stride, padding=padding)
+    return ag.reshape(y, shape=(c, y.shape[2], n))
 
 
 class MaxPool(_Pool):
@@ -144,7 +148,5 @@ class GlobalAvgPool(Layer):
 
     def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
         c, *sides, n = xs[0].shape
-        image = (1, *sides)[-2:]
-        x = xs[0] if len(sides) == 2 else ag.reshape(xs[0], shape=(c, *image, n))
-        y = ag.avg_pool(x, kernel=image, stride=image, padding=(0, 0))
+        y = _pooled(ag.avg_pool, xs[0], tuple(sides), tuple(sides), (0, 0))
         return ag.reshape(y, shape=(c, n))

@@ -144,7 +144,7 @@ def costs(found: Sequence[Map], before: str, after: str, last: str) -> Html:
     bars = [list(map(bar, *both)) for both in zip(np.minimum(filled, 1), wide, strict=True)]
     rows = [
         [c["name"], shape_of(c), weights, c["parameters"], c["kept"],
-         f"{100 * _part(c['kept'], c['parameters']):.1f} %", c["live"], macs, c["macs"],
+         f"{100 * c['kept'] / max(c['parameters'], 1):.1f} %", c["live"], macs, c["macs"],
          c["live_macs"]]
         for c, (weights, macs) in zip(found, bars, strict=True)
     ]  # fmt: skip
@@ -159,10 +159,6 @@ def costs(found: Sequence[Map], before: str, after: str, last: str) -> Html:
     groups = [("", 2), ("weights", 5), ("multiply-adds", 3)]
     sentence = prose(f"{said}.") if len(kinds) > 1 else ""
     return Html(sentence + table(header, rows, kind="layers", groups=groups))
-
-
-def _part(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0
 
 
 # --- sparse kernels

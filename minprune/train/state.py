@@ -109,8 +109,6 @@ def unpack(arrays: Arrays, meta: Any) -> Tree:
         return meta
     if isinstance(meta, list):
         return [unpack(arrays, v) for v in meta]
-    kind: str
-    body: Any
     ((kind, body),) = meta.items()
     if kind in ("array", "scalar"):
         return arrays[body] if kind == "array" else arrays[body][()]

@@ -1,7 +1,7 @@
-"""Unfold, fold and convolution, compiled. The convolutions go through in tiles of output positions.
+"""Unfold, fold and convolution, compiled. Convolutions are computed in tiles of output positions.
 
 A tile of cols (i*ky*kx, positions*n) stays in the caches; it is unfolded, multiplied by BLAS
-straight into its columns of the result, and bias and activation follow while it is there.
+straight into its columns of the result; bias and activation follow while it is in the cache.
 """
 
 from math import gcd

@@ -12,12 +12,10 @@ DENSE = np.empty(0, np.bool_)  # no mask
 def sgd_loop(w, g, mask, lr, weight_decay):  # type: ignore[no-untyped-def]
     """w -= lr * (g + wd * w)"""
     lr, wd, zero = w.dtype.type(lr), w.dtype.type(weight_decay), w.dtype.type(0)
-    if mask.size:
-        for j in range(w.size):
-            w[j] = w[j] - lr * (g[j] + wd * w[j]) if mask[j] else zero
-    else:
-        for j in range(w.size):
-            w[j] -= lr * (g[j] + wd * w[j])
+    masked = mask.size > 0
+    for j in range(w.size):
+        keep = mask[j] if masked else True
+        w[j] = w[j] - lr * (g[j] + wd * w[j]) if keep else zero
 
 
 @loops
@@ -25,19 +23,12 @@ def momentum_loop(w, g, v, mask, lr, momentum, nesterov, weight_decay):  # type:
     """g += wd * w      v = momentum * v + g      w -= lr * (g + momentum * v if nesterov else v)"""
     lr, wd, mu = w.dtype.type(lr), w.dtype.type(weight_decay), w.dtype.type(momentum)
     zero, masked = w.dtype.type(0), mask.size > 0
-    if nesterov:
-        for j in range(w.size):
-            d = g[j] + wd * w[j]
-            u = mu * v[j] + d
-            keep = mask[j] if masked else True
-            w[j] = w[j] - lr * (d + mu * u) if keep else zero
-            v[j] = u if keep else zero
-    else:
-        for j in range(w.size):
-            u = mu * v[j] + (g[j] + wd * w[j])
-            keep = mask[j] if masked else True
-            w[j] = w[j] - lr * u if keep else zero
-            v[j] = u if keep else zero
+    for j in range(w.size):
+        d = g[j] + wd * w[j]
+        u = mu * v[j] + d
+        keep = mask[j] if masked else True
+        w[j] = w[j] - lr * (d + mu * u if nesterov else u) if keep else zero
+        v[j] = u if keep else zero
 
 
 @loops

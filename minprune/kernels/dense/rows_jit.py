@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minprune.core import Array
-from minprune.kernels.compile_jit import loops
+from minprune.kernels.compile_jit import inside, loops
 from minprune.kernels.registers_jit import gather_square, lanes_of
 from minprune.kernels.workspace import empty
 
@@ -21,6 +21,14 @@ CODES = {"none": NONE, "relu": RELU, "leaky_relu": LEAKY, "tanh": TANH, "sigmoid
 NOTHING = {np.dtype(t): np.empty(0, t) for t in (np.float32, np.float64)}  # an absent array
 
 
+@inside
+def bent(v, code, slope, zero):  # type: ignore[no-untyped-def]
+    """act(v)      none, relu, leaky relu; NaN stays"""
+    if code == RELU:
+        return zero if v <= zero else v
+    return slope * v if code == LEAKY and v <= zero else v
+
+
 @loops
 def bias_act(out, b, code, lo, hi):  # type: ignore[no-untyped-def]
     """out[r, lo:hi] = act(out[r, lo:hi] + b[r])      none, relu, leaky relu; b may be empty"""
@@ -28,17 +36,8 @@ def bias_act(out, b, code, lo, hi):  # type: ignore[no-untyped-def]
     for r in range(out.shape[0]):
         row = out[r, lo:hi]
         shift = b[r] if b.size else zero
-        if code == RELU:
-            for j in range(row.size):
-                v = row[j] + shift
-                row[j] = zero if v <= zero else v
-        elif code == LEAKY:
-            for j in range(row.size):
-                v = row[j] + shift
-                row[j] = slope * v if v <= zero else v
-        elif code == NONE:
-            for j in range(row.size):
-                row[j] += shift
+        for j in range(row.size):
+            row[j] = bent(row[j] + shift, code, slope, zero)
 
 
 @loops
@@ -48,34 +47,22 @@ def affine_rows(x, scale, shift, code, out):  # type: ignore[no-untyped-def]
     for r in range(x.shape[0]):
         source, target = x[r], out[r]
         a, c = scale[r], shift[r]
-        if code == RELU:
-            for j in range(source.size):
-                v = source[j] * a + c
-                target[j] = zero if v <= zero else v
-        elif code == LEAKY:
-            for j in range(source.size):
-                v = source[j] * a + c
-                target[j] = slope * v if v <= zero else v
-        elif code == NONE:
-            for j in range(source.size):
-                target[j] = source[j] * a + c
+        for j in range(source.size):
+            target[j] = bent(source[j] * a + c, code, slope, zero)
 
 
 @loops
 def gate(g, y, code, out):  # type: ignore[no-untyped-def]
     """out = g * act'(.)      written in the output y"""
     slope, zero, one = g.dtype.type(SLOPE), g.dtype.type(0), g.dtype.type(1)
-    if code == RELU:
-        for j in range(g.size):
+    for j in range(g.size):
+        if code == RELU:
             out[j] = g[j] if y[j] > zero else zero
-    elif code == LEAKY:
-        for j in range(g.size):
+        elif code == LEAKY:
             out[j] = g[j] if y[j] > zero else slope * g[j]
-    elif code == TANH:
-        for j in range(g.size):
+        elif code == TANH:
             out[j] = g[j] * (one - y[j] * y[j])
-    elif code == SIGMOID:
-        for j in range(g.size):
+        elif code == SIGMOID:
             out[j] = g[j] * (y[j] * (one - y[j]))
 
 

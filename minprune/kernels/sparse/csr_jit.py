@@ -1,4 +1,4 @@
-"""Products with a matrix in CSR, compiled: a tile of four registers of x goes through at a time.
+"""Products with a matrix in CSR, compiled: tiles of four registers of x, one at a time.
 
 For each live value of a row: four products into four sums that stay in registers. The tiles of x
 are copied first, one behind the other, each row of a tile on whole cache lines: a register that
@@ -111,7 +111,7 @@ def csr_part(values, index, row_start, x, b, floor, out, scratch, first, last, t
 
 @loops
 def csr_matvec(values, columns, row_start, x, out):  # type: ignore[no-untyped-def]
-    """out[r] = sum_k values[k] * x[columns[k]]      four sums side by side: one would wait"""
+    """out[r] = sum_k values[k] * x[columns[k]]      four sums: one would wait"""
     for r in range(out.size):
         k, hi = np.int64(at(row_start, r)), np.int64(at(row_start, r + 1))
         a = b = c = d = x.dtype.type(0)

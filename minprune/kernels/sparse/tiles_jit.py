@@ -2,8 +2,8 @@
 
 A tile: some columns of a matrix copied one row behind the other, on whole cache lines: a register
 that lies across two cache lines takes twice as long to load. A part of the output belongs to one
-call, so the bits are the same on any number of threads. They are threads of Python, whose lock the
-loops release: prange would compile everything once more.
+call, so the bits are the same on any number of threads. They are Python threads, and the loops
+release the GIL: prange would compile everything a second time.
 """
 
 import os
