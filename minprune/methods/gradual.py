@@ -13,6 +13,7 @@ from minprune.core import Arrays, Criterion, Split
 from minprune.errors import ArgumentError
 from minprune.evidence import find
 from minprune.evidence.activations import laid_out, spots
+from minprune.evidence.moments import MOVING, SCORED, held, moved
 from minprune.evidence.request import ask, check, free_groups
 from minprune.evidence.scoring import finished, fitting, gather
 from minprune.evidence.sources import SOURCES
