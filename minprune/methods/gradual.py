@@ -13,7 +13,7 @@ from minprune.core import Arrays, Criterion, Split
 from minprune.errors import ArgumentError
 from minprune.evidence import find
 from minprune.evidence.activations import spots
-from minprune.evidence.moving import MOVING, SCORED, held, moved, units_of
+from minprune.evidence.moments import MOVING, SCORED, held, moved, units_of
 from minprune.evidence.request import ask, check, free_groups
 from minprune.evidence.scoring import finished, fitting, gather
 from minprune.evidence.sources import SOURCES
@@ -33,7 +33,7 @@ class Gradual(Method):
     """After update t, round(schedule(t) n) of the n weights, or units, are masked, and stay so.
 
     The lowest scores go first. Gradients are of the update's batch; activations are those of the
-    passes of training, by moving moments (minprune/evidence/moving.py). The masks of schedule(0)
+    passes of training, by moving moments (minprune/evidence/moments.py). The masks of schedule(0)
     are made before the first update, or with it where the criterion needs gradients or activations.
     With patience the best epoch is one at the last sparsity. Null setting: a schedule of 0.
 
