@@ -222,7 +222,7 @@ MESSAGES: tuple[tuple[Callable[[Path], Any], type[MinpruneError], str], ...] = (
     (
         table("class,a\n0,1\n", values={"b": [1]}),
         ArgumentError,
-        "csv: values must name columns of {folder}/t.csv, not b; choose among class, a",
+        "csv: a column in values must be 'class' or 'a', not 'b'; choose one of them",
     ),
     (
         table("class,a\n0,1\n", outputs="one"),

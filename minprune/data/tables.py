@@ -16,7 +16,7 @@ import numpy.typing as npt
 from minprune.arguments import choice, file_path, float_type
 from minprune.core import Array, Dataset, Seed, Split, stream
 from minprune.data.split import held_out, stratified
-from minprune.errors import ArgumentError, DataError
+from minprune.errors import DataError
 
 PathLike = str | os.PathLike[str]
 Table = dict[str, list[str]]
@@ -93,7 +93,7 @@ def csv(
             f"{paths[-1]}: must have the columns of {paths[0].name}, {', '.join(tables[0])}, not "
             f"{', '.join(tables[-1])}; pass two files of one table"
         )
-    levels = _levels(tables, values or {}, paths[0])
+    levels = _levels(tables, values or {})
     inputs = [c for c in tables[0] if c != label]
 
     def encode(table: Table, path: Path) -> Split:
@@ -146,14 +146,10 @@ def _plain(cell: str) -> str:
     return " ".join(cell.split())
 
 
-def _levels(tables: list[Table], values: Mapping[str, Sequence[object]], path: Path) -> Table:
+def _levels(tables: list[Table], values: Mapping[str, Sequence[object]]) -> Table:
     """column -> its levels in order, those of `values` as given"""
-    unknown = sorted(set(values) - set(tables[0]))
-    if unknown:
-        raise ArgumentError(
-            f"csv: values must name columns of {path}, not {', '.join(unknown)}; "
-            f"choose among {', '.join(tables[0])}"
-        )
+    for name in values:
+        choice("csv", "a column in values", name, list(tables[0]))
     found = {}
     for column in tables[0]:
         cells = {c for t in tables for c in t[column]}

@@ -221,9 +221,3 @@ def held(state: State) -> State:
         for what, (_, kind, _) in KINDS.items()
         if what in state
     }
-
-
-def units_of(a: Array, rows: Array) -> Array:
-    """(n, c, ...) -> (n, units, positions) in float64; see `activations.laid_out`"""
-    part = a.reshape(len(a), a.shape[1], -1)[:, rows].reshape(len(a), len(rows), -1)
-    return np.ascontiguousarray(part, np.float64)
