@@ -1,4 +1,4 @@
-"""Compaction done wrong: planted bugs, each with the law that must reject it."""
+"""Wrong compaction: one bug each, with the law that must reject it."""
 
 from collections.abc import Mapping
 from dataclasses import replace

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpointing import equal, written
-from hypothesis import find, given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from randomnets import batch, filled
 from structures import NETS
@@ -26,7 +26,7 @@ from minprune.nets.model import Model
 
 HOW: dict[str, Any] = {"epochs": 2, "batch_size": 4, "optimizer": mp.Adam(0.1), "progress": False}
 HALF = 2.0**-53
-QUIET = settings(derandomize=True, database=None)
+QUIET = settings(derandomize=True, database=None, phases=[Phase.generate])
 FEW = settings(max_examples=max(settings().max_examples // 3, 5))
 KINDS = {
     "apoz": {}, "activation": {"kind": "rms"}, "similarity": {}, "correlation": {}, "lda": {},
