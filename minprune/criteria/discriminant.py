@@ -68,7 +68,7 @@ def lda(ev: Evidence) -> Arrays:
     >>> mp.criteria.lda(ev)["w"].round(3)
     array([1.5])
     """
-    return _each("lda", ev, lambda within, z, share: share @ np.square(z))
+    return _each("lda", ev, lambda within, z, share, least: share @ np.square(z))
 
 
 @criterion(
@@ -85,7 +85,8 @@ def lda_joint(ev: Evidence) -> Arrays:
     which it equals where units are uncorrelated within classes. Units without variance within
     classes are left out and get lda's values. Where the S_w of the others is singular, it is
     S_w + eps diag(S_w) throughout (eps I in the scale of each unit, so that no score depends on
-    it), eps = 2^-26: where their correlations have an eigenvalue below that.
+    it), eps = 2^-26: where their correlations have an eigenvalue below that, or below 32 roundings
+    of the dtype; class means that differ by fewer roundings along its eigenvector count as equal.
 
     Parameters
     ----------
@@ -115,16 +116,21 @@ def lda_joint(ev: Evidence) -> Arrays:
     return _each("lda_joint", ev, _joint)
 
 
-def _joint(corr: Array, z: Array, share: Array) -> Array:
-    """sum_c share_c (R^-1 z_c)^2 R_jj, R the correlations: S_w,jj drops out"""
+def _joint(corr: Array, z: Array, share: Array, least: float) -> Array:
+    """sum_c share_c (R^-1 z_c)^2 R_jj, R the correlations: S_w,jj drops out
+
+    least: below it, what varies along an eigenvector of R is rounding, which R^-1 would magnify.
+    """
     if not len(corr):
         return np.zeros(0)
-    if np.linalg.eigvalsh(corr)[0] < RIDGE:
-        corr = corr + RIDGE * np.eye(len(corr))
-    return np.asarray(np.diagonal(corr) * (share @ np.square(np.linalg.solve(corr, z.T).T)))
+    spread, axes = np.linalg.eigh(corr)
+    along = z @ axes
+    along[:, (spread < least) & (np.abs(along).max(axis=0) < least)] = 0
+    ridge = RIDGE if spread[0] < max(RIDGE, least) else 0.0
+    return np.asarray((1 + ridge) * (share @ np.square((along / (spread + ridge)) @ axes.T)))
 
 
-def _each(owner: str, ev: Evidence, score: Callable[[Array, Array, Array], Array]) -> Arrays:
+def _each(owner: str, ev: Evidence, score: Callable[..., Array]) -> Arrays:
     """score(correlations within, (mu_c - mu) / deviation within, n_c / n) of what varies within"""
     counts = np.asarray(ev.of("class_counts"))
     if np.count_nonzero(counts) == 1:
@@ -148,6 +154,6 @@ def _each(owner: str, ev: Evidence, score: Callable[[Array, Array, Array], Array
         dev = np.sqrt(inner[varies])
         corr = within[np.ix_(varies, varies)] / np.outer(dev, dev)
         with np.errstate(over="ignore"):
-            s[varies] = score(corr, apart[:, varies] / dev, share)
+            s[varies] = score(corr, apart[:, varies] / dev, share, 32 * float(np.finfo(kind).eps))
         found[name] = np.minimum(s, np.finfo(kind).max).astype(kind)
     return found
