@@ -116,7 +116,7 @@ def _read(path: Path) -> tuple[list[str], dict[str, Split]]:
     try:
         if path.is_file() and not is_zipfile(path):
             raise ValueError("it is no zip file")
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as f, np.load(f, allow_pickle=False) as file:
             found = {part: pair for part in PARTS if (pair := _pair(file, part))}
             if "train" not in found and (pair := _pair(file, "")):
                 found["train"] = pair

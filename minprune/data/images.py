@@ -145,8 +145,9 @@ def _classes(folder: Path) -> dict[str, list[Path]]:
             )
     if others:
         warnings.warn(
-            f"{folder}: {len(others)} files are left out, such as {others[0].name}; images must "
-            f"end in {', '.join(ENDINGS)}", MinpruneWarning, stacklevel=3,
+            f"{folder}: {len(others)} of the files in its classes are left out, such as "
+            f"{others[0].name}; images must end in {', '.join(ENDINGS)}",
+            MinpruneWarning, stacklevel=3,
         )  # fmt: skip
     return found
 

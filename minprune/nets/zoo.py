@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minprune.core import Dataset, Seed
+from minprune.core import Dataset, Seed, channels_last
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.activations import ReLU, Sigmoid
 from minprune.nets.convolution import Conv2d
@@ -46,9 +46,10 @@ def _image(name: str, data: Data, least: int, instead: str) -> tuple[Shape, int]
             f"use mlp or lenet_300_100"
         )
     if min(shape[1:]) < least:
+        hint = f"{shape} {last}" if (last := channels_last(shape)) else f"use {instead}"
         raise ShapeError(
             f"{name}: images must be at least {least} x {least}, not {shape[1]} x {shape[2]}; "
-            f"use {instead}"
+            f"{hint}"
         )
     return shape, outputs
 
