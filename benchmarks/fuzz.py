@@ -21,7 +21,7 @@ import minprune as mp
 from benchmarks._hostile import damaged
 from benchmarks.harness import Row
 from minprune.errors import FileError
-from minprune.train.tree import load_tree, save_tree
+from minprune.train.state import load_tree, save_tree
 
 SEED = 0
 FILES, FEW = 20_000, 1_000

@@ -18,7 +18,8 @@ import numpy as np
 
 from benchmarks.harness import Row, stopwatch, within
 from minprune.errors import FileError
-from minprune.files import load, load_state
+from minprune.files import load
+from minprune.train.state import load_tree
 
 EACH = 4  # kills of one job at most
 JOB = ["--net", "mlp", "--epochs", "40", "--fine-tune", "40", "--sparsity", "0.8"]
@@ -104,7 +105,7 @@ def unsound(out: Path) -> list[str]:
     for path in sorted(p for p in out.rglob("*") if p.is_file() and not p.name.startswith(".")):
         read = readers[path.suffix]
         if path.parent.name == "checkpoint":
-            read = load_state
+            read = load_tree
         elif path.name == "history.npz":  # arrays of a method, as `numpy.savez` writes them
             read = arrays
         try:

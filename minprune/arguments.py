@@ -111,3 +111,11 @@ def file_path(owner: str, what: str, given: str | os.PathLike[str]) -> "Path":
     if not isinstance(given, str | os.PathLike):
         raise ArgumentError(f"{owner}: {what} must be a path, not {given!r}; pass its name as text")
     return Path(given)
+
+
+def guard(what: str, nbytes: int, limit: int, remedy: str) -> None:
+    """Raises ArgumentError where an array of nbytes would be above the limit"""
+    if nbytes > limit:
+        raise ArgumentError(
+            f"{what} would take {nbytes:,} bytes, more than the limit of {limit:,}; {remedy}"
+        )

@@ -152,7 +152,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"minprune: {e}", file=sys.stderr)
         return 2 if isinstance(e, ArgumentError | DataError | MissingError) else 1
     except KeyboardInterrupt:
-        again = f"continue with: {anew(given)} --resume"
+        again = f"continue with: {restart(given)} --resume"
         how = again if COMMANDS[name] is job else "no half-written file is left"
         print(f"minprune: stopped; {how}", file=sys.stderr)
         return 130
@@ -162,7 +162,7 @@ def main(argv: list[str] | None = None) -> int:
     return 0 if ok else 1
 
 
-def anew(given: list[str]) -> str:
+def restart(given: list[str]) -> str:
     """The command that starts the job from the beginning."""
     return shlex.join(["minprune", *(word for word in given if word != "--resume")])
 
@@ -174,7 +174,7 @@ def job(
     from minprune.jobs.job import as_json
 
     work, settings = import_module(f"minprune.jobs.{name}"), JOBS[name](**asked)
-    result = work.run(settings, quiet=quiet, command=anew(given), resume=resume)
+    result = work.run(settings, quiet=quiet, command=restart(given), resume=resume)
     return as_json(result) if json else str(work.text(result)), True
 
 

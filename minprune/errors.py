@@ -1,4 +1,4 @@
-"""One family of exceptions; messages say which thing, what was found, expected, and what to do."""
+"""One family of exceptions. Messages say which thing, what it must be, what it is, what to do."""
 
 
 class MinpruneError(Exception):

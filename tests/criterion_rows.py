@@ -1,5 +1,7 @@
 """More worked rows than the specs have: edges, and other people's numbers; each runs every law."""
 
+from typing import Any
+
 import numpy as np
 from criterion_laws import Row
 from criterion_rows_activations import ROWS as OF_ACTIVATIONS
@@ -35,19 +37,25 @@ FREE = (
     Row("lamp", "by hand: all zero", [0, 0], {"weights": [0.0, 0]}),
 )  # fmt: skip
 
-EIGHT = {"weights": [[0.0, 0, 4, 4], [0, 0, 0, 0]]}
+
+def dense(*rows: list[float]) -> dict[str, Any]:
+    """These weights, none of them masked"""
+    return {"weights": [*rows], "masks": np.ones(np.shape(rows)).tolist()}
+
+
+EIGHT = dense([0.0, 0, 4, 4], [0, 0, 0, 0])
 UNEVEN = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
 SPREAD = (
     Row("geometric_median", "by hand: opposite, not twins", [10, 10],
-        {"weights": [[3.0, 4], [-3, -4]]}, unit=True),
+        dense([3.0, 4], [-3, -4]), unit=True),
     Row("geometric_median", "by hand: twins tie", [5, 5, 10],
-        {"weights": [[0.0, 0], [0, 0], [3, 4]]}, unit=True),
-    Row("weight_entropy", "by hand: 10 bins", [-LN2, 0], {"weights": [[0.0, 9.5], [3.5, 3.6]]},
+        dense([0.0, 0], [0, 0], [3, 4]), unit=True),
+    Row("weight_entropy", "by hand: 10 bins", [-LN2, 0], dense([0.0, 9.5], [3.5, 3.6]),
         unit=True),
     Row("weight_entropy", "by hand: the last bin is closed", [-2 * LN2, 0],
-        {"weights": [[0.0, 1, 2, 4], [3, 4, 4, 4]]}, {"bins": 4}, unit=True),
+        dense([0.0, 1, 2, 4], [3, 4, 4, 4]), {"bins": 4}, unit=True),
     Row("weight_entropy", "by hand: the range of the layer, not of the unit", [0, -UNEVEN],
-        {"weights": [[0.0, 1, 0, 1], [0, 0, 0, 4]]}, {"bins": 2}, unit=True, within=ULP),
+        dense([0.0, 1, 0, 1], [0, 0, 0, 4]), {"bins": 2}, unit=True, within=ULP),
     Row("weight_entropy", "by hand: one bin", [0, 0], EIGHT, {"bins": 1}, unit=True),
 )  # fmt: skip
 

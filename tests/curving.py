@@ -11,8 +11,7 @@ import minprune as mp
 from minprune.autograd import Tensor, grad
 from minprune.core import Array, Arrays, Split
 from minprune.nets.activations import LAYERS
-from minprune.nets.forward import run
-from minprune.nets.model import Model, batch_last
+from minprune.nets.model import Model, batch_last, run
 from minprune.nets.net import Net
 
 EPS = float(np.finfo(np.float64).eps)

@@ -15,7 +15,7 @@ from kernel_contract import CONTRACT
 from twins import ref
 
 from minprune import kernels
-from minprune.kernels import choice
+from minprune.kernels import door
 
 Pick = Callable[[int, int], int]
 ACTIVATIONS = ("none", "relu", "leaky_relu", "tanh", "sigmoid")
@@ -173,18 +173,18 @@ def is_sparse(name: str) -> bool:
 @contextmanager
 def computing(impl: Any) -> Iterator[None]:
     """The door calls "numpy", "numba", or the functions of a namespace."""
-    found, backend = dict(choice.found), choice.backend
-    choice.found.clear()
+    found, backend = dict(door.found), door.backend
+    door.found.clear()
     if isinstance(impl, str):
-        choice.backend = lambda: impl  # type: ignore[assignment]
+        door.backend = lambda: impl  # type: ignore[assignment]
     else:
-        choice.found.update(vars(impl))
+        door.found.update(vars(impl))
     try:
         yield
     finally:
-        choice.found.clear()
-        choice.found.update(found)
-        choice.backend = backend
+        door.found.clear()
+        door.found.update(found)
+        door.backend = backend
 
 
 def widened(a: Any) -> Any:

@@ -14,9 +14,8 @@ from minprune.autograd import Tensor, grad
 from minprune.core import Array, Arrays
 from minprune.methods import SET, RigL, start_sparse
 from minprune.methods.rewire import live_places
-from minprune.nets.forward import loss_of, run
 from minprune.nets.layer import ForwardContext
-from minprune.nets.model import Model, batch_last
+from minprune.nets.model import Model, batch_last, loss_of, run
 
 Kind = type[SET] | type[RigL]
 STEPS = 6

@@ -205,7 +205,7 @@ def scale_shift(draw: Draw) -> Case:
 
 
 def act(draw: Draw) -> Case:
-    kind = acted(draw, ("none", *ag.ACTIVATIONS))
+    kind = acted(draw, ag.ACTIVATIONS)
     return lambda x: ag.act(x, kind=kind), [spread(draw, draw(sizes), draw(sizes))]
 
 

@@ -11,9 +11,8 @@ from minprune.autograd import Tensor, grad
 from minprune.core import Array, Arrays, stream
 from minprune.masking.patterns import Pattern, n_of_m
 from minprune.nets.convolution import Conv2d
-from minprune.nets.forward import loss_of, run
 from minprune.nets.layer import ForwardContext
-from minprune.nets.model import Model
+from minprune.nets.model import Model, loss_of, run
 from minprune.nets.net import Net
 
 TILES: dict[str, tuple[int, int]] = {"2:4": (2, 4), "1:4": (1, 4), "3:5": (3, 5), "2:17": (2, 17)}

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from watching import small_data
 
 import minprune as mp
 from minprune.errors import ArgumentError
-from minprune.methods import at_init, in_rounds, rounds
+from minprune.methods import at_init, in_rounds
 from minprune.train import plan
 
 DATA = small_data()
@@ -143,7 +144,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
 def test_messages(provoke: Callable[[], Any], text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is trained or scored."""
     monkeypatch.setattr(plan, "fit", None)
-    monkeypatch.setattr(rounds, "score", None)
+    monkeypatch.setattr(import_module("minprune.methods.at_init"), "score", None)
     with pytest.raises(ArgumentError) as caught:
         provoke()
     assert caught.value.args == (text,)

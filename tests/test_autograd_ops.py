@@ -58,7 +58,7 @@ def gate_kept_constant(v: Any, z: Any, inputs: Any, need: Any, *, kind: str) -> 
 
 
 def tanh_with(rule: Callable[..., Any]) -> Callable[..., Any]:
-    grad_op = variant(ag.activations._grad, rule)
+    grad_op = variant(ag.activations.act_grad, rule)
     return variant(ag.act, lambda g, y, inputs, need, kind: (grad_op(g, y, kind=kind),))
 
 

@@ -13,8 +13,7 @@ from structures import LARGE, NETS, apart, structured, thinned
 
 import minprune as mp
 from minprune.core import Array
-from minprune.nets.forward import run
-from minprune.nets.model import Model, batch_last
+from minprune.nets.model import Model, batch_last, run
 from minprune.nets.net import Net
 from minprune.structure import constants as module
 from minprune.structure import plan

@@ -35,7 +35,7 @@ PARAMS = "parameters: params must be 'weights' or 'all', not 'bias'; choose one 
 NO_MODEL = (
     "curvature: model must be a Model, not Net; pass one that mp.zoo, mp.initialise or mp.load made"
 )
-ROWS = "data: x has 3 rows and y has 2; give one target to each input"
+ROWS = "data: x has 3 rows and y has 2; pass one target for each input"
 ONES = {"fc1.weight": np.ones((1, 2))}
 
 
@@ -106,7 +106,7 @@ MESSAGES: tuple[Message, ...] = (
     (lambda: exact(NET, None), ArgumentError,  # type: ignore[arg-type]
      "data must be a pair (x, y) of at least one sample, not None; pass data.train, for example"),
     (lambda: exact(NET, (DATA[0], None)), ShapeError,  # type: ignore[arg-type]
-     "data: x has 5 rows and y has none; give one target to each input"),
+     "data: x has 5 rows and y has none; pass one target for each input"),
     (lambda: exact(NET, (1.0, DATA[1])), ShapeError,  # type: ignore[arg-type]
      "the input must be (n, 2), not (); pass a batch of samples of the net's input_shape"),
     (lambda: list(ggn_rows(NET.net, DATA, [])), ArgumentError, NO_MODEL),  # type: ignore[arg-type]

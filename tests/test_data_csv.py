@@ -347,7 +347,7 @@ MESSAGES: tuple[tuple[Callable[[Path], Any], type[MinpruneError], str], ...] = (
     (table(",".join(f"f{k}" for k in range(20))), DataError,
      HEADER + "f0, f1, f2, f3, f4, f5, f6, f7, ... (20 in all)" + NAME),
     (table("class,a\n"), DataError,
-     "{folder}/t.csv: must hold one sample per line, and has no rows; download it again"),
+     "{folder}/t.csv: must hold at least one row, and has none; download it again"),
     (table("class,a\n0,1\n0,1,1\n"), DataError,
      "{folder}/t.csv: row 2 must have 2 cells, as the header, not 3; give each row one "
      "cell per column"),

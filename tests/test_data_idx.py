@@ -168,33 +168,33 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "empty": (
         replace(IMAGES, b""),
-        "{folder}/train-images-idx3-ubyte: must start with 00 00, as every IDX file, not "
-        "nothing; pass the original file, or its .gz with that ending",
+        "{folder}/train-images-idx3-ubyte: must start with 00 00 08 (unsigned bytes) "
+        "and 3 or 4 (axes), not nothing; pass the original file, under its own name",
     ),
     "gzip without the ending": (
         replace(IMAGES, gzip.compress(GOOD)),
-        "{folder}/train-images-idx3-ubyte: must start with 00 00, as every IDX file, not 1f "
-        "8b 08 00; pass the original file, or its .gz with that ending",
+        "{folder}/train-images-idx3-ubyte: must start with 00 00 08 (unsigned bytes) "
+        "and 3 or 4 (axes), not 1f 8b 08 00; pass the original file, under its own name",
     ),
     "floats": (
         replace(IMAGES, as_idx(np.zeros((4, 2, 3), np.float32), 0x0D)),
-        "{folder}/train-images-idx3-ubyte: must be of type 0x08 (unsigned byte) with 3 or 4 "
-        "axes, not 0x0d with 3; check that the file has its own name",
+        "{folder}/train-images-idx3-ubyte: must start with 00 00 08 (unsigned bytes) "
+        "and 3 or 4 (axes), not 00 00 0d 03; pass the original file, under its own name",
     ),
     "images for labels": (
         replace(LABELS, GOOD),
-        "{folder}/train-labels-idx1-ubyte: must be of type 0x08 (unsigned byte) with 1 axes, "
-        "not 0x08 with 3; check that the file has its own name",
+        "{folder}/train-labels-idx1-ubyte: must start with 00 00 08 (unsigned bytes) "
+        "and 1 (axes), not 00 00 08 03; pass the original file, under its own name",
     ),
     "cut in the header": (
         replace(IMAGES, GOOD[:11]),
-        "{folder}/train-images-idx3-ubyte: must have a header of 16 bytes, and ends inside "
-        "it; download the file again",
+        "{folder}/train-images-idx3-ubyte: must give 3 sizes of at least 1 in its header, "
+        "not (4,); download the file again",
     ),
     "no rows": (
         replace(IMAGES, as_idx(np.zeros((0, 2, 3), np.uint8))),
-        "{folder}/train-images-idx3-ubyte: must hold at least one value, not an array of "
-        "shape (0, 2, 3); download the file again",
+        "{folder}/train-images-idx3-ubyte: must give 3 sizes of at least 1 in its header, "
+        "not (0, 2, 3); download the file again",
     ),
     "cut": (
         replace(IMAGES, GOOD[:-1]),
@@ -214,23 +214,23 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], str]] = {
     ),
     "gzip cut": (
         replace(IMAGES, gzip.compress(GOOD)[:-9], packed=True),
-        "{folder}/train-images-idx3-ubyte.gz: must be a whole gzip file, and is cut or "
-        "damaged; download it again",
+        "{folder}/train-images-idx3-ubyte.gz: cannot be read (a gzip file that is cut or damaged); "
+        "check the file",
     ),
     "gzip with a wrong checksum": (
         replace(IMAGES, gzip.compress(GOOD)[:-8] + b"\1" * 8, packed=True),
-        "{folder}/train-images-idx3-ubyte.gz: must be a whole gzip file, and is cut or "
-        "damaged; download it again",
+        "{folder}/train-images-idx3-ubyte.gz: cannot be read (a gzip file that is cut or damaged); "
+        "check the file",
     ),
     "gzip with garbled blocks": (
         replace(IMAGES, gzip.compress(GOOD)[:10] + b"\xff" * 30, packed=True),
-        "{folder}/train-images-idx3-ubyte.gz: must be a whole gzip file, and is cut or "
-        "damaged; download it again",
+        "{folder}/train-images-idx3-ubyte.gz: cannot be read (a gzip file that is cut or damaged); "
+        "check the file",
     ),
     "not gzip": (
         replace(IMAGES, GOOD, packed=True),
-        "{folder}/train-images-idx3-ubyte.gz: must be a whole gzip file, and is cut or "
-        "damaged; download it again",
+        "{folder}/train-images-idx3-ubyte.gz: cannot be read (a gzip file that is cut or damaged); "
+        "check the file",
     ),
     "other count": (
         replace(LABELS, as_idx(np.zeros(3, np.uint8))),
@@ -277,7 +277,7 @@ def test_unreadable_idx(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DataError) as caught:
         idx(folder)
     assert caught.value.args == (
-        f"{folder / IMAGES}: cannot be read (Permission denied); check its permissions",
+        f"{folder / IMAGES}: cannot be read (Permission denied); check the file",
     )
 
 

@@ -103,7 +103,7 @@ WRONG: dict[str, tuple[Law, Callable[[], Any]]] = {
     "other ties": (the_smallest_go, lambda: patch.object(moving_weights, "rewire", other_ties)),
     "nothing": (so_many_move, lambda: patch.object(moving_weights, "rewire", nothing)),
     "stored": (the_steepest_come, lambda: patch.object(dynamic, "whole_grads", of_the_stored)),
-    "random": (the_steepest_come, lambda: patch.object(RigL, "after", SET.after)),
+    "random": (the_steepest_come, lambda: patch.object(RigL, "scores", SET.scores)),
     "momentum": (what_comes_is_new, lambda: changing(with_momentum)),
     "weights": (what_comes_is_new, lambda: changing(with_weights)),
     "at the end": (so_many_move, lambda: patch.object(Dynamic, "due", lambda m, c: True)),

@@ -75,15 +75,13 @@ def blocks() -> Model:
     return mp.sparsify(model, {"fc1": "4x4"})
 
 
-INDICES = ", ".join(f"{k}.{i}" for k in ("conv1", "conv2", "fc1", "fc2")
-                    for i in ("columns", "row_start"))  # fmt: skip
 MESSAGES: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
     (changing(lambda view: {"bn1.running_mean": np.zeros(3)}, sparse_net), ArgumentError,
-     f"bn1.running_mean: Change.buffers must name indices of sparse layers ({INDICES}); leave it "
-     f"out"),
+     "bn1.running_mean: Change.buffers must name arrays of View.buffers that may be replaced, and "
+     "this is none of them; leave it out"),
     (changing(lambda view: {"fc1.columns": np.zeros(3)}, small_net), ArgumentError,
-     "fc1.columns: Change.buffers must name indices of sparse layers (this net has none); leave it "
-     "out"),
+     "fc1.columns: Change.buffers must name arrays of View.buffers that may be replaced, and "
+     "this is none of them; leave it out"),
     (changing(lambda view: {"fc1.columns": columns(view)[1:]}, sparse_net), ShapeError,
      "fc1.columns: Change.buffers must keep its shape (30,), not (29,); reshape it"),
     (changing(lambda view: {"fc1.columns": columns(view, dtype=np.int64)}, sparse_net),

@@ -16,7 +16,7 @@ from benchmarks._damage import entries_of, packed, signed
 from minprune.errors import FileError
 from minprune.files.container import HEADER
 from minprune.files.reader import TABLE
-from minprune.train.tree import load_tree
+from minprune.train.state import load_tree
 
 FILES = 300
 

@@ -19,7 +19,7 @@ from twins import ref
 
 from minprune import kernels as k
 from minprune.errors import ArgumentError, MissingError, ShapeError
-from minprune.kernels import choice
+from minprune.kernels import door
 
 
 class Row(NamedTuple):
@@ -147,8 +147,9 @@ ROWS = {
     ),
     "shape of three": Row(
         lambda: k.fold(f(2, 2), (2, 4, 4), *POOL),
-        ShapeError,
-        "fold: shape must be (c, h, w, n), not (2, 4, 4); pass one integer for each of them",
+        ArgumentError,
+        "fold: shape must be a tuple of 4 integers of at least 0, not (2, 4, 4); pass a "
+        "tuple such as (1, 1, 1, 1)",
     ),
     "cols of another image": Row(
         lambda: k.fold(f(2, 2), (2, 4, 4, 3), *POOL),
@@ -166,7 +167,7 @@ ROWS = {
         lambda: k.matmul(f(3, 4), f(4, 5), True),
         ShapeError,
         "matmul: the inner sizes of a and b must be equal, not (4, 3) @ (4, 5) after "
-        "transposing; check transpose_a and transpose_b",
+        "transposing; check ta and tb",
     ),
     "one scale per row": Row(
         lambda: k.scale_shift(X, f(3), f(2)),
@@ -288,7 +289,7 @@ ROWS = {
         "smallest: k must be an integer of at least 0, not 0.5; pass k=1, for example",
     ),
     "another implementation": Row(
-        lambda: choice.chosen("cupy"),
+        lambda: door.chosen("cupy"),
         ArgumentError,
         "MINPRUNE_KERNELS must be 'numpy' or 'numba', not 'cupy'; set one of them, or unset it",
     ),
@@ -307,12 +308,12 @@ def test_numba_asked_for_but_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "minprune.kernels.compile_jit", raising=False)
     monkeypatch.setitem(sys.modules, "numba", None)
     with pytest.raises(MissingError) as caught:
-        choice.chosen("numba")
+        door.chosen("numba")
     assert caught.value.args == (
         "MINPRUNE_KERNELS is 'numba', but Numba cannot be imported (import of numba halted; None "
         "in sys.modules); install it with `pip install numba`, or set MINPRUNE_KERNELS=numpy",
     )
-    assert choice.chosen(None) == "numpy"
+    assert door.chosen(None) == "numpy"
 
 
 def run(code: str, folder: Path = ROOT, **env: str) -> str:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kernel_contract import CONTRACT, bytes_moved
 
 from minprune import kernels
-from minprune.kernels import choice
+from minprune.kernels import door
 from minprune.kernels.door import KERNELS
 
 needs_numba = pytest.mark.skipif(not find_spec("numba"), reason="Numba is not installed here")
@@ -33,7 +33,7 @@ def test_every_kernel_of_the_door_has_a_contract_and_two_implementations() -> No
         with cases.computing(impl):
             for name, function in KERNELS.items():
                 function(*cases.case(name, lambda lo, hi: hi, np.float32))
-            homes = {name: found.__module__ for name, found in choice.found.items()}
+            homes = {name: found.__module__ for name, found in door.found.items()}
         ending = "_ref" if impl == "numpy" else "_jit"
         assert {name for name, home in homes.items() if home.endswith(ending)} == set(KERNELS)
 

@@ -13,12 +13,10 @@ from minprune.curvature.layerwise import layer_hessian, layer_inputs, merge, ref
 from minprune.errors import ArgumentError
 from minprune.nets.activations import ReLU
 from minprune.nets.convolution import Conv2d
-from minprune.nets.dense import Dense
-from minprune.nets.forward import run
+from minprune.nets.dense import Dense, Flatten
 from minprune.nets.initialise import initialise
-from minprune.nets.model import Model, batch_last
+from minprune.nets.model import Model, batch_last, run
 from minprune.nets.net import build
-from minprune.nets.pooling import Flatten
 
 
 def small_net(groups: int = 1, dtype: Any = np.float64) -> Model:

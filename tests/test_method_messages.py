@@ -19,8 +19,8 @@ from minprune.nets.model import Model
 MESSAGES: tuple[tuple[Callable[[mp.View], mp.Change], type[ArgumentError], str], ...] = (
     (
         lambda view: mp.Change(params={"fc9.weight": np.ones(2)}), ArgumentError,
-        "fc9.weight: Change.params must name arrays of View.params, and this is none of them; "
-        "leave it out",
+        "fc9.weight: Change.params must name arrays of View.params that may be replaced, and "
+        "this is none of them; leave it out",
     ),
     (
         lambda view: mp.Change(extra={"sigma": np.ones(3)}), ShapeError,
@@ -28,8 +28,8 @@ MESSAGES: tuple[tuple[Callable[[mp.View], mp.Change], type[ArgumentError], str],
     ),
     (
         lambda view: mp.Change(opt_state={"mean": {"fc1.bias": np.ones(5)}}), ArgumentError,
-        "fc1.bias: Change.opt_state['mean'] must name arrays of View.opt_state['mean'], and this "
-        "is none of them; leave it out",
+        "fc1.bias: Change.opt_state['mean'] must name arrays of View.opt_state['mean'] that may "
+        "be replaced, and this is none of them; leave it out",
     ),
     (
         lambda view: mp.Change(masks={"fc1.bias": np.ones(4, bool)}), ShapeError,

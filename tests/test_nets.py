@@ -16,9 +16,8 @@ from minprune import kernels
 from minprune.autograd import Tensor, Value, grad, value
 from minprune.core import Array, Arrays
 from minprune.nets.activations import LeakyReLU, ReLU
-from minprune.nets.forward import loss_of, run
 from minprune.nets.layer import ForwardContext
-from minprune.nets.model import CHUNK, Model, batch_last
+from minprune.nets.model import CHUNK, Model, batch_last, loss_of, run
 from minprune.nets.net import Net
 from minprune.nets.pooling import MaxPool
 from minprune.nets.registry import LAYERS
@@ -44,8 +43,10 @@ def gates(model: Model, p: Arrays, x: Array, y: Array, train: bool) -> list[Arra
         if isinstance(layer, ReLU | LeakyReLU):
             found.append(seen[name] > 0)
         elif isinstance(layer, MaxPool):
-            x, at = layer.at(seen[reads[0]])
-            found.append(kernels.max_pool(x, **at)[1])
+            x, at = seen[reads[0]], (layer.kernel, layer.stride, layer.padding)
+            if x.ndim == 3:  # a sequence is an image of height 1
+                x, at = x[:, None], tuple((k, s[1]) for k, s in zip((1, 1, 0), at, strict=True))  # type: ignore[index]
+            found.append(kernels.max_pool(x, *at)[1])  # type: ignore[arg-type]
     return found
 
 

@@ -133,7 +133,7 @@ def test_a_wrong_part_is_rejected(part: str, wrong: Any, monkeypatch: pytest.Mon
     def method(*args: Any, **how: Any) -> Surgery:
         return obs(*args, refresh=100, progress=False, **how)
 
-    monkeypatch.setattr(import_module("minprune.methods.surgery"), part, wrong)
+    monkeypatch.setattr(import_module("minprune.methods.obs"), part, wrong)
     assert not all(foretells_the_loss(method, seed) for seed in range(5))
 
 
@@ -253,7 +253,8 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "a dataset": (
         lambda: obs(DATA[0], Dataset(DATA[1], DATA[1], DATA[1]), scale="layer", sparsity=0.5),  # type: ignore[arg-type]
         ArgumentError,
-        "obs: data must be a pair (x, y), not a Dataset; pass data.train, for example",
+        "obs: data must be a pair (x, y) of at least one sample, not a Dataset; pass data.train, "
+        "for example",
     ),
     "no names": (
         lambda: obs(*DATA, names=[], sparsity=0.5),
@@ -273,7 +274,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "score": (
         lambda: obs(*DATA, score=np.nan),
         ArgumentError,
-        "obs: score must be a number, not nan; pass the least to keep",
+        "obs: score must be a finite number of at least 0, not nan; pass score=1, for example",
     ),
     "too large": (
         lambda: obs(
@@ -318,7 +319,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
 def test_refusal(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before any row is made, but where the samples are what is wrong"""
     if name not in ("data", "nothing passes"):
-        monkeypatch.delattr(import_module("minprune.methods.surgery"), "ggn_rows")
+        monkeypatch.delattr(import_module("minprune.methods.obs"), "ggn_rows")
     provoke, error, text = MESSAGES[name]
     with pytest.raises(error) as caught:
         provoke()

@@ -83,13 +83,21 @@ def single(model: Model, data: Split, scale: str, params: str, slip: Slip = None
     return unflat(np.concatenate(found), model, names)
 
 
+def layer_alpha(hs: Array, kept: Array, slip: Slip) -> float:
+    """damp times the mean of diag H over what is live, row by row"""
+    per = len(kept) // len(hs)
+    kept = np.ones_like(kept) if slip == "alpha of what is masked too" else kept
+    diag = [np.diagonal(hs[o // per])[row] for o, row in enumerate(kept)]
+    return DAMP * float(np.concatenate(diag).mean())
+
+
 def of_layer(model: Model, data: Split, name: str, slip: Slip) -> Array:
     w, hs = model.params[name], layer_hessian(model, data[0], name)
     hs = hs * len(data[0]) if slip == "a sum over samples" else hs
     hs = np.zeros_like(hs) + hs[0] if slip == "the first group for all" else hs
     kept = live(model, name).reshape(len(w), -1)
+    alpha = layer_alpha(hs, kept, slip)
     kept = np.ones_like(kept) if slip == "what is masked moves" else kept
-    alpha = DAMP * np.trace(hs, axis1=1, axis2=2).mean() / hs.shape[1]
     per = len(w) // len(hs)
     found = [rises(row.ravel(), inverse(hs[o // per], kept[o], alpha)) for o, row in enumerate(w)]
     return np.reshape(found, w.shape)
@@ -136,7 +144,10 @@ def unit_of_layers(model: Model, data: Split, group: Group, unit: int, slip: Sli
         bias = model.params.get(m.param.replace("weight", "bias"))
         bias = None if slip == "without biases" else bias
         hs = layer_hessian(model, data[0], m.param, bias=bias is not None)
-        alpha = DAMP * np.trace(hs, axis1=1, axis2=2).mean() / hs.shape[1]
+        kept = live(model, m.param).reshape(len(model.params[m.param]), -1)
+        if bias is not None:
+            kept = np.column_stack([kept, live(model, m.param.replace("weight", "bias"))])
+        alpha = layer_alpha(hs, kept, slip)
         per = len(model.params[m.param]) // len(hs)
         for row in m.index[unit][: 1 if slip == "the first row alone" else None]:
             w = model.params[m.param][row].ravel()
@@ -185,7 +196,8 @@ SLIPS = [
     ("whole", False, "the Fisher for the GGN"), ("whole", False, "a sum over samples"),
     ("whole", False, "alpha of what is masked too"), ("whole", False, "what is masked moves"),
     ("layer", False, "a sum over samples"), ("layer", False, "the first group for all"),
-    ("layer", False, "what is masked moves"), ("blocks", False, "one block"),
+    ("layer", False, "what is masked moves"), ("layer", False, "alpha of what is masked too"),
+    ("layer", True, "alpha of what is masked too"), ("blocks", False, "one block"),
     ("blocks", False, "a sum over samples"), ("blocks", False, "alpha of what is masked too"),
     ("blocks", False, "what is masked moves"), ("whole", True, "the Fisher for the GGN"),
     ("whole", True, "a sum of single scores"), ("whole", True, "alpha of what is masked too"),

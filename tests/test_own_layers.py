@@ -18,6 +18,7 @@ from randomnets import batch, filled
 
 import minprune as mp
 from minprune import autograd as ag
+from minprune.autograd import Tensor
 from minprune.core import Arrays, Split
 from minprune.curvature import (
     becker_lecun,
@@ -79,6 +80,13 @@ class Affine(Own):
         return ag.sub(np.array([[3.0]]), ag.mul(x, np.array([[0.4]])))
 
 
+class Same(Own):
+    """x, as an activation"""
+
+    def of(self, x: Any) -> Any:
+        return ag.act(x, kind="none")
+
+
 class Fused(Own):
     """tanh inside an affine op that the net does not take apart"""
 
@@ -138,8 +146,15 @@ class Squared(Weighted):
         return ag.affine(ag.mul(w, w), x, None)
 
 
+class Fixed(Own):
+    """A product with a constant"""
+
+    def of(self, x: Any) -> Any:
+        return ag.affine(Tensor(np.eye(x.shape[0])), x, None)
+
+
 Layers = list[Any]
-LINEAR: dict[str, Callable[[], Layer]] = {"linear": Affine}
+LINEAR: dict[str, Callable[[], Layer]] = {"linear": Affine, "none": Same}
 CURVED: dict[str, Callable[[], Layer]] = {
     "cube": Cube, "swish": Swish, "normed": Normed, "softmax": Softmax, "fused": Fused,
 }  # fmt: skip
@@ -336,6 +351,22 @@ def test_gates_are_factors_on_all_that_reads_a_unit(model: Model) -> None:
             flat = np.concatenate([v[n].ravel() for n in names])
             want = flat @ h @ flat
             assert abs(found[name][unit] - want) <= 1e-9 * (1 + np.abs(h).max())
+
+
+@pytest.mark.parametrize(
+    ("layer", "found"),
+    [(Squared(3), "an array made of b.weight"), (Fused(), "a constant"), (Fixed(), "a constant")],
+)
+def test_units_of_a_weight_that_is_no_parameter_are_refused(layer: Layer, found: str) -> None:
+    layers = [("a", mp.Dense(3, 3)), ("b", layer), ("c", mp.Dense(3, 2))]
+    model = filled(mp.build((3,), layers), 0)
+    for call in (mp.ties, mp.compact, lambda m: mp.score(m, None, "magnitude", unit=True)):
+        with pytest.raises(ArgumentError) as caught:
+            call(model)
+        assert caught.value.args == (
+            f"affine: the weight must be a parameter itself, not {found}, since units are rows of "
+            f"parameters; apply the layer's other ops to its output",
+        )
 
 
 REFUSED = (

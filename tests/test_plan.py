@@ -15,7 +15,7 @@ import minprune as mp
 from minprune.errors import ArgumentError, FileError
 from minprune.train import checkpoint, plan
 from minprune.train.plan import Done, Phase, PhaseContext, State, run_plan
-from minprune.train.tree import load_tree, save_tree
+from minprune.train.state import load_tree, save_tree
 
 DATA = small_data()
 
@@ -234,6 +234,6 @@ def test_a_foreign_file_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught:
         run(tmp_path)
     assert caught.value.args == (
-        f"{tmp_path / 'plan.npz'}: must be a checkpoint, and cannot be read (KeyError: 'phases'); "
+        f"{tmp_path / 'plan.npz'}: must be a checkpoint, and cannot be read (KeyError: 'state'); "
         f"delete it to start again",
     )

@@ -144,10 +144,10 @@ CROSS = "the targets of cross_entropy must be integer classes (n,), not float64 
 CLASSES = "pass classes, or build the net with loss='mse'"
 MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: evaluate(passing(3), (X[:0], np.zeros(0, int))), ArgumentError,
-     "evaluate: data must have at least one sample, not 0; pass a pair (x, y)"),
+     "evaluate: data must be a pair (x, y) of at least one sample, not empty; pass "
+     "data.train, for example"),
     (lambda: evaluate(passing(3), (X, np.zeros(3, int))), ShapeError,
-     "evaluate: data must have one target for each input, not 3 targets for 4 inputs; pass x and y "
-     "of one length"),
+     "evaluate: x has 4 rows and y has 3; pass one target for each input"),
     (lambda: evaluate(passing(3), (X, np.zeros(4))), ShapeError,
      f"{CROSS} (4,); {CLASSES}"),
     (lambda: evaluate(passing(3), (X, np.eye(4)[:, :3])), ShapeError,

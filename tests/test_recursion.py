@@ -174,7 +174,10 @@ def test_becker_lecun_of_pooling_divides_by_the_window_twice() -> None:
 @pytest.mark.parametrize("join", [mp.Add, mp.Concat])
 @pytest.mark.parametrize("dropped", [False, True])
 def test_what_is_read_twice_has_the_sum_of_both_ways(join: Any, dropped: bool) -> None:
-    """h of one layer read twice = the sum of two equal layers read once: no coupling between."""
+    """h of one layer read twice = the sum of two equal layers read once: no coupling between.
+
+    In a + a the two are one path, whose coefficient 2 is squared: (a + a)^2 = 2 (a^2 + a^2).
+    """
     wide = 6 if join is mp.Concat else 3
     twins = filled(mp.build((2,), [
         ("a", mp.Dense(2, 3)), ("t", mp.Tanh()), ("b", mp.Dense(2, 3), "input"), ("u", mp.Tanh()),
@@ -189,6 +192,21 @@ def test_what_is_read_twice_has_the_sum_of_both_ways(join: Any, dropped: bool) -
     data, how = batch(twins, 4), {"params": "all", "levenberg_marquardt": dropped}
     one = becker_lecun(Model(shared, params), data, **how)
     two = becker_lecun(Model(twins.net, copies), data, **how)
+    without = becker_lecun(Model(twins.net, copies), data, params="all", levenberg_marquardt=True)
     want = {n: h + two[n.replace("a.", "b.")] if n[:2] == "a." else h
             for n, h in two.items() if n in one}  # fmt: skip
+    if join is mp.Add:  # f'' dl/da is linear in the coefficient
+        want |= {n: h + without[n] + without[n.replace("a.", "b.")]
+                 for n, h in want.items() if n[:2] == "a."}  # fmt: skip
     assert near(one, want)
+
+
+def test_an_output_that_is_added_to_itself_is_exact() -> None:
+    """y + y: h is four times that of y, not twice."""
+    net = mp.build((3,), [
+        ("a", mp.Dense(3, 4)), ("t", mp.Tanh()), ("fc", mp.Dense(4, 2)),
+        ("sum", mp.Add(), ("fc", "fc")),
+    ], "mse")  # fmt: skip
+    model = filled(net, 3)
+    data = batch(model, 5)
+    assert near(becker_lecun(model, data, params="all"), exact(model, data, params="all"))

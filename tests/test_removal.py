@@ -178,7 +178,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: removal(line(), (X[:0], Y[:0])), ArgumentError,
      "data must be a pair (x, y) of at least one sample, not empty; pass data.train, for example"),
     (lambda: unit_removal(line(), (X, Y[:1]), {}), ShapeError,
-     "data: x has 3 rows and y has 1; give one target to each input"),
+     "data: x has 3 rows and y has 1; pass one target for each input"),
 )  # fmt: skip
 
 

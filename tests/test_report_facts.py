@@ -120,13 +120,15 @@ def test_costs_by_hand():
     mask[0, 0, 1] = True
     thin = mp.with_masks(model, {"conv.weight": mask})
     other = mp.zoo.mlp(((4,), 2), ())
-    conv = {"name": "conv.weight", "kind": "Conv2d", "parameters": 18, "macs": 18 * 16}
-    fc = {"name": "fc.weight", "kind": "Dense", "parameters": 96, "macs": 96}
-    assert costs(model, thin) == [
+    conv = {"name": "conv.weight", "kind": "Conv2d", "shape": [2, 1, 3, 3],
+            "parameters": 18, "macs": 18 * 16, "kept": 3}  # fmt: skip
+    fc = {"name": "fc.weight", "kind": "Dense", "shape": [3, 32], "parameters": 96, "macs": 96,
+          "kept": 96}  # fmt: skip
+    assert costs(model, thin, thin) == [
         conv | {"live": 3, "live_macs": 48}, fc | {"live": 96, "live_macs": 96},
     ]  # fmt: skip
     gone = {"live": 0, "live_macs": 0}
-    assert costs(model, other) == [conv | gone, fc | gone]
+    assert costs(model, thin, other) == [conv | gone, fc | gone]
 
 
 def test_layers_are_those_with_parameters():

@@ -18,18 +18,19 @@ from minprune.sparse import Speeds
 
 def cost(kind, was, now, name="x"):
     keys = ("parameters", "macs", "live", "live_macs")
-    return {"name": name, "kind": kind, **dict(zip(keys, [*was, *now], strict=True))}
+    found = {"name": name, "kind": kind, "shape": [2, 2], "kept": now[0]}
+    return found | dict(zip(keys, [*was, *now], strict=True))
 
 
 def test_bars_are_shares_of_the_whole_net():
     assert bar(0.5, 0.25) == (
         '<span class="bar" style="width:25.00%"><span style="width:50.00%"></span></span>'
     )
-    assert "nan" not in costs([cost("dense", (0, 0), (0, 0))], "a", "b")
+    assert "nan" not in costs([cost("dense", (0, 0), (0, 0))], "a", "b", "c")
 
 
 def test_the_longest_bar_fills_its_column():
-    drawn = costs([cost("dense", (3, 1), (3, 1)), cost("dense", (1, 1), (0, 0))], "a", "b")
+    drawn = costs([cost("dense", (3, 1), (3, 1)), cost("dense", (1, 1), (0, 0))], "a", "b", "c")
     widths = re.findall(r'bar" style="width:([\d.]+)%"><span style="width:([\d.]+)%', drawn)
     assert widths == [
         ("100.00", "100.00"), ("66.67", "100.00"), ("33.33", "0.00"), ("66.67", "0.00"),
@@ -37,8 +38,8 @@ def test_the_longest_bar_fills_its_column():
 
 
 def test_no_sentence_about_a_net_of_one_kind():
-    assert "<p>" not in costs([cost("dense", (4, 2), (4, 2))], "a", "b")
-    assert costs([], "a", "b") == ""
+    assert "<p>" not in costs([cost("dense", (4, 2), (4, 2))], "a", "b", "c")
+    assert costs([], "a", "b", "c") == ""
 
 
 # --- sparse or dense

@@ -7,9 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minprune.report.groups import Line, boxes_of, groups, lines_of
 from minprune.report.page import swing
-from minprune.report.run_figures import SHADES, inputs, masks, mosaic, shades, unpack
+from minprune.report.run_figures import (
+    SHADES,
+    Line,
+    boxes_of,
+    groups,
+    inputs,
+    lines_of,
+    masks,
+    mosaic,
+    shades,
+    unpack,
+)  # fmt: skip
 from minprune.report.run_page import by_class, classes
 
 # --- classes
@@ -197,8 +207,8 @@ def test_the_drawing_shows_every_layer_and_group():
 
 def test_a_group_s_marks_are_dots_and_rings(monkeypatch):
     figure = pytest.importorskip("matplotlib.figure", reason="no matplotlib").Figure()
-    from minprune.report.groups import _groups
     from minprune.report.page import PAPER
+    from minprune.report.run_figures import _groups
 
     line = Line("a", 3, "", [(0, True), (2, False)], 0)
     ax = figure.subplots()

@@ -53,7 +53,7 @@ def test_a_short_run_writes_everything(folder: Path, capsys: pytest.CaptureFixtu
     assert limits
     assert all(0 <= limit <= 1 for limit in limits)
     weights = 64 * 64 + 64 * 32 + 32 * 10
-    kept = sum(layer["kept"] for layer in result["layers"])
+    kept = sum(layer["kept"] for layer in result["facts"]["costs"])
     assert kept == weights - round(0.8 * weights)
     tuned = mp.load(out / "fine-tuned.npz")
     data = mp.data.digits()
@@ -100,9 +100,9 @@ def test_all_that_takes_time_is_in_the_total(
 
         monkeypatch.setattr(module, name, slow)
 
-    for module in (run, job, trained):
+    for module in (job, trained):
         monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: now[0]))
-    takes(1, run, "load_data")
+    takes(1, job, "load_data")
     takes(2, job, "warm_up")
     takes(4, run, "speeds")
     takes(8, run, "save")  # five times

@@ -114,7 +114,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: mp.score(line(), (X[:0], Y[:0]), G), ArgumentError,
      "data must be a pair (x, y) of at least one sample, not empty; pass data.train, for example"),
     (lambda: mp.score(line(), (X, Y[:2]), G), ShapeError,
-     "data: x has 3 rows and y has 2; give one target to each input"),
+     "data: x has 3 rows and y has 2; pass one target for each input"),
     (lambda: mp.score(line(), (X[:, :1], Y), G), ShapeError,
      "the input must be (n, 2), not (3, 1); pass a batch of samples of the net's input_shape"),
     (lambda: mp.score(line(), (X, Y), G, batch_size=0), ArgumentError,

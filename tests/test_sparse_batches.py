@@ -119,7 +119,7 @@ def test_nan_stays_and_spreads_no_further(name: str, act: str, dtype: Any) -> No
 
 def beyond(left: float, dtype: Any, seed: int) -> list[bytes]:
     """A convolution and its gradients, where the memory that they work in holds `left`"""
-    from minprune.kernels.sparse.scratch_jit import scratch_of
+    from minprune.kernels.sparse.tiles_jit import scratch_of
 
     rng = np.random.default_rng(seed)
     n, ky, kx, sy, sx, py, px, h, w, o = (

@@ -33,7 +33,7 @@ def places(layer: Layer, shape: tuple[int, ...], mask: Array, form: str) -> Any:
     params = {k: np.zeros(s) for k, s in net.params.items()}
     sparse = sparsify(Model(net, params, {}, {"a.weight": mask}), {"a": form})
     made: Any = sparse.net.node("a").layer
-    at = made.products(*(sparse.buffers[f"a.{k}"] for k in made.indices()))
+    at = made.products, [sparse.buffers[f"a.{k}"] for k in made.indices()]
     return at, sparse.params["a.weight"].size
 
 
@@ -128,7 +128,7 @@ def turned_values(v: Any, z: Any, inputs: Any, need: Any, *, at: Any, shape: Any
     return ops._product_t_rule(v, z, [inputs[0][::-1], inputs[1]], need, at=at, shape=shape)
 
 
-AT = CSR.products(np.array([0, 2, 1], np.uint32), np.array([0, 2, 3], np.uint32), (2, 3), 3)
+AT = CSR.products((2, 3), 3), (np.array([0, 2, 1], np.uint32), np.array([0, 2, 3], np.uint32))
 W, X, B = np.array([1.0, -2.0, 0.5]), np.linspace(-1, 1, 6).reshape(3, 2), np.array([0.5, -1.0])
 WRONG: dict[str, tuple[Op, str]] = {
     "the activation left out": (rule(act=lambda g, y, kind: g), "first"),

@@ -137,8 +137,9 @@ ROWS = {
     ),
     "a shape of three": Row(
         lambda: k.block_matmul(V, u(0), u(0, 1), 2, (2, 3, 1), X),  # type: ignore[arg-type]
-        ShapeError,
-        "block_matmul: shape must be (m, n), not (2, 3, 1); pass one integer for each of them",
+        ArgumentError,
+        "block_matmul: shape must be a tuple of 2 integers of at least 0, not (2, 3, 1); pass a "
+        "tuple such as (1, 1)",
     ),
     "a block cut but stored whole": Row(
         lambda: k.block_matmul(f(4), u(1), u(0, 1), 2, (2, 3), X),
@@ -204,8 +205,9 @@ ROWS = {
     ),
     "CSR: shape": Row(
         lambda: CSR(V, C, S, (2,)),  # type: ignore[arg-type]
-        ShapeError,
-        "CSR: shape must be (m, n), not (2,); pass one integer for each of them",
+        ArgumentError,
+        "CSR: shape must be a tuple of 2 integers of at least 0, not (2,); pass a "
+        "tuple such as (1, 1)",
     ),
     "CSR: signed": Row(
         lambda: CSR(V, C.astype(np.int64), S, (2, 3)),

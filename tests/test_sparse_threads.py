@@ -14,15 +14,15 @@ from places import ROOT
 
 pytest.importorskip("numba", reason="Numba does not import here, and NumPy's twins use one thread")
 
-from minprune.kernels.sparse import conv_jit, csr_jit, image_jit, sample_jit
-from minprune.kernels.sparse.scratch_jit import share
+from minprune.kernels.sparse import conv_jit, csr_jit, image_jit
+from minprune.kernels.sparse.tiles_jit import share
 
 Share = Callable[[Callable[[int, int], None], int, int], None]
 SHARED = (
     "csr_matmul", "csr_matmul_t", "csr_sampled", "csr_conv2d",
     "csr_conv2d_grad_input", "csr_conv2d_grad_weight",
 )  # fmt: skip
-SHARING = csr_jit, conv_jit, image_jit, sample_jit
+SHARING = csr_jit, conv_jit, image_jit
 
 
 def share_forgets(work: Callable[[int, int], None], count: int, parts: int) -> None:
@@ -92,7 +92,7 @@ def test_a_part_left_out_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> 
 PROGRAM = """
 import hashlib, numpy as np
 from minprune import kernels as k
-from minprune.kernels.sparse.scratch_jit import pool
+from minprune.kernels.sparse.tiles_jit import pool
 from minprune.sparse import CSR
 rng = np.random.default_rng(0)
 w, x, g = (rng.standard_normal(s).astype("f4") for s in ((512, 512), (512, 405), (512, 405)))
@@ -125,7 +125,7 @@ def test_one_thread_and_two_in_processes_of_their_own() -> None:
 
 FORK = """
 import os, signal, warnings
-from minprune.kernels.sparse.scratch_jit import share
+from minprune.kernels.sparse.tiles_jit import share
 warnings.simplefilter("ignore")  # of forking beside threads: what is tried here
 share(lambda lo, hi: None, 4, 2)
 child = os.fork()

@@ -16,10 +16,10 @@ from test_files import forged
 from watching import half_masked, same, small_net
 
 from minprune.errors import ArgumentError, FileError
-from minprune.files import load_state, save_state
-from minprune.files.state import DTYPES
+from minprune.files.container import write
+from minprune.files.reader import read
 from minprune.train.history import History
-from minprune.train.tree import load_tree, pack, save_tree, unpack
+from minprune.train.state import DTYPES, KIND, content, load_tree, pack, save_tree, unpack
 
 values = arrays(st.sampled_from(DTYPES), array_shapes(min_dims=0, min_side=0, max_side=3))
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | values
@@ -32,6 +32,16 @@ trees = st.recursive(
     ),
     max_leaves=8,
 )
+
+
+def save(path: Path, arrays: dict[str, Any], meta: Any) -> None:
+    """A state whose names and JSON need not be those of a tree."""
+    write(KIND, path, {"meta": meta}, arrays)
+
+
+def load(path: Path) -> tuple[dict[str, Any], Any]:
+    """The arrays and the JSON of a state."""
+    return read(KIND, path, content)
 
 
 def alike(a: Any, b: Any) -> bool:
@@ -103,10 +113,10 @@ def test_models_and_histories_are_values_too(tmp_path: Path) -> None:
 
 def test_numpy_reads_a_state_without_pickle(tmp_path: Path) -> None:
     a = np.arange(6.0).reshape(2, 3).T
-    save_state(tmp_path / "s.npz", {"w/x.y": a, "z": np.float32(2)}, {"k": [1, np.int64(2)]})
+    save(tmp_path / "s.npz", {"w/x.y": a, "z": np.float32(2)}, {"k": [1, np.int64(2)]})
     with np.load(tmp_path / "s.npz", allow_pickle=False) as stored:
         assert np.array_equal(stored["float64"], a.ravel())
-    found, meta = load_state(tmp_path / "s.npz")
+    found, meta = load(tmp_path / "s.npz")
     assert meta == {"k": [1, 2]}
     assert found["z"].shape == ()
     found["z"][...] = 3  # what comes back is not read-only
@@ -139,18 +149,17 @@ def test_what_cannot_be_saved_is_named(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["../up", "/root", "a//b", "", ".hidden", "a\\b", "C:x", "a/.."])
 def test_no_name_is_a_path(name: str, tmp_path: Path) -> None:
-    text = (
-        f"the name of an array must hold letters, digits and _-./ and be no path, not {name!r}; "
-        f"rename it"
-    )
-    with pytest.raises(FileError) as caught:
-        save_state(tmp_path / "s", {name: np.ones(1)}, None)
-    assert caught.value.args == (text,)
-    save_state(tmp_path / "s", {"a": np.ones(1)}, None)
+    save(tmp_path / "s", {"a": np.ones(1)}, None)
     damage(tmp_path / "s", arrays={"float64": {name: [1]}})
     with pytest.raises(FileError) as caught:
-        load_state(tmp_path / "s")
-    assert caught.value.args == (f"{tmp_path / 's'}: {text}",)
+        load(tmp_path / "s")
+    assert caught.value.args == (
+        f"{tmp_path / 's'}: the name of an array must hold letters, digits and _-./ and be no "
+        f"path, not {name!r}; delete it to start again",
+    )
+    save_tree(tmp_path / "s", {name: np.ones(1)}, "test")  # under another name
+    assert list(load(tmp_path / "s")[0]) != [name]
+    assert list(load_tree(tmp_path / "s")) == [name]
 
 
 def damage(path: Path, **changes: Any) -> None:
@@ -200,10 +209,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "absent": (
         {"arrays": {"float32": {"a": [3]}}},
-        "it must hold float32.npy, and does not; pass a file that save_state wrote",
+        "it must hold float32.npy, and does not; pass a file that mp.fit or a job wrote",
     ),
     "too many": (
-        {"arrays": {}}, "it must not hold 'float64.npy'; pass a file that save_state wrote",
+        {"arrays": {}}, "it must not hold 'float64.npy'; pass a file that mp.fit or a job wrote",
     ),
     "another order": (
         {"arrays": {"float64": {"b": [1], "a": [2]}}},
@@ -221,16 +230,16 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_bad_state_is_one_sentence(name: str, tmp_path: Path) -> None:
     path, (changes, text) = tmp_path / "s", REFUSED[name]
-    save_state(path, {"a": np.ones(3)}, 1)
+    save(path, {"a": np.ones(3)}, 1)
     damage(path, **changes)
     with pytest.raises(FileError) as caught:
-        load_state(path)
+        load(path)
     assert caught.value.args == (f"{path}: {text}",)
 
 
 def test_a_state_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught:
-        load_state(tmp_path / "s")
+        load(tmp_path / "s")
     assert caught.value.args == (f"{tmp_path / 's'}: no such file; pass the path of a saved state",)
 
 
@@ -238,7 +247,7 @@ def test_values_within_values_without_end_are_one_sentence(tmp_path: Path) -> No
     deep: list[Any] = []
     for _ in range(900):
         deep = [deep]
-    save_state(tmp_path / "s", {}, deep)
+    save(tmp_path / "s", {}, deep)
     with pytest.raises(
         FileError, match=r"s: must be a checkpoint, and cannot be read \(RecursionError: .*again$"
     ):
@@ -246,7 +255,7 @@ def test_values_within_values_without_end_are_one_sentence(tmp_path: Path) -> No
 
 
 def test_a_sentence_stays_short_and_one_line(tmp_path: Path) -> None:
-    save_state(tmp_path / "s", {}, {"array": "x" * 9999})
+    save(tmp_path / "s", {}, {"array": "x" * 9999})
     with pytest.raises(FileError) as caught:
         load_tree(tmp_path / "s")
     text = str(caught.value).removeprefix(str(tmp_path))
@@ -256,7 +265,7 @@ def test_a_sentence_stays_short_and_one_line(tmp_path: Path) -> None:
 
 def test_a_header_that_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught:
-        save_state(tmp_path / "s", {}, "x" * 2**24)
+        save(tmp_path / "s", {}, "x" * 2**24)
     assert caught.value.args[0].startswith(
         f"{tmp_path / 's'}: its header must have at most 16777216 bytes, not 167"
     )
@@ -266,7 +275,7 @@ def test_a_header_that_could_not_be_read_again_is_not_written(tmp_path: Path) ->
 
 def test_states_are_stored_and_not_deflated(tmp_path: Path) -> None:
     """They are written often: no time goes into making them small."""
-    save_state(tmp_path / "s", {"a": np.zeros(999)}, None)
+    save(tmp_path / "s", {"a": np.zeros(999)}, None)
     with zipfile.ZipFile(tmp_path / "s") as archive:
         assert {e.compress_type for e in archive.infolist()} == {zipfile.ZIP_STORED}
 
@@ -275,7 +284,7 @@ def test_states_are_stored_and_not_deflated(tmp_path: Path) -> None:
 @given(data=st.data())
 def test_damage_is_noticed(data: Any, tmp_path: Path) -> None:
     path = tmp_path / "s"
-    save_state(path, {"a": np.arange(5), "b": np.ones((2, 2), np.float32)}, {"k": [1, 2.5]})
+    save(path, {"a": np.arange(5), "b": np.ones((2, 2), np.float32)}, {"k": [1, 2.5]})
     content = bytearray(path.read_bytes())
     for _ in range(data.draw(st.integers(1, 3))):
         content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
@@ -285,7 +294,7 @@ def test_damage_is_noticed(data: Any, tmp_path: Path) -> None:
 
 def is_refused_or_whole(path: Path) -> bool:
     try:
-        found, meta = load_state(path)
+        found, meta = load(path)
     except FileError as e:
         return "\n" not in str(e) and str(e).startswith(f"{path}: ")
     whole = alike(found, {"a": np.arange(5), "b": np.ones((2, 2), np.float32)})

@@ -203,7 +203,7 @@ def test_masked_entries_go_first_and_the_rest_is_the_smaller_layer(p: Problem, s
         assert not sweep.losses[r, :dead].any()
         places = np.flatnonzero(keep)
         if places.size:
-            inner = damped_inverse(p.h + p.alpha * np.eye(len(p.h)), 0).inverse
+            inner = damped_inverse(p.h + sweep.alpha * np.eye(len(p.h)), 0).inverse
             inner = np.linalg.inv(np.linalg.inv(inner)[np.ix_(keep, keep)])
             _, losses, _ = kernels.obs_sweep(p.w[r : r + 1, keep], inner)
             assert sorted(sweep.order[r].tolist()) == list(range(keep.size))

@@ -16,7 +16,9 @@ DATA = mp.Dataset(
 )  # fmt: skip
 MODEL = mp.zoo.mlp(DATA, (4,), dtype=np.float64)
 SIZES = mp.score(MODEL, None, "magnitude")
-PAIR = "data must be a pair (x, y), not a Dataset; pass data.train, for example"
+PAIR = (
+    "data must be a pair (x, y) of at least one sample, not a Dataset; pass data.train, for example"
+)
 MADE = "{}: model must be a Model, not {}; pass one that mp.zoo, mp.initialise or mp.load made"
 BUILT = "pass one that mp.build made, or a model's model.net"
 LAYERS = [("a", mp.Dense(4, 3))]
@@ -35,11 +37,12 @@ SIZED = "data must be a Dataset or a pair (input shape, outputs), not {}; pass m
 CRITERIA = "combine: scores must be {{criterion: {{parameter: array}}}}, not {}; " \
            "pass {{'magnitude': mp.score(...)}}, for example"  # fmt: skip
 MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
-    (lambda: mp.score(MODEL, DATA, "taylor"), f"data: {PAIR}"),
-    (lambda: mp.curvature.hvp(MODEL, DATA, MODEL.params), f"data: {PAIR}"),
+    (lambda: mp.score(MODEL, DATA, "taylor"), PAIR),
+    (lambda: mp.curvature.hvp(MODEL, DATA, MODEL.params), PAIR),
     (lambda: mp.evaluate(MODEL, DATA), f"evaluate: {PAIR}"),
     (lambda: mp.evaluate(MODEL, (DATA.test[0],)),
-     "evaluate: data must be a pair (x, y), not tuple; pass data.train, for example"),
+     "evaluate: data must be a pair (x, y) of at least one sample, not tuple; pass "
+     "data.train, for example"),
     (lambda: mp.fit(MODEL, DATA.train, epochs=1),
      "fit: data must be a Dataset, not tuple; pass mp.Dataset(train, val, test)"),
     (lambda: mp.fit(MODEL, DATA, epochs=1, method=mp.methods.SET),

@@ -5,8 +5,9 @@ and in `mp.`, the derivative rules of any order up to the second, and the diagon
 read it: a new activation is one row. At a kink the derivative is PyTorch's, stated in the row.
 """
 
+import math
 from collections.abc import Callable
-from math import pi, sqrt
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,8 +15,7 @@ import numpy as np
 from minprune import kernels
 from minprune.arguments import choice
 from minprune.autograd.arithmetic import mul
-from minprune.autograd.tape import Op, Value, value
-from minprune.autograd.tie import rows
+from minprune.autograd.tape import Op, Parts, Value, rows, value
 from minprune.core import Array
 from minprune.errors import ArgumentError
 
@@ -37,6 +37,11 @@ class Row(NamedTuple):
     bend: Callable[[Value], Value] | None = None
 
 
+def _bounded(x: Array) -> Any:
+    """x, but for huge entries, whose square overflows: beyond 1000 each f' and f'' is its limit"""
+    return np.clip(x, -1000, 1000)
+
+
 def _zero(x: Array, y: Array) -> Any:
     return np.zeros_like(y)
 
@@ -48,36 +53,48 @@ def _sigmoid(x: Array) -> Any:
 
 def _normal(x: Array) -> tuple[Array, Array]:
     """The distribution function and the density of the standard normal"""
-    return 0.5 * (1 + kernels.erf(x * sqrt(0.5))), np.exp(-0.5 * x * x) / sqrt(2 * pi)
+    return 0.5 * (1 + kernels.erf(x * math.sqrt(0.5))), np.exp(-0.5 * x * x) / math.sqrt(
+        2 * math.pi
+    )
 
 
 def _tanh_gate(x: Array) -> tuple[Array, Array, Array]:
     """t = tanh u, u' and u'' of u = sqrt(2 / pi) (x + 0.044715 x^3)"""
-    c, k = sqrt(2 / pi), 0.044715
+    c, k = math.sqrt(2 / math.pi), 0.044715
     return np.tanh(c * (x + k * x * x * x)), c * (1 + 3 * k * x * x), c * 6 * k * x
 
 
 def _silu_grad(x: Array, y: Array) -> Any:
+    x = _bounded(x)
     s = _sigmoid(x)
     return s * (1 + x * (1 - s))
 
 
 def _silu_bend(x: Array, y: Array) -> Any:
+    x = _bounded(x)
     s = _sigmoid(x)
     return s * (1 - s) * (2 + x * (1 - 2 * s))
 
 
 def _gelu_grad(x: Array, y: Array) -> Any:
+    x = _bounded(x)
     below, density = _normal(x)
     return below + x * density
 
 
+def _gelu_bend(x: Array, y: Array) -> Any:
+    x = _bounded(x)
+    return _normal(x)[1] * (2 - x * x)
+
+
 def _gelu_tanh_grad(x: Array, y: Array) -> Any:
+    x = _bounded(x)
     t, du, _ = _tanh_gate(x)
     return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * du
 
 
 def _gelu_tanh_bend(x: Array, y: Array) -> Any:
+    x = _bounded(x)
     t, du, ddu = _tanh_gate(x)
     return (1 - t * t) * (du + 0.5 * x * (ddu - 2 * t * du * du))
 
@@ -93,6 +110,9 @@ def _inside(x: Array) -> Any:
 
 
 ACTIVATIONS: dict[str, Row] = {
+    "none": Row(
+        "", "y = x", lambda x: x, lambda x, y: np.ones_like(y), _zero, linear=True, fused=True
+    ),
     "relu": Row(
         "ReLU", "y = max(x, 0)      y' = 0 at 0",
         lambda x: np.maximum(x, 0), lambda x, y: (y > 0).astype(y.dtype), _zero,
@@ -123,11 +143,11 @@ ACTIVATIONS: dict[str, Row] = {
     ),
     "gelu": Row(
         "", "y = x P(x), P(x) = (1 + erf(x / sqrt 2)) / 2",
-        lambda x: x * _normal(x)[0], _gelu_grad, lambda x, y: _normal(x)[1] * (2 - x * x),
+        lambda x: x * _normal(_bounded(x))[0], _gelu_grad, _gelu_bend,
     ),
     "gelu_tanh": Row(
         "", "y = x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2",
-        lambda x: 0.5 * x * (1 + _tanh_gate(x)[0]), _gelu_tanh_grad, _gelu_tanh_bend,
+        lambda x: 0.5 * x * (1 + _tanh_gate(_bounded(x))[0]), _gelu_tanh_grad, _gelu_tanh_bend,
     ),
     "softplus": Row(
         "Softplus", "y = ln(1 + e^x)",
@@ -148,30 +168,24 @@ ACTIVATIONS: dict[str, Row] = {
 }  # fmt: skip
 
 
-def row_of(kind: str) -> Row:
-    """The row of that name; raises ArgumentError, naming them all, for another."""
-    found: Row = ACTIVATIONS[choice("act", "kind", kind, list(ACTIVATIONS))]
-    return found
-
-
 def _act(x: Array, *, kind: str) -> Array:
-    """y = f(x)      kind: a key of ACTIVATIONS, or "none" for x itself"""
-    row = None if kind == "none" else row_of(kind)
-    return row.f(x) if row and not row.fused else kernels.act(x, kind)
+    """y = f(x)      kind: a key of ACTIVATIONS"""
+    row = ACTIVATIONS[choice("act", "kind", kind, list(ACTIVATIONS))]
+    return kernels.act(x, kind) if row.fused else row.f(x)
 
 
-def _act_rule(g: Value, y: Value, inputs: Any, need: Any, *, kind: str) -> tuple[Value]:
-    if kind == "none" or ACTIVATIONS[kind].fused:
+def _act_rule(g: Value, y: Value, inputs: Any, need: Any, *, kind: str) -> Parts:
+    if ACTIVATIONS[kind].fused:
         return (act_grad(g, y, kind=kind),)
     return (_slope(g, inputs[0], y=value(y), kind=kind, order=1),)
 
 
 def _act_grad(g: Array, y: Array, *, kind: str) -> Array:
-    """z = g f'      f' in terms of the output y, for a fused row"""
-    return kernels.act_grad(g, y, kind)
+    """z = g f'      f' in terms of the output y, for a fused row; g itself for kind "none\""""
+    return g if kind == "none" else kernels.act_grad(g, y, kind)
 
 
-def _act_grad_rule(v: Value, z: Value, inputs: Any, need: Any, *, kind: str) -> tuple[Value, Value]:
+def _act_grad_rule(v: Value, z: Value, inputs: Any, need: Any, *, kind: str) -> Parts:
     g, y = inputs
     bend = ACTIVATIONS[kind].bend  # None: f' is a constant
     dy = mul(v, g) * bend(y) if need[1] and bend else None
@@ -187,7 +201,7 @@ def _act_slope(g: Array, x: Array, *, y: Array, kind: str, order: int) -> Array:
 
 def _act_slope_rule(
     v: Value, z: Value, inputs: Any, need: Any, *, y: Array, kind: str, order: int
-) -> tuple[Value, Value]:
+) -> Parts:
     (g, x), dx = inputs, None
     if need[1] and not ACTIVATIONS[kind].linear:
         if order == 2:
@@ -200,20 +214,8 @@ def _act_slope_rule(
 
 
 act = Op(_act, _act_rule, rows, second="activation")
-_grad = Op(_act_grad, _act_grad_rule, second="apart")
+act_grad = Op(_act_grad, _act_grad_rule, second="apart")
 _slope = Op(_act_slope, _act_slope_rule, second="apart")
 
 
-def act_grad(g: Value, y: Value, *, kind: str) -> Value:
-    """z = g f'(y) of a fused row; g itself for kind "none\""""
-    return g if kind == "none" else _grad(g, y, kind=kind)
-
-
-def sigmoid(x: Value) -> Value:
-    """y = 1 / (1 + e^-x)"""
-    return act(x, kind="sigmoid")
-
-
-def softplus(x: Value) -> Value:
-    """y = ln(1 + e^x)"""
-    return act(x, kind="softplus")
+sigmoid, softplus = partial(act, kind="sigmoid"), partial(act, kind="softplus")

@@ -4,70 +4,52 @@ And what broadcasting is made of: the same entries, or their sums, in another sh
 operators are the ops of the first part.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from minprune import kernels
-from minprune.autograd.tape import OPERATORS, Op, Value, value
-from minprune.autograd.tie import reshaped, rows, stacked
+from minprune.autograd.tape import OPERATORS, Links, Op, Parts, Tensor, Value, rows, value
 from minprune.core import Array
 
 Shape = tuple[int, ...]
 
 
-def _out(ufunc: Any, *xs: Array) -> Array:
-    """ufunc(*xs), in an array of the workspace where one is lent."""
-    shape = np.broadcast_shapes(*(np.shape(x) for x in xs))
-    dtype = np.result_type(*xs)
-    return ufunc(*xs, out=kernels.empty(shape, dtype))  # type: ignore[no-any-return]
+def _elementwise(name: str, ufunc: Any, says: str) -> Callable[..., Array]:
+    """The forward function of that name, in an array of the workspace where one is lent"""
+
+    def forward(*xs: Array) -> Array:
+        shape, dtype = np.broadcast_shapes(*map(np.shape, xs)), np.result_type(*xs)
+        return ufunc(*xs, out=kernels.empty(shape, dtype))  # type: ignore[no-any-return]
+
+    forward.__name__, forward.__doc__ = name, says
+    return forward
 
 
 def _like(x: Value, g: Value) -> Value:
     return sum_to(g, shape=np.shape(x))
 
 
-def _add(x: Array, y: Array) -> Array:
-    """z = x + y"""
-    return _out(np.add, x, y)
-
-
-def _add_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
+def _add_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
     x, y = inputs
     return _like(x, g) if need[0] else None, _like(y, g) if need[1] else None
 
 
-def _sub(x: Array, y: Array) -> Array:
-    """z = x - y"""
-    return _out(np.subtract, x, y)
-
-
-def _sub_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
+def _sub_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
     x, y = inputs
     return _like(x, g) if need[0] else None, _like(y, -g) if need[1] else None
 
 
-def _mul(x: Array, y: Array) -> Array:
-    """z = x y"""
-    return _out(np.multiply, x, y)
-
-
-def _mul_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
+def _mul_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
     x, y = inputs
     return _like(x, mul(g, y)) if need[0] else None, _like(y, mul(g, x)) if need[1] else None
 
 
-def _div(x: Array, y: Array) -> Array:
-    """z = x / y"""
-    return _out(np.divide, x, y)
-
-
-def _div_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
+def _div_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
     x, y = inputs
-    return (
-        _like(x, div(g, y)) if need[0] else None,
-        _like(y, -mul(g, div(z, y))) if need[1] else None,
-    )
+    dx = _like(x, div(g, y)) if need[0] else None
+    return dx, _like(y, -mul(g, div(z, y))) if need[1] else None
 
 
 def _power(x: Array, *, p: float) -> Array:
@@ -75,37 +57,22 @@ def _power(x: Array, *, p: float) -> Array:
     return np.asarray(x**p)
 
 
-def _power_rule(g: Value, z: Value, inputs: Any, need: Any, *, p: float) -> tuple[Value]:
+def _power_rule(g: Value, z: Value, inputs: Any, need: Any, *, p: float) -> Parts:
     (x,) = inputs
     if p == 0:
         return (None,)
     return (g * (p * power(x, p=p - 1)) if p != 1 else g,)
 
 
-def _exp(x: Array) -> Array:
-    """z = e^x"""
-    return _out(np.exp, x)
-
-
-def _exp_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value]:
+def _exp_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
     return (g * z,)
 
 
-def _log(x: Array) -> Array:
-    """z = ln x"""
-    return _out(np.log, x)
-
-
-def _log_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value]:
+def _log_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
     return (g / inputs[0],)
 
 
-def _absolute(x: Array) -> Array:
-    """z = |x|      derivative at 0: 0"""
-    return _out(np.absolute, x)
-
-
-def _absolute_rule(g: Value, z: Value, inputs: Any, need: Any) -> tuple[Value]:
+def _absolute_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
     (x,) = inputs
     return (g * np.sign(value(x)),)
 
@@ -115,7 +82,7 @@ def _clip(x: Array, *, low: float, high: float) -> Array:
     return np.clip(x, low, high)
 
 
-def _clip_rule(g: Value, z: Value, inputs: Any, need: Any, *, low: float, high: float) -> Any:
+def _clip_rule(g: Value, z: Value, inputs: Any, need: Any, *, low: float, high: float) -> Parts:
     x = value(inputs[0])
     return (mul(g, ((x >= low) & (x <= high)).astype(x.dtype)),)
 
@@ -125,7 +92,7 @@ def _reshape(x: Array, *, shape: Shape) -> Array:
     return x.reshape(shape)
 
 
-def _reshape_rule(g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape) -> tuple[Value]:
+def _reshape_rule(g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape) -> Parts:
     return (reshape(g, shape=inputs[0].shape),)
 
 
@@ -134,7 +101,7 @@ def _expand(x: Array, *, shape: Shape) -> Array:
     return np.broadcast_to(x, shape)
 
 
-def _expand_rule(g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape) -> tuple[Value]:
+def _expand_rule(g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape) -> Parts:
     return (sum_to(g, shape=np.shape(inputs[0])),)
 
 
@@ -150,7 +117,7 @@ def _sum_to(x: Array, *, shape: Shape) -> Array:
     return np.asarray(x.sum(axis=stretched)).reshape(shape)
 
 
-def _sum_to_rule(g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape) -> tuple[Value]:
+def _sum_to_rule(g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape) -> Parts:
     return (expand(reshape(g, shape=shape), shape=np.shape(inputs[0])),)
 
 
@@ -159,7 +126,7 @@ def _transpose(x: Array, *, axes: Shape) -> Array:
     return x.transpose(axes)
 
 
-def _transpose_rule(g: Value, z: Value, inputs: Any, need: Any, *, axes: Shape) -> tuple[Value]:
+def _transpose_rule(g: Value, z: Value, inputs: Any, need: Any, *, axes: Shape) -> Parts:
     return (transpose(g, axes=tuple(int(i) for i in np.argsort(axes))),)
 
 
@@ -168,7 +135,7 @@ def _part(x: Array, *, start: int, stop: int) -> Array:
     return x[start:stop]
 
 
-def _part_rule(g: Value, z: Value, inputs: Any, need: Any, *, start: int, stop: int) -> Any:
+def _part_rule(g: Value, z: Value, inputs: Any, need: Any, *, start: int, stop: int) -> Parts:
     return (place(g, start=start, rows=inputs[0].shape[0]),)
 
 
@@ -180,7 +147,7 @@ def _place(x: Array, *, start: int, rows: int) -> Array:
     return z
 
 
-def _place_rule(g: Value, z: Value, inputs: Any, need: Any, *, start: int, rows: int) -> Any:
+def _place_rule(g: Value, z: Value, inputs: Any, need: Any, *, start: int, rows: int) -> Parts:
     return (part(g, start=start, stop=start + inputs[0].shape[0]),)
 
 
@@ -191,7 +158,7 @@ def _concat(*xs: Array) -> Array:
     return np.concatenate(xs, axis=0, out=z)
 
 
-def _concat_rule(g: Value, z: Value, inputs: Any, need: Any) -> list[Value]:
+def _concat_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
     stops = np.cumsum([x.shape[0] for x in inputs])
     return [
         part(g, start=int(stop) - x.shape[0], stop=int(stop)) if n else None
@@ -199,22 +166,44 @@ def _concat_rule(g: Value, z: Value, inputs: Any, need: Any) -> list[Value]:
     ]
 
 
-add = Op(_add, _add_rule, rows, second="copy")
-sub = Op(_sub, _sub_rule, rows, second="linear", squared=_add_rule)
-mul = Op(_mul, _mul_rule, rows, second="product")
-div = Op(_div, _div_rule, rows, second="apart")
+def _reshaped(links: Links, out: Tensor, inputs: Parts, settings: Any) -> None:
+    """(c, h, w, n) -> (c h w, n), or another shape of as many rows."""
+    (x,) = inputs
+    links.spread(out, x, out.shape[0] // x.shape[0])
+
+
+def _stacked(links: Links, out: Tensor, inputs: Parts, settings: Any) -> None:
+    """One after another: concatenation."""
+    links.stack(out, *inputs)
+
+
+add = Op(_elementwise("add", np.add, "z = x + y"), _add_rule, rows, second="copy")
+sub = Op(
+    _elementwise("sub", np.subtract, "z = x - y"),
+    _sub_rule,
+    rows,
+    second="linear",
+    squared=_add_rule,
+)
+mul = Op(_elementwise("mul", np.multiply, "z = x y"), _mul_rule, rows, second="product")
+div = Op(_elementwise("div", np.divide, "z = x / y"), _div_rule, rows, second="apart")
 power = Op(_power, _power_rule, rows, second="apart")
-exp = Op(_exp, _exp_rule, rows, second="apart")
-log = Op(_log, _log_rule, rows, second="apart")
-absolute = Op(_absolute, _absolute_rule, rows, second="apart")
+exp = Op(_elementwise("exp", np.exp, "z = e^x"), _exp_rule, rows, second="apart")
+log = Op(_elementwise("log", np.log, "z = ln x"), _log_rule, rows, second="apart")
+absolute = Op(
+    _elementwise("absolute", np.absolute, "z = |x|      derivative at 0: 0"),
+    _absolute_rule,
+    rows,
+    second="apart",
+)
 clip = Op(_clip, _clip_rule, rows, second="apart")
-reshape = Op(_reshape, _reshape_rule, reshaped, second="copy")
+reshape = Op(_reshape, _reshape_rule, _reshaped, second="copy")
 expand = Op(_expand, _expand_rule, second="copy")
 sum_to = Op(_sum_to, _sum_to_rule, second="copy")
 transpose = Op(_transpose, _transpose_rule)
 part = Op(_part, _part_rule, second="copy")
 place = Op(_place, _place_rule, second="copy")
-concat = Op(_concat, _concat_rule, stacked, second="copy")
+concat = Op(_concat, _concat_rule, _stacked, second="copy")
 
 OPERATORS.update({"+": add, "-": sub, "*": mul, "/": div, "**": power, "abs": absolute})
 

@@ -8,19 +8,13 @@ import numpy as np
 from minprune import kernels
 from minprune.autograd.activations import act_grad
 from minprune.autograd.arithmetic import column, expand, mul
-from minprune.autograd.tape import Op, Value
-from minprune.autograd.tie import linear
+from minprune.autograd.tape import Links, Op, Parts, Tensor, Value
 from minprune.core import Array
-
-
-def _matmul(a: Array, b: Array, *, ta: bool = False, tb: bool = False) -> Array:
-    """z = A B      A = a or its transpose (ta), B = b or its transpose (tb)"""
-    return kernels.matmul(a, b, ta, tb)
 
 
 def _matmul_rule(
     g: Value, z: Value, inputs: Any, need: Any, *, ta: bool = False, tb: bool = False
-) -> tuple[Value, Value]:
+) -> Parts:
     a, b = inputs
     da = db = None
     if need[0]:  # dA = g B^T
@@ -30,12 +24,7 @@ def _matmul_rule(
     return da, db
 
 
-def _affine(w: Array, x: Array, b: Array | None, *, act: str = "none") -> Array:
-    """y = act(W x + b)      W: (o, i), x: (i, n), b: (o,) or None -> y: (o, n)"""
-    return kernels.affine(w, x, b, act)
-
-
-def _affine_rule(g: Value, y: Value, inputs: Any, need: Any, *, act: str = "none") -> Any:
+def _affine_rule(g: Value, y: Value, inputs: Any, need: Any, *, act: str = "none") -> Parts:
     w, x, _ = inputs
     g = act_grad(g, y, kind=act)
     return (
@@ -45,7 +34,7 @@ def _affine_rule(g: Value, y: Value, inputs: Any, need: Any, *, act: str = "none
     )
 
 
-def _affine_each(g: Array, y: Array, inputs: Any, need: Any, *, act: str = "none") -> Any:
+def _affine_each(g: Array, y: Array, inputs: Any, need: Any, *, act: str = "none") -> Parts:
     """dW_n = g_n x_n^T, db_n = g_n"""
     _, x, _ = inputs
     g = act_grad(g, y, kind=act).T
@@ -54,7 +43,7 @@ def _affine_each(g: Array, y: Array, inputs: Any, need: Any, *, act: str = "none
 
 def _affine_squares(
     gs: Sequence[Array], weights: Array, y: Array, inputs: Any, need: Any, *, act: str = "none"
-) -> tuple[Any, None, Any]:
+) -> Parts:
     """dW = S (x^2)^T, db = S 1      S = sum_k weights_k g_k^2, since (g x)^2 = g^2 x^2"""
     _, x, _ = inputs
     s = np.zeros(y.shape, y.dtype)
@@ -63,27 +52,27 @@ def _affine_squares(
     return s @ np.square(x).T if need[0] else None, None, s.sum(axis=1) if need[2] else None
 
 
-def _row_sum(x: Array) -> Array:
-    """s_c = sum of x over all axes but the first"""
-    return kernels.row_sum(x)
-
-
-def _row_sum_rule(g: Value, s: Value, inputs: Any, need: Any) -> tuple[Value]:
+def _row_sum_rule(g: Value, s: Value, inputs: Any, need: Any) -> Parts:
     return (expand(column(g, inputs[0]), shape=inputs[0].shape),)
 
 
-def _row_dot(a: Array, b: Array) -> Array:
-    """s_c = sum of a b over all axes but the first"""
-    return kernels.row_dot(a, b)
-
-
-def _row_dot_rule(g: Value, s: Value, inputs: Any, need: Any) -> tuple[Value, Value]:
+def _row_dot_rule(g: Value, s: Value, inputs: Any, need: Any) -> Parts:
     a, b = inputs
     g = column(g, a)
     return mul(b, g) if need[0] else None, mul(a, g) if need[1] else None
 
 
-matmul = Op(_matmul, _matmul_rule)
-affine = Op(_affine, _affine_rule, linear, _affine_each, _affine_squares, "product", samples=1)
-row_sum = Op(_row_sum, _row_sum_rule)
-row_dot = Op(_row_dot, _row_dot_rule)
+def _mixed(links: Links, out: Tensor, inputs: Parts, settings: Any) -> None:
+    """(w, x, b): dense layers."""
+    w, x, b = inputs
+    links.mix(out, w, x, 1, False)
+    if isinstance(b, Tensor):
+        links.same(out, b)
+
+
+matmul = Op(kernels.matmul, _matmul_rule)
+affine = Op(
+    kernels.affine, _affine_rule, _mixed, _affine_each, _affine_squares, "product", samples=1
+)
+row_sum = Op(kernels.row_sum, _row_sum_rule)
+row_dot = Op(kernels.row_dot, _row_dot_rule)

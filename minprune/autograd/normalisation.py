@@ -14,8 +14,7 @@ from minprune import kernels
 from minprune.autograd.activations import act_grad
 from minprune.autograd.arithmetic import column, mul, power, reshape, sub, sum_to
 from minprune.autograd.linear import row_dot, row_sum
-from minprune.autograd.tape import Op, Value, value
-from minprune.autograd.tie import bound, scaled
+from minprune.autograd.tape import Links, Op, Parts, Tensor, Value, value
 from minprune.core import Array
 
 
@@ -23,14 +22,9 @@ def _per_row(x: Value) -> int:
     return int(np.prod(value(x).shape[1:]))
 
 
-def _normalise(x: Array, *, mean: Array, inv: Array) -> Array:
-    """xhat = (x - mean) inv      mean, inv: (c,), taken from this very x"""
-    return kernels.normalise(x, mean, inv)
-
-
 def _normalise_rule(
     g: Value, xhat: Value, inputs: Any, need: Any, *, mean: Array, inv: Array
-) -> tuple[Value]:
+) -> Parts:
     return (normalise_grad(g, xhat, _inverse_std(inputs[0], mean=mean, inv=inv)),)
 
 
@@ -39,21 +33,14 @@ def _inv(x: Array, *, mean: Array, inv: Array) -> Array:
     return inv
 
 
-def _inv_rule(
-    g: Value, result: Value, inputs: Any, need: Any, *, mean: Array, inv: Array
-) -> tuple[Value]:
+def _inv_rule(g: Value, result: Value, inputs: Any, need: Any, *, mean: Array, inv: Array) -> Parts:
     # d inv / dx = -inv^3 (x - mean) / m = -inv^2 xhat / m
     (x,) = inputs
     xhat = _normal(x, mean=mean, inv=inv)
     return (mul(xhat, column(g * result * result * (-1.0 / _per_row(x)), x)),)
 
 
-def _normalise_grad(g: Array, xhat: Array, inv: Array) -> Array:
-    """G = inv (g - mean(g) - xhat mean(g xhat))"""
-    return kernels.normalise_grad(g, xhat, inv)
-
-
-def _normalise_grad_rule(v: Value, z: Value, inputs: Any, need: Any) -> tuple[Value, Value, Value]:
+def _normalise_grad_rule(v: Value, z: Value, inputs: Any, need: Any) -> Parts:
     g, xhat, inv = inputs
     m = _per_row(g)
     dg = normalise_grad(v, xhat, inv) if need[0] else None
@@ -66,14 +53,7 @@ def _normalise_grad_rule(v: Value, z: Value, inputs: Any, need: Any) -> tuple[Va
     return dg, dxhat, dinv
 
 
-def _scale_shift(x: Array, scale: Array, shift: Array, *, act: str = "none") -> Array:
-    """y = act(x scale + shift)      scale, shift: (c,), one for each row"""
-    return kernels.scale_shift(x, scale, shift, act)
-
-
-def _scale_shift_rule(
-    g: Value, y: Value, inputs: Any, need: Any, *, act: str = "none"
-) -> tuple[Value, Value, Value]:
+def _scale_shift_rule(g: Value, y: Value, inputs: Any, need: Any, *, act: str = "none") -> Parts:
     x, scale, _ = inputs
     g = act_grad(g, y, kind=act)
     return (
@@ -83,23 +63,18 @@ def _scale_shift_rule(
     )
 
 
-def _scale_shift_each(
-    g: Array, y: Array, inputs: Any, need: Any, *, act: str = "none"
-) -> tuple[None, Any, Any]:
+def _scale_shift_each(g: Array, y: Array, inputs: Any, need: Any, *, act: str = "none") -> Parts:
     """dscale_n = sum over positions of g_n x_n, dshift_n = sum over positions of g_n"""
     x, scale, _ = inputs
     g = act_grad(g, y, kind=act)
     g, x = (a.reshape(len(scale), -1, a.shape[-1]) for a in (g, x))
-    return (
-        None,
-        (g * x).sum(axis=1).T if need[1] else None,
-        g.sum(axis=1).T if need[2] else None,
-    )
+    dscale = (g * x).sum(axis=1).T if need[1] else None
+    return None, dscale, g.sum(axis=1).T if need[2] else None
 
 
 def _scale_shift_squares(
     gs: Sequence[Array], weights: Array, y: Array, inputs: Any, need: Any, *, act: str = "none"
-) -> tuple[Any, ...]:
+) -> Parts:
     """sum_kn weights_kn each(g_k)_n^2"""
     each = [_scale_shift_each(g, y, inputs, need, act=act) for g in gs]
     return tuple(
@@ -118,7 +93,7 @@ def _normalise_groups(x: Array, *, groups: int, eps: float) -> Array:
 
 def _normalise_groups_rule(
     g: Value, xhat: Value, inputs: Any, need: Any, *, groups: int, eps: float
-) -> tuple[Value]:
+) -> Parts:
     """dx = inv (g - mean(g) - xhat mean(g xhat)), inv = 1 / sqrt(var + eps), in ops"""
     (x,) = inputs
     g, xhat, z = (reshape(a, shape=(groups, -1, x.shape[-1])) for a in (g, xhat, x))
@@ -132,13 +107,31 @@ def _normalise_groups_rule(
     return (reshape(dz, shape=x.shape),)
 
 
-_normal = Op(_normalise, _normalise_rule)
+def _scaled(links: Links, out: Tensor, inputs: Parts, settings: Any) -> None:
+    """(x, scale, shift): normalisation with known statistics."""
+    x, scale, shift = inputs
+    links.scale(out, x, scale)
+    links.same(out, shift)
+
+
+def _bound(links: Links, out: Tensor, inputs: Parts, settings: Any) -> None:
+    """(x): normalisation by the statistics of groups of rows."""
+    (x,) = inputs
+    links.bind(out, x, settings["groups"])
+
+
+_normal = Op(kernels.normalise, _normalise_rule)
 _inverse_std = Op(_inv, _inv_rule)
-normalise_grad = Op(_normalise_grad, _normalise_grad_rule)
+normalise_grad = Op(kernels.normalise_grad, _normalise_grad_rule)
 scale_shift = Op(
-    _scale_shift, _scale_shift_rule, scaled, _scale_shift_each, _scale_shift_squares, "product"
+    kernels.scale_shift,
+    _scale_shift_rule,
+    _scaled,
+    _scale_shift_each,
+    _scale_shift_squares,
+    "product",
 )
-normalise_groups = Op(_normalise_groups, _normalise_groups_rule, bound, second="apart")
+normalise_groups = Op(_normalise_groups, _normalise_groups_rule, _bound, second="apart")
 
 
 def normalise(x: Value, *, eps: float) -> tuple[Value, Array, Array]:

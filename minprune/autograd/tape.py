@@ -1,6 +1,6 @@
 """dy/dx = sum over paths of the product of local rules: ops, tensors that record them, `grad`.
 
-Longer than most files: half of it are the docstrings of Op, Tensor and grad.
+Longer than most files: half of it is the docstrings of Op, Tensor, Links and grad.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -17,7 +17,8 @@ from minprune.core import Array
 from minprune.errors import ArgumentError, ShapeError
 
 Value: TypeAlias = Any  # an array, or a Tensor over one: every op takes either
-Rule = Callable[..., Sequence[Value]]
+Parts: TypeAlias = Sequence[Value]  # one for each input: its gradient, or None; or itself
+Rule = Callable[..., Parts]
 Second = Literal["copy", "linear", "product", "activation", "apart"]
 
 OPERATORS: dict[str, Op] = {}  # what +, -, *, /, ** and abs mean: arithmetic.py fills it
@@ -108,7 +109,7 @@ class Op:
     where need is False. It runs on plain arrays for gradients and on Tensors for derivatives of
     derivatives. Non-float arguments (shapes, indices, labels) are settings: constants.
     `tie(links, output, inputs, settings)` states how the rows (channels, features: the first axis)
-    of the output depend on those of the inputs; see tie.py.
+    of the output depend on those of the inputs; see Links.
     Ops that take parameters have two more rules, both on arrays, for one gradient of each sample:
     `each(g, output, inputs, need, **settings)` gives (n, *shape) for the parameters (the gradient
     in column n of g alone), and `squares(gs, weights, output, inputs, need, **settings)` gives
@@ -143,15 +144,47 @@ class Op:
     def __call__(self, *inputs: Value, **settings: Any) -> Value:
         for x in inputs:
             if isinstance(x, Tensor):
-                return self.record(self.forward(*map(value, inputs), **settings), inputs, settings)
+                result = self.forward(*map(value, inputs), **settings)
+                return Tensor(result, self, inputs, settings)
         return self.forward(*inputs, **settings)
 
-    def record(self, result: Array, inputs: tuple[Value, ...], settings: dict[str, Any]) -> Value:
-        """The output for a result that is already computed (an array if no input is a Tensor)."""
-        for x in inputs:
-            if isinstance(x, Tensor):
-                return Tensor(result, self, inputs, settings)
-        return result
+
+class Links(Protocol):
+    """What a tie rule may say of an output: how its rows depend on those of its inputs.
+
+    A row is an entry of the first axis: a channel or a feature, that is a unit. A pass over a trace
+    gives the six words a meaning: nets/unit_labels.py collects what goes together,
+    structure/constants.py what is constant and what is needed.
+    """
+
+    def same(self, out: Tensor, *xs: Tensor) -> None:
+        """Row k of out comes from row k of each x, and from nothing else."""
+
+    def scale(self, out: Tensor, x: Tensor, s: Tensor) -> None:
+        """Row k of out comes from row k of x times s[k], so from nothing of x where s[k] is 0."""
+
+    def spread(self, out: Tensor, x: Tensor, times: int) -> None:
+        """Row k of x becomes rows k times ... (k + 1) times - 1 of out."""
+
+    def stack(self, out: Tensor, *xs: Tensor) -> None:
+        """The rows of out are those of the xs, one after another."""
+
+    def bind(self, out: Tensor, x: Tensor, groups: int) -> None:
+        """Row k of out comes from row k of x, measured by all rows of its group.
+
+        groups: how many runs of rows of equal length.
+        """
+
+    def mix(self, out: Tensor, w: Tensor, x: Tensor, groups: int, padded: bool) -> None:
+        """Row o of out sums w[o, i] times the rows i of x (of its group of rows).
+
+        padded: zeros are read beyond the edges of x, so a constant row of x is not constant to out.
+        """
+
+
+def rows(links: Links, out: Tensor, inputs: Parts, settings: Any) -> None:
+    """Row k from row k: elementwise ops, pooling, normalisation."""
+    links.same(out, *(x for x in inputs if isinstance(x, Tensor)))
 
 
 def value(x: Value) -> Array:

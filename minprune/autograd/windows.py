@@ -16,13 +16,11 @@ import numpy as np
 from minprune import kernels
 from minprune.autograd.activations import act_grad
 from minprune.autograd.linear import row_sum
-from minprune.autograd.tape import Op, Tensor, Value
-from minprune.autograd.tie import convolved, rows
+from minprune.autograd.tape import Links, Op, Parts, Tensor, Value, rows
 from minprune.core import Array
 
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
-AT = {"stride": (1, 1), "padding": (0, 0)}  # unless given
 
 
 def _image(x: Array) -> Array:
@@ -46,7 +44,7 @@ def _conv2d(x: Array, w: Array, b: Array | None, **at: Any) -> Array:
 
 def _conv2d_rule(
     g: Value, y: Value, inputs: Any, need: Any, *, act: str = "none", **at: Any
-) -> tuple[Value, Value, Value]:
+) -> Parts:
     x, w, _ = inputs
     g = act_grad(g, y, kind=act)
     return (
@@ -66,7 +64,7 @@ def _patches(x: Array, w: Array, groups: int = 1, **at: Any) -> Array:
 
 def _conv2d_each(
     g: Array, y: Array, inputs: Any, need: Any, *, act: str = "none", **at: Any
-) -> tuple[None, Any, Any]:
+) -> Parts:
     """dW_n = g_n unfold(x_n)^T, db_n = the sum of g_n over its positions"""
     x, w, _ = inputs
     g = _image(act_grad(g, y, kind=act))
@@ -81,7 +79,7 @@ def _conv2d_each(
 def _conv2d_squares(
     gs: Sequence[Array], weights: Array, y: Array, inputs: Any, need: Any, *, act: str = "none",
     **at: Any,
-) -> tuple[None, Any, Any]:  # fmt: skip
+) -> Parts:  # fmt: skip
     """dW = sum_kn weights_kn (g_kn unfold(x_n)^T)^2: one product a sample and group, for all k"""
     x, w, _ = inputs
     k, n, groups, dw, db = len(gs), x.shape[-1], at.get("groups", 1), None, None
@@ -111,7 +109,7 @@ def _conv_input(g: Array, w: Array, *, shape: Shape, **at: Any) -> Array:
 
 def _conv_input_rule(
     v: Value, z: Value, inputs: Any, need: Any, *, shape: Shape, **at: Any
-) -> tuple[Value, Value]:
+) -> Parts:
     g, w = inputs
     dg = conv2d(v, w, None, **at) if need[0] else None
     return dg, conv_weight(g, v, kernel=w.shape[2:], **at) if need[1] else None
@@ -126,80 +124,59 @@ def _conv_weight(g: Array, x: Array, *, kernel: Shape, **at: Any) -> Array:
 
 def _conv_weight_rule(
     v: Value, z: Value, inputs: Any, need: Any, *, kernel: Shape, **at: Any
-) -> tuple[Value, Value]:
+) -> Parts:
     g, x = inputs
     dg = conv2d(x, v, None, **at) if need[0] else None
     return dg, conv_input(g, v, shape=x.shape, **at) if need[1] else None
 
 
-def _unfold(x: Array, **at: Any) -> Array:
-    """z = the patches of x as columns      (c, h, w, n) -> (c ky kx, oh ow n)"""
-    return kernels.unfold(x, **AT | at)
-
-
-def _unfold_rule(g: Value, z: Value, inputs: Any, need: Any, **at: Any) -> tuple[Value]:
+def _unfold_rule(g: Value, z: Value, inputs: Any, need: Any, **at: Any) -> Parts:
     return (fold(g, shape=inputs[0].shape, **at),)
 
 
-def _fold(x: Array, *, shape: Shape, **at: Any) -> Array:
-    """z = the columns added back at their places: the adjoint of unfold"""
-    return kernels.fold(x, shape, **AT | at)
-
-
-def _fold_rule(g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape, **at: Any) -> Any:
+def _fold_rule(g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape, **at: Any) -> Parts:
     return (unfold(g, **at),)
 
 
-def _pick(x: Array, **at: Any) -> Array:
-    """z[c, y, x, n] = the entry of that window at offset index[c, y, x, n]"""
-    return kernels.pick(x, **at)
-
-
-def _pick_rule(g: Value, z: Value, inputs: Any, need: Any, **at: Any) -> tuple[Value]:
+def _pick_rule(g: Value, z: Value, inputs: Any, need: Any, **at: Any) -> Parts:
     return (put(g, shape=inputs[0].shape, **at),)
 
 
-def _put(g: Array, **at: Any) -> Array:
-    """z = zeros of `shape`, with each g added where its window's index points"""
-    return kernels.put(g, **at)
-
-
-def _put_rule(v: Value, z: Value, inputs: Any, need: Any, *, shape: Shape, **at: Any) -> Any:
+def _put_rule(v: Value, z: Value, inputs: Any, need: Any, *, shape: Shape, **at: Any) -> Parts:
     return (pick(v, **at),)
 
 
-def _avg_pool(x: Array, **at: Any) -> Array:
-    """z = the mean over each window, padding counted"""
-    return kernels.avg_pool(x, **at)
-
-
-def _avg_pool_rule(g: Value, z: Value, inputs: Any, need: Any, **at: Any) -> tuple[Value]:
+def _avg_pool_rule(g: Value, z: Value, inputs: Any, need: Any, **at: Any) -> Parts:
     return (spread(g, shape=inputs[0].shape, **at),)
 
 
-def _avg_pool_squared(h: Array, z: Array, inputs: Any, need: Any, **at: Any) -> tuple[Value]:
+def _avg_pool_squared(h: Array, z: Array, inputs: Any, need: Any, **at: Any) -> Parts:
     """Each coefficient is 1 / k, k the size of the window: the rule itself, divided by k"""
     return _avg_pool_rule(h / prod(at["kernel"]), z, inputs, need, **at)
 
 
-def _spread(g: Array, **at: Any) -> Array:
-    """z = each g shared equally among the entries of its window: the adjoint of avg_pool"""
-    return kernels.avg_pool_grad(g, **at)
-
-
-def _spread_rule(v: Value, z: Value, inputs: Any, need: Any, *, shape: Shape, **at: Any) -> Any:
+def _spread_rule(v: Value, z: Value, inputs: Any, need: Any, *, shape: Shape, **at: Any) -> Parts:
     return (avg_pool(v, **at),)
 
 
-conv2d = Op(_conv2d, _conv2d_rule, convolved, _conv2d_each, _conv2d_squares, "product")
+def _convolved(links: Links, out: Tensor, inputs: Parts, settings: Any) -> None:
+    """(x, w, b): convolutions."""
+    x, w, b = inputs
+    padded = any(settings.get("padding", ()))
+    links.mix(out, w, x, settings.get("groups", 1), padded)
+    if isinstance(b, Tensor):
+        links.same(out, b)
+
+
+conv2d = Op(_conv2d, _conv2d_rule, _convolved, _conv2d_each, _conv2d_squares, "product")
 conv_input = Op(_conv_input, _conv_input_rule)
 conv_weight = Op(_conv_weight, _conv_weight_rule)
-unfold = Op(_unfold, _unfold_rule)
-fold = Op(_fold, _fold_rule)
-pick = Op(_pick, _pick_rule, rows, second="copy")
-put = Op(_put, _put_rule, second="copy")
-avg_pool = Op(_avg_pool, _avg_pool_rule, rows, second="linear", squared=_avg_pool_squared)
-spread = Op(_spread, _spread_rule, second="linear")
+unfold = Op(kernels.unfold, _unfold_rule)
+fold = Op(kernels.fold, _fold_rule)
+pick = Op(kernels.pick, _pick_rule, rows, second="copy")
+put = Op(kernels.put, _put_rule, second="copy")
+avg_pool = Op(kernels.avg_pool, _avg_pool_rule, rows, second="linear", squared=_avg_pool_squared)
+spread = Op(kernels.avg_pool_grad, _spread_rule, second="linear")
 
 
 def max_pool(x: Value, *, kernel: Pair, stride: Pair, padding: Pair = (0, 0)) -> Value:
@@ -208,4 +185,4 @@ def max_pool(x: Value, *, kernel: Pair, stride: Pair, padding: Pair = (0, 0)) ->
         return kernels.max_values(x, kernel, stride, padding)
     result, index = kernels.max_pool(x.value, kernel, stride, padding)
     at = {"index": index, "kernel": kernel, "stride": stride, "padding": padding}
-    return pick.record(result, (x,), at)
+    return Tensor(result, pick, (x,), at)

@@ -5,28 +5,31 @@ from typing import Literal
 import numpy as np
 
 from minprune.arguments import choice, count
-from minprune.core import Array, Arrays, Evidence, Example, criterion
+from minprune.core import Array, Arrays, Evidence, Example, criterion, fits
 
 
 @criterion(
-    needs=("weights",),
+    needs=("weights", "masks"),
     single=False,
     cite="He et al. (2019), Filter Pruning via Geometric Median (FPGM)",
-    examples=(Example({"weights": [[0, 0], [3, 4], [6, 8]]}, [15, 10, 15], unit=True),),
+    examples=(
+        Example(
+            {"weights": [[0, 0], [3, 4], [6, 8]], "masks": [[1, 1]] * 3}, [15, 10, 15], unit=True
+        ),
+    ),
 )
 def geometric_median(ev: Evidence) -> Arrays:
-    """s_j = sum_k norm(w_j - w_k), k over all units of the layer
+    """s_j = sum_k norm(w_j - w_k), k over the live units of the layer
 
     The unit nearest to the geometric median is the one that the others can replace: it goes first.
     Version: the paper's own, whose candidates for the median are the units themselves. Twins tie,
-    at a value that need not be low: no unit knows that its twin goes too. Scores know no masks:
-    each silenced unit, a row of zeros, adds |w_j| to all others; score mp.compact(model) to leave
-    them out. Sums are in float64; time units^2 * incoming.
+    at a value that need not be low: no unit knows that its twin goes too. Units without a live
+    weight are left out, and score 0. Sums are in float64; time units^2 * incoming.
 
     Parameters
     ----------
     ev : Evidence
-        weights: (units, incoming).
+        weights: (units, incoming). masks, optional: the same shape, True = kept.
 
     Returns
     -------
@@ -45,7 +48,23 @@ def geometric_median(ev: Evidence) -> Arrays:
     >>> mp.criteria.geometric_median(mp.Evidence(weights={"w": w}, unit=True))
     {'w': array([15., 10., 15.])}
     """
-    return {name: _distances(w).astype(w.dtype) for name, w in ev.rows("weights").items()}
+    found = {}
+    for name, (w, live) in _masked(ev).items():
+        units, entries = live.any(axis=1), live.any(axis=0)
+        found[name] = np.zeros(len(w), w.dtype)
+        found[name][units] = _distances(w[np.ix_(units, entries)])
+    return found
+
+
+def _masked(ev: Evidence) -> dict[str, tuple[Array, Array]]:
+    """{name: (weights, which of them are live), both (units, incoming)}"""
+    weights = ev.rows("weights")
+    if ev.masks is None:
+        return {name: (w, np.ones(w.shape, bool)) for name, w in weights.items()}
+    masks = ev.rows("masks")
+    for name, w in weights.items():
+        fits(name, "masks", masks[name], w.shape)
+    return {name: (w, masks[name].astype(bool)) for name, w in weights.items()}
 
 
 def _distances(w: Array) -> Array:
@@ -59,11 +78,11 @@ def _distances(w: Array) -> Array:
 
 
 LN2 = np.log(2)
-_EIGHT = {"weights": [[0, 0, 4, 4], [0, 0, 0, 0]]}
+_EIGHT = {"weights": [[0, 0, 4, 4], [0, 0, 0, 0]], "masks": [[1] * 4] * 2}
 
 
 @criterion(
-    needs=("weights",),
+    needs=("weights", "masks"),
     single=False,
     cite="the entropy of a unit's weights; Luo & Wu (2017) have it of activations",
     examples=(
@@ -76,14 +95,15 @@ def weight_entropy(
 ) -> Arrays:
     """s_j = sum_b p_jb ln(p_jb), p_jb the share of unit j's weights in bin b; prune="low": -s
 
-    The bins are equally wide and cover the range of the LAYER's weights, the last one closed.
+    Masked weights are left out; a unit without a live weight scores 0. The bins are equally wide
+    and cover the range of the LAYER's weights, the last one closed.
     A flaw of the definition: a unit of equal weights, also one of zeros, has entropy 0 and is kept
     longest; so has each unit of a constant layer.
 
     Parameters
     ----------
     ev : Evidence
-        weights: (units, incoming).
+        weights: (units, incoming). masks, optional: the same shape, True = kept.
     bins
         How many bins.
     prune
@@ -108,23 +128,20 @@ def weight_entropy(
     """
     choice("weight_entropy", "prune", prune, ("high", "low"))
     bins = count("weight_entropy", "bins", bins)
-    weights = ev.rows("weights")
-    entropy = {name: _entropy(w, bins) for name, w in weights.items()}
-    return {
-        name: (-h if prune == "high" else h).astype(weights[name].dtype)
-        for name, h in entropy.items()
-    }
+    sign = -1 if prune == "high" else 1
+    found = _masked(ev)
+    return {n: (sign * _entropy(w, live, bins)).astype(w.dtype) for n, (w, live) in found.items()}
 
 
-def _entropy(w: Array, bins: int) -> Array:
-    if w.size == 0:
+def _entropy(w: Array, live: Array, bins: int) -> Array:
+    if not live.any():
         return np.zeros(len(w))
     half = w.astype(np.float64) / 2  # so that the range cannot overflow
-    edges = np.linspace(half.min(), half.max(), bins + 1)
+    edges = np.linspace(half[live].min(), half[live].max(), bins + 1)
     place = np.searchsorted(edges[1:-1], half, side="right")
     first = bins * np.arange(len(w))[:, None]  # one histogram for each row
-    counts = np.bincount((place + first).ravel(), minlength=bins * len(w)).reshape(len(w), bins)
-    return shannon(counts / w.shape[1])
+    counts = np.bincount((place + first)[live], minlength=bins * len(w)).reshape(len(w), bins)
+    return shannon(counts / np.maximum(live.sum(axis=1, keepdims=True), 1))
 
 
 def shannon(p: Array) -> Array:

@@ -11,7 +11,6 @@ import numpy as np
 from minprune.arguments import choice, count
 from minprune.autograd import ACTIVATIONS, Tensor, grad, value
 from minprune.core import Array, Arrays, Seed, Split, stream
-from minprune.curvature.checks import checked, names_of
 from minprune.curvature.products import hvp, own_products
 from minprune.curvature.record import (
     Keys,
@@ -29,7 +28,7 @@ from minprune.curvature.record import (
 from minprune.curvature.recursion import becker_lecun, curved
 from minprune.curvature.samples import mean, squared_grads, squares
 from minprune.errors import ArgumentError
-from minprune.nets.model import Model
+from minprune.nets.model import Model, checked, names_of
 
 Squares = Callable[[Arrays, Recorded, Tensor, list[Array], Array], None]
 

@@ -11,11 +11,10 @@ import numpy as np
 
 from minprune.autograd import Tensor
 from minprune.core import Array, Arrays, Split
-from minprune.curvature.checks import checked
 from minprune.curvature.diagonals import second
 from minprune.curvature.products import hvp
 from minprune.curvature.record import Recorded, Use, passes
-from minprune.nets.model import Model
+from minprune.nets.model import Model, checked
 from minprune.nets.ties import Group, outgoing
 
 Groups = Mapping[str, Group]

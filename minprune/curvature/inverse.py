@@ -13,8 +13,8 @@ from numbers import Real
 import numpy as np
 
 from minprune import arguments
+from minprune.arguments import guard
 from minprune.core import Array
-from minprune.curvature.checks import guard
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 
 Places = int | Sequence[int] | Array  # one entry or several
@@ -138,18 +138,26 @@ def check_damp(damp: float, strict: bool) -> None:
         )
 
 
-def damped_by(h: Array, damp: float) -> tuple[Array, float]:
-    """(h + alpha I, alpha), alpha = damp mean(diag h), one for all of an h (groups, N, N)"""
+def damped_by(h: Array, damp: float, live: Array | None = None) -> tuple[Array, float]:
+    """(h + alpha I, alpha), alpha = damp mean(diag h), one for all of an h (groups, N, N)
+
+    live: (rows, N) bool, as many rows for each group: the mean is over the entries that are live,
+    row by row, unless their inputs are all 0; None: all are.
+    """
     n = h.shape[-1]
     alpha = damp * float(np.trace(h, axis1=-2, axis2=-1).mean()) / max(n, 1)
+    if live is not None and not live.all():
+        diag = np.diagonal(h, axis1=-2, axis2=-1).reshape(-1, 1, n)
+        level = float((diag * live.reshape(len(diag), -1, n)).sum())
+        alpha = damp * level / int(np.count_nonzero(live)) if level else alpha
     return h + alpha * np.eye(n), alpha
 
 
-def damped_inverse(h: Array, damp: float = 1e-6) -> Inverse:
+def damped_inverse(h: Array, damp: float = 1e-6, live: Array | None = None) -> Inverse:
     """inv(alpha I + h), alpha as damped_by has it, for an h (N, N) or (groups, N, N)
 
-    damp: 1e-8..1e-4, or 0 for inv(h). Raises ArgumentError for another damp, an h that is zero, or
-    singular beyond damp; NonFiniteError for one that is not finite.
+    damp: 1e-8..1e-4, or 0 for inv(h). live: see damped_by. Raises ArgumentError for another damp,
+    an h that is zero, or singular beyond damp; NonFiniteError for one that is not finite.
     """
     if damp != 0:
         check_damp(damp, strict=True)
@@ -160,7 +168,7 @@ def damped_inverse(h: Array, damp: float = 1e-6) -> Inverse:
             f"inverse: H must not be 0, as it is over {n} entries; check the data, or whether the "
             f"units that this layer reads are dead"
         )
-    damped, alpha = damped_by(h, damp)
+    damped, alpha = damped_by(h, damp, live)
     try:
         np.linalg.cholesky(damped)
         inverse = np.linalg.inv(damped)

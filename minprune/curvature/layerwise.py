@@ -15,14 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from minprune import kernels
-from minprune.arguments import choice
+from minprune.arguments import choice, guard
 from minprune.autograd import Value
 from minprune.core import Array
-from minprune.curvature.checks import guard
 from minprune.curvature.inverse import LIMIT, damped_by, damped_inverse, downdate
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.forward import run
-from minprune.nets.model import CHUNK, Model, batch_last, checked_input, dense_only
+from minprune.nets.model import CHUNK, Model, batch_last, checked_input, dense_only, run
 from minprune.nets.net import INPUT, Node, layer_of
 
 ENTRIES = 2**23  # of X at a time: 64 MB in float64
@@ -116,9 +114,9 @@ def sweep_layer(w: Array, h: Array, damp: float = 1e-6, *, mask: Array | None = 
     """Each row of w all the way to empty, by the row's own exact Optimal Brain Surgeon
 
     w: (o, ...), seen as (o, n); h: (groups, n, n) from layer_hessian, or (n, n); o falls into
-    groups of equal size. damp: alpha = damp mean(diag H), over all groups, so that one whose inputs
-    are dead has an inverse too; 0 for none. mask: True = kept; a masked entry, which must be 0.0,
-    goes before all others of its row at no loss, the higher index first.
+    groups of equal size. damp: alpha = damp mean(diag H) over what is not masked, of all groups, so
+    that one whose inputs are dead has an inverse too; 0 for none. mask: True = kept; a masked
+    entry, which must be 0.0, goes before all others of its row at no loss, the higher index first.
     Raises ShapeError for shapes that do not fit; ArgumentError and NonFiniteError for an H that is
     zero, singular beyond damp, or not finite.
     """
@@ -130,7 +128,7 @@ def sweep_layer(w: Array, h: Array, damp: float = 1e-6, *, mask: Array | None = 
             f"another number; pass the weights of the masked model, mp.with_masks"
         )
     order, losses = np.empty(w2.shape, np.int64), np.zeros(w2.shape)
-    found = damped_inverse(h, damp)
+    found = damped_inverse(h, damp, live)
     for rows, part in zip(groups, found.inverse, strict=True):
         for some, inverse, kept in alike(rows, live, part):
             gone = np.flatnonzero(~kept)[::-1]
@@ -189,16 +187,19 @@ def merge(sweep: Sweep, count: int, hull: Hull = "none", mask: Array | None = No
     return ~kernels.smallest(scores if mask is None else np.where(mask, scores, -np.inf), count)
 
 
-def refit(w: Array, h: Array, mask: Array, damp: float = 1e-6) -> Array:
+def refit(
+    w: Array, h: Array, mask: Array, damp: float = 1e-6, *, live: Array | None = None
+) -> Array:
     """w_S + (H_SS)^-1 H_SQ w_Q on the kept S, 0.0 on the removed Q: the least-squares refit
 
     The least 1/2 d^T (H + alpha I) d over d = change of w with w_Q = 0, row by row, in closed form:
-    what a sweep's weights are after the same removals, without storing any. Shapes and errors as
-    sweep_layer. -> w's shape and dtype.
+    what a sweep's weights are after the same removals, without storing any. live: the mask of that
+    sweep. Shapes and errors as sweep_layer. -> w's shape and dtype.
     """
     w2, h, groups = _fitting(w, h)
     keep, new = np.asarray(mask).reshape(w2.shape), np.zeros(w2.shape)
-    for rows, damped in zip(groups, damped_by(h, damp)[0], strict=True):
+    live = None if live is None else live.reshape(w2.shape)
+    for rows, damped in zip(groups, damped_by(h, damp, live)[0], strict=True):
         for r in rows:
             s, q = np.flatnonzero(keep[r]), np.flatnonzero(~keep[r])
             push = damped[np.ix_(s, q)] @ w2[r, q]

@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from minprune.arguments import instance
+from minprune.arguments import guard, instance
 from minprune.autograd import Tensor, grad, mul, total
 from minprune.core import Array, Arrays, Split
-from minprune.curvature.checks import checked, guard, known, names_of
 from minprune.curvature.record import chunks, factors, record
 from minprune.curvature.samples import LIMIT, ggn_rows
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.model import Model, is_model
+from minprune.nets.model import Model, checked, is_model, known, names_of
 
 SMALLER = "use a smaller net, or raise limit="
 
@@ -255,7 +254,7 @@ def _dot(gs: Sequence[Tensor], v: Arrays, names: Sequence[str]) -> Tensor:
 def _vector(model: Model, v: Arrays) -> tuple[list[str], Arrays]:
     is_model(model, "curvature")
     instance("curvature", "v", v, Mapping, "{'fc1.weight': array, ...}")
-    for name in known(model, v):
+    for name in known(model.params, v):
         if np.shape(v[name]) != model.net.params[name]:
             raise ShapeError(
                 f"{name}: v must have the shape {model.net.params[name]} of the parameter, not "

@@ -19,9 +19,8 @@ from minprune.autograd import ACTIVATIONS, Op, Tensor, Value, grad, softmax, val
 from minprune.autograd.tape import ancestors
 from minprune.core import Array, Split
 from minprune.errors import ArgumentError
-from minprune.nets.forward import Watch, loss_of, run
 from minprune.nets.layer import ForwardContext
-from minprune.nets.model import CHUNK, Model, batch_last
+from minprune.nets.model import CHUNK, Model, Watch, batch_last, loss_of, run
 from minprune.nets.net import Net
 
 Keys = Mapping[str, Sequence[str]]  # {key: names of the parameters that move together}

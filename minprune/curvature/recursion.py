@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from minprune.autograd import ACTIVATIONS, Tensor, grad, value
+from minprune.autograd import ACTIVATIONS, Tensor, add, grad, value
 from minprune.autograd.tape import ancestors
 from minprune.core import Array, Arrays, Split
-from minprune.curvature.checks import checked, names_of
 from minprune.curvature.record import Recorded, chunks, factors, record
 from minprune.curvature.samples import mean
 from minprune.errors import ArgumentError
-from minprune.nets.model import Model
+from minprune.nets.model import Model, checked, names_of
 
 
 def becker_lecun(
@@ -91,6 +90,8 @@ def back(total: Arrays, seen: Recorded, pulled: dict[Tensor, Array]) -> None:
         for x, part in zip(t.inputs, through(here, t, need, pulled.get(t)), strict=True):
             if not isinstance(x, Tensor) or part is None:
                 continue
+            if t.op is add and t.inputs[0] is t.inputs[1]:
+                part = 2 * part  # twice: the coefficient of x in x + x is 2, and its square is 4
             if names.get(x) in total:
                 total[names[x]] += part
             elif x not in names:

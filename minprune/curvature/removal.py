@@ -5,10 +5,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from minprune.core import Array, Arrays, Split
-from minprune.curvature.checks import checked, known
 from minprune.errors import ArgumentError
-from minprune.nets.forward import loss_of, run
-from minprune.nets.model import CHUNK, Model, batch_last, dense_only
+from minprune.nets.model import CHUNK, Model, batch_last, checked, dense_only, known, loss_of, run
 from minprune.nets.ties import Group
 
 
@@ -64,7 +62,7 @@ def removal(model: Model, data: Split, entries: Mapping[str, Array] | None = Non
         wanted = {n: np.arange(model.params[n].size) for n in model.net.weights}
     else:
         wanted = {name: np.asarray(at) for name, at in entries.items()}
-    for name in known(model, wanted):
+    for name in known(model.params, wanted):
         at, size = wanted[name], model.params[name].size
         if at.size and (at.dtype.kind not in "iu" or at.min() < 0 or at.max() >= size):
             raise ArgumentError(

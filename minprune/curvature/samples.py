@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from minprune.arguments import guard
 from minprune.autograd import Tensor
 from minprune.core import Array, Arrays, Split
-from minprune.curvature.checks import checked, guard, known, names_of
 from minprune.curvature.record import Recorded, each_alone, factors, outputs, passes
-from minprune.nets.model import Model, dense_only
+from minprune.nets.model import Model, checked, dense_only, known, names_of
 
 LIMIT = 2**30
 
@@ -142,7 +142,7 @@ def ggn_rows(model: Model, data: Split, names: Sequence[str]) -> Iterator[Array]
     """
     data = checked(model, data)
     dense_only(model, "a gradient of each sample")
-    names = known(model, names)
+    names = known(model.params, names)
     for seen, y in passes("ggn_rows", model, data, each_alone(names), outputs(model.net)):
         seeds, weights = factors(model.net, seen.out.value)
         for seed, c in zip(seeds, weights, strict=True):

@@ -154,9 +154,7 @@ def _read(
                 column.add(cells)
         count += len(run)
     if not count:
-        raise DataError(
-            f"{path}: must hold one sample per line, and has no rows; download it again"
-        )
+        raise DataError(f"{path}: must hold at least one row, and has none; download it again")
     return {column.name: column for column in columns if column.name not in skip}
 
 

@@ -18,7 +18,6 @@ from minprune.core import Array, Dataset, Seed, Split
 from minprune.data.split import completed
 from minprune.errors import DataError
 
-UBYTE = 0x08
 GZIP_RATIO = 1032  # deflate cannot expand more than this, so a header that claims more is false
 
 
@@ -127,37 +126,24 @@ def _read(path: Path, axes: tuple[int, ...]) -> npt.NDArray[np.uint8]:
         most = path.stat().st_size * (GZIP_RATIO if packed else 1)
         with gzip.open(path) if packed else path.open("rb") as f:
             return _parse(f, path, axes, most)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as e:
-        raise DataError(
-            f"{path}: must be a whole gzip file, and is cut or damaged; download it again"
-        ) from e
-    except OSError as e:
-        raise DataError(f"{path}: cannot be read ({e.strerror}); check its permissions") from e
+    except (EOFError, OSError, zlib.error) as e:  # strerror: not of a damaged gzip file
+        why = getattr(e, "strerror", None) or "a gzip file that is cut or damaged"
+        raise DataError(f"{path}: cannot be read ({why}); check the file") from e
 
 
 def _parse(f: Any, path: Path, axes: tuple[int, ...], most: int) -> npt.NDArray[np.uint8]:
     magic = f.read(4)
-    if len(magic) < 4 or magic[:2] != b"\0\0":
+    if len(magic) < 4 or magic[:3] != b"\0\0\x08" or magic[3] not in axes:
         raise DataError(
-            f"{path}: must start with 00 00, as every IDX file, not "
-            f"{magic.hex(' ') or 'nothing'}; pass the original file, or its .gz with that ending"
-        )
-    if magic[2] != UBYTE or magic[3] not in axes:
-        raise DataError(
-            f"{path}: must be of type 0x08 (unsigned byte) with {' or '.join(map(str, axes))} "
-            f"axes, not 0x{magic[2]:02x} with {magic[3]}; check that the file has its own name"
+            f"{path}: must start with 00 00 08 (unsigned bytes) and {' or '.join(map(str, axes))} "
+            f"(axes), not {magic.hex(' ') or 'nothing'}; pass the original file, under its own name"
         )
     header = f.read(4 * magic[3])
-    if len(header) < 4 * magic[3]:
-        raise DataError(
-            f"{path}: must have a header of {4 + 4 * magic[3]} bytes, and ends inside it; "
-            f"download the file again"
-        )
-    shape = tuple(int(s) for s in np.frombuffer(header, ">u4"))
+    shape = tuple(map(int, np.frombuffer(header[: len(header) // 4 * 4], ">u4")))
     size = prod(shape)
-    if size == 0:
+    if len(shape) < magic[3] or size == 0:
         raise DataError(
-            f"{path}: must hold at least one value, not an array of shape {shape}; "
+            f"{path}: must give {magic[3]} sizes of at least 1 in its header, not {shape}; "
             f"download the file again"
         )
     body = f.read(size + 1) if size <= most else b""

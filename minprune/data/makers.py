@@ -1,6 +1,6 @@
 """Synthetic tasks with a seed: train, val and test are n fresh samples each of one distribution.
 
-Longer than most files: half of it are the docstrings of public functions.
+Longer than most files: half of it is the docstrings of public functions.
 """
 
 from __future__ import annotations
@@ -257,8 +257,6 @@ def _dataset(name: str, n: int, seed: Seed, dtype: npt.DTypeLike, draw: Draw) ->
     count(name, "n", n)
     kind = float_type(name, dtype)
 
-    def part(which: str) -> Split:
-        x, y = draw(stream(seed, f"{name}.{which}"))
-        return x.astype(kind), y
-
-    return Dataset(part("train"), part("val"), part("test"), name=name)
+    drawn = (draw(stream(seed, f"{name}.{which}")) for which in ("train", "val", "test"))
+    train, val, test = ((x.astype(kind), y) for x, y in drawn)
+    return Dataset(train, val, test, name=name)

@@ -8,8 +8,7 @@ import numpy as np
 from minprune.autograd import Tensor, grad
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.record import record
-from minprune.nets.forward import Watch, run
-from minprune.nets.model import Model, batch_last
+from minprune.nets.model import Model, Watch, batch_last, run
 from minprune.nets.net import Net, layer_of
 from minprune.nets.ties import Group, carriers
 
@@ -80,7 +79,10 @@ def _kept(at: Mapping[str, tuple[str, Array]], found: dict[str, Any]) -> Watch:
 
 
 def laid_out(a: Array, rows: Array) -> Array:
-    """(c, ..., n) -> (n, units, positions); rows: (units, k), k rows being k times the positions"""
+    """(c, ..., n) -> (n, units, positions) in float64, so that means over chunks are not rounded
+
+    rows: (units, k), k rows being k times the positions.
+    """
     n = a.shape[-1]
     part = a.reshape(len(a), -1, n)[rows].reshape(len(rows), -1, n)
-    return np.ascontiguousarray(part.transpose(2, 0, 1))
+    return np.ascontiguousarray(part.transpose(2, 0, 1), np.float64)

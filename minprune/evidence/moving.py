@@ -61,6 +61,6 @@ def held(state: State) -> State:
 
 
 def units_of(a: Array, rows: Array) -> Array:
-    """(n, c, ...) -> (n, units, positions); rows: (units, k), k rows being k times the positions"""
-    found: Array = a.reshape(len(a), a.shape[1], -1)[:, rows].reshape(len(a), len(rows), -1)
-    return found
+    """(n, c, ...) -> (n, units, positions) in float64; see `activations.laid_out`"""
+    part = a.reshape(len(a), a.shape[1], -1)[:, rows].reshape(len(a), len(rows), -1)
+    return np.ascontiguousarray(part, np.float64)

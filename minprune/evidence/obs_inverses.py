@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minprune.arguments import count, only_with
+from minprune.arguments import count, guard, only_with
 from minprune.core import Array, Arrays, Split
 from minprune.curvature import ggn_rows, sample_grads
-from minprune.curvature.checks import guard
 from minprune.curvature.inverse import (
     LIMIT,
     block_inverses,
@@ -124,8 +123,7 @@ def _live(asked: Request, names: list[str]) -> tuple[Array, float]:
 
     that is `damp` of the mean over those that are not masked.
     """
-    masks, shapes = asked.model.masks, asked.model.net.params
-    live = np.concatenate([masks.get(n, np.ones(shapes[n], bool)).ravel() for n in names]) * 1.0
+    live = np.concatenate([_mask(asked, name).ravel() for name in names]) * 1.0
     return live, damp(asked) / (float(live.mean()) or 1.0)
 
 
@@ -140,20 +138,27 @@ def _named(name: str, fn: Callable[..., Any], *args: Any, **options: Any) -> Any
 def _layer_inverses(asked: Request, data: Split, name: str, bias: bool = False) -> Array:
     """inv(alpha I + (2/P) X X^T) of each group, (groups, n, n)"""
     h = layer_hessian(asked.model, data[0], name, bias=bias)
-    found: Array = _named(name, damped_inverse, h, damp(asked)).inverse
+    live = _mask(asked, name)
+    if bias:
+        live = np.column_stack([live, _mask(asked, f"{layer_of(name)}.bias")])
+    found: Array = _named(name, damped_inverse, h, damp(asked), live).inverse
     return found
 
 
-def _layer_diag(asked: Request, data: Split, name: str) -> Array:
+def _mask(asked: Request, name: str) -> Array:
+    """(rows, entries), True where a parameter is not masked"""
     shape = asked.model.net.params[name]
-    live = asked.model.masks.get(name, np.ones(shape, bool)).reshape(shape[0], -1)
-    inverses = _layer_inverses(asked, data, name)
-    rows = np.arange(shape[0]).reshape(len(inverses), -1)
+    return asked.model.masks.get(name, np.ones(shape, bool)).reshape(shape[0], -1)
+
+
+def _layer_diag(asked: Request, data: Split, name: str) -> Array:
+    live, inverses = _mask(asked, name), _layer_inverses(asked, data, name)
+    rows = np.arange(len(live)).reshape(len(inverses), -1)
     diag = np.ones(live.shape)  # of what is masked: any number above 0, its weight is 0
     for mine, inverse in zip(rows, inverses, strict=True):
         for some, inner, kept in alike(mine, live, inverse):  # over what can still move
             diag[np.ix_(some, kept)] = inner.diagonal()
-    return diag.reshape(shape)
+    return diag.reshape(asked.model.net.params[name])
 
 
 def _layer_blocks(asked: Request, data: Split, group: Group, places: Arrays, owned: Array) -> Array:

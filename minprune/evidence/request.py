@@ -11,10 +11,9 @@ import numpy as np
 
 from minprune.core import EVIDENCE_KINDS, Arrays, Chunk, Criterion, CriterionSpec, Evidence, Marked
 from minprune.criteria import CRITERIA
-from minprune.curvature.checks import names_of
 from minprune.errors import ArgumentError
 from minprune.evidence.sources import OPTIONS, SOURCES, Fill, fill_of
-from minprune.nets.model import Model
+from minprune.nets.model import Model, names_of
 from minprune.nets.ties import Group, ties
 
 Params = Literal["weights", "all"]
@@ -103,7 +102,19 @@ def check(
     """
     how = {k: v for k, v in given.items() if k in OPTIONS}
     options = {k: v for k, v in given.items() if k not in OPTIONS}
-    who, spec, settings = fn.__name__, fn.spec, _settings(fn, options)
+    who, spec, parameters = fn.__name__, fn.spec, _parameters(fn)
+    more = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)][1:]
+    for p in more:
+        if p.default is p.empty and p.name not in options:
+            raise ArgumentError(
+                f"{who}: its argument {p.name!r} must be a kind of evidence (such as weights, "
+                f"grads) or a given option; rename it, or pass {p.name}="
+            )
+    try:
+        inspect.Signature(parameters).bind(None, **options)
+    except TypeError as e:
+        known = ", ".join(p.name for p in more) or "none"
+        raise ArgumentError(f"{who}: {e}; its options are {known}") from None
     needs, chunk = spec.asked(options, unit)
     if unit and spec.unit is None:
         raise ArgumentError(f"{who}: scores single weights, not units; leave out unit=True")
@@ -127,7 +138,8 @@ def check(
         )
     return {
         "raw": spec.raw, "needs": needs, "chunk": chunk, "fills": fills, "options": options,
-        "settings": settings, "how": how,
+        "settings": {p.name: p.default for p in more if p.default is not p.empty} | options,
+        "how": how,
     }  # fmt: skip
 
 
@@ -172,24 +184,3 @@ def _parameters(fn: Criterion) -> list[inspect.Parameter]:
             f"{getattr(fn, '__name__', 'criterion')} must be a Python function, not a callable "
             f"without a signature; wrap it in a function"
         ) from None
-
-
-def _settings(fn: Marked[...], options: Mapping[str, Any]) -> dict[str, Any]:
-    """All options, those not given by their defaults
-
-    Raises ArgumentError for options that the criterion does not take, or requires.
-    """
-    parameters = _parameters(fn)
-    more = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)][1:]
-    for p in more:
-        if p.default is p.empty and p.name not in options:
-            raise ArgumentError(
-                f"{fn.__name__}: its argument {p.name!r} must be a kind of evidence (such as "
-                f"weights, grads) or a given option; rename it, or pass {p.name}="
-            )
-    try:
-        inspect.Signature(parameters).bind(None, **options)
-    except TypeError as e:
-        known = ", ".join(p.name for p in more) or "none"
-        raise ArgumentError(f"{fn.__name__}: {e}; its options are {known}") from None
-    return {p.name: p.default for p in more if p.default is not p.empty} | dict(options)

@@ -23,12 +23,10 @@ import numpy as np
 
 from minprune.arguments import count
 from minprune.core import Array, Arrays, Criterion, Evidence, Seed, Split, stream
-from minprune.curvature.checks import checked
 from minprune.errors import ArgumentError, MinpruneWarning, NonFiniteError, ShapeError
 from minprune.evidence.request import Params, Request, ask
 from minprune.evidence.sources import SOURCES
-from minprune.nets.model import Model, is_model
-from minprune.nets.nonfinite import not_finite
+from minprune.nets.model import Model, checked, is_model, not_finite
 
 Need = Callable[[Model, Split | None, np.random.Generator], Arrays]
 

@@ -20,8 +20,7 @@ from minprune.evidence.activations import act_grads, activations
 from minprune.evidence.moments import class_counts, class_moments, histograms, moments
 from minprune.evidence.obs_inverses import inverse_block, inverse_diag, sweep_loss
 from minprune.evidence.paths import path_grads
-from minprune.nets.forward import loss_of, run
-from minprune.nets.model import CHUNK, batch_last
+from minprune.nets.model import CHUNK, batch_last, loss_of, run
 from minprune.nets.ties import incoming, outgoing
 
 if TYPE_CHECKING:
@@ -170,7 +169,7 @@ SOURCES: dict[str, Source] = {
         gates=lambda a, _: {n: np.ones(g.size, a.model.dtype) for n, g in a.groups.items()},
         data=False,
     ),
-    "masks": Source(masks, data=False, rows=False),
+    "masks": Source(masks, data=False),
     "grads": Source(gradients, gates=gate_grads, step=True),
     "squared_grads": Source(
         lambda a, chunk: squared_grads(a.model, chunk, params=a.params),

@@ -1,11 +1,7 @@
-"""Files: models and states, each a plain .npz that is written whole or not at all."""
+"""Files: each a plain .npz that is written whole or not at all; models, locks, the container."""
 
 from minprune.files.container import sweep, write_atomic
 from minprune.files.lock import alone
 from minprune.files.model import describe, load, rebuild, save
-from minprune.files.state import load_state, save_state
 
-__all__ = [
-    "alone", "describe", "load", "load_state", "rebuild", "save", "save_state", "sweep",
-    "write_atomic",
-]  # fmt: skip
+__all__ = ["alone", "describe", "load", "rebuild", "save", "sweep", "write_atomic"]

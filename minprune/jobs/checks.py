@@ -1,4 +1,4 @@
-"""What is refused before anything is trained, in the words of the command line."""
+"""Checks before any training; messages name the options of the command line."""
 
 import warnings
 from collections.abc import Sequence

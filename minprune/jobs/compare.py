@@ -1,9 +1,9 @@
 """`minprune compare`: every criterion on the same nets, with equal budgets, over several seeds."""
 
 import math
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from minprune.core import Array, Dataset
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
 from minprune.files import write_atomic
-from minprune.jobs.checks import check, possible, reachable
+from minprune.jobs.checks import possible, reachable
 from minprune.jobs.compare_plan import Compare
-from minprune.jobs.job import RESULT, Result, carry_out, load_data, options, say
+from minprune.jobs.job import RESULT, Result, carry_out, options, plan_fields, say
 from minprune.jobs.settings import CompareSettings, filled, named
 from minprune.masking.combine import ranks
 from minprune.nets.zoo import ZOO
@@ -32,39 +32,36 @@ Map = Mapping[str, Any]
 Spread = list[float | None]  # [mean, sd]; no sd of a single value
 
 
-def run(
-    settings: CompareSettings, *, quiet: bool = False, command: str = "", resume: bool = False
-) -> Result:
+def run(asked: CompareSettings, *, quiet: bool = False, **how: Any) -> Result:
     """The result of the comparison, as result.json holds it, beside compare.html in its folder
 
-    With `resume` a stopped comparison continues, to the same result but for its seconds. Raises
-    MinpruneError, in one sentence, for settings or data that cannot be used, or that are not those
-    of the comparison to resume.
+    Resumed, it has the same result but for its seconds. quiet, how, errors: see carry_out.
     """
-    began = time.perf_counter()
-    check(settings)
-    dataset = load_data(settings.data)
-    left_out, settings = choices(settings, dataset)
-    plan = Compare(**asdict(replace(settings, data=dataset.name, out=None)))
+    made = partial(planned, quiet=quiet)
+    return carry_out(asked, made, record, (RESULT, PAGE), quiet=quiet, **how)
+
+
+def planned(
+    asked: CompareSettings, dataset: Dataset, quiet: bool
+) -> tuple[CompareSettings, Compare]:
+    """(settings with nothing left open, plan); says which criteria are left out"""
+    left_out, settings = choices(asked, dataset)
     say(quiet or not left_out, left_out_words(as_rows(left_out)))
+    return settings, Compare(**plan_fields(settings, dataset), left_out=left_out)
 
-    def record(about: Result, done: Done, out: Path, ready: float) -> Result:
-        missing = left_out | done.state.get("left_out", {})
-        given = {name: options(name) for name in plan.criteria or [] if options(name)}
-        result = about | {
-            "options": given,
-            "left_out": as_rows(missing),
-            "net": str(plan.start(dataset)),
-            **measured(plan, done, missing),
-            "seconds": seconds(plan, done, ready),
-        }
-        write_atomic(out / PAGE, compare_page(result))
-        return result
 
-    return carry_out(
-        settings, plan, plan.start(dataset), dataset, record, files=(RESULT, PAGE), began=began,
-        quiet=quiet, command=command, resume=resume,
-    )  # fmt: skip
+def record(plan: Compare, about: Result, dataset: Dataset, done: Done, out: Path) -> Result:
+    """The whole result; the page is written."""
+    missing = plan.left_out | done.state.get("left_out", {})
+    result = about | {
+        "options": {name: options(name) for name in plan.criteria or [] if options(name)},
+        "left_out": as_rows(missing),
+        "net": str(plan.start(dataset)),
+        **measured(plan, done, missing),
+        "seconds": seconds(plan, done),
+    }
+    write_atomic(out / PAGE, compare_page(result))
+    return result
 
 
 def text(result: Result) -> str:
@@ -132,9 +129,10 @@ def measured(plan: Compare, done: Done, left_out: dict[str, str]) -> Result:
     }
 
 
-def seconds(plan: Compare, done: Done, ready: float) -> Result:
+def seconds(plan: Compare, done: Done) -> Result:
     """Seconds of each kind of work, and the mean of each criterion's scoring."""
-    of = {"compile and warm up": ready} | dict.fromkeys(WORK.values(), 0.0)
+    begin = "compile and warm up"
+    of = {begin: done.seconds[begin]} | dict.fromkeys(WORK.values(), 0.0)
     scoring: dict[str, list[float]] = {}
     for kind, name, phase in plan.phases():
         if phase.name in done.seconds:

@@ -4,7 +4,7 @@ A cell is one (seed, criterion, sparsity): the pruned net, and the same net fine
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -35,12 +35,14 @@ class Compare(CompareSettings):
     """For each seed: w, then mask(criterion, sparsity) * w, then fine-tuned; equal budgets
 
     Each seed has one net, trained once; fine-tuning takes the same epochs, batches in the same
-    order, and learning rates for all criteria. The settings leave nothing open; "data" is the name
-    of the data and "out" is None, so that a moved folder resumes.
+    order, and learning rates for all criteria. The settings leave nothing open. left_out:
+    {criterion: why it cannot be compared}, found before training.
 
     state: "model", "scores": of the seed and the criterion at work; "left_out": {criterion: why};
     {name of a phase: its result, as result.json holds it}.
     """
+
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def phases(self, left_out: Collection[str] = ()) -> Iterator[tuple[str, str, Phase]]:
         """(kind of result, criterion or "", phase), seed by seed and criterion by criterion."""

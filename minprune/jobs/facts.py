@@ -30,7 +30,7 @@ def facts(stages: Mapping[str, Model]) -> dict[str, Any]:
     (compaction makes another net).
     """
     before, *_, last = stages
-    dense, small = stages[before], stages[last]
+    dense = stages[before]
     after = [name for name, m in stages.items() if m.net == dense.net][-1]
     return {
         "before": before,
@@ -38,7 +38,7 @@ def facts(stages: Mapping[str, Model]) -> dict[str, Any]:
         "last": last,
         "histograms": histograms(dense, stages[after]),
         "first": first_layer(stages[after]),
-        "costs": costs(dense, small),
+        "costs": costs(dense, stages[after], stages[last]),
         "layers": layers(dense),
         "ties": tied(dense),
     }
@@ -89,27 +89,34 @@ def first_layer(model: Model) -> dict[str, Any]:
     }
 
 
-def costs(before: Model, after: Model) -> list[dict[str, Any]]:
-    """Entries and multiply-adds of each weight, and what is left; 0 if the layer is gone."""
-    left = {c.name: (c.live, c.live_macs) for c in counts(after.net, after.masks)}
+def costs(before: Model, after: Model, last: Model) -> list[dict[str, Any]]:
+    """Entries and multiply-adds of each weight, and what is left; 0 if the layer is gone
+
+    kept: the live entries of `after`, whose net is that of `before`; live, live_macs: of `last`.
+    """
+    left = {c.name: (c.live, c.live_macs) for c in counts(last.net, last.masks)}
+    kept = {c.name: c.live for c in counts(after.net, after.masks)}
     found = []
     for was in counts(before.net, before.masks):
         if was.name in before.net.weights:
-            kind = type(before.net.node(layer_of(was.name)).layer).__name__
             live, live_macs = left.get(was.name, (0, 0))
-            row = {"name": was.name, "kind": kind, "parameters": was.total, "macs": was.macs}
-            found.append(row | {"live": live, "live_macs": live_macs})
+            found.append({
+                "name": was.name,
+                "kind": type(before.net.node(layer_of(was.name)).layer).__name__,
+                "shape": [int(side) for side in was.shape],
+                "parameters": was.total, "macs": was.macs,
+                "kept": kept[was.name], "live": live, "live_macs": live_macs,
+            })  # fmt: skip
     return found
 
 
 def layers(model: Model) -> list[dict[str, Any]]:
     """The layers that have parameters, in net order, with the shape of their first one."""
-    found = []
-    for node in model.net.nodes:
-        for shape in [*node.layer.params().values()][:1]:
-            kind = type(node.layer).__name__
-            found.append({"name": node.name, "kind": kind, "shape": [int(v) for v in shape]})
-    return found
+    return [
+        {"name": node.name, "kind": type(node.layer).__name__,
+         "shape": [int(v) for v in next(iter(node.layer.params().values()))]}
+        for node in model.net.nodes if node.layer.params()
+    ]  # fmt: skip
 
 
 def tied(model: Model) -> list[dict[str, Any]]:

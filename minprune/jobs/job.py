@@ -1,10 +1,9 @@
-"""What both jobs do alike: read the data, carry out a plan in a folder, record what was done.
+"""What both jobs share: read the data, run a plan in a folder, record the result.
 
 The folder holds a checkpoint during the work, and then the result.
 """
 
 import json
-import math
 import platform
 import sys
 import time
@@ -21,6 +20,7 @@ from minprune.core import Dataset
 from minprune.criteria import CRITERIA
 from minprune.errors import FileError, MinpruneWarning
 from minprune.files import alone, sweep, write_atomic
+from minprune.jobs.checks import check
 from minprune.jobs.settings import Settings
 from minprune.nets.model import Model
 from minprune.train.checkpoint import refuse
@@ -28,7 +28,7 @@ from minprune.train.fingerprint import difference, machinery
 from minprune.train.history import History
 from minprune.train.loop import fit
 from minprune.train.optim import SGD
-from minprune.train.plan import FILE, Done, PhaseContext, Plan, forget, run_plan
+from minprune.train.plan import FILE, Done, PhaseContext, forget, run_plan
 from minprune.train.rates import cosine
 
 CHECKPOINT, RESULT = "checkpoint", "result.json"
@@ -63,33 +63,47 @@ def options(name: str) -> dict[str, Any]:
     return dict(CRITERIA[name].spec.large)
 
 
+def plan_fields(settings: Settings, dataset: Dataset) -> dict[str, Any]:
+    """The settings as the fields of a plan, without paths, so that a moved folder resumes."""
+    return asdict(replace(settings, data=dataset.name, out=None))
+
+
 def carry_out(
-    settings: Settings, plan: Plan, start: Model, dataset: Dataset,
-    record: Callable[[Result, Done, Path, float], Result], *,
-    files: tuple[str, ...], began: float, quiet: bool, command: str, resume: bool,
+    asked: Settings, planned: Callable[[Any, Dataset], tuple[Any, Any]],
+    record: Callable[[Any, Result, Dataset, Done, Path], Result], files: tuple[str, ...], *,
+    quiet: bool = False, command: str = "", resume: bool = False,
 ) -> Result:  # fmt: skip
     """The result of a job, as result.json in its folder holds it; the result is written last
 
-    While it runs, out/checkpoint holds what is done, and with `resume` the plan continues from
-    there, to the same bits; the result of a finished job is returned. start: the net before
-    training, for the warm-up. record(about, done, out, ready) writes the job's other files and
-    gives the whole result; about: what both jobs record; ready: seconds until the plan began;
-    files: the names of those files. began: when the job started.
+    planned(asked, dataset) gives the settings with nothing left open, and the plan. While it runs,
+    out/checkpoint holds what is done, and with `resume` the plan continues from there, to the same
+    bits; the result of a finished job is returned. record(plan, about, dataset, done, out) writes
+    the job's other files and gives the whole result; about: what both jobs record; done.seconds
+    begin with those until the plan began; files: the names of all files. Raises MinpruneError, in
+    one sentence, for settings or data that cannot be used, or that are not those of the job to
+    resume.
     """
-    out = Path(str(settings.out))
+    began = time.perf_counter()
+    check(asked)
+    dataset = load_data(asked.data)
+    settings, plan = planned(asked, dataset)
+    out = Path(settings.out)
     with alone(out):
         if finished := begin(out, settings, resume, *files):
             say(quiet, f"{out}: this job is done; without --resume it starts from the beginning")
             return finished
-        warm_up(start, dataset, settings.batch_size)
+        warm_up(plan.start(dataset), dataset, settings.batch_size)
         ready = time.perf_counter() - began
         say(quiet, f"kernels: {kernels.backend()}, ready after {ready:.1f} s")
         done = run_plan(plan, dataset, out / CHECKPOINT, progress=not quiet)
+        sizes = {part: len(getattr(dataset, part)[0]) for part in ("train", "val", "test")}
         about = {
             "name": out.name, "command": command, "out": str(out), "settings": asdict(settings),
-            "data": about_data(dataset), "versions": versions(),
+            "data": {"name": dataset.name, **sizes, "input": list(dataset.input_shape)},
+            "versions": versions(),
         }  # fmt: skip
-        result = record(about, done, out, ready)
+        seconds = {"compile and warm up": ready} | done.seconds
+        result = record(plan, about, dataset, Done(done.state, seconds), out)
         write_atomic(out / RESULT, as_json(result))
         discard(out / CHECKPOINT)
         return result
@@ -114,12 +128,6 @@ def warm_up(model: Model, dataset: Dataset, batch_size: int) -> None:
     x, y = (a[:batch_size] for a in dataset.train)
     few, by = Dataset((x, y), (x, y), (x, y)), optimizer(Settings.lr)
     fit(model, few, epochs=1, batch_size=batch_size, optimizer=by, progress=False)
-
-
-def about_data(dataset: Dataset) -> Result:
-    """The name and the sizes of the data."""
-    sizes = {part: len(getattr(dataset, part)[0]) for part in ("train", "val", "test")}
-    return {"name": dataset.name, **sizes, "input": list(dataset.input_shape)}
 
 
 def versions() -> dict[str, str]:
@@ -177,15 +185,8 @@ def read(path: Path) -> dict[str, Any]:
 
 def as_json(value: Any) -> str:
     """JSON text; what is not finite becomes null, since JSON has no word for it."""
-
-    def clean(v: Any) -> Any:
-        if isinstance(v, dict):
-            return {k: clean(x) for k, x in v.items()}
-        if isinstance(v, list | tuple):
-            return [clean(x) for x in v]
-        return None if isinstance(v, float) and not math.isfinite(v) else v
-
-    return json.dumps(clean(value), indent=1) + "\n"
+    finite = json.loads(json.dumps(value), parse_constant=lambda word: None)
+    return json.dumps(finite, indent=1) + "\n"
 
 
 def discard(*paths: Path) -> None:

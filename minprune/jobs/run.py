@@ -5,8 +5,8 @@ in measures/measure.py.
 """
 
 import io
-import time
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,14 @@ import numpy as np
 from minprune.core import Dataset
 from minprune.evidence import score
 from minprune.files import save, write_atomic
-from minprune.jobs.checks import check, possible, reachable
+from minprune.jobs.checks import possible, reachable
 from minprune.jobs.facts import break_even, facts
-from minprune.jobs.job import Result, as_json, carry_out, load_data, options, say, timed, trained
+from minprune.jobs.job import Result, as_json, carry_out, options, plan_fields, say, timed, trained
 from minprune.jobs.settings import RunSettings, filled, named
 from minprune.masking.apply import prune
 from minprune.measures.cost import latencies, size
 from minprune.measures.measure import BATCHES, Measures
 from minprune.measures.quality import evaluate
-from minprune.nets.counts import counts
 from minprune.nets.model import Model
 from minprune.nets.zoo import ZOO
 from minprune.report.run_page import comparison, headline, run_page
@@ -38,8 +37,7 @@ class TrainPruneTune(RunSettings):
     """w -> mask * w -> fine-tuned -> compacted -> sparse, rates by a cosine; Han et al. (2015)
 
     Fine-tuning repeats the learning rates of training (Renda et al. 2020), the masks held. The
-    settings leave nothing open; "data" is the name of the data and "out" is None, so that a moved
-    folder resumes.
+    settings leave nothing open.
 
     state[stage]: the model of each stage; state["history"][phase]: of each training;
     state["speeds"]: those that the formats of the sparse stage were chosen by.
@@ -52,10 +50,10 @@ class TrainPruneTune(RunSettings):
     def phases(self) -> dict[str, Phase]:
         """{stage: the phase that makes it}"""
         return {
-            "dense": Phase("train", self.train),
+            "dense": Phase("train", partial(self.fit, "dense", self.epochs)),
             "pruned": Phase("prune", self.prune),
-            "fine-tuned": Phase("fine-tune", self.tune),
-            "compacted": Phase("compact", self.compact),
+            "fine-tuned": Phase("fine-tune", partial(self.fit, "fine-tuned", self.fine_tune)),
+            "compacted": Phase("compact", lambda c: {"compacted": compact(c.state["fine-tuned"])}),
             "sparse": Phase("sparsify", self.sparsify),
         }
 
@@ -63,23 +61,18 @@ class TrainPruneTune(RunSettings):
         """The net before training."""
         return ZOO[str(self.net)](data, seed=self.seed)
 
-    def train(self, context: PhaseContext) -> State:
-        """The dense stage."""
-        return self._fit(context, "dense", self.start(context.data), self.epochs)
+    def fit(self, stage: str, epochs: int | None, context: PhaseContext) -> State:
+        """The stage after `epochs` of training: of the pruned net, if there is one"""
+        model = context.state.get("pruned") or self.start(context.data)
+        model, history = trained(context, model, self, epochs, self.seed)
+        done = context.state.get("history", {})
+        return {stage: model, "history": done | {context.label: history}}
 
     def prune(self, context: PhaseContext) -> State:
         """The pruned stage."""
         dense, how = context.state["dense"], options(self.criterion) | {"seed": self.seed}
         scores = score(dense, context.data.train, self.criterion, unit=self.unit, **how)
         return {"pruned": prune(dense, scores, sparsity=self.sparsity, scope=self.scope)}
-
-    def tune(self, context: PhaseContext) -> State:
-        """The fine-tuned stage."""
-        return self._fit(context, "fine-tuned", context.state["pruned"], self.fine_tune)
-
-    def compact(self, context: PhaseContext) -> State:
-        """The compacted stage."""
-        return {"compacted": compact(context.state["fine-tuned"])}
 
     def sparsify(self, context: PhaseContext) -> State:
         """The sparse stage; a phase, so that formats chosen once stay when the speeds change."""
@@ -91,64 +84,52 @@ class TrainPruneTune(RunSettings):
             "speeds": asdict(replace(known, where="")),  # no path of this machine
         }
 
-    def _fit(self, context: PhaseContext, stage: str, model: Model, epochs: int | None) -> State:
-        model, history = trained(context, model, self, epochs, self.seed)
-        done = context.state.get("history", {})
-        return {stage: model, "history": done | {context.label: history}}
 
-
-def run(
-    settings: RunSettings, *, quiet: bool = False, command: str = "", resume: bool = False
-) -> Result:
+def run(asked: RunSettings, *, quiet: bool = False, **how: Any) -> Result:
     """The result of the job, as result.json holds it; all its files are in its "out" folder
 
     Writes the model of each stage, result.json, history.json, report.html, and history.npz if a
-    method learned arrays of its own. With `resume` a stopped job continues, to the same models to
-    the byte. The formats of the sparse stage depend on the speeds of the machine besides; they are
-    chosen once. "seconds" covers this call and the last attempt at each phase; the page has all of
-    it but its own. Raises MinpruneError, in one sentence, for settings or data that cannot be
-    used, or that are not those of the job to resume.
+    method learned arrays of its own. The formats of the sparse stage depend on the speeds of the
+    machine besides; they are chosen once. "seconds" covers this call and the last attempt at each
+    phase; the page has all of it but its own. quiet, how, errors: see carry_out.
     """
-    began = time.perf_counter()
-    check(settings)
-    dataset = load_data(settings.data)
-    settings = choices(settings, dataset)
-    plan = TrainPruneTune(**asdict(replace(settings, data=dataset.name, out=None)))
+    saved = partial(record, quiet=quiet)
+    return carry_out(asked, planned, saved, ("*.npz", "*.json", "*.html"), quiet=quiet, **how)
+
+
+def planned(asked: RunSettings, dataset: Dataset) -> tuple[RunSettings, TrainPruneTune]:
+    """(settings with nothing left open, plan); ArgumentError for what this net cannot have"""
+    s = choices(asked, dataset)
+    plan = TrainPruneTune(**plan_fields(s, dataset))
     start = plan.start(dataset)
-    reachable(start, settings.unit, [settings.sparsity], settings.scope)
-    possible(settings.criterion, start, dataset.train, settings.unit, samples=None)
+    reachable(start, s.unit, [s.sparsity], s.scope)
+    possible(s.criterion, start, dataset.train, s.unit, samples=None)
+    return s, plan
 
-    def record(about: Result, done: Done, out: Path, ready: float) -> Result:
-        seconds = {"compile and warm up": ready} | done.seconds
-        models = {name: done.state[name] for name in plan.phases()}
-        say(quiet, "measure: all forms, then every layer's shape, dense and sparse")
-        with timed(seconds, "measure"):
-            stages = measured(models, dataset, out)
-        with timed(seconds, "break-even"):
-            limits = break_even(models.pop("sparse"))
-        tuned = models["fine-tuned"]
-        result = about | {
-            "options": options(settings.criterion),
-            "net": str(tuned),
-            "stages": stages,
-            "layers": [
-                {"name": c.name, "shape": list(c.shape), "total": c.total, "kept": c.live}
-                for c in counts(tuned.net, tuned.masks)
-                if c.name in tuned.net.weights
-            ],
-            "seconds": seconds | {"total, without this page": sum(seconds.values())},
-            "speeds": done.state["speeds"],
-            "facts": facts(models) | {"sparse": limits},
-        }
-        with timed(seconds, "page"):
-            history = write_history(done.state["history"], out)
-            write_atomic(out / "report.html", run_page(result, history))
-        return result | {"seconds": seconds | {"total": sum(seconds.values())}}
 
-    return carry_out(
-        settings, plan, start, dataset, record, files=("*.npz", "*.json", "*.html"), began=began,
-        quiet=quiet, command=command, resume=resume,
-    )  # fmt: skip
+def record(
+    plan: TrainPruneTune, about: Result, dataset: Dataset, done: Done, out: Path, quiet: bool
+) -> Result:
+    """The whole result; the models, the history and the page are written."""
+    seconds = done.seconds
+    models = {name: done.state[name] for name in plan.phases()}
+    say(quiet, "measure: all forms, then every layer's shape, dense and sparse")
+    with timed(seconds, "measure"):
+        stages = measured(models, dataset, out)
+    with timed(seconds, "break-even"):
+        limits = break_even(models.pop("sparse"))
+    result = about | {
+        "options": options(plan.criterion),
+        "net": str(models["fine-tuned"]),
+        "stages": stages,
+        "seconds": seconds | {"total, without this page": sum(seconds.values())},
+        "speeds": done.state["speeds"],
+        "facts": facts(models) | {"sparse": limits},
+    }
+    with timed(seconds, "page"):
+        history = write_history(done.state["history"], out)
+        write_atomic(out / "report.html", run_page(result, history))
+    return result | {"seconds": seconds | {"total": sum(seconds.values())}}
 
 
 def choices(s: RunSettings, dataset: Dataset) -> RunSettings:

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from minprune.kernels import door
-from minprune.kernels.choice import backend as backend
+from minprune.kernels.door import backend as backend
 from minprune.kernels.door import check as check
 from minprune.kernels.indices import area as area
 from minprune.kernels.indices import blocks as blocks

@@ -1,11 +1,11 @@
-"""The four ways in which loops are compiled; the only place that calls Numba's compiler.
+"""Four ways to compile loops; the only file that calls Numba's compiler.
 
 All keep NaN and infinities as IEEE says. "contract" lets a*b + c round once; "reassoc", for sums
 only, lets the partial sums be vectorised: both stay inside the derived bounds that the tests check.
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,9 +26,9 @@ def sources() -> str:
 
 
 def stamped(made: Any) -> Any:
-    """made, its code on disk valid for as long as all our loops are what they were
+    """made, whose code on disk is valid as long as no loop of ours changes
 
-    It holds copies of the loops of other files that it calls; Numba asks after its own file alone.
+    It holds copies of the loops of other files that it calls; Numba checks its own file alone.
     """
     file: Any = getattr(getattr(made, "_cache", None), "_cache_file", None)
     if hasattr(file, "_source_stamp"):
@@ -36,30 +36,19 @@ def stamped(made: Any) -> Any:
     return made
 
 
-def compiled(fn: Function, *flags: str, **options: bool) -> Function:
+def compiled(fn: Function, more: frozenset[str] = frozenset(), **options: bool) -> Function:
     """fn, compiled at its first call per dtype; cached on disk where there is a place for it"""
-    how = {"error_model": "numpy", "fastmath": {"contract", *flags}, **options}
+    how = {"error_model": "numpy", "fastmath": {"contract"} | more, **options}
     try:
         return cast(Function, stamped(numba.njit(cache=True, **how)(fn)))
     except RuntimeError:  # neither the package's folder nor the user's cache can be written to
         return cast(Function, numba.njit(**how)(fn))
 
 
-def loops(fn: Function) -> Function:
-    """Loops over arrays."""
-    return compiled(fn)
-
-
-def sums(fn: Function) -> Function:
-    """As loops, and the terms of a sum may be added in another order."""
-    return compiled(fn, "reassoc")
-
-
-def shared(fn: Function) -> Function:
-    """As loops, and other Python threads run meanwhile: each call owns its part of the output."""
-    return compiled(fn, nogil=True)
-
-
-def inside(fn: Function) -> Function:
-    """As loops, and copied into each loop that calls it: for what costs less than a call."""
-    return compiled(fn, forceinline=True)
+loops = compiled  # over arrays
+# As loops, and the terms of a sum may be added in another order.
+sums = partial(compiled, more=frozenset({"reassoc"}))
+# As loops, and other Python threads run meanwhile: each call owns its part of the output.
+shared = partial(compiled, nogil=True)
+# As loops, and copied into each loop that calls it: for what costs less than a call.
+inside = partial(compiled, forceinline=True)

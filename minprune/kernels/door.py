@@ -1,5 +1,7 @@
 """The door to the kernels: one mechanism that every declaration of signatures.py goes through.
 
+MINPRUNE_KERNELS=numpy|numba chooses the implementation, once, at the first kernel call.
+
 A call 1. copies floats that are read-only or not contiguous, so that Numba compiles once for each
 dtype; 2. checks shapes, dtypes and options; 3. checks values where a rule says so; 4. allocates the
 results and calls the implementation with all arguments and the results behind them. What step 2
@@ -9,20 +11,19 @@ Small nets are limited by the Python between two kernels, so these steps are wri
 function of their own for each kernel, as dataclasses does it: print `source(...)` to read one.
 """
 
+import os
 from collections.abc import Callable
-from functools import update_wrapper
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from functools import cache, update_wrapper
+from importlib import import_module
+from typing import Any, NamedTuple, NoReturn, ParamSpec, TypeVar
 
 import numpy as np
 
 from minprune.core import Array
-from minprune.errors import ArgumentError, ShapeError
-from minprune.kernels import choice
+from minprune.errors import ArgumentError, MissingError, ShapeError
 from minprune.kernels.shapes import (
-    AS_IS,
     FLOATS,
     KINDS,
-    REFUSE,
     Argument,
     Result,
     Sizes,
@@ -42,6 +43,44 @@ Shapes = list[tuple[tuple[int, ...], Any]]  # (shape, dtype) of each result
 Plan = tuple[Sizes, Shapes]
 MOST = 4096  # plans that a kernel keeps
 KERNELS: dict[str, Callable[..., Any]] = {}  # all that are declared, by name
+found: dict[str, Callable[..., Any]] = {}  # by kernel: the function that computes
+
+
+@cache
+def backend() -> str:
+    """'numba' or 'numpy': which implementation computes.
+
+    Raises ArgumentError for another value of MINPRUNE_KERNELS, MissingError for 'numba' without it.
+    """
+    return chosen(os.environ.get("MINPRUNE_KERNELS"))
+
+
+def chosen(wanted: str | None) -> str:
+    """The implementation called `wanted`; None: Numba's if it can be imported, else NumPy's."""
+    if wanted not in (None, "numpy", "numba"):
+        raise ArgumentError(
+            f"MINPRUNE_KERNELS must be 'numpy' or 'numba', not {wanted!r}; "
+            f"set one of them, or unset it"
+        )
+    if wanted == "numpy":
+        return "numpy"
+    try:
+        import_module("minprune.kernels.compile_jit")
+    except ImportError as error:
+        if wanted == "numba":
+            raise MissingError(
+                f"MINPRUNE_KERNELS is 'numba', but Numba cannot be imported ({error}); "
+                f"install it with `pip install numba`, or set MINPRUNE_KERNELS=numpy"
+            ) from error
+        return "numpy"
+    return "numba"
+
+
+def find(name: str, homes: tuple[str, str]) -> Callable[..., Any]:
+    """The function that computes the kernel `name`; homes: the files of its twin and its loop"""
+    module = import_module(f"minprune.kernels.{homes[backend() == 'numba']}")
+    found[name] = function = getattr(module, name)
+    return function  # type: ignore[no-any-return]
 
 
 class Check(NamedTuple):
@@ -66,7 +105,7 @@ class Signature:
 
     def contiguous(self, name: str, x: Array) -> Array:
         """A C-contiguous, aligned, writable copy; ArgumentError if x changes in place."""
-        if any(KINDS[a.kind].how == REFUSE for a in self.arguments if a.name == name):
+        if any(a.name == name and a.kind == "changed" for a in self.arguments):
             raise ArgumentError(
                 f"{self.name}: {name} must be writable and contiguous, since it changes in place; "
                 f"pass {name}.copy() and keep that"
@@ -74,6 +113,14 @@ class Signature:
         copy = empty(x.shape, x.dtype)
         copy[...] = x
         return copy
+
+    def outside(self, name: str, x: Array, most: int) -> NoReturn:
+        """Raises ArgumentError: an entry of x is not from 0 to most - 1."""
+        bad = int(np.argmax((x < 0) | (x >= most)))
+        raise ArgumentError(
+            f"{self.name}: {name}[{bad}] must be an integer from 0 to {most - 1}, not {x[bad]}; "
+            f"count classes and rows from 0"
+        )
 
     def plan(self, *args: Any) -> Plan:
         """The check of shapes, dtypes and options"""
@@ -122,8 +169,8 @@ def source(of: Signature) -> str:
     lines = [f"def {of.name}({names}):", "    try:"]
     for a in of.arguments:
         x, there = a.name, f"{a.name} is not None and " if a.optional else ""
-        if a.kind in KINDS and KINDS[a.kind].how != AS_IS:
-            lines.append(f"        if {there}not {x}.flags.carray: {x} = _copy({x!r}, {x})")
+        if a.kind in KINDS and (flags := KINDS[a.kind].flags.format(x)):
+            lines.append(f"        if {there}not ({flags}): {x} = _copy({x!r}, {x})")
         if a.kind == "option":
             key += [x, f"{x}.__class__"]
         elif a.kind == "sizes":
@@ -135,6 +182,15 @@ def source(of: Signature) -> str:
     for k, check in enumerate(of.checks):
         given = ", ".join(check.arguments)
         lines.append(f"    {given} = _check{k}({of.name!r}, _sizes, {given})")
+    for a in (a for a in of.arguments if a.top):
+        x, top = a.name, f"_sizes[{a.top!r}]"
+        lines += [f"    if {x} is None: {x} = _arange({top})"] if a.optional else []
+        lines += [
+            f"    if {x}.dtype != _int64 or not {x}.flags.carray:",
+            f"        {x} = _require({x}, _int64, 'CWA')",
+            # Seen as unsigned, a negative number is huge: one pass checks both ends.
+            f"    if {x}.size and {x}.view(_uint64).max() >= {top}: _outside({x!r}, {x}, {top})",
+        ]
     results = [f"_result{k}" for k in range(len(of.results))]
     for k, result in enumerate(results):
         make = "_own" if of.results[k].kept else "_empty"
@@ -161,8 +217,9 @@ def kernel(
         of = Signature(name, code.co_varnames[: code.co_argcount], text, rules, checks)
         space: dict[str, Any] = {
             "_copy": of.contiguous, "_plan": of.plan, "_plans": of.plans, "_empty": empty,
-            "_own": np.empty, "_found": choice.found.get,
-            "_find": lambda: choice.find(name, homes),
+            "_own": np.empty, "_arange": np.arange, "_require": np.require, "_outside": of.outside,
+            "_int64": np.dtype(np.int64), "_uint64": np.uint64, "_found": found.get,
+            "_find": lambda: find(name, homes),
             "_missed": (LookupError, AttributeError, TypeError),  # the plan says what is wrong
         } | {f"_check{k}": each.check for k, each in enumerate(checks)}  # fmt: skip
         exec(source(of), space)

@@ -1,8 +1,8 @@
 """The rules of sparse indices: they belong to the matrix, and there are as many values as places.
 
 Indices are uint32, so that no loop has to ask for negative ones. A full check reads all of them;
-arrays that nobody can write to (read-only, as the formats keep them) are checked once, and then
-known by identity. All are rules of values, see rules.py.
+arrays that cannot be written to (read-only, as the formats keep them) are checked once, and then
+known by identity.
 """
 
 import weakref
@@ -57,11 +57,8 @@ def csr(columns: str, row_start: str, top: str) -> Check:
 
     def check(kernel: str, sizes: Sizes, *pair: Array) -> tuple[Array, ...]:
         most = sizes[top]
-        key = (
-            id(pair[0]),
-            id(pair[1]),
-            most,
-        )  # as in `kept`, written out, since small products would be slower
+        # As in `kept`, written out, since small products would be slower.
+        key = id(pair[0]), id(pair[1]), most
         found = _lines.get(key)
         if found is not None and found[0]() is pair[0] and found[1]() is pair[1]:
             return pair
@@ -99,7 +96,8 @@ def climbs(kernel: str, columns: Array, row_start: Array, top: int, names: tuple
         )
 
 
-def _order(kernel: str, sizes: Sizes, positions: Array) -> Array:
+@partial(Check, ("positions",))
+def order(kernel: str, sizes: Sizes, positions: Array) -> Array:
     """Each of 0 .. size - 1 once"""
     positions = read_only(positions)
     kept(is_order, (positions,), kernel)
@@ -114,9 +112,6 @@ def is_order(positions: Array, kernel: str) -> None:
             f"{kernel}: positions must hold each of 0 to {positions.size - 1} once, but "
             f"{int(np.argmin(there))} is absent; take them from csr_transpose"
         )
-
-
-ORDER = Check(("positions",), _order)
 
 
 def extent(kernel: str, given: dict[str, Any], sizes: Sizes) -> None:

@@ -31,7 +31,7 @@ def machine(kind: Any) -> Any:
 
 @register_model(Vector)
 class VectorModel(models.PrimitiveModel):  # type: ignore[misc]
-    """How Numba passes a Vector on: as it is."""
+    """How Numba passes a Vector: as it is."""
 
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, machine(kind))
@@ -59,10 +59,8 @@ def spread(builder: Any, scalar: Any, kind: Any) -> Any:
 def lanes_of(_: Any, array: Any) -> Any:
     """How many entries of the array fill a register      a constant: no division at run time"""
 
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return ir.IntType(64)(Vector(array.dtype).lanes)
-
-    return types.int64(array), code
+    lanes = Vector(array.dtype).lanes
+    return types.int64(array), lambda *_: ir.IntType(64)(lanes)
 
 
 @intrinsic
@@ -82,8 +80,7 @@ def at(_: Any, array: Any, index: Any) -> Any:
     """array[index]      array: one axis, contiguous"""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array_, index_ = args
-        return builder.load(place(context, builder, signature.args, array_, index_))
+        return builder.load(place(context, builder, signature.args, *args))
 
     return array.dtype(array, index), code
 
@@ -94,8 +91,7 @@ def load(_: Any, array: Any, index: Any) -> Any:
     kind = Vector(array.dtype)
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array_, index_ = args
-        address = place(context, builder, signature.args, array_, index_, kind)
+        address = place(context, builder, signature.args, args[0], args[1], kind)
         return builder.load(address, align=array.dtype.bitwidth // 8)
 
     return kind(array, index), code
@@ -106,9 +102,8 @@ def store(_: Any, array: Any, index: Any, value: Any) -> Any:
     """array[index : index + lanes] = value"""
 
     def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array_, index_, value_ = args
-        address = place(context, builder, signature.args, array_, index_, value)
-        builder.store(value_, address, align=array.dtype.bitwidth // 8)
+        address = place(context, builder, signature.args, args[0], args[1], value)
+        builder.store(args[2], address, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
     return types.void(array, index, value), code
@@ -118,11 +113,7 @@ def store(_: Any, array: Any, index: Any, value: Any) -> Any:
 def splat(_: Any, scalar: Any) -> Any:
     """The scalar in all lanes"""
     kind = Vector(scalar)
-
-    def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return spread(builder, args[0], kind)
-
-    return kind(scalar), code
+    return kind(scalar), lambda _, builder, __, args: spread(builder, args[0], kind)
 
 
 @intrinsic

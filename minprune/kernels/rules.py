@@ -4,6 +4,7 @@ A rule gets the name of the kernel, its arguments by name and the sizes so far, 
 check gets values, and returns them or what replaces them. Those of sparse indices: indices.py.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,20 +12,17 @@ import numpy as np
 from minprune.arguments import choice, count
 from minprune.core import Array
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
-from minprune.kernels.door import Check, Rule
+from minprune.kernels.door import Check
 from minprune.kernels.shapes import Sizes
 
 ACTS = ("none", "relu", "leaky_relu", "tanh", "sigmoid")  # what kernels apply to their results
 Given = dict[str, Any]
 
 
-def activation(name: str) -> Rule:
-    """The argument `name` is the name of an activation."""
-
-    def rule(kernel: str, given: Given, sizes: Sizes) -> None:
-        choice(kernel, name, given[name], ACTS)
-
-    return rule
+def activation(kernel: str, given: Given, sizes: Sizes) -> None:
+    """`act`, or `kind`, is the name of an activation."""
+    name = "kind" if "kind" in given else "act"
+    choice(kernel, name, given[name], ACTS)
 
 
 def nonempty(kernel: str, given: Given, sizes: Sizes) -> None:
@@ -96,11 +94,11 @@ def grouping(kernel: str, given: Given, sizes: Sizes) -> None:
 def inner(kernel: str, given: Given, sizes: Sizes) -> None:
     """m, p of (m, n) @ (n, p), once a and b are transposed as asked"""
     a, b = given["a"].shape, given["b"].shape
-    a, b = a[::-1] if given["transpose_a"] else a, b[::-1] if given["transpose_b"] else b
+    a, b = a[::-1] if given["ta"] else a, b[::-1] if given["tb"] else b
     if a[1] != b[0]:
         raise ShapeError(
             f"{kernel}: the inner sizes of a and b must be equal, not {a} @ {b} after "
-            f"transposing; check transpose_a and transpose_b"
+            f"transposing; check ta and tb"
         )
     sizes["m"], sizes["p"] = a[0], b[1]
 
@@ -120,28 +118,8 @@ def removals(kernel: str, given: Given, sizes: Sizes) -> None:
     sizes["count"] = sizes["n"] if given["count"] is None else given["count"]
 
 
-def below(name: str, top: str) -> Check:
-    """Integers from 0 to below the size `top`, as int64; None stands for all in their order"""
-
-    def check(kernel: str, sizes: Sizes, x: Array | None) -> Array:
-        most = sizes[top]
-        if x is None:
-            return np.arange(most)
-        # Seen as unsigned, a negative number is huge: one pass checks both ends.
-        if x.dtype != np.int64 or not x.flags.carray:
-            x = np.require(x, np.int64, ["C", "W", "A"])
-        if x.size and x.view(np.uint64).max() >= most:
-            bad = int(np.argmax((x < 0) | (x >= most)))
-            raise ArgumentError(
-                f"{kernel}: {name}[{bad}] must be an integer from 0 to {most - 1}, not {x[bad]}; "
-                f"count classes and rows from 0"
-            )
-        return x
-
-    return Check((name,), check)
-
-
-def _in_window(kernel: str, sizes: Sizes, index: Array) -> Array:
+@partial(Check, ("index",))
+def in_window(kernel: str, sizes: Sizes, index: Array) -> Array:
     """Offsets inside the window"""
     places = sizes["ky"] * sizes["kx"]
     if index.size and places < 65536 and index.max() >= places:
@@ -152,7 +130,8 @@ def _in_window(kernel: str, sizes: Sizes, index: Array) -> Array:
     return index
 
 
-def _ranks(kernel: str, sizes: Sizes, scores: Array, k: int) -> tuple[Array, int]:
+@partial(Check, ("scores", "k"))
+def ranks(kernel: str, sizes: Sizes, scores: Array, k: int) -> tuple[Array, int]:
     """k from 0 to the number of scores, none of which is NaN"""
     if not (type(k) is int and 0 <= k <= scores.size) and count(kernel, "k", k, 0) > scores.size:
         raise ArgumentError(
@@ -168,7 +147,8 @@ def _ranks(kernel: str, sizes: Sizes, scores: Array, k: int) -> tuple[Array, int
     return scores, int(k)
 
 
-def _momentum(
+@partial(Check, ("v", "momentum"))
+def momentum_state(
     kernel: str, sizes: Sizes, v: Array | None, momentum: float
 ) -> tuple[Array | None, float]:
     """v exactly where there is momentum"""
@@ -180,14 +160,16 @@ def _momentum(
     return v, momentum
 
 
-def _step(kernel: str, sizes: Sizes, step: int) -> int:
+@partial(Check, ("step",))
+def step_number(kernel: str, sizes: Sizes, step: int) -> int:
     """Steps count from 1."""
     if step < 1:
         raise ArgumentError(f"{kernel}: step must be at least 1, not {step}; count steps from 1")
     return step
 
 
-def _finite(kernel: str, sizes: Sizes, w: Array, inverse: Array) -> tuple[Array, Array]:
+@partial(Check, ("w", "inverse"))
+def finite(kernel: str, sizes: Sizes, w: Array, inverse: Array) -> tuple[Array, Array]:
     """No NaN, no infinity"""
     for name, a in (("w", w), ("inverse", inverse)):
         bad = a.size - int(np.count_nonzero(np.isfinite(a)))
@@ -197,10 +179,3 @@ def _finite(kernel: str, sizes: Sizes, w: Array, inverse: Array) -> tuple[Array,
                 f"find where they came from"
             )
     return w, inverse
-
-
-IN_WINDOW = Check(("index",), _in_window)
-RANKS = Check(("scores", "k"), _ranks)
-MOMENTUM = Check(("v", "momentum"), _momentum)
-STEP = Check(("step",), _step)
-FINITE = Check(("w", "inverse"), _finite)

@@ -1,8 +1,10 @@
 """The texts of signatures.py: "w (o, i), x (i, n), b (o)?, act -> (o, n)".
 
 A symbol is a size, `c*ky*kx` a product, `m+1` one more, `...` any further axes; `?`: may be None.
-`name: kind (...)`: a kind of KINDS, "floats" unless given, or `sizes`, a tuple of integers. A name
-alone is an option. Floats share the dtype of the first of them, as do results that say no other.
+`name: kind (...)`: a kind of KINDS, "floats" unless given, or `sizes`, a tuple of integers.
+`integers<k`: from 0 to below the size k, and computed on as int64; None stands for all of them in
+order. A name alone is an option. Floats share the dtype of the first of them, as do results that
+say no other.
 """
 
 import re
@@ -11,16 +13,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minprune.errors import ArgumentError, ShapeError
+from minprune.arguments import is_count
+from minprune.errors import ArgumentError
 
 Sizes = dict[str, Any]  # by symbol; those of `...` together, as a tuple
-AS_IS, COPY, REFUSE = range(3)  # what becomes of an array that is read-only or not contiguous
+# What an array must be, or it is copied: any, one that may be read-only, one that may not.
+AS_IS, PACKED, WHOLE = "", "{0}.flags.c_contiguous and {0}.flags.aligned", "{0}.flags.carray"
 
 
 class Kind(NamedTuple):
     """What an array must be; advice: what to do about another."""
 
-    how: int
+    flags: str
     dtypes: frozenset[Any]
     words: str
     advice: str
@@ -34,13 +38,13 @@ CONVERT = "convert it with np.asarray({name}, np.float32)"
 FLOATS = dtypes("float32", "float64")
 INTEGERS = dtypes(*(order + code for order in "<>" for code in np.typecodes["AllInteger"]))
 KINDS = {
-    "floats": Kind(COPY, FLOATS, "float32 or float64", CONVERT),
-    "changed": Kind(REFUSE, FLOATS, "float32 or float64", CONVERT),  # in place
-    "strided": Kind(AS_IS, FLOATS, "float32 or float64", CONVERT),
-    "float64": Kind(COPY, dtypes("float64"), "float64", "convert it with {name}.astype(float)"),
-    "bool": Kind(COPY, dtypes("bool"), "bool", "True means kept"),
+    "floats": Kind(WHOLE, FLOATS, "float32 or float64", CONVERT),
+    "changed": Kind(WHOLE, FLOATS, "float32 or float64", CONVERT),  # in place
+    "read": Kind(PACKED, FLOATS, "float32 or float64", CONVERT),
+    "float64": Kind(WHOLE, dtypes("float64"), "float64", "convert it with {name}.astype(float)"),
+    "bool": Kind(WHOLE, dtypes("bool"), "bool", "True means kept"),
     "uint8": Kind(AS_IS, dtypes("uint8"), "uint8", "take it from a format of minprune.sparse"),
-    "uint16": Kind(COPY, dtypes("uint16"), "uint16", "pass the index that max_pool returned"),
+    "uint16": Kind(WHOLE, dtypes("uint16"), "uint16", "pass the index that max_pool returned"),
     "uint32": Kind(AS_IS, dtypes("uint32"), "uint32", "take it from a format of minprune.sparse"),
     "integers": Kind(
         AS_IS, INTEGERS, "integers", "convert it with np.asarray({name}, np.int64)"
@@ -49,10 +53,11 @@ KINDS = {
 
 
 class Argument(NamedTuple):
-    """One argument that is checked; kind: of KINDS, "sizes" or "option"."""
+    """One argument that is checked; kind: of KINDS, "sizes" or "option"; top: what follows "<"."""
 
     name: str
     kind: str
+    top: str
     dims: tuple[str, ...]
     optional: bool
 
@@ -69,8 +74,10 @@ def parsed(text: str) -> tuple[list[Argument], list[Result]]:
     """The arguments and the results that a text names"""
     left, right = text.split("->")
     arguments = [
-        Argument(name, kind or ("floats" if dims else "option"), split(dims), bool(maybe))
-        for name, kind, dims, maybe in re.findall(r"(\w+)(?:: (\w+))?(?: \((.*?)\)(\?)?)?", left)
+        Argument(name, kind or ("floats" if dims else "option"), top, split(dims), bool(maybe))
+        for name, kind, top, dims, maybe in re.findall(
+            r"(\w+)(?:: (\w+)(?:<(\w+))?)?(?: \((.*?)\)(\?)?)?", left
+        )
     ]
     results = [
         Result(np.dtype(kind) if kind else None, split(dims), bool(kept))
@@ -135,18 +142,9 @@ def check_array(kernel: str, a: Argument, given: Any, first: tuple[str, Any] | N
 
 def check_sizes(kernel: str, a: Argument, given: Any) -> None:
     """A tuple of integers, one for each symbol."""
-    if not isinstance(given, tuple) or not all(map(is_size, given)):
+    sound = isinstance(given, tuple) and len(given) == len(a.dims)
+    if not sound or not all(is_count(k, 0) for k in given):
         raise ArgumentError(
             f"{kernel}: {a.name} must be a tuple of {len(a.dims)} integers of at least 0, "
             f"not {given!r}; pass a tuple such as {(1,) * len(a.dims)}"
         )
-    if len(given) != len(a.dims):
-        raise ShapeError(
-            f"{kernel}: {a.name} must be {written(a.dims)}, not {given}; "
-            f"pass one integer for each of them"
-        )
-
-
-def is_size(k: Any) -> bool:
-    """An integer of at least 0"""
-    return isinstance(k, int | np.integer) and not isinstance(k, bool) and int(k) >= 0

@@ -21,19 +21,19 @@ from minprune.kernels.door import KERNELS, kernel
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
 ROWS, SUMS = ("dense.rows_ref", "dense.rows_jit"), ("dense.rows_ref", "dense.sums_jit")
-TRAIN = "dense.train_ref", "dense.train_jit"
+OPTIM = "dense.optim_ref", "dense.optim_jit"
 CONV, POOL = ("dense.image_ref", "dense.conv_jit"), ("dense.image_ref", "dense.pool_jit")
-SELECT, OBS = ("dense.select_ref", "dense.select_jit"), ("dense.select_ref", "dense.obs_jit")
+SELECT = "dense.select_ref", "dense.select_jit"
 CSR, BLOCK = ("sparse.sparse_ref", "sparse.csr_jit"), ("sparse.sparse_ref", "sparse.block_jit")
 SPARSE_CONV = "sparse.sparse_ref", "sparse.conv_jit"
 AT = "stride: sizes (sy, sx), padding: sizes (py, px)"
 WINDOW = f"kernel: sizes (ky, kx), {AT}"
 IMAGE = "shape: sizes (c, h, w, n)"
-ACT, KIND = rules.activation("act"), rules.activation("kind")
+ACT = rules.activation
 
 
 @kernel(CONV, f"x (c, h, w, n), {WINDOW} -> (c*ky*kx, oh*ow*n)", rules.windows)
-def unfold(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
+def unfold(x: Array, kernel: Pair, stride: Pair = (1, 1), padding: Pair = (0, 0)) -> Array:
     """cols[(c, y, x), (oy, ox, n)] = padded[c, oy*sy + y, ox*sx + x, n]
 
     x: (c, h, w, n) -> cols: (c*ky*kx, oh*ow*n). As torch.nn.functional.unfold, batch last.
@@ -41,7 +41,9 @@ def unfold(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
 
 
 @kernel(CONV, f"cols (c*ky*kx, oh*ow*n), {IMAGE}, {WINDOW} -> (c, h, w, n)", rules.windows)
-def fold(cols: Array, shape: Shape, kernel: Pair, stride: Pair, padding: Pair) -> Array:
+def fold(
+    cols: Array, shape: Shape, kernel: Pair, stride: Pair = (1, 1), padding: Pair = (0, 0)
+) -> Array:
     """padded[c, oy*sy + y, ox*sx + x, n] += cols[(c, y, x), (oy, ox, n)]; the rim is cut off
 
     cols: (c*ky*kx, oh*ow*n) -> shape = (c, h, w, n). The adjoint of unfold.
@@ -115,7 +117,7 @@ def max_values(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
 
 @kernel(
     POOL, f"x (c, h, w, n), index: uint16 (c, oh, ow, n), {WINDOW} -> (c, oh, ow, n)",
-    rules.windows, checks=(rules.IN_WINDOW,),
+    rules.windows, checks=(rules.in_window,),
 )  # fmt: skip
 def pick(x: Array, index: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
     """out[c, oy, ox, n] = the entry of the window that index[c, oy, ox, n] names
@@ -126,7 +128,7 @@ def pick(x: Array, index: Array, kernel: Pair, stride: Pair, padding: Pair) -> A
 
 @kernel(
     POOL, f"g (c, oh, ow, n), index: uint16 (c, oh, ow, n), {IMAGE}, {WINDOW} -> (c, h, w, n)",
-    rules.windows, checks=(rules.IN_WINDOW,),
+    rules.windows, checks=(rules.in_window,),
 )  # fmt: skip
 def put(g: Array, index: Array, shape: Shape, kernel: Pair, stride: Pair, padding: Pair) -> Array:
     """out = fold of g at index, 0 elsewhere      the adjoint of pick: places met twice add up
@@ -159,12 +161,12 @@ def affine(w: Array, x: Array, b: Array | None = None, act: str = "none") -> Arr
     """
 
 
-@kernel(ROWS, "a (r, s), b (t, u), transpose_a, transpose_b -> (m, p)", rules.inner)
-def matmul(a: Array, b: Array, transpose_a: bool = False, transpose_b: bool = False) -> Array:
-    """out[m, p] = sum_n a[m, n] * b[n, p]      a or b given transposed where it says so"""
+@kernel(ROWS, "a (r, s), b (t, u), ta, tb -> (m, p)", rules.inner)
+def matmul(a: Array, b: Array, ta: bool = False, tb: bool = False) -> Array:
+    """out[m, p] = sum_n a[m, n] * b[n, p]      ta, tb: a, b given transposed"""
 
 
-@kernel(ROWS, "x (...), kind -> (...)", KIND)
+@kernel(ROWS, "x (...), kind -> (...)", ACT)
 def act(x: Array, kind: str) -> Array:
     """none: x    relu: max(x, 0)    leaky_relu: x or 0.01 x    tanh    sigmoid: 1/(1+exp(-x))
 
@@ -172,7 +174,7 @@ def act(x: Array, kind: str) -> Array:
     """
 
 
-@kernel(ROWS, "g (...), out (...), kind -> (...)", KIND)
+@kernel(ROWS, "g (...), out (...), kind -> (...)", ACT)
 def act_grad(g: Array, out: Array, kind: str) -> Array:
     """g * act'(x), written in the output out = act(x)
 
@@ -186,11 +188,11 @@ def erf(x: Array) -> Array:
     """out = 2/sqrt(pi) * integral of exp(-t**2) from 0 to x      any shape; NaN stays NaN"""
 
 
-@kernel(ROWS, "x (c, m, ...), scale (c)?, shift (c), kind -> (c, m, ...)", KIND)
-def scale_shift(x: Array, scale: Array | None, shift: Array, kind: str = "none") -> Array:
+@kernel(ROWS, "x (c, m, ...), scale (c)?, shift (c), act -> (c, m, ...)", ACT)
+def scale_shift(x: Array, scale: Array | None, shift: Array, act: str = "none") -> Array:
     """out[c, ...] = act(x[c, ...] * scale[c] + shift[c])
 
-    x: (c, ...), scale: (c,) or None for ones, shift: (c,) -> the shape of x. kind: see `act`.
+    x: (c, ...), scale: (c,) or None for ones, shift: (c,) -> the shape of x. act: see `act`.
     """
 
 
@@ -226,15 +228,12 @@ def normalise_grad(g: Array, xhat: Array, inv: Array) -> Array:
     """
 
 
-@kernel(TRAIN, "x (k, n) -> (k, n)", rules.nonempty)
+@kernel(ROWS, "x (k, n) -> (k, n)", rules.nonempty)
 def softmax(x: Array) -> Array:
     """out[k, n] = exp(x[k, n]) / sum_k exp(x[k, n])      x: (k, n); shifted by the maximum first"""
 
 
-@kernel(
-    TRAIN, "x (k, n), labels: integers (n) -> ()", rules.nonempty,
-    checks=(rules.below("labels", "k"),),
-)  # fmt: skip
+@kernel(ROWS, "x (k, n), labels: integers<k (n) -> ()", rules.nonempty)
 def cross_entropy(x: Array, labels: Array) -> Array:
     """out = mean_n (log sum_k exp(x[k, n]) - x[labels[n], n])
 
@@ -242,7 +241,7 @@ def cross_entropy(x: Array, labels: Array) -> Array:
     """
 
 
-@kernel(TRAIN, "x (k, n, ...), y (k, n, ...) -> ()", rules.nonempty)
+@kernel(SUMS, "x (k, n, ...), y (k, n, ...) -> ()", rules.nonempty)
 def mse(x: Array, y: Array) -> Array:
     """out = sum (x - y)**2 / n      a mean over samples of the SUM over outputs
 
@@ -251,8 +250,8 @@ def mse(x: Array, y: Array) -> Array:
 
 
 @kernel(
-    TRAIN, "w: changed (...), g (...), v: changed (...)?, mask: bool (...)? ->",
-    checks=(rules.MOMENTUM,),
+    OPTIM, "w: changed (...), g (...), v: changed (...)?, mask: bool (...)? ->",
+    checks=(rules.momentum_state,),
 )  # fmt: skip
 def sgd_step(
     w: Array, g: Array, v: Array | None, mask: Array | None, lr: float, momentum: float = 0.0,
@@ -267,9 +266,9 @@ def sgd_step(
 
 
 @kernel(
-    TRAIN,
+    OPTIM,
     "w: changed (...), g (...), m: changed (...), s: changed (...), mask: bool (...)? ->",
-    checks=(rules.STEP,),
+    checks=(rules.step_number,),
 )
 def adam_step(
     w: Array, g: Array, m: Array, s: Array, mask: Array | None, lr: float, beta1: float = 0.9,
@@ -285,7 +284,7 @@ def adam_step(
     """
 
 
-@kernel(SELECT, "scores (...) -> bool (...)", checks=(rules.RANKS,))
+@kernel(SELECT, "scores (...) -> bool (...)", checks=(rules.ranks,))
 def smallest(scores: Array, k: int) -> Array:
     """out[j] = True at the k first of the order (score, then the HIGHER flat index first)
 
@@ -294,10 +293,7 @@ def smallest(scores: Array, k: int) -> Array:
     """
 
 
-@kernel(
-    SELECT, "x: strided (rows, ...), index: integers (n)? -> (..., n)", rules.every_row,
-    checks=(rules.below("index", "rows"),),
-)  # fmt: skip
+@kernel(ROWS, "x: read (rows, ...), index: integers<rows (n)? -> (..., n)", rules.every_row)
 def gather_last(x: Array, index: Array | None = None) -> Array:
     """out[..., j] = x[index[j], ...]      rows of a batch-first array into a batch-last one
 
@@ -307,10 +303,10 @@ def gather_last(x: Array, index: Array | None = None) -> Array:
 
 
 @kernel(
-    OBS,
+    SELECT,
     "w (rows, n), inverse: float64 (n, n), count "
     "-> int64 (rows, count), float64 (rows, count), float64 (rows, n)",
-    rules.removals, checks=(rules.FINITE,),
+    rules.removals, checks=(rules.finite,),
 )  # fmt: skip
 def obs_sweep(w: Array, inverse: Array, count: int | None = None) -> tuple[Array, Array, Array]:
     """order, losses, left: repeat {q = argmin w_q^2 / (2 [H^-1]_qq); remove, adjust, downdate}
@@ -336,7 +332,7 @@ A_CSR = "columns: uint32 (k), row_start: uint32 (m+1)"
 A_TURNED = "positions: uint32 (k), rows: uint32 (k), column_start: uint32 (n+1)"
 BLOCKS = "columns: uint32 (k), row_start: uint32 (down+1), size"
 OF_CSR = indices.csr("columns", "row_start", "n")
-OF_TURNED = indices.csr("rows", "column_start", "m"), indices.ORDER
+OF_TURNED = indices.csr("rows", "column_start", "m"), indices.order
 OF_BLOCKS = (
     indices.csr("columns", "row_start", "across"),
     indices.area("columns", "row_start", "m", "n"),
@@ -409,7 +405,7 @@ def block_matmul(
     "size, shape: sizes (m, n), g (m, p) -> (n, p)",
     indices.blocks,
     checks=(
-        indices.csr("rows", "column_start", "down"), indices.ORDER,
+        indices.csr("rows", "column_start", "down"), indices.order,
         indices.area("rows", "column_start", "n", "m"),
     ),
 )  # fmt: skip

@@ -1,9 +1,8 @@
 """empty(shape, dtype) = np.empty(shape, dtype), on cache lines; with `lend():` in used memory.
 
-A training step asks for the same arrays every time. Fresh ones cost page faults (30 % of a step of
-LeNet); these come from a pool. A buffer is handed out again when nothing but the pool refers to it:
-every array made over it, and every view of one, holds a reference. So an array that somebody keeps
-is never overwritten; its buffer is just not used again.
+A training step needs the same arrays every time. Fresh ones cost page faults (30 % of a step of
+LeNet); these come from a pool. A buffer is used again when only the pool refers to it: every array
+over it, and every view of one, holds a reference. So an array that is kept is never overwritten.
 """
 
 import math
@@ -33,7 +32,7 @@ class Workspace:
         self._offsets: dict[int, list[int]] = {}
 
     def buffer(self, size: int) -> tuple[Array, int]:
-        """A buffer that nobody uses, and where in it `size` bytes begin on a cache line."""
+        """An unused buffer, and where in it `size` bytes begin on a cache line."""
         buffers = self._buffers.setdefault(size, [])
         # The same expression as for FREE, so that the counts compare on every Python.
         for k, count in enumerate(map(sys.getrefcount, buffers)):

@@ -11,8 +11,8 @@ from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError, UnreachableError
 from minprune.masking.count import Target, for_each, named, pruned_count
 from minprune.masking.patterns import Given, Pattern, blocks, n_of_m, parse, per_entry
+from minprune.nets.model import not_finite
 from minprune.nets.net import layer_of
-from minprune.nets.nonfinite import not_finite
 
 Scope = Literal["global", "layer"]
 Norm = Literal["l1", "l2", "max"] | None

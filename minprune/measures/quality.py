@@ -5,10 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from minprune.core import Array, Split
-from minprune.errors import ArgumentError, NonFiniteError, ShapeError
-from minprune.nets.forward import loss_of
-from minprune.nets.model import Model, batch_last, is_model, is_split
-from minprune.nets.nonfinite import blame
+from minprune.errors import NonFiniteError
+from minprune.nets.model import Model, batch_last, blame, checked, loss_of
 
 BINS = 15  # of the calibration error
 
@@ -64,18 +62,7 @@ def evaluate(model: Model, data: Split) -> Quality:
     >>> 0 <= found.accuracy <= found.top5 <= 1, len(found.per_class)
     (True, 10)
     """
-    is_model(model, "evaluate")
-    is_split(data, "evaluate")
-    x, y = data[0], np.asarray(data[1])
-    if len(x) == 0:
-        raise ArgumentError(
-            "evaluate: data must have at least one sample, not 0; pass a pair (x, y)"
-        )
-    if len(x) != len(y):
-        raise ShapeError(
-            f"evaluate: data must have one target for each input, not {len(y)} targets for "
-            f"{len(x)} inputs; pass x and y of one length"
-        )
+    x, y = checked(model, data, "evaluate")
     with np.errstate(all="ignore"):  # the loss shows it, and the error below names the layer
         out = model(x)
         loss = float(loss_of(model.net, np.ascontiguousarray(out.T), y))  # first: it checks y

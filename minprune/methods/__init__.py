@@ -1,12 +1,11 @@
 """What prunes before, during and after training, one file each."""
 
-from minprune.methods.at_init import at_init
+from minprune.methods.at_init import at_init, in_rounds
 from minprune.methods.chain import chain
 from minprune.methods.dynamic import SET, RigL, start_sparse
 from minprune.methods.gradual import Gradual
 from minprune.methods.obs import obs
 from minprune.methods.penalties import L1, L2
-from minprune.methods.rounds import in_rounds
 
 __all__ = [
     "L1", "L2", "SET", "Gradual", "RigL", "at_init", "chain", "in_rounds", "obs", "start_sparse",

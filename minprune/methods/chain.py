@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any
 
 from minprune.arguments import instance
 from minprune.autograd import Value
@@ -15,7 +15,6 @@ from minprune.nets.layer import Layer
 from minprune.nets.model import Model
 from minprune.train.method import Change, Context, Method, Values, View
 
-T = TypeVar("T")
 ONE = "mp.methods.L1(1e-4)"
 
 
@@ -170,12 +169,12 @@ def _of(ctx: Context, k: int) -> Context:
     return ctx._replace(state=ctx.state[k], streams=ctx.streams[k : k + 1])
 
 
-def _named(arrays: Mapping[str, T], k: int) -> dict[str, T]:
+def _named(arrays: Mapping[str, Any], k: int) -> dict[str, Any]:
     """{"name": a} of part k -> {"k.name": a}"""
     return {f"{k}.{name}": a for name, a in arrays.items()}
 
 
-def _own(arrays: Mapping[str, T], k: int) -> dict[str, T]:
+def _own(arrays: Mapping[str, Any], k: int) -> dict[str, Any]:
     """{"k.name": a, ...} -> {"name": a} of part k"""
     start = f"{k}."
     return {name[len(start) :]: a for name, a in arrays.items() if name.startswith(start)}

@@ -1,8 +1,8 @@
-"""Dynamic sparse training: every so often the smallest weights go and as many come elsewhere."""
+"""Dynamic sparse training: at intervals the smallest weights are dropped, as many others grow."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import cos, pi
 from typing import Any
@@ -36,9 +36,22 @@ class Dynamic(Method):
         check_movable(type(self).__name__, model)
         return model, {}, None
 
+    def share(self, step: int, total: int) -> float:
+        """The share of the live weights that moves at this update, if one does."""
+        return self.fraction
+
+    def scores(self, view: View, names: Iterable[str]) -> Callable[[str], Array]:
+        """name -> scores of every place of a weight: the highest of those that are free grow."""
+        raise NotImplementedError(type(self).__name__)
+
     def due(self, ctx: Context) -> bool:
         """Whether this update moves weights."""
         return ctx.step % self.every == 0 and ctx.step < self.stop * ctx.total
+
+    def after(self, view: View) -> Change | None:
+        due, how = self.due(view.ctx), self.share(view.ctx.step, view.ctx.total)
+        counts = how_many(view, how) if due else None
+        return move(view, counts, self.scores(view, counts)) if counts else None
 
 
 @dataclass(frozen=True)
@@ -81,14 +94,9 @@ class SET(Dynamic):
     an epoch, and in whose code a place may be dropped and drawn again.
     """
 
-    def after(self, view: View) -> Change | None:
-        if not self.due(view.ctx):
-            return None
-
-        def chance(name: str) -> Array:
-            return view.ctx.rng.random(view.ctx.net.stored.get(name, view.params[name].shape))
-
-        return move(view, how_many(view, self.fraction), chance)
+    def scores(self, view: View, names: Iterable[str]) -> Callable[[str], Array]:
+        ctx, shapes = view.ctx, view.ctx.net.stored
+        return lambda name: ctx.rng.random(shapes.get(name, view.params[name].shape))
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,8 @@ class RigL(Dynamic):
 
     share(t) = fraction / 2 (1 + cos(pi t / (stop total))) at update t. The gradient is of absent
     entries too: of the loss in training mode on the batch of update t, at the weights after it
-    (one more pass at each move, dropout drawn anew, from the method's stream), one layer at a time.
+    (one more pass at each move, with new draws of dropout from the method's stream), one layer at a
+    time.
 
     Parameters
     ----------
@@ -132,17 +141,11 @@ class RigL(Dynamic):
     stop: float = 0.75
 
     def share(self, step: int, total: int) -> float:
-        """The share of the live weights that moves at this update, if one does."""
         return self.fraction / 2 * (1 + cos(pi * step / (self.stop * total)))
 
-    def after(self, view: View) -> Change | None:
-        if not self.due(view.ctx):
-            return None
-        counts = how_many(view, self.share(view.ctx.step, view.ctx.total))
-        if not counts:
-            return None
-        grads = whole_grads(view, counts)
-        return move(view, counts, lambda name: np.abs(grads(name)))
+    def scores(self, view: View, names: Iterable[str]) -> Callable[[str], Array]:
+        grads = whole_grads(view, names)
+        return lambda name: np.abs(grads(name))
 
 
 def start_sparse(

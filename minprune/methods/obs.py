@@ -1,20 +1,69 @@
 """Optimal Brain Surgeon: remove the weight of least w_q^2 / (2 [H^-1]_qq), move the others, repeat.
 
-Here: what a caller may ask for; the removals are in surgery.py.
+One weight at a time over the whole net, or layer by layer. Sources: Hassibi & Stork (1992); Dong et
+al. (2017), L-OBS, for a layer's H; Frantar & Alistarh (2022) for the exact sweeps of its rows.
+Longer than most files: the public call, its checks and the two ways of removal are read together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from minprune.arguments import choice, count, is_number, share
-from minprune.core import Split
-from minprune.curvature.checks import names_of
-from minprune.curvature.inverse import check_damp
-from minprune.curvature.layerwise import Hull
-from minprune.errors import ArgumentError
-from minprune.masking.count import named
-from minprune.methods.surgery import Surgery, by_layer, whole
-from minprune.nets.model import Model, dense_only, is_model, is_split
+import numpy as np
+
+from minprune.arguments import choice, count, guard, number, only_with, share
+from minprune.core import Array, Split
+from minprune.curvature import ggn_rows
+from minprune.curvature import inverse as inverses
+from minprune.curvature.inverse import check_damp, downdate, inverse_from_rows, mean_squares, remove
+from minprune.curvature.layerwise import Hull, layer_hessian, merge, refit, sweep_layer
+from minprune.curvature.products import flat, unflat
+from minprune.curvature.record import outputs
+from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
+from minprune.evidence.obs_inverses import Rows
+from minprune.masking.apply import collapsed, with_masks
+from minprune.masking.count import named, pruned_count
+from minprune.measures.quality import evaluate
+from minprune.nets.model import Model, checked, dense_only, names_of
+from minprune.train.progress import progress as bar
+
+HELD = 2**28  # bytes of rows that are kept from one reading to the next
+
+
+@dataclass(frozen=True)
+class Round:
+    """A removal. name: the parameter. index: the flat places removed from it.
+
+    score: the rise of the loss that the quadratic model predicts. alpha: the damping of H.
+    """
+
+    name: str
+    index: Array
+    score: float
+    alpha: float
+
+
+@dataclass(frozen=True)
+class Surgery:
+    """model: pruned and adjusted. rounds: one for each removal, or for each layer, in order."""
+
+    model: Model
+    rounds: tuple[Round, ...]
+
+    @property
+    def removed(self) -> int:
+        """How many entries were removed."""
+        return sum(r.index.size for r in self.rounds)
+
+    @property
+    def alpha(self) -> tuple[float, ...]:
+        """The damping of each round."""
+        return tuple(r.alpha for r in self.rounds)
+
+    @property
+    def collapsed(self) -> list[str]:
+        """The weights without a live entry, see mp.collapsed."""
+        return collapsed(self.model)
 
 
 def obs(
@@ -52,7 +101,7 @@ def obs(
     accuracy : float, optional
         Of scale "whole": stop before the accuracy on data falls below it.
     refresh : int
-        Of scale "whole": H^-1 is computed anew after so many removals, and downdated between.
+        Of scale "whole": H^-1 is computed again after so many removals, and downdated between.
     hull : "none" or "slopes"
         Of scale "layer": merge the rows by the running maximum of each row's losses, or by the
         slopes of the lower convex hull of their sums, which comes closer to the least error.
@@ -85,8 +134,7 @@ def obs(
     Sources: Hassibi & Stork (1992), over the whole net; layer by layer: Dong et al. (2017), L-OBS,
     with the exact row sweeps of Frantar & Alistarh (2022) in place of one ranking.
     """
-    is_model(model, "obs")
-    is_split(data, "obs")
+    data = checked(model, data, "obs")
     dense_only(model, "Optimal Brain Surgeon")
     listed = names_of(model, params)
     if names is not None:
@@ -98,26 +146,151 @@ def obs(
     choice("obs", "scale", scale, ("whole", "layer", "rows"))
     choice("obs", "hull", hull, ("none", "slopes"))
     if hull == "slopes" and scale != "layer":
-        raise ArgumentError(
-            f"obs: hull must be 'none' at scale {scale!r}, which merges no rows, not {hull!r}; "
-            f"leave it out, or pass scale='layer'"
-        )
+        only_with("obs", "hull", "scale='layer'", scale)
     if scale == "whole":
         if sparsity is None and score is None and accuracy is None:
             raise ArgumentError(
                 "obs: one of sparsity, score and accuracy must say where to stop, and none is "
                 "given; pass sparsity=0.5, for example"
             )
-        if score is not None and not is_number(score):
-            raise ArgumentError(
-                f"obs: score must be a number, not {score!r}; pass the least to keep"
-            )
+        number("obs", "score", 0 if score is None else score)
         share("obs", "accuracy", 0 if accuracy is None else accuracy)
         count("obs", "refresh", refresh)
-        return whole(model, data, listed, damp, sparsity, score, accuracy, refresh, progress)
+        return _whole(model, data, listed, damp, sparsity, score, accuracy, refresh, progress)
     if sparsity is None or score is not None or accuracy is not None or params != "weights":
         raise ArgumentError(
             f"obs: scale {scale!r} must stop at sparsity= alone, over weights; leave out score, "
             f"accuracy and params, or pass scale='whole'"
         )
-    return by_layer(model, data, listed, damp, sparsity, scale == "rows", hull, progress)
+    return _by_layer(model, data, listed, damp, sparsity, scale == "rows", hull, progress)
+
+
+def _whole(
+    model: Model, data: Split, names: list[str], damp: float, sparsity: float | None,
+    score: float | None, accuracy: float | None, refresh: int, progress: bool,
+) -> Surgery:  # fmt: skip
+    """One weight at a time over all of the named parameters"""
+    live, w = flat(_masks(model, names), names), flat(model.params, names).astype(np.float64)
+    shapes = {name: model.net.params[name] for name in names}
+    sizes = np.array([model.params[name].size for name in names])
+    starts = np.cumsum(sizes) - sizes
+    alive = int(np.count_nonzero(live))
+    most = alive if sparsity is None else _left(sparsity, live, "the entries")
+    remedy = "use scale='layer', or names= of fewer"
+    guard(f"an inverse over {alive:,} entries", 8 * alive**2, inverses.LIMIT, remedy)
+    rounds: list[Round] = []
+    with bar("obs", most, progress) as shown:
+        while len(rounds) < most:
+            if len(rounds) % refresh == 0:
+                where = np.flatnonzero(live)
+                rows = _rows(model, data, names, where)
+                if not mean_squares(rows, len(data[0])).any():
+                    if sparsity is None:
+                        break
+                    raise UnreachableError(
+                        f"obs: sparsity must be at most {1 - where.size / live.size!r}, not "
+                        f"{sparsity}: the output depends on none of the {where.size} of "
+                        f"{live.size} entries left, and H = 0 has no inverse; pass less"
+                    )
+                found = inverse_from_rows(rows, len(data[0]), damp)
+                inverse, x = found.inverse, w[where]
+            q, rise = _least(x, inverse, live[where])
+            if score is not None and rise > score:
+                break
+            x, _ = remove(x, inverse, q)
+            inverse = downdate(inverse, q)
+            w[where], entry = x, int(where[q])
+            live[entry] = False
+            params = {name: a.astype(model.dtype) for name, a in unflat(w, shapes).items()}
+            masks = {name: mask.copy() for name, mask in unflat(live, shapes).items()}
+            after = with_masks(replace(model, params=model.params | params), masks)
+            if accuracy is not None and evaluate(after, data).accuracy < accuracy:
+                break
+            model, k = after, int(np.searchsorted(starts, entry, side="right")) - 1
+            rounds.append(Round(names[k], np.array([entry - starts[k]]), rise, found.alpha))
+            shown.update()
+    return Surgery(model, tuple(rounds))
+
+
+def _by_layer(
+    model: Model, data: Split, names: list[str], damp: float, sparsity: float, rows: bool,
+    hull: Hull, progress: bool,
+) -> Surgery:  # fmt: skip
+    """The model with each named weight at `sparsity`, refitted
+
+    H of each layer is that of its inputs in the model as pruned so far. rows: each row of a weight
+    to `sparsity`, otherwise its rows are merged to one threshold.
+    """
+    masks = _masks(model, names)
+    for name, old in masks.items():  # all of them before the first sweep, which may take minutes
+        each = {f"row {r} of {name}": row for r, row in enumerate(old)} if rows else {name: old}
+        for what, live in each.items():
+            _left(sparsity, live, what)
+    rounds = []
+    with bar(f"obs {'rows' if rows else 'layer'}", len(names), progress) as shown:
+        for name, old in masks.items():
+            w, h = model.params[name], layer_hessian(model, data[0], name)
+            if not h.any():
+                raise UnreachableError(
+                    f"{name}: the inputs of its layer must not all be 0, as they are at sparsity "
+                    f"{sparsity}, since H = 0 has no inverse; pass less, or leave it out of names="
+                )
+            try:
+                swept = sweep_layer(w, h, damp, mask=old)
+            except (ArgumentError, NonFiniteError) as e:
+                raise type(e)(f"{name}: {e}") from None
+            if rows:  # the first ones in the order of each row
+                first = pruned_count(sparsity, swept.order.shape[1])
+                mask = (np.argsort(swept.order, axis=1) >= first).reshape(swept.shape)
+            else:
+                mask = merge(swept, pruned_count(sparsity, old.size), hull, mask=old)
+            gone = np.flatnonzero((old & ~mask).ravel())
+            dropped = ~mask.reshape(swept.order.shape)
+            rise = float(swept.losses[np.take_along_axis(dropped, swept.order, 1)].sum())
+            new = {name: refit(w, h, mask, damp, live=old)}
+            model = with_masks(replace(model, params=model.params | new), {name: mask})
+            rounds.append(Round(name, gone, rise, swept.alpha))
+            shown.update()
+    return Surgery(model, tuple(rounds))
+
+
+def _masks(model: Model, names: list[str]) -> dict[str, Array]:
+    return {n: model.masks.get(n, np.ones(model.params[n].shape, bool)) for n in names}
+
+
+def _left(sparsity: float, live: Array, what: str) -> int:
+    """How many entries are still to be removed; raises ArgumentError where too many are masked."""
+    dead = live.size - int(np.count_nonzero(live))
+    left = pruned_count(sparsity, live.size) - dead
+    if left < 0:
+        raise ArgumentError(
+            f"obs: sparsity must be at least the present {dead / live.size!r} of {what}, not "
+            f"{sparsity}, since pruned weights are not restored; pass at least the present sparsity"
+        )
+    return left
+
+
+def _rows(model: Model, data: Split, names: list[str], where: Array) -> Iterable[Array]:
+    """The rows of the GGN over the entries `where`, which are read three times
+
+    A list where that takes at most HELD bytes; otherwise each reading computes them again.
+    """
+    rows = Rows(lambda: (block[:, where] for block in ggn_rows(model, data, names)))
+    small = 8 * len(data[0]) * outputs(model.net) * where.size <= HELD
+    return list(rows) if small else rows
+
+
+def _least(w: Array, inverse: Array, live: Array) -> tuple[int, float]:
+    """(q, score) of the least w_q^2 / (2 A_qq) among the live; among equals the higher index"""
+    diag = inverse.diagonal()
+    bad = np.count_nonzero(~(diag[live] > 0))
+    if bad:
+        raise NonFiniteError(
+            f"obs: H^-1 lost positive definiteness to rounding in {bad} of "
+            f"{np.count_nonzero(live)} live entries of its diagonal; raise damp, 1e-4 at most, or "
+            f"lower refresh"
+        )
+    scores = np.full(w.size, np.inf)
+    scores[live] = w[live] ** 2 / diag[live] / 2
+    q = w.size - 1 - int(scores[::-1].argmin())
+    return q, float(scores[q])

@@ -1,4 +1,4 @@
-"""W, live -> W', live': in each layer as many live weights come as go, masked or stored alike.
+"""W, live -> W', live': each layer drops and grows the same number of weights, masked or stored.
 
 `move` does it, given the scores by which weights grow; `whole_grads` gives those of RigL: dL/dW of
 one weight at a time, of absent entries too.
@@ -6,6 +6,7 @@ one weight at a time, of absent entries too.
 
 from collections.abc import Callable, Iterable, Mapping
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +17,8 @@ from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
 from minprune.masking.choose import keep_top
 from minprune.masking.count import pruned_count
-from minprune.nets.forward import loss_of, run
 from minprune.nets.layer import ForwardContext
-from minprune.nets.model import Model, batch_last
+from minprune.nets.model import Model, batch_last, loss_of, run
 from minprune.nets.net import Net, layer_of
 from minprune.sparse.formats import places, there
 from minprune.train.method import Change, View
@@ -26,11 +26,11 @@ from minprune.train.training import check_finite
 
 
 def rewire(live: Array, drop: Array, grow: Array, count: int) -> tuple[Array, Array]:
-    """(kept, come): of the live places the `count` lowest of drop go, of the others the highest
-    of grow come
+    """(kept, come): the `count` live places of lowest drop are dropped, as many others grow
 
-    live: bool; drop: (live places,), in flat order; grow, kept, come: the shape of live. Among
-    equals the lower flat index stays, or comes. A place that goes does not come back at once.
+    live: bool; drop: (live places,), in flat order; grow: the highest grow; grow, kept, come: the
+    shape of live. Among equals the lower flat index is kept, or grows. A place that is dropped does
+    not grow in the same move.
     """
     kept, come = live.copy(), np.zeros(live.shape, bool)
     kept[live] = ~kernels.smallest(drop, count)
@@ -72,8 +72,9 @@ def how_many(view: View, share: float) -> dict[str, int]:
     return found
 
 
-def move(view: View, counts: Mapping[str, int], grow: Callable[[str], Array]) -> Change | None:
-    """counts[name] weights of each layer move: the smallest |w| go, the highest of grow(name) come
+def move(view: View, counts: Mapping[str, int], grow: Callable[[str], Array]) -> Change:
+    """counts[name] weights of each layer move: the smallest |w| are dropped, the highest grow(name)
+    grow
 
     grow(name): scores of the weight's full shape; called for one layer at a time. New weights are
     0, and so is their optimizer state. Raises NonFiniteError for scores or weights that are not
@@ -98,7 +99,7 @@ def move(view: View, counts: Mapping[str, int], grow: Callable[[str], Array]) ->
             buffers |= {f"{layer}.columns": columns, f"{layer}.row_start": row_start}
         else:
             masks[name] = now
-    return Change(params, masks, opt_state=slots, buffers=buffers) if counts else None
+    return Change(params, masks, opt_state=slots, buffers=buffers)
 
 
 def carried(a: Array, live: Array, kept: Array, now: Array) -> Array:
@@ -156,13 +157,11 @@ def _of_weight(node: Tensor, k: int, g: Array) -> Array:
 
     node: the op whose input k is the weight. g: dL/d(its output).
     """
-    at = node.settings.get("at")
-    if at is None:  # a dense layer, whose own rule gives all
-        need = tuple(j == k for j in range(len(node.inputs)))
-        assert node.op is not None
-        parts = node.op.rule(g, node.value, tuple(map(value, node.inputs)), need, **node.settings)
-        found: Array = parts[k]
-    else:
+    at: Any = node.settings.get("at")
+    if at is not None:
         g = act_grad(g, node.value, kind=node.settings["act"])
-        found = at.full(g, value(node.inputs[1]))
-    return found
+        return np.asarray(at[0].full(g, value(node.inputs[1])))
+    assert node.op is not None  # of a dense layer, whose own rule gives all
+    need = tuple(j == k for j in range(len(node.inputs)))
+    inputs = tuple(map(value, node.inputs))
+    return np.asarray(node.op.rule(g, node.value, inputs, need, **node.settings)[k])

@@ -71,8 +71,8 @@ def summary(net: Net, params: Mapping[str, Array], masks: Mapping[str, Array]) -
         mine = [c for c in found if layer_of(c.name) == node.name]
         reads = "" if node.inputs == (before,) else ", ".join(node.inputs)
         shape = " x ".join(map(str, net.shapes[node.name]))
-        row: list[object] = [node.name, _kind(node.layer), reads, shape]
-        rows.append(row + _numbers(mine, some))
+        kind = f"{type(node.layer).__name__} {getattr(node.layer, 'format', '')}"  # of sparse ones
+        rows.append([node.name, kind.strip(), reads, shape, *_numbers(mine, some)])
         before = node.name
     dtype = next((a.dtype.name for a in params.values()), "")
     start = " x ".join(map(str, net.input_shape))
@@ -84,15 +84,7 @@ def summary(net: Net, params: Mapping[str, Array], masks: Mapping[str, Array]) -
 def _numbers(found: list[Count], masked: bool) -> list[object]:
     """Parameters and multiply-adds, with the live ones if masked; blank where there are none"""
     cells: list[object] = []
-    for every, live in (
-        (sum(c.total for c in found), sum(c.live for c in found)),
-        (sum(c.macs for c in found), sum(c.live_macs for c in found)),
-    ):
-        pair: list[object] = [every, live] if every else ["", ""]
-        cells += pair if masked else pair[:1]
+    for every, live in (("total", "live"), ("macs", "live_macs")):
+        pair = [sum(getattr(c, what) for c in found) for what in (every, live)]
+        cells += (pair if pair[0] else ["", ""])[: 1 + masked]
     return cells
-
-
-def _kind(layer: object) -> str:
-    form = getattr(layer, "format", "")  # of sparse layers
-    return f"{type(layer).__name__} {form}".strip()

@@ -1,5 +1,6 @@
-"""Dense: y = W x + b."""
+"""Dense: y = W x + b; Flatten, which makes the features that it reads of channels."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -78,3 +79,22 @@ class Dense(Layer):
 
     def constant(self, p: Params, level: Array) -> Array | None:
         return np.asarray(p["weight"] @ level)
+
+
+class Flatten(Layer):
+    """Channels become features.
+
+    (c, h, w) -> (c h w,): channel k becomes the run of entries k h w ... (k + 1) h w - 1
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.Flatten().out_shape((8, 7, 7))
+    (392,)
+    """
+
+    def out_shape(self, *shapes: Shape) -> Shape:
+        return (math.prod(shapes[0]),)
+
+    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
+        return ag.reshape(xs[0], shape=(-1, xs[0].shape[-1]))

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from minprune.arguments import is_count
 from minprune.autograd import Value
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, ShapeError
@@ -141,9 +142,7 @@ class Layer:
 def sizes(owner: str, what: str, given: Any, least: int, axes: int = 2) -> Shape:
     """An int, or one for each axis, as a tuple; each at least `least`."""
     found = tuple(given) if isinstance(given, tuple | list) else (given,) * axes
-    if len(found) != axes or any(
-        isinstance(v, bool) or not isinstance(v, int | np.integer) or v < least for v in found
-    ):
+    if len(found) != axes or not all(is_count(v, least) for v in found):
         raise ArgumentError(
             f"{owner}: {what} must be {'one or two integers' if axes == 2 else 'an integer'} of at "
             f"least {least}, not {given!r}; pass {what}={max(least, 1)}, for example"

@@ -1,9 +1,10 @@
 """Model = (net, params, buffers, masks): a frozen value; model(x) gives the outputs.
 
-Longer than most files: two docstrings, and the checks of what a model is made of beside it.
+Longer than most files: the one forward pass of a net and its loss, and what every call that takes a
+model and data checks of them, are beside it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,13 +12,17 @@ import numpy as np
 import numpy.typing as npt
 
 from minprune import arguments, kernels
-from minprune.core import Array, Arrays, Dataset
+from minprune import autograd as ag
+from minprune.autograd import Value
+from minprune.core import Array, Arrays, Dataset, Split
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.counts import summary
-from minprune.nets.forward import run
-from minprune.nets.net import Net
+from minprune.nets.layer import ForwardContext, Layer
+from minprune.nets.net import INPUT, Net
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+Watch = Callable[[str, Value], None]
+Instead = Callable[[str, Layer, list[Value]], Value | None]
 CHUNK = 256  # samples at a time through `model(x)`, so that memory does not grow with the data
 
 
@@ -127,8 +132,88 @@ class Model:
         return summary(self.net, self.params, self.masks)
 
 
+def run(
+    net: Net,
+    p: Mapping[str, Value],
+    x: Value,
+    how: ForwardContext | None = None,
+    watch: Watch | None = None,
+    instead: Instead | None = None,
+) -> Value:
+    """The net's output for x, batch-last: (c, h, w, n) or (features, n) -> (outputs, n)
+
+    p: parameters and buffers by full name. `how` collects the batch statistics of training mode.
+    `watch(name, output)` sees every layer's output; what `instead(name, layer, inputs)` returns is
+    the layer's output, unless it is None (with either, activations are not fused). Arrays in, array
+    out; a Tensor among p or x, a Tensor out.
+    """
+    how = how or ForwardContext()
+    values: dict[str, Value] = {INPUT: x}
+    steps = net.steps_apart if watch or instead else net.steps
+    for name, layer, inputs, to, act, spent, own in steps:
+        how.layer = name
+        xs = [values[i] for i in inputs]
+        made = instead(name, layer, xs) if instead else None
+        if made is None:
+            made = layer.apply({kind: p[full] for kind, full in own}, xs, how, act)
+        values[to] = made
+        if watch:
+            watch(name, values[name])
+        for i in spent:
+            del values[i]
+    return values[net.nodes[-1].name]
+
+
+def loss_of(net: Net, out: Value, y: Array) -> Value:
+    """The net's loss, a scalar: the mean over samples.      out: (outputs, n)
+
+    y: labels (n,) for cross_entropy, targets (n, outputs) for mse.
+    """
+    if net.loss == "cross_entropy":
+        if y.ndim != 1 or y.dtype.kind not in "iu":
+            raise ShapeError(
+                f"the targets of cross_entropy must be integer classes (n,), not {y.dtype} of "
+                f"shape {y.shape}; pass classes, or build the net with loss='mse'"
+            )
+        return ag.cross_entropy(out, labels=y)
+    if y.ndim != 2:
+        raise ShapeError(
+            f"the targets of mse must be (n, outputs), not {y.shape}; "
+            f"pass one column for each output, or build the net with loss='cross_entropy'"
+        )
+    return ag.mse(out, y=y.T.astype(ag.value(out).dtype))
+
+
+def not_finite(a: Array) -> int:
+    """How many entries of a are NaN or infinite."""
+    return a.size - int(np.count_nonzero(np.isfinite(a)))
+
+
+def blame(
+    net: Net, p: Mapping[str, Any], x: Array, how: ForwardContext | None = None,
+    instead: Instead | None = None,
+) -> str:  # fmt: skip
+    """ "layer conv2 gave 3 of 100 values that are not finite": the first one, in net order
+
+    p: parameters and buffers by full name, x: a batch, batch-last; see `run`.
+    """
+    if not_finite(x):
+        return f"the input has {not_finite(x)} of {x.size} values that are not finite"
+    found: list[str] = []
+
+    def watch(name: str, out: Value) -> None:
+        bad = not_finite(ag.value(out))
+        if bad and not found:
+            total = ag.value(out).size
+            found.append(f"layer {name} gave {bad} of {total} values that are not finite")
+
+    with np.errstate(all="ignore"):
+        run(net, {k: ag.value(v) for k, v in p.items()}, x, how, watch, instead)
+    return found[0] if found else "all layers gave finite values, the loss overflowed"
+
+
 def _locked(buffers: Arrays, names: Mapping[str, str]) -> Arrays:
-    """Indices that nobody can write to, which lets kernels check them once."""
+    """Indices as read-only arrays, which kernels check only once."""
     found = dict(buffers)
     for name in names:
         if found[name].flags.writeable or not found[name].flags.owndata:
@@ -153,9 +238,8 @@ def hold_arrays(what: str, given: object) -> None:
 
 def check_masks(masks: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Raises ArgumentError or ShapeError unless each mask is bool and has its parameter's shape."""
+    known(shapes, masks)
     for name, mask in masks.items():
-        if name not in shapes:
-            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(shapes)}")
         if mask.dtype != bool:
             raise ArgumentError(f"{name}: the mask must be bool, not {mask.dtype}; use mask != 0")
         if mask.shape != shapes[name]:
@@ -175,19 +259,6 @@ def is_model(model: object, call: str) -> None:
     arguments.instance(
         call, "model", model, Model, "one that mp.zoo, mp.initialise or mp.load made"
     )
-
-
-def is_split(data: object, call: str) -> None:
-    """Raises ArgumentError unless data is a pair (x, y)."""
-    if isinstance(data, Dataset):
-        raise ArgumentError(
-            f"{call}: data must be a pair (x, y), not a Dataset; pass data.train, for example"
-        )
-    if not isinstance(data, tuple | list) or len(data) != 2:
-        raise ArgumentError(
-            f"{call}: data must be a pair (x, y), not {type(data).__name__}; "
-            f"pass data.train, for example"
-        )
 
 
 def dense_only(model: Model, what: str, names: Iterable[str] | None = None) -> None:
@@ -214,6 +285,43 @@ def checked_input(net: Net, x: Array) -> Array:
             f"pass {hint}"
         )
     return x
+
+
+def checked(model: Model, data: Split | None, owner: str = "") -> Split:
+    """(x, y) as arrays that fit the net and each other, at least one sample      owner: the call"""
+    is_model(model, owner or "curvature")
+    pair = data if isinstance(data, tuple | list) and len(data) == 2 else ()
+    if not pair or not np.size(pair[0]):
+        found = "a Dataset" if isinstance(data, Dataset) else type(data).__name__
+        raise ArgumentError(
+            f"{owner + ': ' * bool(owner)}data must be a pair (x, y) of at least one sample, not "
+            f"{'None' if data is None else 'empty' if pair else found}; "
+            f"pass data.train, for example"
+        )
+    x, y = checked_input(model.net, pair[0]), np.asarray(pair[1])
+    if y.shape[:1] != (len(x),):
+        raise ShapeError(
+            f"{owner or 'data'}: x has {len(x)} rows and y has {len(y) if y.ndim else 'none'}; "
+            f"pass one target for each input"
+        )
+    return x, y
+
+
+def names_of(model: Model, params: str) -> list[str]:
+    """The parameters that "weights" or "all" means, in net order"""
+    is_model(model, "curvature")
+    arguments.choice("parameters", "params", params, ("weights", "all"))
+    dense_only(model, "what looks at single weights")
+    return list(model.net.params if params == "all" else model.net.weights)
+
+
+def known(params: Iterable[str], names: Iterable[str]) -> list[str]:
+    """The names, all of which are parameters"""
+    there, found = list(params), list(names)
+    for name in found:
+        if name not in there:
+            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(there)}")
+    return found
 
 
 def batch_last(x: Array, dtype: npt.DTypeLike) -> Array:

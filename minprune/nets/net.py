@@ -1,13 +1,12 @@
 """Net: the immutable description of named layers in order, and the steps of a pass through them.
 
-Longer than most files: the refusals of a net that cannot be built stand beside its description.
+Longer than most files: the checks of a net are beside its description.
 """
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral
 from typing import Any, Literal, NamedTuple, get_args
 
 from minprune import arguments
@@ -32,7 +31,7 @@ class Node(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A layer of a forward pass, the name of what it makes, and the inputs nobody reads after it.
+    """A layer of a forward pass, the name of what it makes, and the inputs that no later one reads.
 
     act: the activation inside; then `to` is that layer's name. own: what it owns, as (kind, full
     name).
@@ -65,7 +64,7 @@ class Net:
                 "build: layers must hold at least one layer, not none; add a Dense layer"
             )
         sides = self.input_shape if isinstance(self.input_shape, tuple) else ()
-        if not sides or not all(isinstance(n, Integral) and n >= 1 for n in sides):
+        if not sides or not all(map(arguments.is_count, sides)):
             raise ArgumentError(
                 f"build: input_shape must have an integer of at least 1 for each axis but the "
                 f"batch, not {self.input_shape!r}; pass (784,) or (1, 28, 28), for example"
@@ -161,12 +160,11 @@ class Net:
     @cached_property
     def fused(self) -> dict[str, Node]:
         """{layer: the activation that runs inside its kernel}: its only reader."""
-        by_name = {n.name: n for n in self.nodes}
         pairs = {}
         for n in self.nodes:
             readers = self.readers[n.name]
             if n.layer.fuses and len(readers) == 1:
-                reader = by_name[readers[0]]
+                reader = self.node(readers[0])
                 if reader.layer.fused:
                     pairs[n.name] = reader
         return pairs

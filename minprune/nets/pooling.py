@@ -1,8 +1,8 @@
-"""MaxPool, AvgPool, GlobalAvgPool over images and sequences; Flatten, from channels to features."""
+"""MaxPool, AvgPool, GlobalAvgPool over images and sequences."""
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from minprune import autograd as ag
 from minprune.autograd import Value
@@ -19,6 +19,7 @@ class _Pool(Layer):
     kernel: int | Shape = 2
     stride: int | Shape | None = None
     padding: int | Shape = 0
+    pool: ClassVar[Callable[..., Value]]
 
     def __post_init__(self) -> None:
         owner = type(self).__name__
@@ -39,18 +40,19 @@ class _Pool(Layer):
         owner = type(self).__name__
         return (shapes[0][0], *windows(owner, shapes[0], kernel, stride, padding, axes))
 
-    def at(self, x: Value) -> tuple[Value, dict[str, Any]]:
-        """(x as images, the windows); a sequence is an image of height 1"""
-        kernel, stride, padding = self.kernel, self.stride, self.padding
-        if x.ndim == 3:
-            x = ag.reshape(x, shape=(x.shape[0], 1, *x.shape[1:]))
-            kernel, stride, padding = (1, kernel[1]), (1, stride[1]), (0, padding[1])  # type: ignore[index]
-        return x, {"kernel": kernel, "stride": stride, "padding": padding}
+    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
+        return _pooled(self.pool, xs[0], self.kernel, self.stride, self.padding)
 
 
-def _as(y: Value, x: Value) -> Value:
-    """y with the axes of x: a sequence again where x was one"""
-    return y if x.ndim == 4 else ag.reshape(y, shape=(y.shape[0], *y.shape[2:]))
+def _pooled(pool: Callable[..., Value], x: Value, kernel: Any, stride: Any, padding: Any) -> Value:
+    """pool(x) of images, or of sequences: images of height 1"""
+    c, *sides, n = x.shape
+    if len(sides) == 2:
+        return pool(x, kernel=kernel, stride=stride, padding=padding)
+    kernel, stride, padding = (1, kernel[-1]), (1, stride[-1]), (0, padding[-1])
+    image = ag.reshape(x, shape=(c, 1, *sides, n))
+    y = pool(image, kernel=kernel, stride=stride, padding=padding)
+    return ag.reshape(y, shape=(c, y.shape[2], n))
 
 
 class MaxPool(_Pool):
@@ -79,9 +81,7 @@ class MaxPool(_Pool):
     ((8, 12, 12), (8, 50))
     """
 
-    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
-        x, at = self.at(xs[0])
-        return _as(ag.max_pool(x, **at), xs[0])
+    pool: ClassVar[Callable[..., Value]] = staticmethod(ag.max_pool)
 
     def refuses(self, slope: float, intercept: float) -> str:
         if slope >= 0:
@@ -118,9 +118,7 @@ class AvgPool(_Pool):
     (8, 4, 4)
     """
 
-    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
-        x, at = self.at(xs[0])
-        return _as(ag.avg_pool(x, **at), xs[0])
+    pool: ClassVar[Callable[..., Value]] = staticmethod(ag.avg_pool)
 
     def refuses(self, slope: float, intercept: float) -> str:
         if not intercept or not any(self.padding):  # type: ignore[arg-type]
@@ -150,26 +148,5 @@ class GlobalAvgPool(Layer):
 
     def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
         c, *sides, n = xs[0].shape
-        image = (1, *sides)[-2:]
-        x = xs[0] if len(sides) == 2 else ag.reshape(xs[0], shape=(c, *image, n))
-        y = ag.avg_pool(x, kernel=image, stride=image, padding=(0, 0))
+        y = _pooled(ag.avg_pool, xs[0], tuple(sides), tuple(sides), (0, 0))
         return ag.reshape(y, shape=(c, n))
-
-
-class Flatten(Layer):
-    """Channels become features.
-
-    (c, h, w) -> (c h w,): channel k becomes the run of entries k h w ... (k + 1) h w - 1
-
-    Examples
-    --------
-    >>> import minprune as mp
-    >>> mp.Flatten().out_shape((8, 7, 7))
-    (392,)
-    """
-
-    def out_shape(self, *shapes: Shape) -> Shape:
-        return (math.prod(shapes[0]),)
-
-    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
-        return ag.reshape(xs[0], shape=(-1, xs[0].shape[-1]))

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from minprune.autograd import Tensor
-from minprune.autograd.tape import ancestors
-from minprune.autograd.tie import Links
+from minprune.autograd.tape import Links, ancestors
 from minprune.core import Array
 from minprune.errors import ArgumentError
-from minprune.nets.forward import Watch, run
-from minprune.nets.labels import Labels
-from minprune.nets.model import Model, dense_only, is_model
+from minprune.nets.model import Model, Watch, dense_only, is_model, run
 from minprune.nets.net import layer_of
+from minprune.nets.unit_labels import Labels
 from minprune.text import table
 
 INPUT, OUTPUT = "the net's input", "the net's output"
@@ -153,7 +151,7 @@ def _labelled(model: Model) -> tuple[Labels, dict[str, Tensor], Tensor, Tensor]:
     outputs: dict[str, Tensor] = {}
     x, out = trace(model, found.leaf, outputs.__setitem__)
     for name, end in outputs.items():
-        if not model.net.readers[name]:  # the net's output, and layers that nobody reads
+        if not model.net.readers[name]:  # the net's output, and layers without a reader
             follow(end, found)
     return found, outputs, x, out
 
@@ -244,4 +242,4 @@ def outgoing(arrays: Mapping[str, Array], group: Group) -> Array:
 
 def _entries(arrays: Mapping[str, Array], members: Sequence[Member], size: int) -> Array:
     rows = [np.moveaxis(arrays[m.param], m.axis, 0)[m.index].reshape(size, -1) for m in members]
-    return np.concatenate(rows, axis=1) if rows else np.zeros((size, 0))  # nobody reads them
+    return np.concatenate(rows, axis=1) if rows else np.zeros((size, 0))  # no readers

@@ -14,14 +14,14 @@ from minprune.core import Dataset, Seed, channels_last
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.activations import ReLU, Sigmoid
 from minprune.nets.convolution import Conv2d
-from minprune.nets.dense import Dense
+from minprune.nets.dense import Dense, Flatten
 from minprune.nets.initialise import initialise
 from minprune.nets.joining import Add
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model
 from minprune.nets.net import Loss, Net, build
 from minprune.nets.normalisation import BatchNorm
-from minprune.nets.pooling import Flatten, GlobalAvgPool, MaxPool
+from minprune.nets.pooling import GlobalAvgPool, MaxPool
 
 Data = Dataset | tuple[Shape, int]
 Entry = tuple[str, Layer] | tuple[str, Layer, str | Sequence[str]]

@@ -199,9 +199,10 @@ def document(
 
     result: name, command, net, settings, options, data and versions, each of which may be absent.
     """
-    data = {DATA_LABELS.get(k, k): v for k, v in result.get("data", {}).items()}
-    if "one input" in data:
-        data["one input"] = " x ".join(map(str, data["one input"]))
+    data = {
+        DATA_LABELS.get(k, k): " x ".join(map(str, v)) if isinstance(v, list) else v
+        for k, v in result.get("data", {}).items()
+    }
     found = {k: pairs(result.get(k, {})) for k in ("settings", "options", "versions")}
     return fill(
         "page.html", title=result.get("name", "report"), headline=headline, sections=sections,

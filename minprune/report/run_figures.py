@@ -1,13 +1,19 @@
-"""The pictures of a run: training curves, histograms of the weights, masks of the first layer."""
+"""The pictures of a run: training curves, histograms, masks of the first layer, tied groups.
+
+Longer than most files: four kinds of picture, each worked out and drawn here.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from minprune.core import Array
+from minprune.nets.net import layer_of
+from minprune.report import page
 from minprune.report.page import FAINT, HALF, INK, LINE_1, LINE_2, Html, Picture, pictures, prose
 
 PANELS = {  # title: (label, key in the history, colour, dashes)
@@ -186,3 +192,90 @@ def _pixels(ax: Any, grid: Array) -> None:
     ax.imshow(grid, ListedColormap(colours), vmin=0, vmax=SHADES, interpolation="none")
     ax.set_axis_off()
     ax.set_position((0, 0, 1, 1))
+
+
+# --- tied groups
+
+
+@dataclass(frozen=True)
+class Line:
+    """A group in the drawing; marks: (row, whether the layer makes the units), top to bottom."""
+
+    name: str
+    size: int
+    why: str  # why it cannot shrink; empty where it can
+    marks: list[tuple[int, bool]]
+    lane: int
+
+
+def groups(ties: Sequence[Map], layers: Sequence[Map]) -> Html:
+    """Layers from top to bottom, a line for each tied group beside them, and a table of the groups
+
+    ties: {"name", "size", "why", "members": [(parameter, "makes" | "reads" | "shifts"), ...]}
+    layers: {"name", "shape"}, in net order.
+    """
+    boxes = boxes_of(ties, layers)
+    lines = lines_of(ties, [name for name, _ in boxes])
+    if not lines:
+        return Html("")
+    lanes = 1 + max(line.lane for line in lines)
+    label = f"{len(lines)} tied groups of {len(boxes)} layers"
+    size = (3.2 + 0.32 * lanes, 0.15 + 0.33 * len(boxes))
+    draw = partial(_groups, boxes=boxes, lines=lines, lanes=lanes)
+    rows = [
+        [number, line.name, line.size, f"no: it is {line.why}" if line.why else "yes"]
+        for number, line in enumerate(lines, 1)
+    ]
+    picture = pictures([Picture(label, size, draw)])
+    return Html(picture + page.table(["line", "group", "units", "can shrink"], rows))
+
+
+def boxes_of(ties: Sequence[Map], layers: Sequence[Map]) -> list[tuple[str, str]]:
+    """(layer, its shape) in net order; layers that only the groups know follow."""
+    found = {str(one["name"]): " x ".join(map(str, one["shape"])) for one in layers}
+    for tie in ties:
+        for parameter, _ in tie["members"]:
+            found.setdefault(layer_of(parameter), "")
+    return list(found.items())
+
+
+def lines_of(ties: Sequence[Map], layers: Sequence[str]) -> list[Line]:
+    """The groups from top to bottom, each in the first lane that is free where it begins."""
+    row = {name: k for k, name in enumerate(layers)}
+    found = [
+        (sorted({(row[layer_of(p)], role != "reads") for p, role in tie["members"]}), tie)
+        for tie in ties
+        if tie["members"]
+    ]
+    found.sort(key=lambda pair: pair[0][0])
+    lines = []
+    ends: list[int] = []  # the last row taken in each lane
+    for marks, tie in found:
+        free = [n for n, end in enumerate(ends) if end < marks[0][0]]
+        lane = free[0] if free else len(ends)
+        ends[lane : lane + 1] = [marks[-1][0]]
+        lines.append(Line(str(tie["name"]), tie["size"], str(tie["why"]), marks, lane))
+    return lines
+
+
+def _groups(ax: Any, boxes: list[tuple[str, str]], lines: list[Line], lanes: int) -> None:
+    """Boxes end at x = 0, lane k stands at x = k + 1; reading enters a box above making"""
+    left = -9.0
+    for row, (name, shape) in enumerate(boxes):
+        ax.plot([left, 0, 0, left, left], [*[row - 0.38] * 2, *[row + 0.38] * 2, row - 0.38],
+                color=page.RULE, linewidth=1)  # fmt: skip
+        short = name if len(name) <= 22 else f"{name[:21]}..."
+        for x, words, side, colour in ((left, short, "left", INK), (0, shape, "right", FAINT)):
+            ax.text(x + (0.25 if side == "left" else -0.25), row, words, color=colour, ha=side,
+                    va="center", parse_math=False)  # fmt: skip
+    for number, line in enumerate(lines, 1):
+        x, colour = line.lane + 1, FAINT if line.why else page.LANES[(number - 1) % len(page.LANES)]
+        heights = [row + (0.17 if made else -0.17) for row, made in line.marks]
+        look = {"color": colour, "linewidth": 1.6, "linestyle": "--" if line.why else "-"}
+        ax.plot([x, x], [heights[0], heights[-1]], **look)
+        for y, (_, made) in zip(heights, line.marks, strict=True):
+            ax.plot([0, x], [y, y], **look)
+            ax.plot(x, y, "o", color=colour, markersize=5, mfc=colour if made else page.PAPER)
+        ax.text(x + 0.3, heights[0], number, color=colour, weight="bold", fontsize=8, va="center")
+    ax.set(xlim=(left - 0.05, lanes + 0.6), ylim=(len(boxes) - 0.5, -0.6))
+    ax.set_axis_off()

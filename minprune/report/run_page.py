@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 
 from minprune.measures.measure import ROWS, share
-from minprune.report.groups import groups
 from minprune.report.page import Cell, Html, bar, document, fill, pictures, prose, swing, table
-from minprune.report.run_figures import curves, histograms, masks
+from minprune.report.run_figures import curves, groups, histograms, masks
 from minprune.sparse.speeds import HEADER, Speeds
 
 Map = Mapping[str, Any]
@@ -24,9 +23,9 @@ GAINS = {  # of the headline
 def run_page(result: Map, history: Map) -> str:
     """The page of a run as text; same arguments, same text
 
-    result: what result.json holds: name, command, settings, data, net, stages, layers (name,
-    shape, total, kept), facts (see jobs/facts.py), speeds (the fields of Speeds that the formats
-    were chosen by), seconds, versions; each part may be absent.
+    result: what result.json holds: name, command, settings, data, net, stages, facts (see
+    jobs/facts.py), speeds (the fields of Speeds that the formats were chosen by), seconds,
+    versions; each part may be absent.
     history: {phase: {"epochs": {"epoch": [...], "train_loss": [...], ...}}}
     """
     stages, facts, speeds = (result.get(k, {}) for k in ("stages", "facts", "speeds"))
@@ -36,10 +35,9 @@ def run_page(result: Map, history: Map) -> str:
         stages=table(*comparison(stages), begin=BEGIN),
         curves=pictures(curves(history)),
         classes=classes(stages),
-        layers=layers_table(result.get("layers", [])),
         sparse=sparse_table(facts.get("sparse", [])),
         speeds=table(HEADER, Speeds(**speeds).rows()) if speeds else "",
-        costs=costs(facts.get("costs", []), before, last),
+        costs=costs(facts.get("costs", []), before, after, last),
         histograms=pictures(histograms(facts.get("histograms", []), before, after)),
         masks=masks(facts.get("first", {})),
         groups=groups(facts.get("ties", []), facts.get("layers", [])),
@@ -128,50 +126,39 @@ def classes(stages: Sequence[Map]) -> Html:
 # --- layers
 
 
-def layers_table(layers: Sequence[Map]) -> Html:
-    """Kept and all weights of each layer, as a bar and as numbers."""
-    rows = []
-    for layer in layers:
-        part = _part(layer["kept"], layer["total"])
-        numbers = layer["kept"], layer["total"], f"{100 * part:.1f} %"
-        rows.append([layer["name"], shape_of(layer), bar(part), *numbers])
-    return table(["layer", "shape", "", "kept", "weights", "share"], rows, kind="layers")
-
-
 def shape_of(layer: Map) -> str:
     """[3, 1, 2] -> 3 x 1 x 2, without line breaks"""
     return "\u00a0x\u00a0".join(map(str, layer["shape"]))
 
 
-def costs(found: Sequence[Map], before: str, last: str) -> Html:
+def costs(found: Sequence[Map], before: str, after: str, last: str) -> Html:
     """What each layer holds and does: a bar is its share of the first stage, filled by what is left
 
     A sentence says what each kind of layer holds and does, in a net of several kinds.
-    found: {"name", "kind", "parameters", "live", "macs", "live_macs"}
+    found: see costs in jobs/facts.py
     """
-    left = {"parameters": "live", "macs": "live_macs"}
-    totals = {key: sum(cost[key] for cost in found) for key in left}
-    parts = [{key: _part(cost[key], totals[key]) for key in left} for cost in found]
-    widest = max((part for of in parts for part in of.values()), default=0.0) or 1.0
-    rows = []
-    kinds: dict[str, Any] = {}
-    for cost, of in zip(found, parts, strict=True):
-        rows.append([cost["name"]])
-        for key, now in left.items():
-            kept = min(_part(cost[now], cost[key]), 1.0)
-            rows[-1] += [bar(kept, of[key] / widest), cost[key], cost[now]]
-        kinds[cost["kind"]] = kinds.get(cost["kind"], 0) + np.array([*of.values()])
+    held = np.array([[c["parameters"], c["macs"]] for c in found]).reshape(-1, 2)
+    left = np.array([[c["live"], c["live_macs"]] for c in found]).reshape(-1, 2)
+    shares, filled = held / np.maximum(held.sum(0), 1), left / np.maximum(held, 1)
+    wide = shares / (shares.max(initial=0) or 1)
+    bars = [list(map(bar, *both)) for both in zip(np.minimum(filled, 1), wide, strict=True)]
+    rows = [
+        [c["name"], shape_of(c), weights, c["parameters"], c["kept"],
+         f"{100 * c['kept'] / max(c['parameters'], 1):.1f} %", c["live"], macs, c["macs"],
+         c["live_macs"]]
+        for c, (weights, macs) in zip(found, bars, strict=True)
+    ]  # fmt: skip
+    kinds = list(dict.fromkeys(c["kind"] for c in found))
     said = "; ".join(
-        f"{kind}: {100 * held:.1f} % of the weights, {100 * done:.1f} % of the multiply-adds"
-        for kind, (held, done) in kinds.items()
+        "{}: {:.1f} % of the weights, {:.1f} % of the multiply-adds".format(
+            kind, *(100 * shares[[c["kind"] == kind for c in found]].sum(0))
+        )
+        for kind in kinds
     )
-    header = ["layer", "weights", before, last, "multiply-adds", before, last]
+    header = ["layer", "shape", "", before, after, "kept", last, "", before, last]
+    groups = [("", 2), ("weights", 5), ("multiply-adds", 3)]
     sentence = prose(f"{said}.") if len(kinds) > 1 else ""
-    return Html(sentence + table(header, rows, kind="layers"))
-
-
-def _part(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0
+    return Html(sentence + table(header, rows, kind="layers", groups=groups))
 
 
 # --- sparse kernels

@@ -15,7 +15,7 @@ from minprune import arguments, kernels
 from minprune.core import Array
 from minprune.errors import ArgumentError
 from minprune.masking.patterns import Pattern, per_entry, tiles, untiled
-from minprune.sparse.ops import Products, outer, turned
+from minprune.sparse.ops import Products, turned
 
 Shape = tuple[int, int]
 
@@ -64,7 +64,7 @@ class Stored:
 
     @staticmethod
     def products(*args: Any) -> Products:
-        """The products with such a matrix; args: *indices, shape, stored, *numbers of the format"""
+        """The products with such a matrix; args: shape, stored, *numbers of the format"""
         raise NotImplementedError
 
     @property
@@ -129,13 +129,13 @@ class CSR(Stored):
         return {"columns": (stored,), "row_start": (shape[0] + 1,)}
 
     @staticmethod
-    def products(columns: Array, row_start: Array, shape: Shape, stored: int) -> Products:
-        at, n = (columns, row_start), shape[1]
+    def products(shape: Shape, stored: int) -> Products:
         return Products(
-            lambda values, x, b, act: kernels.csr_matmul(values, *at, x, b, act),
-            lambda values, g, _: kernels.csr_matmul_t(values, *turned(*at, n), g),
-            lambda g, x: kernels.csr_sampled(*at, g, x),
-            outer,
+            lambda at, values, x, b, act: kernels.csr_matmul(values, at[0], at[1], x, b, act),
+            lambda at, values, g, _: kernels.csr_matmul_t(
+                values, *turned(at[0], at[1], shape[1]), g
+            ),
+            lambda at, g, x: kernels.csr_sampled(at[0], at[1], g, x),
         )
 
 
@@ -234,17 +234,16 @@ class BlockCSR(Stored):
         return {"columns": (blocks,), "row_start": (-(-shape[0] // size) + 1,)}
 
     @staticmethod
-    def products(
-        columns: Array, row_start: Array, shape: Shape, stored: int, size: int
-    ) -> Products:
-        at, across = (columns, row_start), -(-shape[1] // size)
+    def products(shape: Shape, stored: int, size: int) -> Products:
+        across = -(-shape[1] // size)
         return Products(
-            lambda values, x, b, act: kernels.block_matmul(values, *at, size, shape, x, b, act),
-            lambda values, g, _: kernels.block_matmul_t(
-                values, *turned(*at, across), size, shape, g
+            lambda at, values, x, b, act: kernels.block_matmul(
+                values, at[0], at[1], size, shape, x, b, act
             ),
-            lambda g, x: kernels.block_sampled(*at, size, stored, g, x),
-            outer,
+            lambda at, values, g, _: kernels.block_matmul_t(
+                values, *turned(at[0], at[1], across), size, shape, g
+            ),
+            lambda at, g, x: kernels.block_sampled(at[0], at[1], size, stored, g, x),
         )
 
 

@@ -87,10 +87,11 @@ class Sparse(Layer):
         """How many copies of each input the kernel of `layer`, dense or in a format, makes"""
         return 1
 
-    def products(self, *indices: Any) -> Products:
-        """The products with the weight, from its index arrays"""
+    @cached_property
+    def products(self) -> Products:
+        """The products with the weight"""
         kind, numbers = self.kind
-        found: Products = kind.products(*indices, self.matrix_shape, self.stored, *numbers)
+        found: Products = kind.products(self.matrix_shape, self.stored, *numbers)
         return found
 
     def params(self) -> dict[str, Shape]:
@@ -122,7 +123,7 @@ class Sparse(Layer):
         self.matrix(name, p)
 
     def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
-        at = self.products(*(p[k] for k in self.indices()))
+        at: Any = self.products, [p[k] for k in self.kind[0].INDICES]
         return ops.product(p["weight"], xs[0], p.get("bias"), at=at, act=act)
 
     def matrix(self, name: str, p: Mapping[str, Array]) -> Format:
@@ -256,15 +257,19 @@ class SparseConv(Sparse):
     def copies(layer: Any, format: str) -> int:
         return math.prod(layer.kernel if format == "dense" else layer.stride)
 
-    def products(self, *indices: Any) -> Products:
-        columns, row_start = indices
-        at: tuple[Any, Any, Any] = columns, row_start, self.kernel
+    @cached_property
+    def products(self) -> Products:
+        window: Any = self.kernel
         how: tuple[Any, Any, Any] = self.stride, self.padding, self.groups
         return Products(
-            lambda values, x, b, act: kernels.csr_conv2d(values, *at, x, b, *how, act),
-            lambda values, g, shape: kernels.csr_conv2d_grad_input(values, *at, g, shape, *how),
-            lambda g, x: kernels.csr_conv2d_grad_weight(*at, g, x, *how),
-            lambda g, x: kernels.conv2d_grad_weight(g, x, at[-1], *how),
+            lambda at, values, x, b, act: kernels.csr_conv2d(
+                values, at[0], at[1], window, x, b, *how, act
+            ),
+            lambda at, values, g, shape: kernels.csr_conv2d_grad_input(
+                values, at[0], at[1], window, g, shape, *how
+            ),
+            lambda at, g, x: kernels.csr_conv2d_grad_weight(at[0], at[1], window, g, x, *how),
+            lambda g, x: kernels.conv2d_grad_weight(g, x, window, *how),
         )
 
 

@@ -112,8 +112,13 @@ class NofM(Stored):
         return {"positions": (shape[0], bytes_of(keep, group, shape[1]))}
 
     @staticmethod
-    def products(positions: Array, shape: Shape, stored: int, keep: int, group: int) -> Products:
-        return CSR.products(*as_csr(positions, keep, group, shape[1]), shape, stored)
+    def products(shape: Shape, stored: int, keep: int, group: int) -> Products:
+        csr, how = CSR.products(shape, stored), (keep, group, shape[1])
+        return Products(
+            lambda at, *others: csr.matmul(as_csr(at[0], *how), *others),
+            lambda at, *others: csr.matmul_t(as_csr(at[0], *how), *others),
+            lambda at, *others: csr.sampled(as_csr(at[0], *how), *others),
+        )
 
 
 def position_bits(group: int) -> int:

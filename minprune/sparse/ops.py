@@ -1,7 +1,8 @@
 """y = act(A x + b) and its two adjoints, A sparse: closed under derivatives, as dense ops are.
 
 <g, A x> is linear in the values of A, in x and in g. Its derivative in g is `product`, in x
-`product_t`, in the values `sampled`: g x^T at the stored places alone. `at` holds the indices.
+`product_t`, in the values `sampled`: g x^T at the stored places alone. at: the products of A's
+format, and its indices.
 """
 
 from collections.abc import Callable
@@ -16,18 +17,21 @@ from minprune.core import Array
 Shape = tuple[int, ...]
 
 
-class Products(NamedTuple):
-    """The products with a sparse matrix A, whose indices they hold"""
-
-    matmul: Callable[[Array, Array, Array | None, str], Array]  # values, x, b, act: act(A x + b)
-    matmul_t: Callable[[Array, Array, Shape], Array]  # values, g, shape of x: A^T g
-    sampled: Callable[[Array, Array], Array]  # g, x: g x^T at the stored places
-    full: Callable[[Array, Array], Array]  # g, x: g x^T at all places
-
-
 def outer(g: Array, x: Array) -> Array:
     """g x^T"""
     return kernels.matmul(g, x, False, True)
+
+
+class Products(NamedTuple):
+    """The products with a sparse matrix A; the first argument holds its index arrays"""
+
+    matmul: Callable[..., Array]  # indices, values, x, b, act: act(A x + b)
+    matmul_t: Callable[..., Array]  # indices, values, g, shape of x: A^T g
+    sampled: Callable[..., Array]  # indices, g, x: g x^T at the stored places
+    full: Callable[..., Array] = outer  # g, x: g x^T at all places
+
+
+Matrix = tuple[Products, tuple[Array, ...]]  # the products with A, and its index arrays
 
 
 def turned(columns: Array, row_start: Array, n: int) -> tuple[Array, Array, Array]:
@@ -36,13 +40,14 @@ def turned(columns: Array, row_start: Array, n: int) -> tuple[Array, Array, Arra
     return found
 
 
-def _product(values: Array, x: Array, b: Array | None, *, at: Products, act: str = "none") -> Array:
+def _product(values: Array, x: Array, b: Array | None, *, at: Matrix, act: str = "none") -> Array:
     """y = act(A x + b)"""
-    return at.matmul(values, x, b, act)
+    products, indices = at
+    return products.matmul(indices, values, x, b, act)
 
 
 def _product_rule(
-    g: Value, y: Value, inputs: Any, need: Any, *, at: Products, act: str = "none"
+    g: Value, y: Value, inputs: Any, need: Any, *, at: Matrix, act: str = "none"
 ) -> tuple[Value, Value, Value]:
     values, x, _ = inputs
     g = act_grad(g, y, kind=act)
@@ -53,13 +58,14 @@ def _product_rule(
     )
 
 
-def _product_t(values: Array, g: Array, *, at: Products, shape: Shape) -> Array:
+def _product_t(values: Array, g: Array, *, at: Matrix, shape: Shape) -> Array:
     """z = A^T g"""
-    return at.matmul_t(values, g, shape)
+    products, indices = at
+    return products.matmul_t(indices, values, g, shape)
 
 
 def _product_t_rule(
-    v: Value, z: Value, inputs: Any, need: Any, *, at: Products, shape: Shape
+    v: Value, z: Value, inputs: Any, need: Any, *, at: Matrix, shape: Shape
 ) -> tuple[Value, Value]:
     values, g = inputs
     return (
@@ -68,14 +74,13 @@ def _product_t_rule(
     )
 
 
-def _sampled(g: Array, x: Array, *, at: Products) -> Array:
+def _sampled(g: Array, x: Array, *, at: Matrix) -> Array:
     """z = g x^T at the stored places"""
-    return at.sampled(g, x)
+    products, indices = at
+    return products.sampled(indices, g, x)
 
 
-def _sampled_rule(
-    u: Value, z: Value, inputs: Any, need: Any, *, at: Products
-) -> tuple[Value, Value]:
+def _sampled_rule(u: Value, z: Value, inputs: Any, need: Any, *, at: Matrix) -> tuple[Value, Value]:
     g, x = inputs
     return (
         product(u, x, None, at=at) if need[0] else None,

@@ -19,6 +19,7 @@ from minprune.core import Array, Arrays
 from minprune.nets.model import Model
 from minprune.nets.net import Node, layer_of
 from minprune.nets.ties import follow, trace
+from minprune.nets.unit_labels import parameter
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,7 @@ class _Links:
         self.back.append(lambda: self.need(x, runs(self.of(out), np.any)))
 
     def mix(self, out: Tensor, w: Tensor, x: Tensor, groups: int, padded: bool) -> None:
+        name = parameter(self.names, out, w)
         fixed = self.constant[x].reshape(groups, -1)
         taps = w.value.reshape(groups, w.shape[0] // groups, w.shape[1], -1)
         reads = (taps != 0).any(axis=3)  # (groups, outputs, inputs)
@@ -146,11 +148,11 @@ class _Links:
         if foldable.any():
             share = np.where(foldable, level, 0).reshape(groups, -1)
             bias = (taps.sum(axis=3) * share[:, None, :]).sum(axis=2).ravel()
-            self.folds.append(Fold(self.names[w], foldable, bias, groups))
+            self.folds.append(Fold(name, foldable, bias, groups))
         read = reads.any(axis=1).ravel()
         held = self.constant[x] & ~foldable & read
         if held.any():
-            self.stuck[self.names[w]] = held.reshape(groups, -1).any(axis=0)
+            self.stuck[name] = held.reshape(groups, -1).any(axis=0)
 
         def back() -> None:
             wanted = self.of(out)

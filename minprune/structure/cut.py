@@ -8,10 +8,10 @@ import numpy as np
 
 from minprune.core import Array, Arrays
 from minprune.nets.convolution import Conv1d, Conv2d
-from minprune.nets.dense import Dense
+from minprune.nets.dense import Dense, Flatten
 from minprune.nets.model import Model
 from minprune.nets.net import Net, Node
-from minprune.nets.pooling import Flatten, GlobalAvgPool
+from minprune.nets.pooling import GlobalAvgPool
 from minprune.structure.constants import add_to_bias, sweep
 
 

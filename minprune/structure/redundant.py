@@ -8,7 +8,6 @@ import numpy as np
 from minprune.arguments import choice
 from minprune.core import Split, stream
 from minprune.criteria.redundancy import APART, FLAT, Apart
-from minprune.curvature.checks import checked
 from minprune.errors import ArgumentError
 from minprune.evidence import score
 from minprune.evidence.activations import spots
@@ -17,7 +16,7 @@ from minprune.evidence.request import ask
 from minprune.evidence.scoring import gather
 from minprune.masking.apply import prune
 from minprune.masking.units import live_units
-from minprune.nets.model import Model, is_model
+from minprune.nets.model import Model, checked, is_model
 from minprune.nets.net import layer_of
 from minprune.nets.ties import Group, ties
 from minprune.structure.merge import Pair, Unit, after, exact

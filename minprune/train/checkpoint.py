@@ -13,15 +13,14 @@ import numpy as np
 
 from minprune.core import Arrays
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
-from minprune.files import rebuild, sweep
-from minprune.masking.apply import apply
+from minprune.files import sweep
 from minprune.nets.counts import sparsity
 from minprune.nets.model import Model, check_masks
 from minprune.nets.net import Net
 from minprune.train.fingerprint import described, difference
 from minprune.train.history import History
+from minprune.train.state import Tree, load_tree, pack, save_tree, sound
 from minprune.train.training import Parts, Training, locked
-from minprune.train.tree import Tree, load_tree, pack, save_tree, sound
 
 COUNTERS = ("epoch", "batch", "losses", "waited", "stopped", "best_loss")  # of LoopPosition
 HELD = ("params", "buffers", "masks", "extra", "opt_state", "state", "done")  # of Training
@@ -193,11 +192,3 @@ def refuse(path: Path, theirs: Any, ours: dict[str, Any]) -> None:
         raise ArgumentError(
             f"{path}: it was made with {found}; pass the same, or delete it to start again"
         )
-
-
-def model_of(path: str | os.PathLike[str]) -> Model:
-    """The model in a checkpoint of `fit`, as it was then; raises FileError for other files."""
-    tree = load_tree(path)
-    with sound(path):
-        params = apply(tree["params"], tree["masks"])  # a dense method keeps values there
-        return Model(rebuild(tree["net"]), params, tree["buffers"], tree["masks"])

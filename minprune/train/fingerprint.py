@@ -1,4 +1,4 @@
-"""What a run was asked for, as JSON that is equal where the bits of the run will be."""
+"""The arguments of a run as JSON: equal where the run gives the same bits."""
 
 import os
 from collections.abc import Mapping
@@ -51,9 +51,9 @@ def data_print(data: Dataset, *parts: str) -> dict[str, str]:
 def fingerprint(value: Any, depth: int = 0) -> Any:
     """JSON of a value: by its content, never by its place in memory
 
-    Functions count by name, code, what they close over and what is bound to them, but not by what
-    globals hold; objects by their type and attributes, or their repr where they have none; what
-    lies deeper than DEEPEST by its type alone.
+    Of a function: its name, code, closure and bound arguments, but not the globals that it reads;
+    of an object: its type and attributes, or its repr where it has none; of what is nested deeper
+    than DEEPEST: its type alone.
     """
     inner = partial(fingerprint, depth=depth + 1)
     if value is None or isinstance(value, bool | int | float | str | np.generic):

@@ -15,7 +15,7 @@ class History:
     Parameters
     ----------
     steps : {"step", "loss", "penalty", "lr", "sparsity"}: a list each, one entry an update. loss is
-        the data loss; a method's penalty, which is added to it, stands beside it.
+        the data loss; a method's penalty, which is added to it, has its own list.
     epochs : {"epoch", "train_loss", "val_loss", "val_accuracy", "sparsity", "seconds"}: a list
         each, one entry an epoch. train_loss is the mean data loss. val_loss, val_accuracy and
         sparsity are of the model that training would end with there; sparsity is of the weights,

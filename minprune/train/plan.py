@@ -15,7 +15,7 @@ from minprune.train.checkpoint import refuse
 from minprune.train.fingerprint import data_print, fingerprint, machinery
 from minprune.train.history import History
 from minprune.train.loop import fit
-from minprune.train.tree import load_tree, save_tree, sound
+from minprune.train.state import load_tree, save_tree, sound
 
 State = dict[str, Any]  # Models, Histories, arrays, JSON values, lists and dicts of them
 FILE, PHASES = "plan.npz", "phase-*.npz"
@@ -23,7 +23,10 @@ FILE, PHASES = "plan.npz", "phase-*.npz"
 
 @dataclass(frozen=True)
 class Phase:
-    """A step of a plan: `work` gives the entries of the state that it makes or replaces."""
+    """A step of a plan: `work` gives the entries of the state that it makes or replaces
+
+    name: another one for each phase of the plan.
+    """
 
     name: str
     work: "Callable[[PhaseContext], State]"
@@ -78,16 +81,16 @@ def run_plan(
     """
     kept = None if folder is None else PlanFolder(Path(folder), plan, data)
     with alone(kept.folder) if kept else nullcontext():
-        done, phases = kept.begin() if kept else (Done({}, {}), 0)
+        done = kept.begin() if kept else Done({}, {})
         while (phase := plan.next_phase(dict(done.state))) is not None:
-            checkpoint = kept.folder / f"phase-{phases}.npz" if kept else None
+            checkpoint = kept.folder / f"phase-{len(done.seconds)}.npz" if kept else None
             begin = time.perf_counter()
             here = PhaseContext(dict(done.state), data, phase.name, progress, checkpoint)
             made = phase.work(here)
             spent = {phase.name: time.perf_counter() - begin}
-            done, phases = Done(done.state | made, done.seconds | spent), phases + 1
+            done = Done(done.state | made, done.seconds | spent)
             if kept:
-                kept.write(done, phases)
+                kept.write(done)
     return done
 
 
@@ -118,23 +121,22 @@ class PlanFolder:
         data_parts = data_print(data, "train", "val", "test")
         self.asked = fingerprint(plan) | data_parts | machinery()
 
-    def begin(self) -> tuple[Done, int]:
-        """What is done, and how many phases that took."""
+    def begin(self) -> Done:
+        """What is done."""
         if not self.path.exists():
             _clear(self.folder)  # phases of a plan that is not known
-            self.write(Done({}, {}), 0)
-            return Done({}, {}), 0
+            self.write(Done({}, {}))
+            return Done({}, {})
         sweep(self.folder, FILE, PHASES)
         tree = load_tree(self.path)
         with sound(self.path):
-            asked, phases = tree["asked"], int(tree["phases"])
             done = Done(dict(tree["state"]), dict(tree["seconds"]))
+            asked = tree["asked"]
         refuse(self.path, asked, self.asked)
-        return done, phases
+        return done
 
-    def write(self, done: Done, phases: int) -> None:
+    def write(self, done: Done) -> None:
         """Keep what is done; the checkpoints of phases that are over go."""
-        tree = {"asked": self.asked, "state": done.state, "seconds": done.seconds, "phases": phases}
-        save_tree(self.path, tree, self.owner)
+        save_tree(self.path, {"asked": self.asked, **vars(done)}, self.owner)
         for old in self.folder.glob(PHASES):
             old.unlink()

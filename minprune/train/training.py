@@ -15,11 +15,9 @@ from minprune.core import Array, Arrays, Seed, stream
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.masking.apply import apply
 from minprune.nets.counts import sparsity
-from minprune.nets.forward import Instead, loss_of, run
 from minprune.nets.layer import ForwardContext, Layer
-from minprune.nets.model import Model
+from minprune.nets.model import Instead, Model, blame, loss_of, not_finite, run
 from minprune.nets.net import Net, layer_of
-from minprune.nets.nonfinite import blame, not_finite
 from minprune.train.method import HOOKS, Change, Context, Method, Values, View, check_signatures
 from minprune.train.optim import Optimizer, OptState
 from minprune.train.rates import Rate
@@ -249,8 +247,8 @@ def _replace(arrays: Arrays, new: Arrays, kind: str) -> None:
     for name, a in new.items():
         if name not in arrays:
             raise ArgumentError(
-                f"{name}: Change.{kind} must name arrays of View.{kind}, and this is none of them; "
-                f"leave it out"
+                f"{name}: Change.{kind} must name arrays of View.{kind} that may be replaced, and "
+                f"this is none of them; leave it out"
             )
         if np.shape(a) != arrays[name].shape:
             raise ShapeError(
@@ -262,16 +260,12 @@ def _replace(arrays: Arrays, new: Arrays, kind: str) -> None:
 
 def _relocate(buffers: Arrays, new: Arrays, indices: Mapping[str, str]) -> None:
     """The same for indices of sparse layers, {name: dtype}, which become read-only copies."""
+    own = {name: buffers[name] for name in indices}
+    _replace(own, new, "buffers")
     for name, a in new.items():
-        if name not in indices:
-            raise ArgumentError(
-                f"{name}: Change.buffers must name indices of sparse layers "
-                f"({', '.join(indices) or 'this net has none'}); leave it out"
-            )
         if np.asarray(a).dtype != indices[name]:
             raise ArgumentError(
                 f"{name}: Change.buffers must keep its dtype {indices[name]}, not "
                 f"{np.asarray(a).dtype}; convert it with astype"
             )
-    _replace(buffers, new, "buffers")
-    buffers.update({name: locked(buffers[name]) for name in new})
+        buffers[name] = locked(own[name])

@@ -1,7 +1,7 @@
-"""Unfold, fold and convolution, compiled. The convolutions go through in tiles of output positions.
+"""Unfold, fold and convolution, compiled. Convolutions are computed in tiles of output positions.
 
 A tile of cols (i*ky*kx, positions*n) stays in the caches; it is unfolded, multiplied by BLAS
-straight into its columns of the result, and bias and activation follow while it is there.
+straight into its columns of the result; bias and activation follow while it is in the cache.
 """
 
 from math import gcd
@@ -14,6 +14,7 @@ from minprune.kernels.dense.rows_jit import finish
 from minprune.kernels.workspace import empty
 
 Pair = tuple[int, int]
+PLAIN = (1, 1), (1, 1), (0, 0)  # kernel, stride and padding that read x as it is
 COLUMNS = 512  # of a tile
 TILE = 4 * 1024 * 1024  # bytes, at most
 SMALL = 1_000_000  # multiply-adds; below, OpenBLAS (AVX-512) skips packing: twice as fast
@@ -37,7 +38,7 @@ def unfold_tile(x, cols, ky, kx, sy, sx, py, px, ow, p0, p1):  # type: ignore[no
             line = (r // (kx * ky) * h + iy) * w
             if iy < 0 or iy >= h:
                 row[:] = 0
-            elif sx == 1:  # a run in the image, too, but for what hangs over its rim
+            elif sx == 1:  # a run in the image, too, cut at its edges
                 left = min(max(-ix, 0), run)
                 right = max(min(run, w - ix), left)
                 if left > 0:
@@ -92,15 +93,32 @@ def fold_tile(cols, out, ky, kx, sy, sx, py, px, ow, p0, p1):  # type: ignore[no
                     ix += sx
 
 
-def tiling(rows: int, o: int, n: int, itemsize: int) -> int:
-    """How many output positions make a tile; positions * n is a multiple of 16 where it can be."""
+def tiling(rows: int, o: int, size: int, n: int, dtype: np.dtype[np.floating]) -> tuple[int, Array]:
+    """How many of `size` output positions make a tile, and a buffer for the columns of one
+
+    positions * n is a multiple of 16 where it can be.
+    """
     columns = COLUMNS
     if o * rows * columns <= SMALL:
         columns = SMALL // (o * rows)
-    columns = min(columns, TILE // (rows * itemsize))
+    columns = min(columns, TILE // (rows * dtype.itemsize))
     step = max(columns // max(n, 1), 1)
     even = 16 // gcd(16, n)  # BLAS works on 16 columns at a time, and is 5 % slower with a rest
-    return step - step % even if step > even else step
+    step = step - step % even if step > even else step
+    return step, empty((rows * min(step, size) * n,), dtype)
+
+
+def columns_of(
+    x: Array, kernel: Pair, stride: Pair, padding: Pair, ow: int, p0: int, p1: int, buffer: Array
+) -> Array:
+    """The columns of positions p0 .. p1 - 1: in the buffer, or part of x where they are that"""
+    n = x.shape[3]
+    if (kernel, stride, padding) == PLAIN:
+        return x.reshape(len(x), -1)[:, p0 * n : p1 * n]
+    rows = len(x) * kernel[0] * kernel[1]
+    cols = buffer[: rows * (p1 - p0) * n].reshape(rows, -1)
+    unfold_tile(x, cols, *kernel, *stride, *padding, ow, p0, p1)
+    return cols
 
 
 def unfold(x: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> None:
@@ -126,26 +144,17 @@ def conv2d(
 ) -> None:  # fmt: skip
     """out = act(w @ unfold(x) + b)      tile by tile"""
     o, oh, ow, n = out.shape
-    kernel = w.shape[2:]
-    rows, og, ig = w[0].size, o // groups, w.shape[1]
-    plain = kernel == (1, 1) and stride == (1, 1) and padding == (0, 0)
-    step = tiling(rows, og, n, x.itemsize)
-    buffer = empty((rows * min(step, oh * ow) * n,), x.dtype)
+    og, ig, size = o // groups, w.shape[1], oh * ow
+    step, buffer = tiling(w[0].size, og, size, n, x.dtype)
     for k in range(groups):
-        ws = w[k * og : (k + 1) * og].reshape(og, rows)
-        xs = x[k * ig : (k + 1) * ig]
-        ys = out[k * og : (k + 1) * og].reshape(og, -1)
-        bs = None if b is None else b[k * og : (k + 1) * og]
-        for p0 in range(0, oh * ow, step):
-            p1 = min(p0 + step, oh * ow)
-            lo, hi = p0 * n, p1 * n
-            if plain:
-                cols = xs.reshape(ig, -1)[:, lo:hi]
-            else:
-                cols = buffer[: rows * (hi - lo)].reshape(rows, hi - lo)
-                unfold_tile(xs, cols, *kernel, *stride, *padding, ow, p0, p1)
-            np.matmul(ws, cols, out=ys[:, lo:hi])
-            finish(ys, bs, kind, lo, hi)
+        group = slice(k * og, (k + 1) * og)
+        ws, ys, xs = w[group].reshape(og, -1), out[group].reshape(og, -1), x[k * ig : (k + 1) * ig]
+        bs = None if b is None else b[group]
+        for p0 in range(0, size, step):
+            p1 = min(p0 + step, size)
+            cols = columns_of(xs, w.shape[2:], stride, padding, ow, p0, p1, buffer)
+            np.matmul(ws, cols, out=ys[:, p0 * n : p1 * n])
+            finish(ys, bs, kind, p0 * n, p1 * n)
 
 
 def conv2d_grad_input(
@@ -153,25 +162,22 @@ def conv2d_grad_input(
 ) -> None:
     """dx = fold(w^T @ g)      tile by tile"""
     o, oh, ow, n = g.shape
-    kernel = w.shape[2:]
-    rows, og, ig = w[0].size, o // groups, w.shape[1]
-    plain = kernel == (1, 1) and stride == (1, 1) and padding == (0, 0)
-    step = tiling(rows, og, n, g.itemsize)
-    buffer = empty((rows * min(step, oh * ow) * n,), g.dtype)
+    kernel, og, ig, size = w.shape[2:], o // groups, w.shape[1], oh * ow
+    step, buffer = tiling(w[0].size, og, size, n, g.dtype)
+    plain = (kernel, stride, padding) == PLAIN
     if not plain:
         out.fill(0)
     for k in range(groups):
-        ws = w[k * og : (k + 1) * og].reshape(og, rows).T
-        gs = g[k * og : (k + 1) * og].reshape(og, -1)
+        group = slice(k * og, (k + 1) * og)
+        ws, gs = w[group].reshape(og, -1).T, g[group].reshape(og, -1)
         dx = out[k * ig : (k + 1) * ig]
         if plain:
             np.matmul(ws, gs, out=dx.reshape(ig, -1))
             continue
-        for p0 in range(0, oh * ow, step):
-            p1 = min(p0 + step, oh * ow)
-            lo, hi = p0 * n, p1 * n
-            cols = buffer[: rows * (hi - lo)].reshape(rows, hi - lo)
-            np.matmul(ws, gs[:, lo:hi], out=cols)
+        for p0 in range(0, size, step):
+            p1 = min(p0 + step, size)
+            cols = buffer[: len(ws) * (p1 - p0) * n].reshape(len(ws), -1)
+            np.matmul(ws, gs[:, p0 * n : p1 * n], out=cols)
             fold_tile(cols, dx, *kernel, *stride, *padding, ow, p0, p1)
 
 
@@ -180,29 +186,19 @@ def conv2d_grad_weight(
 ) -> None:
     """dw = sum over tiles of g @ unfold(x)^T"""
     o, oh, ow, n = g.shape
-    ig = out.shape[1]
-    rows, og = out[0].size, o // groups
-    plain = kernel == (1, 1) and stride == (1, 1) and padding == (0, 0)
-    step = tiling(rows, og, n, g.itemsize)
-    buffer = empty((rows * min(step, oh * ow) * n,), g.dtype)
+    og, ig, rows, size = o // groups, out.shape[1], out[0].size, oh * ow
+    step, buffer = tiling(rows, og, size, n, g.dtype)
     turned = rows >= og  # dw^T = unfold(x) @ g^T: BLAS is a quarter faster with the long side first
     part = empty((rows, og) if turned else (og, rows), g.dtype)
     total = empty(part.shape, g.dtype)
     for k in range(groups):
-        xs = x[k * ig : (k + 1) * ig]
-        gs = g[k * og : (k + 1) * og].reshape(og, -1)
+        group = slice(k * og, (k + 1) * og)
+        gs, xs = g[group].reshape(og, -1), x[k * ig : (k + 1) * ig]
         total.fill(0)
-        for p0 in range(0, oh * ow, step):
-            p1 = min(p0 + step, oh * ow)
-            lo, hi = p0 * n, p1 * n
-            if plain:
-                cols = xs.reshape(ig, -1)[:, lo:hi]
-            else:
-                cols = buffer[: rows * (hi - lo)].reshape(rows, hi - lo)
-                unfold_tile(xs, cols, *kernel, *stride, *padding, ow, p0, p1)
-            if turned:
-                np.matmul(cols, gs[:, lo:hi].T, out=part)
-            else:
-                np.matmul(gs[:, lo:hi], cols.T, out=part)
+        for p0 in range(0, size, step):
+            p1 = min(p0 + step, size)
+            cols = columns_of(xs, kernel, stride, padding, ow, p0, p1, buffer)
+            these = gs[:, p0 * n : p1 * n]
+            np.matmul(*((cols, these.T) if turned else (these, cols.T)), out=part)
             np.add(total, part, out=total)
-        out[k * og : (k + 1) * og].reshape(og, rows)[...] = total.T if turned else total
+        out[group].reshape(og, rows)[...] = total.T if turned else total

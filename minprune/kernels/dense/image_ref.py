@@ -4,6 +4,7 @@ Images are (c, h, w, n); o, i: channels out and in; y, x: kernel; windows() is t
 knows about strides and padding.
 """
 
+from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
@@ -20,6 +21,11 @@ def windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, fill: float = 0
     padded = np.pad(x, ((0, 0), (py, py), (px, px), (0, 0)), constant_values=fill)
     view = np.lib.stride_tricks.sliding_window_view(padded, kernel, (1, 2))
     return view[:, ::sy, ::sx]
+
+
+def split(groups: int, *arrays: Array) -> Iterator[tuple[Array, ...]]:
+    """The part of each array that belongs to a group, for each group"""
+    return zip(*(np.split(a, groups) for a in arrays), strict=True)
 
 
 def unfold(x: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> None:
@@ -46,9 +52,7 @@ def conv2d(
     out: Array,
 ) -> None:  # fmt: skip
     """out[o, oy, ox, n] = act(sum_iyx w[o, i, y, x] * padded[i, oy*sy + y, ox*sx + x, n] + b[o])"""
-    for xs, ws, ys in zip(
-        np.split(x, groups), np.split(w, groups), np.split(out, groups), strict=True
-    ):
+    for xs, ws, ys in split(groups, x, w, out):
         view = windows(xs, w.shape[2:], stride, padding)
         cols = view.transpose(0, 4, 5, 1, 2, 3).reshape(ws[0].size, -1)
         ys[...] = (ws.reshape(len(ws), -1) @ cols).reshape(ys.shape)
@@ -59,9 +63,7 @@ def conv2d_grad_input(
     g: Array, w: Array, shape: tuple[int, ...], stride: Pair, padding: Pair, groups: int, out: Array
 ) -> None:
     """dx = fold(w^T @ g)      the adjoint of conv2d in x"""
-    for gs, ws, dx in zip(
-        np.split(g, groups), np.split(w, groups), np.split(out, groups), strict=True
-    ):
+    for gs, ws, dx in split(groups, g, w, out):
         cols = ws.reshape(len(ws), -1).T @ gs.reshape(len(gs), -1)
         fold(cols, dx.shape, w.shape[2:], stride, padding, dx)
 
@@ -70,9 +72,7 @@ def conv2d_grad_weight(
     g: Array, x: Array, kernel: Pair, stride: Pair, padding: Pair, groups: int, out: Array
 ) -> None:
     """dw = g @ unfold(x)^T      the adjoint of conv2d in w"""
-    for gs, xs, dw in zip(
-        np.split(g, groups), np.split(x, groups), np.split(out, groups), strict=True
-    ):
+    for gs, xs, dw in split(groups, g, x, out):
         view = windows(xs, kernel, stride, padding)
         cols = view.transpose(0, 4, 5, 1, 2, 3).reshape(dw[0].size, -1)
         dw[...] = (gs.reshape(len(gs), -1) @ cols.T).reshape(dw.shape)

@@ -6,16 +6,14 @@ loaded before the comparison.
 
 import numpy as np
 
-from minprune.core import Array
 from minprune.kernels.compile_jit import loops
 from minprune.kernels.registers_jit import greater, lanes_of, load, store
 
-Pair = tuple[int, int]
-
 
 @loops
-def max_windows(x, ky, kx, sy, sx, py, px, y, index):  # type: ignore[no-untyped-def]
-    """y = max over the window; the first maximum, or the first NaN, gives the index"""
+def max_pool(x, kernel, stride, padding, y, index):  # type: ignore[no-untyped-def]
+    """y = max over the window, index = y*KX + x of the first one; NaN wins; padding never does"""
+    (ky, kx), (sy, sx), (py, px) = kernel, stride, padding
     _, h, w, _ = x.shape
     c, oh, ow, _ = y.shape
     for k in range(c):
@@ -42,8 +40,9 @@ def max_windows(x, ky, kx, sy, sx, py, px, y, index):  # type: ignore[no-untyped
 
 
 @loops
-def largest(x, ky, kx, sy, sx, py, px, y):  # type: ignore[no-untyped-def]
-    """y = max over the window, NaN if there is one      the maximum stays in a register"""
+def max_values(x, kernel, stride, padding, y):  # type: ignore[no-untyped-def]
+    """y = max over the window; NaN wins; padding never does      the maximum stays in a register"""
+    (ky, kx), (sy, sx), (py, px) = kernel, stride, padding
     _, h, w, n = x.shape
     c, oh, ow, _ = y.shape
     lanes = lanes_of(x)
@@ -72,8 +71,9 @@ def largest(x, ky, kx, sy, sx, py, px, y):  # type: ignore[no-untyped-def]
 
 
 @loops
-def pick_places(x, index, ky, kx, sy, sx, py, px, out):  # type: ignore[no-untyped-def]
-    """out = the entry of the window at index; 0 in the padding"""
+def pick(x, index, kernel, stride, padding, out):  # type: ignore[no-untyped-def]
+    """out[c, oy, ox, n] = the entry of the window at index[c, oy, ox, n]      0 in the padding"""
+    (ky, kx), (sy, sx), (py, px) = kernel, stride, padding
     _, h, w, _ = x.shape
     c, oh, ow, _ = out.shape
     zero = x.dtype.type(0)
@@ -93,8 +93,10 @@ def pick_places(x, index, ky, kx, sy, sx, py, px, out):  # type: ignore[no-untyp
 
 
 @loops
-def put_places(g, index, ky, kx, sy, sx, py, px, out):  # type: ignore[no-untyped-def]
-    """out += g at index      out starts at 0"""
+def put(g, index, shape, kernel, stride, padding, out):  # type: ignore[no-untyped-def]
+    """out = fold of g at index, 0 elsewhere      the adjoint of pick: places met twice add up"""
+    (ky, kx), (sy, sx), (py, px) = kernel, stride, padding
+    out[:] = 0
     _, h, w, _ = out.shape
     c, oh, ow, _ = g.shape
     zero = g.dtype.type(0)
@@ -112,15 +114,16 @@ def put_places(g, index, ky, kx, sy, sx, py, px, out):  # type: ignore[no-untype
 
 
 @loops
-def mean_windows(x, ky, kx, sy, sx, py, px, y):  # type: ignore[no-untyped-def]
-    """y = sum over the window / (ky * kx)"""
+def avg_pool(x, kernel, stride, padding, out):  # type: ignore[no-untyped-def]
+    """out = mean over the window, its padding counted as zeros"""
+    (ky, kx), (sy, sx), (py, px) = kernel, stride, padding
     _, h, w, _ = x.shape
-    c, oh, ow, _ = y.shape
+    c, oh, ow, _ = out.shape
     zero, size = x.dtype.type(0), x.dtype.type(ky * kx)
     for k in range(c):
         for oy in range(oh):
             for ox in range(ow):
-                total = y[k, oy, ox]
+                total = out[k, oy, ox]
                 for j in range(total.size):
                     total[j] = zero
                 for dy in range(max(0, py - oy * sy), min(ky, h + py - oy * sy)):
@@ -133,8 +136,10 @@ def mean_windows(x, ky, kx, sy, sx, py, px, y):  # type: ignore[no-untyped-def]
 
 
 @loops
-def spread_windows(g, ky, kx, sy, sx, py, px, out):  # type: ignore[no-untyped-def]
-    """out += g / (ky * kx) over the whole window      out starts at 0"""
+def avg_pool_grad(g, shape, kernel, stride, padding, out):  # type: ignore[no-untyped-def]
+    """out = fold(g / (KY*KX)) over the whole window      the adjoint of avg_pool"""
+    (ky, kx), (sy, sx), (py, px) = kernel, stride, padding
+    out[:] = 0
     _, h, w, _ = out.shape
     c, oh, ow, _ = g.shape
     size = g.dtype.type(ky * kx)
@@ -147,40 +152,3 @@ def spread_windows(g, ky, kx, sy, sx, py, px, out):  # type: ignore[no-untyped-d
                         row = out[k, oy * sy + dy - py, ox * sx + dx - px]
                         for j in range(source.size):
                             row[j] += source[j] / size
-
-
-def max_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair, y: Array, index: Array) -> None:
-    """y = max over the window, index = y*KX + x of the first one; NaN wins; padding never does"""
-    max_windows(x, *kernel, *stride, *padding, y, index)
-
-
-def max_values(x: Array, kernel: Pair, stride: Pair, padding: Pair, y: Array) -> None:
-    """y = max over the window; NaN wins; padding never does"""
-    largest(x, *kernel, *stride, *padding, y)
-
-
-def pick(x: Array, index: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> None:
-    """out[c, oy, ox, n] = the entry of the window at index[c, oy, ox, n]      0 in the padding"""
-    pick_places(x, index, *kernel, *stride, *padding, out)
-
-
-def put(
-    g: Array, index: Array, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair,
-    out: Array,
-) -> None:  # fmt: skip
-    """out = fold of g at index, 0 elsewhere      the adjoint of pick: places met twice add up"""
-    out.fill(0)
-    put_places(g, index, *kernel, *stride, *padding, out)
-
-
-def avg_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> None:
-    """out = mean over the window, its padding counted as zeros"""
-    mean_windows(x, *kernel, *stride, *padding, out)
-
-
-def avg_pool_grad(
-    g: Array, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, out: Array
-) -> None:
-    """out = fold(g / (KY*KX)) over the whole window      the adjoint of avg_pool"""
-    out.fill(0)
-    spread_windows(g, *kernel, *stride, *padding, out)

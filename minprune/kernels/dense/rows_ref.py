@@ -1,4 +1,4 @@
-"""Products, activations, row sums, normalisation in plain NumPy: the definition of rows_jit.
+"""Products, activations, losses, row sums in plain NumPy: the definition of rows_jit, sums_jit.
 
 x (c, ...): only the first axis matters. Each function writes its result into `out`. Any float dtype
 works, also longdouble, which the tests take for exact: here and in all twins.
@@ -20,9 +20,9 @@ def affine(w: Array, x: Array, b: Array | None, kind: str, out: Array) -> None:
     act(y, kind, out)
 
 
-def matmul(a: Array, b: Array, transpose_a: bool, transpose_b: bool, out: Array) -> None:
-    """out[m, p] = sum_n a[m, n] * b[n, p]      a or b given transposed where it says so"""
-    out[...] = (a.T if transpose_a else a) @ (b.T if transpose_b else b)
+def matmul(a: Array, b: Array, ta: bool, tb: bool, out: Array) -> None:
+    """out[m, p] = sum_n a[m, n] * b[n, p]      ta, tb: a, b given transposed"""
+    out[...] = (a.T if ta else a) @ (b.T if tb else b)
 
 
 def sigmoid(x: Array) -> Array:
@@ -101,3 +101,26 @@ def normalise_grad(g: Array, xhat: Array, inv: Array, out: Array) -> None:
     axes = tuple(range(1, g.ndim))
     mean_g, mean_gx = g.mean(axes, keepdims=True), (g * xhat).mean(axes, keepdims=True)
     out[...] = column(inv, g) * (g - mean_g - xhat * mean_gx)
+
+
+def softmax(x: Array, out: Array) -> None:
+    """out[k, n] = exp(x[k, n]) / sum_k exp(x[k, n])"""
+    e = np.exp(x - x.max(0))
+    out[...] = e / e.sum(0)
+
+
+def cross_entropy(x: Array, labels: Array, out: Array) -> None:
+    """out = mean_n (log sum_k exp(x[k, n]) - x[labels[n], n])"""
+    top = x.max(0)
+    lse = np.log(np.exp(x - top).sum(0))
+    out[...] = (lse + (top - x[labels, np.arange(x.shape[1])])).mean()
+
+
+def mse(x: Array, y: Array, out: Array) -> None:
+    """out = sum (x - y)**2 / n      n: the last axis"""
+    out[...] = ((x - y) ** 2).sum() / x.shape[-1]
+
+
+def gather_last(x: Array, index: Array, out: Array) -> None:
+    """out[..., j] = x[index[j], ...]"""
+    out[...] = np.moveaxis(x[index], 0, -1)

@@ -1,4 +1,4 @@
-"""Choosing entries in plain NumPy: the definition of select_jit, and that of obs_jit."""
+"""Choosing entries to remove in plain NumPy: the definition of select_jit."""
 
 import numpy as np
 
@@ -11,11 +11,6 @@ def smallest(scores: Array, k: int, out: Array) -> None:
     order = np.lexsort((-np.arange(scores.size), scores.reshape(-1)))
     out[...] = False
     out.reshape(-1)[order[:k]] = True
-
-
-def gather_last(x: Array, index: Array, out: Array) -> None:
-    """out[..., j] = x[index[j], ...]"""
-    out[...] = np.moveaxis(x[index], 0, -1)
 
 
 def indefinite(row: int) -> NonFiniteError:

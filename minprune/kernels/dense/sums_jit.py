@@ -1,4 +1,4 @@
-"""Row sums and normalisation, compiled.
+"""Row sums, squared distances and normalisation, compiled.
 
 Rows are seen as (c, m). Sums run in blocks whose partial sums are added in float64: exact enough,
 and still vectorised.
@@ -29,18 +29,23 @@ def row_dots(a, b, out):  # type: ignore[no-untyped-def]
 
 
 @sums
+def sum_of(x):  # type: ignore[no-untyped-def]
+    """sum_j x[j]"""
+    total = 0.0
+    for start in range(0, x.size, BLOCK):
+        u = x[start : start + BLOCK]
+        part = x.dtype.type(0)
+        for j in range(u.size):
+            part += u[j]
+        total += part
+    return total
+
+
+@sums
 def row_sums(x, out):  # type: ignore[no-untyped-def]
     """out[r] = sum_j x[r, j]"""
-    m = x.shape[1]
     for r in range(x.shape[0]):
-        total = 0.0
-        for start in range(0, m, BLOCK):
-            u = x[r, start : start + BLOCK]
-            part = out.dtype.type(0)
-            for j in range(u.size):
-                part += u[j]
-            total += part
-        out[r] = total
+        out[r] = sum_of(x[r])
 
 
 @sums
@@ -48,14 +53,7 @@ def row_moments(x, mean, var):  # type: ignore[no-untyped-def]
     """mean[r] = mean_j x[r, j]      var[r] = mean_j (x[r, j] - mean[r])**2"""
     m = x.shape[1]
     for r in range(x.shape[0]):
-        total = 0.0
-        for start in range(0, m, BLOCK):
-            u = x[r, start : start + BLOCK]
-            part = x.dtype.type(0)
-            for j in range(u.size):
-                part += u[j]
-            total += part
-        mean[r] = centre = x.dtype.type(total / m)
+        mean[r] = centre = x.dtype.type(sum_of(x[r]) / m)
         total = 0.0
         for start in range(0, m, BLOCK):
             u = x[r, start : start + BLOCK]
@@ -65,6 +63,20 @@ def row_moments(x, mean, var):  # type: ignore[no-untyped-def]
                 part += d * d
             total += part
         var[r] = total / m
+
+
+@sums
+def squared_distance(x, y):  # type: ignore[no-untyped-def]
+    """sum_j (x[j] - y[j])**2"""
+    total = 0.0
+    for start in range(0, x.size, BLOCK):
+        u, v = x[start : start + BLOCK], y[start : start + BLOCK]
+        part = x.dtype.type(0)
+        for j in range(u.size):
+            d = u[j] - v[j]
+            part += d * d
+        total += part
+    return total
 
 
 @loops
@@ -115,3 +127,8 @@ def normalise_grad(g: Array, xhat: Array, inv: Array, out: Array) -> None:
     row_dots(g, xhat, mean_gx)
     m = g.shape[1]
     normalise_grad_rows(g, xhat, inv, mean_g / m, mean_gx / m, rows(out))
+
+
+def mse(x: Array, y: Array, out: Array) -> None:
+    """out = sum (x - y)**2 / n      n: the last axis"""
+    out[...] = squared_distance(x.reshape(-1), y.reshape(-1)) / x.shape[-1]

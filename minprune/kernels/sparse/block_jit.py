@@ -10,8 +10,7 @@ from minprune.kernels.compile_jit import loops
 from minprune.kernels.dense.rows_jit import NOTHING, finish
 from minprune.kernels.registers_jit import at, fma, lanes_of, least, load, splat, store
 from minprune.kernels.sparse.csr_jit import FLOOR, FLOORED
-from minprune.kernels.sparse.sample_jit import dots
-from minprune.kernels.sparse.scratch_jit import TILE, on_lines, pack, put_line, scratch_of
+from minprune.kernels.sparse.tiles_jit import TILE, dots, on_lines, pack, put_line, scratch_of
 from minprune.kernels.workspace import empty
 
 Pair = tuple[int, int]

@@ -20,8 +20,7 @@ from minprune.kernels.sparse.image_jit import (
     room,
     sides,
 )
-from minprune.kernels.sparse.sample_jit import dots
-from minprune.kernels.sparse.scratch_jit import on_lines, put_line, scratch_of, share, shares
+from minprune.kernels.sparse.tiles_jit import dots, on_lines, put_line, scratch_of, share, shares
 
 Pair = tuple[int, int]
 SLAB = 512 * 1024  # bytes of the image that are worked on at a time: they stay in the cache
@@ -96,20 +95,27 @@ def conv_dots(where, row_start, g, x, out, geometry, u, scratch, r0, r1):  # typ
                 )  # fmt: skip
 
 
+def layout(
+    columns: Array, kernel: Pair, x: Array, stride: Pair, padding: Pair, groups: int
+) -> tuple[int, int, int, Array, int]:
+    """Samples in a block, sides of the copied image, where each weight reads it, its entries"""
+    u, (hq, wq) = blocking(x.shape[3], x.dtype), sides(x.shape, stride, padding)
+    where = np.empty(columns.shape, np.uint32)
+    offsets(columns, len(x) // groups, *kernel, *stride, hq, wq, u, where)
+    return u, hq, wq, where, room(len(x), stride[0] * stride[1], hq, wq, u, x.itemsize)
+
+
 def csr_conv2d(
     values: Array, columns: Array, row_start: Array, kernel: Pair, x: Array, b: Array | None,
     stride: Pair, padding: Pair, groups: int, kind: str, out: Array,
 ) -> None:  # fmt: skip
     """out = act(conv2d(x, w) + b)      w: (o, i/groups*ky*kx) in CSR"""
     (c, _, _, n), (o, oh, ow, _) = x.shape, out.shape
-    u = blocking(n, x.dtype)
-    hq, wq = sides(x.shape, stride, padding)
-    where = np.empty(columns.shape, np.uint32)
-    offsets(columns, c // groups, *kernel, *stride, hq, wq, u, where)
+    phases = stride[0] * stride[1]
+    u, hq, wq, where, size = layout(columns, kernel, x, stride, padding, groups)
     floor = FLOOR[x.dtype][kind == "relu"]
     shift = NOTHING[x.dtype] if b is None else b
-    phases = stride[0] * stride[1]
-    scratch = scratch_of(room(c, phases, hq, wq, u, x.itemsize), x.dtype)
+    scratch = scratch_of(size, x.dtype)
     plane = phases * hq * wq * u
     walk = 0, wq * u, c // groups * plane if groups > 1 else 0, o // groups
     grid = 0, 1, oh, 0, 1, ow
@@ -163,11 +169,7 @@ def csr_conv2d_grad_weight(
     padding: Pair, groups: int, out: Array,
 ) -> None:  # fmt: skip
     """dvalues = the adjoint of csr_conv2d in the values"""
-    u = blocking(x.shape[3], x.dtype)
-    hq, wq = sides(x.shape, stride, padding)
-    where = np.empty(columns.shape, np.uint32)
-    offsets(columns, len(x) // groups, *kernel, *stride, hq, wq, u, where)
-    size = room(len(x), stride[0] * stride[1], hq, wq, u, x.itemsize)
+    u, hq, wq, where, size = layout(columns, kernel, x, stride, padding, groups)
     geometry = *stride, *padding, hq, wq, groups
 
     def part(r0: int, r1: int) -> None:

@@ -1,4 +1,4 @@
-"""Products with a matrix in CSR, compiled: a tile of four registers of x goes through at a time.
+"""Products with a matrix in CSR, compiled: tiles of four registers of x, one at a time.
 
 For each live value of a row: four products into four sums that stay in registers. The tiles of x
 are copied first, one behind the other, each row of a tile on whole cache lines: a register that
@@ -23,9 +23,9 @@ from minprune.kernels.registers_jit import (
     splat,
     store,
 )
-from minprune.kernels.sparse.sample_jit import csr_sampled as csr_sampled
-from minprune.kernels.sparse.scratch_jit import (
+from minprune.kernels.sparse.tiles_jit import (
     TILE,
+    dots,
     on_lines,
     pack,
     put_line,
@@ -110,8 +110,8 @@ def csr_part(values, index, row_start, x, b, floor, out, scratch, first, last, t
 
 
 @loops
-def dot_rows(values, columns, row_start, x, out):  # type: ignore[no-untyped-def]
-    """out[r] = sum_k values[k] * x[columns[k]]      four sums side by side: one would wait"""
+def csr_matvec(values, columns, row_start, x, out):  # type: ignore[no-untyped-def]
+    """out[r] = sum_k values[k] * x[columns[k]]      four sums: one would wait"""
     for r in range(out.size):
         k, hi = np.int64(at(row_start, r)), np.int64(at(row_start, r + 1))
         a = b = c = d = x.dtype.type(0)
@@ -128,8 +128,9 @@ def dot_rows(values, columns, row_start, x, out):  # type: ignore[no-untyped-def
 
 
 @loops
-def sort_columns(columns, row_start, positions, rows, column_start):  # type: ignore[no-untyped-def]
-    """A counting sort of the entries by column, stable; column_start comes in as zeros"""
+def csr_transpose(columns, row_start, n, positions, rows, column_start):  # type: ignore[no-untyped-def]
+    """positions: the entries sorted by (column, row), by counting      rows: the row of each"""
+    column_start[:] = 0
     for k in range(columns.size):
         column_start[columns[k] + 1] += 1
     for c in range(1, column_start.size):
@@ -157,7 +158,7 @@ def csr_matmul(
     """out[r, p] = act(sum_k values[k] * x[columns[k], p] + b[r])      k over row r"""
     (n, p), m = x.shape, len(out)
     if p == 1:
-        dot_rows(values, columns, row_start, x.reshape(-1), out.reshape(-1))
+        csr_matvec(values, columns, row_start, x.reshape(-1), out.reshape(-1))
         finish(out, b, kind, 0, 1)
         return
     floor = FLOOR[x.dtype][kind == "relu"]
@@ -180,19 +181,6 @@ def csr_matmul(
         finish(out, None, kind, 0, p)
 
 
-def csr_matvec(values: Array, columns: Array, row_start: Array, x: Array, out: Array) -> None:
-    """out[r] = sum_k values[k] * x[columns[k]]      k over row r"""
-    dot_rows(values, columns, row_start, x, out)
-
-
-def csr_transpose(
-    columns: Array, row_start: Array, n: int, positions: Array, rows: Array, column_start: Array
-) -> None:
-    """positions: the entries sorted by (column, row)      rows: the row of each"""
-    column_start[...] = 0
-    sort_columns(columns, row_start, positions, rows, column_start)
-
-
 def csr_matmul_t(
     values: Array, positions: Array, rows: Array, column_start: Array, g: Array, out: Array
 ) -> None:
@@ -200,3 +188,29 @@ def csr_matmul_t(
     turned = empty(values.shape, values.dtype)
     take(values, positions, turned)
     csr_matmul(turned, rows, column_start, g, None, "none", out)
+
+
+@shared
+def sample_rows(index, row_start, g, x, scratch, out, first, last):  # type: ignore[no-untyped-def]
+    """out[k] = sum_j g[row, j] * x[index[k], j]      rows first .. last - 1, four registers wide"""
+    p, lanes = x.shape[1], lanes_of(x)
+    width = min(4 * lanes, -(-max(p, 1) // lanes) * lanes)
+    line = on_lines(scratch)
+    tile = line[4 * lanes :]
+    out[at(row_start, first) : at(row_start, last)] = 0
+    for t in range(0, p, width):
+        pack(x, t, width, tile)
+        for r in range(first, last):
+            put_line(line[:width], g[r, t : t + width])
+            lo, hi = at(row_start, r), at(row_start, r + 1)
+            dots(line, 0, 0, tile, 0, 0, index, width, lo, hi, 1, width, out, lo)
+
+
+def csr_sampled(columns: Array, row_start: Array, g: Array, x: Array, out: Array) -> None:
+    """out[k] = sum_p g[row, p] * x[columns[k], p]"""
+
+    def part(first: int, last: int) -> None:
+        scratch = scratch_of((len(x) + 1) * (TILE // x.itemsize), x.dtype)
+        sample_rows(columns, row_start, g, x, scratch, out, first, last)
+
+    share(part, len(g), shares(columns.size * x.shape[1], len(g)))

@@ -12,7 +12,7 @@ from minprune.core import Array
 from minprune.kernels.compile_jit import loops, shared
 from minprune.kernels.registers_jit import BYTES, at, lanes_of, load, store
 from minprune.kernels.sparse.csr_jit import row_of_one, row_of_tile
-from minprune.kernels.sparse.scratch_jit import on_lines, put_line, share, shares
+from minprune.kernels.sparse.tiles_jit import on_lines, put_line, share, shares
 
 Pair = tuple[int, int]
 Walk = tuple[int, int, int, int]

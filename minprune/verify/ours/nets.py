@@ -16,13 +16,13 @@ from minprune.core import Arrays
 from minprune.nets.activations import LAYERS as ACTIVATIONS
 from minprune.nets.activations import ReLU, Sigmoid, Tanh
 from minprune.nets.convolution import Conv1d, Conv2d
-from minprune.nets.dense import Dense
+from minprune.nets.dense import Dense, Flatten
 from minprune.nets.joining import Add, Concat
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model
 from minprune.nets.net import Net, build
 from minprune.nets.normalisation import BatchNorm
-from minprune.nets.pooling import Flatten, GlobalAvgPool
+from minprune.nets.pooling import GlobalAvgPool
 from minprune.nets.registry import LAYERS
 
 WIDEST = 6  # channels or features before a concatenation stops being drawn

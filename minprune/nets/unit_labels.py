@@ -1,13 +1,30 @@
 """Labels for the rows of every tensor of a trace: rows that must go together share a root."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
-from minprune.autograd import Tensor
+from minprune.autograd import Tensor, Value
+from minprune.autograd.tape import ancestors
 from minprune.core import Array
+from minprune.errors import ArgumentError
+
+
+def parameter(names: Mapping[Tensor, str], out: Tensor, w: Value) -> str:
+    """The name of the parameter w, which out is a product with; raises ArgumentError for another"""
+    if isinstance(w, Tensor) and w in names:
+        return names[w]
+    made_of = [names[t] for t in ancestors(w) if t in names] if isinstance(w, Tensor) else []
+    op = out.op.name if out.op else ""
+    found = f"an array made of {', '.join(made_of)}" if made_of else "a constant"
+    raise ArgumentError(
+        f"{op}: the weight must be a parameter itself, not {found}, since units are rows of "
+        f"parameters; apply the layer's other ops to its output"
+    )
 
 
 class Labels:
-    """The tie rules' words (see autograd/tie.py) as a union-find over rows
+    """The tie rules' words (Links, in autograd/tape.py) as a union-find over rows
 
     whole: the labels of rows that are normalised all together, so that none can go.
     """
@@ -69,6 +86,7 @@ class Labels:
             self.union(runs[:, 1:], np.repeat(runs[:, :1], runs.shape[1] - 1, axis=1))
 
     def mix(self, out: Tensor, w: Tensor, x: Tensor, groups: int, padded: bool) -> None:
+        parameter(self.names, out, w)
         made, read = self.rows[w], self.of(x)
         if groups > 1 and w.shape[1] == 1:  # depthwise: the outputs of a group go with its input
             self.union(made, np.repeat(read, len(made) // groups))

@@ -1,4 +1,4 @@
-"""State as one tree of plain values, arrays, models and histories <-> JSON and named arrays."""
+"""State of training and of plans as one tree of plain values <-> a file: JSON, arrays by name."""
 
 import os
 import re
@@ -10,26 +10,43 @@ import numpy as np
 
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, FileError
-from minprune.files import describe, load_state, rebuild, save_state
-from minprune.files.reader import line
-from minprune.files.state import DTYPES
+from minprune.files import describe, rebuild
+from minprune.files.container import Kind, write
+from minprune.files.reader import Reader, line, read
 from minprune.nets.model import Model
 from minprune.train.history import History
 
 Tree = Any  # None, bool, int, float, str, arrays, Model, History; lists, tuples, dicts of them
 PLAIN = (type(None), bool, int, float, str)
+DTYPES = ("bool", "float32", "float64", *(f"{u}int{b}" for u in ("", "u") for b in (8, 16, 32, 64)))
+KIND = Kind(
+    "state", 3, "mp.fit or a job", "delete it to start again", 2**24, DTYPES, deflated=False
+)
+NAME = r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*"  # no path out of anywhere
 
 
 def save_tree(path: str | os.PathLike[str], tree: Tree, owner: str) -> None:
     """Write the tree to `path`; raises as `pack` does, and FileError where it cannot be written."""
-    save_state(path, *pack(tree, owner))
+    arrays, meta = pack(tree, owner)
+    write(KIND, path, {"meta": meta}, arrays)
 
 
 def load_tree(path: str | os.PathLike[str]) -> Tree:
     """The tree that `save_tree` wrote; raises FileError for other files."""
-    arrays, meta = load_state(path)
+    arrays, meta = read(KIND, path, content)
     with sound(path):
         return unpack(arrays, meta)
+
+
+def content(file: Reader) -> tuple[Arrays, Any]:
+    """(arrays, JSON) of an open file; raises FileError for a name that could be a path."""
+    for name in file.shapes:
+        if not re.fullmatch(NAME, name):
+            raise KIND.bad(
+                f"the name of an array must hold letters, digits and _-./ and be no path, not "
+                f"{name!r}"
+            )
+    return file.arrays(), file.header["meta"]
 
 
 @contextmanager
@@ -92,8 +109,6 @@ def unpack(arrays: Arrays, meta: Any) -> Tree:
         return meta
     if isinstance(meta, list):
         return [unpack(arrays, v) for v in meta]
-    kind: str
-    body: Any
     ((kind, body),) = meta.items()
     if kind in ("array", "scalar"):
         return arrays[body] if kind == "array" else arrays[body][()]

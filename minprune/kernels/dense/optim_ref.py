@@ -1,26 +1,8 @@
-"""Losses and optimizer steps in plain NumPy: the definition of train_jit.py."""
+"""Optimizer steps in plain NumPy: the definition of optim_jit."""
 
 import numpy as np
 
 from minprune.core import Array
-
-
-def softmax(x: Array, out: Array) -> None:
-    """out[k, n] = exp(x[k, n]) / sum_k exp(x[k, n])"""
-    e = np.exp(x - x.max(0))
-    out[...] = e / e.sum(0)
-
-
-def cross_entropy(x: Array, labels: Array, out: Array) -> None:
-    """out = mean_n (log sum_k exp(x[k, n]) - x[labels[n], n])"""
-    top = x.max(0)
-    lse = np.log(np.exp(x - top).sum(0))
-    out[...] = (lse + (top - x[labels, np.arange(x.shape[1])])).mean()
-
-
-def mse(x: Array, y: Array, out: Array) -> None:
-    """out = sum (x - y)**2 / n      n: the last axis"""
-    out[...] = ((x - y) ** 2).sum() / x.shape[-1]
 
 
 def sgd_step(
