@@ -184,7 +184,7 @@ def held_out(owner: str, what: str, given: int | float, n: int, taken: int = 0) 
     if is_count(given, 0):
         found = int(given)
     elif is_number(given, 0) and given < 1:
-        found = max(given > 0, round(float(given) * n))
+        found = max(int(given > 0), round(float(given) * n))
     if found + taken >= n:
         others = f", of which {taken} are for test" * (taken > 0)
         raise ArgumentError(
