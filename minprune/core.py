@@ -118,7 +118,7 @@ class Dataset:
                 )
         self._name_classes()
         for part in PARTS:
-            _check_targets(part, getattr(self, part)[1], len(self.classes), len(self.train[1]))
+            check_targets(part, getattr(self, part)[1], len(self.train[1]), len(self.classes))
         if hint := channels_last(self.input_shape):
             shape = ", ".join(map(str, self.input_shape))
             warnings.warn(
@@ -191,9 +191,10 @@ def is_number_text(text: str) -> bool:
 
 def _numbers(part: str, y: Array, names: tuple[str, ...]) -> Array:
     """The number of each target's class; raises ArgumentError for one without a name."""
+    check_targets(part, y, len(y))
     at = {name: k for k, name in enumerate(names)}
     for i, name in enumerate(y.tolist()):
-        if not name.strip() or name not in at:
+        if name not in at:
             raise ArgumentError(
                 f"{part}: y must hold names of classes, {first_of(names)}, not {name!r} as in "
                 f"y[{i}]; add it to classes, or leave that sample out"
@@ -207,26 +208,30 @@ def first_of(names: Sequence[str], most: int = 8) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _check_targets(part: str, y: Array, named: int, samples: int) -> None:
-    """Raises ArgumentError for a target that is not finite, or is no class number."""
-    if y.ndim > 2:
+def check_targets(part: str, y: Array, samples: int, classes: int = 0) -> None:
+    """Raises ArgumentError for a target that is not finite, blank, or no class number
+
+    samples: of training; classes: how many there are, if that is known.
+    """
+    if y.ndim not in (1, 2) or not (_numeric(y) or _text(y)):
         raise ShapeError(
-            f"{part}: y must be (n,) of classes or (n, outputs), not {y.shape}; "
-            f"flatten the targets of a sample"
+            f"{part}: y must be (n,) of classes or (n, outputs) of numbers, not {y.dtype} of shape "
+            f"{y.shape}; pass one target to each input"
         )
-    if y.dtype.kind == "f":
-        bad, rule, then = ~np.isfinite(y), "be finite numbers", "leave that sample out"
+    bad, rule, then = np.zeros(y.shape, bool), "hold names of classes", "leave that sample out"
+    if _text(y):
+        bad = np.array([not name.strip() for name in y.tolist()], bool)
+    elif y.dtype.kind == "f":
+        bad, rule = ~np.isfinite(y), "be finite numbers"
     elif y.ndim == 1:
-        end = named or max(MOST_CLASSES, samples)
+        end = classes or max(MOST_CLASSES, samples)
         bad, rule = (y < 0) | (y >= end), f"hold class numbers from 0 to {end - 1}"
         then = "number the classes by np.unique(y, return_inverse=True)[1], or pass floats for mse"
-    else:
-        return
     if bad.any():
         at = np.unravel_index(int(bad.argmax()), y.shape)
-        raise ArgumentError(
-            f"{part}: y must {rule}, not {y[at]} as in y[{', '.join(map(str, at))}]; {then}"
-        )
+        found, place = y[at], ", ".join(map(str, at))
+        found = repr(str(found)) if _text(y) else found
+        raise ArgumentError(f"{part}: y must {rule}, not {found} as in y[{place}]; {then}")
 
 
 def channels_last(shape: Sequence[int]) -> str:

@@ -177,8 +177,8 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: Dataset(part(2), part(2, np.zeros((2, 1))), part(2)), ShapeError,
      "val: targets are (2, 1), those of train are (2,); pass all parts with one shape"),
     (lambda: Dataset(*[part(2, np.zeros((2, 1, 1)))] * 3), ShapeError,
-     "train: y must be (n,) of classes or (n, outputs), not (2, 1, 1); flatten the targets of a "
-     "sample"),
+     "train: y must be (n,) of classes or (n, outputs) of numbers, not float64 of shape (2, 1, 1); "
+     "pass one target to each input"),
     (lambda: Dataset(part(2), part(3, [0.5, np.nan, 1]), part(2)), ArgumentError,
      "val: y must be finite numbers, not nan as in y[1]; leave that sample out"),
     (lambda: Dataset(*[part(2, [[0.5, 1], [2, -np.inf]])] * 3), ArgumentError,
@@ -194,8 +194,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
      "val: y must hold names of classes, a, b, not 'c' as in y[1]; add it to classes, or leave "
      "that sample out"),
     (lambda: Dataset(*[part(2, ["a", " "])] * 3), ArgumentError,
-     "train: y must hold names of classes,  , a, not ' ' as in y[1]; add it to classes, or leave "
-     "that sample out"),
+     "train: y must hold names of classes, not ' ' as in y[1]; leave that sample out"),
     (lambda: Dataset(part(1, ["a"]), part(1, [0]), part(1, ["a"])), ArgumentError,
      "val: targets are int64, those of train are <U1; pass all parts as text, or all as numbers"),
     *((lambda classes=classes: Dataset(*[part(2)] * 3, classes=classes), ArgumentError,  # type: ignore[misc]

@@ -373,8 +373,30 @@ MESSAGES = (
     ),
     (
         lambda: split(np.ones((10, 1)), np.ones(9, int)),
-        "split: x and y must have one row for each sample, not the shapes (10, 1) and (9,); pass "
+        "split: x and y must be arrays with one row for each sample, not of shapes (10, 1) and "
+        "(9,); pass one target to each input",
+    ),
+    (
+        lambda: split([[1, 2], [3]], [0, 1]),
+        "split: x and y must be arrays with one row for each sample, not of shapes () and (); pass "
         "one target to each input",
+    ),
+    (
+        lambda: split(np.ones((4, 1)), np.array([0, 1, None, 1])),
+        "split: y must be (n,) of classes or (n, outputs) of numbers, not object of shape (4,); "
+        "pass one target to each input",
+    ),
+    (
+        lambda: split(np.ones((9, 1)), np.where(np.arange(9) == 7, np.nan, 1)),
+        "split: y must be finite numbers, not nan as in y[7]; leave that sample out",
+    ),
+    (
+        lambda: split(np.ones((9, 1)), np.where(np.arange(9) == 7, "", "a")),
+        "split: y must hold names of classes, not '' as in y[7]; leave that sample out",
+    ),
+    (
+        lambda: split(np.ones((0, 1)), np.ones(0, int)),
+        "split: must have at least one sample, not 0; pass x and y of some",
     ),
 )
 

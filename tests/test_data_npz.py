@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minprune.data import npz
-from minprune.errors import DataError
+from minprune.errors import ArgumentError, DataError
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(30, 4)), np.arange(30) % 3
@@ -126,6 +126,15 @@ MESSAGES = {
         "sample out",
     ),
 }
+
+
+def test_npz_names_the_target_in_the_file(tmp_path: Path) -> None:
+    saved(tmp_path, x=X, y=np.where(np.arange(30) == 29, np.inf, 0))
+    with pytest.raises(ArgumentError) as caught:
+        npz(tmp_path / "t.npz")
+    assert caught.value.args == (
+        "npz: y must be finite numbers, not inf as in y[29]; leave that sample out",
+    )
 
 
 @pytest.mark.parametrize("name", MESSAGES)

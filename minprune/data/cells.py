@@ -4,7 +4,7 @@ The file is read in runs of rows, and what is kept of a cell is 8 bytes, or 4 of
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import TextIO
 import numpy as np
 
 from minprune.core import Array, first_of, is_number_text
-from minprune.errors import DataError
+from minprune.errors import ArgumentError, DataError
 
 SEPARATORS = ",;\t|"
 RUN = 4096  # rows that are held as text at once
@@ -106,14 +106,18 @@ def plain(cell: str) -> str:
 
 
 def read(
-    path: Path, label: str, skip: Sequence[str], as_text: Callable[[str], bool], decimal: str
-) -> dict[str, Column]:
-    """name -> its column; raises DataError, naming row and column, for what is no such table."""
+    path: Path, label: str, named: Mapping[str, Collection[str]], as_text: Callable[[str], bool],
+    decimal: str,
+) -> dict[str, Column]:  # fmt: skip
+    """name -> its column; raises DataError, naming row and column, for what is no such table
+
+    named: argument of `csv` -> the columns that it names; those of "skip" are left out.
+    """
     import csv as reader
 
     try:
         with path.open(newline="", encoding="utf-8-sig") as f:
-            return _read(f, path, label, skip, as_text, decimal)
+            return _read(f, path, label, named, as_text, decimal)
     except (OSError, UnicodeDecodeError, reader.Error) as e:
         reason = e.strerror if isinstance(e, OSError) else e
         raise DataError(
@@ -122,11 +126,12 @@ def read(
 
 
 def _read(
-    f: TextIO, path: Path, label: str, skip: Sequence[str], as_text: Callable[[str], bool],
-    decimal: str,
+    f: TextIO, path: Path, label: str, named: Mapping[str, Collection[str]],
+    as_text: Callable[[str], bool], decimal: str,
 ) -> dict[str, Column]:  # fmt: skip
     import csv as reader
 
+    skip = named["skip"]
     first = next((line for line in f if line.strip()), "")
     heads = {sep: _header(first, sep) for sep in SEPARATORS}
     separator = max(SEPARATORS, key=lambda sep: (label in heads[sep], len(heads[sep])))
@@ -140,6 +145,13 @@ def _read(
             f"{first_of([name or repr(name) for name in header]) or 'nothing'}; name every column, "
             f"and the column of labels {label}, or by label="
         )
+    for what, names in named.items():
+        known = [name for name in header if what != "skip" or name != label]
+        if unknown := sorted(set(names) - set(known)):
+            raise ArgumentError(
+                f"csv: {what} must name columns of {path}, not {first_of(unknown)}; "
+                f"choose among {first_of(known)}"
+            )
     columns = [Column(f"{path}: column {name}", name, as_text(name), decimal) for name in header]
     count = 0
     while run := list(islice(rows, RUN)):

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minprune.arguments import count, instance, is_count, is_number
-from minprune.core import Array, Dataset, Seed, Split, stream
+from minprune.core import Array, Dataset, Seed, Split, check_targets, stream
 from minprune.errors import ArgumentError, ShapeError
 
 
@@ -61,11 +61,14 @@ def split(
     >>> [np.bincount(y).tolist() for _, y in (data.train, data.val, data.test)], data.classes
     ([[10, 10], [3, 3], [2, 2]], ('no', 'yes'))
     """
-    x, y = np.asarray(x), np.asarray(y)
+    try:
+        x, y = np.asarray(x), np.asarray(y)
+    except ValueError:
+        x = y = np.zeros(())  # samples of different lengths
     if not x.ndim or not y.ndim or len(x) != len(y):
         raise ShapeError(
-            f"split: x and y must have one row for each sample, not the shapes {x.shape} and "
-            f"{y.shape}; pass one target to each input"
+            f"split: x and y must be arrays with one row for each sample, not of shapes {x.shape} "
+            f"and {y.shape}; pass one target to each input"
         )
     pairs = {"train": (x, y)}
     whole = completed(pairs, "split", lambda *pair: pair, val=val, test=test, seed=seed)
@@ -120,6 +123,8 @@ def rows_of_parts(
 ) -> tuple[Array, Array, Array]:
     """The rows of training, validation and test: test is drawn first, validation of the others"""
     n = len(y)
+    if not n:
+        raise ArgumentError(f"{owner}: must have at least one sample, not 0; pass x and y of some")
     tests = held_out(owner, "test", test, n)
     vals = held_out(owner, "val", val, n, tests)
     chosen = np.zeros(n, bool)
@@ -147,6 +152,8 @@ def completed(
 
     pairs: (x, y) of "train", and of "val" and "test" if they are there; take(x, y) finishes a pair.
     """
+    for part, (_, y) in pairs.items():  # here, as rows are those of the caller
+        check_targets(part if len(pairs) > 1 else owner, y, len(y))
     x, y = pairs["train"]
     drawn = {"val": val, "test": test} | {part: 0 for part in pairs if part != "train"}
     rows = rows_of_parts(y, owner, seed=seed, **drawn)

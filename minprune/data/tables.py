@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from minprune.arguments import choice, file_path, float_type
+from minprune.arguments import choice, file_path, float_type, instance
 from minprune.core import Array, Dataset, Seed, first_of, is_number_text, ordered
 from minprune.data.cells import Column, plain, read
 from minprune.data.split import parts_of, rows_of_parts
@@ -114,23 +114,24 @@ def csv(
         raise ArgumentError(
             f"csv: test must be 0 where there is a test_path, not {test!r}; leave out one of them"
         )
-    given = values or {}
+    instance("csv", "label", label, str, "label='class'")
+    given = {} if values is None else values
+    if not isinstance(given, Mapping) or not all(isinstance(v, Sequence) for v in given.values()):
+        raise ArgumentError(
+            f"csv: values must be a dict of the levels of columns, not {values!r}; "
+            f"pass values={{'a': ['1', '2', '3']}}, for example"
+        )
     every = isinstance(one_hot, str) and one_hot == "all"
     named = () if every or isinstance(one_hot, bool) else _names("one_hot", one_hot)
+    lists = {"values": tuple(given), "one_hot": named, "skip": _names("skip", skip)}
 
     def as_text(column: str) -> bool:
         if column == label:
             return outputs == "classes"
         return every or column in named or column in given
 
-    tables = [read(p, label, _names("skip", skip), as_text, decimal) for p in paths]
+    tables = [read(p, label, lists, as_text, decimal) for p in paths]
     train, last = tables[0], tables[-1]
-    for what, names in (("values", given), ("one_hot", named)):
-        if unknown := sorted(set(names) - set(train)):
-            raise ArgumentError(
-                f"csv: {what} must name columns of {paths[0]}, not {', '.join(unknown)}; "
-                f"choose among {first_of(list(train))}"
-            )
     if set(last) != set(train):
         raise DataError(
             f"{paths[-1]}: must have the columns of {paths[0].name}, {first_of(list(train))}, not "
