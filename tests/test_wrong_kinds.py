@@ -116,6 +116,8 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
      "initialise: dtype must be float32 or float64, not 'float3'; pass np.float32, for "
      "example"),
     (lambda: mp.data.idx(None), "idx: folder must be a path, not None; pass its name as text"),
+    (lambda: mp.data.csv("a\0b"),
+     "csv: train_path must be a path, not 'a\\x00b'; pass its name as text"),
     (lambda: mp.data.csv(None), "csv: train_path must be a path, not None; pass its name as "
                                 "text"),
     (lambda: mp.data.csv("a", 3), "csv: test_path must be a path, not 3; pass its name as "
