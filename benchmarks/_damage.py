@@ -1,6 +1,6 @@
-"""Ways to spoil a saved model's bytes and entries: (content, generator) -> other content.
+"""Ways to damage a saved model's bytes and entries: (content, generator) -> other content.
 
-Those that change the arrays sign the checksum anew half of the time, as a foe would.
+Those that change the arrays compute the checksum again half of the time, as an attacker would.
 """
 
 import io

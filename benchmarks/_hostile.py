@@ -1,4 +1,4 @@
-"""Files made to do harm: headers of any content, and archives that claim more than they hold.
+"""Malicious files: headers of any content, and archives that claim more than they hold.
 
 `damaged(content, rng)` draws one way of these and of _damage.py.
 """
@@ -176,7 +176,7 @@ def lying(content: bytes, rng: Generator) -> bytes:
 
 @cache
 def bomb(content: bytes, key: str) -> bytes:
-    """One entry goes on with zeros, BOMB in all, in a few kilobytes."""
+    """One entry is padded with zeros to BOMB bytes, which compress to a few kilobytes."""
     entries = entries_of(content)
     return packed(entries | {key: entries[key].ljust(BOMB, b"\0")}, zipfile.ZIP_DEFLATED)
 
@@ -241,7 +241,7 @@ OF_NETS = {other_sizes, other_words}  # which states have not
 
 
 def damaged(content: bytes, rng: Generator, net: bool = True) -> tuple[str, bytes]:
-    """(the damage's name, the spoilt file); net: whether it is that of a model"""
+    """(the damage's name, the damaged file); net: whether it is that of a model"""
     ways = [damage for damage in DAMAGES if net or damage not in OF_NETS]
     shares = np.array([0.03 if damage in SLOW else 1.0 for damage in ways])
     damage = ways[int(rng.choice(len(ways), p=shares / shares.sum()))]

@@ -1,4 +1,4 @@
-"""20,000 spoilt files: each gives a value or one sentence; memory <= 2 x file + a constant.
+"""20,000 damaged files: each gives a value or one sentence; memory <= 2 x file + a constant.
 
 They were models, dense and sparse, and states; each is read as a model and as a state.
 
@@ -63,8 +63,8 @@ def sparse(image: tuple[tuple[int, ...], int]) -> mp.Model:
     return mp.sparsify(model, {"conv": "csr", "fc1": "csr", "fc2": "4x4", "fc3": "2:4"})
 
 
-def spoilt(k: int) -> tuple[str, bytes]:
-    """The k-th spoilt file: (what was done to it, its bytes)"""
+def damaged_file(k: int) -> tuple[str, bytes]:
+    """The k-th damaged file: (what was done to it, its bytes)"""
     which = k % len(originals())
     net = which < len(originals()) - 1
     return damaged(originals()[which], np.random.default_rng([SEED, k]), net)
@@ -112,7 +112,7 @@ def run(quick: bool, data: Path | None) -> list[Row]:
         path.write_bytes(originals()[0])
         assert verdict(path)[0] == ""  # and what is imported at the first load is there
         for k in range(n):
-            kind, content = spoilt(k)
+            kind, content = damaged_file(k)
             path.write_bytes(content)
             found, peak, seconds = verdict(path)
             kinds[kind] += 1

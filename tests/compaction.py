@@ -1,4 +1,4 @@
-"""Compaction done wrong: planted bugs, each with the law that must reject it."""
+"""Wrong compaction: one bug each, with the law that must reject it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import minprune as mp
-from minprune.nets import labels
+from minprune.nets import unit_labels
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model
 from minprune.structure import constants, cut
@@ -111,7 +111,7 @@ WRONG: dict[str, tuple[str, str, Compact]] = {
         planted(compaction, "shrink", statistics_from_the_front),
     ),
     "flatten, channels last": (
-        "same function", "flatten", planted(labels.Labels, "spread", channels_last),
+        "same function", "flatten", planted(unit_labels.Labels, "spread", channels_last),
     ),
     "flatten, single columns": (
         "same function", "flatten", planted(compaction, "indices_left", single_columns),

@@ -1,4 +1,4 @@
-"""Slips in scores, met in public code or easily made, in a few wrong lines each.
+"""Wrong criteria, as found in public code or easily written, in a few lines each.
 
 Each row: who does it, what it does, how it is checked, and the law that has to catch it. Longer
 than most files: a table is read as a whole.
@@ -420,6 +420,11 @@ EASY = (
     Planted("", "the global random state", global_noise, "purity"),
     Planted("", "every layer the same numbers", one_seed, "uniform", "random", True),
     Planted("", "normal numbers", normal, "uniform", "random", True),
+    Planted("", "squares of uniform numbers", lambda weights, rng: {
+        n: rng.random(w.shape[0]) ** 2 for n, w in weights.items()}, "uniform", "random", True),
+    Planted("", "half of the range", lambda weights, rng: {
+        n: 0.25 + rng.random(w.shape[0]) / 2 for n, w in weights.items()}, "uniform", "random",
+            True),
     Planted("", "abs in place", of_weights(abs_in_place), "purity"),
     Planted("", "abs in place", of_weights(abs_in_place), "any layout"),
     Planted("", "memory order", of_weights(memory_order), "any layout"),

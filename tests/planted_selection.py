@@ -1,6 +1,6 @@
-"""Selection done wrong: real slips of public projects, a few lines each, and the law against each.
+"""Wrong selectors, as found in public projects, a few lines each, with the law that each breaks.
 
-A row without a project is a slip that nobody need have made. All take what the kit's check gives.
+Rows without a project are made up. All take what the kit's check gives.
 """
 
 import math
@@ -199,7 +199,7 @@ def shuffles_nothing(masks: Arrays, rng: np.random.Generator) -> Arrays:
     return masks
 
 
-def draws_anew(masks: Arrays, rng: np.random.Generator) -> Arrays:
+def drawn_again(masks: Arrays, rng: np.random.Generator) -> Arrays:
     return {n: rng.random(m.shape) < m.mean() for n, m in masks.items()}
 
 
@@ -231,7 +231,7 @@ SHUFFLES = (
     Planted("", "whole rows are moved", "other places", of_rows),
     Planted("", "every seed does the same", "other places", turned_round),
     Planted("", "the masks stay flat", "shape", flattened),
-    Planted("", "as many on average", "same count", draws_anew),
+    Planted("", "as many on average", "same count", drawn_again),
     Planted("", "the masks given are shuffled", "input untouched", in_the_given),
     Planted("", "global random state", "deterministic", own_seed),
 )

@@ -1,4 +1,4 @@
-"""Slips in scores of units: from activations, of redundancy, of classes, and of an inverse Hessian.
+"""Wrong scores of units: from activations, of redundancy, of classes, and of an inverse Hessian.
 
 Rows as in planted_criteria.py.
 """

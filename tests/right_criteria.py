@@ -108,7 +108,7 @@ def whitened(w: Array, blocks: Array) -> Array:
 
 
 def replayed(apart: Array, out: Array, first: Any = ()) -> Array:
-    """The greedy rule, all pairs sorted anew for each removal."""
+    """The greedy rule, all pairs sorted again for each removal."""
     left, kind = [j for j in range(len(out)) if j not in first], out.dtype.type
     norms, scores = (out.astype(float) ** 2).sum(axis=1), np.zeros(len(out), kind)
     last = kind(0) if len(left) < len(out) else kind(-1)

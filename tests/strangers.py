@@ -1,4 +1,4 @@
-"""A stranger's package, right and wrong functions: `minprune verify` is run on a copy of it."""
+"""Functions of a user's own package, right and wrong: `minprune verify` is run on a copy of it."""
 
 import numpy as np
 

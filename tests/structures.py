@@ -4,17 +4,32 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 import numpy as np
+from hypothesis import strategies as st
 
 import minprune as mp
+from minprune import (
+    Add,
+    BatchNorm,
+    Concat,
+    Conv2d,
+    Dense,
+    Flatten,
+    GlobalAvgPool,
+    ReLU,
+    Sigmoid,
+    Tanh,
+    build,
+)
 from minprune.core import Array
 from minprune.errors import ShapeError
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model
+from minprune.nets.net import Net
 from minprune.nets.ties import Group
-from minprune.verify.ours.compaction import LARGE, apart, structured, thinned
-from minprune.verify.ours.nets import NETS
+from minprune.verify.ours.compaction import LARGE, apart, removable, thinned
+from minprune.verify.ours.nets import filled, models
 
-__all__ = ["LARGE", "NETS", "apart", "structured", "thinned"]
+__all__ = ["LARGE", "apart", "thinned"]
 Piece = tuple[str, int, int]  # (parameter, axis, index)
 ZOO: dict[str, Callable[[], Model]] = {
     "mlp": lambda: mp.zoo.mlp(((7,), 3), (6, 5), dtype=np.float64),
@@ -25,6 +40,70 @@ ZOO: dict[str, Callable[[], Model]] = {
     "resnet_small": lambda: mp.zoo.resnet_small(((1, 8, 8), 3), width=8, dtype=np.float64),
     "monk": lambda: mp.zoo.monk(),
 }
+
+# every structure that ties units
+NETS: dict[str, Net] = {
+    "chain": build((3,), [("a", Dense(3, 4)), ("r", ReLU()), ("fc", Dense(4, 2))]),
+    "sigmoid": build((3,), [
+        ("a", Dense(3, 4)), ("r", Sigmoid()), ("b", Dense(4, 3, False)), ("t", Sigmoid()),
+        ("fc", Dense(3, 2)),
+    ]),
+    "batchnorm": build((2, 4, 4), [
+        ("a", Conv2d(2, 4, 3, bias=False)), ("a_bn", BatchNorm(4)), ("r", ReLU()),
+        ("p", GlobalAvgPool()), ("fc", Dense(4, 2)),
+    ]),
+    "padded": build((1, 4, 4), [
+        ("a", Conv2d(1, 3, 3, padding=1)), ("r", Sigmoid()), ("b", Conv2d(3, 4, 3, padding=1)),
+        ("t", ReLU()), ("p", GlobalAvgPool()), ("fc", Dense(4, 2)),
+    ]),
+    "residual": build((2, 3, 3), [
+        ("a", Conv2d(2, 4, 1)), ("r", ReLU()), ("b", Conv2d(4, 3, 3, padding=1)),
+        ("t", ReLU()), ("c", Conv2d(3, 4, 1, bias=False)), ("c_bn", BatchNorm(4)),
+        ("sum", Add(), ("c_bn", "r")), ("u", ReLU()), ("f", Flatten()),
+        ("fc", Dense(36, 2)),
+    ]),
+    "branch": build((3,), [
+        ("a", Dense(3, 4)), ("r", ReLU()), ("b", Dense(4, 4)), ("t", Sigmoid()),
+        ("sum", Add(), ("t", "r")), ("fc", Dense(4, 2)),
+    ]),
+    "concat": build((2,), [
+        ("a", Dense(2, 2)), ("b", Dense(2, 3), "input"), ("cat", Concat(), ("a", "b", "a")),
+        ("r", ReLU()), ("fc", Dense(7, 2)),
+    ]),
+    "shared": build((2,), [
+        ("a", Dense(2, 3)), ("r", Tanh()), ("b", Dense(3, 2), "r"), ("c", Dense(3, 2), "r"),
+        ("sum", Add(), ("b", "c")), ("fc", Dense(2, 2)),
+    ]),
+    "flatten": build((1, 3, 3), [
+        ("a", Conv2d(1, 3, 2)), ("r", ReLU()), ("f", Flatten()), ("fc", Dense(12, 2)),
+    ]),
+    "grouped": build((2, 3, 3), [
+        ("a", Conv2d(2, 4, 2)), ("r", ReLU()), ("b", Conv2d(4, 6, 1, groups=2)), ("t", ReLU()),
+        ("p", GlobalAvgPool()), ("fc", Dense(6, 2)),
+    ]),
+    "depthwise": build((2, 4, 4), [
+        ("a", Conv2d(2, 3, 2)), ("r", ReLU()), ("b", Conv2d(3, 6, 3, padding=1, groups=3)),
+        ("t", ReLU()), ("c", Conv2d(6, 3, 1)), ("p", GlobalAvgPool()), ("fc", Dense(3, 2)),
+    ]),
+    # the rows of c go with those of a and of b: one weight, two groups
+    "halves": build((2,), [
+        ("c", Dense(2, 5)), ("a", Dense(2, 2), "input"), ("b", Dense(2, 3), "input"),
+        ("cat", Concat(), ("a", "b")), ("sum", Add(), ("c", "cat")), ("r", ReLU()),
+        ("fc", Dense(5, 2)),
+    ]),
+    # the first rows of c go with the input, which cannot shrink
+    "half_tied": build((2,), [
+        ("c", Dense(2, 5)), ("a", Dense(2, 3), "input"), ("cat", Concat(), ("input", "a")),
+        ("sum", Add(), ("c", "cat")), ("r", ReLU()), ("fc", Dense(5, 2)),
+    ]),
+    "unread": build((2,), [("a", Dense(2, 4)), ("side", Dense(4, 3)), ("fc", Dense(4, 2), "a")]),
+}  # fmt: skip
+
+
+def structured() -> st.SearchStrategy[Model]:
+    """NETS with drawn numbers, and random nets; all have units that may be removed."""
+    named = st.builds(filled, st.sampled_from(sorted(NETS)).map(NETS.get), st.integers(0, 99))
+    return named | named | models(most=8).filter(removable)
 
 
 def pieces(group: Group, unit: int) -> set[Piece]:

@@ -1,4 +1,4 @@
-"""Where the activation of a unit is read, and that what is read there is right."""
+"""Where the activation of a unit is recorded, and that its values are right."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The benchmark harness: fair turns, honest verdicts, reasons for what is absent, whole files."""
+"""The benchmark harness: interleaved timings, verdicts, reasons to skip, complete files."""
 
 import ast
 import importlib

@@ -161,8 +161,8 @@ def test_a_checkpoint_of_0_1_0_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
     [
         ({"every": 0}, "fit: every must be an integer of at least 1, not 0; pass every=1, for "
          "example"),
-        ({"every": 2}, "fit: checkpoint must be a file where every is 2, not None; pass "
-         "checkpoint, or leave out every"),
+        ({"every": 2}, "fit: every needs checkpoint='fit.npz', not checkpoint=None; leave "
+         "every out"),
     ],
 )  # fmt: skip
 def test_messages(how: dict[str, Any], text: str) -> None:

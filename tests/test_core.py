@@ -1,4 +1,4 @@
-"""The nouns that cross a border: random streams, Dataset, Evidence, the criterion mark."""
+"""The shared types: random streams, Dataset, Evidence, the criterion spec."""
 
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace

@@ -1,4 +1,4 @@
-"""What is constant as a whole leaves the net: dead layers, dead branches, layers nobody reads.
+"""Constant parts are cut from the net: dead layers, dead branches, layers that are not read.
 
 Long because each way out of a graph has its own small net here.
 """

@@ -1,4 +1,4 @@
-"""The synthetic makers: each meets its definition, and spoilt data does not."""
+"""The synthetic makers: each meets its definition, and changed data does not."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""Diagonals of H and of what stands in for it: exact where they say so, and not elsewhere."""
+"""Diagonals of H and of its approximations: exact where they claim to be, and not elsewhere."""
 
 import numpy as np
 import pytest

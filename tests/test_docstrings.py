@@ -139,22 +139,11 @@ def lacks(fn: Any) -> list[str]:
 
 
 PUBLIC = public()
-# Names that still lack a section, by folder; it only gets shorter.
-LISTED = Path(__file__).with_name("undocumented.txt").read_text("utf-8").splitlines()
-UNDOCUMENTED = [line for line in LISTED if line and not line.startswith("#")]
 
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_a_public_name_has_its_sections(name: str) -> None:
-    missing = lacks(PUBLIC[name])
-    if name in UNDOCUMENTED:
-        assert missing, f"{name} has all its sections: take it off tests/undocumented.txt"
-    else:
-        assert missing == []
-
-
-def test_the_list_names_public_names_alone() -> None:
-    assert set(UNDOCUMENTED) <= set(PUBLIC)
+    assert lacks(PUBLIC[name]) == []
 
 
 X, Y = (f"\n\nParameters\n----------\n{name} : int\n    the number" for name in "xy")

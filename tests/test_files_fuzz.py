@@ -1,4 +1,4 @@
-"""Spoilt files: a value or one sentence, in bounded memory; benchmarks/fuzz.py has 20,000."""
+"""Damaged files: a value or one sentence, in bounded memory; benchmarks/fuzz.py has 20,000."""
 
 import io
 import json
@@ -21,7 +21,7 @@ from minprune.train.state import load_tree
 FILES = 300
 
 
-def test_models_of_all_formats_and_a_state_are_spoilt(tmp_path: Path) -> None:
+def test_models_of_all_formats_and_a_state_are_damaged(tmp_path: Path) -> None:
     found = []
     for k, content in enumerate(fuzz.originals()):
         (tmp_path / str(k)).write_bytes(content)
@@ -36,11 +36,11 @@ def test_models_of_all_formats_and_a_state_are_spoilt(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_spoilt_files_are_one_sentence(tmp_path: Path) -> None:
+def test_damaged_files_are_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "m.npz"
     wrong, kinds = [], set()
     for k in range(FILES):
-        kind, content = fuzz.spoilt(k)
+        kind, content = fuzz.damaged_file(k)
         path.write_bytes(content)
         found, peak, _ = fuzz.verdict(path)
         kinds.add(kind)
@@ -81,7 +81,7 @@ def wasteful(path: Path) -> None:
         (raising(SystemExit("unpickled")), "SystemExit: unpickled"),
     ],
 )
-def test_the_verdict_sees_a_careless_reader(
+def test_the_verdict_sees_other_errors(
     load: Any, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mp, "load", load)
@@ -98,7 +98,7 @@ def test_the_verdict_sees_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert fuzz.verdict(tmp_path / "m")[1] > 2 + fuzz.ROOM
 
 
-# --- the sentences of what only a foe would write
+# --- the sentences of files that only an attacker would write
 
 
 def header(change: Callable[[dict[str, Any]], Any]) -> Callable[[bytes], bytes]:
@@ -198,7 +198,7 @@ def test_files_beyond_4_gb_have_a_second_end(
     )
 
 
-def test_rows_within_rows_are_sound_but_for_their_sum() -> None:
+def test_overlapping_rows_are_valid_one_by_one() -> None:
     content = _hostile.overlapping(20)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert archive.testzip() is None
@@ -206,4 +206,4 @@ def test_rows_within_rows_are_sound_but_for_their_sum() -> None:
 
 
 def test_the_same_files_each_time() -> None:
-    assert [fuzz.spoilt(k) for k in range(20)] == [fuzz.spoilt(k) for k in range(20)]
+    assert [fuzz.damaged_file(k) for k in range(20)] == [fuzz.damaged_file(k) for k in range(20)]

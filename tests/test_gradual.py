@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import find, given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from watching import context, half_masked, same, small_data, small_net
 
@@ -21,7 +21,7 @@ from minprune.nets.counts import sparsity
 from minprune.nets.model import Model
 
 STEPS = 6
-QUIET = settings(derandomize=True, database=None)
+QUIET = settings(derandomize=True, database=None, phases=[Phase.generate])
 HOW: dict[str, Any] = {"epochs": 2, "batch_size": 4, "optimizer": mp.Adam(0.1), "progress": False}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpointing import equal, written
-from hypothesis import find, given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from randomnets import batch, filled
 from structures import NETS
@@ -19,15 +19,14 @@ import minprune as mp
 from minprune import schedule
 from minprune.core import Array, Arrays
 from minprune.errors import UnreachableError
-from minprune.evidence.moments import Moments, moments_of
-from minprune.evidence.moving import moved
+from minprune.evidence.moments import Moments, moments_of, moved
 from minprune.masking.units import live_units
 from minprune.methods import Gradual
 from minprune.nets.model import Model
 
 HOW: dict[str, Any] = {"epochs": 2, "batch_size": 4, "optimizer": mp.Adam(0.1), "progress": False}
 HALF = 2.0**-53
-QUIET = settings(derandomize=True, database=None)
+QUIET = settings(derandomize=True, database=None, phases=[Phase.generate])
 FEW = settings(max_examples=max(settings().max_examples // 3, 5))
 KINDS = {
     "apoz": {}, "activation": {"kind": "rms"}, "similarity": {}, "correlation": {}, "lda": {},

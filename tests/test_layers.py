@@ -1,4 +1,4 @@
-"""Every layer against its definition, entry by entry, and a wrong definition that it must not meet.
+"""Every layer against its definition, entry by entry, and wrong ones that it must differ from.
 
 Inputs and weights are small whole numbers, so sums and products are exact in float64 in any order:
 most layers must meet the definition to the bit. Where they divide or take roots, `roundings`

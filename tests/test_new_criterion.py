@@ -1,4 +1,4 @@
-"""What one criterion costs: a function (a user's), or a function and a twin (ours: lamp)."""
+"""Adding a criterion: a function (a user's), or a function and its definition (ours: lamp)."""
 
 from collections.abc import Callable
 

@@ -14,7 +14,7 @@ from test_score_laws import relabelled
 import minprune as mp
 from minprune.curvature import becker_lecun, exact, gauss_newton, hessian
 from minprune.errors import ArgumentError
-from minprune.evidence.paths import path_grads
+from minprune.evidence.sources import path_grads
 from minprune.nets.model import Model
 from minprune.nets.net import Net
 from minprune.sparse.calibrate import DENSE, passes

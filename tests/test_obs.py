@@ -1,4 +1,4 @@
-"""Optimal Brain Surgeon as a method: exact on nets whose loss is a quadratic, and its manners.
+"""Optimal Brain Surgeon as a method: exact where the loss is a quadratic; arguments, stops.
 
 Long because the law of the quadratic stands beside the wrong parts that it must reject.
 """

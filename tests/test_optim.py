@@ -115,19 +115,6 @@ def test_what_is_masked_is_zero_and_the_rest_does_not_notice(name: str) -> None:
         assert not np.signbit(sparse[2])
 
 
-def test_one_step_by_hand() -> None:
-    """w = 1, g = 0.5, then 1: momentum 0.5 gives v = 0.5, 1.25 and w = 0.75, 0.125 at lr 0.5."""
-    w, o = np.array([1.0]), mp.SGD(0.5, momentum=0.5)
-    state = o.start({"w": w})
-    for t, (g, want) in enumerate(((0.5, 0.75), (1.0, 0.125)), 1):
-        o.update("w", w, np.array([g]), state, None, 0.5, t)
-        assert w[0] == want
-    assert state["velocity"]["w"][0] == 1.25
-    w, o = np.array([1.0]), mp.Adam(0.5, eps=0.0)  # the first step of Adam is lr, whatever g
-    o.update("w", w, np.array([3e-4]), o.start({"w": w}), None, 0.5, 1)
-    assert abs(w[0] - 0.5) <= 16 * HALF
-
-
 @pytest.mark.parametrize("name", ROWS)
 def test_the_rule_is_that_of_torch(name: str) -> None:
     torch = pytest.importorskip("torch", reason="torch is no part of the test extra")

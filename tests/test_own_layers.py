@@ -323,14 +323,17 @@ def test_only_what_has_no_rule_costs_products() -> None:
     assert found == {"l1.weight": "mul", "l1.bias": "mul"}
     assert not rules_of(model, data)
     assert exact(model, data, limit=9).keys() == exact(model, data).keys()
+    want, got = (mp.score(model, data, "obd", **how) for how in ({}, {"limit": 9}))
+    assert all(np.array_equal(got[name], w) for name, w in want.items())
     limit = (
         "exact: l1.weight goes through the op mul, which has no rule for the exact diagonal, and "
         "9 Hessian-vector products are more than limit=8; use 'hutchinson' or 'gauss_newton', or "
         "pass limit=9"
     )
-    with pytest.raises(ArgumentError) as caught:
-        exact(model, data, limit=8)
-    assert caught.value.args == (limit,)
+    for refused in (exact, lambda *of, **how: mp.score(*of, "obd", **how)):
+        with pytest.raises(ArgumentError) as caught:
+            refused(model, data, limit=8)
+        assert caught.value.args == (limit,)
     assert hutchinson(model, data, samples=2)[0].keys() == exact(model, data).keys()
 
 

@@ -1,4 +1,4 @@
-"""What really happens when an entry or a unit goes: by hand, and as `prune` does it."""
+"""The change of the loss when an entry or a unit is removed: by hand, and as `prune` does it."""
 
 from collections.abc import Callable
 from importlib import import_module

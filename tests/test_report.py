@@ -222,9 +222,10 @@ def test_text_cannot_become_markup(pictures):
 
 def test_every_part_may_be_absent(pictures):
     assert Reader(page({}, {})).words
+    assert Reader(page({}, HISTORY)).words
     assert "<h2>" not in page({}, {})  # no heading without anything under it
     for part in RESULT:
-        Reader(page({name: value for name, value in RESULT.items() if name != part}, HISTORY))
+        Reader(page({name: value for name, value in RESULT.items() if name != part}, {}))
     for fact in RESULT["facts"]:
         facts = {name: value for name, value in RESULT["facts"].items() if name != fact}
         Reader(page({**RESULT, "facts": facts}, {}))

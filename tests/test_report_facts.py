@@ -1,4 +1,4 @@
-"""What the job tells the page: each fact against numbers counted another way."""
+"""The facts that a job passes to the page, each against numbers computed another way."""
 
 import itertools
 import json

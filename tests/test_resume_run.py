@@ -1,4 +1,4 @@
-"""What stands in the way of minprune run, stopped or begun anew; kills at random moments."""
+"""Errors when `minprune run` starts, stops or resumes; kills at random moments."""
 
 import json
 import os

@@ -1,6 +1,6 @@
-"""Every schedule: worked values, laws with the wrong variants they must reject, messages.
+"""Every schedule: worked values, laws on random ramps, messages.
 
-Long because rows, laws, wrong variants and messages of one file stand together here.
+The wrong variants of the laws are in test_verify_schedule.py.
 """
 
 from collections.abc import Callable
@@ -116,65 +116,6 @@ def broken(law: str, schedule: Callable[..., float], ramp: Ramp) -> str | None:
 def test_ramps_keep_the_laws(name: str, ramp: Ramp) -> None:
     for law in (*LAWS, name):
         assert broken(law, SCHEDULES[name], ramp) is None, law
-
-
-def progress(step: int, start: int, span: int, every: int = 1) -> float:
-    return min(max((step - start) // every * every / span, 0), 1)
-
-
-WRONG = {
-    "cubic not clamped above": (
-        "inside",
-        lambda t, initial, final, start, span, every: (
-            final + (initial - final) * (1 - max(t - start, 0) / span) ** 3
-        ),
-    ),
-    "density for sparsity": ("inside", lambda t, **a: 1 - linear(t, **a)),
-    "not clamped below": (
-        "start",
-        lambda t, initial, final, start, span, every: (
-            initial + (final - initial) * min((t - start) / span, 1)
-        ),
-    ),
-    "falls": ("rises", lambda t, **a: a["initial"] + a["final"] - linear(t, **a)),
-    "step + 1": ("start", lambda t, **a: cubic(t + 1, **a)),
-    "stops short where every does not divide span": (
-        "end",
-        lambda t, initial, final, start, span, every: (
-            initial + (final - initial) * progress(min(t, start + span), start, span, every)
-        ),
-    ),
-    "every is ignored": ("every", lambda t, **a: linear(t, **{**a, "every": 1})),
-    "every counts from step 0": (
-        "every",
-        lambda t, **a: linear(t // a["every"] * a["every"], **{**a, "every": 1}),
-    ),
-    "square for cube": (
-        "cubic",
-        lambda t, initial, final, start, span, every: (
-            final + (initial - final) * (1 - progress(t, start, span)) ** 2
-        ),
-    ),
-    "power of the sparsity, not of the kept share": (
-        "exponential",
-        lambda t, initial, final, start, span, every: final ** (1 - progress(t, start, span)),
-    ),
-    "cubic for linear": ("linear", cubic),
-}
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_each_law_rejects_its_wrong_variants(name: str) -> None:
-    law, schedule = WRONG[name]
-    find(
-        ramps,
-        lambda ramp: broken(law, schedule, ramp),
-        settings=settings(derandomize=True, database=None),
-    )
-
-
-def test_each_law_has_a_wrong_variant() -> None:
-    assert {law for law, _ in WRONG.values()} == {*LAWS, *RAMPS}
 
 
 @given(final=st.floats(0, 1), at=st.integers(0, 50), step=st.integers(0, 100))

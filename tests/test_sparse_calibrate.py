@@ -1,4 +1,4 @@
-"""time = call + moved x a + multiply-adds x b: how it is measured, fitted and doubted."""
+"""time = call + moved x a + multiply-adds x b: measured, fitted, and not always trusted."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Dense -> format -> dense is exact, and so is the mask; and what must not pass as a format."""
+"""Dense -> format -> dense is exact, and so is the mask; and wrong formats are rejected."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""fit: what it computes by hand, what it keeps, which data it sees, what it writes down."""
+"""fit: its steps by hand, what it keeps, the data it sees, its history."""
 
 import numpy as np
 import pytest

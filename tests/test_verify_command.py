@@ -145,7 +145,7 @@ BAD = (
     ("mypkg.prune:right", f"--kind is missing; it must be one of {KIND}"),
     ("mypkg.prune:right --kind mask", f"--kind is 'mask'; it must be one of {KIND}"),
     ("mypkg.prune:right --kind selector --as obd",
-     "--as is 'obd'; for a selector it must be one of lower, any"),
+     "check_selector: tie must be 'lower' or 'any', not 'obd'; choose one of them"),
     ("mypkg.prune:cubic --kind schedule --given last=1",
      "--given has 'last', and this kind takes initial, final, start, span, every"),
     ("mypkg.prune:cubic --kind schedule --given final",

@@ -1,4 +1,4 @@
-"""The kit for criteria: it passes what is right, ours and others, and lets no slip through."""
+"""The kit for criteria: right code passes, ours and others, and wrong code does not."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How check_criterion calls code of one's own, what it refuses, and what it says of slips."""
+"""How check_criterion calls a user's code, what it refuses, and what it reports."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -133,9 +133,9 @@ SAID = (
 @pytest.mark.parametrize(("wrong", "slip"), SAID, ids=[text for _, text in SAID])
 def test_a_clause_names_what_could_make_all_scores_right(wrong: Any, slip: str) -> None:
     want = {"w": np.array([-1.0, 2.0, 0.1]) ** 2}
-    told = clause({"w": wrong(np.array([-1.0, 2.0, 0.1]))}, want, {"w": np.zeros(3)}, "it is")
-    assert told is not None
-    assert told.partition(": ")[2] == slip
+    found = clause({"w": wrong(np.array([-1.0, 2.0, 0.1]))}, want, {"w": np.zeros(3)}, "it is")
+    assert found is not None
+    assert found.partition(": ")[2] == slip
 
 
 def test_the_same_arguments_give_the_same_verdicts() -> None:

@@ -1,4 +1,4 @@
-"""The kit for curvature: ours passes, planted slips do not; the oracles by hand and by others."""
+"""The kit for curvature: ours passes, planted bugs do not; the oracles by hand and by others."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,17 +12,8 @@ from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
 from minprune.verify.numeric.curvature import CURVATURE_LAWS, becker_lecun, check_curvature
 from minprune.verify.plain.evidence import squared_grads, weights
-from minprune.verify.plain.net import (
-    ACTS,
-    Mlp,
-    flat,
-    gauss_newton,
-    gradient,
-    hessian,
-    shaped,
-    times,
-)
-from minprune.verify.plain.nets import plain_net
+from minprune.verify.plain.hessian import gauss_newton, hessian, times
+from minprune.verify.plain.net import ACTS, Mlp, flat, gradient, plain_net, shaped
 
 EXAMPLES = 8
 LAYERS = {"relu": mp.ReLU, "tanh": mp.Tanh, "sigmoid": mp.Sigmoid}

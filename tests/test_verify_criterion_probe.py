@@ -1,4 +1,4 @@
-"""mp.score on a net against definitions on the same net in plain NumPy: two roads, one number."""
+"""mp.score on a net against definitions on that net in plain NumPy: the same numbers."""
 
 from typing import Any
 
@@ -12,18 +12,17 @@ import minprune as mp
 from minprune.verify.criterion.bounds import clause, steady
 from minprune.verify.criterion.subject import BATCH, Subject, reference, total, twin_of
 from minprune.verify.plain.evidence import two_classes
-from minprune.verify.plain.inverse import DAMP
-from minprune.verify.plain.net import Mlp, gauss_newton
-from minprune.verify.plain.nets import mlps, plain_net
+from minprune.verify.plain.hessian import DAMP, gauss_newton
+from minprune.verify.plain.net import Mlp, mlps, plain_net
 from minprune.verify.plain.twin import known
 
-# Both roads round each of some hundred numbers; what cancels stands beside terms of order 10.
+# Both round each of some hundred numbers; what cancels stands beside terms of order 10.
 NEAR = 2.0**-36
 INVERTED = 2.0**-26  # damped by 1e-4 of its mean, H has a condition below 2^20
 
 
 # But for `random`, and for scales of which the plain nets have no inverse.
-ROADS = [row for row in OURS if row[0] != "random" and row[2].get("scale") != "layer"]
+CASES = [row for row in OURS if row[0] != "random" and row[2].get("scale") != "layer"]
 
 
 def centring(ev: Any) -> dict[str, float]:
@@ -57,8 +56,8 @@ def apart(name: str, unit: bool, options: dict[str, Any], net: Mlp, like: str) -
         n: np.full(a.shape, near * np.abs(a).max() + lost.get(n, 0.0) + 1e-14)
         for n, a in expected.items()
     }
-    told = clause(found, expected, bound, "by the definition")
-    return told if told and steady(want, net) else None
+    wrong = clause(found, expected, bound, "by the definition")
+    return wrong if wrong and steady(want, net) else None
 
 
 CLASSES = ("lda", "lda_joint")
@@ -74,8 +73,8 @@ def seen(name: str, unit: bool, net: Mlp) -> bool:
     return all(gauss_newton(net, n).any() for n in layers)
 
 
-@pytest.mark.parametrize(("name", "unit", "options"), ROADS, ids=str)
-def test_both_roads_meet(name: str, unit: bool, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("name", "unit", "options"), CASES, ids=str)
+def test_mp_score_is_the_definition(name: str, unit: bool, options: dict[str, Any]) -> None:
     @settings(max_examples=10)
     @given(net=of_classes if name in CLASSES else mlps())
     def meets(net: Mlp) -> None:
@@ -86,7 +85,7 @@ def test_both_roads_meet(name: str, unit: bool, options: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize("unit", [False, True])
-def test_the_roads_of_two_criteria_do_not(unit: bool) -> None:
+def test_mp_score_is_not_another_definition(unit: bool) -> None:
     net = plain_net((2, 3, 2), samples=4)
     for name, like in (("fisher", "taylor"), ("taylor", "snip"), ("grasp", "taylor row")):
         assert apart(name, unit, {}, net, like)

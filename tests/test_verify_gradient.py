@@ -1,4 +1,4 @@
-"""The kit on gradients and Hessian products: right ones hold, each slip breaks its law."""
+"""The kit on gradients and Hessian products: right ones pass, each wrong variant breaks its law."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The kit on kernels: right ones hold, each slip breaks its law."""
+"""The kit on kernels: right ones pass, each wrong variant breaks its law."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The kit for Optimal Brain Surgeon's steps: ours passes, planted slips do not."""
+"""The kit for Optimal Brain Surgeon's steps: ours passes, planted bugs do not."""
 
 from collections.abc import Callable
 from typing import Any
@@ -58,6 +58,10 @@ def uphill(w: Array, inverse: Array, q: Array) -> Array:
     return np.asarray(np.where(np.isin(np.arange(len(w)), q), 0, 2 * w - update(w, inverse, q)))
 
 
+def not_moved(w: Array, inverse: Array, q: Array) -> Array:
+    return np.asarray(np.where(np.isin(np.arange(len(w)), q), 0, w))
+
+
 def in_place(w: Array, inverse: Array, q: Array) -> Array:
     w[:] = update(w, inverse, q)
     return w
@@ -97,6 +101,12 @@ def by_diagonal(inverse: Array, q: Array) -> Array:
     left = inverse - sum(np.outer(inverse[:, k], inverse[k]) / inverse[k, k] for k in q)
     left[q] = left[:, q] = 0
     return np.asarray(left)
+
+
+def not_zeroed(inverse: Array, q: Array) -> Array:
+    left = downdate(inverse, q)
+    left[q] = 2.0**-52
+    return left
 
 
 def hessian(x: Array) -> Array:
@@ -157,6 +167,7 @@ PLANTED: tuple[tuple[str, str, Callable[..., Any], str], ...] = (
     ("update", "least rise", zeroed, "OBC: the identity for H^-1"),
     ("update", "exact", zeroed, "OBC: the identity for H^-1"),
     ("update", "exact", uphill, "the sign of dw"),
+    ("update", "exact", not_moved, "the others stay"),
     ("update", "gone", nearly, "not exactly 0"),
     ("update", "uncoupled", shifted, "the kept ones are scaled"),
     ("update", "input untouched", in_place, "in place"),
@@ -164,8 +175,16 @@ PLANTED: tuple[tuple[str, str, Callable[..., Any], str], ...] = (
     ("score", "below zeroing", sum_of_scores, "single scores summed"),
     ("score", "exact", undamped_diagonal, "a product for the quotient"),
     ("score", "exact", lambda *a: 2 * remove(*a)[1], "1/2 is missing"),
+    (
+        "score",
+        "exact",
+        lambda w, i, q: w[q] @ np.linalg.inv(i)[np.ix_(q, q)] @ w[q] / 2,
+        "OBD under the name of OBS",
+    ),
     ("score", "input untouched", score_in_place, "in place"),
     ("downdate", "exact", masked_alone, "H^-1 not downdated"),
+    ("downdate", "exact", lambda inverse, q: inverse.copy(), "H^-1 as it was"),
+    ("downdate", "exact", not_zeroed, "not exactly 0"),
     ("downdate", "exact", by_diagonal, "all steps from one inverse"),
     ("inverse", "exact", identity, "OBC: the identity for a singular H"),
     ("inverse", "small inputs", identity, "OBC: small inputs, magnitude pruning"),

@@ -1,4 +1,4 @@
-"""The kit on patterns: ours hold, those of a stranger too, and every slip breaks its law."""
+"""The kit on patterns: right functions pass, ours and others, and each wrong one breaks its law."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +12,8 @@ from minprune.errors import ArgumentError
 from minprune.masking.choose import choose
 from minprune.verify import check_pattern
 from minprune.verify.ours.checks import blocks, n_of_m
+from minprune.verify.selection.check import parse
 from minprune.verify.selection.laws import BLOCKS, N_OF_M
-from minprune.verify.selection.pattern import parse
 
 FEW = 80
 

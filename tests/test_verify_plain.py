@@ -7,8 +7,8 @@ from hypothesis import given
 
 from minprune.core import Array
 from minprune.verify.plain.evidence import SINGLE, plain_evidence
-from minprune.verify.plain.net import Mlp, gauss_newton, gradient, hessian, times
-from minprune.verify.plain.nets import mlps, ordinary, plain_net
+from minprune.verify.plain.hessian import gauss_newton, hessian, times
+from minprune.verify.plain.net import Mlp, gradient, mlps, ordinary, plain_net
 
 
 def formula_net() -> Mlp:

@@ -1,4 +1,4 @@
-"""The kit on schedules: ours hold, each slip breaks its law; numbers of other projects too."""
+"""The kit on schedules: ours pass, each wrong variant breaks its law; other projects' numbers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -91,6 +91,15 @@ WRONG: tuple[tuple[str, str, Callable[[int], float], dict[str, Any]], ...] = (
      lambda t: 0.8 - 0.6 * (1 - max(t - 4, 0) / 10) ** 3, RAMP),
     ("a share in percent", "in [0, 1]", lambda t: 100 * cubic(t, **RAMP), RAMP),
     ("density for sparsity", "rises", lambda t: 1 - cubic(t, **RAMP), RAMP),
+    ("density for sparsity", "inside", lambda t: 1 - linear(t, **RAMP | {"final": 0.9}),
+     RAMP | {"final": 0.9}),
+    ("falls", "rises", lambda t: 1 - linear(t, **RAMP), RAMP),
+    ("not clamped below", "start", lambda t: 0.5 + 0.3 * min((t - 4) / 10, 1),
+     RAMP | {"initial": 0.5}),
+    ("every counts from step 0", "every", lambda t: linear(t // 3 * 3, **EACH), RAMP),
+    ("a power of the sparsity", "like exponential",
+     lambda t: 0.8 ** (1 - min(max(t - 4, 0) // 3 * 3 / 10, 1)), RAMP),
+    ("cubic for linear", "like linear", lambda t: cubic(t, **RAMP), RAMP),
     ("every is ignored", "every", lambda t: cubic(t, **{**RAMP, "every": 1}), RAMP),
     ("the last update is missed", "end", lambda t: linear(min(t, 13), **RAMP), RAMP),
     ("square for cube", "like cubic",

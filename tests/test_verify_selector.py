@@ -1,4 +1,4 @@
-"""The kit's laws of selection accept ours and torch's, and reject every slip that was met."""
+"""The kit's laws of selection accept ours and torch's, and reject every wrong variant."""
 
 import math
 from itertools import combinations

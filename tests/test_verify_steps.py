@@ -1,4 +1,4 @@
-"""The kit on training steps: right ones hold, and each slip breaks its law."""
+"""The kit on training steps: right ones pass, and each wrong variant breaks its law."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Verdicts print what a person needs; the search finds, shrinks, repeats and never raises."""
+"""Verdicts as text; the search finds, shrinks and repeats counterexamples, and never raises."""
 
 import re
 import subprocess

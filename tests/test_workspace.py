@@ -1,4 +1,4 @@
-"""A workspace changes no value, never overwrites what somebody kept, and does use memory again."""
+"""A workspace changes no value, never overwrites an array in use, and reuses memory."""
 
 import gc
 import threading

@@ -1,4 +1,4 @@
-"""What people give by mistake: a Dataset for a pair, a class for a value; one sentence each."""
+"""Arguments of a wrong type: a Dataset for a pair, a class for an instance; one sentence each."""
 
 from collections.abc import Callable
 from typing import Any

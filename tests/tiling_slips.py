@@ -1,4 +1,4 @@
-"""Patterns done wrong, one slip each, beside the law that must reject it."""
+"""Wrong patterns, one error each, with the law that must reject it."""
 
 import math
 from fractions import Fraction
@@ -55,53 +55,53 @@ def in_memory_order(scores: Array, live: Array, n: int, m: int) -> Array:
 
 NM_WRONG: dict[str, tuple[str, Select]] = {
     "the mask keeps another layout": ("shape", left_in_other_layout),
-    "another layout of the same shape": ("meets_the_definition", left_in_other_layout),
+    "another layout of the same shape": ("definition", left_in_other_layout),
     "tiles over the order of memory": (
-        "N of each M",
+        "definition",
         lambda s, live, n, m: best_of_flat(s, n, m) & live,
     ),
-    "tiles run on into the next row": ("N of each M", across_rows),
+    "tiles run on into the next row": ("definition", across_rows),
     "tiles of outputs": (
-        "N of each M",
+        "definition",
         nm(tile=lambda at, r, m: (at[0] // m, *at[1:])),
     ),
     "tiles along the kernel": (
-        "the best stay",
+        "definition",
         nm(tile=lambda at, r, m: (*at[:-1], at[-1] // m)),
     ),
-    "N zeroed": ("N of each M", nm(count=lambda n, cell, live: len(cell) - n)),
+    "N zeroed": ("definition", nm(count=lambda n, cell, live: len(cell) - n)),
     "a short tail stays": (
-        "meets_the_definition",
+        "definition",
         lambda s, live, n, m: slow_n_of_m(
             s, live, n, m, count=lambda n, cell, live: n if len(cell) == m else m
         ),
     ),
     "a short tail goes": (
-        "N of each M",
+        "definition",
         lambda s, live, n, m: slow_n_of_m(
             s, live, n, m, count=lambda n, cell, live: n if len(cell) == m else 0
         ),
     ),
-    "masked entries take places": ("N of each M", top_of_all),
+    "masked entries take places": ("definition", top_of_all),
     "forgets the mask": (
-        "masked stay masked",
+        "definition",
         lambda s, live, n, m: slow_n_of_m(s, np.ones_like(live), n, m),
     ),
     "the higher index is kept": (
-        "ties by lower index",
+        "definition",
         nm(first=lambda s, at: (-s, tuple(-k for k in at))),
     ),
-    "the lowest are kept": ("the best stay", nm(first=lambda s, at: (s, at))),
-    "the best of the layer": ("minds_its_own_tile", top_of_layer),
+    "the lowest are kept": ("definition", nm(first=lambda s, at: (s, at))),
+    "the best of the layer": ("definition", top_of_layer),
     "two tie rules": (
-        "is_nested",
+        "definition",
         lambda s, live, n, m: slow_n_of_m(
             s, live, n, m,
             first=lambda v, at: (-v, at if n % 2 else tuple(-k for k in at)),
         ),
     ),
     "N of M of what is left": (
-        "is_stable",
+        "definition",
         lambda s, live, n, m: slow_n_of_m(
             s, live, n, m,
             count=lambda n, cell, live: math.ceil(sum(live[at] for at in cell) * n / m),
@@ -198,32 +198,32 @@ def runs(at: Index, rows: int, columns: int) -> Index:
 
 BLOCK_WRONG: dict[str, tuple[str, Select]] = {
     "padded by the remainder": ("shape", padded_by_the_remainder),
-    "rows for columns": ("whole blocks", blocks(tile=lambda at, r, c: tile_of(at, c, r))),
-    "runs of entries": ("whole blocks", blocks(tile=runs)),
-    "a block comes back whole": ("masked stay masked", whole_blocks_alive),
+    "rows for columns": ("definition", blocks(tile=lambda at, r, c: tile_of(at, c, r))),
+    "runs of entries": ("definition", blocks(tile=runs)),
+    "a block comes back whole": ("definition", whole_blocks_alive),
     "over the whole kernel": (
-        "exact count",
+        "definition",
         blocks(tile=lambda at, r, c: tile_of(at, r, c)[:2]),
     ),
-    "the share of entries": ("exact count", share_of_entries),
-    "the share of what is left": ("exact count", of_the_remaining),
-    "rounds down": ("exact count", blocks(count=math.floor)),
-    "two tie rules": ("nested", two_tie_rules),
-    "the share of what is left, in steps": ("by steps", of_the_remaining),
-    "wraps at the edge": ("the_best_blocks_stay", blocks(value=wrapped)),
-    "padding counts as zeros": ("the_best_blocks_stay", blocks(value=padding_counts)),
-    "masked entries count as zeros": ("the_best_blocks_stay", blocks(value=masked_count)),
-    "masked entries have a say": ("the_best_blocks_stay", blocks(value=all_alive)),
-    "always the sum": ("the_best_blocks_stay", blocks(value=always("sum"))),
-    "always the mean": ("the_best_blocks_stay", blocks(value=always("mean"))),
-    "always the largest": ("the_best_blocks_stay", blocks(value=always("max"))),
-    "the later block is kept": ("the_best_blocks_stay", blocks(first=lambda s, i: (s, i))),
-    "no minimum": ("blocks_keep_the_minimum", blocks(minimum=0)),
-    "no protection": ("protected", blocks(protect=())),
+    "the share of entries": ("definition", share_of_entries),
+    "the share of what is left": ("definition", of_the_remaining),
+    "rounds down": ("definition", blocks(count=math.floor)),
+    "two tie rules": ("definition", two_tie_rules),
+    "the share of what is left, in steps": ("definition", of_the_remaining),
+    "wraps at the edge": ("definition", blocks(value=wrapped)),
+    "padding counts as zeros": ("definition", blocks(value=padding_counts)),
+    "masked entries count as zeros": ("definition", blocks(value=masked_count)),
+    "masked entries have a say": ("definition", blocks(value=all_alive)),
+    "always the sum": ("definition", blocks(value=always("sum"))),
+    "always the mean": ("definition", blocks(value=always("mean"))),
+    "always the largest": ("definition", blocks(value=always("max"))),
+    "the later block is kept": ("definition", blocks(first=lambda s, i: (s, i))),
+    "no minimum": ("definition", blocks(minimum=0)),
+    "no protection": ("definition", blocks(protect=())),
     "memory order": ("memory layout", blocks_in_memory_order),
     "pairs at least": (
-        "blocks_of_one_are_weights",
+        "blocks of one",
         blocks(tile=lambda at, r, c: tile_of(at, r, 2)),
     ),
-    "a minimum of one always": ("blocks_meet_the_definition", blocks(minimum=1)),
+    "a minimum of one always": ("definition", blocks(minimum=1)),
 }

@@ -1,4 +1,4 @@
-"""A method that only looks, a small net and small data: what the tests of `fit` share."""
+"""A method that only records, a small net and small data: shared by the tests of `fit`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

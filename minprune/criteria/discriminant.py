@@ -121,8 +121,7 @@ def _joint(corr: Array, z: Array, share: Array) -> Array:
         return np.zeros(0)
     if np.linalg.eigvalsh(corr)[0] < RIDGE:
         corr = corr + RIDGE * np.eye(len(corr))
-    found: Array = np.diagonal(corr) * (share @ np.square(np.linalg.solve(corr, z.T).T))
-    return found
+    return np.asarray(np.diagonal(corr) * (share @ np.square(np.linalg.solve(corr, z.T).T)))
 
 
 def _each(owner: str, ev: Evidence, score: Callable[[Array, Array, Array], Array]) -> Arrays:

@@ -18,7 +18,7 @@ def synflow(ev: Evidence) -> Arrays:
 
     dR/d|w| comes from one gradient of R, the sum of the outputs for an input of ones, with weights
     |w|, biases 0, activations the identity and normalisation a positive scale
-    (minprune/evidence/paths.py).
+    (minprune/evidence/sources.py).
     The sum of s over all that goes into a hidden unit, over all its producers, equals the sum over
     all that comes out of it (a depthwise layer passes it on, so it counts once), and each layer has
     the same total. Version: the paper's score; its 100 rounds, without which high sparsities empty

@@ -84,8 +84,7 @@ def _sent(use: Use, g: Array, columns: int) -> Array:
     need = tuple(i == at for i in range(len(inputs)))
     dx = use.op.rule(g, use.node.value, inputs, need, **use.node.settings)[at]
     parts = (inputs[at] * dx).reshape(-1, columns, *dx.shape[1:])
-    sent: Array = parts.sum(axis=(0, *range(2, parts.ndim - 1)))
-    return sent
+    return np.asarray(parts.sum(axis=(0, *range(2, parts.ndim - 1))))
 
 
 def _products(model: Model, data: Split, group: Group) -> Array:

@@ -20,6 +20,7 @@ from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 Places = int | Sequence[int] | Array  # one entry or several
 LOW, HIGH = 1e-8, 1e-4  # of damp: below, rounding dominates; above, it is another Hessian
 LIMIT = 2**31  # bytes that an inverse may take unless the caller says otherwise
+BLOCK = 128  # entries of a block of the Fisher
 TOGETHER = 32  # rows that enter the recursion at a time
 
 
@@ -50,7 +51,7 @@ def inverse_from_rows(
 
 
 def block_inverses(
-    rows: Iterable[Array], count: int, size: int | None = 128, damp: float = 1e-6, *,
+    rows: Iterable[Array], count: int, size: int | None = BLOCK, damp: float = 1e-6, *,
     limit: int = LIMIT, strict: bool = True,
 ) -> list[Inverse]:  # fmt: skip
     """The same for each `size` consecutive entries, couplings between blocks neglected
@@ -215,5 +216,4 @@ def half(inverse: Array, q: Places, w: Array | None = None) -> Array:
             f"inverse: the part of {q.size} entries is not positive definite; leave out what is "
             f"removed already, name each entry once, or raise damp"
         ) from None
-    solved: Array = np.linalg.solve(lower, right)
-    return solved
+    return np.asarray(np.linalg.solve(lower, right))

@@ -7,11 +7,11 @@ factor at most depends on the parameter.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class Use(NamedTuple):
     node: Tensor
     names: tuple[str | None, ...]
 
-    def need(self, wanted: Sequence[str]) -> tuple[bool, ...]:
+    def need(self, wanted: Collection[str]) -> tuple[bool, ...]:
         """Which inputs are wanted parameters."""
         return tuple(name in wanted for name in self.names)
 
@@ -63,18 +63,23 @@ class Recorded:
     leaves: dict[str, Tensor]
 
     @cached_property
+    def names(self) -> dict[Tensor, str]:
+        """The name of each leaf."""
+        return {t: name for name, t in self.leaves.items()}
+
+    @cached_property
     def nodes(self) -> list[Tensor]:
         """All that out was computed from, and out, in the order of the pass."""
         return ancestors(self.out)
 
     def before(self, end: Tensor) -> list[Use]:
         """Where the parameters that `end` was computed from enter, in the order of the pass."""
-        names = {t: name for name, t in self.leaves.items()}
         found = []
         for t in self.nodes if end is self.out else ancestors(end):
-            mine = tuple(names.get(x) if isinstance(x, Tensor) else None for x in t.inputs)
-            if t.op is not None and t.op.each is not None and any(mine):
-                found.append(Use(t, mine))
+            if t.op is not None and t.op.each is not None:
+                mine = [self.names.get(x) if isinstance(x, Tensor) else None for x in t.inputs]
+                if any(mine):
+                    found.append(Use(t, tuple(mine)))
         return found
 
     def cotangents(self, end: Tensor, uses: Sequence[Use], seed: Array) -> list[Array]:
@@ -89,8 +94,7 @@ class Recorded:
     def pull(self, y: Array) -> Array:
         """(outputs, n): dl_p/d(output) of each sample's own loss"""
         (g,) = grad(self.loss(y), [self.out])
-        found: Array = g * g.dtype.type(g.shape[1])
-        return found
+        return np.asarray(g * g.dtype.type(g.shape[1]))
 
 
 def record(model: Model, x: Array, apart: bool = False, watch: Watch | None = None) -> Recorded:
@@ -140,8 +144,17 @@ def factors(net: Net, out: Array) -> tuple[list[Array], Array]:
 def unruled(seen: Recorded, keys: Keys, curved: bool = False) -> dict[str, str]:
     """{key: the first op where its rules end}, for those keys whose parameters meet one
 
-    curved: for second derivatives too.
+    curved: for second derivatives too. The ops are those of the net for so many samples, so this is
+    computed once for each.
     """
+    known: dict[Any, dict[str, str]] = vars(seen.net).setdefault("_unruled", {})
+    case = tuple((key, *names) for key, names in keys.items()), curved, seen.out.shape[-1]
+    if case not in known:
+        known[case] = _unruled(seen, keys, curved)
+    return known[case]
+
+
+def _unruled(seen: Recorded, keys: Keys, curved: bool) -> dict[str, str]:
     moved: dict[Tensor, int] = {}  # the keys that a value depends on, as bits
     for k, names in enumerate(keys.values()):
         for leaf in map(seen.leaves.__getitem__, names):

@@ -79,7 +79,7 @@ def curved(out: Tensor) -> list[Tensor]:
 
 def back(total: Arrays, seen: Recorded, pulled: dict[Tensor, Array]) -> None:
     """total += the h of the parameters, walking back from diag(B) at the output"""
-    names = {t: name for name, t in seen.leaves.items()}
+    names = seen.names
     seeds, weights = factors(seen.net, seen.out.value)
     h = {seen.out: sum(c * np.square(s) for s, c in zip(seeds, weights, strict=True))}
     for t in reversed(ancestors(seen.out)):

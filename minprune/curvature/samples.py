@@ -1,6 +1,5 @@
 """g_p = dl_p/dw of each sample, and sums of their squares, by the rules beside the ops."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -174,14 +173,14 @@ def squares(
 
     A parameter that several ops take has the square of the sum, not the sum of squares.
     """
-    uses = [u for u in seen.before(end) if any(u.need(list(total)))]
-    taken = Counter(name for u in uses for name in u.names)
-    once = {name: t for name, t in total.items() if taken[name] < 2}
+    uses = [u for u in seen.before(end) if not total.keys().isdisjoint(u.names)]
+    taken = [name for u in uses for name in u.names]
+    once = {name: t for name, t in total.items() if taken.count(name) < 2}
     pulled = [seen.cotangents(end, uses, seed) for seed in seeds]
     for use, *gs in zip(uses, *pulled, strict=True):
         assert use.op.squares
         made = use.op.squares(
-            gs, weights, use.node.value, use.inputs, use.need(list(once)), **use.node.settings
+            gs, weights, use.node.value, use.inputs, use.need(once), **use.node.settings
         )
         for name, part in zip(use.names, made, strict=True):
             if name in once and part is not None:

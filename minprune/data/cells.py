@@ -12,8 +12,9 @@ from typing import TextIO
 
 import numpy as np
 
+from minprune.arguments import choice
 from minprune.core import Array, first_of, is_number_text
-from minprune.errors import ArgumentError, DataError
+from minprune.errors import DataError
 
 SEPARATORS = ",;\t|"
 RUN = 4096  # rows that are held as text at once
@@ -147,11 +148,8 @@ def _read(
         )
     for what, names in named.items():
         known = [name for name in header if what != "skip" or name != label]
-        if unknown := sorted(set(names) - set(known)):
-            raise ArgumentError(
-                f"csv: {what} must name columns of {path}, not {first_of(unknown)}; "
-                f"choose among {first_of(known)}"
-            )
+        for name in names:
+            choice("csv", f"a column in {what}", name, known)
     columns = [Column(f"{path}: column {name}", name, as_text(name), decimal) for name in header]
     count = 0
     while run := list(islice(rows, RUN)):

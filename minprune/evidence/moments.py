@@ -1,19 +1,21 @@
 """Moments of activations over all samples in one pass: float64, memory that does not grow.
 
 Moments of chunks are merged as Chan, Golub & LeVeque (1983) do it, so that a mean far from 0 costs
-no digits of what is centred.
+no digits of what is centred. In training an update k steps ago counts decay^k as much: its passes
+(training mode, weights as they were) give moving moments, and moving scores of the criteria that
+read activations themselves (apoz, activation). Gradients are those of the last update alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from minprune.arguments import count
-from minprune.core import Array, Arrays, Split
+from minprune.core import Array, Arrays, Evidence, Split
 from minprune.curvature.record import chunks
 from minprune.errors import ArgumentError
 from minprune.evidence.activations import Groups, activations
@@ -34,8 +36,7 @@ class Moments:
     @property
     def gram(self) -> Array:
         """mean a a^T, uncentred"""
-        found: Array = self.cov + np.outer(self.mean, self.mean)
-        return found
+        return np.asarray(self.cov + np.outer(self.mean, self.mean))
 
     def merged(self, other: Moments, decay: float = 1) -> Moments:
         """mean = (n m + n' m') / N, cov = (n C + n' C') / N + n n' / N^2 (m' - m)(m' - m)^T
@@ -173,3 +174,50 @@ def _parts(
 def _sample_means(model: Model, data: Split, groups: Groups, before: bool) -> Iterator[Arrays]:
     for a, _ in _parts(model, data, groups, before):
         yield {name: part.mean(axis=2, dtype=np.float64) for name, part in a.items()}
+
+
+MOMENTS = {"act_mean", "act_gram"}
+CLASSES = {"class_counts", "class_means", "within"}
+SCORED = {"activations", "labels"}  # what a criterion that reads activations may read besides
+MOVING = MOMENTS | CLASSES | {"activations"}
+# {what a state holds: (the kinds of evidence that need it, its class, how it is made)}
+KINDS: dict[str, tuple[set[str], Any, Any]] = {
+    "moments": (MOMENTS, Moments, lambda a, _: moments_of(a)),
+    "classes": (CLASSES, Classes, classes_of),
+}
+
+State = dict[str, Any]
+
+
+def moved(old: State, seen: Arrays, batch: Split, asked: Mapping[str, Any], decay: float) -> State:
+    """The state with one more batch; seen: {group: (n, units, positions)}; asked: of `check`"""
+    y, needs, new = batch[1], set(asked["needs"]), State()
+    if "activations" in needs:
+        ev = Evidence(activations=seen, labels=y, unit=True)
+        found = asked["raw"](ev, **asked["options"])
+        new["weight"] = decay * old.get("weight", 0.0) + len(y)
+        share = len(y) / new["weight"]
+        wide = {name: np.asarray(s).astype(np.float64) for name, s in found.items()}
+        new["scores"] = {
+            name: old["scores"][name] + share * (s - old["scores"][name]) if old else s
+            for name, s in wide.items()
+        }
+    if CLASSES & needs:
+        class_counts(y)  # raises where they are none
+    for what, (needed, kind, of) in KINDS.items():
+        if needed & needs:
+            known, parts = old.get(what, {}), {name: of(a, y) for name, a in seen.items()}
+            new[what] = {  # vars: plain values, so that a checkpoint holds them
+                name: dict(vars(kind(**known[name]).merged(part, decay) if known else part))
+                for name, part in parts.items()
+            }
+    return new
+
+
+def held(state: State) -> State:
+    """The moving moments, for `ask(held=)`"""
+    return {
+        what: {name: kind(**m) for name, m in state[what].items()}
+        for what, (_, kind, _) in KINDS.items()
+        if what in state
+    }

@@ -16,6 +16,7 @@ from minprune.arguments import count, guard, only_with
 from minprune.core import Array, Arrays, Split
 from minprune.curvature import ggn_rows, sample_grads
 from minprune.curvature.inverse import (
+    BLOCK,
     LIMIT,
     block_inverses,
     check_damp,
@@ -31,11 +32,11 @@ from minprune.nets.ties import Group, incoming
 if TYPE_CHECKING:
     from minprune.evidence.request import Request
 
-DAMP, BLOCK, CHUNK = 1e-6, 128, 16
+DAMP, CHUNK = 1e-6, 16
 
 
 class Rows(Iterable[Array]):
-    """Blocks of rows that can be iterated again: make() computes them anew each time."""
+    """Blocks of rows that can be iterated again: make() computes them each time."""
 
     def __init__(self, make: Callable[[], Iterator[Array]]) -> None:
         self.make = make
@@ -141,8 +142,7 @@ def _layer_inverses(asked: Request, data: Split, name: str, bias: bool = False) 
     live = _mask(asked, name)
     if bias:
         live = np.column_stack([live, _mask(asked, f"{layer_of(name)}.bias")])
-    found: Array = _named(name, damped_inverse, h, damp(asked), live).inverse
-    return found
+    return np.asarray(_named(name, damped_inverse, h, damp(asked), live).inverse)
 
 
 def _mask(asked: Request, name: str) -> Array:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minprune.arguments import choice, only_with
-from minprune.autograd import Tensor, grad
+from minprune.autograd import Tensor, Value, grad, total
 from minprune.core import Array, Arrays, Split, UnitView
 from minprune.curvature import diagonal, hvp, squared_grads
 from minprune.curvature.gates import gate_hess, gate_product, gate_squares
@@ -19,8 +19,8 @@ from minprune.errors import ArgumentError
 from minprune.evidence.activations import act_grads, activations
 from minprune.evidence.moments import class_counts, class_moments, histograms, moments
 from minprune.evidence.obs_inverses import inverse_block, inverse_diag, sweep_loss
-from minprune.evidence.paths import path_grads
-from minprune.nets.model import CHUNK, batch_last, loss_of, run
+from minprune.nets.model import CHUNK, Model, batch_last, loss_of, run
+from minprune.nets.net import INPUT
 from minprune.nets.ties import incoming, outgoing
 
 if TYPE_CHECKING:
@@ -51,16 +51,16 @@ def gradients(asked: Request, data: Split) -> Arrays:
     if "grads" in asked.held:
         return {name: asked.held["grads"][name] for name in asked.names}
     model, (x, y) = asked.model, data
-    total = {name: np.zeros(model.params[name].shape) for name in asked.names}
+    found = {name: np.zeros(model.params[name].shape) for name in asked.names}
     for i in range(0, len(x), CHUNK):
         leaves = {name: Tensor(model.params[name]) for name in asked.names}
         part = batch_last(x[i : i + CHUNK], model.dtype)
         out = run(model.net, model.params | model.buffers | leaves, part)
         loss = loss_of(model.net, out, y[i : i + CHUNK])
-        found = grad(loss, list(leaves.values()), free=True)
-        for name, g in zip(asked.names, found, strict=True):
-            total[name] += g.astype(np.float64) * part.shape[-1]
-    return {name: (t / len(x)).astype(model.dtype) for name, t in total.items()}
+        gs = grad(loss, list(leaves.values()), free=True)
+        for name, g in zip(asked.names, gs, strict=True):
+            found[name] += g.astype(np.float64) * part.shape[-1]
+    return {name: (t / len(x)).astype(model.dtype) for name, t in found.items()}
 
 
 def gate_grads(asked: Request, data: Split) -> Arrays:
@@ -100,6 +100,29 @@ def removed(asked: Request, data: Split) -> Arrays:
     return {name: changes[name].reshape(shape) for name, shape in shapes.items()}
 
 
+def path_grads(model: Model, names: list[str]) -> Arrays:
+    """dR/d|w| in float64, {name: shape}: R is the output's sum for an input of ones
+
+    Each layer's own `path` says what it does in this pass: activations are the identity, biases 0,
+    BatchNorm scales by |gamma| / sqrt(var + eps), GroupNorm and LayerNorm by |gamma|. Biases, which
+    are no part of R, get 0.
+    Source: Tanaka et al. (2020), Pruning neural networks without any data.
+    """
+    net, values = model.net, {}
+    scales = {f"{n.name}.{k}" for n in net.nodes for k in n.layer.params().keys() - n.layer.shifts}
+    for name, w in model.params.items():
+        w = w.astype(np.float64)
+        values[name] = Tensor(np.abs(w) if name in scales else np.zeros(w.shape))
+    p = values | {name: b.astype(np.float64) for name, b in model.buffers.items()}
+    seen: dict[str, Value] = {INPUT: np.ones((*net.input_shape, 1))}
+    for n in net.nodes:
+        seen[n.name] = n.layer.path(n.layer.own(n.name, p), [seen[x] for x in n.inputs])
+    wanted = [name for name in names if name in scales]
+    out = total(seen[net.nodes[-1].name])
+    found = dict(zip(wanted, grad(out, [values[n] for n in wanted]), strict=True))
+    return {name: found.get(name, np.zeros(model.params[name].shape)) for name in names}
+
+
 def of_pass(asked: Request, what: str, data: Split, make: Callable[..., Any]) -> Any:
     """make(model, data, groups, before), once for all that a chunk needs of it, by group
 
@@ -115,17 +138,10 @@ def of_pass(asked: Request, what: str, data: Split, make: Callable[..., Any]) ->
     return asked.made[what][1]
 
 
-def of_moments(entry: str) -> Fill:
-    """An entry of the moments over samples and positions"""
+def entry_of(what: str, make: Callable[..., Any], entry: str) -> Fill:
+    """An entry of the moments, or of the moments of the classes, of each group"""
     return lambda a, chunk: {
-        name: getattr(m, entry) for name, m in of_pass(a, "moments", chunk, moments).items()
-    }
-
-
-def of_classes(entry: str) -> Fill:
-    """An entry of the moments of the classes"""
-    return lambda a, chunk: {
-        name: getattr(m, entry) for name, m in of_pass(a, "classes", chunk, class_moments).items()
+        name: getattr(m, entry) for name, m in of_pass(a, what, chunk, make).items()
     }
 
 
@@ -133,8 +149,7 @@ def class_sizes(asked: Request, data: Split) -> Array:
     """Samples of each class, in the net's dtype, which the scores of lda come back in"""
     classes = of_pass(asked, "classes", data, class_moments)
     counts = next(iter(classes.values())).counts if classes else class_counts(data[1])
-    found: Array = counts.astype(asked.model.dtype)
-    return found
+    return np.asarray(counts.astype(asked.model.dtype))
 
 
 def act_hist(asked: Request, data: Split) -> Any:
@@ -196,12 +211,12 @@ SOURCES: dict[str, Source] = {
         units=lambda a, _: {name: outgoing(a.model.params, g) for name, g in a.groups.items()},
         data=False,
     ),
-    "act_mean": Source(units=of_moments("mean"), step=True, options=_A),
-    "act_gram": Source(units=of_moments("gram"), step=True, options=_A),
+    "act_mean": Source(units=entry_of("moments", moments, "mean"), step=True, options=_A),
+    "act_gram": Source(units=entry_of("moments", moments, "gram"), step=True, options=_A),
     "act_hist": Source(units=act_hist, options=_A),
     "class_counts": Source(units=class_sizes, step=True),
-    "class_means": Source(units=of_classes("means"), step=True, options=_A),
-    "within": Source(units=of_classes("within"), step=True, options=_A),
+    "class_means": Source(units=entry_of("classes", class_moments, "means"), step=True, options=_A),
+    "within": Source(units=entry_of("classes", class_moments, "within"), step=True, options=_A),
     "inverse_diag": Source(inverse_diag, rows=False, options=("damp", "block")),
     "inverse_block": Source(units=inverse_block, options=("damp",)),
     "sweep_loss": Source(sweep_loss, rows=False, options=("damp",)),

@@ -149,11 +149,15 @@ def removed(model: Model, data: Split, unit: bool, rng: np.random.Generator) -> 
     sizes = {name: int(of.size) for name, of in (groups if unit else weights).items()}
     most = min(TRUTH, max(LEAST, int(BOUND / (size(model).macs * len(data[0])))))
     at = drawn(sizes, most, rng)
+    params, buffers = (
+        {k: a.astype(np.float64) for k, a in of.items()} for of in (model.params, model.buffers)
+    )
+    wide = replace(model, params=params, buffers=buffers)
     if unit:
         some = {name: _some(groups[name], entries) for name, entries in at.items()}
-        changes = unit_removal(_wide(model), data, some)
+        changes = unit_removal(wide, data, some)
     else:
-        changes = removal(_wide(model), data, at)
+        changes = removal(wide, data, at)
     entries = {name: each.tolist() for name, each in at.items()}
     return {"entries": entries, "change": np.concatenate([changes[name] for name in at]).tolist()}
 
@@ -162,12 +166,3 @@ def _some(group: Group, at: Array) -> Group:
     """The group with these of its units only."""
     members = tuple(replace(m, index=m.index[at]) for m in group.members)
     return replace(group, size=len(at), members=members)
-
-
-def _wide(model: Model) -> Model:
-    """The model in float64."""
-    params, buffers = (
-        {name: a.astype(np.float64) for name, a in arrays.items()}
-        for arrays in (model.params, model.buffers)
-    )
-    return Model(model.net, params, buffers, model.masks)

@@ -184,12 +184,14 @@ def source(of: Signature) -> str:
         lines.append(f"    {given} = _check{k}({of.name!r}, _sizes, {given})")
     for a in (a for a in of.arguments if a.top):
         x, top = a.name, f"_sizes[{a.top!r}]"
-        lines += [f"    if {x} is None: {x} = _arange({top})"] if a.optional else []
+        if a.optional:
+            lines += [f"    if {x} is None: {x} = _arange({top})", "    else:"]
+        step = "        " if a.optional else "    "
         lines += [
-            f"    if {x}.dtype != _int64 or not {x}.flags.carray:",
-            f"        {x} = _require({x}, _int64, 'CWA')",
+            f"{step}if {x}.dtype != _int64 or not {x}.flags.carray:",
+            f"{step}    {x} = _require({x}, _int64, 'CWA')",
             # Seen as unsigned, a negative number is huge: one pass checks both ends.
-            f"    if {x}.size and {x}.view(_uint64).max() >= {top}: _outside({x!r}, {x}, {top})",
+            f"{step}if {x}.size and {x}.view(_uint64).max() >= {top}: _outside({x!r}, {x}, {top})",
         ]
     results = [f"_result{k}" for k in range(len(of.results))]
     for k, result in enumerate(results):

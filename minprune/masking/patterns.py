@@ -88,8 +88,7 @@ def n_of_m(scores: Array, live: Array, pattern: Pattern) -> Array:
 
 
 def _sum(s: Array, live: Array) -> Array:
-    total: Array = np.where(live, s, 0).sum(-1)
-    return total
+    return np.asarray(np.where(live, s, 0).sum(-1))
 
 
 def _max(s: Array, live: Array) -> Array:

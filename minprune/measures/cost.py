@@ -16,7 +16,7 @@ from minprune.nets.model import Model
 from minprune.nets.net import layer_of
 
 INDEX = 4  # bytes of one uint32 index
-WARM_UP = 3  # turns that are not timed
+WARM_UP, REPEATS = 3, 21  # turns that are not timed, and that are
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Latency:
     spread_ms: float
 
 
-def latency(model: Model, batch: int, *, repeats: int = 21) -> Latency:
+def latency(model: Model, batch: int, *, repeats: int = REPEATS) -> Latency:
     """Latency of the model on `batch` random inputs, after warm-up, without compilation
 
     Parameters
@@ -127,7 +127,9 @@ def latency(model: Model, batch: int, *, repeats: int = 21) -> Latency:
     return latencies({"it": model}, batch, repeats=repeats)["it"]
 
 
-def latencies(models: Mapping[str, Model], batch: int, *, repeats: int = 21) -> dict[str, Latency]:
+def latencies(
+    models: Mapping[str, Model], batch: int, *, repeats: int = REPEATS
+) -> dict[str, Latency]:
     """{name: latency} of models to compare, in turn, twice each: a a b b c c, c c b b a a, ...
 
     Turns, since a machine's speed drifts: what slows one model slows the others as well. The second

@@ -91,8 +91,7 @@ def places(out: Array, truth: Array) -> Array:
     """
     mine = out[np.arange(len(out)), truth][:, None]
     left = np.arange(out.shape[1]) < truth[:, None]
-    found: Array = ((out > mine) | ((out == mine) & left)).sum(axis=1)
-    return found
+    return np.asarray(((out > mine) | ((out == mine) & left)).sum(axis=1))
 
 
 def calibration_error(out: Array, right: Array) -> float:

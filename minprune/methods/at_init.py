@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from minprune.arguments import count, instance
+from minprune.arguments import choice, count, instance
 from minprune.core import Criterion, Dataset, Seed, Split, stream
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
@@ -258,11 +258,8 @@ def at_init(
             f"at_init: options must not hold {name}; pass it to at_init itself, or leave it out"
         )
     known = [name for name in inspect.signature(fit).parameters if name not in OF_FIT]
-    for name in sorted(train.keys() - set(known)):
-        raise ArgumentError(
-            f"at_init: the arguments that it passes to fit must be among {', '.join(known)}, "
-            f"not {name}; leave it out"
-        )
+    for name in sorted(train):
+        choice("at_init", "an argument for fit", name, known)
     if rounds is None:
         rounds = 100 if find(criterion) is CRITERIA["synflow"] else 1
     how = {**options, "criterion": criterion, "sparsity": sparsity, "rounds": rounds}

@@ -12,8 +12,8 @@ from minprune.arguments import choice, share
 from minprune.core import Arrays, Criterion, Split
 from minprune.errors import ArgumentError
 from minprune.evidence import find
-from minprune.evidence.activations import spots
-from minprune.evidence.moving import MOVING, SCORED, held, moved, units_of
+from minprune.evidence.activations import laid_out, spots
+from minprune.evidence.moments import MOVING, SCORED, held, moved
 from minprune.evidence.request import ask, check, free_groups
 from minprune.evidence.scoring import finished, fitting, gather
 from minprune.evidence.sources import SOURCES
@@ -33,7 +33,7 @@ class Gradual(Method):
     """After update t, round(schedule(t) n) of the n weights, or units, are masked, and stay so.
 
     The lowest scores go first. Gradients are of the update's batch; activations are those of the
-    passes of training, by moving moments (minprune/evidence/moving.py). The masks of schedule(0)
+    passes of training, by moving moments (minprune/evidence/moments.py). The masks of schedule(0)
     are made before the first update, or with it where the criterion needs gradients or activations.
     With patience the best epoch is one at the last sparsity. Null setting: a schedule of 0.
 
@@ -138,7 +138,10 @@ class Gradual(Method):
     def after(self, view: View) -> Change | None:
         ctx, state = view.ctx, view.ctx.state
         if state is not None:
-            seen = {k: units_of(view.activations[at], r) for k, (at, r) in state["places"].items()}
+            seen = {
+                name: laid_out(np.moveaxis(view.activations[at], 0, -1), rows)
+                for name, (at, rows) in state["places"].items()
+            }
             asked = check(find(self.criterion), self.options, self.unit)
             moving = moved(state["moving"], seen, view.batch, asked, self.decay)
             state = state | {"moving": moving}

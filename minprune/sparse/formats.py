@@ -6,6 +6,7 @@ order that the docstrings give; the indices are uint32 (packed positions: uint8)
 that the kernels check them once. Long because of its documentation.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -39,13 +40,12 @@ class Stored:
                 object.__setattr__(self, name, a)
         self._check(sizes)
 
-    def _check(self, sizes: dict[str, Any]) -> None:
-        """Raises where the indices are not those of a matrix of these sizes"""
-        raise NotImplementedError
-
-    def mask(self) -> Array:
-        """(m, n), True where an entry is stored"""
-        raise NotImplementedError
+    mask: Callable[..., Array]  # (m, n), True where an entry is stored
+    _check: Callable[..., None]  # raises where the indices are not those of such a matrix
+    # the shapes of the index arrays, from: shape, stored, blocks, *numbers of the format
+    index_shapes: ClassVar[Callable[..., dict[str, tuple[int, ...]]]]
+    # the products with such a matrix, from: shape, stored, *numbers of the format
+    products: ClassVar[Callable[..., Products]]
 
     def to_dense(self) -> Array:
         """(m, n), 0 where nothing is stored"""
@@ -56,16 +56,6 @@ class Stored:
     def counts(self) -> dict[str, int]:
         """What a layer must know to give its arrays their shapes"""
         return {"stored": self.values.size}
-
-    @staticmethod
-    def index_shapes(*args: Any) -> dict[str, tuple[int, ...]]:
-        """The shapes of the index arrays; args: shape, stored, blocks, *numbers of the format"""
-        raise NotImplementedError
-
-    @staticmethod
-    def products(*args: Any) -> Products:
-        """The products with such a matrix; args: shape, stored, *numbers of the format"""
-        raise NotImplementedError
 
     @property
     def bytes(self) -> int:

@@ -21,7 +21,7 @@ from minprune.nets.dense import Dense
 from minprune.nets.layer import ForwardContext, Layer, Params, Shape, sizes
 from minprune.nets.registry import kind_of
 from minprune.sparse import ops
-from minprune.sparse.formats import CSR, BlockCSR
+from minprune.sparse.formats import CSR, BlockCSR, Stored
 from minprune.sparse.nofm import NofM
 from minprune.sparse.ops import Products
 
@@ -62,7 +62,7 @@ class Sparse(Layer):
     format: str
 
     @cached_property
-    def kind(self) -> tuple[Any, tuple[int, ...]]:
+    def kind(self) -> tuple[type[Stored], tuple[int, ...]]:
         """The class of its format, and the numbers of that"""
         return form(self.format)
 
@@ -91,8 +91,7 @@ class Sparse(Layer):
     def products(self) -> Products:
         """The products with the weight"""
         kind, numbers = self.kind
-        found: Products = kind.products(self.matrix_shape, self.stored, *numbers)
-        return found
+        return kind.products(self.matrix_shape, self.stored, *numbers)
 
     def params(self) -> dict[str, Shape]:
         found: dict[str, Shape] = {"weight": (self.stored,)}
@@ -101,17 +100,13 @@ class Sparse(Layer):
     def buffers(self) -> dict[str, Shape]:
         kind, numbers = self.kind
         blocks = getattr(self, "blocks", 0)
-        found: dict[str, Shape] = kind.index_shapes(
-            self.matrix_shape, self.stored, blocks, *numbers
-        )
-        return found
+        return kind.index_shapes(self.matrix_shape, self.stored, blocks, *numbers)
 
     def dense(self) -> dict[str, Shape]:
         return {"weight": self.full}
 
     def indices(self) -> dict[str, str]:
-        found: dict[str, str] = self.kind[0].INDICES
-        return found
+        return self.kind[0].INDICES
 
     def out_shape(self, *shapes: Shape) -> Shape:
         return self.like().out_shape(*shapes)
@@ -131,10 +126,10 @@ class Sparse(Layer):
 
         Raises ArgumentError or ShapeError, naming the layer, where indices and values do not fit.
         """
-        kind, numbers = self.kind
+        kind: Any = self.kind[0]
         values, *indices = (p[k] for k in ("weight", *kind.INDICES))
         try:
-            found: Format = kind(values, *indices, *numbers, self.matrix_shape)
+            found: Format = kind(values, *indices, *self.kind[1], self.matrix_shape)
         except (ArgumentError, ShapeError) as e:
             raise type(e)(f"{name}: {e}") from None
         return found

@@ -83,14 +83,14 @@ def speeds(again: bool = False) -> Speeds:
     To measure takes less than a second, with NumPy alone 3 seconds. The file is speeds.json in
     MINPRUNE_CACHE, or else in the folder minprune of XDG_CACHE_HOME or ~/.cache. It holds one entry
     for each machine; another CPU, backend or thread count is another machine. An entry that is
-    absent, damaged or of other kernels is written anew. If the file cannot be written, or the
+    absent, damaged or of other kernels is replaced. If the file cannot be written, or the
     machine was too busy to trust what was measured (a warning), the result is used by this process
     alone.
 
     Parameters
     ----------
     again : bool, default False
-        Whether to measure anew.
+        Whether to measure again.
 
     Returns
     -------

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minprune import kernels
-from minprune.arguments import count, instance
+from minprune.arguments import count, instance, only_with
 from minprune.core import Array, Dataset, Seed, stream
 from minprune.data import batches
 from minprune.errors import ArgumentError
@@ -112,10 +112,7 @@ def fit(
     count("fit", "patience", 1 if patience is None else patience)
     count("fit", "every", 1 if every is None else every)
     if every is not None and checkpoint is None:
-        raise ArgumentError(
-            f"fit: checkpoint must be a file where every is {every}, not None; pass checkpoint, or "
-            f"leave out every"
-        )
+        only_with("fit", "every", "checkpoint='fit.npz'", None)
     x, y = checked_input(model.net, data.train[0]), np.asarray(data.train[1])
     if not len(x) or (patience is not None and not len(data.val[0])):
         part, when = ("val", f" where patience is {patience}") if len(x) else ("train", "")

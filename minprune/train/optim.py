@@ -23,14 +23,10 @@ class Optimizer:
     """The learning rate, the names of its state, and one in-place update of one parameter."""
 
     lr: float
+    slots: ClassVar[tuple[str, ...]] = ()  # names of the state: an array of each parameter's shape
 
     def __post_init__(self) -> None:
         number(type(self).__name__, "lr", self.lr)
-
-    @property
-    def slots(self) -> tuple[str, ...]:
-        """The names of the state: one array of the parameter's shape each."""
-        return ()
 
     @property
     def undecayed(self) -> "Optimizer":
@@ -90,7 +86,7 @@ class SGD(Optimizer):
             raise ArgumentError("SGD: nesterov needs momentum above 0, not 0; pass momentum=0.9")
 
     @property
-    def slots(self) -> tuple[str, ...]:
+    def slots(self) -> tuple[str, ...]:  # type: ignore[override]
         return ("velocity",) if self.momentum else ()
 
     def update(
@@ -138,6 +134,7 @@ class Adam(Optimizer):
     beta2: float = 0.999
     eps: float = 1e-8
     weight_decay: float = 0.0
+    slots = ("mean", "square")
     decoupled: ClassVar[bool] = False  # whether the decay acts on w, not on the gradient
 
     def __post_init__(self) -> None:
@@ -147,10 +144,6 @@ class Adam(Optimizer):
         share(owner, "beta2", self.beta2, below=True)
         number(owner, "eps", self.eps)
         number(owner, "weight_decay", self.weight_decay)
-
-    @property
-    def slots(self) -> tuple[str, ...]:
-        return ("mean", "square")
 
     def update(
         self, name: str, w: Array, g: Array, state: OptState, mask: Array | None, lr: float, t: int

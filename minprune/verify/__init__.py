@@ -13,8 +13,8 @@ NAMES = {
     "Verdicts": "verdict",
     "find": "law",
     "check_criterion": "criterion.check",
-    "check_selector": "selection.selector",
-    "check_pattern": "selection.pattern",
+    "check_selector": "selection.check",
+    "check_pattern": "selection.check",
     "check_allocation": "selection.allocation",
     "check_curvature": "numeric.curvature",
     "check_gradient": "numeric.gradient",
@@ -22,8 +22,8 @@ NAMES = {
     "check_kernel": "numeric.kernel",
     "check_obs": "numeric.obs",
     "check_schedule": "training.schedule",
-    "check_shuffle": "training.shuffle",
-    "check_steps": "training.steps",
+    "check_shuffle": "training.masks",
+    "check_steps": "training.masks",
     "check_compaction": "ours.compaction",
 }
 __all__ = list(NAMES)

@@ -51,7 +51,7 @@ def run(*, listed: bool, own: bool, export: str | None, name: str | None, kind: 
         set_hypothesis_home_dir(folder)
         try:
             if own:
-                return told(verify.part("ours.checks").ours(examples or 100, seed))
+                return summary(verify.part("ours.checks").ours(examples or 100, seed))
             found = check(str(name), kind, examples=examples, seed=seed, **asked)
             return str(found), found.ok
         finally:
@@ -104,11 +104,6 @@ def options(kind: str, row: Kind, words: Mapping[str, str | None]) -> dict[str, 
             continue
         if option not in row.fills:
             raise ArgumentError(f"--{option} says nothing about a {kind}; leave it out")
-        names = row.names() if option == "as" else ()
-        if names and "as" not in row.needs and word not in names:
-            raise ArgumentError(
-                f"--as is {word!r}; for a {kind} it must be one of {', '.join(names)}"
-            )
         given[row.fills[option]] = READ[option](word)
     return given
 
@@ -134,7 +129,7 @@ def number(text: str) -> Any:
     return text
 
 
-def told(found: Mapping[str, Verdicts]) -> tuple[str, bool]:
+def summary(found: Mapping[str, Verdicts]) -> tuple[str, bool]:
     """(one line for each check, then what is broken; whether all laws hold)"""
     wide = max((len(name) for name in found), default=0)
     lines = [

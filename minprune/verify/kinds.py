@@ -45,12 +45,19 @@ def criterion_as(facts: dict[str, Any]) -> dict[str, Any]:
     return own | {"options": {what: facts[what] for what in facts if what not in own}}
 
 
+def twins() -> Iterable[str]:
+    """The criteria that have a definition to equal, found without hypothesis."""
+    part("plain.units")  # its marks, and those of plain.weights, fill the table
+    names: Iterable[str] = part("plain.twin").TWINS
+    return names
+
+
 LIKE = {"as": "like"}
 CHOICE = ("form=array", "signed=no")
 FUNCTION_KINDS: dict[str, Kind] = {
     "criterion": Kind(
         "fn(weights, grads, ...) -> {name: scores}, of the evidence that its arguments name",
-        "check_criterion", fills=LIKE, names=lambda: part("criterion.subject").TWINS,
+        "check_criterion", fills=LIKE, names=twins,
         given=("needs=weights,grads", "unit=yes", "chunk=batch"), read=criterion_as,
         again="criterion.check",
     ),
@@ -58,7 +65,7 @@ FUNCTION_KINDS: dict[str, Kind] = {
         "fn(scores, sparsity) -> masks, True = kept; dicts of arrays, or one array; it may take "
         "masks, minimum, protect",
         "check_selector", fills={"as": "tie"}, names=lambda: ("lower", "any"),
-        given=(*CHOICE, "scope=layer", "count=any"), again="selection.selector",
+        given=(*CHOICE, "scope=layer", "count=any"), again="selection.check",
     ),
     "pattern": Kind(
         "fn(scores) -> mask for N:M, fn(scores, sparsity) -> mask for blocks",

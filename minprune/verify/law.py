@@ -186,7 +186,7 @@ def find(
 
     def test(example: Any) -> None:
         text = described(example)  # before the call, which may change it
-        clause = told(broken, example)
+        clause = clause_of(broken, example)
         if clause is not None:
             found[:] = [(clause, text)]
             raise FoundError
@@ -210,7 +210,7 @@ def find_each(
     def test(example: Any) -> None:
         for law, (_, broken) in laws.items():
             if law not in seen:
-                clause = told(broken, copy.deepcopy(example))
+                clause = clause_of(broken, copy.deepcopy(example))
                 if clause is not None:
                     seen[law] = clause, described(example)
 
@@ -238,13 +238,13 @@ def _over(strategy: Any, test: Callable[[Any], None], examples: int, seed: int) 
 def first(law: str, sentence: str, examples: Iterable[Any], broken: Broken) -> Verdict:
     """`find` over a list of examples, the smallest first."""
     for example in examples:
-        text, clause = described(example), told(broken, example)
+        text, clause = described(example), clause_of(broken, example)
         if clause is not None:
             return verdict(law, sentence, clause, text)
     return Verdict(law, True, sentence)
 
 
-def told(broken: Broken, example: Any) -> str | None:
+def clause_of(broken: Broken, example: Any) -> str | None:
     """What `broken` says, or the exception that it raises, with its place in the user's file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -12,10 +12,9 @@ from minprune.verify.criterion import exact, moves
 from minprune.verify.criterion.bounds import alike, clause, rounding, steady
 from minprune.verify.criterion.general import GENERAL
 from minprune.verify.criterion.subject import CHECK, Subject, reference, subject, total
-from minprune.verify.law import Laws, judged, picked, told
+from minprune.verify.law import Laws, clause_of, judged, picked
 from minprune.verify.plain.evidence import OF_MAPS, two_classes
-from minprune.verify.plain.net import ACTS
-from minprune.verify.plain.nets import FILLS, maps, mlps, ordinary
+from minprune.verify.plain.net import ACTS, FILLS, maps, mlps, ordinary
 from minprune.verify.plain.twin import TWINS
 from minprune.verify.plain.twin import known as taken
 from minprune.verify.trees import leaves
@@ -163,7 +162,7 @@ def again(fn: Callable[..., Any], draw: None, **asked: Any) -> Arrays:
 def no_answer(s: Subject) -> Verdict | None:
     """What is wrong with the scores of an ordinary net; None if they are there and finite."""
     net, law = ordinary(), GENERAL["shapes"]
-    clause = told(lambda p: law(s, p), net)
+    clause = clause_of(lambda p: law(s, p), net)
     if clause is None:
         return None
     how = f"unit={s.view!r}" if s.view else "single weights"

@@ -11,9 +11,8 @@ from minprune.core import Array, Evidence
 from minprune.verify.criterion.bounds import clause, largest, near, off
 from minprune.verify.criterion.subject import Subject, total
 from minprune.verify.law import Laws
-from minprune.verify.plain.inverse import Removal, quadratic_rise
-from minprune.verify.plain.net import STEP, Mlp, Quadratic, gradient
-from minprune.verify.plain.nets import FILLS, mlps, quadratics, removals
+from minprune.verify.plain.hessian import Removal, quadratic_rise, removals
+from minprune.verify.plain.net import FILLS, STEP, Mlp, Quadratic, gradient, mlps, quadratics
 from minprune.verify.trees import moved
 
 LAWS = Laws()

@@ -12,8 +12,7 @@ from minprune.verify.criterion.bounds import differ, steady
 from minprune.verify.criterion.subject import SYMMETRIC, Subject, total
 from minprune.verify.law import Laws
 from minprune.verify.plain.evidence import plain_evidence, shapes
-from minprune.verify.plain.net import Mlp
-from minprune.verify.plain.nets import FILLS, mlps, ordinary, relabel
+from minprune.verify.plain.net import FILLS, Mlp, mlps, ordinary, relabel
 from minprune.verify.trees import LAYOUTS, mapped, repeats, untouched
 
 GENERAL = Laws()
@@ -77,9 +76,9 @@ def any_layout(s: Subject, p: Mlp) -> str | None:
     plain = s(s.of(p))
     for how, lay_out in LAYOUTS.items():
         found = s(mapped(s.of(p), lay_out))
-        told = differ(s, found, plain, f"(of arrays {how}) plainly")
-        if told and steady(s, p):
-            return told
+        wrong = differ(s, found, plain, f"(of arrays {how}) plainly")
+        if wrong and steady(s, p):
+            return wrong
     return None
 
 
@@ -88,8 +87,8 @@ def relabelling(s: Subject, p: Mlp) -> str | None:
     """hidden units in another order have their own scores in that order"""
     want = relabel(p, total(s, p))
     found = total(s, replace(p, params=relabel(p, p.params)))
-    told = differ(s, found, want, "before the units were reversed it was")
-    return told if told and steady(s, p) else None
+    wrong = differ(s, found, want, "before the units were reversed it was")
+    return wrong if wrong and steady(s, p) else None
 
 
 @GENERAL("sample order", mlps(samples=(2, 4)), draws_nothing)
@@ -97,8 +96,8 @@ def sample_order(s: Subject, p: Mlp) -> str | None:
     """the order of the samples does not matter"""
     n = list(range(len(p.x)))
     want, found = total(s, p, [n]), total(s, p, [n[::-1]])
-    told = differ(s, found, want, "with the samples in another order it is")
-    return told if told and steady(s, p) else None
+    wrong = differ(s, found, want, "with the samples in another order it is")
+    return wrong if wrong and steady(s, p) else None
 
 
 POSITIVE = ("squared_grads", "inverse_diag", "act_hist")

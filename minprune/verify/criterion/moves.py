@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from minprune.verify.criterion.bounds import clause, differ, largest, steady
 from minprune.verify.criterion.subject import Subject, reference, total
 from minprune.verify.law import Laws
-from minprune.verify.plain.net import Mlp
-from minprune.verify.plain.nets import mlps, rescale, with_twins
+from minprune.verify.plain.net import Mlp, mlps, rescale, with_twins
 from minprune.verify.trees import mapped
 
 LAWS = Laws()
@@ -153,9 +152,9 @@ def replays_the_rule(s: Subject, p: Mlp) -> str | None:
     """
     want, found = total(reference(s), p), total(s, p)
     few = {n: FEW * np.spacing(w) for n, w in want.items()}
-    told = clause(found, want, few, "by greedy removal", hint=False)
-    if told:
-        return told
+    wrong = clause(found, want, few, "by greedy removal", hint=False)
+    if wrong:
+        return wrong
     for name, w in want.items():
         a = np.asarray(found[name])
         if not np.array_equal(a[:, None] < a, w[:, None] < w):
@@ -197,5 +196,5 @@ def same_pairs(s: Subject, p: Mlp) -> str | None:
     """
     spread = 2.0 ** (20 * np.arange(len(p.params["fc1.weight"])))
     p = replace(p, params=p.params | {"fc2.weight": p.params["fc2.weight"] * spread})
-    told = differ(s, total(s, rescale(p)), total(s, p), "before the rescaling it was")
-    return told if told and steady(s, p) else None
+    wrong = differ(s, total(s, rescale(p)), total(s, p), "before the rescaling it was")
+    return wrong if wrong and steady(s, p) else None

@@ -17,8 +17,8 @@ from minprune.core import Array, Arrays
 from minprune.verify.criterion.bounds import clause
 from minprune.verify.law import Law, Laws, judged, picked
 from minprune.verify.plain.evidence import squared_grads, weights
-from minprune.verify.plain.net import ACTS, Mlp, flat, gauss_newton, hessian, shaped, softmax
-from minprune.verify.plain.nets import mlps
+from minprune.verify.plain.hessian import gauss_newton, hessian
+from minprune.verify.plain.net import ACTS, Mlp, flat, mlps, shaped, softmax
 from minprune.verify.verdict import Verdicts
 
 CHECK = "check_curvature"
@@ -227,7 +227,7 @@ def check_curvature(
     Examples
     --------
     >>> import minprune as mp
-    >>> from minprune.verify.plain.net import times
+    >>> from minprune.verify.plain.hessian import times
     >>> mp.verify.check_curvature(times, "hvp", examples=5).ok
     True
     """

@@ -16,8 +16,7 @@ from minprune.core import Array
 from minprune.verify.criterion.bounds import clause, off
 from minprune.verify.kinds import OBS_STEPS
 from minprune.verify.law import Laws, callable_as, judged, picked
-from minprune.verify.plain.inverse import Removal, quadratic_rise
-from minprune.verify.plain.nets import removals
+from minprune.verify.plain.hessian import Removal, quadratic_rise, removals
 from minprune.verify.trees import untouched
 from minprune.verify.verdict import Verdicts
 

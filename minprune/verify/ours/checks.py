@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune import kernels
+from minprune import kernels, verify
 from minprune.autograd import grad
 from minprune.core import Array, Arrays, CriterionSpec, Split
 from minprune.criteria import CRITERIA
@@ -21,24 +21,10 @@ from minprune.masking.choose import choose
 from minprune.nets.model import Model
 from minprune.schedule import SCHEDULES
 from minprune.train.optim import SGD, Adam, AdamW, Optimizer
-from minprune.verify import (
-    Verdicts,
-    check_allocation,
-    check_compaction,
-    check_criterion,
-    check_gradient,
-    check_hvp,
-    check_kernel,
-    check_obs,
-    check_pattern,
-    check_schedule,
-    check_selector,
-    check_steps,
-)
 from minprune.verify.ours.export import formula_nets
 from minprune.verify.plain.rules import ALLOCATIONS, RAMPS, slow
 from minprune.verify.plain.twin import TWINS
-from minprune.verify.verdict import raised, verdict
+from minprune.verify.verdict import Verdicts, raised, verdict
 
 Check = Callable[..., Verdicts]  # (examples=, seed=)
 
@@ -186,37 +172,41 @@ PLANS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def check_plan(name: str, examples: int = 0, seed: int = 0) -> Verdicts:
     """The laws of the schedule of that name, at every step."""
     given, asked = PLANS[name]
-    return check_schedule(partial(SCHEDULES[name], **given), like=name, **asked)
+    found: Verdicts = verify.check_schedule(partial(SCHEDULES[name], **given), like=name, **asked)
+    return found
 
 
 def check_ours(name: str, unit: bool, examples: int, seed: int) -> Verdicts:
     """The laws of the criterion of that name; without a twin those of any criterion."""
     few = max(1, examples // 8)  # one example has a whole net
     like = name if name in TWINS else None
-    return check_criterion(CRITERIA[name], like, unit=unit, examples=few, seed=seed)
+    found: Verdicts = verify.check_criterion(
+        CRITERIA[name], like, unit=unit, examples=few, seed=seed
+    )
+    return found
 
 
 def checks() -> Iterator[tuple[str, Check]]:
     """(name, check) of everything that --self runs."""
-    yield "selector", partial(check_selector, selector)
-    yield "pattern 2:4", partial(check_pattern, n_of_m, "2:4")
-    yield "pattern 2x3", partial(check_pattern, blocks, (2, 3))
+    yield "selector", partial(verify.check_selector, selector)
+    yield "pattern 2:4", partial(verify.check_pattern, n_of_m, "2:4")
+    yield "pattern 2x3", partial(verify.check_pattern, blocks, (2, 3))
     for name, rule in OPTIMIZERS.items():
-        yield f"steps {name}", partial(check_steps, stepping(rule))
+        yield f"steps {name}", partial(verify.check_steps, stepping(rule))
     for name in ALLOCATIONS:
         how = partial(allocate, how=name)
-        yield f"allocation {name}", partial(check_allocation, how, like=name)
+        yield f"allocation {name}", partial(verify.check_allocation, how, like=name)
     for name in PLANS:
         yield f"schedule {name}", partial(check_plan, name)
     for name, row in KERNELS.items():
-        yield f"kernel {name}", partial(check_kernel, *row)
+        yield f"kernel {name}", partial(verify.check_kernel, *row)
     for name, (model, data) in formula_nets().items():
         f, g, product, at = net_functions(model, data)
-        yield f"gradient, {name}", partial(check_gradient, f, g, at)
-        yield f"hvp, {name}", partial(check_hvp, product, g, at)
-    yield "compaction", check_compaction
+        yield f"gradient, {name}", partial(verify.check_gradient, f, g, at)
+        yield f"hvp, {name}", partial(verify.check_hvp, product, g, at)
+    yield "compaction", verify.check_compaction
     for name, step in OBS.items():
-        yield f"obs {name}", partial(check_obs, step, name)
+        yield f"obs {name}", partial(verify.check_obs, step, name)
     for name, criterion in CRITERIA.items():
         spec: CriterionSpec = criterion.spec
         alone = "" if name in TWINS else " (it has no twin: general laws alone)"

@@ -3,37 +3,29 @@
 A law takes compact(model) -> model and a Case, and gives None where it holds, or a clause.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from minprune.arguments import choice
 from minprune.errors import UnreachableError
 from minprune.evidence import score
 from minprune.masking.apply import prune
 from minprune.masking.choose import Scope
 from minprune.nets.model import Model
+from minprune.nets.net import Net
 from minprune.nets.ties import ties
 from minprune.structure.compact import compact, plan
 from minprune.verify.law import Laws, judged, picked
-from minprune.verify.ours.nets import NETS, filled, models
+from minprune.verify.ours.nets import filled, models, stacks
 from minprune.verify.verdict import Verdicts
 
 LAWS = Laws()
 
-CHECK = "check_compaction"
 LARGE = 1e-10  # what two float64 outputs of order 1 may differ by
 Compact = Callable[[Model], Model]
-
-
-def structured() -> st.SearchStrategy[Model]:
-    """NETS with drawn numbers, and random nets; all have units that may be removed."""
-    named = st.builds(filled, st.sampled_from(sorted(NETS)).map(NETS.get), st.integers(0, 99))
-    free = models(most=8).filter(lambda m: any(g.free and g.size > 1 for g in ties(m)))
-    return named | named | free
 
 
 def thinned(
@@ -55,6 +47,11 @@ def apart(a: Model, b: Model, seed: int = 0) -> float:
     return float(np.abs(want - b(x)).max() / (1 + np.abs(want).max()))
 
 
+def removable(model: Model) -> bool:
+    """Whether it has units that may be removed."""
+    return any(g.free and g.size > 1 for g in ties(model))
+
+
 @dataclass(frozen=True)
 class Case:
     """A masked model, and how it came about."""
@@ -70,13 +67,14 @@ class Case:
 
 
 @st.composite
-def cases(draw: st.DrawFn, name: str = "") -> Case:
-    """Units or single weights pruned at random, biases too, up to everything; of one net or any."""
+def cases(draw: st.DrawFn, nets: Sequence[Net] = ()) -> Case:
+    """Units or single weights pruned at random, biases too, up to everything; of these nets, or of
+    random ones.
+    """
     how = draw(st.sampled_from(["units", "units", "units to 0", "weights", "all", "both"]))
-    if name:
-        model = filled(NETS[name], draw(st.integers(0, 99)))
-    else:
-        model = draw(structured() if "units" in how else structured() | models(most=8))
+    named = st.builds(filled, st.sampled_from(nets), st.integers(0, 99))
+    some = named if nets else models(most=8) | stacks()
+    model = draw(some.filter(removable) if "units" in how else some)
     share = draw(st.floats(0, 1) | st.sampled_from([0.0, 0.5, 0.9, 1.0]))
     seed = draw(st.integers(0, 999))
     if how != "both":
@@ -140,7 +138,7 @@ def holds_the_masks(fn: Compact, c: Case) -> str | None:
 def shrinks(fn: Compact, c: Case) -> str | None:
     """no parameter grows, and there are fewer where units can go
 
-    But for a constant net, which is written anew, and parameters that take up constants.
+    But for a constant net, which is rebuilt, and parameters that take up constants.
     """
     small, big = fn(c.model).net.params, c.model.net.params
     found = plan(c.model)
@@ -156,7 +154,7 @@ def shrinks(fn: Compact, c: Case) -> str | None:
 
 
 def check_compaction(
-    fn: Compact = compact, *, name: str = "", laws: Collection[str] | None = None,
+    fn: Compact = compact, *, nets: Sequence[Net] = (), laws: Collection[str] | None = None,
     examples: int = 100, seed: int = 0,
 ) -> Verdicts:  # fmt: skip
     """Check `fn(model) -> model`, which takes dead units out of masked nets of minprune.
@@ -165,8 +163,8 @@ def check_compaction(
     ----------
     fn : callable
         A Model to a smaller one; mp.compact by default.
-    name : str
-        One of the nets of verify/ours/nets.py, or "" for all of them and random nets.
+    nets : sequence of Net, optional
+        The nets that are tried, with random numbers; by default random nets.
     laws : collection of str, optional
         Only these.
     examples, seed : int
@@ -179,16 +177,16 @@ def check_compaction(
     Raises
     ------
     ArgumentError
-        For another name or law.
+        For another law.
 
     Examples
     --------
     >>> import minprune as mp
     >>> def nothing(model):
     ...     return model
-    >>> [v.law for v in mp.verify.check_compaction(nothing, name="chain").broken]
+    >>> chain = mp.build((3,), [("a", mp.Dense(3, 4)), ("r", mp.ReLU()), ("fc", mp.Dense(4, 2))])
+    >>> [v.law for v in mp.verify.check_compaction(nothing, nets=[chain]).broken]
     ['minimal', 'smaller']
     """
-    choice(CHECK, "name", name, ["", *NETS])
-    table = picked(CHECK, laws, LAWS)
-    return Verdicts(judged(table, fn, cases(name), examples=examples, seed=seed))
+    table = picked("check_compaction", laws, LAWS)
+    return Verdicts(judged(table, fn, cases(nets), examples=examples, seed=seed))

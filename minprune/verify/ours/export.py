@@ -29,7 +29,7 @@ from minprune.nets.activations import Activation, ReLU, Tanh
 from minprune.nets.dense import Dense
 from minprune.nets.model import Model
 from minprune.nets.net import build
-from minprune.verify.plain.inverse import best_subset
+from minprune.verify.plain.hessian import best_subset
 
 FORMAT, VERSION = "minprune-oracles", 1
 SPARSITIES = (0.25, 0.5, 0.9)

@@ -9,19 +9,8 @@ from typing import Any
 import numpy as np
 
 from minprune.core import Array, Arrays, Evidence, UnitView
-from minprune.verify.plain.inverse import inverse_block, inverse_diag, sweep_loss
-from minprune.verify.plain.net import (
-    ACTS,
-    Maps,
-    Mlp,
-    Problem,
-    Units,
-    at,
-    gradient,
-    hessian,
-    shaped,
-    times,
-)
+from minprune.verify.plain.hessian import hessian, inverse_block, inverse_diag, sweep_loss, times
+from minprune.verify.plain.net import ACTS, Maps, Mlp, Problem, Units, at, gradient, shaped
 
 Names = Sequence[str]
 BINS = 10  # of the histograms

@@ -1,4 +1,8 @@
-"""Training steps under masks: what is pruned stays exactly 0.0, whatever momentum remembers."""
+"""check_steps and check_shuffle: masks in training hold what is pruned at exactly 0.0, and as many
+kept in other places are the control of a criterion.
+
+Longer than most files by its two docstrings.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,10 +13,10 @@ from hypothesis import strategies as st
 
 from minprune.core import Array, Arrays
 from minprune.verify.law import Laws, callable_as, judged
-from minprune.verify.trees import mapped, repeats, untouched
+from minprune.verify.trees import mapped, moved, repeats, untouched
 from minprune.verify.verdict import Verdicts
 
-LAWS = Laws()
+STEPS, SHUFFLE = Laws(), Laws()
 
 SHAPES = ((3,), (2, 3), (2, 1, 2, 2))
 Fn = Callable[[Arrays, list[Arrays], list[Arrays]], Sequence[Arrays]]
@@ -71,7 +75,7 @@ def first_of(wrong: Array) -> tuple[int, ...]:
     return next((tuple(at) for at in np.argwhere(wrong).tolist()), ())
 
 
-@LAWS("shape", trained)
+@STEPS("shape", trained)
 def shape(fn: Fn, s: Steps) -> str | None:
     """each step gives weights of the same names and shapes"""
     found = s.run(fn)
@@ -85,7 +89,7 @@ def shape(fn: Fn, s: Steps) -> str | None:
     return None
 
 
-@LAWS("masked stay 0.0", trained)
+@STEPS("masked stay 0.0", trained)
 def masked(fn: Fn, s: Steps) -> str | None:
     """what is masked at a step is exactly 0.0 after it"""
     for k, (after, masks) in enumerate(zip(s.run(fn), s.masks, strict=False), 1):
@@ -95,7 +99,7 @@ def masked(fn: Fn, s: Steps) -> str | None:
     return None
 
 
-@LAWS("live ones move", trained)
+@STEPS("live ones move", trained)
 def live(fn: Fn, s: Steps) -> str | None:
     """gradients of one sign move what is live, from 0.0 too"""
     last = s.run(fn)[-1]
@@ -105,13 +109,13 @@ def live(fn: Fn, s: Steps) -> str | None:
     return None
 
 
-@LAWS("same bits", trained)
+@STEPS("same bits", trained)
 def same_bits(fn: Fn, s: Steps) -> str | None:
     """the same weights, gradients and masks give the same bits"""
     return repeats(lambda: s.run(fn))
 
 
-@LAWS("input untouched", trained)
+@STEPS("input untouched", trained)
 def leaves_input(fn: Fn, s: Steps) -> str | None:
     """weights, gradients and masks that are given are not changed"""
     return untouched(fn, s.weights, s.grads, s.masks)
@@ -153,4 +157,103 @@ def check_steps(fn: Fn, *, examples: int = 200, seed: int = 0) -> Verdicts:
     ['masked stay 0.0']
     """
     callable_as(fn, "weights", "grads", "masks")
-    return Verdicts(judged(LAWS, fn, examples=examples, seed=seed))
+    return Verdicts(judged(STEPS, fn, examples=examples, seed=seed))
+
+
+Shuffle = Callable[..., Arrays]
+Masks = tuple[Arrays, int]  # and a seed
+# half of the entries, as rows and as columns: a shuffle within either leaves one as it is
+FLAT, ROWS, COLUMNS = np.arange(8) < 4, np.repeat([[True], [False]], 4, 1), [[True, False]] * 4
+HALVES = [({"a.weight": np.array(half)}, 0) for half in (FLAT, ROWS, COLUMNS)]
+SEEDS = 8
+
+
+@st.composite
+def layers(draw: Any) -> Masks:
+    """One or two layers of 1 to 12 bits, and a seed."""
+    found = {}
+    for name in ("a.weight", "b.weight")[: draw(st.integers(1, 2))]:
+        bits = draw(st.lists(st.booleans(), min_size=1, max_size=12))
+        found[name] = np.array(bits, bool).reshape(1, -1)
+    return found, draw(st.integers(0, 99))
+
+
+masks = layers()
+
+
+def run(fn: Shuffle, example: Masks, more: int = 0) -> Arrays:
+    return fn(mapped(example[0], np.copy), np.random.default_rng(example[1] + more))
+
+
+@SHUFFLE("shape", masks)
+def same_shape(fn: Shuffle, example: Masks) -> str | None:
+    """a mask is an array of bool with the shape it had"""
+    given, got = example[0], run(fn, example)
+    if set(got) != set(given):
+        return f"there are masks for {', '.join(got)}"
+    for n, m in given.items():
+        a = np.asarray(got[n])
+        if a.shape != m.shape or a.dtype != bool:
+            return f"the mask of {n} is {a.shape}, {a.dtype}, and was {m.shape}, bool"
+    return None
+
+
+@SHUFFLE("same count", masks)
+def counts(fn: Shuffle, example: Masks) -> str | None:
+    """each layer keeps as many"""
+    want = {n: int(m.sum()) for n, m in example[0].items()}
+    got = {n: int(np.asarray(m).sum()) for n, m in run(fn, example).items()}
+    return None if got == want else f"{got} stay, expected {want}"
+
+
+@SHUFFLE("deterministic", masks)
+def deterministic(fn: Shuffle, example: Masks) -> str | None:
+    """the same generator gives the same masks"""
+    return repeats(lambda: run(fn, example))
+
+
+@SHUFFLE("input untouched", masks)
+def leaves_masks(fn: Shuffle, example: Masks) -> str | None:
+    """the masks given are not changed"""
+    return untouched(lambda given: fn(given, np.random.default_rng(example[1])), example[0])
+
+
+@SHUFFLE("other places", HALVES)
+def other_places(fn: Shuffle, example: Masks) -> str | None:
+    """entries move, to any row and column, and elsewhere with another seed"""
+    # a shuffle leaves 4 of 8 in place once in 70 times; 8 seeds: once in 10^14
+    others = [run(fn, example, k) for k in range(SEEDS)]
+    if not any(moved(o, example[0]) for o in others):
+        return f"{SEEDS} seeds move nothing"
+    return None if any(moved(o, others[0]) for o in others) else f"{SEEDS} seeds do the same"
+
+
+def check_shuffle(fn: Shuffle, *, examples: int = 200, seed: int = 0) -> Verdicts:
+    """Check `fn(masks, rng) -> masks`: the same count in each layer, in random places.
+
+    Parameters
+    ----------
+    fn : callable
+        {name: bool array}, True = kept, and a numpy Generator, to such masks.
+    examples, seed : int
+        How many examples each law is tried on; the same seed tries the same ones.
+
+    Returns
+    -------
+    Verdicts
+
+    Raises
+    ------
+    ArgumentError
+        For a function that cannot be called so.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> def nothing(masks, rng):
+    ...     return masks
+    >>> [v.law for v in mp.verify.check_shuffle(nothing).broken]
+    ['other places']
+    """
+    callable_as(fn, "masks", "rng")
+    return Verdicts(judged(SHUFFLE, fn, examples=examples, seed=seed))

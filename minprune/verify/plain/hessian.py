@@ -1,4 +1,4 @@
-"""Inverse Hessians of plain problems, and removal with all others adjusted, solved densely."""
+"""Dense Hessians of plain problems, their inverses, and removal with all other weights adjusted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,61 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+from hypothesis import strategies as st
 
 from minprune.core import Array, Arrays
-from minprune.verify.plain.net import Mlp, Problem, Quadratic, at, gauss_newton, shaped
+from minprune.verify.plain.net import (
+    STEP,
+    Mlp,
+    Problem,
+    Quadratic,
+    at,
+    gradient,
+    quadratics,
+    shaped,
+    softmax,
+)
 
 DAMP = 1e-4  # alpha = DAMP * mean(diag H): large, so that rounding leaves half the digits
+
+
+def times(p: Problem, v: Arrays) -> Arrays:
+    """H v over the parameters that v names: Im g(w + i h v) / h"""
+    step = {name: at(p, name) + 1j * STEP * d for name, d in v.items()}
+    return {name: g.imag / STEP for name, g in gradient(p, list(v), step).items()}
+
+
+def hessian(p: Problem, names: Sequence[str]) -> Array:
+    """H = d2L/dw2 over the named parameters, dense: one complex step for each row, all at once"""
+    like = {name: at(p, name) for name in names}
+    total = sum(a.size for a in like.values())
+    g = gradient(p, names, steps(like))
+    rows = [g[name].imag.reshape(total, like[name].size) / STEP for name in names]
+    return np.concatenate([np.zeros((total, 0)), *rows], axis=1)
+
+
+def steps(like: Arrays) -> Arrays:
+    """w + i h e_k for each entry k of all arrays, k in front"""
+    total = sum(a.size for a in like.values())
+    eyes = np.split(np.eye(total), np.cumsum([a.size for a in like.values()]), axis=1)
+    return {
+        name: a + 1j * STEP * eye.reshape(total, *a.shape)
+        for (name, a), eye in zip(like.items(), eyes, strict=False)
+    }
+
+
+def gauss_newton(p: Mlp, names: Sequence[str]) -> Array:
+    """GGN = mean over samples of J_p^T B_p J_p, B_p the Hessian of the loss in the outputs"""
+    like = {name: at(p, name) for name in names}
+    total = sum(a.size for a in like.values())
+    J = p.forward(steps(like))[2].imag.transpose(1, 2, 0) / STEP  # (n, outputs, parameters)
+    f = p.forward()[2]
+    found = np.zeros((total, total))
+    for j, row in zip(J, f, strict=True):
+        q = softmax(row[None])[0]
+        B = 2 * np.eye(len(row)) if p.loss_kind == "mse" else np.diag(q) - np.outer(q, q)
+        found += j.T @ B @ j / len(p.x)
+    return found
 
 
 def damped(h: Array, damp: float = DAMP) -> Array:
@@ -23,8 +73,6 @@ def dense_inverse(p: Problem, names: Sequence[str]) -> Array:
     """inv(alpha I + GGN) over the named parameters; of a quadratic loss inv(H)"""
     if isinstance(p, Quadratic):
         return np.asarray(np.linalg.inv(p.H))
-    if not isinstance(p, Mlp):
-        raise TypeError(f"{type(p).__name__} has no Gauss-Newton matrix")
     inverse = np.linalg.inv(damped(gauss_newton(p, names)))
     return np.asarray(inverse + inverse.T) / 2
 
@@ -54,8 +102,8 @@ def inverse_block(p: Mlp) -> Arrays:
 def greedy_losses(w: Array, h: Array) -> tuple[list[int], list[float]]:
     """(order, losses): again and again the weight whose removal costs least, the others adjusted
 
-    The kept ones stand at the least 1/2 d^T H d; its inverse is made anew for each step. Of equally
-    cheap ones goes the higher index.
+    The others minimise 1/2 d^T H d, whose inverse is computed again at each step. Of equally cheap
+    ones the one of higher index goes.
     """
     v, left, order, losses = w.astype(np.float64), list(range(len(w))), [], []
     while left:
@@ -154,3 +202,12 @@ class Removal:
         """The loss at new."""
         d = np.asarray(new, np.float64) - self.w
         return float(d @ self.H @ d) / 2
+
+
+@st.composite
+def removals(draw: Any, diagonal: bool = False, least: int = 1) -> Removal:
+    """Minima of quadratic losses of whole numbers, and one to all of their places."""
+    p: Quadratic = draw(quadratics(minimum=True, diagonal=diagonal))
+    n = len(p.v)
+    q = draw(st.permutations(range(n)))[: draw(st.integers(min(least, n), n))]
+    return Removal(p.H, p.params["w"], np.array(q))
