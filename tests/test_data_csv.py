@@ -43,6 +43,7 @@ def test_csv_worked_by_hand(tmp_path: Path) -> None:
     every = csv(train, test, one_hot="all")  # 9 10 1e2: numbers sort as numbers
     assert every.train[0].tolist() == [[0, 1, 0, 1, 0], [1, 0, 1, 0, 0], [0, 1, 1, 0, 0]]
     assert every.test[0].tolist() == [[0, 1, 0, 0, 1]]
+    assert np.array_equal(csv(train, test, one_hot=()).train[0], data.train[0])
     for how in (["size"], "size"):  # besides those of text
         assert np.array_equal(csv(train, test, one_hot=how).train[0], every.train[0])
     assert csv(train, test, skip="colour").train[0].tolist() == [[10], [9], [9]]
@@ -88,7 +89,7 @@ def test_csv_values_add_levels_and_set_their_order(tmp_path: Path) -> None:
 def standardises(read: Callable[..., Dataset], folder: Path) -> bool:
     """Mean 0 and deviation 1 over the training part; others by the same shift and scale"""
     numbers = np.random.default_rng(0).normal(1e9, 3, (90, 2))
-    rows = "".join(f"{a},{b},7,{'xy'[k % 2]},{k % 3}\n" for k, (a, b) in enumerate(numbers))
+    rows = "".join(f"{a},{b},0.1,{'xy'[k % 2]},{k % 3}\n" for k, (a, b) in enumerate(numbers))
     path = write(folder / "t.csv", f"a,b,same,word,class\n{rows}")
     plain = csv(path, val=20, test=20, dtype=np.float64)
     data = read(path, val=20, test=20, standardise=True)

@@ -141,7 +141,7 @@ def csv(
     for name in train:
         columns = [t[name] for t in tables]
         levels[name] = _levels(columns, given.get(name, ()), name in named, name == label)
-        if levels[name] and (outputs == "column" if name == label else not one_hot):
+        if levels[name] and (outputs == "column" if name == label else one_hot is False):
             raise DataError(
                 f"{columns[0].where} must hold finite numbers, not "
                 f"{next(iter(train[name].levels))!r} as in row 1; use one_hot=True for inputs that "
@@ -227,8 +227,10 @@ def _inputs(
 
 
 def _scale(numbers: Array) -> tuple[float, float]:
-    """(mean, standard deviation), with 1 for a deviation of 0"""
-    return float(numbers.mean()), float(numbers.std()) or 1.0
+    """(mean, standard deviation); (number, 1) where all are one number, whatever rounding does"""
+    if numbers.min() == numbers.max():
+        return float(numbers[0]), 1.0
+    return float(numbers.mean()), float(numbers.std())
 
 
 def _floats(column: Column, numbers: Array, kind: np.dtype[np.floating]) -> Array:
