@@ -195,6 +195,18 @@ def test_images_messages(name: str, tmp_path: Path) -> None:
     assert caught.value.args == (text.format(root=tmp_path),)
 
 
+def test_unreadable_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(DataError) as caught:
+        images(tmp_path)
+    assert caught.value.args == (
+        f"{tmp_path}: cannot be read (Permission denied); check its permissions",
+    )
+
+
 def test_without_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(MissingError) as caught:

@@ -105,6 +105,11 @@ MESSAGES: tuple[tuple[Callable[[], Model], type[ArgumentError], str], ...] = (
     ),
     (lambda: zoo.conv_4(((17,), 2)), ShapeError, "conv_4: " + IMAGES.format("(17,)")),
     (
+        lambda: zoo.conv_4(((28, 28), 2)), ShapeError,
+        "conv_4: "
+        + IMAGES.format("(28, 28)").replace("use", "pass x[:, None] if they are grey, or use"),
+    ),
+    (
         lambda: mp.initialise(zoo.monk().net, scheme="xavier"), ArgumentError,
         "initialise: scheme must be 'he', 'glorot' or 'lecun', not 'xavier'; choose one of them",
     ),

@@ -30,7 +30,8 @@ def images(
     The folder holds one folder for each class with its images, or the folders train and test, and
     val if there is one, with one folder for each class each. c is 1 if all images are grey, else 3,
     red, green and blue. Where an image is transparent it is blended with white. Images of 16 bits
-    are divided by 65535. Files whose names start with a dot are left out.
+    are divided by 65535. Names that start with a dot or two underscores are
+    left out.
 
     Parameters
     ----------
@@ -174,7 +175,10 @@ def _is_image(path: Path) -> bool:
 
 def _shown(folder: Path) -> list[Path]:
     """What is in a folder, without hidden files, by name"""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__")))
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__")))
+    except OSError as e:
+        raise DataError(f"{folder}: cannot be read ({e.strerror}); check its permissions") from e
 
 
 def _read(paths: list[Path], size: tuple[int, int] | None) -> dict[Path, Array]:

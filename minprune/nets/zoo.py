@@ -43,7 +43,7 @@ def _image(name: str, data: Data, least: int, instead: str) -> tuple[Shape, int]
     if len(shape) != 3:
         raise ShapeError(
             f"{name}: inputs must be images (channels, height, width), not {shape}; "
-            f"use mlp or lenet_300_100"
+            f"{'pass x[:, None] if they are grey, or ' * (len(shape) == 2)}use mlp or lenet_300_100"
         )
     if min(shape[1:]) < least:
         hint = f"{shape} {last}" if (last := channels_last(shape)) else f"use {instead}"
