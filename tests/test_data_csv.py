@@ -7,6 +7,7 @@ import tempfile
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -282,6 +283,22 @@ def test_csv_law_of_numbers_rejects(wrong: Callable[..., Dataset]) -> None:
         lambda case: not keeps_numbers(wrong, case),
         settings=settings(derandomize=True, database=None),
     )
+
+
+@given(
+    head=st.sampled_from(["", "class,a\n", "a;class;b\n", "class\ta\n"]),
+    body=st.text(",;\t|\"'\n\r ab01.-_e\0\ufeff", max_size=40),
+    how=st.sampled_from([{}, {"one_hot": "all"}, {"outputs": "column"}, {"decimal": ","}]),
+)
+@settings(max_examples=200)
+def test_no_text_ends_in_a_foreign_error(head: str, body: str, how: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "t.csv"
+        path.write_bytes((head + body).encode())
+        with suppress(MinpruneError):
+            x, y = csv(path, **how).train
+            assert len(x) == len(y) > 0
+            assert np.isfinite(x).all()
 
 
 def changed(data: Dataset, by: Callable[[Any], Any]) -> Dataset:

@@ -30,8 +30,7 @@ def images(
     The folder holds one folder for each class with its images, or the folders train and test, and
     val if there is one, with one folder for each class each. c is 1 if all images are grey, else 3,
     red, green and blue. Where an image is transparent it is blended with white. Images of 16 bits
-    are divided by 65535. Names that start with a dot or two underscores are
-    left out.
+    are divided by 65535. Names that start with a dot or two underscores are left out.
 
     Parameters
     ----------
