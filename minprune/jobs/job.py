@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from minprune import data, kernels
-from minprune.core import Dataset
+from minprune.core import PARTS, Dataset
 from minprune.criteria import CRITERIA
 from minprune.errors import DataError, FileError, MinpruneWarning
 from minprune.files import alone, sweep, write_atomic
@@ -111,10 +111,11 @@ def carry_out(
         ready = time.perf_counter() - began
         say(quiet, f"kernels: {kernels.backend()}, ready after {ready:.1f} s")
         done = run_plan(plan, dataset, out / CHECKPOINT, progress=not quiet)
-        sizes = {part: len(getattr(dataset, part)[0]) for part in ("train", "val", "test")}
+        facts: Result = {part: len(getattr(dataset, part)[0]) for part in PARTS}
+        facts |= {"classes": list(dataset.classes)} if dataset.classes else {}
         about = {
             "name": out.name, "command": command, "out": str(out), "settings": asdict(settings),
-            "data": {"name": dataset.name, **sizes, "input": list(dataset.input_shape)},
+            "data": {"name": dataset.name, **facts, "input": list(dataset.input_shape)},
             "versions": versions(),
         }  # fmt: skip
         seconds = {"compile and warm up": ready} | done.seconds
