@@ -65,7 +65,7 @@ def monk(
     """Weights left over the seeds; accuracies of OBS, and of others at the same count."""
     train = data_file(data, "monks", f"monks-{problem}.train")
     test = train.with_suffix(".test")
-    dataset = mp.data.csv(train, test, outputs="column", dtype=np.float64)
+    dataset = mp.data.csv(train, test, one_hot="all", outputs="column", dtype=np.float64)
     trials = [trial(dataset, hidden, hold, seed) for seed in range(seeds)]
     left = [t.left for t in trials]
     note = f"least {min(left)}, most {max(left)} of {hidden * 19 + 1}; paper {paper}; "

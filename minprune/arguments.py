@@ -108,7 +108,7 @@ def file_path(owner: str, what: str, given: str | os.PathLike[str]) -> "Path":
     """The path that a text or a Path means"""
     from pathlib import Path
 
-    if not isinstance(given, str | os.PathLike):
+    if not isinstance(given, str | os.PathLike) or "\0" in str(given):
         raise ArgumentError(f"{owner}: {what} must be a path, not {given!r}; pass its name as text")
     return Path(given)
 

@@ -7,8 +7,9 @@ Longer than most files because each noun is documented where it is declared.
 from __future__ import annotations
 
 import math
+import warnings
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import wraps
 from typing import Any, Literal, NamedTuple, ParamSpec, Protocol, TypeAlias
@@ -17,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minprune.arguments import choice, is_count
-from minprune.errors import ArgumentError, ShapeError
+from minprune.errors import ArgumentError, MinpruneWarning, ShapeError
 
 Array = npt.NDArray[Any]
 Arrays = dict[str, Array]
@@ -49,16 +50,22 @@ class Dataset:
     ----------
     train, val, test
         Pairs (x, y) with one row for each sample; x: (n, features), (n, c, h, w) or
-        (n, c, length); y: (n,) of integer classes, or (n, outputs) of floats for the mse loss.
+        (n, c, length); y: (n,) of classes, which are integers from 0 or text; or floats for
+        another loss, (n, outputs), or (n,) for one output. Text is replaced by class numbers.
     name
         The name that reports and files show.
+    classes
+        The names of the classes, in the order of their numbers. If y is text and none are given,
+        they are all that occur, sorted, as numbers if all are numbers. They are kept here alone:
+        a model and its file have the numbers only.
 
     Raises
     ------
     ArgumentError
-        Naming the part, where it is not a pair of arrays of numbers.
+        Naming the part, where it is not a pair of arrays of numbers; naming the target, where it
+        is no class or is not finite.
     ShapeError
-        Where x and y of a part, or the inputs of two parts, do not fit together.
+        Where x and y of a part, or two parts, do not fit together.
 
     Examples
     --------
@@ -67,18 +74,23 @@ class Dataset:
     >>> data = mp.Dataset(part, part, part)
     >>> data.input_shape, data.outputs
     ((3,), 5)
+    >>> part = np.zeros((2, 3)), np.array(["dog", "cat"])
+    >>> data = mp.Dataset(part, part, part)
+    >>> data.train[1].tolist(), data.classes
+    ([1, 0], ('cat', 'dog'))
     """
 
     train: Split
     val: Split
     test: Split
     name: str = "data"
+    classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for part in ("train", "val", "test"):
+        for part in PARTS:
             given = getattr(self, part)
             many = given if isinstance(given, tuple | list) else [given]
-            if len(many) != 2 or not all(map(_holds_samples, many)):
+            if len(many) != 2 or not (_numeric(many[0]) and (_numeric(many[1]) or _text(many[1]))):
                 kinds = [f"{type(a).__name__} {getattr(a, 'dtype', '')}".strip() for a in many]
                 raise ArgumentError(
                     f"{part} must be a pair (x, y) of NumPy arrays of numbers with a row for each "
@@ -94,6 +106,43 @@ class Dataset:
                     f"{part}: inputs are {x.shape[1:]}, those of train are {self.input_shape}; "
                     f"pass all parts with one shape"
                 )
+            if y.shape[1:] != self.train[1].shape[1:]:
+                raise ShapeError(
+                    f"{part}: targets are {y.shape}, those of train are {self.train[1].shape}; "
+                    f"pass all parts with one shape"
+                )
+            if _text(y) != _text(self.train[1]):
+                raise ArgumentError(
+                    f"{part}: targets are {y.dtype}, those of train are {self.train[1].dtype}; "
+                    f"pass all parts as text, or all as numbers"
+                )
+        self._name_classes()
+        for part in PARTS:
+            check_targets(part, getattr(self, part)[1], len(self.train[1]), len(self.classes))
+        if hint := channels_last(self.input_shape):
+            shape = ", ".join(map(str, self.input_shape))
+            warnings.warn(
+                f"{self.name}: images must be (n, channels, height, width), and (n, {shape}) "
+                f"{hint}", MinpruneWarning, stacklevel=3,
+            )  # fmt: skip
+
+    def _name_classes(self) -> None:
+        """Checks the names of the classes, and replaces text among the targets by numbers."""
+        listed = isinstance(self.classes, tuple | list)
+        names: tuple[Any, ...] = tuple(self.classes) if listed else (None,)
+        if len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
+            raise ArgumentError(
+                f"classes must be different names in the order of the class numbers, not "
+                f"{self.classes!r}; pass ('cat', 'dog'), for example"
+            )
+        text = {part: pair for part in PARTS if _text((pair := getattr(self, part))[1])}
+        names = names or ordered(name for _, y in text.values() for name in y.tolist())
+        made: dict[int, Split] = {}  # parts that are one pair stay one
+        for part, (x, y) in text.items():
+            key = id(getattr(self, part))
+            made[key] = made.get(key) or (x, _numbers(part, y, names))
+            object.__setattr__(self, part, made[key])
+        object.__setattr__(self, "classes", names)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -102,15 +151,94 @@ class Dataset:
 
     @property
     def outputs(self) -> int:
-        """How many outputs a net for these targets has: classes, or columns of numbers."""
+        """How many outputs a net for these targets has: classes, or target columns."""
         y = self.train[1]
         if y.ndim == 2 or y.dtype.kind == "f":
             return int(y.shape[1]) if y.ndim == 2 else 1
-        return 1 + max(int(y.max(initial=0)) for _, y in (self.train, self.val, self.test))
+        most = max(int(y.max(initial=0)) for _, y in (self.train, self.val, self.test))
+        return len(self.classes) or 1 + most
 
 
-def _holds_samples(a: Any) -> bool:
+PARTS = ("train", "val", "test")
+MOST_CLASSES = 100_000  # a class number beyond this, and beyond the number of samples, is a mistake
+
+
+def _numeric(a: Any) -> bool:
     return isinstance(a, np.ndarray) and a.ndim > 0 and a.dtype.kind in "biuf"
+
+
+def _text(a: Any) -> bool:
+    if not isinstance(a, np.ndarray) or a.ndim != 1:
+        return False
+    objects = a.dtype.kind == "O" and a.size and all(isinstance(c, str) for c in a)
+    return a.dtype.kind in "UT" or bool(objects)
+
+
+def ordered(texts: Iterable[str]) -> tuple[str, ...]:
+    """The different texts, sorted, as numbers if all are numbers"""
+    found = set(texts)
+    numeric = all(map(is_number_text, found))
+    return tuple(sorted(found, key=lambda c: (float(c) if numeric else 0, c)))
+
+
+def is_number_text(text: str) -> bool:
+    """Whether the text is a finite number"""
+    try:
+        return math.isfinite(float(text)) and "_" not in text
+    except ValueError:
+        return False
+
+
+def _numbers(part: str, y: Array, names: tuple[str, ...]) -> Array:
+    """The number of each target's class; raises ArgumentError for one without a name."""
+    check_targets(part, y, len(y))
+    at = {name: k for k, name in enumerate(names)}
+    for i, name in enumerate(y.tolist()):
+        if name not in at:
+            raise ArgumentError(
+                f"{part}: y must hold names of classes, {first_of(names)}, not {name!r} as in "
+                f"y[{i}]; add it to classes, or leave that sample out"
+            )
+    return np.array([at[name] for name in y.tolist()], np.int64)
+
+
+def first_of(names: Sequence[str], most: int = 8) -> str:
+    """The names as text; of many the first ones, and how many there are"""
+    more = f", ... ({len(names):,} in all)" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def check_targets(part: str, y: Array, samples: int, classes: int = 0) -> None:
+    """Raises ArgumentError for a target that is not finite, blank, or no class number
+
+    samples: of training; classes: how many there are, if that is known.
+    """
+    if y.ndim not in (1, 2) or not (_numeric(y) or _text(y)):
+        raise ShapeError(
+            f"{part}: y must be (n,) of classes or (n, outputs) of numbers, not {y.dtype} of shape "
+            f"{y.shape}; pass one target to each input"
+        )
+    bad, rule, then = np.zeros(y.shape, bool), "hold names of classes", "leave that sample out"
+    if _text(y):
+        bad = np.array([not name.strip() for name in y.tolist()], bool)
+    elif y.dtype.kind == "f":
+        bad, rule = ~np.isfinite(y), "be finite numbers"
+    elif y.ndim == 1:
+        end = classes or max(MOST_CLASSES, samples)
+        bad, rule = (y < 0) | (y >= end), f"hold class numbers from 0 to {end - 1}"
+        then = "number the classes by np.unique(y, return_inverse=True)[1], or pass floats for mse"
+    if bad.any():
+        at = np.unravel_index(int(bad.argmax()), y.shape)
+        found, place = y[at], ", ".join(map(str, at))
+        found = repr(str(found)) if _text(y) else found
+        raise ArgumentError(f"{part}: y must {rule}, not {found} as in y[{place}]; {then}")
+
+
+def channels_last(shape: Sequence[int]) -> str:
+    """What to do where images of that shape seem to be (h, w, c); "" where they do not."""
+    if len(shape) != 3 or shape[2] not in (1, 3, 4) or min(shape[:2]) <= 4:
+        return ""
+    return "looks channels-last (NHWC); pass x.transpose(0, 3, 1, 2)"
 
 
 class Kind(NamedTuple):

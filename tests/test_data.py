@@ -12,7 +12,8 @@ import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
-from minprune.data import batches, digits
+from minprune.core import Dataset
+from minprune.data import batches, digits, split
 from minprune.data.digits import TEST, TRAIN, VAL
 from minprune.data.split import held_out, stratified
 from minprune.errors import ArgumentError
@@ -159,11 +160,100 @@ def test_stratified_draw_of_nothing() -> None:
     assert stratified(np.zeros(0, int), 0, np.random.default_rng(0)).shape == (0,)
 
 
+@pytest.mark.parametrize("given", [0.3, 0.25])
+def test_stratified_draw_of_columns(given: float) -> None:
+    classes = np.random.default_rng(0).permutation(np.repeat([0, 1, 2], [40, 20, 20]))
+    hot = np.eye(3)[classes]
+    drawn = stratified(hot, round(given * 80), np.random.default_rng(0))
+    assert drawn.sum() == given * 80
+    assert (abs(hot[drawn].sum(axis=0) - given * hot.sum(axis=0)) < 1).all()
+
+
 @pytest.mark.parametrize(
-    ("val", "n", "count"), [(5, 10, 5), (0, 10, 0), (0.0, 10, 0), (0.2, 10, 2), (0.25, 10, 2)]
+    ("val", "n", "count"),
+    [(5, 10, 5), (0, 10, 0), (0.0, 10, 0), (0.2, 10, 2), (0.25, 10, 2), (0.01, 10, 1)],
 )
 def test_held_out_count(val: float, n: int, count: int) -> None:
-    assert held_out(val, n) == count
+    assert held_out("split", "val", val, n) == count
+
+
+# Split
+
+many = st.lists(st.integers(0, 3), min_size=3, max_size=40)
+splits = st.tuples(
+    many | many.map(sorted),
+    st.sampled_from([0, 1, 0.1, 0.3]),
+    st.sampled_from([0, 1, 0.2, 0.3]),
+    st.sampled_from(["numbers", "text", "floats", "columns"]),
+)
+
+
+def splits_all(divide: Callable[..., Dataset], case: Any) -> bool:
+    """Each sample is in one part, with its target, in its order; each class has its share."""
+    given, val, test, kind = case
+    y = np.array(given)
+    n = len(y)
+    made = {
+        "numbers": y, "text": np.array(["no", "yes", "maybe", "10"])[y], "floats": y / 7,
+        "columns": np.stack([y, -y], axis=1) / 7,
+    }[kind]  # fmt: skip
+    data = divide(np.arange(2 * n).reshape(n, 2), made, val=val, test=test)
+    kept = {id(part): part for part in (data.train, data.val, data.test)}.values()
+    at = [x[:, 0] // 2 for x, _ in kept]
+
+    def named(targets: Any) -> Any:
+        return np.array(data.classes)[targets] if kind == "text" else targets
+
+    counts = [c if isinstance(c, int) else max(1, round(c * n)) for c in (val, test)]
+    sizes = [c for c in (n - sum(counts), *counts) if c]
+    off = {id(data.test): 1, id(data.val): 2} | {id(data.train): 3}  # test is drawn first
+    near = all(
+        abs((y[i] == c).sum() - (y == c).mean() * len(i)) < bound
+        for i, bound in zip(at, (off[id(part)] for part in kept), strict=True)
+        for c in given
+    )
+    return (
+        sorted(np.concatenate(at)) == list(range(n))
+        and [len(i) for i in at] == sizes
+        and all((np.diff(i) > 0).all() for i in at)
+        and all(np.array_equal(made[i], named(t)) for i, (_, t) in zip(at, kept, strict=True))
+        and (data.val is data.train) == (counts[0] == 0)
+        and near
+    )
+
+
+@given(case=splits)
+def test_split_keeps_the_laws(case: Any) -> None:
+    assert splits_all(split, case)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda x, y, **k: split(x, y[::-1], **k),
+        lambda x, y, **k: split(x[1:], y[1:], **k),
+        lambda x, y, **k: split(x, y, **k | {"test": 0}),
+        lambda x, y, **k: Dataset(*[split(x, y, **k).train] * 3, classes=tuple("abcd")),
+        lambda x, y, **k: in_order(x, y, **k),
+    ],
+)
+def test_split_law_rejects(wrong: Callable[..., Any]) -> None:
+    find(splits, lambda case: not splits_all(wrong, case), settings=STEADY)
+
+
+def in_order(x: Any, y: Any, **named: Any) -> Dataset:
+    """The right sizes, along the file"""
+    data = split(x, y, **named)
+    sizes = np.cumsum([len(data.train[0]), len(data.val[0]) * (data.val is not data.train)])
+    made = list(zip(np.split(x, sizes), np.split(y, sizes), strict=True))
+    held = made[1] if len(made[1][0]) else made[0]
+    return Dataset(made[0], held, made[2] if len(made[2][0]) else held)
+
+
+def test_split_has_a_seed() -> None:
+    x, y = np.arange(60)[:, None], np.arange(60) % 3
+    first, again, other = (split(x, y, seed=s).test[0].tolist() for s in (0, 0, 1))
+    assert first == again != other
 
 
 # Batches
@@ -262,19 +352,51 @@ MESSAGES = (
         "shuffle=False",
     ),
     (
-        lambda: held_out(10, 10),
-        "val must be an integer from 0 to 9, or a share from 0 to below 1, not 10; leave at "
-        "least one of the 10 samples of the training file for training",
+        lambda: held_out("idx", "val", 10, 10),
+        "idx: val must be from 0 to 9 of the 10 samples, as an integer or as a share below 1, not "
+        "10; leave at least one sample for training",
     ),
     (
-        lambda: held_out(1.0, 10),
-        "val must be an integer from 0 to 9, or a share from 0 to below 1, not 1.0; leave at "
-        "least one of the 10 samples of the training file for training",
+        lambda: held_out("idx", "val", 1.0, 10),
+        "idx: val must be from 0 to 9 of the 10 samples, as an integer or as a share below 1, not "
+        "1.0; leave at least one sample for training",
     ),
     (
-        lambda: held_out(0.96, 10),  # rounds to all ten
-        "val must be an integer from 0 to 9, or a share from 0 to below 1, not 0.96; leave at"
-        " least one of the 10 samples of the training file for training",
+        lambda: held_out("idx", "val", 0.96, 10),  # rounds to all ten
+        "idx: val must be from 0 to 9 of the 10 samples, as an integer or as a share below 1, not "
+        "0.96; leave at least one sample for training",
+    ),
+    (
+        lambda: split(np.ones((10, 1)), np.ones(10, int), val=0.7, test=3),
+        "split: val must be from 0 to 6 of the 10 samples, of which 3 are for test, as an integer "
+        "or as a share below 1, not 0.7; leave at least one sample for training",
+    ),
+    (
+        lambda: split(np.ones((10, 1)), np.ones(9, int)),
+        "split: x and y must be arrays with one row for each sample, not of shapes (10, 1) and "
+        "(9,); pass one target to each input",
+    ),
+    (
+        lambda: split([[1, 2], [3]], [0, 1]),
+        "split: x and y must be arrays with one row for each sample, not of shapes () and (); pass "
+        "one target to each input",
+    ),
+    (
+        lambda: split(np.ones((4, 1)), np.array([0, 1, None, 1])),
+        "split: y must be (n,) of classes or (n, outputs) of numbers, not object of shape (4,); "
+        "pass one target to each input",
+    ),
+    (
+        lambda: split(np.ones((9, 1)), np.where(np.arange(9) == 7, np.nan, 1)),
+        "split: y must be finite numbers, not nan as in y[7]; leave that sample out",
+    ),
+    (
+        lambda: split(np.ones((9, 1)), np.where(np.arange(9) == 7, "", "a")),
+        "split: y must hold names of classes, not '' as in y[7]; leave that sample out",
+    ),
+    (
+        lambda: split(np.ones((0, 1)), np.ones(0, int)),
+        "split: must have at least one sample, not 0; pass x and y of some",
     ),
 )
 

@@ -24,11 +24,11 @@ ORDER = (
 )
 SLOW = (
     "numba", "llvmlite", "matplotlib", "tqdm", "hypothesis", "json", "gzip", "csv", "zipfile",
-    "hashlib", "tempfile", "html", "base64", "argparse", "asyncio", "multiprocessing",
+    "hashlib", "tempfile", "html", "base64", "argparse", "asyncio", "multiprocessing", "PIL",
 )
 # fmt: on
 OF_VALUES = ("errors", "arguments", "core")  # what criteria/ and verify/ may use
-LAZY = {"matplotlib", "tqdm"}  # optional, so inside functions only
+LAZY = {"matplotlib", "tqdm", "PIL"}  # optional, so inside functions only
 NUMBA = {"numba", "llvmlite"}
 PICKLE = {"pickle", "_pickle", "shelve", "marshal", "dill", "cloudpickle", "joblib"}
 GENERATORS = {"default_rng", "Generator", "SeedSequence", "BitGenerator", "PCG64", "Philox"}

@@ -1,5 +1,6 @@
 """Where a job writes: what the data decide, and another folder for other settings."""
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 import minprune as mp
 from minprune.criteria import CRITERIA
 from minprune.jobs import compare
+from minprune.jobs.job import load_data
 from minprune.jobs.run import choices
 from minprune.jobs.settings import LONGEST, CompareSettings, RunSettings, named
 
@@ -25,6 +27,45 @@ def run_folder(**asked: Any) -> str:
 
 def compare_folder(**asked: Any) -> str:
     return Path(str(compare.choices(CompareSettings(**asked), DIGITS)[1].out)).as_posix()
+
+
+def table(folder: Path) -> Path:
+    """60 rows of two numbers and a word, in two classes."""
+    rows = "".join(f"{k},{k * 1e6},{'xy'[k % 2]},{'no' if k % 3 else 'yes'}\n" for k in range(60))
+    (folder / "t.data").write_text(f"a,b,word,class\n{rows}")
+    return folder / "t.data"
+
+
+def arrays(folder: Path) -> Path:
+    np.savez(folder / "t.npz", x=np.ones((60, 2, 5)), y=np.arange(60) % 2)
+    return folder / "t.npz"
+
+
+def pictures(folder: Path) -> Path:
+    pillow = pytest.importorskip("PIL.Image", reason="Pillow is not installed")
+    for k in range(60):
+        home = folder / "t" / str(k % 2)
+        home.mkdir(parents=True, exist_ok=True)
+        pillow.new("L", (9, 8), k).save(home / f"{k}.png")
+    return folder / "t"
+
+
+@pytest.mark.parametrize(
+    ("make", "shape", "net"),
+    [(table, (4,), "mlp"), (arrays, (2, 5), "mlp"), (pictures, (1, 8, 9), "cnn_small")],
+)
+def test_data_is_read_by_what_it_is(
+    make: Callable[[Path], Path], shape: tuple[int, ...], net: str, tmp_path: Path
+) -> None:
+    data = load_data(str(make(tmp_path)))
+    assert (data.name, data.input_shape, data.outputs) == ("t", shape, 2)
+    parts = data.train, data.val, data.test
+    assert [len(y) for _, y in parts] == [43, 5, 12]
+    made = choices(RunSettings(data="t"), data)
+    assert made.net == net
+    assert Path(str(made.out)).name == f"t-{net}-magnitude-0.9-seed0"
+    if make is table:  # standardised
+        np.testing.assert_allclose(data.train[0][:, :2].std(axis=0), 1, atol=1e-6)
 
 
 def test_what_the_data_decides() -> None:

@@ -26,8 +26,8 @@ from minprune.verify.kinds import FUNCTION_KINDS
 
 NETS = "mlp, lenet_300_100, lenet_5, cnn_small, conv_4, resnet_small"
 NOWHERE = (
-    "nowhere: no such folder; pass the one that holds train-images-idx3-ubyte.gz and the three "
-    "other files of MNIST"
+    "nowhere: no such file or folder; pass --data a .csv or .npz file, a folder with one of images "
+    "for each class, or one with the four files of MNIST"
 )
 LISTED = "must list at least one value, and each once, not"
 COUNT = "must be an integer of at least"

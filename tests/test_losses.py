@@ -158,21 +158,27 @@ def test_targets_are_refused_wherever_they_enter(
 ) -> None:
     net = [("fc1", mp.Dense(1, 2)), ("relu1", mp.ReLU()), ("fc2", mp.Dense(2, outputs))]
     model = mp.initialise(build((1,), net, loss))
-    fine = np.zeros(4, int) if loss == "cross_entropy" or outputs == 1 else np.zeros((4, outputs))
     for owner, work in (
         ("evaluate", lambda: evaluate(model, (X, y))),
         ("data", lambda: mp.score(model, (X, y), "obd")),  # also where targets do not enter
         ("data", lambda: mp.score(model, (X, y), "taylor")),
-        ("fit: data.train", lambda: fit(model, y, fine)),
-        ("fit: data.val", lambda: fit(model, fine, y)),
     ):
         with pytest.raises(ShapeError) as caught:
             work()
         assert caught.value.args == (f"{owner}: the targets of {loss} {text}",)
 
 
-def fit(model: mp.Model, train: Array, val: Array) -> None:
-    mp.fit(model, mp.Dataset((X, train), (X, val), (X, val)), epochs=1, progress=False)
+@pytest.mark.parametrize("part", ["train", "val"])
+def test_targets_are_refused_before_training(part: str) -> None:
+    fine, wrong = np.array([0, 1, 2, 0]), np.array([0, 1, 2, 3])
+    y = {"train": fine, "val": fine} | {part: wrong}
+    data = mp.Dataset((X, y["train"]), (X, y["val"]), (X, fine))
+    with pytest.raises(ShapeError) as caught:
+        mp.fit(mp.zoo.mlp(((1,), 3), ()), data, epochs=1, progress=False)
+    assert caught.value.args == (
+        f"fit: data.{part}: the targets of cross_entropy must be classes from 0 to 2, not 3 in row "
+        f"3; correct it, or build a net with more outputs",
+    )
 
 
 def test_cross_entropy_with_one_output_is_refused_when_the_net_is_built() -> None:
@@ -205,3 +211,12 @@ def test_a_batch_of_one_before_batch_norm_is_refused_before_training() -> None:
         "fit: batch_size must be at most 9, the number of samples, where drop_last is True, not "
         "10; pass a smaller one",
     )
+
+
+def test_a_net_sized_for_classes_0_and_1_has_one_output_for_them() -> None:
+    x, y = np.zeros((4, 3), "f4"), np.array([0, 1, 1, 0])
+    data = mp.Dataset((x, y), (x, y), (x, y))
+    for loss, outputs in (("cross_entropy", 2), ("binary_cross_entropy", 1), ("mse", 1)):
+        model = mp.zoo.mlp(data, (), loss=loss)  # type: ignore[arg-type]
+        assert model.params["fc1.weight"].shape == (outputs, 3)
+        mp.fit(model, data, epochs=1, progress=False)

@@ -22,7 +22,8 @@ MESSAGES = (
                            "layer"),
     (
         net(DENSE, loss="hinge"), ArgumentError,
-        "build: loss must be 'cross_entropy' or 'mse', not 'hinge'; choose one of them",
+        "build: loss must be 'cross_entropy', 'binary_cross_entropy' or 'mse', not 'hinge'; "
+        "choose one of them",
     ),
     (
         net(("fc.1", mp.Dense(4, 3))), ArgumentError,
@@ -140,6 +141,11 @@ MESSAGES = (
         lambda: mp.zoo.cnn_small(((1, 8, 8), 3))(np.zeros((1, 8, 8))), ShapeError,
         "the input must be (n, 1, 8, 8), not (1, 8, 8); pass a batch of samples of the net's "
         "input_shape",
+    ),
+    (
+        lambda: mp.zoo.cnn_small(((3, 8, 8), 3))(np.zeros((2, 8, 8, 3))), ShapeError,
+        "the input must be (n, 3, 8, 8), not (2, 8, 8, 3); pass x.transpose(0, 3, 1, 2), as its "
+        "channels come last (NHWC)",
     ),
 )  # fmt: skip
 

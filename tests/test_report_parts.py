@@ -58,6 +58,12 @@ def test_the_sentence_about_classes(last, sentence):
     assert classes(stages([1.0, 0.8], last)).partition('<div class="wide">')[0] == sentence
 
 
+def test_classes_have_their_names():
+    named = classes(stages([1.0, 0.8], [0.5, 0.8]), ["<cat>", "dog"])
+    assert named.startswith("<p>Class &lt;cat&gt; lost most: -50.00 percentage points;")
+    assert ">dog<" in named
+
+
 def test_one_stage_has_no_change_and_none_no_table():
     assert "change" not in classes(stages([1.0, 0.8]))
     assert classes([{"stage": "dense"}]) == classes([]) == ""

@@ -169,6 +169,20 @@ def test_a_folder_of_images(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     }  # fmt: skip
 
 
+def test_a_table(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "".join(f"{k};{k % 5};{'no' if k % 3 else 'yes'}\n" for k in range(60))
+    (folder / "t.csv").write_text(f"a;b;class\n{rows}")
+    assert main(["run", "--data", "t.csv", "--epochs", "1", "--quiet", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["out"], result["settings"]["net"]) == (
+        str(Path("runs", "t-mlp-magnitude-0.9-seed0-epochs1")), "mlp",
+    )  # fmt: skip
+    assert result["data"] == {
+        "name": "t", "train": 43, "val": 5, "test": 12, "input": [2], "classes": ["no", "yes"],
+    }  # fmt: skip
+    assert ">yes<" in (folder / result["out"] / "report.html").read_text("utf-8")
+
+
 def test_units_are_removed_for_good(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*RUN, "--unit", "--sparsity", "0.5", "--json", "--out", "out"]) == 0
     result = json.loads(capsys.readouterr().out)

@@ -103,8 +103,10 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
      "test " + XY.format("list, list")),
     (lambda: mp.Dataset((np.array(1.0), np.ones(1)), DATA.val, DATA.test),
      "train " + XY.format("ndarray float64, ndarray float64")),
+    (lambda: mp.Dataset((np.ones((2, 3)), np.array([1j, 2j])), DATA.val, DATA.test),
+     "train " + XY.format("ndarray float64, ndarray complex128")),
     (lambda: mp.Dataset((np.ones((2, 3)), np.array(["a", "b"])), DATA.val, DATA.test),
-     "train " + XY.format("ndarray float64, ndarray <U1")),
+     "val: targets are int64, those of train are <U1; pass all parts as text, or all as numbers"),
     (lambda: mp.zoo.mlp(DATA.train), SIZED.format("tuple")),
     (lambda: mp.zoo.lenet_5("digits"), SIZED.format("str")),
     (lambda: mp.zoo.mlp(DATA, 64),
@@ -114,6 +116,8 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
      "initialise: dtype must be float32 or float64, not 'float3'; pass np.float32, for "
      "example"),
     (lambda: mp.data.idx(None), "idx: folder must be a path, not None; pass its name as text"),
+    (lambda: mp.data.csv("a\0b"),
+     "csv: train_path must be a path, not 'a\\x00b'; pass its name as text"),
     (lambda: mp.data.csv(None), "csv: train_path must be a path, not None; pass its name as "
                                 "text"),
     (lambda: mp.data.csv("a", 3), "csv: test_path must be a path, not 3; pass its name as "

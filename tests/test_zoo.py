@@ -98,7 +98,17 @@ MESSAGES: tuple[tuple[Callable[[], Model], type[ArgumentError], str], ...] = (
         lambda: zoo.cnn_small(((1, 9, 3), 2)), ShapeError,
         "cnn_small: images must be at least 4 x 4, not 9 x 3; use mlp",
     ),
+    (
+        lambda: zoo.lenet_5(((28, 28, 1), 10)), ShapeError,
+        "lenet_5: images must be at least 16 x 16, not 28 x 1; (28, 28, 1) looks channels-last "
+        "(NHWC); pass x.transpose(0, 3, 1, 2)",
+    ),
     (lambda: zoo.conv_4(((17,), 2)), ShapeError, "conv_4: " + IMAGES.format("(17,)")),
+    (
+        lambda: zoo.conv_4(((28, 28), 2)), ShapeError,
+        "conv_4: "
+        + IMAGES.format("(28, 28)").replace("use", "pass x[:, None] if they are grey, or use"),
+    ),
     (
         lambda: mp.initialise(zoo.monk().net, scheme="xavier"), ArgumentError,
         "initialise: scheme must be 'he', 'glorot' or 'lecun', not 'xavier'; choose one of them",

@@ -5,6 +5,7 @@ the values in C order. Source: LeCun, Cortes & Burges, The MNIST database (the p
 """
 
 import os
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from minprune.arguments import file_path, float_type
-from minprune.core import Array, Dataset, Seed, Split, stream
-from minprune.data.split import held_out, stratified
+from minprune.core import Array, Dataset, Seed, Split
+from minprune.data.split import completed
 from minprune.errors import DataError
 
 GZIP_RATIO = 1032  # deflate cannot expand more than this, so a header that claims more is false
@@ -80,14 +81,12 @@ def idx(
             f"{root}: test images must have the shape of training images, {images.shape[1:]}, not "
             f"{test_images.shape[1:]}; put the files of one data set in the folder"
         )
-    count = held_out(val, len(labels))
-    drawn = stratified(labels, count, stream(seed, "idx.val"))
-    train = _part(images[~drawn], labels[~drawn], kind)
-    held = _part(images[drawn], labels[drawn], kind) if count else train
-    return Dataset(train, held, _part(test_images, test_labels, kind), name=root.resolve().name)
+    pairs = {"train": (images, labels), "test": (test_images, test_labels)}
+    parts = completed(pairs, "idx", partial(_part, kind), val=val, test=0, seed=seed)
+    return Dataset(*parts, name=root.resolve().name)
 
 
-def _part(images: Array, labels: Array, kind: np.dtype[np.floating]) -> Split:
+def _part(kind: np.dtype[np.floating], images: Array, labels: Array) -> Split:
     x = images.astype(kind)
     x /= 255
     return x if x.ndim == 4 else x[:, None], labels.astype(np.int64)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from minprune import data, kernels
-from minprune.core import Dataset
+from minprune.core import PARTS, Dataset
 from minprune.criteria import CRITERIA
-from minprune.errors import FileError, MinpruneWarning
+from minprune.errors import DataError, FileError, MinpruneWarning
 from minprune.files import alone, sweep, write_atomic
 from minprune.jobs.checks import check
 from minprune.jobs.settings import Settings
@@ -32,15 +32,30 @@ from minprune.train.progress import tell
 from minprune.train.rates import cosine
 
 CHECKPOINT, RESULT = "checkpoint", "result.json"
-VAL = 1 / 12  # of a folder's training images, for validation: 5,000 of the 60,000 of MNIST
+VAL = 1 / 12  # of training samples, for validation: 5,000 of the 60,000 of MNIST
+TEST = 1 / 5  # of all samples, for test, where the data have no test part
 Result = dict[str, Any]
 
 
 def load_data(name: str) -> Dataset:
-    """The embedded digits, or a folder of IDX files; the Dataset's name is the folder's."""
+    """The embedded digits, or what a path is: IDX files, images by class, .npz, else a table."""
+    from zipfile import is_zipfile
+
+    path = Path(name)
     if name == "digits":
         return data.digits()
-    return replace(data.idx(name, val=VAL), name=Path(name).resolve().name)
+    if path.is_dir() and any(path.glob("t*-images?idx*")):
+        return data.idx(path, val=VAL)
+    if path.is_dir():
+        return data.images(path, val=VAL, test=TEST)
+    if is_zipfile(path):
+        return data.npz(path, val=VAL, test=TEST)
+    if path.exists():
+        return data.csv(path, standardise=True, val=VAL, test=TEST)
+    raise DataError(
+        f"{name}: no such file or folder; pass --data a .csv or .npz file, a folder with one of "
+        f"images for each class, or one with the four files of MNIST"
+    )
 
 
 def optimizer(lr: float) -> SGD:
@@ -96,10 +111,11 @@ def carry_out(
         ready = time.perf_counter() - began
         say(quiet, f"kernels: {kernels.backend()}, ready after {ready:.1f} s")
         done = run_plan(plan, dataset, out / CHECKPOINT, progress=not quiet)
-        sizes = {part: len(getattr(dataset, part)[0]) for part in ("train", "val", "test")}
+        facts: Result = {part: len(getattr(dataset, part)[0]) for part in PARTS}
+        facts |= {"classes": list(dataset.classes)} if dataset.classes else {}
         about = {
             "name": out.name, "command": command, "out": str(out), "settings": asdict(settings),
-            "data": {"name": dataset.name, **sizes, "input": list(dataset.input_shape)},
+            "data": {"name": dataset.name, **facts, "input": list(dataset.input_shape)},
             "versions": versions(),
         }  # fmt: skip
         seconds = {"compile and warm up": ready} | done.seconds

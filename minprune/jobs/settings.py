@@ -53,12 +53,14 @@ class Settings:
     command: ClassVar[str]
 
     data: str = option(
-        "digits", "the embedded 8 x 8 digits, or a folder in the format of MNIST",
-        metavar="digits|FOLDER",
+        "digits", "the embedded 8 x 8 digits, or a .csv file with a column class, an .npz file "
+        "with x and y, a folder of images by class, or a folder in the format of MNIST",
+        metavar="digits|PATH",
     )  # fmt: skip
     net: str | None = option(
         None, "mlp, lenet_300_100, lenet_5, cnn_small, conv_4 or resnet_small "
-        "(default: lenet_5 for images of at least 16 x 16, cnn_small for smaller ones)",
+        "(default: lenet_5 for images of at least 16 x 16, cnn_small for smaller ones, mlp for "
+        "what is no image)",
         check="net",
     )  # fmt: skip
     unit: bool = option(
@@ -130,7 +132,8 @@ def usual_epochs(data: str) -> int:
 
 def filled(s: Kind, shape: tuple[int, ...]) -> Kind:
     """The settings with what suits data of that shape where they leave net or epochs open."""
-    net = s.net or next(net for net, side in SIDES if min(shape[1:]) >= side)
+    least = min(shape[1:]) if len(shape) == 3 else 0  # of images
+    net = s.net or next(net for net, side in SIDES if least >= side)
     epochs = usual_epochs(s.data) if s.epochs is None else s.epochs
     fine_tune = epochs if s.fine_tune is None else s.fine_tune
     return replace(s, net=net, epochs=epochs, fine_tune=fine_tune)

@@ -30,6 +30,7 @@ class LossRule:
         Hessian of a sample's loss in the net's outputs
     answers : (outputs (n, outputs), targets) -> (answers, right ones): classes (n,), or yes and no
         for each output (n, outputs); None for numbers, which are not right or wrong
+    columns : whether targets are a column for each output, and not classes
     softmax : whether the softmax of the outputs are probabilities
     numbers : whether outputs and targets are numbers, whose distance is the loss
     """
@@ -38,6 +39,7 @@ class LossRule:
     targets: Callable[[Array, int], Array | str]
     factors: Callable[[Array], Factors]
     answers: Callable[[Array, Array], Answers | None]
+    columns: bool = True
     softmax: bool = False
     numbers: bool = False
 
@@ -131,7 +133,7 @@ def _above_half(out: Array, y: Array) -> Answers | None:
 LOSSES: dict[str, LossRule] = {
     "cross_entropy": LossRule(
         lambda out, y: ag.cross_entropy(out, labels=y),
-        _classes, _softmax_factors, _largest, softmax=True,
+        _classes, _softmax_factors, _largest, columns=False, softmax=True,
     ),
     "binary_cross_entropy": LossRule(
         lambda out, y: ag.binary_cross_entropy(out, y=y.T.astype(ag.value(out).dtype)),

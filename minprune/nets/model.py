@@ -263,9 +263,12 @@ def checked_input(net: Net, x: Array) -> Array:
     """x as an array; raises ShapeError unless it is (n, *input_shape)."""
     x = np.asarray(x)
     if x.shape[1:] != net.input_shape or x.ndim == 0:
+        last = x.ndim == 4 and (x.shape[3], *x.shape[1:3]) == net.input_shape
+        hint = "a batch of samples of the net's input_shape"
+        hint = "x.transpose(0, 3, 1, 2), as its channels come last (NHWC)" if last else hint
         raise ShapeError(
             f"the input must be (n, {', '.join(map(str, net.input_shape))}), not {x.shape}; "
-            f"pass a batch of samples of the net's input_shape"
+            f"pass {hint}"
         )
     return x
 

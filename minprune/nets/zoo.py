@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from minprune.core import Dataset, Seed
+from minprune.arguments import choice
+from minprune.core import Dataset, Seed, channels_last
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.activations import ReLU, Sigmoid
 from minprune.nets.convolution import Conv2d
@@ -18,7 +19,7 @@ from minprune.nets.dense import Dense, Flatten
 from minprune.nets.initialise import initialise
 from minprune.nets.joining import Add
 from minprune.nets.layer import Layer, Shape
-from minprune.nets.losses import Loss
+from minprune.nets.losses import LOSSES, Loss
 from minprune.nets.model import Model
 from minprune.nets.net import Net, build
 from minprune.nets.normalisation import BatchNorm
@@ -44,12 +45,13 @@ def _image(name: str, data: Data, least: int, instead: str) -> tuple[Shape, int]
     if len(shape) != 3:
         raise ShapeError(
             f"{name}: inputs must be images (channels, height, width), not {shape}; "
-            f"use mlp or lenet_300_100"
+            f"{'pass x[:, None] if they are grey, or ' * (len(shape) == 2)}use mlp or lenet_300_100"
         )
     if min(shape[1:]) < least:
+        hint = f"{shape} {last}" if (last := channels_last(shape)) else f"use {instead}"
         raise ShapeError(
             f"{name}: images must be at least {least} x {least}, not {shape[1]} x {shape[2]}; "
-            f"use {instead}"
+            f"{hint}"
         )
     return shape, outputs
 
@@ -100,6 +102,9 @@ def mlp(
     (32, 64)
     """
     shape, outputs = _sizes(data)
+    choice("mlp", "loss", loss, list(LOSSES))
+    if isinstance(data, Dataset) and data.train[1].ndim == 1 and LOSSES[loss].columns:
+        outputs = 1
     if not isinstance(hidden, tuple | list):
         raise ArgumentError(
             f"mlp: hidden must be the sizes of the hidden layers, not {hidden!r}; "

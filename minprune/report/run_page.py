@@ -34,7 +34,7 @@ def run_page(result: Map, history: Map) -> str:
         "run.html",
         stages=table(*comparison(stages), begin=BEGIN),
         curves=pictures(curves(history)),
-        classes=classes(stages),
+        classes=classes(stages, result.get("data", {}).get("classes", ())),
         sparse=sparse_table(facts.get("sparse", [])),
         speeds=table(HEADER, Speeds(**speeds).rows()) if speeds else "",
         costs=costs(facts.get("costs", []), before, after, last),
@@ -102,10 +102,16 @@ def points(change: float) -> str:
     return f"{100 * change:+.2f}" if change else "0"
 
 
-def classes(stages: Sequence[Map]) -> Html:
-    """Which class lost most and how many lost nothing; a table with a bar for each change."""
+def classes(stages: Sequence[Map], called: Sequence[str] = ()) -> Html:
+    """Which class lost most and how many lost nothing; a table with a bar for each change
+
+    called: the names of the classes, in the order of their numbers.
+    """
     names, rows = by_class(stages)
-    shown = [[k, *("-" if v is None else share(v) for v in values)] for k, values, _ in rows]
+    called = called or [str(k) for k in range(len(rows))]
+    shown = [
+        [called[k], *("-" if v is None else share(v) for v in values)] for k, values, _ in rows
+    ]
     if len(names) < 2:
         return table(["class", *names], shown)
     changes = [change for _, _, change in rows if change is not None]
@@ -116,7 +122,7 @@ def classes(stages: Sequence[Map]) -> Html:
     said = "No class lost accuracy."
     if lost:
         said = (
-            f"Class {rows[0][0]} lost most: {points(changes[0])} percentage points; "
+            f"Class {called[rows[0][0]]} lost most: {points(changes[0])} percentage points; "
             f"{len(changes) - lost} of {len(changes)} classes lost nothing."
         )
     sentence = prose(said) if changes else ""
