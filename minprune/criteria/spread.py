@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from minprune.arguments import choice, count
-from minprune.core import Array, Arrays, Evidence, Example, criterion, fits
+from minprune.core import Array, Arrays, Evidence, Example, criterion
 
 
 @criterion(
@@ -49,22 +49,11 @@ def geometric_median(ev: Evidence) -> Arrays:
     {'w': array([15., 10., 15.])}
     """
     found = {}
-    for name, (w, live) in _masked(ev).items():
+    for name, (w, live) in ev.live_rows().items():
         units, entries = live.any(axis=1), live.any(axis=0)
         found[name] = np.zeros(len(w), w.dtype)
         found[name][units] = _distances(w[np.ix_(units, entries)])
     return found
-
-
-def _masked(ev: Evidence) -> dict[str, tuple[Array, Array]]:
-    """{name: (weights, which of them are live), both (units, incoming)}"""
-    weights = ev.rows("weights")
-    if ev.masks is None:
-        return {name: (w, np.ones(w.shape, bool)) for name, w in weights.items()}
-    masks = ev.rows("masks")
-    for name, w in weights.items():
-        fits(name, "masks", masks[name], w.shape)
-    return {name: (w, masks[name].astype(bool)) for name, w in weights.items()}
 
 
 def _distances(w: Array) -> Array:
@@ -129,7 +118,7 @@ def weight_entropy(
     choice("weight_entropy", "prune", prune, ("high", "low"))
     bins = count("weight_entropy", "bins", bins)
     sign = -1 if prune == "high" else 1
-    found = _masked(ev)
+    found = ev.live_rows()
     return {n: (sign * _entropy(w, live, bins)).astype(w.dtype) for n, (w, live) in found.items()}
 
 
