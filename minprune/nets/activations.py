@@ -24,7 +24,7 @@ class Activation(Layer):
     """y = f(x), elementwise; a fused one runs inside the kernel of the layer before it."""
 
     kind: ClassVar[str]  # the key of its row
-    bends: ClassVar[bool] = True
+    bends: ClassVar[bool | None] = True
 
     @property
     def row(self) -> Row:

@@ -21,6 +21,7 @@ IDLE = (1, 1, 0)  # kernel, stride and padding along an axis of size 1
 class _Convolution(Layer):
     """What Conv1d and Conv2d share; kernel, stride and padding have one entry for each of `axes`"""
 
+    bends: ClassVar[bool | None] = False
     inputs: int
     outputs: int
     kernel: int | Shape

@@ -40,6 +40,7 @@ class Dense(Layer):
     {'weight': (3, 4), 'bias': (3,)}
     """
 
+    bends: ClassVar[bool | None] = False
     inputs: int
     outputs: int
     bias: bool = True
@@ -92,6 +93,8 @@ class Flatten(Layer):
     >>> mp.Flatten().out_shape((8, 7, 7))
     (392,)
     """
+
+    bends: ClassVar[bool | None] = False
 
     def out_shape(self, *shapes: Shape) -> Shape:
         return (math.prod(shapes[0]),)

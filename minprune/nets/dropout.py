@@ -1,6 +1,7 @@
 """Dropout: noise in training, the identity otherwise."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -38,6 +39,7 @@ class Dropout(Layer):
     Dropout(rate=0.2)
     """
 
+    bends: ClassVar[bool | None] = False
     rate: float = 0.5
 
     def __post_init__(self) -> None:

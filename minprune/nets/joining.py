@@ -21,6 +21,7 @@ class Add(Layer):
     (4,)
     """
 
+    bends: ClassVar[bool | None] = False
     arity: ClassVar[int | None] = None
     sums: ClassVar[bool] = True
 
@@ -49,6 +50,7 @@ class Concat(Layer):
     (8, 8, 8)
     """
 
+    bends: ClassVar[bool | None] = False
     arity: ClassVar[int | None] = None
 
     def out_shape(self, *shapes: Shape) -> Shape:

@@ -25,6 +25,7 @@ EPS = 1e-5  # PyTorch's, added to the variance
 class _Norm(Layer):
     """weight: gamma, bias: beta, both (channels,)"""
 
+    bends: ClassVar[bool | None] = False
     fuses: ClassVar[bool] = True
     biased: ClassVar[bool] = True
     normalises: ClassVar[bool] = True

@@ -16,6 +16,7 @@ AXES = ("height", "width")
 class _Pool(Layer):
     """Windows of `kernel`, a `stride` apart (the kernel's size unless given)"""
 
+    bends: ClassVar[bool | None] = False
     kernel: int | Shape = 2
     stride: int | Shape | None = None
     padding: int | Shape = 0
@@ -140,6 +141,8 @@ class GlobalAvgPool(Layer):
     >>> mp.GlobalAvgPool().out_shape((8, 7, 7))
     (8,)
     """
+
+    bends: ClassVar[bool | None] = False
 
     def out_shape(self, *shapes: Shape) -> Shape:
         if len(shapes[0]) != 2:

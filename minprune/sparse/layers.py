@@ -52,6 +52,7 @@ def form(given: Any) -> tuple[Any, tuple[int, ...]]:
 class Sparse(Layer):
     """What the sparse layers share: stored values as the weight, indices in buffers, one product"""
 
+    bends: ClassVar[bool | None] = False
     twin: ClassVar[Any]  # the dense layer of which this is the sparse form
     only: ClassVar[tuple[str, ...]] = ()  # the formats it can have; () for all
     prefix: ClassVar[str] = ""  # of its rows in mp.sparse.speeds()

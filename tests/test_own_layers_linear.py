@@ -1,0 +1,81 @@
+"""A layer of one's own says whether it is linear; what needs to know refuses one that does not."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from randomnets import batch, filled
+
+import minprune as mp
+from minprune.autograd import Value
+from minprune.errors import ArgumentError
+from minprune.nets.layer import ForwardContext, Layer, Params
+
+
+@dataclass(frozen=True)
+class Square(Layer):
+    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
+        return xs[0] * xs[0]
+
+
+@dataclass(frozen=True)
+class Bent(Square):
+    bends = True
+
+
+@dataclass(frozen=True)
+class Halved(Layer):
+    bends = False
+
+    def apply(self, p: Params, xs: list[Value], run: ForwardContext, act: str = "none") -> Value:
+        return xs[0] * 0.5
+
+
+def model_with(layer: Layer) -> mp.Model:
+    net = mp.build((3,), [("a", mp.Dense(3, 4)), ("own", layer), ("fc", mp.Dense(4, 2))])
+    model = filled(net, 0)
+    w, b = model.params["a.weight"], model.params["a.bias"]
+    w[1], b[1] = 2 * w[0], 2 * b[0] + 1
+    return model
+
+
+UNKNOWN = (
+    "Square does not say whether it is linear; set bends = True in the class, or False if it is"
+)
+NO_PATH = "Bent is not linear, and SynFlow needs a linear pass; define its method path"
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda m: mp.score(m, batch(m, 9), "activation", unit=True),
+        lambda m: mp.score(m, None, "synflow"),
+        lambda m: mp.structure.regressions(m, batch(m, 9)),
+    ],
+)
+def test_what_is_not_said_is_refused(work: Any) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        work(model_with(Square()))
+    assert caught.value.args == (UNKNOWN,)
+
+
+def test_synflow_needs_the_path_of_a_layer_that_is_not_linear() -> None:
+    with pytest.raises(ArgumentError) as caught:
+        mp.score(model_with(Bent()), None, "synflow")
+    assert caught.value.args == (NO_PATH,)
+
+
+def test_what_is_said_is_used() -> None:
+    """2 a + 1 merges exactly into a through what is linear; through a square, read behind it."""
+    for layer, exact in ((Halved(), True), (Bent(), False)):
+        model = model_with(layer)
+        data = batch(model, 40)
+        ((dropped, kept, *line),) = mp.structure.regressions(model, data, sparsity=0.25)
+        a, b = (np.asarray(model.params["a.weight"][k] @ data[0].T) for k in (kept[1], dropped[1]))
+        a, b = a + model.params["a.bias"][kept[1]], b + model.params["a.bias"][dropped[1]]
+        if not exact:
+            a, b = a * a, b * b
+        assert np.allclose(np.polyfit(a, b, 1), line, atol=1e-9)
+        merged = mp.structure.merge(model, [(dropped, kept, *line)])
+        assert np.allclose(merged(data[0]), model(data[0]), atol=1e-9) == exact
