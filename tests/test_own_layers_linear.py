@@ -43,6 +43,7 @@ def model_with(layer: Layer) -> mp.Model:
 UNKNOWN = (
     "Square does not say whether it is linear; set bends = True in the class, or False if it is"
 )
+NO_RULE = "Halved does not say whether merged units pass through it; define its method refuses"
 NO_PATH = "Bent is not linear, and SynFlow needs a linear pass; define its method path"
 
 
@@ -66,16 +67,21 @@ def test_synflow_needs_the_path_of_a_layer_that_is_not_linear() -> None:
     assert caught.value.args == (NO_PATH,)
 
 
-def test_what_is_said_is_used() -> None:
-    """2 a + 1 merges exactly into a through what is linear; through a square, read behind it."""
-    for layer, exact in ((Halved(), True), (Bent(), False)):
-        model = model_with(layer)
-        data = batch(model, 40)
-        ((dropped, kept, *line),) = mp.structure.regressions(model, data, sparsity=0.25)
-        a, b = (np.asarray(model.params["a.weight"][k] @ data[0].T) for k in (kept[1], dropped[1]))
-        a, b = a + model.params["a.bias"][kept[1]], b + model.params["a.bias"][dropped[1]]
-        if not exact:
-            a, b = a * a, b * b
-        assert np.allclose(np.polyfit(a, b, 1), line, atol=1e-9)
-        merged = mp.structure.merge(model, [(dropped, kept, *line)])
-        assert np.allclose(merged(data[0]), model(data[0]), atol=1e-9) == exact
+def test_merging_needs_a_layer_to_say_what_passes_through() -> None:
+    """2 a + 1 through a halving: its next layer reads a + 1/2, and not a + 1."""
+    model, pair = model_with(Halved()), (("a", 1), ("a", 0), 2.0, 1.0)
+    with pytest.raises(ArgumentError) as caught:
+        mp.structure.merge(model, [pair])
+    assert caught.value.args[0].endswith(NO_RULE)
+    with pytest.raises(ArgumentError, match="must have units that dense layers"):
+        mp.structure.regressions(model, batch(model, 9), sparsity=0.25)
+
+
+def test_what_is_bent_is_read_behind_the_bend() -> None:
+    model = model_with(Bent())
+    x, _ = data = batch(model, 40)
+    with pytest.raises(ArgumentError, match="must have units that dense layers"):
+        mp.structure.regressions(model, data, sparsity=0.25)  # Bent has no rule either
+    units = mp.score(model, data, "activation", unit=True)["a.weight"]
+    made = x @ model.params["a.weight"].T + model.params["a.bias"]
+    assert np.allclose(units, (made**2).mean(axis=0))

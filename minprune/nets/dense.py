@@ -12,11 +12,11 @@ from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.core import Array
 from minprune.errors import ShapeError
-from minprune.nets.layer import ForwardContext, Layer, Params, Shape
+from minprune.nets.layer import ForwardContext, Layer, Params, Passing, Shape
 
 
 @dataclass(frozen=True)
-class Dense(Layer):
+class Dense(Passing):
     """A fully connected layer.
 
     y = W x + b      weight: (outputs, inputs), bias: (outputs,)
@@ -40,7 +40,6 @@ class Dense(Layer):
     {'weight': (3, 4), 'bias': (3,)}
     """
 
-    bends: ClassVar[bool | None] = False
     inputs: int
     outputs: int
     bias: bool = True
@@ -82,7 +81,7 @@ class Dense(Layer):
         return np.asarray(p["weight"] @ level)
 
 
-class Flatten(Layer):
+class Flatten(Passing):
     """Channels become features.
 
     (c, h, w) -> (c h w,): channel k becomes the run of entries k h w ... (k + 1) h w - 1
@@ -93,8 +92,6 @@ class Flatten(Layer):
     >>> mp.Flatten().out_shape((8, 7, 7))
     (392,)
     """
-
-    bends: ClassVar[bool | None] = False
 
     def out_shape(self, *shapes: Shape) -> Shape:
         return (math.prod(shapes[0]),)

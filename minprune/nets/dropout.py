@@ -1,7 +1,6 @@
 """Dropout: noise in training, the identity otherwise."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -9,11 +8,11 @@ from minprune import arguments
 from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.errors import ArgumentError
-from minprune.nets.layer import ForwardContext, Layer, Params
+from minprune.nets.layer import ForwardContext, Params, Passing
 
 
 @dataclass(frozen=True)
-class Dropout(Layer):
+class Dropout(Passing):
     """Entries set to 0 at random in training.
 
     y = x m / (1 - rate), m ~ Bernoulli(1 - rate), in training; y = x otherwise
@@ -39,7 +38,6 @@ class Dropout(Layer):
     Dropout(rate=0.2)
     """
 
-    bends: ClassVar[bool | None] = False
     rate: float = 0.5
 
     def __post_init__(self) -> None:

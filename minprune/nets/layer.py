@@ -152,6 +152,19 @@ class Layer:
 
         Asked of the layers that read merged units, and of those between.
         """
+        return (
+            f"{type(self).__name__} does not say whether merged units pass through it; define its "
+            f"method refuses"
+        )
+
+
+@dataclass(frozen=True)
+class Passing(Layer):
+    """A linear layer that changes no row of its input by a factor of its own: lines pass through"""
+
+    bends: ClassVar[bool | None] = False
+
+    def refuses(self, slope: float, intercept: float) -> str:
         return ""
 
 

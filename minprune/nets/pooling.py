@@ -7,16 +7,15 @@ from typing import Any, ClassVar
 from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.errors import ArgumentError
-from minprune.nets.layer import ForwardContext, Layer, Params, Shape, sizes, windows
+from minprune.nets.layer import ForwardContext, Params, Passing, Shape, sizes, windows
 
 AXES = ("height", "width")
 
 
 @dataclass(frozen=True)
-class _Pool(Layer):
+class _Pool(Passing):
     """Windows of `kernel`, a `stride` apart (the kernel's size unless given)"""
 
-    bends: ClassVar[bool | None] = False
     kernel: int | Shape = 2
     stride: int | Shape | None = None
     padding: int | Shape = 0
@@ -130,7 +129,7 @@ class AvgPool(_Pool):
         )
 
 
-class GlobalAvgPool(Layer):
+class GlobalAvgPool(Passing):
     """The mean of each channel.
 
     y_c = the mean of channel c over all positions      (c, h, w) or (c, length) -> (c,)
@@ -141,8 +140,6 @@ class GlobalAvgPool(Layer):
     >>> mp.GlobalAvgPool().out_shape((8, 7, 7))
     (8,)
     """
-
-    bends: ClassVar[bool | None] = False
 
     def out_shape(self, *shapes: Shape) -> Shape:
         if len(shapes[0]) != 2:
