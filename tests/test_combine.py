@@ -181,7 +181,7 @@ MESSAGES = (
     (lambda: combine({"A": A}, normalize="ranks"),  # type: ignore[arg-type]
      "combine: normalize must be 'rank', 'layer' or None, not 'ranks'; choose one of them"),
     (lambda: combine({"A": A, "B": B}, {"C": 1}),
-     "combine: weights must name criteria of scores, A, B, not 'C'; leave it out"),
+     "combine: a criterion of weights must be 'A' or 'B', not 'C'; choose one of them"),
     (lambda: combine({"A": A}, {"A": -1}),
      "combine: weights['A'] must be a finite number of at least 0, not -1; pass "
      "weights['A']=1, for example"),

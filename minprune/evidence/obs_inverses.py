@@ -89,7 +89,7 @@ def sweep_loss(asked: Request, data: Split) -> Arrays:
     share, model, found = damp(asked), asked.model, {}
     for name in asked.names:
         h, mask = layer_hessian(model, data[0], name), model.masks.get(name)
-        swept = _named(name, sweep_layer, model.params[name], h, share, mask=mask)
+        swept = of_layer(name, sweep_layer, model.params[name], h, share, mask=mask)
         found[name] = sweep_scores(swept, dtype=model.dtype)
     return found
 
@@ -128,7 +128,7 @@ def _live(asked: Request, names: list[str]) -> tuple[Array, float]:
     return live, damp(asked) / (float(live.mean()) or 1.0)
 
 
-def _named(name: str, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
+def of_layer(name: str, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
     """fn(...); refusals of a layer's H have its name in front"""
     try:
         return fn(*args, **options)
@@ -142,7 +142,7 @@ def _layer_inverses(asked: Request, data: Split, name: str, bias: bool = False) 
     live = _mask(asked, name)
     if bias:
         live = np.column_stack([live, _mask(asked, f"{layer_of(name)}.bias")])
-    return np.asarray(_named(name, damped_inverse, h, damp(asked), live).inverse)
+    return np.asarray(of_layer(name, damped_inverse, h, damp(asked), live).inverse)
 
 
 def _mask(asked: Request, name: str) -> Array:

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune.arguments import count
+from minprune.arguments import count, instance
 from minprune.core import Array, Arrays, Criterion, Evidence, Seed, Split, stream
 from minprune.errors import ArgumentError, MinpruneWarning, NonFiniteError, ShapeError
 from minprune.evidence.request import Params, Request, ask
@@ -192,11 +192,7 @@ def finished(asked: Request, scores: Arrays) -> Arrays:
 def fitting(asked: Request, scores: Arrays) -> Arrays:
     """The scores as arrays; raises unless they have the names and shapes asked for, and numbers."""
     who, shapes = asked.fn.__name__, asked.shapes
-    if not isinstance(scores, Mapping):
-        raise ArgumentError(
-            f"{who}: scores must be a dict of arrays, not {type(scores).__name__}; "
-            f"return one array for each weight it gets"
-        )
+    instance(who, "scores", scores, Mapping, "one array for each weight, by name")
     for name in sorted(shapes.keys() ^ scores.keys(), key=str):
         state = "returned no scores for" if name in shapes else "scored the unknown"
         raise ShapeError(f"{who}: {state} {name}; return one array for each weight it gets")

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from minprune.arguments import choice, number
+from minprune.arguments import choice, instance, number
 from minprune.core import Arrays
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.masking.choose import apart, normalized, rankable
@@ -60,11 +60,7 @@ def combine(
     [1.0, 1.0, 2.5]
     """
     for held in (scores, *(scores.values() if isinstance(scores, Mapping) else ())):
-        if not isinstance(held, Mapping):
-            raise ArgumentError(
-                f"combine: scores must be {{criterion: {{parameter: array}}}}, not "
-                f"{type(held).__name__}; pass {{'magnitude': mp.score(...)}}, for example"
-            )
+        instance("combine", "scores", held, Mapping, "{'magnitude': mp.score(...)}")
     if not scores:
         raise ArgumentError(
             "combine: scores must hold at least one criterion, not none; "
@@ -127,17 +123,9 @@ def ranks(scores: Arrays) -> Arrays:
 
 
 def _weights(scores: Mapping[str, Arrays], weights: Mapping[str, float]) -> dict[str, float]:
-    if not isinstance(weights, Mapping):
-        raise ArgumentError(
-            f"combine: weights must be {{criterion: number}}, not {weights!r}; "
-            f"pass {{{next(iter(scores))!r}: 1.0}}, for example"
-        )
+    instance("combine", "weights", weights, Mapping, f"{{{next(iter(scores))!r}: 1.0}}")
     for criterion in weights:
-        if criterion not in scores:
-            raise ArgumentError(
-                f"combine: weights must name criteria of scores, {', '.join(scores)}, not "
-                f"{criterion!r}; leave it out"
-            )
+        choice("combine", "a criterion of weights", criterion, tuple(scores))
     share = {c: number("combine", f"weights[{c!r}]", weights.get(c, 1)) for c in scores}
     if not any(share.values()):
         raise ArgumentError(

@@ -20,7 +20,7 @@ from minprune.curvature.layerwise import Hull, layer_hessian, merge, refit, swee
 from minprune.curvature.products import flat, unflat
 from minprune.curvature.record import outputs
 from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
-from minprune.evidence.obs_inverses import Rows
+from minprune.evidence.obs_inverses import Rows, of_layer
 from minprune.masking.apply import collapsed, with_masks
 from minprune.masking.count import named, pruned_count
 from minprune.measures.quality import evaluate
@@ -235,10 +235,7 @@ def _by_layer(
                     f"{name}: the inputs of its layer must not all be 0, as they are at sparsity "
                     f"{sparsity}, since H = 0 has no inverse; pass less, or leave it out of names="
                 )
-            try:
-                swept = sweep_layer(w, h, damp, mask=old)
-            except (ArgumentError, NonFiniteError) as e:
-                raise type(e)(f"{name}: {e}") from None
+            swept = of_layer(name, sweep_layer, w, h, damp, mask=old)
             if rows:  # the first ones in the order of each row
                 first = pruned_count(sparsity, swept.order.shape[1])
                 mask = (np.argsort(swept.order, axis=1) >= first).reshape(swept.shape)

@@ -5,7 +5,7 @@ model and data checks of them, are beside it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from minprune.core import Array, Arrays, Dataset, Split
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.counts import summary
 from minprune.nets.layer import ForwardContext, Layer
-from minprune.nets.net import INPUT, Net
+from minprune.nets.net import INPUT, Net, Node
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 Watch = Callable[[str, Value], None]
@@ -319,6 +319,15 @@ def known(params: Iterable[str], names: Iterable[str]) -> list[str]:
         if name not in there:
             raise ArgumentError(f"{name}: no such parameter; there are {', '.join(there)}")
     return found
+
+
+def rebuilt(
+    model: Model, nodes: Iterable[Node], params: Arrays, masks: Arrays, buffers: Arrays
+) -> Model:
+    """The model of these nodes, with those of the arrays that they have, in the order of the net"""
+    net = replace(model.net, nodes=tuple(nodes))
+    params, buffers = {k: params[k] for k in net.params}, {k: buffers[k] for k in net.buffers}
+    return Model(net, params, buffers, {k: m for k, m in masks.items() if k in params})
 
 
 def batch_last(x: Array, dtype: npt.DTypeLike) -> Array:

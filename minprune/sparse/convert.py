@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from minprune.arguments import count
-from minprune.core import Array, Arrays
+from minprune.core import Array
 from minprune.errors import ArgumentError
 from minprune.nets.layer import Layer
-from minprune.nets.model import Model, is_model
-from minprune.nets.net import Net, Node, layer_of
+from minprune.nets.model import Model, is_model, rebuilt
+from minprune.nets.net import Node, layer_of
 from minprune.sparse.layers import Format, Sparse, form, sparse_kind, stored
 from minprune.sparse.speeds import Speeds, cheapest, names, speeds
 
@@ -84,7 +84,7 @@ def sparsify(
             buffers |= {f"{node.name}.{k}": getattr(found, k) for k in found.INDICES}
             masks.pop(name, None)
         nodes.append(Node(node.name, layer, node.inputs))
-    return _model(model.net, nodes, params, buffers, masks)
+    return rebuilt(model, nodes, params, masks, buffers)
 
 
 def densify(model: Model) -> Model:
@@ -124,7 +124,7 @@ def densify(model: Model) -> Model:
             masks[name] = found.mask().reshape(shape)
             layer = layer.like()
         nodes.append(Node(node.name, layer, node.inputs))
-    return _model(model.net, nodes, params, dict(model.buffers), masks)
+    return rebuilt(model, nodes, params, masks, model.buffers)
 
 
 def matrix(model: Model, layer: str) -> Format:
@@ -210,11 +210,3 @@ def _wanted(model: Model, format: str | Mapping[str, str]) -> dict[str, str]:
                 )
             del asked[name]
     return asked
-
-
-def _model(net: Net, nodes: list[Node], params: Arrays, buffers: Arrays, masks: Arrays) -> Model:
-    """The model of these nodes, with the arrays that it has in its order"""
-    net = Net(tuple(nodes), net.input_shape, net.loss)
-    return Model(
-        net, {k: params[k] for k in net.params}, {k: buffers[k] for k in net.buffers}, masks
-    )

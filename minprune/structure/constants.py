@@ -10,14 +10,14 @@ where it is 0.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import itemgetter
 
 import numpy as np
 
 from minprune.autograd import Tensor
 from minprune.core import Array, Arrays
-from minprune.nets.model import Model
+from minprune.nets.model import Model, rebuilt
 from minprune.nets.net import Node, layer_of
 from minprune.nets.ties import follow, trace
 from minprune.nets.unit_labels import parameter
@@ -151,8 +151,7 @@ def fold(model: Model, folds: Iterable[Fold]) -> Model:
                 arrays[f.reader][closed] = 0
         if f.bias.any():
             add_to_bias(nodes, params, masks, layer_of(f.reader), f.bias)
-    net = replace(model.net, nodes=tuple(nodes))
-    return Model(net, {k: params[k] for k in net.params}, model.buffers, masks)
+    return rebuilt(model, nodes, params, masks, model.buffers)
 
 
 def add_to_bias(nodes: list[Node], params: Arrays, masks: Arrays, name: str, amount: Array) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from minprune.core import Array, Arrays
 from minprune.nets.convolution import Conv1d, Conv2d
 from minprune.nets.dense import Dense, Flatten
-from minprune.nets.model import Model
+from minprune.nets.model import Model, rebuilt
 from minprune.nets.net import Net, Node
 from minprune.nets.pooling import GlobalAvgPool
 from minprune.structure.constants import add_to_bias, sweep
@@ -75,7 +73,7 @@ def _without(model: Model, add: Node, rest: list[str], level: Array) -> Model | 
         shift = (Conv1d, Conv2d)[sides - 1](len(level), len(level), 1, groups=len(level))
         nodes[[n.name for n in nodes].index(add.name)] = Node(add.name, shift, (source,))
         params[f"{add.name}.weight"] = np.ones(shift.params()["weight"], model.dtype)
-        params[f"{add.name}.bias"] = level
+        params[f"{add.name}.bias"] = level.astype(model.dtype)
         return _reachable(model, nodes, params, masks)
     else:
         return None
@@ -101,10 +99,5 @@ def _reachable(model: Model, nodes: list[Node], params: Arrays, masks: Arrays) -
     for n in reversed(nodes):
         if n.name in wanted:
             wanted.update(n.inputs)
-    net = replace(model.net, nodes=tuple(n for n in nodes if n.name in wanted))
-    return Model(
-        net,
-        {k: params[k].astype(model.dtype) for k in net.params},
-        {k: model.buffers[k] for k in net.buffers},
-        {k: m for k, m in masks.items() if k in net.params},
-    )
+    kept = [n for n in nodes if n.name in wanted]
+    return rebuilt(model, kept, params, masks, model.buffers)
