@@ -207,8 +207,8 @@ MESSAGES = (
      "combine: the scores of b must have one shape, not (1, 2) in A and (2, 2) in B; score "
      "weights, or units, with each"),
     (lambda: combine(more(b=np.array([[1.0, np.nan]]))),
-     "B, b: scores must be finite, not NaN or infinite as 1 of 2 are; fix the criterion, or "
-     "the model that it scores"),
+     "B, b: 1 of 2 entries of the scores are not finite, but must be numbers; fix the criterion, "
+     "or the model that it scores"),
     (lambda: combine(more(b=np.array([[1, 2]]))),
      "B, b: scores must be float32 or float64, not int64; use astype(float)"),
 )  # fmt: skip

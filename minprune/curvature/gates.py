@@ -42,7 +42,12 @@ def gate_hess(model: Model, data: Split, groups: Groups) -> Arrays:
     reads = {name: _read(g) for name, g in groups.items()}
     apart = second(total, model, data, partial(square, groups=groups), reads) if groups else {}
     found = {name: t / len(data[0]) for name, t in total.items()}
-    return found | {name: _products(model, data, groups[name]) for name in apart}
+    for name in apart:
+        for unit in range(groups[name].size):
+            v = _moves(model, [groups[name]], unit)
+            hv = hvp(model, data, v)
+            found[name][unit] = sum(float((hv[n] * v[n]).sum(dtype=np.float64)) for n in v)
+    return found
 
 
 def gate_product(model: Model, data: Split, groups: Groups) -> Arrays:
@@ -83,15 +88,6 @@ def _sent(use: Use, g: Array, columns: int) -> Array:
     dx = use.by(use.op.rule, tuple(need), g)[at]
     parts = (value(use.node.inputs[at]) * dx).reshape(-1, columns, *dx.shape[1:])
     return np.asarray(parts.sum(axis=(0, *range(2, parts.ndim - 1))))
-
-
-def _products(model: Model, data: Split, group: Group) -> Array:
-    found = np.zeros(group.size)
-    for unit in range(group.size):
-        v = _moves(model, [group], unit)
-        hv = hvp(model, data, v)
-        found[unit] = sum(float((hv[n] * v[n]).sum(dtype=np.float64)) for n in v)
-    return found
 
 
 def _moves(model: Model, groups: Iterable[Group], units: int | slice) -> Arrays:

@@ -22,6 +22,7 @@ from minprune.curvature.inverse import (
     check_damp,
     damped_inverse,
     inverse_from_rows,
+    not_zero,
 )
 from minprune.curvature.layerwise import alike, layer_hessian, sweep_layer, sweep_scores
 from minprune.curvature.products import unflat
@@ -199,11 +200,7 @@ def _unit_fisher(asked: Request, data: Split, owned: Arrays) -> Arrays:
             fisher[name] += mine @ mine.transpose(0, 2, 1)
     trace = sum(float(np.einsum("uss->", f)) for f in fisher.values()) / n
     alpha = damp(asked) * trace / max(sum(float(live[at].sum()) for at in owned.values()), 1.0)
-    if alpha == 0:
-        raise ArgumentError(
-            "obs: all gradients are zero, so the Fisher matrix is 0, which has no inverse; "
-            "check the data, or whether the net's output depends on its weights"
-        )
+    not_zero(alpha, sum(f.shape[0] * f.shape[1] for f in fisher.values()))
     found = {}
     for name, f in fisher.items():
         inverse = np.linalg.inv(f / n + alpha * np.eye(f.shape[1]))

@@ -69,10 +69,23 @@ def combine(
     choice("combine", "normalize", normalize, ("rank", "layer", None))
     share = _weights(scores, {} if weights is None else weights)
     agreed = _agreed(scores)
+    first = next(iter(agreed.values()))
     if model is not None:
         is_model(model, "combine")
-        return _once(model, agreed, share, normalize)
-    return _sum(agreed, share, normalize)
+    if model is None or not is_unit_score(first, model.net.params):
+        return _sum(agreed, share, normalize)
+    # over groups of tied units: one value for all weights that make a unit
+    groups = {g.name: g for g in ties(model) if g.free}
+    units = {
+        criterion: {n: s for n, g in groups.items() if (s := unit_scores(g, arrays)) is not None}
+        for criterion, arrays in agreed.items()
+    }
+    total = {name: np.zeros(s.shape) for name, s in first.items()}
+    for name, s in _sum(units, share, normalize).items():
+        for m in groups[name].producers:
+            if m.param in total:
+                total[m.param][m.index] = s[:, None]
+    return total
 
 
 def _sum(agreed: dict[str, Arrays], share: dict[str, float], normalize: str | None) -> Arrays:
@@ -89,26 +102,6 @@ def _sum(agreed: dict[str, Arrays], share: dict[str, float], normalize: str | No
                 f"combine: the sum of the scores of {name} must be finite, and it overflows; "
                 f"pass normalize='rank'"
             )
-    return total
-
-
-def _once(
-    model: Model, agreed: dict[str, Arrays], share: dict[str, float], normalize: str | None
-) -> Arrays:
-    """The sum over groups of tied units, one value for all weights that make a unit."""
-    groups = {g.name: g for g in ties(model) if g.free}
-    first = next(iter(agreed.values()))
-    if not is_unit_score(first, model.net.params):
-        return _sum(agreed, share, normalize)
-    units = {
-        criterion: {n: s for n, g in groups.items() if (s := unit_scores(g, arrays)) is not None}
-        for criterion, arrays in agreed.items()
-    }
-    total = {name: np.zeros(s.shape) for name, s in first.items()}
-    for name, s in _sum(units, share, normalize).items():
-        for m in groups[name].producers:
-            if m.param in total:
-                total[m.param][m.index] = s[:, None]
     return total
 
 

@@ -15,7 +15,7 @@ from minprune import arguments, kernels
 from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.core import Array, Arrays, Dataset, Split
-from minprune.errors import ArgumentError, ShapeError
+from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.nets.counts import summary
 from minprune.nets.layer import ForwardContext, Layer
 from minprune.nets.net import INPUT, Net, Node
@@ -187,6 +187,15 @@ def loss_of(net: Net, out: Value, y: Array) -> Value:
 def not_finite(a: Array) -> int:
     """How many entries of a are NaN or infinite."""
     return a.size - int(np.count_nonzero(np.isfinite(a)))
+
+
+def all_finite(owner: str, what: str, a: Array, remedy: str) -> None:
+    """Raises NonFiniteError, counting the entries, unless all are numbers."""
+    if bad := not_finite(a):
+        raise NonFiniteError(
+            f"{owner}: {bad} of {a.size} entries of {what} are not finite, but must be numbers; "
+            f"{remedy}"
+        )
 
 
 def blame(

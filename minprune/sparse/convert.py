@@ -1,6 +1,7 @@
 """sparsify: masked dense layers -> layers that store live weights alone; densify: back again."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -179,9 +180,8 @@ def _wanted(model: Model, format: str | Mapping[str, str]) -> dict[str, str]:
     """{layer: format} of the layers to change, once the formats fit what the layers are"""
     net, by_name = model.net, isinstance(format, Mapping)
     there = [layer_of(name) for name in net.every_weight]
-    asked: dict[str, str] = dict.fromkeys(there, format)  # type: ignore[arg-type]
-    if isinstance(format, Mapping):
-        asked = {str(name).removesuffix(".weight"): each for name, each in format.items()}
+    given: Any = format if by_name else dict.fromkeys(there, format)
+    asked = {str(name).removesuffix(".weight"): each for name, each in given.items()}
     for each in asked.values() if by_name else [format]:
         if each not in ("auto", "dense"):
             form(each)

@@ -102,7 +102,9 @@ def regressions(
         model, {n: s for n, s in scores.items() if n in made}, sparsity=sparsity,
         threshold=threshold, scope=scope, protect=protect, minimum=minimum,
     )  # fmt: skip
-    apart = _apart(model, data, groups, criterion, options)
+    rng = stream(0, "criterion")
+    asked = ask(model, criterion, options, rng, unit=True, groups=groups)
+    apart: Apart = APART[criterion](gather(asked, data), **asked.options)
     found = moments(model, data, groups)
     pairs = []
     for name, g in groups.items():
@@ -164,16 +166,6 @@ def _freedom(model: Model, group: Group, spot: str) -> Freedom | None:
     if bends or elsewhere:
         return Freedom(False, False)
     return Freedom(not refusal(model, group, 1, 1), not refusal(model, group, -1, 0))
-
-
-def _apart(
-    model: Model, data: Split, groups: dict[str, Group], criterion: str, options: dict[str, Any]
-) -> Apart:
-    """The distances between the units of each group."""
-    rng = stream(0, "criterion")
-    asked = ask(model, criterion, options, rng, unit=True, groups=groups)
-    found: Apart = APART[criterion](gather(asked, data), **asked.options)
-    return found
 
 
 def _unit(group: Group, unit: int) -> Unit:
