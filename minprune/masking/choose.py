@@ -145,8 +145,11 @@ def normalized(scores: Arrays, by: str | None) -> Arrays:
 
 def apart(flat: Array, scores: Arrays) -> Arrays:
     """One array of all entries -> views of it with the names and shapes of the scores"""
-    parts = np.split(flat, np.cumsum([s.size for s in scores.values()])[:-1])
-    return {n: p.reshape(s.shape) for (n, s), p in zip(scores.items(), parts, strict=True)}
+    found, at = {}, 0
+    for name, s in scores.items():
+        found[name] = flat[at : at + s.size].reshape(s.shape)
+        at += s.size
+    return found
 
 
 def _select(

@@ -50,7 +50,8 @@ class Training:
         self.dropout = stream(seed, "dropout")
         names = (f"method {k}" if k else "method" for k in range(len(method.parts)))
         self.streams = tuple(stream(seed, name) for name in names)
-        self.unused = deepcopy(self.streams)
+        ends = self.uses["finish"] or self.uses["learned"]
+        self.unused = deepcopy(self.streams) if ends else None  # as they were, to repeat the end
         self.done, self.lr, self.penalty, self.state = 0, optimizer.lr, 0.0, None
         self.net: Net = model.net
         self.masks: Arrays = model.masks
@@ -87,6 +88,8 @@ class Training:
     def finished(self, parts: Parts) -> tuple[Model, Arrays]:
         """(the ordinary model, what was learned) of these parts"""
         model, extra, state, done = parts
+        if self.unused is None:
+            return model, extra
         ctx = self._context(ForwardContext())._replace(
             net=model.net, masks=model.masks, state=state, step=done, lr=self.rate_at(done - 1),
             streams=deepcopy(self.unused),
