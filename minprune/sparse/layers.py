@@ -242,11 +242,7 @@ class SparseConv(Sparse):
         for what, least in (("kernel", 1), ("stride", 1), ("padding", 0)):
             object.__setattr__(self, what, sizes("SparseConv", what, getattr(self, what), least))
         self.fits("stored", math.prod(self.full))
-        if self.format not in self.only:
-            raise ArgumentError(
-                f"SparseConv: format must be 'csr', the only one of a convolution, not "
-                f"{self.format!r}; leave it out"
-            )
+        arguments.choice("SparseConv", "format", self.format, self.only)
 
     @staticmethod
     def copies(layer: Any, format: str) -> int:

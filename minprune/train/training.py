@@ -16,7 +16,7 @@ from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.masking.apply import apply
 from minprune.nets.counts import sparsity
 from minprune.nets.layer import ForwardContext, Layer
-from minprune.nets.model import Instead, Model, blame, loss_of, not_finite, run
+from minprune.nets.model import Instead, Model, all_finite, blame, loss_of, run
 from minprune.nets.net import Net, layer_of
 from minprune.train.method import HOOKS, Change, Context, Method, Values, View, check_signatures
 from minprune.train.optim import Optimizer, OptState
@@ -221,12 +221,8 @@ class Training:
 
 def check_finite(step: int, what: str, a: Array, lr: float) -> None:
     """Raises NonFiniteError where an entry of a is not finite."""
-    bad = not_finite(a)
-    if bad:
-        raise NonFiniteError(
-            f"step {step}: {what} has {bad} of {a.size} entries that are not finite, at learning "
-            f"rate {lr:g}; lower the learning rate or check the data"
-        )
+    remedy = f"lower the learning rate, {lr:g}, or check the data"
+    all_finite(f"step {step}", what, a, remedy)
 
 
 def _factors(method: Method, extra: Mapping[str, Array]) -> dict[str, float]:
