@@ -85,7 +85,8 @@ def weight_entropy(
     """s_j = sum_b p_jb ln(p_jb), p_jb the share of unit j's weights in bin b; prune="low": -s
 
     Masked weights are left out; a unit without a live weight scores 0. The bins are equally wide
-    and cover the range of the LAYER's weights, the last one closed.
+    and cover the range of the LAYER's weights (of all layers that make tied units), the last one
+    closed.
     A flaw of the definition: a unit of equal weights, also one of zeros, has entropy 0 and is kept
     longest; so has each unit of a constant layer.
 
