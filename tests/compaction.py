@@ -13,10 +13,13 @@ from minprune.nets import unit_labels
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model
 from minprune.structure import constants, cut
-from minprune.structure.compact import compact, plan
+from minprune.structure.compact import compact
+from minprune.structure.plan import plan
 from minprune.verify.ours.compaction import Compact
 
-compaction: Any = import_module("minprune.structure.compact")  # the package has the function
+# The package has functions of these names.
+compaction: Any = import_module("minprune.structure.compact")
+planning: Any = import_module("minprune.structure.plan")
 
 
 def planted(where: Any, name: str, wrong: Any) -> Compact:
@@ -96,7 +99,7 @@ def noisier(model: Model) -> Model:
 
 
 compaction_fold, compaction_shrink = compaction.fold, compaction.shrink
-indices_left, flow_mix = compaction.indices_left, constants._Links.mix
+indices_left, flow_mix = planning.indices_left, constants._Links.mix
 resized = mp.Conv2d.resized
 # name: the law, the net in which to search, the bug
 WRONG: dict[str, tuple[str, str, Compact]] = {
@@ -114,7 +117,7 @@ WRONG: dict[str, tuple[str, str, Compact]] = {
         "same function", "flatten", planted(unit_labels.Labels, "spread", channels_last),
     ),
     "flatten, single columns": (
-        "same function", "flatten", planted(compaction, "indices_left", single_columns),
+        "same function", "flatten", planted(planning, "indices_left", single_columns),
     ),
     "depthwise groups stay": (
         "same function", "depthwise", planted(mp.Conv2d, "resized", groups_left),

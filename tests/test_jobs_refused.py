@@ -21,7 +21,7 @@ from minprune.files import alone
 from minprune.jobs.checks import FEW, few
 from minprune.jobs.settings import CompareSettings, RunSettings
 from minprune.nets.zoo import ZOO
-from minprune.train.training import Training
+from minprune.train.step import Training
 from minprune.verify.kinds import FUNCTION_KINDS
 
 NETS = "mlp, lenet_300_100, lenet_5, cnn_small, conv_4, resnet_small"

@@ -11,7 +11,7 @@ from surgery import EPS, row_rise
 from minprune.core import Array
 from minprune.curvature.layerwise import layer_hessian, layer_inputs, merge, refit, sweep_layer
 from minprune.errors import ArgumentError
-from minprune.nets.activations import ReLU
+from minprune.nets.activation_layers import ReLU
 from minprune.nets.convolution import Conv2d
 from minprune.nets.dense import Dense, Flatten
 from minprune.nets.initialise import initialise

@@ -35,8 +35,8 @@ MESSAGES = (
     ),
     (
         net(DENSE, ("relu1", mp.ReLU)), ArgumentError,
-        "relu1: <class 'minprune.nets.activations.ReLU'> is not a layer; pass an instance, with "
-        "brackets: ReLU()",
+        "relu1: <class 'minprune.nets.activation_layers.ReLU'> is not a layer; pass an instance, "
+        "with brackets: ReLU()",
     ),
     (
         net(DENSE, ("relu1", mp.ReLU(), "fc2")), ArgumentError,

@@ -16,7 +16,7 @@ from minprune.files import load
 from minprune.jobs import run
 from minprune.sparse import Speeds
 from minprune.sparse.speeds import names
-from minprune.train.training import Training
+from minprune.train.step import Training
 
 SHORT = JOBS["run"].at("out")
 

@@ -31,7 +31,7 @@ from minprune.nets.net import layer_of
 from minprune.nets.ties import Group, incoming
 
 if TYPE_CHECKING:
-    from minprune.evidence.request import Request
+    from minprune.evidence.options import Request
 
 DAMP, CHUNK = 1e-6, 16
 

@@ -24,7 +24,7 @@ import numpy as np
 from minprune.arguments import count, instance
 from minprune.core import Array, Arrays, Criterion, Evidence, Seed, Split, stream
 from minprune.errors import ArgumentError, MinpruneWarning, ShapeError
-from minprune.evidence.request import Params, Request, ask
+from minprune.evidence.options import Params, Request, ask
 from minprune.evidence.sources import SOURCES
 from minprune.nets.model import Model, all_finite, checked, is_model
 

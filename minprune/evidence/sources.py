@@ -24,7 +24,7 @@ from minprune.nets.net import INPUT
 from minprune.nets.ties import incoming, outgoing
 
 if TYPE_CHECKING:
-    from minprune.evidence.request import Request
+    from minprune.evidence.options import Request
 
 Fill = Callable[["Request", Any], Any]
 # {option of the single weights' diagonal: the diagonal that takes it}

@@ -15,12 +15,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from minprune import data, kernels
+from minprune import kernels
 from minprune.core import Dataset
 from minprune.criteria import CRITERIA
 from minprune.errors import FileError, MinpruneWarning
 from minprune.files import alone, sweep, write_atomic
 from minprune.jobs.checks import check
+from minprune.jobs.data import load_data
 from minprune.jobs.settings import Settings
 from minprune.nets.model import Model
 from minprune.train.checkpoint import refuse
@@ -32,15 +33,7 @@ from minprune.train.plan import FILE, Done, PhaseContext, forget, run_plan
 from minprune.train.rates import cosine
 
 CHECKPOINT, RESULT = "checkpoint", "result.json"
-VAL = 1 / 12  # of a folder's training images, for validation: 5,000 of the 60,000 of MNIST
 Result = dict[str, Any]
-
-
-def load_data(name: str) -> Dataset:
-    """The embedded digits, or a folder of IDX files; the Dataset's name is the folder's."""
-    if name == "digits":
-        return data.digits()
-    return replace(data.idx(name, val=VAL), name=Path(name).resolve().name)
 
 
 def optimizer(lr: float) -> SGD:

@@ -14,7 +14,7 @@ from minprune.errors import ArgumentError
 from minprune.evidence import find
 from minprune.evidence.activations import laid_out, spots
 from minprune.evidence.moments import MOVING, SCORED, held, moved
-from minprune.evidence.request import ask, check, free_groups
+from minprune.evidence.options import ask, check, free_groups
 from minprune.evidence.scoring import finished, fitting, gather
 from minprune.evidence.sources import SOURCES
 from minprune.masking.apply import with_masks

@@ -16,9 +16,9 @@ from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.core import Array, Arrays, Dataset, Split
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
-from minprune.nets.counts import summary
 from minprune.nets.layer import ForwardContext, Layer
 from minprune.nets.net import INPUT, Net, Node
+from minprune.nets.summary import summary
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 Watch = Callable[[str, Value], None]

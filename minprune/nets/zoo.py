@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from minprune.core import Dataset, Seed
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.activations import ReLU, Sigmoid
+from minprune.nets.activation_layers import ReLU, Sigmoid
 from minprune.nets.convolution import Conv2d
 from minprune.nets.dense import Dense, Flatten
 from minprune.nets.initialise import initialise

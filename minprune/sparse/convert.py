@@ -11,10 +11,12 @@ from minprune.errors import ArgumentError
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model, is_model, rebuilt
 from minprune.nets.net import Node, layer_of
+from minprune.sparse.calibrate import BATCHES, name_of, work
 from minprune.sparse.layers import Format, Sparse, form, sparse_kind, stored
-from minprune.sparse.speeds import Speeds, cheapest, names, speeds
+from minprune.sparse.speeds import Speeds, names, speeds
 
 FORMATS = ("csr", "8x8", "4x4", "2x2", "2:4", "1:4")  # what "auto" chooses from
+MARGIN = 1.1  # how much faster than dense a format must be
 
 
 def sparsify(
@@ -162,6 +164,28 @@ def matrix(model: Model, layer: str) -> Format:
             f"mp.sparsify(model, {{{layer!r}: 'csr'}})"
         )
     return kind.matrix(layer, kind.own(layer, model.params | model.buffers))
+
+
+def cheapest(
+    known: Speeds, layer: Layer, mask: Array, formats: list[str], batch: int, positions: int = 1
+) -> str:
+    """ "dense", or the format of least time: call + moved x a + multiply-adds x b, see `work`
+
+    Dense where nothing is masked: no format does less work then. A format must be faster by a
+    tenth, MARGIN, since the formula is not exact.
+    """
+    if mask.all():
+        return "dense"
+    size = min(BATCHES, key=lambda b: abs(np.log(b / max(batch, 1))))
+
+    def time_of(form: str, weights: int) -> float:
+        name = name_of(layer, form, size)
+        each = known.calls.get(name, 0.0), known.moves.get(name, 0.0), known.nanoseconds[name]
+        return float(work(layer, form, weights, positions, batch) @ each)
+
+    cost = {"dense": time_of("dense", mask.size)}
+    cost |= {form: MARGIN * time_of(form, int(np.count_nonzero(mask))) for form in formats}
+    return min(cost, key=lambda form: cost[form])
 
 
 def fitting(layer: Layer, mask: Array) -> list[str]:

@@ -14,8 +14,9 @@ from minprune.nets.layer import Layer
 from minprune.nets.model import Model, is_model, rebuilt
 from minprune.nets.net import Net, layer_of
 from minprune.nets.ties import Group, ties
-from minprune.structure.compact import indices_left, shrink
+from minprune.structure.compact import shrink
 from minprune.structure.constants import add_to_bias
+from minprune.structure.plan import indices_left
 
 Unit = tuple[str, int]  # ("fc1", 3): the fourth unit of layer fc1
 Pair = tuple[Unit, Unit, float, float]  # dropped, kept, slope, intercept

@@ -12,7 +12,7 @@ from minprune.errors import ArgumentError
 from minprune.evidence import score
 from minprune.evidence.activations import spots
 from minprune.evidence.moments import Moments, moments
-from minprune.evidence.request import ask
+from minprune.evidence.options import ask
 from minprune.evidence.scoring import gather
 from minprune.masking.apply import prune
 from minprune.masking.units import live_units

@@ -17,7 +17,8 @@ from minprune.masking.choose import Scope
 from minprune.nets.model import Model
 from minprune.nets.net import Net
 from minprune.nets.ties import ties
-from minprune.structure.compact import compact, plan
+from minprune.structure.compact import compact
+from minprune.structure.plan import plan
 from minprune.verify.law import Laws, judged, picked
 from minprune.verify.ours.nets import filled, models, stacks
 from minprune.verify.verdict import Verdicts

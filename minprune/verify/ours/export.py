@@ -25,7 +25,7 @@ from minprune.errors import ArgumentError, MinpruneWarning
 from minprune.evidence import score
 from minprune.files import write_atomic
 from minprune.masking.choose import choose
-from minprune.nets.activations import Activation, ReLU, Tanh
+from minprune.nets.activation_layers import Activation, ReLU, Tanh
 from minprune.nets.dense import Dense
 from minprune.nets.model import Model
 from minprune.nets.net import build

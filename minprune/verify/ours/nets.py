@@ -12,8 +12,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from minprune.core import Arrays
-from minprune.nets.activations import LAYERS as ACTIVATIONS
-from minprune.nets.activations import Sigmoid
+from minprune.nets.activation_layers import LAYERS as ACTIVATIONS
+from minprune.nets.activation_layers import Sigmoid
 from minprune.nets.convolution import Conv1d, Conv2d
 from minprune.nets.dense import Dense
 from minprune.nets.layer import Layer, Shape

@@ -1,6 +1,7 @@
 """A layer for every row of the table of activations: ReLU, LeakyReLU, Tanh, Sigmoid, ELU, ...
 
-`from minprune.nets.activations import ELU` gives the class made of the row whose `layer` is "ELU".
+`from minprune.nets.activation_layers import ELU` gives the class made of the row whose `layer` is
+"ELU".
 """
 
 from dataclasses import dataclass
