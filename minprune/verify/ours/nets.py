@@ -78,7 +78,7 @@ def conv(draw: Draw, net: Growing, kind: Any) -> None:
         draw(st.integers(1, min(3, side + 2 * p))) for side, p in zip(sides, padding, strict=True)
     )
     stride = draw(st.tuples(*[st.integers(1, 2)] * len(sides)))
-    outputs = groups * draw(st.integers(1, 2))
+    outputs = groups * draw(st.integers(1, 3))
     net.add(kind(c, outputs, kernel, stride, padding, groups, draw(st.booleans())))
 
 
@@ -189,13 +189,15 @@ def models(dtype: type = np.float64, **how: object) -> st.SearchStrategy[Model]:
 
 @st.composite
 def stacks(draw: Draw) -> Model:
-    """Up to three convolutions in a row, padded, grouped or depthwise: random nets seldom have
-    them.
+    """Up to three convolutions in a row, padded, grouped or depthwise, normalised, with residual
+    sums: random nets seldom have them.
     """
     net = Growing({"input": (2, 4, 4)})
-    for _ in range(draw(st.integers(1, 3))):
+    for _ in range(draw(st.integers(2, 3))):
         grow(draw, net, ["Conv2d"])
-        grow(draw, net, ["ReLU", "Sigmoid"])
+        grow(draw, net, ["ReLU", "Sigmoid", "BatchNorm"])
+        if draw(st.booleans()):
+            grow(draw, net, ["Add"])
     grow(draw, net, ["GlobalAvgPool", "Flatten"])
     net.add(Dense(net.shape[0], 2))
     return filled(build((2, 4, 4), net.layers), draw(st.integers(0, 999)))
