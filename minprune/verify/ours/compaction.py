@@ -73,8 +73,12 @@ def cases(draw: st.DrawFn, nets: Sequence[Net] = ()) -> Case:
     constant, or two of these; up to everything; of these nets, or of random ones.
     """
     named = st.builds(filled, st.sampled_from(nets), st.integers(0, 99))
-    model = draw(named if nets else models(most=8) | stacks() | stacks())
-    ways = ["weights", "all", "rows", "rows", "rows"] + ["units", "units", "units to 0"] * removable(model)
+    model = draw(named if nets else models(most=8) | stacks())
+    ways = ["weights", "all", "rows", "rows", "rows"] + [
+        "units",
+        "units",
+        "units to 0",
+    ] * removable(model)
     chosen = draw(st.lists(st.sampled_from(ways), min_size=1, max_size=2))
     masks: Arrays = {}
     for how in chosen:

@@ -16,9 +16,11 @@ from minprune.nets.activations import LAYERS as ACTIVATIONS
 from minprune.nets.activations import Sigmoid
 from minprune.nets.convolution import Conv1d, Conv2d
 from minprune.nets.dense import Dense
+from minprune.nets.joining import Add
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model
 from minprune.nets.net import Net, build
+from minprune.nets.normalisation import BatchNorm
 from minprune.nets.registry import LAYERS
 
 WIDEST = 6  # channels or features before a concatenation stops being drawn
@@ -78,7 +80,7 @@ def conv(draw: Draw, net: Growing, kind: Any) -> None:
         draw(st.integers(1, min(3, side + 2 * p))) for side, p in zip(sides, padding, strict=True)
     )
     stride = draw(st.tuples(*[st.integers(1, 2)] * len(sides)))
-    outputs = groups * draw(st.integers(1, 3))
+    outputs = groups * draw(st.integers(1, 2))
     net.add(kind(c, outputs, kernel, stride, padding, groups, draw(st.booleans())))
 
 
@@ -189,15 +191,17 @@ def models(dtype: type = np.float64, **how: object) -> st.SearchStrategy[Model]:
 
 @st.composite
 def stacks(draw: Draw) -> Model:
-    """Up to three convolutions in a row, padded, grouped or depthwise, normalised, with residual
-    sums: random nets seldom have them.
+    """Convolutions in a row: a padded one, a grouped or depthwise one that is normalised, and a
+    branch that is added; random nets seldom have them, nor enough units that some may go.
     """
-    net = Growing({"input": (2, 4, 4)})
-    for _ in range(draw(st.integers(2, 3))):
-        grow(draw, net, ["Conv2d"])
-        grow(draw, net, ["ReLU", "Sigmoid", "BatchNorm"])
-        if draw(st.booleans()):
-            grow(draw, net, ["Add"])
+    net, groups = Growing({"input": (2, 4, 4)}), draw(st.sampled_from([1, 2, 4]))
+    net.add(Conv2d(2, 4, 3, padding=1))
+    net.add(Sigmoid())
+    net.add(Conv2d(4, 4, 3, 1, draw(st.integers(0, 1)), groups, draw(st.booleans())))
+    net.add(BatchNorm(4))
+    short = net.at
+    net.add(Conv2d(4, 4, 3, padding=1))
+    net.add(Add(), short)
     grow(draw, net, ["GlobalAvgPool", "Flatten"])
     net.add(Dense(net.shape[0], 2))
     return filled(build((2, 4, 4), net.layers), draw(st.integers(0, 999)))
