@@ -207,12 +207,8 @@ def new_process(spec: str, module: str, **given: Any) -> Verdict:
     code = PROBE.format(path=sys.path, module=module, spec=spec, given=given)
     found = []
     for hashing in ("1", "2"):
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONHASHSEED": hashing},
-            capture_output=True,
-            text=True,
-        )
+        env = os.environ | {"PYTHONHASHSEED": hashing}
+        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
         lines = [x for x in done.stdout.splitlines() if x.startswith("fingerprint ")]
         last = (done.stderr.strip().splitlines() or ["it prints nothing"])[-1]
         found.append(lines[-1] if lines else f"it fails: {last}")

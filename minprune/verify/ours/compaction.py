@@ -74,11 +74,8 @@ def cases(draw: st.DrawFn, nets: Sequence[Net] = ()) -> Case:
     """
     named = st.builds(filled, st.sampled_from(nets), st.integers(0, 99))
     model = draw(named if nets else models(most=8) | stacks())
-    ways = ["weights", "all", "rows", "rows", "rows"] + [
-        "units",
-        "units",
-        "units to 0",
-    ] * removable(model)
+    ways = ["weights", "all", *["rows"] * 3]
+    ways += ["units", "units", "units to 0"] if removable(model) else []
     chosen = draw(st.lists(st.sampled_from(ways), min_size=1, max_size=2))
     masks: Arrays = {}
     for how in chosen:
