@@ -212,7 +212,7 @@ MESSAGES = (
      "grads, squared_grads, hess_diag, hess_grad, hess_weight, path_grads, removal, inverse_diag, "
      "sweep_loss, labels, rng"),
     (lambda: check_criterion(my_obd, "geometric_median"),
-     "check_criterion: geometric_median scores units alone; say unit=True (--given unit=yes)"),
+     "check_criterion: geometric_median scores units; say unit=True (--given unit=yes)"),
     (lambda: check_criterion(only_units()),
      "widths: its spec says it cannot score single weights; say unit=True"),
     (lambda: check_criterion(no_units(), unit=True),

@@ -48,8 +48,7 @@ def chosen(wanted: str | None) -> str:
     """The implementation called `wanted`; None: Numba's if it can be imported, else NumPy's."""
     if wanted not in (None, "numpy", "numba"):
         raise ArgumentError(
-            f"MINPRUNE_KERNELS must be 'numpy' or 'numba', not {wanted!r}; "
-            f"set one of them, or unset it"
+            f"MINPRUNE_KERNELS must be 'numpy' or 'numba', not {wanted!r}; set one, or unset it"
         )
     if wanted == "numpy":
         return "numpy"

@@ -42,13 +42,11 @@ def _image(name: str, data: Data, least: int, instead: str) -> tuple[Shape, int]
     shape, outputs = _sizes(data)
     if len(shape) != 3:
         raise ShapeError(
-            f"{name}: inputs must be images (channels, height, width), not {shape}; "
-            f"use mlp or lenet_300_100"
+            f"{name}: inputs must be images (channels, height, width), not {shape}; use mlp"
         )
     if min(shape[1:]) < least:
         raise ShapeError(
-            f"{name}: images must be at least {least} x {least}, not {shape[1]} x {shape[2]}; "
-            f"use {instead}"
+            f"{name}: images must be at least {least} x {least}, not {shape[1:]}; use {instead}"
         )
     return shape, outputs
 
@@ -101,8 +99,7 @@ def mlp(
     shape, outputs = _sizes(data)
     if not isinstance(hidden, tuple | list):
         raise ArgumentError(
-            f"mlp: hidden must be the sizes of the hidden layers, not {hidden!r}; "
-            f"pass hidden=(64, 32), or () for none"
+            f"mlp: hidden must be a tuple of sizes, not {hidden!r}; pass (64, 32), or () for none"
         )
     start: list[Entry] = [("flatten", Flatten())] if len(shape) > 1 else []
     layers = start + _dense(int(np.prod(shape)), [*hidden, outputs])

@@ -35,9 +35,7 @@ def run(*, listed: bool, own: bool, export: str | None, name: str | None, kind: 
         examples: int | None, seed: int, **asked: Any) -> tuple[str, bool]:  # fmt: skip
     """(what the command prints, whether all laws hold); raises ArgumentError for bad use."""
     if [name is not None, own, export is not None, listed].count(True) != 1:
-        raise ArgumentError(
-            "verify takes one of MODULE:FUNCTION, --self, --export FILE and --list; give one"
-        )
+        raise ArgumentError("verify: give one of MODULE:FUNCTION, --self, --export FILE and --list")
     if listed:
         return listing(), True
     if export is not None:

@@ -145,8 +145,7 @@ def check_schedule(
         initial = final
     if initial > final:
         raise ArgumentError(
-            f"{CHECK}: final must be at least initial={initial:g}, not {final:g}; pass shares that "
-            f"rise"
+            f"{CHECK}: final must be at least initial={initial:g}, not {final:g}; pass a higher one"
         )
     start, span = (count(CHECK, n, v, 0) for n, v in (("start", start), ("span", span)))
     if like in ("one_shot", "constant"):
