@@ -181,7 +181,7 @@ MESSAGES = (
     (lambda: combine({"A": A}, normalize="ranks"),  # type: ignore[arg-type]
      "combine: normalize must be 'rank', 'layer' or None, not 'ranks'; choose one of them"),
     (lambda: combine({"A": A, "B": B}, {"C": 1}),
-     "combine: weights must name criteria of scores, A, B, not 'C'; leave it out"),
+     "combine: a criterion of weights must be 'A' or 'B', not 'C'; choose one of them"),
     (lambda: combine({"A": A}, {"A": -1}),
      "combine: weights['A'] must be a finite number of at least 0, not -1; pass "
      "weights['A']=1, for example"),
@@ -207,8 +207,8 @@ MESSAGES = (
      "combine: the scores of b must have one shape, not (1, 2) in A and (2, 2) in B; score "
      "weights, or units, with each"),
     (lambda: combine(more(b=np.array([[1.0, np.nan]]))),
-     "B, b: scores must be finite, not NaN or infinite as 1 of 2 are; fix the criterion, or "
-     "the model that it scores"),
+     "B, b: 1 of 2 entries of the scores are not finite, but must be numbers; fix the criterion, "
+     "or the model that it scores"),
     (lambda: combine(more(b=np.array([[1, 2]]))),
      "B, b: scores must be float32 or float64, not int64; use astype(float)"),
 )  # fmt: skip

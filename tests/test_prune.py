@@ -204,8 +204,8 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: choose({"w": np.arange(3)}, {}, sparsity=0.5), ArgumentError,
      "w: scores must be float32 or float64, not int64; use astype(float)"),
     (lambda: choose({"w": np.array([1, np.nan, np.inf])}, {}, sparsity=0.5), NonFiniteError,
-     "w: scores must be finite, not NaN or infinite as 2 of 3 are; fix the criterion, or the "
-     "model that it scores"),
+     "w: 2 of 3 entries of the scores are not finite, but must be numbers; fix the criterion, "
+     "or the model that it scores"),
     (lambda: choose(W, M, sparsity=0.1), ArgumentError,
      "prune: sparsity=0.1 is below the present 0.2 of the net, and pruned weights are not "
      "restored; pass at least the present sparsity"),

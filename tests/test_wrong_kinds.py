@@ -34,8 +34,7 @@ XY = "must be a pair (x, y) of NumPy arrays of numbers with a row for each sampl
      "pass mp.Dataset((x, y), (x, y), (x, y))"  # fmt: skip
 SIZED = "data must be a Dataset or a pair (input shape, outputs), not {}; pass mp.data.digits() " \
         "or ((1, 28, 28), 10), for example"  # fmt: skip
-CRITERIA = "combine: scores must be {{criterion: {{parameter: array}}}}, not {}; " \
-           "pass {{'magnitude': mp.score(...)}}, for example"  # fmt: skip
+CRITERIA = "combine: scores must be a Mapping, not {}; pass {{'magnitude': mp.score(...)}}"
 MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.score(MODEL, DATA, "taylor"), PAIR),
     (lambda: mp.curvature.hvp(MODEL, DATA, MODEL.params), PAIR),
@@ -51,7 +50,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.fit(MODEL, DATA, epochs=1, optimizer="adam"),
      "fit: optimizer must be an Optimizer, not str; pass mp.SGD(0.1)"),
     (lambda: mp.prune(MODEL, [1.0], sparsity=0.9),
-     "prune: scores must be a dict of arrays, not list; pass the result of mp.score"),
+     "prune: scores must be a Mapping, not list; pass the result of mp.score"),
     (lambda: mp.prune(MODEL, {}, sparsity=0.9),
      "prune: scores must hold an array for at least one weight, and are empty; "
      "print(mp.ties(model)) lists the units that can be removed"),
@@ -132,7 +131,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.combine(SIZES), CRITERIA.format("ndarray")),
     (lambda: mp.combine(None), CRITERIA.format("NoneType")),
     (lambda: mp.combine({"a": SIZES}, [1]),
-     "combine: weights must be {criterion: number}, not [1]; pass {'a': 1.0}, for example"),
+     "combine: weights must be a Mapping, not list; pass {'a': 1.0}"),
     (lambda: mp.combine({"a": {"fc9": np.ones(3)}}, model=MODEL),
      "fc9: no such parameter; there are fc1.weight, fc1.bias, fc2.weight, fc2.bias"),
     (lambda: mp.score(MODEL, None, lambda ev: {n: w + 1j for n, w in ev.weights.items()}),

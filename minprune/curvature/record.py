@@ -31,27 +31,17 @@ class Use(NamedTuple):
     """An op with a batch axis that takes parameters; names: those of its inputs, or None."""
 
     node: Tensor
+    op: Op
     names: tuple[str | None, ...]
 
     def need(self, wanted: Collection[str]) -> tuple[bool, ...]:
         """Which inputs are wanted parameters."""
         return tuple(name in wanted for name in self.names)
 
-    @property
-    def op(self) -> Op:
-        """What it does."""
-        assert self.node.op is not None
-        return self.node.op
-
-    @property
-    def inputs(self) -> tuple[Value, ...]:
-        """The arrays that it takes."""
-        return tuple(map(value, self.node.inputs))
-
-    @property
-    def weight(self) -> str:
-        """The name of the first parameter."""
-        return next(name for name in self.names if name)
+    def by(self, rule: Any, need: tuple[bool, ...], *given: Any) -> Any:
+        """What a rule of its op gives, for these first arguments and the arrays of the pass."""
+        inputs = tuple(map(value, self.node.inputs))
+        return rule(*given, self.node.value, inputs, need, **self.node.settings)
 
 
 @dataclass(frozen=True)
@@ -79,12 +69,8 @@ class Recorded:
             if t.op is not None and t.op.each is not None:
                 mine = [self.names.get(x) if isinstance(x, Tensor) else None for x in t.inputs]
                 if any(mine):
-                    found.append(Use(t, tuple(mine)))
+                    found.append(Use(t, t.op, tuple(mine)))
         return found
-
-    def cotangents(self, end: Tensor, uses: Sequence[Use], seed: Array) -> list[Array]:
-        """d(sum of seed * end)/d(output) of each use: of every sample at once, as they are apart"""
-        return grad(end, [u.node for u in uses], seed)
 
     def loss(self, y: Array) -> Tensor:
         """The mean loss, recorded."""
@@ -132,13 +118,10 @@ def factors(net: Net, out: Array) -> tuple[list[Array], Array]:
     B: the Hessian of a sample's loss in the net's output. mse: e_k, 2. Softmax cross-entropy:
     e_k - q, q_k, since diag(q) - q q^T = sum_k q_k (e_k - q)(e_k - q)^T. out: (outputs, n).
     """
-    seeds = []
-    q = softmax(out) if net.loss == "cross_entropy" else np.zeros_like(out)
-    for k in range(len(out)):
-        seed = -q
-        seed[k] += 1
-        seeds.append(seed)
-    return seeds, q if net.loss == "cross_entropy" else np.full_like(out, 2)
+    crossed = net.loss == "cross_entropy"
+    q = softmax(out) if crossed else np.zeros_like(out)
+    seeds = [row[:, None] - q for row in np.eye(len(out), dtype=out.dtype)]
+    return seeds, q if crossed else np.full_like(out, 2)
 
 
 def unruled(seen: Recorded, keys: Keys, curved: bool = False) -> dict[str, str]:

@@ -22,6 +22,7 @@ from minprune.curvature.inverse import (
     check_damp,
     damped_inverse,
     inverse_from_rows,
+    not_zero,
 )
 from minprune.curvature.layerwise import alike, layer_hessian, sweep_layer, sweep_scores
 from minprune.curvature.products import unflat
@@ -89,7 +90,7 @@ def sweep_loss(asked: Request, data: Split) -> Arrays:
     share, model, found = damp(asked), asked.model, {}
     for name in asked.names:
         h, mask = layer_hessian(model, data[0], name), model.masks.get(name)
-        swept = _named(name, sweep_layer, model.params[name], h, share, mask=mask)
+        swept = of_layer(name, sweep_layer, model.params[name], h, share, mask=mask)
         found[name] = sweep_scores(swept, dtype=model.dtype)
     return found
 
@@ -128,7 +129,7 @@ def _live(asked: Request, names: list[str]) -> tuple[Array, float]:
     return live, damp(asked) / (float(live.mean()) or 1.0)
 
 
-def _named(name: str, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
+def of_layer(name: str, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
     """fn(...); refusals of a layer's H have its name in front"""
     try:
         return fn(*args, **options)
@@ -142,7 +143,7 @@ def _layer_inverses(asked: Request, data: Split, name: str, bias: bool = False) 
     live = _mask(asked, name)
     if bias:
         live = np.column_stack([live, _mask(asked, f"{layer_of(name)}.bias")])
-    return np.asarray(_named(name, damped_inverse, h, damp(asked), live).inverse)
+    return np.asarray(of_layer(name, damped_inverse, h, damp(asked), live).inverse)
 
 
 def _mask(asked: Request, name: str) -> Array:
@@ -199,11 +200,7 @@ def _unit_fisher(asked: Request, data: Split, owned: Arrays) -> Arrays:
             fisher[name] += mine @ mine.transpose(0, 2, 1)
     trace = sum(float(np.einsum("uss->", f)) for f in fisher.values()) / n
     alpha = damp(asked) * trace / max(sum(float(live[at].sum()) for at in owned.values()), 1.0)
-    if alpha == 0:
-        raise ArgumentError(
-            "obs: all gradients are zero, so the Fisher matrix is 0, which has no inverse; "
-            "check the data, or whether the net's output depends on its weights"
-        )
+    not_zero(alpha, sum(f.shape[0] * f.shape[1] for f in fisher.values()))
     found = {}
     for name, f in fisher.items():
         inverse = np.linalg.inv(f / n + alpha * np.eye(f.shape[1]))

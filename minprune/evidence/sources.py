@@ -94,10 +94,9 @@ def gate_curvature(asked: Request, data: Split) -> Arrays:
 
 def removed(asked: Request, data: Split) -> Arrays:
     """L(w | entry removed) - L(w) of every entry"""
-    shapes = {name: asked.model.params[name].shape for name in asked.names}
-    entries = {name: np.arange(asked.model.params[name].size) for name in asked.names}
-    changes = removal(asked.model, data, entries)
-    return {name: changes[name].reshape(shape) for name, shape in shapes.items()}
+    params = weights(asked, None)
+    changes = removal(asked.model, data, {name: np.arange(w.size) for name, w in params.items()})
+    return {name: changes[name].reshape(w.shape) for name, w in params.items()}
 
 
 def path_grads(model: Model, names: list[str]) -> Arrays:

@@ -148,7 +148,10 @@ class Signature:
 
 def check(owner: str, text: str, *rules: Rule, **given: Any) -> Sizes:
     """The sizes of these arguments; raises as a kernel called `owner` of this text would"""
-    return Signature(owner, tuple(given), text, rules, ()).plan(*given.values())[0]
+    return _signature(owner, tuple(given), text, rules, ()).plan(*given.values())[0]
+
+
+_signature = cache(Signature)  # its text is read once
 
 
 def source(of: Signature) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from minprune.arguments import count
+from minprune.arguments import count, instance
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.choose import Norm, Scope, choose
@@ -175,11 +175,7 @@ def prune(
     """
     is_model(model, "prune")
     dense_only(model, "pruning")
-    if not isinstance(scores, Mapping):
-        raise ArgumentError(
-            f"prune: scores must be a dict of arrays, not {type(scores).__name__}; "
-            f"pass the result of mp.score"
-        )
+    instance("prune", "scores", scores, Mapping, "the result of mp.score")
     ordered = {name: scores[name] for name in model.net.params if name in scores}
     units = is_unit_score(scores, model.net.params)
     if not ordered:

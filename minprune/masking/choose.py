@@ -8,10 +8,10 @@ import numpy as np
 from minprune import kernels
 from minprune.arguments import choice, count, is_number
 from minprune.core import Array, Arrays
-from minprune.errors import ArgumentError, NonFiniteError, ShapeError, UnreachableError
-from minprune.masking.count import Target, for_each, named, pruned_count
+from minprune.errors import ArgumentError, ShapeError, UnreachableError
+from minprune.masking.count import Target, for_each, grown_count, named
 from minprune.masking.patterns import Given, Pattern, blocks, n_of_m, parse, per_entry
-from minprune.nets.model import not_finite
+from minprune.nets.model import all_finite
 from minprune.nets.net import layer_of
 
 Scope = Literal["global", "layer"]
@@ -123,12 +123,7 @@ def rankable(name: str, scores: Array, mask: Array | None = None, matrix: bool =
             f"{name}: scores must have the shape of the mask, {mask.shape}, not {scores.shape}; "
             f"score the model that you prune"
         )
-    bad = not_finite(scores)
-    if bad:
-        raise NonFiniteError(
-            f"{name}: scores must be finite, not NaN or infinite as {bad} of {scores.size} are; "
-            f"fix the criterion, or the model that it scores"
-        )
+    all_finite(name, "the scores", scores, "fix the criterion, or the model that it scores")
     return scores
 
 
@@ -150,8 +145,11 @@ def normalized(scores: Arrays, by: str | None) -> Arrays:
 
 def apart(flat: Array, scores: Arrays) -> Arrays:
     """One array of all entries -> views of it with the names and shapes of the scores"""
-    parts = np.split(flat, np.cumsum([s.size for s in scores.values()])[:-1])
-    return {n: p.reshape(s.shape) for (n, s), p in zip(scores.items(), parts, strict=True)}
+    found, at = {}, 0
+    for name, s in scores.items():
+        found[name] = flat[at : at + s.size].reshape(s.shape)
+        at += s.size
+    return found
 
 
 def _select(
@@ -204,14 +202,8 @@ def _lowest(
 ) -> Arrays:
     """Exactly round(sparsity n) entries masked over the given layers together."""
     n = sum(s.size for s in scores.values())
-    gone = pruned_count(sparsity, n)
     alive = {name: int(np.count_nonzero(m)) for name, m in live.items()}
-    dead = n - sum(alive.values())
-    if gone < dead:
-        raise ArgumentError(
-            f"prune: sparsity={sparsity} is below the present {dead / n!r} of {what}, and pruned "
-            f"{things} are not restored; pass at least the present sparsity"
-        )
+    gone = grown_count("prune", sparsity, n, n - sum(alive.values()), what, things)
     most = n - sum(min(least[name], a) for name, a in alive.items())
     if gone > most:
         raise UnreachableError(

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from minprune.arguments import choice, number
+from minprune.arguments import choice, instance, number
 from minprune.core import Arrays
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.masking.choose import apart, normalized, rankable
@@ -60,11 +60,7 @@ def combine(
     [1.0, 1.0, 2.5]
     """
     for held in (scores, *(scores.values() if isinstance(scores, Mapping) else ())):
-        if not isinstance(held, Mapping):
-            raise ArgumentError(
-                f"combine: scores must be {{criterion: {{parameter: array}}}}, not "
-                f"{type(held).__name__}; pass {{'magnitude': mp.score(...)}}, for example"
-            )
+        instance("combine", "scores", held, Mapping, "{'magnitude': mp.score(...)}")
     if not scores:
         raise ArgumentError(
             "combine: scores must hold at least one criterion, not none; "
@@ -73,10 +69,23 @@ def combine(
     choice("combine", "normalize", normalize, ("rank", "layer", None))
     share = _weights(scores, {} if weights is None else weights)
     agreed = _agreed(scores)
+    first = next(iter(agreed.values()))
     if model is not None:
         is_model(model, "combine")
-        return _once(model, agreed, share, normalize)
-    return _sum(agreed, share, normalize)
+    if model is None or not is_unit_score(first, model.net.params):
+        return _sum(agreed, share, normalize)
+    # over groups of tied units: one value for all weights that make a unit
+    groups = {g.name: g for g in ties(model) if g.free}
+    units = {
+        criterion: {n: s for n, g in groups.items() if (s := unit_scores(g, arrays)) is not None}
+        for criterion, arrays in agreed.items()
+    }
+    total = {name: np.zeros(s.shape) for name, s in first.items()}
+    for name, s in _sum(units, share, normalize).items():
+        for m in groups[name].producers:
+            if m.param in total:
+                total[m.param][m.index] = s[:, None]
+    return total
 
 
 def _sum(agreed: dict[str, Arrays], share: dict[str, float], normalize: str | None) -> Arrays:
@@ -96,26 +105,6 @@ def _sum(agreed: dict[str, Arrays], share: dict[str, float], normalize: str | No
     return total
 
 
-def _once(
-    model: Model, agreed: dict[str, Arrays], share: dict[str, float], normalize: str | None
-) -> Arrays:
-    """The sum over groups of tied units, one value for all weights that make a unit."""
-    groups = {g.name: g for g in ties(model) if g.free}
-    first = next(iter(agreed.values()))
-    if not is_unit_score(first, model.net.params):
-        return _sum(agreed, share, normalize)
-    units = {
-        criterion: {n: s for n, g in groups.items() if (s := unit_scores(g, arrays)) is not None}
-        for criterion, arrays in agreed.items()
-    }
-    total = {name: np.zeros(s.shape) for name, s in first.items()}
-    for name, s in _sum(units, share, normalize).items():
-        for m in groups[name].producers:
-            if m.param in total:
-                total[m.param][m.index] = s[:, None]
-    return total
-
-
 def ranks(scores: Arrays) -> Arrays:
     """(mean rank among all entries of all arrays) / (entries - 1), from 0 to 1; a lone entry 0"""
     if not scores:
@@ -127,17 +116,9 @@ def ranks(scores: Arrays) -> Arrays:
 
 
 def _weights(scores: Mapping[str, Arrays], weights: Mapping[str, float]) -> dict[str, float]:
-    if not isinstance(weights, Mapping):
-        raise ArgumentError(
-            f"combine: weights must be {{criterion: number}}, not {weights!r}; "
-            f"pass {{{next(iter(scores))!r}: 1.0}}, for example"
-        )
+    instance("combine", "weights", weights, Mapping, f"{{{next(iter(scores))!r}: 1.0}}")
     for criterion in weights:
-        if criterion not in scores:
-            raise ArgumentError(
-                f"combine: weights must name criteria of scores, {', '.join(scores)}, not "
-                f"{criterion!r}; leave it out"
-            )
+        choice("combine", "a criterion of weights", criterion, tuple(scores))
     share = {c: number("combine", f"weights[{c!r}]", weights.get(c, 1)) for c in scores}
     if not any(share.values()):
         raise ArgumentError(

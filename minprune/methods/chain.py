@@ -116,7 +116,7 @@ class Chain(Method):
         params, masks, extra, buffers = Arrays(), Arrays(), Arrays(), Arrays()
         slots: dict[str, Arrays] = {slot: {} for slot in view.opt_state}
         states = list(view.ctx.state)
-        for k, part in enumerate(self.parts):
+        for k, (part, extra_k, now) in enumerate(self._split(view.extra, view.ctx)):
             seen = view.params | params
             if not self.dense:
                 seen = apply(seen, masks)
@@ -124,10 +124,10 @@ class Chain(Method):
                 slot: {n: a for n, a in arrays.items() if n in seen} | _own(arrays, k)
                 for slot, arrays in view.opt_state.items()
             }
-            ctx = _of(view.ctx._replace(masks=view.ctx.masks | masks), k)
+            ctx = now._replace(masks=now.masks | masks)
             change = part.after(replace(
                 view, ctx=ctx, params=seen, buffers=view.buffers | buffers,
-                extra=_own(view.extra, k), opt_state=own,
+                extra=extra_k, opt_state=own,
             )) or Change()  # fmt: skip
             params |= change.params or {}
             masks |= change.masks or {}
@@ -151,7 +151,10 @@ class Chain(Method):
 
     def _split(self, extra: Mapping[str, Any], ctx: Context) -> list[Any]:
         """(part, its extra arrays, its context) of each part"""
-        return [(part, _own(extra, k), _of(ctx, k)) for k, part in enumerate(self.members)]
+        return [
+            (part, _own(extra, k), ctx._replace(state=ctx.state[k], streams=ctx.streams[k : k + 1]))
+            for k, part in enumerate(self.members)
+        ]
 
     def _one(self, what: str, answers: list[Value | None]) -> Value | None:
         """The one answer that is not None, or None; raises ArgumentError for two."""
@@ -162,11 +165,6 @@ class Chain(Method):
                 f"chain: one part may replace {what}, not {names}; leave out all but one"
             )
         return answers[given[0]] if given else None
-
-
-def _of(ctx: Context, k: int) -> Context:
-    """The context of part k."""
-    return ctx._replace(state=ctx.state[k], streams=ctx.streams[k : k + 1])
 
 
 def _named(arrays: Mapping[str, Any], k: int) -> dict[str, Any]:

@@ -20,9 +20,9 @@ from minprune.curvature.layerwise import Hull, layer_hessian, merge, refit, swee
 from minprune.curvature.products import flat, unflat
 from minprune.curvature.record import outputs
 from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
-from minprune.evidence.obs_inverses import Rows
+from minprune.evidence.obs_inverses import Rows, of_layer
 from minprune.masking.apply import collapsed, with_masks
-from minprune.masking.count import named, pruned_count
+from minprune.masking.count import grown_count, named, pruned_count
 from minprune.measures.quality import evaluate
 from minprune.nets.model import Model, checked, dense_only, names_of
 from minprune.train.progress import progress as bar
@@ -174,8 +174,9 @@ def _whole(
     shapes = {name: model.net.params[name] for name in names}
     sizes = np.array([model.params[name].size for name in names])
     starts = np.cumsum(sizes) - sizes
-    alive = int(np.count_nonzero(live))
-    most = alive if sparsity is None else _left(sparsity, live, "the entries")
+    n, alive = live.size, int(np.count_nonzero(live))
+    goal = n if sparsity is None else grown_count("obs", sparsity, n, n - alive, "the entries")
+    most = goal - (n - alive)
     remedy = "use scale='layer', or names= of fewer"
     guard(f"an inverse over {alive:,} entries", 8 * alive**2, inverses.LIMIT, remedy)
     rounds: list[Round] = []
@@ -225,7 +226,7 @@ def _by_layer(
     for name, old in masks.items():  # all of them before the first sweep, which may take minutes
         each = {f"row {r} of {name}": row for r, row in enumerate(old)} if rows else {name: old}
         for what, live in each.items():
-            _left(sparsity, live, what)
+            grown_count("obs", sparsity, live.size, int(np.count_nonzero(~live)), what)
     rounds = []
     with bar(f"obs {'rows' if rows else 'layer'}", len(names), progress) as shown:
         for name, old in masks.items():
@@ -235,10 +236,7 @@ def _by_layer(
                     f"{name}: the inputs of its layer must not all be 0, as they are at sparsity "
                     f"{sparsity}, since H = 0 has no inverse; pass less, or leave it out of names="
                 )
-            try:
-                swept = sweep_layer(w, h, damp, mask=old)
-            except (ArgumentError, NonFiniteError) as e:
-                raise type(e)(f"{name}: {e}") from None
+            swept = of_layer(name, sweep_layer, w, h, damp, mask=old)
             if rows:  # the first ones in the order of each row
                 first = pruned_count(sparsity, swept.order.shape[1])
                 mask = (np.argsort(swept.order, axis=1) >= first).reshape(swept.shape)
@@ -256,18 +254,6 @@ def _by_layer(
 
 def _masks(model: Model, names: list[str]) -> dict[str, Array]:
     return {n: model.masks.get(n, np.ones(model.params[n].shape, bool)) for n in names}
-
-
-def _left(sparsity: float, live: Array, what: str) -> int:
-    """How many entries are still to be removed; raises ArgumentError where too many are masked."""
-    dead = live.size - int(np.count_nonzero(live))
-    left = pruned_count(sparsity, live.size) - dead
-    if left < 0:
-        raise ArgumentError(
-            f"obs: sparsity must be at least the present {dead / live.size!r} of {what}, not "
-            f"{sparsity}, since pruned weights are not restored; pass at least the present sparsity"
-        )
-    return left
 
 
 def _rows(model: Model, data: Split, names: list[str], where: Array) -> Iterable[Array]:

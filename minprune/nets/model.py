@@ -5,7 +5,7 @@ model and data checks of them, are beside it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,10 @@ from minprune import arguments, kernels
 from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.core import Array, Arrays, Dataset, Split
-from minprune.errors import ArgumentError, ShapeError
+from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.nets.counts import summary
 from minprune.nets.layer import ForwardContext, Layer
-from minprune.nets.net import INPUT, Net
+from minprune.nets.net import INPUT, Net, Node
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 Watch = Callable[[str, Value], None]
@@ -189,6 +189,15 @@ def not_finite(a: Array) -> int:
     return a.size - int(np.count_nonzero(np.isfinite(a)))
 
 
+def all_finite(owner: str, what: str, a: Array, remedy: str) -> None:
+    """Raises NonFiniteError, counting the entries, unless all are numbers."""
+    if bad := not_finite(a):
+        raise NonFiniteError(
+            f"{owner}: {bad} of {a.size} entries of {what} are not finite, but must be numbers; "
+            f"{remedy}"
+        )
+
+
 def blame(
     net: Net, p: Mapping[str, Any], x: Array, how: ForwardContext | None = None,
     instead: Instead | None = None,
@@ -317,6 +326,15 @@ def known(params: Iterable[str], names: Iterable[str]) -> list[str]:
         if name not in there:
             raise ArgumentError(f"{name}: no such parameter; there are {', '.join(there)}")
     return found
+
+
+def rebuilt(
+    model: Model, nodes: Iterable[Node], params: Arrays, masks: Arrays, buffers: Arrays
+) -> Model:
+    """The model of these nodes, with those of the arrays that they have, in the order of the net"""
+    net = replace(model.net, nodes=tuple(nodes))
+    params, buffers = {k: params[k] for k in net.params}, {k: buffers[k] for k in net.buffers}
+    return Model(net, params, buffers, {k: m for k, m in masks.items() if k in params})
 
 
 def batch_last(x: Array, dtype: npt.DTypeLike) -> Array:

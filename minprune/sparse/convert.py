@@ -1,15 +1,16 @@
 """sparsify: masked dense layers -> layers that store live weights alone; densify: back again."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from minprune.arguments import count
-from minprune.core import Array, Arrays
+from minprune.core import Array
 from minprune.errors import ArgumentError
 from minprune.nets.layer import Layer
-from minprune.nets.model import Model, is_model
-from minprune.nets.net import Net, Node, layer_of
+from minprune.nets.model import Model, is_model, rebuilt
+from minprune.nets.net import Node, layer_of
 from minprune.sparse.layers import Format, Sparse, form, sparse_kind, stored
 from minprune.sparse.speeds import Speeds, cheapest, names, speeds
 
@@ -84,7 +85,7 @@ def sparsify(
             buffers |= {f"{node.name}.{k}": getattr(found, k) for k in found.INDICES}
             masks.pop(name, None)
         nodes.append(Node(node.name, layer, node.inputs))
-    return _model(model.net, nodes, params, buffers, masks)
+    return rebuilt(model, nodes, params, masks, buffers)
 
 
 def densify(model: Model) -> Model:
@@ -124,7 +125,7 @@ def densify(model: Model) -> Model:
             masks[name] = found.mask().reshape(shape)
             layer = layer.like()
         nodes.append(Node(node.name, layer, node.inputs))
-    return _model(model.net, nodes, params, dict(model.buffers), masks)
+    return rebuilt(model, nodes, params, masks, model.buffers)
 
 
 def matrix(model: Model, layer: str) -> Format:
@@ -179,9 +180,8 @@ def _wanted(model: Model, format: str | Mapping[str, str]) -> dict[str, str]:
     """{layer: format} of the layers to change, once the formats fit what the layers are"""
     net, by_name = model.net, isinstance(format, Mapping)
     there = [layer_of(name) for name in net.every_weight]
-    asked: dict[str, str] = dict.fromkeys(there, format)  # type: ignore[arg-type]
-    if isinstance(format, Mapping):
-        asked = {str(name).removesuffix(".weight"): each for name, each in format.items()}
+    given: Any = format if by_name else dict.fromkeys(there, format)
+    asked = {str(name).removesuffix(".weight"): each for name, each in given.items()}
     for each in asked.values() if by_name else [format]:
         if each not in ("auto", "dense"):
             form(each)
@@ -210,11 +210,3 @@ def _wanted(model: Model, format: str | Mapping[str, str]) -> dict[str, str]:
                 )
             del asked[name]
     return asked
-
-
-def _model(net: Net, nodes: list[Node], params: Arrays, buffers: Arrays, masks: Arrays) -> Model:
-    """The model of these nodes, with the arrays that it has in its order"""
-    net = Net(tuple(nodes), net.input_shape, net.loss)
-    return Model(
-        net, {k: params[k] for k in net.params}, {k: buffers[k] for k in net.buffers}, masks
-    )

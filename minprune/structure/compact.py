@@ -192,7 +192,7 @@ def compact(model: Model) -> Model:
         found = plan(model)
         folded = fold(model, found.sweeps.folds)
         if found.empty:
-            return without_full_masks(folded)
+            return replace(folded, masks={k: m for k, m in folded.masks.items() if not m.all()})
         model = shrink(folded, found.kept)
 
 
@@ -217,8 +217,3 @@ def shrink(model: Model, kept: Mapping[tuple[str, int], Array]) -> Model:
     net: Net = replace(model.net, nodes=tuple(nodes))
     buffers: Arrays = {k: left(k, a) for k, a in model.buffers.items()}
     return Model(net, params, buffers, {k: left(k, m) for k, m in model.masks.items()})
-
-
-def without_full_masks(model: Model) -> Model:
-    """The model without masks that mask nothing."""
-    return replace(model, masks={k: m for k, m in model.masks.items() if not m.all()})

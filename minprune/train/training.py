@@ -16,7 +16,7 @@ from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.masking.apply import apply
 from minprune.nets.counts import sparsity
 from minprune.nets.layer import ForwardContext, Layer
-from minprune.nets.model import Instead, Model, blame, loss_of, not_finite, run
+from minprune.nets.model import Instead, Model, all_finite, blame, loss_of, run
 from minprune.nets.net import Net, layer_of
 from minprune.train.method import HOOKS, Change, Context, Method, Values, View, check_signatures
 from minprune.train.optim import Optimizer, OptState
@@ -50,7 +50,8 @@ class Training:
         self.dropout = stream(seed, "dropout")
         names = (f"method {k}" if k else "method" for k in range(len(method.parts)))
         self.streams = tuple(stream(seed, name) for name in names)
-        self.unused = deepcopy(self.streams)
+        ends = self.uses["finish"] or self.uses["learned"]
+        self.unused = deepcopy(self.streams) if ends else None  # as they were, to repeat the end
         self.done, self.lr, self.penalty, self.state = 0, optimizer.lr, 0.0, None
         self.net: Net = model.net
         self.masks: Arrays = model.masks
@@ -87,6 +88,8 @@ class Training:
     def finished(self, parts: Parts) -> tuple[Model, Arrays]:
         """(the ordinary model, what was learned) of these parts"""
         model, extra, state, done = parts
+        if self.unused is None:
+            return model, extra
         ctx = self._context(ForwardContext())._replace(
             net=model.net, masks=model.masks, state=state, step=done, lr=self.rate_at(done - 1),
             streams=deepcopy(self.unused),
@@ -111,13 +114,17 @@ class Training:
         penalty = method.penalty(dict(leaves), extra, ctx) if uses["penalty"] else None
         result, self.penalty = float(value(loss)), 0.0
         if penalty is not None:
-            self.penalty, loss = float(value(penalty)), loss + penalty
+            self.penalty = float(value(penalty))
         if not np.isfinite(result + self.penalty):
             raise self._stopped(result, p, x, instead)
         activations = {k: np.moveaxis(value(seen[k]), -1, 0).copy() for k in wanted}
         seen.clear()
         wrt = leaves | extra
         grads = dict(zip(wrt, grad(loss, list(wrt.values()), free=True), strict=True))
+        of_loss = {k: grads[k] for k in leaves}
+        if penalty is not None:
+            more = grad(penalty, list(wrt.values()), free=True)
+            grads = {k: g + m for (k, g), m in zip(grads.items(), more, strict=True)}
         self.buffers.update(how.buffers)
         self.done += 1
         masks = {} if self.dense else self.masks
@@ -128,7 +135,7 @@ class Training:
             self.of_extra.update(k, w, grads[k], self.opt_state, None, lr, self.done)
         if uses["after"]:
             view = View(
-                self._context(how), self.params, self.buffers, {k: grads[k] for k in leaves},
+                self._context(how), self.params, self.buffers, of_loss,
                 self.extra, self.opt_state, (np.moveaxis(x, -1, 0), y), activations,
             )  # fmt: skip
             self._take(method.after(view))
@@ -214,12 +221,8 @@ class Training:
 
 def check_finite(step: int, what: str, a: Array, lr: float) -> None:
     """Raises NonFiniteError where an entry of a is not finite."""
-    bad = not_finite(a)
-    if bad:
-        raise NonFiniteError(
-            f"step {step}: {what} has {bad} of {a.size} entries that are not finite, at learning "
-            f"rate {lr:g}; lower the learning rate or check the data"
-        )
+    remedy = f"lower the learning rate, {lr:g}, or check the data"
+    all_finite(f"step {step}", what, a, remedy)
 
 
 def _factors(method: Method, extra: Mapping[str, Array]) -> dict[str, float]:

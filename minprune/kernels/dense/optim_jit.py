@@ -71,5 +71,6 @@ def adam_step(
     """
     shrink, wd = (1.0 - lr * weight_decay, 0.0) if decoupled else (1.0, float(weight_decay))
     size, root = lr / (1.0 - beta1**step), (1.0 - beta2**step) ** 0.5
-    flat = (a.reshape(-1) for a in (w, g, m, s, DENSE if mask is None else mask))
-    adam_loop(*flat, float(beta1), float(beta2), shrink, wd, size, root, float(eps))
+    w, g, m, s = w.reshape(-1), g.reshape(-1), m.reshape(-1), s.reshape(-1)
+    mask = DENSE if mask is None else mask.reshape(-1)
+    adam_loop(w, g, m, s, mask, float(beta1), float(beta2), shrink, wd, size, root, float(eps))
