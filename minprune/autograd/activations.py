@@ -18,7 +18,6 @@ from minprune.autograd.arithmetic import mul
 from minprune.autograd.tape import Op, Parts, Value, rows, value
 from minprune.core import Array
 from minprune.errors import ArgumentError
-from minprune.kernels.dense.rows_ref import sigmoid as _sigmoid
 
 
 class Row(NamedTuple):
@@ -45,6 +44,11 @@ def _bounded(x: Array) -> Any:
 
 def _zero(x: Array, y: Array) -> Any:
     return np.zeros_like(y)
+
+
+def _sigmoid(x: Array) -> Any:
+    e = np.exp(-np.abs(x))  # never overflows
+    return np.where(x < 0, e, 1) / (1 + e)
 
 
 def _normal(x: Array) -> tuple[Array, Array]:
