@@ -59,9 +59,8 @@ def geometric_median(ev: Evidence) -> Arrays:
 def _masked(ev: Evidence) -> dict[str, tuple[Array, Array]]:
     """{name: (weights, which of them are live), both (units, incoming)}"""
     weights = ev.rows("weights")
-    if ev.masks is None:
-        return {name: (w, np.ones(w.shape, bool)) for name, w in weights.items()}
-    masks = ev.rows("masks")
+    full = {name: np.ones(w.shape) for name, w in weights.items()}
+    masks = full if ev.masks is None else ev.rows("masks")
     for name, w in weights.items():
         fits(name, "masks", masks[name], w.shape)
     return {name: (w, masks[name].astype(bool)) for name, w in weights.items()}
