@@ -211,6 +211,16 @@ class Evidence:
         found = self.of(kind)
         return {name: a.reshape(len(a), math.prod(a.shape[1:])) for name, a in found.items()}
 
+    def live_rows(self) -> dict[str, tuple[Array, Array]]:
+        """{name: (weights, which of them are live), in rows}; all are, where there are no masks"""
+        weights = self.rows("weights")
+        if self.masks is None:
+            return {name: (w, np.ones(w.shape, bool)) for name, w in weights.items()}
+        masks = self.rows("masks")
+        for name, w in weights.items():
+            fits(name, "masks", masks[name], w.shape)
+        return {name: (w, masks[name].astype(bool)) for name, w in weights.items()}
+
     def sum(self, a: Array) -> Array:
         """The sum over each unit's row, in float64, for units; a itself for single weights."""
         if not self.unit:

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from minprune.arguments import choice, count
-from minprune.core import Array, Arrays, Evidence, Example, criterion, fits
+from minprune.core import Array, Arrays, Evidence, Example, criterion
 
 
 @criterion(
@@ -49,21 +49,11 @@ def geometric_median(ev: Evidence) -> Arrays:
     {'w': array([15., 10., 15.])}
     """
     found = {}
-    for name, (w, live) in _masked(ev).items():
+    for name, (w, live) in ev.live_rows().items():
         units, entries = live.any(axis=1), live.any(axis=0)
         found[name] = np.zeros(len(w), w.dtype)
         found[name][units] = _distances(w[np.ix_(units, entries)])
     return found
-
-
-def _masked(ev: Evidence) -> dict[str, tuple[Array, Array]]:
-    """{name: (weights, which of them are live), both (units, incoming)}"""
-    weights = ev.rows("weights")
-    full = {name: np.ones(w.shape) for name, w in weights.items()}
-    masks = full if ev.masks is None else ev.rows("masks")
-    for name, w in weights.items():
-        fits(name, "masks", masks[name], w.shape)
-    return {name: (w, masks[name].astype(bool)) for name, w in weights.items()}
 
 
 def _distances(w: Array) -> Array:
@@ -95,7 +85,8 @@ def weight_entropy(
     """s_j = sum_b p_jb ln(p_jb), p_jb the share of unit j's weights in bin b; prune="low": -s
 
     Masked weights are left out; a unit without a live weight scores 0. The bins are equally wide
-    and cover the range of the LAYER's weights, the last one closed.
+    and cover the range of the LAYER's weights (of all layers that make tied units), the last one
+    closed.
     A flaw of the definition: a unit of equal weights, also one of zeros, has entropy 0 and is kept
     longest; so has each unit of a constant layer.
 
@@ -128,7 +119,7 @@ def weight_entropy(
     choice("weight_entropy", "prune", prune, ("high", "low"))
     bins = count("weight_entropy", "bins", bins)
     sign = -1 if prune == "high" else 1
-    found = _masked(ev)
+    found = ev.live_rows()
     return {n: (sign * _entropy(w, live, bins)).astype(w.dtype) for n, (w, live) in found.items()}
 
 

@@ -86,6 +86,12 @@ def back(total: Arrays, seen: Recorded, pulled: dict[Tensor, Array]) -> None:
         if t.op is None or t not in h:
             continue
         here = h.pop(t)
+        moved = [x for x in t.inputs if isinstance(x, Tensor) and x not in names]
+        if t.op.second == "product" and len(moved) > 1:
+            raise ArgumentError(
+                f"becker_lecun: the op {t.op.name} must have one factor at most that depends on "
+                f"parameters before it, not two; use the diagonal 'exact' or 'gauss_newton'"
+            )
         if t.op in (add, sub):
             parts = [(x, sum_to(c * c * here, shape=x.shape)) for x, c in terms(t).items()]
         else:

@@ -39,7 +39,7 @@ def _onwards(net: Net, start: str, carried: Collection[str], before: bool) -> st
     while len(readers := set(net.readers[name])) == 1:
         (name,) = readers
         layer = net.node(name).layer
-        act = layer.bends
+        act = layer.bent()
         if name not in carried or (act and before):
             break
         if act or layer.normalises:

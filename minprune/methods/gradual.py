@@ -43,7 +43,8 @@ class Gradual(Method):
         step -> sparsity, not falling, such as functools.partial(mp.schedule.cubic, ...).
     criterion
         A name, or a function, that needs only what a training step has: weights, masks, grads, rng,
-        activations and their moments, class moments.
+        activations and their moments, class moments. grads are those of the data loss, on the
+        batch of the update, at the weights before it.
     scope, minimum
         As for `mp.prune`.
     unit

@@ -8,11 +8,11 @@ from minprune import arguments
 from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.errors import ArgumentError
-from minprune.nets.layer import ForwardContext, Layer, Params
+from minprune.nets.layer import ForwardContext, Params, Passing
 
 
 @dataclass(frozen=True)
-class Dropout(Layer):
+class Dropout(Passing):
     """Entries set to 0 at random in training.
 
     y = x m / (1 - rate), m ~ Bernoulli(1 - rate), in training; y = x otherwise

@@ -16,13 +16,13 @@ from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.layer import ForwardContext, Layer, Params, Shape, rows
+from minprune.nets.layer import ForwardContext, Layer, Params, Passing, Shape, rows
 
 EPS = 1e-5  # PyTorch's, added to the variance
 
 
 @dataclass(frozen=True)
-class _Norm(Layer):
+class _Norm(Passing):
     """weight: gamma, bias: beta, both (channels,)"""
 
     fuses: ClassVar[bool] = True

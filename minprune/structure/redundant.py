@@ -158,7 +158,7 @@ def _mergeable(model: Model) -> tuple[dict[str, Group], dict[str, Freedom]]:
 def _freedom(model: Model, group: Group, spot: str) -> Freedom | None:
     """What is exact for units that are regressed at `spot`; None where nothing is."""
     behind, between = after(model.net, {spot})
-    bends = any(layer.bends for layer in between)
+    bends = any(layer.bent() for layer in between)
     reads = [model.net.node(layer_of(m.param)).inputs[0] for m in group.readers]
     elsewhere = not behind.issuperset(reads)
     if any(layer.normalises for layer in between) or refusal(model, group, 1, 0):

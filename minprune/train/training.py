@@ -114,13 +114,17 @@ class Training:
         penalty = method.penalty(dict(leaves), extra, ctx) if uses["penalty"] else None
         result, self.penalty = float(value(loss)), 0.0
         if penalty is not None:
-            self.penalty, loss = float(value(penalty)), loss + penalty
+            self.penalty = float(value(penalty))
         if not np.isfinite(result + self.penalty):
             raise self._stopped(result, p, x, instead)
         activations = {k: np.moveaxis(value(seen[k]), -1, 0).copy() for k in wanted}
         seen.clear()
         wrt = leaves | extra
         grads = dict(zip(wrt, grad(loss, list(wrt.values()), free=True), strict=True))
+        of_loss = {k: grads[k] for k in leaves}
+        if penalty is not None:
+            more = grad(penalty, list(wrt.values()), free=True)
+            grads = {k: g + m for (k, g), m in zip(grads.items(), more, strict=True)}
         self.buffers.update(how.buffers)
         self.done += 1
         masks = {} if self.dense else self.masks
@@ -131,7 +135,7 @@ class Training:
             self.of_extra.update(k, w, grads[k], self.opt_state, None, lr, self.done)
         if uses["after"]:
             view = View(
-                self._context(how), self.params, self.buffers, {k: grads[k] for k in leaves},
+                self._context(how), self.params, self.buffers, of_loss,
                 self.extra, self.opt_state, (np.moveaxis(x, -1, 0), y), activations,
             )  # fmt: skip
             self._take(method.after(view))
