@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple, ParamSpec, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from minprune.arguments import choice, is_count
+from minprune.arguments import choice, is_count, shaped
 from minprune.errors import ArgumentError, ShapeError
 
 Array = npt.NDArray[Any]
@@ -240,11 +240,8 @@ Evidence.__doc__ = (Evidence.__doc__ or "").replace(
 
 def fits(name: str, kind: str, a: Array, shape: tuple[int, ...]) -> None:
     """Raises ShapeError unless a, evidence of that kind, has that shape."""
-    if a.shape != shape:
-        raise ShapeError(
-            f"{name}: its {kind} must be {shape}, not {a.shape}; "
-            f"pass evidence of the same entries, in the same order"
-        )
+    remedy = "pass evidence of the same entries, in the same order"
+    shaped(f"{name}: its {kind}", a, shape, remedy)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ OF_PRODUCTS: tuple[Message, ...] = tuple(
         (lambda fn=fn: fn(NET, DATA, {"l9.weight": np.ones(2)}), ArgumentError,
          "l9.weight: no such parameter; there are l1.weight, l1.bias, l3.weight, l3.bias"),
         (lambda fn=fn: fn(NET, DATA, {"l1.weight": np.ones((2, 3))}), ShapeError,
-         "l1.weight: v must have the shape (3, 2) of the parameter, not (2, 3); pass an array like "
+         "l1.weight: v must have the shape (3, 2), not (2, 3); pass an array like "
          "model.params['l1.weight']"),
         (lambda fn=fn: fn(NET.net, DATA, ONES), ArgumentError, NO_MODEL),
         (lambda fn=fn: fn(NET, DATA, np.ones(2)), ArgumentError,

@@ -20,7 +20,7 @@ from minprune.autograd import Value
 from minprune.core import Array
 from minprune.curvature.inverse import LIMIT, damped_by, damped_inverse, downdate
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.model import CHUNK, Model, batch_last, checked_input, dense_only, run
+from minprune.nets.model import CHUNK, Model, batch_last, checked_input, dense_only, keeping, run
 from minprune.nets.net import INPUT, Node, layer_of
 
 ENTRIES = 2**23  # of X at a time: 64 MB in float64
@@ -44,13 +44,8 @@ def layer_inputs(model: Model, x: Array, name: str, *, bias: bool = False) -> It
     for start in range(0, len(x), size):
         part = batch_last(x[start : start + size], model.dtype)
         seen: dict[str, Value] = {INPUT: part}
-
-        def watch(layer: str, out: Value, seen: dict[str, Value] = seen) -> None:
-            if layer == source:
-                seen[layer] = out
-
         if source != INPUT:
-            run(model.net, arrays, part, watch=watch)
+            run(model.net, arrays, part, watch=keeping([source], seen))
         columns = node.layer.columns(seen[source])
         if bias:
             columns = np.concatenate([columns, np.ones_like(columns[:, :1])], axis=1)

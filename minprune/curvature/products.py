@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from minprune.arguments import guard, instance
+from minprune.arguments import guard, instance, shaped
 from minprune.autograd import Tensor, grad, mul, total
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.record import chunks, factors, record
 from minprune.curvature.samples import LIMIT, ggn_rows
-from minprune.errors import ArgumentError, ShapeError
+from minprune.errors import ArgumentError
 from minprune.nets.model import Model, checked, is_model, known, names_of
 
 SMALLER = "use a smaller net, or raise limit="
@@ -255,11 +255,8 @@ def _vector(model: Model, v: Arrays) -> tuple[list[str], Arrays]:
     is_model(model, "curvature")
     instance("curvature", "v", v, Mapping, "{'fc1.weight': array, ...}")
     for name in known(model.params, v):
-        if np.shape(v[name]) != model.net.params[name]:
-            raise ShapeError(
-                f"{name}: v must have the shape {model.net.params[name]} of the parameter, not "
-                f"{np.shape(v[name])}; pass an array like model.params[{name!r}]"
-            )
+        remedy = f"pass an array like model.params[{name!r}]"
+        shaped(f"{name}: v", v[name], model.net.params[name], remedy)
     names = [name for name in model.net.params if name in v]
     if not names:
         raise ArgumentError(

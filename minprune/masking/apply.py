@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from minprune.arguments import count, instance
+from minprune.arguments import count, instance, shaped
 from minprune.core import Array, Arrays
-from minprune.errors import ArgumentError, ShapeError
+from minprune.errors import ArgumentError
 from minprune.masking.choose import Norm, Scope, choose
 from minprune.masking.count import Target
 from minprune.masking.patterns import Given
@@ -196,9 +196,5 @@ def prune(
             f"counts units; score with unit=True, or leave it out"
         )
     for name, s in ordered.items():
-        if np.shape(s) != model.params[name].shape:
-            raise ShapeError(
-                f"prune: the scores of {name} must have its shape, {model.params[name].shape}, "
-                f"not {np.shape(s)}; score each entry"
-            )
+        shaped(f"prune: the scores of {name}", s, model.params[name].shape, "score each entry")
     return with_masks(model, choose(ordered, model.masks, block_reduce=block_reduce, **how))

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from minprune import kernels
-from minprune.arguments import choice, count, is_number
+from minprune.arguments import choice, count, is_number, shaped
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, ShapeError, UnreachableError
 from minprune.masking.count import Target, for_each, grown_count, named
@@ -118,11 +118,8 @@ def rankable(name: str, scores: Array, mask: Array | None = None, matrix: bool =
         raise ArgumentError(
             f"{name}: scores must be float32 or float64, not {scores.dtype}; use astype(float)"
         )
-    if mask is not None and mask.shape != scores.shape:
-        raise ShapeError(
-            f"{name}: scores must have the shape of the mask, {mask.shape}, not {scores.shape}; "
-            f"score the model that you prune"
-        )
+    if mask is not None:
+        shaped(f"{name}: scores", scores, mask.shape, "score the model that you prune")
     all_finite(name, "the scores", scores, "fix the criterion, or the model that it scores")
     return scores
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 import numpy as np
 
-from minprune.arguments import choice, instance, number
+from minprune.arguments import choice, instance, number, shaped
 from minprune.core import Arrays
 from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.masking.choose import apart, normalized, rankable
@@ -140,11 +140,8 @@ def _agreed(scores: Mapping[str, Arrays]) -> dict[str, Arrays]:
                 f"of {name}, and {has} has; score them with the same arguments"
             )
         for name, s in arrays.items():
-            if np.shape(s) != shapes[name]:
-                raise ShapeError(
-                    f"combine: the scores of {name} must have one shape, not {shapes[name]} in "
-                    f"{first} and {np.shape(s)} in {criterion}; score weights, or units, with each"
-                )
+            what = f"combine: the scores of {name} in {criterion}"
+            shaped(what, s, shapes[name], f"as in {first}: score weights, or units, with each")
     return {
         c: {name: rankable(f"{c}, {name}", arrays[name]) for name in shapes}
         for c, arrays in scores.items()

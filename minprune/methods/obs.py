@@ -24,7 +24,7 @@ from minprune.evidence.obs_inverses import Rows, of_layer
 from minprune.masking.apply import collapsed, with_masks
 from minprune.masking.count import grown_count, named, pruned_count
 from minprune.measures.quality import evaluate
-from minprune.nets.model import Model, checked, dense_only, names_of
+from minprune.nets.model import Model, checked, dense_only, masks_of, names_of
 from minprune.train.progress import progress as bar
 
 HELD = 2**28  # bytes of rows that are kept from one reading to the next
@@ -170,7 +170,7 @@ def _whole(
     score: float | None, accuracy: float | None, refresh: int, progress: bool,
 ) -> Surgery:  # fmt: skip
     """One weight at a time over all of the named parameters"""
-    live, w = flat(_masks(model, names), names), flat(model.params, names).astype(np.float64)
+    live, w = flat(masks_of(model, names), names), flat(model.params, names).astype(np.float64)
     shapes = {name: model.net.params[name] for name in names}
     sizes = np.array([model.params[name].size for name in names])
     starts = np.cumsum(sizes) - sizes
@@ -222,7 +222,7 @@ def _by_layer(
     H of each layer is that of its inputs in the model as pruned so far. rows: each row of a weight
     to `sparsity`, otherwise its rows are merged to one threshold.
     """
-    masks = _masks(model, names)
+    masks = masks_of(model, names)
     for name, old in masks.items():  # all of them before the first sweep, which may take minutes
         each = {f"row {r} of {name}": row for r, row in enumerate(old)} if rows else {name: old}
         for what, live in each.items():
@@ -250,10 +250,6 @@ def _by_layer(
             rounds.append(Round(name, gone, rise, swept.alpha))
             shown.update()
     return Surgery(model, tuple(rounds))
-
-
-def _masks(model: Model, names: list[str]) -> dict[str, Array]:
-    return {n: model.masks.get(n, np.ones(model.params[n].shape, bool)) for n in names}
 
 
 def _rows(model: Model, data: Split, names: list[str], where: Array) -> Iterable[Array]:

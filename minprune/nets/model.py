@@ -328,6 +328,23 @@ def known(params: Iterable[str], names: Iterable[str]) -> list[str]:
     return found
 
 
+def masks_of(model: Model, names: Iterable[str]) -> Arrays:
+    """The masks of these parameters, True everywhere for a dense one"""
+    shapes, known = model.net.params, model.masks
+    return {n: known[n] if n in known else np.ones(shapes[n], bool) for n in names}
+
+
+def keeping(layers: Iterable[str], found: dict[str, Any]) -> Watch:
+    """What puts the outputs of these layers into found, see `run`"""
+    wanted = set(layers)
+
+    def watch(name: str, out: Any) -> None:
+        if name in wanted:
+            found[name] = out
+
+    return watch
+
+
 def rebuilt(
     model: Model, nodes: Iterable[Node], params: Arrays, masks: Arrays, buffers: Arrays
 ) -> Model:
