@@ -42,8 +42,9 @@ def _binary(
     """z = ufunc(x, y), with broadcasting; dx(g, x, y, z): g dz/dx, dy: g dz/dy"""
 
     def rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
-        parts = zip((dx, dy), inputs, need, strict=True)
-        return [sum_to(d(g, *inputs, z), shape=np.shape(x)) if n else None for d, x, n in parts]
+        x, y = inputs
+        left = sum_to(dx(g, x, y, z), shape=np.shape(x)) if need[0] else None
+        return left, sum_to(dy(g, x, y, z), shape=np.shape(y)) if need[1] else None
 
     return Op(_elementwise(name, ufunc, says), rule, rows, **how)
 
