@@ -18,8 +18,7 @@ def net(*layers: object, shape: tuple[int, ...] = (4,), **how: object) -> Callab
 
 IMAGE = (2, 5, 6)
 MESSAGES = (
-    (net(), ArgumentError, "build: layers must hold at least one layer, not none; add a Dense "
-                           "layer"),
+    (net(), ArgumentError, "build: layers must not be empty; add a Dense layer"),
     (
         net(DENSE, loss="hinge"), ArgumentError,
         "build: loss must be 'cross_entropy' or 'mse', not 'hinge'; choose one of them",

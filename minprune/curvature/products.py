@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from minprune.arguments import guard, instance, shaped
+from minprune.arguments import filled, guard, instance, shaped
 from minprune.autograd import Tensor, grad, mul, total
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.record import chunks, factors, record
 from minprune.curvature.samples import LIMIT, ggn_rows
-from minprune.errors import ArgumentError
 from minprune.nets.model import Model, checked, is_model, known, names_of
 
 SMALLER = "use a smaller net, or raise limit="
@@ -258,8 +257,5 @@ def _vector(model: Model, v: Arrays) -> tuple[list[str], Arrays]:
         remedy = f"pass an array like model.params[{name!r}]"
         shaped(f"{name}: v", v[name], model.net.params[name], remedy)
     names = [name for name in model.net.params if name in v]
-    if not names:
-        raise ArgumentError(
-            "curvature: v must name a parameter, not none; pass {'fc1.weight': array, ...}"
-        )
+    filled("curvature", "v", names, "pass {'fc1.weight': array, ...}")
     return names, {name: np.asarray(v[name], model.dtype) for name in names}

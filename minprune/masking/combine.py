@@ -5,12 +5,12 @@ from typing import Literal
 
 import numpy as np
 
-from minprune.arguments import choice, instance, number, shaped
+from minprune.arguments import choice, filled, instance, number, shaped
 from minprune.core import Arrays
-from minprune.errors import ArgumentError, NonFiniteError, ShapeError
+from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.choose import apart, normalized, rankable
 from minprune.masking.units import is_unit_score, unit_scores
-from minprune.nets.model import Model, is_model
+from minprune.nets.model import Model, all_finite, is_model
 from minprune.nets.ties import ties
 
 
@@ -61,11 +61,7 @@ def combine(
     """
     for held in (scores, *(scores.values() if isinstance(scores, Mapping) else ())):
         instance("combine", "scores", held, Mapping, "{'magnitude': mp.score(...)}")
-    if not scores:
-        raise ArgumentError(
-            "combine: scores must hold at least one criterion, not none; "
-            "pass {'magnitude': mp.score(...)}, for example"
-        )
+    filled("combine", "scores", scores, "pass {'magnitude': mp.score(...)}, for example")
     choice("combine", "normalize", normalize, ("rank", "layer", None))
     share = _weights(scores, {} if weights is None else weights)
     agreed = _agreed(scores)
@@ -97,11 +93,7 @@ def _sum(agreed: dict[str, Arrays], share: dict[str, float], normalize: str | No
             with np.errstate(over="ignore"):  # refused below
                 total[name] += share[criterion] * s.astype(np.float64)
     for name, s in total.items():
-        if not np.isfinite(s).all():
-            raise NonFiniteError(
-                f"combine: the sum of the scores of {name} must be finite, and it overflows; "
-                f"pass normalize='rank'"
-            )
+        all_finite("combine", f"the summed scores of {name}", s, "pass normalize='rank'")
     return total
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from minprune.arguments import choice, count, guard, number, only_with, share
+from minprune.arguments import choice, count, filled, guard, number, only_with, share
 from minprune.core import Array, Split
 from minprune.curvature import ggn_rows
 from minprune.curvature import inverse as inverses
@@ -140,8 +140,7 @@ def obs(
     if names is not None:
         wanted = named(listed, names)
         listed = [n for n in listed if n in wanted]
-    if not listed:
-        raise ArgumentError("obs: names must name a weight to remove, not none; leave out names")
+    filled("obs", "names", listed, "name weights, or leave it out")
     check_damp(damp, strict=True)
     choice("obs", "scale", scale, ("whole", "layer", "rows"))
     choice("obs", "hull", hull, ("none", "slopes"))

@@ -59,10 +59,7 @@ class Net:
 
     def __post_init__(self) -> None:
         arguments.choice("build", "loss", self.loss, get_args(Loss))
-        if not self.nodes:
-            raise ArgumentError(
-                "build: layers must hold at least one layer, not none; add a Dense layer"
-            )
+        arguments.filled("build", "layers", self.nodes, "add a Dense layer")
         sides = self.input_shape if isinstance(self.input_shape, tuple) else ()
         if not sides or not all(map(arguments.is_count, sides)):
             raise ArgumentError(
