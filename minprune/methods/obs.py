@@ -12,12 +12,11 @@ from typing import Literal
 import numpy as np
 
 from minprune.arguments import choice, count, filled, guard, number, only_with, share
-from minprune.core import Array, Split
+from minprune.core import Array, Split, flat, unflat
 from minprune.curvature import ggn_rows
 from minprune.curvature import inverse as inverses
 from minprune.curvature.inverse import check_damp, downdate, inverse_from_rows, mean_squares, remove
 from minprune.curvature.layerwise import Hull, layer_hessian, merge, refit, sweep_layer
-from minprune.curvature.products import flat, unflat
 from minprune.curvature.record import outputs
 from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
 from minprune.evidence.obs_inverses import Rows, of_layer
