@@ -112,8 +112,7 @@ ROWS = {
     "stride 0": Row(
         lambda: k.conv2d(X, W, stride=(0, 1)),
         ArgumentError,
-        "conv2d: stride must be two integers of at least 1, not (0, 1); pass a tuple such"
-        " as (1, 1)",
+        "conv2d: stride must be two integers of at least 1, not (0, 1); pass (1, 1)",
     ),
     "padding below 0": Row(
         lambda: k.conv2d(X, W, padding=(0, -1)),
@@ -166,8 +165,7 @@ ROWS = {
     "inner sizes": Row(
         lambda: k.matmul(f(3, 4), f(4, 5), True),
         ShapeError,
-        "matmul: the inner sizes of a and b must be equal, not (4, 3) @ (4, 5) after "
-        "transposing; check ta and tb",
+        "matmul: inner sizes must be equal, not (4, 3) @ (4, 5) after transposing; check ta and tb",
     ),
     "one scale per row": Row(
         lambda: k.scale_shift(X, f(3), f(2)),
@@ -178,7 +176,7 @@ ROWS = {
     "moments of nothing": Row(
         lambda: k.moments(f(2, 0)),
         ShapeError,
-        "moments: x must hold at least one entry, not be of shape (2, 0); pass at least one sample",
+        "moments: x must hold at least one entry, not be of shape (2, 0); add samples",
     ),
     "padding as large as the window": Row(
         lambda: k.max_pool(X, ONE, ONE, ONE),
@@ -281,7 +279,7 @@ ROWS = {
     "more than there are": Row(
         lambda: k.smallest(f(3), 4),
         ArgumentError,
-        "smallest: k must be at most 3, the number of scores, not 4; count first, then choose",
+        "smallest: k must be at most 3, the number of scores, not 4; count first",
     ),
     "a share in place of a count": Row(
         lambda: k.smallest(f(3), 0.5),  # type: ignore[arg-type]
@@ -291,7 +289,7 @@ ROWS = {
     "another implementation": Row(
         lambda: door.chosen("cupy"),
         ArgumentError,
-        "MINPRUNE_KERNELS must be 'numpy' or 'numba', not 'cupy'; set one of them, or unset it",
+        "MINPRUNE_KERNELS must be 'numpy' or 'numba', not 'cupy'; set one, or unset it",
     ),
 }
 

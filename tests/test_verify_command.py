@@ -152,9 +152,8 @@ BAD = (
      "--given must be NAME=VALUE, not 'final'; write final=0.8"),
     ("mypkg.prune:gradient --kind gradient",
      "a gradient needs --against, the function whose gradient it is; give it"),
-    ("", "verify takes one of MODULE:FUNCTION, --self, --export FILE and --list; give one"),
-    ("--self --list", "verify takes one of MODULE:FUNCTION, --self, --export FILE and --list; "
-     "give one"),
+    ("", "verify: give one of MODULE:FUNCTION, --self, --export FILE and --list"),
+    ("--self --list", "verify: give one of MODULE:FUNCTION, --self, --export FILE and --list"),
 )  # fmt: skip
 
 

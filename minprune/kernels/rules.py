@@ -30,8 +30,7 @@ def nonempty(kernel: str, given: Given, sizes: Sizes) -> None:
     name, x = next(iter(given.items()))
     if not x.size:
         raise ShapeError(
-            f"{kernel}: {name} must hold at least one entry, not be of shape {x.shape}; "
-            f"pass at least one sample"
+            f"{kernel}: {name} must hold at least one entry, not be of shape {x.shape}; add samples"
         )
 
 
@@ -47,8 +46,7 @@ def windows(kernel: str, given: Given, sizes: Sizes) -> None:
     for name, pair in {"kernel": window, "stride": stride}.items():
         if min(pair) < 1:
             raise ArgumentError(
-                f"{kernel}: {name} must be two integers of at least 1, not {pair}; "
-                f"pass a tuple such as (1, 1)"
+                f"{kernel}: {name} must be two integers of at least 1, not {pair}; pass (1, 1)"
             )
     for at, side in enumerate(("oh", "ow")):
         sizes[side] = (image[at] + 2 * padding[at] - window[at]) // stride[at] + 1
@@ -97,8 +95,7 @@ def inner(kernel: str, given: Given, sizes: Sizes) -> None:
     a, b = a[::-1] if given["ta"] else a, b[::-1] if given["tb"] else b
     if a[1] != b[0]:
         raise ShapeError(
-            f"{kernel}: the inner sizes of a and b must be equal, not {a} @ {b} after "
-            f"transposing; check ta and tb"
+            f"{kernel}: inner sizes must be equal, not {a} @ {b} after transposing; check ta and tb"
         )
     sizes["m"], sizes["p"] = a[0], b[1]
 
@@ -135,8 +132,7 @@ def ranks(kernel: str, sizes: Sizes, scores: Array, k: int) -> tuple[Array, int]
     """k from 0 to the number of scores, none of which is NaN"""
     if not (type(k) is int and 0 <= k <= scores.size) and count(kernel, "k", k, 0) > scores.size:
         raise ArgumentError(
-            f"{kernel}: k must be at most {scores.size}, the number of scores, not {k}; "
-            f"count first, then choose"
+            f"{kernel}: k must be at most {scores.size}, the number of scores, not {k}; count first"
         )
     wrong = np.isnan(scores)
     if wrong.any():

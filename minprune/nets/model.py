@@ -240,9 +240,7 @@ def hold_arrays(what: str, given: object) -> None:
         )
     for name, a in given.items():
         if not isinstance(a, np.ndarray):
-            raise ArgumentError(
-                f"{name}: {what} must hold NumPy arrays, not {type(a).__name__}; use np.asarray"
-            )
+            raise ArgumentError(f"{name}: must be an array, not {type(a).__name__}; use np.asarray")
 
 
 def check_masks(masks: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> None:
