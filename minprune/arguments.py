@@ -93,6 +93,12 @@ def instance(owner: str, what: str, given: Any, kind: type, instead: str) -> Any
     return given
 
 
+def filled(owner: str, what: str, given: Any, remedy: str) -> None:
+    """Raises ArgumentError for an empty dict, sequence or array"""
+    if not len(given):
+        raise ArgumentError(f"{owner}: {what} must not be empty; {remedy}")
+
+
 def shaped(what: str, given: Any, shape: tuple[int, ...], remedy: str) -> None:
     """Raises ShapeError unless an array has that shape"""
     if np.shape(given) != shape:

@@ -176,8 +176,7 @@ def more(**changed: Any) -> dict[str, Any]:
 
 MESSAGES = (
     (lambda: combine({}),
-     "combine: scores must hold at least one criterion, not none; pass {'magnitude': "
-     "mp.score(...)}, for example"),
+     "combine: scores must not be empty; pass {'magnitude': mp.score(...)}, for example"),
     (lambda: combine({"A": A}, normalize="ranks"),  # type: ignore[arg-type]
      "combine: normalize must be 'rank', 'layer' or None, not 'ranks'; choose one of them"),
     (lambda: combine({"A": A, "B": B}, {"C": 1}),
@@ -245,6 +244,6 @@ def test_a_sum_that_overflows_is_said() -> None:
     with pytest.raises(NonFiniteError) as caught:
         combine({"a": {"w": np.array([1.7e308])}, "b": {"w": np.array([1.7e308])}}, normalize=None)
     assert caught.value.args == (
-        "combine: the sum of the scores of w must be finite, and it overflows; "
+        "combine: 1 of 1 entries of the summed scores of w are not finite, but must be numbers; "
         "pass normalize='rank'",
     )

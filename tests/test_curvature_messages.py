@@ -78,7 +78,7 @@ OF_PRODUCTS: tuple[Message, ...] = tuple(
         (lambda fn=fn: fn(NET, DATA, np.ones(2)), ArgumentError,
          "curvature: v must be a Mapping, not ndarray; pass {'fc1.weight': array, ...}"),
         (lambda fn=fn: fn(NET, DATA, {}), ArgumentError,
-         "curvature: v must name a parameter, not none; pass {'fc1.weight': array, ...}"),
+         "curvature: v must not be empty; pass {'fc1.weight': array, ...}"),
     )
 )  # fmt: skip
 REMEDY = "use a smaller net, or raise limit="

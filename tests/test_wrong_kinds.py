@@ -52,8 +52,8 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.prune(MODEL, [1.0], sparsity=0.9),
      "prune: scores must be a Mapping, not list; pass the result of mp.score"),
     (lambda: mp.prune(MODEL, {}, sparsity=0.9),
-     "prune: scores must hold an array for at least one weight, and are empty; "
-     "print(mp.ties(model)) lists the units that can be removed"),
+     "prune: scores must not be empty; print(mp.ties(model)) lists the units that can be "
+     "removed"),
     (lambda: mp.score(DATA, None, "magnitude"), MADE.format("score", "Dataset")),
     (lambda: mp.prune(SIZES, SIZES, sparsity=0.5), MADE.format("prune", "dict")),
     (lambda: mp.fit("net", DATA, epochs=1), MADE.format("fit", "str")),

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minprune import kernels
-from minprune.arguments import choice, guard
+from minprune.arguments import choice, filled, guard
 from minprune.autograd import Value
 from minprune.core import Array
 from minprune.curvature.inverse import LIMIT, damped_by, damped_inverse, downdate
@@ -36,8 +36,7 @@ def layer_inputs(model: Model, x: Array, name: str, *, bias: bool = False) -> It
     Raises ArgumentError for a layer without a weight matrix, or no samples; ShapeError for x.
     """
     node, x = weighted(model, name), checked_input(model.net, x)
-    if not len(x):
-        raise ArgumentError(f"{name}: x must hold at least one sample, not none; pass inputs")
+    filled(name, "x", x, "pass inputs")
     per_sample = prod(_shape(model, node))
     size = max(1, min(CHUNK, ENTRIES // max(per_sample, 1)))
     arrays, source = model.params | model.buffers, node.inputs[0]

@@ -62,9 +62,8 @@ def act_grads(model: Model, data: Split, groups: Groups, before: bool = False) -
     """dl_p/da of each sample's own loss, {group: (n, units, positions)}; before: see `spots`"""
     at, found = spots(model, groups, before), dict[str, Tensor]()
     seen = record(model, data[0], watch=keeping((layer for layer, _ in at.values()), found))
-    gs = grad(seen.out, list(found.values()), seen.pull(data[1]))
-    by_name = dict(zip(found, gs, strict=True))
-    return {name: laid_out(by_name[layer], rows) for name, (layer, rows) in at.items()}
+    gs = dict(zip(found, grad(seen.out, list(found.values()), seen.pull(data[1])), strict=True))
+    return {name: laid_out(gs[layer], rows) for name, (layer, rows) in at.items()}
 
 
 def laid_out(a: Array, rows: Array) -> Array:

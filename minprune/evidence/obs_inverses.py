@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minprune.arguments import count, guard, only_with
-from minprune.core import Array, Arrays, Split
+from minprune.core import Array, Arrays, Split, flat, unflat
 from minprune.curvature import ggn_rows, sample_grads
 from minprune.curvature.inverse import (
     BLOCK,
@@ -25,7 +25,6 @@ from minprune.curvature.inverse import (
     not_zero,
 )
 from minprune.curvature.layerwise import alike, layer_hessian, sweep_layer, sweep_scores
-from minprune.curvature.products import flat, unflat
 from minprune.errors import ArgumentError, NonFiniteError
 from minprune.nets.model import masks_of
 from minprune.nets.net import layer_of

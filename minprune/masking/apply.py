@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from minprune.arguments import count, instance, shaped
+from minprune.arguments import count, filled, instance, shaped
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
 from minprune.masking.choose import Norm, Scope, choose
@@ -178,11 +178,7 @@ def prune(
     instance("prune", "scores", scores, Mapping, "the result of mp.score")
     ordered = {name: scores[name] for name in model.net.params if name in scores}
     units = is_unit_score(scores, model.net.params)
-    if not ordered:
-        raise ArgumentError(
-            "prune: scores must hold an array for at least one weight, and are empty; "
-            "print(mp.ties(model)) lists the units that can be removed"
-        )
+    filled("prune", "scores", ordered, "print(mp.ties(model)) lists the units that can be removed")
     count("prune", "round_to", round_to)
     how: dict[str, Any] = {
         "sparsity": sparsity, "threshold": threshold, "scope": scope, "protect": protect,

@@ -7,7 +7,7 @@ import numpy as np
 
 from minprune import kernels
 from minprune.arguments import choice, count, is_number, shaped
-from minprune.core import Array, Arrays
+from minprune.core import Array, Arrays, flat, unflat
 from minprune.errors import ArgumentError, ShapeError, UnreachableError
 from minprune.masking.count import Target, for_each, grown_count, named
 from minprune.masking.patterns import Given, Pattern, blocks, n_of_m, parse, per_entry
@@ -140,15 +140,6 @@ def normalized(scores: Arrays, by: str | None) -> Arrays:
     return found
 
 
-def apart(flat: Array, scores: Arrays) -> Arrays:
-    """One array of all entries -> views of it with the names and shapes of the scores"""
-    found, at = {}, 0
-    for name, s in scores.items():
-        found[name] = flat[at : at + s.size].reshape(s.shape)
-        at += s.size
-    return found
-
-
 def _select(
     scores: Arrays, live: Arrays, what: str, target: Any, scope: str, least: Least, things: str
 ) -> Arrays:
@@ -211,10 +202,10 @@ def _lowest(
     if not scores:
         return {}
     # scores are finite: masked entries are pruned before all others, forced ones after all others
-    flat = np.concatenate([s.ravel() for s in scores.values()])
-    for name, part in apart(flat, scores).items():
+    ranked, shapes = flat(scores, scores), {name: s.shape for name, s in scores.items()}
+    for name, part in unflat(ranked, shapes).items():
         if part.size - gone < least[name]:  # else the layer keeps its minimum in any case
             part[_forced(part, live[name], least[name])] = np.inf
         if alive[name] < part.size:
             part[~live[name]] = -np.inf
-    return apart(~kernels.smallest(flat, gone), scores)
+    return unflat(~kernels.smallest(ranked, gone), shapes)

@@ -11,13 +11,12 @@ from typing import Literal
 
 import numpy as np
 
-from minprune.arguments import choice, count, guard, number, only_with, share
-from minprune.core import Array, Split
+from minprune.arguments import choice, count, filled, guard, number, only_with, share
+from minprune.core import Array, Split, flat, unflat
 from minprune.curvature import ggn_rows
 from minprune.curvature import inverse as inverses
 from minprune.curvature.inverse import check_damp, downdate, inverse_from_rows, mean_squares, remove
 from minprune.curvature.layerwise import Hull, layer_hessian, merge, refit, sweep_layer
-from minprune.curvature.products import flat, unflat
 from minprune.curvature.record import outputs
 from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
 from minprune.evidence.obs_inverses import Rows, of_layer
@@ -140,8 +139,7 @@ def obs(
     if names is not None:
         wanted = named(listed, names)
         listed = [n for n in listed if n in wanted]
-    if not listed:
-        raise ArgumentError("obs: names must name a weight to remove, not none; leave out names")
+    filled("obs", "names", listed, "name weights, or leave it out")
     check_damp(damp, strict=True)
     choice("obs", "scale", scale, ("whole", "layer", "rows"))
     choice("obs", "hull", hull, ("none", "slopes"))

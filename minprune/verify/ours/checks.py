@@ -9,11 +9,10 @@ import numpy as np
 
 from minprune import kernels, verify
 from minprune.autograd import grad
-from minprune.core import Array, Arrays, CriterionSpec, Split
+from minprune.core import Array, Arrays, CriterionSpec, Split, flat, unflat
 from minprune.criteria import CRITERIA
 from minprune.curvature import hvp
 from minprune.curvature.inverse import downdate, inverse_from_rows, remove
-from minprune.curvature.products import flat, unflat
 from minprune.curvature.record import record
 from minprune.curvature.removal import loss
 from minprune.masking.allocate import allocate
