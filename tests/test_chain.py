@@ -279,7 +279,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: fit(chain(Losing(), Losing())),
      "chain: one part may replace the loss, not part 0 (Losing) and part 1 (Losing); leave out all "
      "but one"),
-    (lambda: chain(), "chain: it must get at least one method, not none; pass mp.methods.L1(1e-4)"),
+    (lambda: chain(), "chain: methods must not be empty; pass mp.methods.L1(1e-4), for example"),
     (lambda: chain(L1),  # type: ignore[arg-type]
      "chain: each part must be a Method, not the class L1; pass mp.methods.L1(1e-4)"),
 )  # fmt: skip

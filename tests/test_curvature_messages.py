@@ -72,13 +72,13 @@ OF_PRODUCTS: tuple[Message, ...] = tuple(
         (lambda fn=fn: fn(NET, DATA, {"l9.weight": np.ones(2)}), ArgumentError,
          "l9.weight: no such parameter; there are l1.weight, l1.bias, l3.weight, l3.bias"),
         (lambda fn=fn: fn(NET, DATA, {"l1.weight": np.ones((2, 3))}), ShapeError,
-         "l1.weight: v must have the shape (3, 2) of the parameter, not (2, 3); pass an array like "
+         "l1.weight: v must have the shape (3, 2), not (2, 3); pass an array like "
          "model.params['l1.weight']"),
         (lambda fn=fn: fn(NET.net, DATA, ONES), ArgumentError, NO_MODEL),
         (lambda fn=fn: fn(NET, DATA, np.ones(2)), ArgumentError,
          "curvature: v must be a Mapping, not ndarray; pass {'fc1.weight': array, ...}"),
         (lambda fn=fn: fn(NET, DATA, {}), ArgumentError,
-         "curvature: v must name a parameter, not none; pass {'fc1.weight': array, ...}"),
+         "curvature: v must not be empty; pass {'fc1.weight': array, ...}"),
     )
 )  # fmt: skip
 REMEDY = "use a smaller net, or raise limit="

@@ -83,7 +83,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
      "fc1.columns: Change.buffers must name arrays of View.buffers that may be replaced, and "
      "this is none of them; leave it out"),
     (changing(lambda view: {"fc1.columns": columns(view)[1:]}, sparse_net), ShapeError,
-     "fc1.columns: Change.buffers must keep its shape (30,), not (29,); reshape it"),
+     "fc1.columns: Change.buffers must have the shape (30,), not (29,); reshape it"),
     (changing(lambda view: {"fc1.columns": columns(view, dtype=np.int64)}, sparse_net),
      ArgumentError,
      "fc1.columns: Change.buffers must keep its dtype uint32, not int64; convert it with astype"),

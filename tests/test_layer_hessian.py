@@ -139,7 +139,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no samples": (
         lambda: list(layer_inputs(small_net(), images(0), "fc")),
         ArgumentError,
-        "fc: x must hold at least one sample, not none; pass inputs",
+        "fc: x must not be empty; pass inputs",
     ),
     "too large": (
         lambda: layer_hessian(small_net(), images(2), "fc", limit=1000),

@@ -259,7 +259,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no names": (
         lambda: obs(*DATA, names=[], sparsity=0.5),
         ArgumentError,
-        "obs: names must name a weight to remove, not none; leave out names",
+        "obs: names must not be empty; name weights, or leave it out",
     ),
     "damp": (
         lambda: obs(*DATA, damp=0.1, sparsity=0.5),

@@ -147,7 +147,8 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: mp.score(line(), None, gives({0: 1})), ShapeError,
      "own: scored the unknown 0; return one array for each weight it gets"),
     (lambda: mp.score(line(), None, gives({"fc1.weight": np.ones(2)})), ShapeError,
-     "own: score of fc1.weight must be (1, 2), not (2,); return one score for each entry"),
+     "own: the scores of fc1.weight must have the shape (1, 2), not (2,); return one score for "
+     "each entry"),
 )  # fmt: skip
 
 

@@ -52,8 +52,8 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.prune(MODEL, [1.0], sparsity=0.9),
      "prune: scores must be a Mapping, not list; pass the result of mp.score"),
     (lambda: mp.prune(MODEL, {}, sparsity=0.9),
-     "prune: scores must hold an array for at least one weight, and are empty; "
-     "print(mp.ties(model)) lists the units that can be removed"),
+     "prune: scores must not be empty; print(mp.ties(model)) lists the units that can be "
+     "removed"),
     (lambda: mp.score(DATA, None, "magnitude"), MADE.format("score", "Dataset")),
     (lambda: mp.prune(SIZES, SIZES, sparsity=0.5), MADE.format("prune", "dict")),
     (lambda: mp.fit("net", DATA, epochs=1), MADE.format("fit", "str")),
@@ -73,9 +73,9 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
      "params must be a dict of arrays by full name, not NoneType; pass {'fc1.weight': array, "
      "...}"),
     (lambda: mp.Model(MODEL.net, {n: w.tolist() for n, w in MODEL.params.items()}),
-     "fc1.weight: params must hold NumPy arrays, not list; use np.asarray"),
+     "fc1.weight: must be an array, not list; use np.asarray"),
     (lambda: mp.with_masks(MODEL, {"fc2.bias": [True, False]}),
-     "fc2.bias: masks must hold NumPy arrays, not list; use np.asarray"),
+     "fc2.bias: must be an array, not list; use np.asarray"),
     (lambda: mp.with_masks(MODEL, [True]),
      "masks must be a dict of arrays by full name, not list; pass {'fc1.weight': array, ...}"),
     (lambda: mp.build(4, LAYERS), SHAPE.format("4")),
@@ -89,10 +89,10 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.build((4,), [*LAYERS, ("b", mp.Add(), "a", "input")]),
      PAIRS.format(2, "('b', Add(), 'a', 'input')")),
     (lambda: mp.build((4,), [(mp.Dense(4, 3), "a")]),
-     "Dense(inputs=4, outputs=3, bias=True) cannot name a layer; use letters, digits and "
-     "underscores, not a digit first"),
+     "Dense(inputs=4, outputs=3, bias=True) cannot name a layer; use letters, digits and _, "
+     "not a digit first"),
     (lambda: mp.build((4,), [*LAYERS, ("b", mp.ReLU(), mp.Tanh())]),
-     "b: must read earlier layers, not Tanh(); name one of the layers before it"),
+     "b: must read earlier layers, not Tanh(); name one before it"),
     (lambda: mp.Dropout("0.5"),
      "Dropout: rate must be a number from 0 to below 1, not '0.5'; pass rate=0.5, for example"),
     (lambda: mp.Dataset(np.ones((4, 3)), DATA.val, DATA.test),
@@ -107,7 +107,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.zoo.mlp(DATA.train), SIZED.format("tuple")),
     (lambda: mp.zoo.lenet_5("digits"), SIZED.format("str")),
     (lambda: mp.zoo.mlp(DATA, 64),
-     "mlp: hidden must be the sizes of the hidden layers, not 64; pass hidden=(64, 32), or () "
+     "mlp: hidden must be a tuple of sizes, not 64; pass (64, 32), or () "
      "for none"),
     (lambda: mp.initialise(MODEL.net, dtype="float3"),
      "initialise: dtype must be float32 or float64, not 'float3'; pass np.float32, for "

@@ -10,8 +10,8 @@ import numpy as np
 
 from minprune.arguments import choice, count
 from minprune.autograd import ACTIVATIONS, Tensor, grad, value
-from minprune.core import Array, Arrays, Seed, Split, stream
-from minprune.curvature.products import flat, hvp, own_products, unflat
+from minprune.core import Array, Arrays, Seed, Split, flat, stream, unflat
+from minprune.curvature.products import hvp, own_products
 from minprune.curvature.record import (
     Keys,
     Recorded,

@@ -132,14 +132,15 @@ def cholesky(h: Array, refusal: str) -> Array:
         raise ArgumentError(f"inverse: {refusal}") from None
 
 
-def check_damp(damp: float, strict: bool) -> None:
-    """Raises ArgumentError unless damp is a number above 0, and in LOW..HIGH where strict."""
+def check_damp(damp: float, strict: bool) -> float:
+    """damp; raises ArgumentError unless damp is a number above 0, and in LOW..HIGH where strict."""
     low, high = (LOW, HIGH) if strict else (0.0, np.inf)
     if not isinstance(damp, Real) or not low <= damp <= high or not 0 < damp < np.inf:
         raise ArgumentError(
             f"inverse: damp must be {'from 1e-8 to 1e-4' if strict else 'a number above 0'}, not "
             f"{damp!r}; pass damp=1e-6, for example"
         )
+    return float(damp)
 
 
 def damped_by(h: Array, damp: float, live: Array | None = None) -> tuple[Array, float]:

@@ -132,17 +132,13 @@ def unruled(seen: Recorded, keys: Keys, curved: bool = False) -> dict[str, str]:
     """
     known: dict[Any, dict[str, str]] = vars(seen.net).setdefault("_unruled", {})
     case = tuple((key, *names) for key, names in keys.items()), curved, seen.out.shape[-1]
-    if case not in known:
-        known[case] = _unruled(seen, keys, curved)
-    return known[case]
-
-
-def _unruled(seen: Recorded, keys: Keys, curved: bool) -> dict[str, str]:
+    if case in known:
+        return known[case]
     moved: dict[Tensor, int] = {}  # the keys that a value depends on, as bits
     for k, names in enumerate(keys.values()):
         for leaf in map(seen.leaves.__getitem__, names):
             moved[leaf] = moved.get(leaf, 0) | 1 << k
-    found: dict[str, str] = {}
+    found = known[case] = {}
     leaves, n = set(moved), seen.out.shape[-1:]
     for t in seen.nodes:
         inputs = [x for x in t.inputs if isinstance(x, Tensor) and moved.get(x)]
@@ -157,23 +153,17 @@ def _unruled(seen: Recorded, keys: Keys, curved: bool) -> dict[str, str]:
                 fits = bool(t.op.second) and a.shape[-1:] == n
             if not fits or t.shape[-1:] != n:
                 wrong |= moved[a]
-        if curved:
-            wrong |= _bent_along(t, inputs, moved)
+        # the keys along which the op has a second derivative that no rule knows
+        bent = t.op.second in (None, "apart") or not straight(t.settings.get("act", "none"))
+        if curved and bent:
+            wrong |= moved[t]
+        elif curved and t.op.second == "product":
+            for a, b in combinations(inputs, 2):
+                wrong |= moved[a] & moved[b]
         for k, key in enumerate(keys) if wrong else ():
             if wrong >> k & 1:
                 found.setdefault(key, t.op.name)
     return found
-
-
-def _bent_along(t: Tensor, inputs: Sequence[Tensor], moved: Mapping[Tensor, int]) -> int:
-    """The keys along which the op has a second derivative that no rule knows"""
-    assert t.op is not None
-    if t.op.second in (None, "apart") or not straight(t.settings.get("act", "none")):
-        return moved[t]
-    both = 0
-    for a, b in combinations(inputs, 2) if t.op.second == "product" else ():
-        both |= moved[a] & moved[b]
-    return both
 
 
 def straight(kind: str) -> bool:

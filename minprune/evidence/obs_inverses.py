@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minprune.arguments import count, guard, only_with
-from minprune.core import Array, Arrays, Split
+from minprune.core import Array, Arrays, Split, flat, unflat
 from minprune.curvature import ggn_rows, sample_grads
 from minprune.curvature.inverse import (
     BLOCK,
@@ -25,8 +25,8 @@ from minprune.curvature.inverse import (
     not_zero,
 )
 from minprune.curvature.layerwise import alike, layer_hessian, sweep_layer, sweep_scores
-from minprune.curvature.products import unflat
 from minprune.errors import ArgumentError, NonFiniteError
+from minprune.nets.model import masks_of
 from minprune.nets.net import layer_of
 from minprune.nets.ties import Group, incoming
 
@@ -97,9 +97,7 @@ def sweep_loss(asked: Request, data: Split) -> Arrays:
 
 def damp(asked: Request) -> float:
     """The share of the mean of diag H that is added to it; raises ArgumentError for another."""
-    given = asked.how.get("damp", DAMP)
-    check_damp(given, strict=True)
-    return float(given)
+    return check_damp(asked.how.get("damp", DAMP), strict=True)
 
 
 def weights_alone(asked: Request, scale: str) -> None:
@@ -125,7 +123,7 @@ def _live(asked: Request, names: list[str]) -> tuple[Array, float]:
 
     that is `damp` of the mean over those that are not masked.
     """
-    live = np.concatenate([_mask(asked, name).ravel() for name in names]) * 1.0
+    live = flat(masks_of(asked.model, names), names) * 1.0
     return live, damp(asked) / (float(live.mean()) or 1.0)
 
 
@@ -148,8 +146,8 @@ def _layer_inverses(asked: Request, data: Split, name: str, bias: bool = False) 
 
 def _mask(asked: Request, name: str) -> Array:
     """(rows, entries), True where a parameter is not masked"""
-    shape = asked.model.net.params[name]
-    return asked.model.masks.get(name, np.ones(shape, bool)).reshape(shape[0], -1)
+    mask = masks_of(asked.model, [name])[name]
+    return mask.reshape(len(mask), -1)
 
 
 def _layer_diag(asked: Request, data: Split, name: str) -> Array:

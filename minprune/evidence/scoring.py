@@ -3,7 +3,7 @@
 The way from the call to the numbers, which no function goes back on:
 
     score
-      ask         the criterion, its options and needs -> Request           request.py
+      ask         the criterion, its options and needs -> Request           options.py
       for each chunk of the data ("all", a "batch" or one "sample"):
         gather    needs -> Evidence, a row of SOURCES for each kind         sources.py
                     gradients, for example: forward and backward pass
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune.arguments import count, instance
+from minprune.arguments import count, instance, shaped
 from minprune.core import Array, Arrays, Criterion, Evidence, Seed, Split, stream
 from minprune.errors import ArgumentError, MinpruneWarning, ShapeError
 from minprune.evidence.options import Params, Request, ask
@@ -194,11 +194,8 @@ def fitting(asked: Request, scores: Arrays) -> Arrays:
         raise ShapeError(f"{who}: {state} {name}; return one array for each weight it gets")
     scores = {name: np.asarray(s) for name, s in scores.items()}
     for name, s in scores.items():
-        if s.shape != shapes[name]:
-            raise ShapeError(
-                f"{who}: score of {name} must be {shapes[name]}, not {s.shape}; "
-                f"return one score for each {'unit' if asked.unit else 'entry'}"
-            )
+        remedy = f"return one score for each {'unit' if asked.unit else 'entry'}"
+        shaped(f"{who}: the scores of {name}", s, shapes[name], remedy)
         if s.dtype.kind not in "fiub":
             raise ArgumentError(
                 f"{who}: score of {name} must be real numbers, not {s.dtype}; return those"

@@ -19,7 +19,7 @@ from minprune.errors import ArgumentError
 from minprune.evidence.activations import act_grads, activations
 from minprune.evidence.moments import class_counts, class_moments, histograms, moments
 from minprune.evidence.obs_inverses import inverse_block, inverse_diag, sweep_loss
-from minprune.nets.model import CHUNK, Model, batch_last, loss_of, run
+from minprune.nets.model import CHUNK, Model, batch_last, loss_of, masks_of, run
 from minprune.nets.net import INPUT
 from minprune.nets.ties import incoming, outgoing
 
@@ -35,12 +35,6 @@ HESSIANS = ("diagonal", *ONLY)
 def weights(asked: Request, _: object) -> Arrays:
     """w of every scored parameter"""
     return {name: asked.model.params[name] for name in asked.names}
-
-
-def masks(asked: Request, _: object) -> Arrays:
-    """True = kept, of every scored parameter: a dense one has a mask of True"""
-    shapes, known = asked.model.net.params, asked.model.masks
-    return {n: known[n] if n in known else np.ones(shapes[n], bool) for n in asked.names}
 
 
 def gradients(asked: Request, data: Split) -> Arrays:
@@ -183,7 +177,7 @@ SOURCES: dict[str, Source] = {
         gates=lambda a, _: {n: np.ones(g.size, a.model.dtype) for n, g in a.groups.items()},
         data=False,
     ),
-    "masks": Source(masks, data=False),
+    "masks": Source(lambda a, _: masks_of(a.model, a.names), data=False),
     "grads": Source(gradients, gates=gate_grads, step=True),
     "squared_grads": Source(
         lambda a, chunk: squared_grads(a.model, chunk, params=a.params),

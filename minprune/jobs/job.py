@@ -170,9 +170,7 @@ def read(path: Path) -> dict[str, Any]:
         result: dict[str, Any] = json.loads(path.read_text("utf-8"))
         dict(result["settings"])
     except (OSError, ValueError, LookupError, TypeError) as e:
-        raise FileError(
-            f"{path}: must be a readable result, but has an error ({e}); leave out --resume"
-        ) from None
+        raise FileError(f"{path}: is no readable result ({e}); leave out --resume") from None
     return result
 
 

@@ -6,8 +6,8 @@ from typing import Any, Literal
 import numpy as np
 
 from minprune import kernels
-from minprune.arguments import choice, count, is_number
-from minprune.core import Array, Arrays
+from minprune.arguments import choice, count, is_number, shaped
+from minprune.core import Array, Arrays, flat, unflat
 from minprune.errors import ArgumentError, ShapeError, UnreachableError
 from minprune.masking.count import Target, for_each, grown_count, named
 from minprune.masking.patterns import Given, Pattern, blocks, n_of_m, parse, per_entry
@@ -118,11 +118,8 @@ def rankable(name: str, scores: Array, mask: Array | None = None, matrix: bool =
         raise ArgumentError(
             f"{name}: scores must be float32 or float64, not {scores.dtype}; use astype(float)"
         )
-    if mask is not None and mask.shape != scores.shape:
-        raise ShapeError(
-            f"{name}: scores must have the shape of the mask, {mask.shape}, not {scores.shape}; "
-            f"score the model that you prune"
-        )
+    if mask is not None:
+        shaped(f"{name}: scores", scores, mask.shape, "score the model that you prune")
     all_finite(name, "the scores", scores, "fix the criterion, or the model that it scores")
     return scores
 
@@ -140,15 +137,6 @@ def normalized(scores: Arrays, by: str | None) -> Arrays:
         s = s.astype(np.float64) / top  # first, so that no square overflows or vanishes
         norm = np.abs(s).sum() if by == "l1" else np.sqrt((s * s).sum()) if by == "l2" else 1
         found[name] = s / (norm or 1)
-    return found
-
-
-def apart(flat: Array, scores: Arrays) -> Arrays:
-    """One array of all entries -> views of it with the names and shapes of the scores"""
-    found, at = {}, 0
-    for name, s in scores.items():
-        found[name] = flat[at : at + s.size].reshape(s.shape)
-        at += s.size
     return found
 
 
@@ -214,10 +202,10 @@ def _lowest(
     if not scores:
         return {}
     # scores are finite: masked entries are pruned before all others, forced ones after all others
-    flat = np.concatenate([s.ravel() for s in scores.values()])
-    for name, part in apart(flat, scores).items():
+    ranked, shapes = flat(scores, scores), {name: s.shape for name, s in scores.items()}
+    for name, part in unflat(ranked, shapes).items():
         if part.size - gone < least[name]:  # else the layer keeps its minimum in any case
             part[_forced(part, live[name], least[name])] = np.inf
         if alive[name] < part.size:
             part[~live[name]] = -np.inf
-    return apart(~kernels.smallest(flat, gone), scores)
+    return unflat(~kernels.smallest(ranked, gone), shapes)

@@ -5,12 +5,12 @@ from typing import Literal
 
 import numpy as np
 
-from minprune.arguments import choice, instance, number
-from minprune.core import Arrays
-from minprune.errors import ArgumentError, NonFiniteError, ShapeError
-from minprune.masking.choose import apart, normalized, rankable
+from minprune.arguments import choice, filled, instance, number, shaped
+from minprune.core import Arrays, flat, unflat
+from minprune.errors import ArgumentError, ShapeError
+from minprune.masking.choose import normalized, rankable
 from minprune.masking.units import is_unit_score, unit_scores
-from minprune.nets.model import Model, is_model
+from minprune.nets.model import Model, all_finite, is_model
 from minprune.nets.ties import ties
 
 
@@ -61,11 +61,7 @@ def combine(
     """
     for held in (scores, *(scores.values() if isinstance(scores, Mapping) else ())):
         instance("combine", "scores", held, Mapping, "{'magnitude': mp.score(...)}")
-    if not scores:
-        raise ArgumentError(
-            "combine: scores must hold at least one criterion, not none; "
-            "pass {'magnitude': mp.score(...)}, for example"
-        )
+    filled("combine", "scores", scores, "pass {'magnitude': mp.score(...)}, for example")
     choice("combine", "normalize", normalize, ("rank", "layer", None))
     share = _weights(scores, {} if weights is None else weights)
     agreed = _agreed(scores)
@@ -97,11 +93,7 @@ def _sum(agreed: dict[str, Arrays], share: dict[str, float], normalize: str | No
             with np.errstate(over="ignore"):  # refused below
                 total[name] += share[criterion] * s.astype(np.float64)
     for name, s in total.items():
-        if not np.isfinite(s).all():
-            raise NonFiniteError(
-                f"combine: the sum of the scores of {name} must be finite, and it overflows; "
-                f"pass normalize='rank'"
-            )
+        all_finite("combine", f"the summed scores of {name}", s, "pass normalize='rank'")
     return total
 
 
@@ -109,10 +101,10 @@ def ranks(scores: Arrays) -> Arrays:
     """(mean rank among all entries of all arrays) / (entries - 1), from 0 to 1; a lone entry 0"""
     if not scores:
         return {}
-    flat = np.concatenate([s.ravel() for s in scores.values()])
-    _, place, count = np.unique(flat, return_inverse=True, return_counts=True)
+    _, place, count = np.unique(flat(scores, scores), return_inverse=True, return_counts=True)
     middle = np.cumsum(count) - (count + 1) / 2  # of the ranks 0, 1, ... that equal scores share
-    return apart(middle[place] / max(1, flat.size - 1), scores)
+    shapes = {name: s.shape for name, s in scores.items()}
+    return unflat(middle[place] / max(1, place.size - 1), shapes)
 
 
 def _weights(scores: Mapping[str, Arrays], weights: Mapping[str, float]) -> dict[str, float]:
@@ -140,11 +132,8 @@ def _agreed(scores: Mapping[str, Arrays]) -> dict[str, Arrays]:
                 f"of {name}, and {has} has; score them with the same arguments"
             )
         for name, s in arrays.items():
-            if np.shape(s) != shapes[name]:
-                raise ShapeError(
-                    f"combine: the scores of {name} must have one shape, not {shapes[name]} in "
-                    f"{first} and {np.shape(s)} in {criterion}; score weights, or units, with each"
-                )
+            what = f"combine: the scores of {name} in {criterion}"
+            shaped(what, s, shapes[name], f"as in {first}: score weights, or units, with each")
     return {
         c: {name: rankable(f"{c}, {name}", arrays[name]) for name in shapes}
         for c, arrays in scores.items()

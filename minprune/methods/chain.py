@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from minprune.arguments import instance
+from minprune.arguments import filled, instance
 from minprune.autograd import Value
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
@@ -55,8 +55,7 @@ def chain(*methods: Method) -> Method:
     0.9
     """
     parts = [p for m in methods for p in instance("chain", "each part", m, Method, ONE).parts]
-    if not parts:
-        raise ArgumentError(f"chain: it must get at least one method, not none; pass {ONE}")
+    filled("chain", "methods", parts, f"pass {ONE}, for example")
     return parts[0] if len(parts) == 1 else Chain(tuple(parts))
 
 

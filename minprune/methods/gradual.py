@@ -21,7 +21,7 @@ from minprune.masking.apply import with_masks
 from minprune.masking.choose import Scope, choose
 from minprune.masking.count import pruned_count
 from minprune.masking.units import live_units, silenced
-from minprune.nets.model import Model, dense_only
+from minprune.nets.model import Model, dense_only, masks_of
 from minprune.train.loop import called
 from minprune.train.method import Change, Context, Method, View
 
@@ -163,9 +163,8 @@ class Gradual(Method):
     ) -> Arrays | None:  # fmt: skip
         """New masks, or None where no count grows"""
         groups = free_groups(model) if self.unit else {}
-        live = {name: live_units(g, model.masks) for name, g in groups.items()} or {
-            k: model.masks.get(k, np.ones(model.net.params[k], bool)) for k in model.net.weights
-        }
+        live = {name: live_units(g, model.masks) for name, g in groups.items()}
+        live = live or masks_of(model, model.net.weights)
         things = "units" if self.unit else "weights"
         how: dict[str, Any] = {"scope": self.scope, "minimum": self.minimum, "things": things}
         if ctx.step == 1:  # refused at the first update, not after hours

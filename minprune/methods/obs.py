@@ -11,20 +11,19 @@ from typing import Literal
 
 import numpy as np
 
-from minprune.arguments import choice, count, guard, number, only_with, share
-from minprune.core import Array, Split
+from minprune.arguments import choice, count, filled, guard, number, only_with, share
+from minprune.core import Array, Split, flat, unflat
 from minprune.curvature import ggn_rows
 from minprune.curvature import inverse as inverses
 from minprune.curvature.inverse import check_damp, downdate, inverse_from_rows, mean_squares, remove
 from minprune.curvature.layerwise import Hull, layer_hessian, merge, refit, sweep_layer
-from minprune.curvature.products import flat, unflat
 from minprune.curvature.record import outputs
 from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
 from minprune.evidence.obs_inverses import Rows, of_layer
 from minprune.masking.apply import collapsed, with_masks
 from minprune.masking.count import grown_count, named, pruned_count
 from minprune.measures.quality import evaluate
-from minprune.nets.model import Model, checked, dense_only, names_of
+from minprune.nets.model import Model, checked, dense_only, masks_of, names_of
 from minprune.train.progress import progress as bar
 
 HELD = 2**28  # bytes of rows that are kept from one reading to the next
@@ -140,8 +139,7 @@ def obs(
     if names is not None:
         wanted = named(listed, names)
         listed = [n for n in listed if n in wanted]
-    if not listed:
-        raise ArgumentError("obs: names must name a weight to remove, not none; leave out names")
+    filled("obs", "names", listed, "name weights, or leave it out")
     check_damp(damp, strict=True)
     choice("obs", "scale", scale, ("whole", "layer", "rows"))
     choice("obs", "hull", hull, ("none", "slopes"))
@@ -170,7 +168,7 @@ def _whole(
     score: float | None, accuracy: float | None, refresh: int, progress: bool,
 ) -> Surgery:  # fmt: skip
     """One weight at a time over all of the named parameters"""
-    live, w = flat(_masks(model, names), names), flat(model.params, names).astype(np.float64)
+    live, w = flat(masks_of(model, names), names), flat(model.params, names).astype(np.float64)
     shapes = {name: model.net.params[name] for name in names}
     sizes = np.array([model.params[name].size for name in names])
     starts = np.cumsum(sizes) - sizes
@@ -222,7 +220,7 @@ def _by_layer(
     H of each layer is that of its inputs in the model as pruned so far. rows: each row of a weight
     to `sparsity`, otherwise its rows are merged to one threshold.
     """
-    masks = _masks(model, names)
+    masks = masks_of(model, names)
     for name, old in masks.items():  # all of them before the first sweep, which may take minutes
         each = {f"row {r} of {name}": row for r, row in enumerate(old)} if rows else {name: old}
         for what, live in each.items():
@@ -250,10 +248,6 @@ def _by_layer(
             rounds.append(Round(name, gone, rise, swept.alpha))
             shown.update()
     return Surgery(model, tuple(rounds))
-
-
-def _masks(model: Model, names: list[str]) -> dict[str, Array]:
-    return {n: model.masks.get(n, np.ones(model.params[n].shape, bool)) for n in names}
 
 
 def _rows(model: Model, data: Split, names: list[str], where: Array) -> Iterable[Array]:

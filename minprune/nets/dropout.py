@@ -47,9 +47,7 @@ class Dropout(Passing):
         if not run.train or self.rate == 0:
             return xs[0]
         if run.rng is None:
-            raise ArgumentError(
-                f"{run.layer}: dropout in training needs randomness; pass rng= a numpy Generator"
-            )
+            raise ArgumentError(f"{run.layer}: dropout needs randomness; pass a Generator as rng=")
         x = ag.value(xs[0])
         kept = run.rng.random(x.shape, np.float32) >= self.rate
         return ag.mul(xs[0], kept * x.dtype.type(1 / (1 - self.rate)))

@@ -127,8 +127,7 @@ class Layer:
         x: the input, batch-last. For a layer with a weight matrix.
         """
         raise ArgumentError(
-            f"{type(self).__name__} does not say which inputs each output reads; "
-            f"define its method columns"
+            f"{type(self).__name__} does not say what each output reads; define its method columns"
         )
 
     def resized(self, shapes: Mapping[str, Shape]) -> Layer:
@@ -136,9 +135,7 @@ class Layer:
 
         Raises ArgumentError for a layer that has no such rule.
         """
-        raise ArgumentError(
-            f"{type(self).__name__} has no rule for becoming smaller; define its method resized"
-        )
+        raise ArgumentError(f"{type(self).__name__} cannot shrink; define its method resized")
 
     def constant(self, p: Params, level: Array) -> Array | None:
         """What `level`, a constant of each input row, adds to each output row
@@ -182,9 +179,7 @@ def sizes(owner: str, what: str, given: Any, least: int, axes: int = 2) -> Shape
 def rows(owner: str, what: str, shape: Shape, wanted: int) -> None:
     """Raises ShapeError unless the input has that many channels (features)."""
     if shape[0] != wanted:
-        raise ShapeError(
-            f"{owner}: the input must have {wanted} {what}, not {shape[0]}; make the sizes agree"
-        )
+        raise ShapeError(f"{owner}: must read {wanted} {what}, not {shape[0]}; make sizes agree")
 
 
 def windows(

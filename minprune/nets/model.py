@@ -98,8 +98,7 @@ class Model:
         for name in self.net.stored:
             if name in self.masks:
                 raise ArgumentError(
-                    f"{name}: must have no mask, since only its live entries are stored; "
-                    f"mask the dense model, mp.densify(model)"
+                    f"{name}: must have no mask beside its stored entries; mask mp.densify(model)"
                 )
         if self.net.indices:
             object.__setattr__(self, "buffers", _locked(self.buffers, self.net.indices))
@@ -240,9 +239,7 @@ def hold_arrays(what: str, given: object) -> None:
         )
     for name, a in given.items():
         if not isinstance(a, np.ndarray):
-            raise ArgumentError(
-                f"{name}: {what} must hold NumPy arrays, not {type(a).__name__}; use np.asarray"
-            )
+            raise ArgumentError(f"{name}: must be an array, not {type(a).__name__}; use np.asarray")
 
 
 def check_masks(masks: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -328,6 +325,23 @@ def known(params: Iterable[str], names: Iterable[str]) -> list[str]:
         if name not in there:
             raise ArgumentError(f"{name}: no such parameter; there are {', '.join(there)}")
     return found
+
+
+def masks_of(model: Model, names: Iterable[str]) -> Arrays:
+    """The masks of these parameters, True everywhere for a dense one"""
+    shapes, known = model.net.params, model.masks
+    return {n: known[n] if n in known else np.ones(shapes[n], bool) for n in names}
+
+
+def keeping(layers: Iterable[str], found: dict[str, Any]) -> Watch:
+    """What puts the outputs of these layers into found, see `run`"""
+    wanted = set(layers)
+
+    def watch(name: str, out: Any) -> None:
+        if name in wanted:
+            found[name] = out
+
+    return watch
 
 
 def rebuilt(

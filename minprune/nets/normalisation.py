@@ -94,8 +94,7 @@ class BatchNorm(_Norm):
             m = math.prod(x.shape[1:])
             if m == 1:
                 raise ShapeError(
-                    f"{run.layer}: one value per channel has no variance to train on; "
-                    f"use a batch of at least 2"
+                    f"{run.layer}: one value per channel has no variance; use a batch of at least 2"
                 )
             xhat, mean, var = ag.normalise(x, eps=EPS)
             run.buffers |= {f"{run.layer}.{k}": a for k, a in self.moved(p, mean, var, m).items()}

@@ -248,8 +248,7 @@ def places(mask: Array) -> tuple[Array, Array]:
 def there(columns: Array, row_start: Array, shape: Shape) -> Array:
     """The inverse of places"""
     out = np.zeros(shape, bool)
-    counts = (row_start[1:] - row_start[:-1]).astype(np.int64)
-    out[np.repeat(np.arange(shape[0]), counts), columns] = True
+    out[np.repeat(np.arange(shape[0]), np.diff(row_start).astype(np.int64)), columns] = True
     return out
 
 

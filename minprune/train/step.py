@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from minprune.arguments import number
+from minprune.arguments import number, shaped
 from minprune.autograd import Op, Tensor, Value, grad, value
 from minprune.core import Array, Arrays, Seed, stream
-from minprune.errors import ArgumentError, NonFiniteError, ShapeError
+from minprune.errors import ArgumentError, NonFiniteError
 from minprune.masking.apply import apply
 from minprune.nets.counts import sparsity
 from minprune.nets.layer import ForwardContext, Layer
@@ -173,11 +173,9 @@ class Training:
             x = xs[0] if len(xs) == 1 else xs
             made = self.method.layer(name, layer, x, p, extra, ctx)
             wanted = (*self.net.shapes[name], *np.shape(value(xs[0]))[-1:])
-            if made is not None and np.shape(value(made)) != wanted:
-                raise ShapeError(
-                    f"{type(self.method).__name__}: layer must give {name}'s output as {wanted}, "
-                    f"batch-last, not {np.shape(value(made))}; reshape it"
-                )
+            if made is not None:
+                what = f"{type(self.method).__name__}: the output of {name} that layer gives"
+                shaped(what, value(made), wanted, "reshape it, the batch last")
             return made
 
         return instead
@@ -253,11 +251,7 @@ def _replace(arrays: Arrays, new: Arrays, kind: str) -> None:
                 f"{name}: Change.{kind} must name arrays of View.{kind} that may be replaced, and "
                 f"this is none of them; leave it out"
             )
-        if np.shape(a) != arrays[name].shape:
-            raise ShapeError(
-                f"{name}: Change.{kind} must keep its shape {arrays[name].shape}, not "
-                f"{np.shape(a)}; reshape it"
-            )
+        shaped(f"{name}: Change.{kind}", a, arrays[name].shape, "reshape it")
         arrays[name] = np.array(a, arrays[name].dtype, order="C")
 
 

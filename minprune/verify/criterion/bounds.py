@@ -1,5 +1,6 @@
 """Two results side by side: how far apart they may be, and a clause that says how far they are."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,10 @@ from minprune.verify.criterion.subject import Subject, jittered, total
 from minprune.verify.plain.twin import Twin
 from minprune.verify.plain.weights import layer_norm
 
+Bound = Mapping[str, Any]  # how far off each array, or each of its entries, may be
 
-def worst(found: Arrays, want: Arrays, bound: Arrays) -> tuple[str, Any] | None:
+
+def worst(found: Arrays, want: Arrays, bound: Bound) -> tuple[str, Any] | None:
     """(name, index) of the entry that is furthest outside its bound, or None."""
     place, most = None, 0.0
     for name, w in want.items():
@@ -25,7 +28,7 @@ def worst(found: Arrays, want: Arrays, bound: Arrays) -> tuple[str, Any] | None:
 
 
 def clause(
-    found: Arrays, want: Arrays, bound: Arrays, what: str, item: str = "the score of ",
+    found: Arrays, want: Arrays, bound: Bound, what: str, item: str = "the score of ",
     hint: bool = True,
 ) -> str | None:  # fmt: skip
     """None, or "the score of w[0] is 4, and <what> 2: a factor 1/2 is missing" """
@@ -51,16 +54,14 @@ def off(found: float, want: float, share: float, what: str) -> str | None:
     return what.format(f"{found:.6g}", f"{want:.6g}")
 
 
-def largest(s: Subject, arrays: Arrays) -> Arrays:
+def largest(s: Subject, arrays: Arrays) -> dict[str, float]:
     """Half the digits, or what s may lose, of each layer's largest score, and s's floor
 
     What the laws allow between two runs of one function: sums in another order differ by far less,
     and a wrong entry by far more.
     """
-    top: dict[str, float] = {n: float(np.abs(a).max(initial=0)) for n, a in arrays.items()}
-    return {
-        n: np.full(np.shape(a), s.twin.share * top[n] + s.twin.floor) for n, a in arrays.items()
-    }
+    top = {n: float(np.abs(a).max(initial=0)) for n, a in arrays.items()}
+    return {n: s.twin.share * most + s.twin.floor for n, most in top.items()}
 
 
 def near(arrays: Arrays, share: float) -> Arrays:
