@@ -65,7 +65,7 @@ REFUSED = {
     for command in ("run", "compare")
     for options, sentence in {
         "--net vgg": f"{command}: --net {OF['net']} 'vgg'; choose one of them",
-        "--net lenet_5": "lenet_5: images must be at least 16 x 16, not (8, 8); use cnn_small",
+        "--net lenet_5": "lenet_5: sides must be at least 16, not (8, 8); use cnn_small",
         "--epochs -1": f"{command}: --epochs {COUNT} 0, not -1; pass --epochs=1, for example",
         "--fine-tune -1": f"{command}: --fine-tune {COUNT} 0, not -1; pass --fine-tune=1, for "
         "example",

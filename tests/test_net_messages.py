@@ -44,11 +44,11 @@ MESSAGES = (
     ),
     (
         net(DENSE, ("sum", mp.Add(), "fc1")), ArgumentError,
-        "sum: Add must read two or more layers, not 1; list the names that it reads",
+        "sum: Add must read two or more layers, not 1; name them",
     ),
     (
         net(DENSE, ("relu1", mp.ReLU(), ("fc1", "fc1"))), ArgumentError,
-        "relu1: ReLU must read one layer, not 2; list the names that it reads",
+        "relu1: ReLU must read one layer, not 2; name them",
     ),
     (
         net(("fc1", mp.Dense(5, 3))), ShapeError,
@@ -60,7 +60,7 @@ MESSAGES = (
     ),
     (
         net(("conv1", mp.Conv2d(3, 4, 3)), shape=IMAGE), ShapeError,
-        "conv1: Conv2d: must read 3 channels, not 2; make the sizes agree",
+        "conv1: Conv2d: must read 3 channels, not 2; make sizes agree",
     ),
     (
         net(("conv1", mp.Conv2d(2, 4, 8, padding=1)), shape=IMAGE), ShapeError,
@@ -74,7 +74,7 @@ MESSAGES = (
     ),
     (
         net(("bn1", mp.BatchNorm(3))), ShapeError,
-        "bn1: BatchNorm: must read 3 channels, not 4; make the sizes agree",
+        "bn1: BatchNorm: must read 3 channels, not 4; make sizes agree",
     ),
     (
         net(DENSE, ("sum", mp.Add(), ("fc1", "input"))), ShapeError,
@@ -89,7 +89,7 @@ MESSAGES = (
     ),
     (
         net(("relu1", mp.ReLU()), shape=IMAGE), ShapeError,
-        "relu1: the output must be (outputs,), not (2, 5, 6); end with Flatten and Dense",
+        "relu1: output must be (outputs,), not (2, 5, 6); use Flatten and Dense",
     ),
     (
         lambda: mp.Dense(0, 3), ArgumentError,

@@ -161,8 +161,8 @@ GARBLED: dict[str, tuple[Forge, str]] = {
     ),
     "a mask on what is stored": (
         about(masked_too, {"uint8": lambda a: np.append(a, 0)}),
-        "fc1.weight: must have no mask, since only its live entries are stored; mask the dense "
-        "model, mp.densify(model)",
+        "fc1.weight: must have no mask beside its stored entries; mask "
+        "mp.densify(model)",
     ),
     "more than there is": (
         fields("fc1", stored=13),

@@ -136,7 +136,7 @@ BAD = (
     ("mypkg.prune:gradient --kind gradient --against mypkg.prune:number",
      "mypkg.prune:number must be a function, not of type int"),
     ("mypkg.prune:gradient --kind gradient --against mypkg.prune:loss --draw mypkg.prune:no_point",
-     "mypkg.prune:no_point must make arguments with the numpy Generator that it is given, and it "
+     "mypkg.prune:no_point must make arguments of a Generator, but "
      "raised OSError: no data; fix it first"),
     ("mypkg.prune:number --kind selector",
      "mypkg.prune:number must be a function, not of type int"),

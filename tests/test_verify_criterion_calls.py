@@ -234,8 +234,8 @@ MESSAGES = (
      "with_alpha: takes alpha, which is no evidence and no option that was given; "
      "say options={'alpha': ...}, or give it a default"),
     (lambda: check_criterion(dict),
-     "dict: its parameters cannot be read; wrap it in a function of evidence by name, such as "
-     "def mine(weights, grads)"),
+     "dict: its parameters cannot be read; wrap it, as in def "
+     "mine(weights, grads)"),
 )  # fmt: skip
 
 

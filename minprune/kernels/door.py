@@ -106,8 +106,7 @@ class Signature:
         """Raises ArgumentError: an entry of x is not from 0 to most - 1."""
         bad = int(np.argmax((x < 0) | (x >= most)))
         raise ArgumentError(
-            f"{self.name}: {name}[{bad}] must be an integer from 0 to {most - 1}, not {x[bad]}; "
-            f"count classes and rows from 0"
+            f"{self.name}: {name}[{bad}] must be from 0 to {most - 1}, not {x[bad]}; count from 0"
         )
 
     def plan(self, *args: Any) -> Plan:

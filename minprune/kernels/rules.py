@@ -40,8 +40,7 @@ def windows(kernel: str, given: Given, sizes: Sizes) -> None:
     stride, padding = given["stride"], given["padding"]
     if not (sizes["n"] and sizes.get("c", 1)):
         raise ShapeError(
-            f"{kernel}: the image must hold at least one channel and sample, not {sizes['n']} "
-            f"samples; pass at least one"
+            f"{kernel}: image must have a channel and a sample, not {sizes['n']} samples; add one"
         )
     for name, pair in {"kernel": window, "stride": stride}.items():
         if min(pair) < 1:
@@ -109,8 +108,7 @@ def removals(kernel: str, given: Given, sizes: Sizes) -> None:
     """count: from 0 to n; n unless given"""
     if given["count"] is not None and count(kernel, "count", given["count"], 0) > sizes["n"]:
         raise ArgumentError(
-            f"{kernel}: count must be at most {sizes['n']}, the weights of a row, "
-            f"not {given['count']}; count first, then sweep"
+            f"{kernel}: count must be at most {sizes['n']} a row, not {given['count']}; count first"
         )
     sizes["count"] = sizes["n"] if given["count"] is None else given["count"]
 
@@ -171,7 +169,6 @@ def finite(kernel: str, sizes: Sizes, w: Array, inverse: Array) -> tuple[Array, 
         bad = a.size - int(np.count_nonzero(np.isfinite(a)))
         if bad:
             raise NonFiniteError(
-                f"{kernel}: {name} must be finite, but {bad} of its {a.size} entries are not; "
-                f"find where they came from"
+                f"{kernel}: {name} must be finite, but {bad} of {a.size} entries are not; find why"
             )
     return w, inverse

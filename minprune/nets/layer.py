@@ -179,9 +179,7 @@ def sizes(owner: str, what: str, given: Any, least: int, axes: int = 2) -> Shape
 def rows(owner: str, what: str, shape: Shape, wanted: int) -> None:
     """Raises ShapeError unless the input has that many channels (features)."""
     if shape[0] != wanted:
-        raise ShapeError(
-            f"{owner}: must read {wanted} {what}, not {shape[0]}; make the sizes agree"
-        )
+        raise ShapeError(f"{owner}: must read {wanted} {what}, not {shape[0]}; make sizes agree")
 
 
 def windows(

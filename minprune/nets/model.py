@@ -98,8 +98,7 @@ class Model:
         for name in self.net.stored:
             if name in self.masks:
                 raise ArgumentError(
-                    f"{name}: must have no mask, since only its live entries are stored; "
-                    f"mask the dense model, mp.densify(model)"
+                    f"{name}: must have no mask beside its stored entries; mask mp.densify(model)"
                 )
         if self.net.indices:
             object.__setattr__(self, "buffers", _locked(self.buffers, self.net.indices))

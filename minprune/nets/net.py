@@ -85,15 +85,12 @@ class Net:
             if len(inputs) != layer.arity if layer.arity else len(inputs) < 2:
                 many = "one layer" if layer.arity else "two or more layers"
                 raise ArgumentError(
-                    f"{name}: {type(layer).__name__} must read {many}, not {len(inputs)}; "
-                    f"list the names that it reads"
+                    f"{name}: {type(layer).__name__} must read {many}, not {len(inputs)}; name them"
                 )
             known.add(name)
         name, out = list(self.shapes.items())[-1]
         if len(out) != 1:
-            raise ShapeError(
-                f"{name}: the output must be (outputs,), not {out}; end with Flatten and Dense"
-            )
+            raise ShapeError(f"{name}: output must be (outputs,), not {out}; use Flatten and Dense")
 
     @cached_property
     def shapes(self) -> dict[str, Shape]:

@@ -41,13 +41,9 @@ def _sizes(data: Data) -> tuple[Shape, int]:
 def _image(name: str, data: Data, least: int, instead: str) -> tuple[Shape, int]:
     shape, outputs = _sizes(data)
     if len(shape) != 3:
-        raise ShapeError(
-            f"{name}: inputs must be images (channels, height, width), not {shape}; use mlp"
-        )
+        raise ShapeError(f"{name}: inputs must be (channels, height, width), not {shape}; use mlp")
     if min(shape[1:]) < least:
-        raise ShapeError(
-            f"{name}: images must be at least {least} x {least}, not {shape[1:]}; use {instead}"
-        )
+        raise ShapeError(f"{name}: sides must be at least {least}, not {shape[1:]}; use {instead}")
     return shape, outputs
 
 

@@ -184,8 +184,7 @@ def maker(spec: str) -> Any:
         make(np.random.default_rng(0))
     except (Exception, SystemExit) as error:
         raise ArgumentError(
-            f"{spec} must make arguments with the numpy Generator that it is given, and it raised "
-            f"{raised(error)}; fix it first"
+            f"{spec} must make arguments of a Generator, but raised {raised(error)}; fix it first"
         ) from error
     return make
 

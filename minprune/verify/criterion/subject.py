@@ -122,8 +122,7 @@ def subject(
         takes = inspect.signature(fn).parameters
     except (TypeError, ValueError) as error:  # no function, or a builtin
         raise ArgumentError(
-            f"{name}: its parameters cannot be read; wrap it in a function of evidence by name, "
-            f"such as def mine(weights, grads)"
+            f"{name}: its parameters cannot be read; wrap it, as in def mine(weights, grads)"
         ) from error
     own = _taken(name, takes, options, twin)
     if hasattr(fn, "spec"):

@@ -14,7 +14,6 @@ from minprune.core import Arrays
 from minprune.errors import UnreachableError
 from minprune.evidence import score
 from minprune.masking.apply import prune, with_masks
-from minprune.masking.choose import Scope
 from minprune.nets.model import Model
 from minprune.nets.net import Net
 from minprune.nets.ties import ties
@@ -30,13 +29,12 @@ Compact = Callable[[Model], Model]
 
 
 def thinned(
-    model: Model, share: float, seed: int = 0, minimum: int = 1, unit: bool = True,
-    scope: Scope = "global", **how: Any,
-) -> Model:  # fmt: skip
+    model: Model, share: float, seed: int = 0, minimum: int = 1, unit: bool = True, **how: Any
+) -> Model:
     """The model pruned by random scores to that sparsity, or the largest that can be reached."""
     scores = score(model, None, "random", unit=unit, seed=seed, **how)
     try:
-        return prune(model, scores, sparsity=share, minimum=minimum, scope=scope)
+        return prune(model, scores, sparsity=share, minimum=minimum)
     except UnreachableError as e:
         return prune(model, scores, sparsity=float(str(e).split()[-1]), minimum=minimum)
 
