@@ -203,7 +203,7 @@ MESSAGES = (
      "combine: all criteria must score the same parameters, but B has no scores of b, and A "
      "has; score them with the same arguments"),
     (lambda: combine(more(b=np.zeros((2, 2)))),
-     "combine: the scores of b in B must have the shape (1, 2), not (2, 2); as in A: score "
+     "combine: the scores of b in B, as in A, must have the shape (1, 2), not (2, 2); score "
      "weights, or units, with each"),
     (lambda: combine(more(b=np.array([[1.0, np.nan]]))),
      "B, b: 1 of 2 entries of the scores are not finite, but must be numbers; fix the criterion, "

@@ -118,8 +118,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: mp.data.csv("a", 3), "csv: test_path must be a path, not 3; pass its name as "
                                   "text"),
     (lambda: mp.allocate([(3, 4)], 0.5),
-     "allocate: layers must be a Model or a dict of shapes, not list; pass {'fc1.weight': "
-     "(300, 784)}, for example"),
+     "allocate: layers must be a Mapping, not list; pass a model, or {'fc1.weight': (300, 784)}"),
     (lambda: mp.allocate(MODEL.params, 0.5),
      "allocate: the shape of fc1.weight must be (o, i) or (o, i, y, x) with sides of at least"
      " 1, not ndarray; pass the shapes of weights alone"),

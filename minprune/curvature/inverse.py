@@ -63,8 +63,7 @@ def block_inverses(
     """
     check_damp(damp, strict)
     arguments.count("inverse", "count", count)
-    if size is not None:
-        arguments.count("inverse", "size", size)
+    arguments.count("inverse", "size", 1 if size is None else size)
     if iter(rows) is rows:
         raise ArgumentError(
             "inverse: rows must be blocks that can be iterated twice, not an iterator; pass a list"

@@ -132,8 +132,8 @@ def _agreed(scores: Mapping[str, Arrays]) -> dict[str, Arrays]:
                 f"of {name}, and {has} has; score them with the same arguments"
             )
         for name, s in arrays.items():
-            what = f"combine: the scores of {name} in {criterion}"
-            shaped(what, s, shapes[name], f"as in {first}: score weights, or units, with each")
+            what = f"combine: the scores of {name} in {criterion}, as in {first},"
+            shaped(what, s, shapes[name], "score weights, or units, with each")
     return {
         c: {name: rankable(f"{c}, {name}", arrays[name]) for name in shapes}
         for c, arrays in scores.items()

@@ -131,7 +131,7 @@ class Chain(Method):
             params |= change.params or {}
             masks |= change.masks or {}
             buffers |= change.buffers or {}
-            extra |= _named(change.extra or {}, k)
+            extra |= {f"{k}.{name}": a for name, a in (change.extra or {}).items()}
             for slot, arrays in (change.opt_state or {}).items():
                 slots[slot] |= {n if n in seen else f"{k}.{n}": a for n, a in arrays.items()}
             states[k] = states[k] if change.state is None else change.state
@@ -166,11 +166,6 @@ class Chain(Method):
         return answers[given[0]] if given else None
 
 
-def _named(arrays: Mapping[str, Any], k: int) -> dict[str, Any]:
-    """{"name": a} of part k -> {"k.name": a}"""
-    return {f"{k}.{name}": a for name, a in arrays.items()}
-
-
 def _own(arrays: Mapping[str, Any], k: int) -> dict[str, Any]:
     """{"k.name": a, ...} -> {"name": a} of part k"""
     start = f"{k}."
@@ -178,4 +173,5 @@ def _own(arrays: Mapping[str, Any], k: int) -> dict[str, Any]:
 
 
 def _joined(parts: list[Any]) -> dict[str, Any]:
-    return {name: a for k, arrays in enumerate(parts) for name, a in _named(arrays, k).items()}
+    """[{"name": a}, ...] -> {"k.name": a, ...}"""
+    return {f"{k}.{name}": a for k, arrays in enumerate(parts) for name, a in arrays.items()}

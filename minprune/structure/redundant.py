@@ -16,7 +16,7 @@ from minprune.evidence.options import ask
 from minprune.evidence.scoring import gather
 from minprune.masking.apply import prune
 from minprune.masking.units import live_units
-from minprune.nets.model import Model, checked, is_model
+from minprune.nets.model import Model, checked
 from minprune.nets.net import layer_of
 from minprune.nets.ties import Group, ties
 from minprune.structure.merge import Pair, Unit, after, refusal
@@ -93,8 +93,7 @@ def regressions(
     (6, 64)
     """
     choice("regressions", "criterion", criterion, tuple(APART))
-    is_model(model, "regressions")
-    data = checked(model, data)
+    data = checked(model, data, "regressions")
     groups, freedom = _mergeable(model)
     made = {m.param for g in groups.values() for m in g.producers}
     scores = score(model, data, criterion, unit=True, **options)
