@@ -194,8 +194,9 @@ def fitting(asked: Request, scores: Arrays) -> Arrays:
         raise ShapeError(f"{who}: {state} {name}; return one array for each weight it gets")
     scores = {name: np.asarray(s) for name, s in scores.items()}
     for name, s in scores.items():
-        remedy = f"return one score for each {'unit' if asked.unit else 'entry'}"
-        shaped(f"{who}: the scores of {name}", s, shapes[name], remedy)
+        if s.shape != shapes[name]:
+            remedy = f"return one score for each {'unit' if asked.unit else 'entry'}"
+            shaped(f"{who}: the scores of {name}", s, shapes[name], remedy)
         if s.dtype.kind not in "fiub":
             raise ArgumentError(
                 f"{who}: score of {name} must be real numbers, not {s.dtype}; return those"

@@ -190,7 +190,9 @@ def not_finite(a: Array) -> int:
 
 def all_finite(owner: str, what: str, a: Array, remedy: str) -> None:
     """Raises NonFiniteError, counting the entries, unless all are numbers."""
-    if bad := not_finite(a):
+    good = np.isfinite(a)
+    if not good.all():
+        bad = a.size - np.count_nonzero(good)
         raise NonFiniteError(
             f"{owner}: {bad} of {a.size} entries of {what} are not finite, but must be numbers; "
             f"{remedy}"
