@@ -19,7 +19,7 @@ from test_merge import IMAGE, LINEAR, copied
 import minprune as mp
 from minprune.core import Split
 from minprune.errors import ArgumentError
-from minprune.evidence.moments import Moments, moments
+from minprune.evidence.activation_moments import Moments, moments
 from minprune.nets.model import Model
 from minprune.structure import merge, redundant, regressions
 from minprune.structure.redundant import Freedom, line

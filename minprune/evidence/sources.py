@@ -16,8 +16,8 @@ from minprune.curvature import diagonal, hvp, squared_grads
 from minprune.curvature.gates import gate_hess, gate_product, gate_squares
 from minprune.curvature.removal import removal, unit_removal
 from minprune.errors import ArgumentError
+from minprune.evidence.activation_moments import class_counts, class_moments, histograms, moments
 from minprune.evidence.activations import act_grads, activations
-from minprune.evidence.moments import class_counts, class_moments, histograms, moments
 from minprune.evidence.obs_inverses import inverse_block, inverse_diag, sweep_loss
 from minprune.nets.model import CHUNK, Model, batch_last, loss_of, masks_of, run
 from minprune.nets.net import INPUT

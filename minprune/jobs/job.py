@@ -22,7 +22,7 @@ from minprune.errors import FileError, MinpruneWarning
 from minprune.files import alone, sweep, write_atomic
 from minprune.jobs.checks import check
 from minprune.jobs.data import load_data
-from minprune.jobs.settings import Settings
+from minprune.jobs.settings import WEIGHT_DECAY, Settings
 from minprune.nets.model import Model
 from minprune.train.checkpoint import refuse
 from minprune.train.fingerprint import difference, machinery
@@ -38,7 +38,7 @@ Result = dict[str, Any]
 
 def optimizer(lr: float) -> SGD:
     """Nesterov momentum and a little weight decay, without which large weights say less."""
-    return SGD(lr, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    return SGD(lr, momentum=0.9, nesterov=True, weight_decay=WEIGHT_DECAY)
 
 
 def trained(

@@ -32,6 +32,11 @@ def grown_count(
     return gone
 
 
+def raised_count(kept: int, round_to: int, most: int) -> int:
+    """The next multiple of round_to from `kept` on, at most `most`: how many units are kept"""
+    return min(-(-kept // round_to) * round_to, most)
+
+
 def listed(wanted: Any) -> list[Any]:
     """One name, or several, as a list."""
     several = isinstance(wanted, Iterable) and not isinstance(wanted, str)

@@ -12,7 +12,7 @@ import numpy as np
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.choose import choose, keep_top, rankable
-from minprune.masking.count import for_each, listed
+from minprune.masking.count import for_each, listed, raised_count
 from minprune.nets.model import Model, known
 from minprune.nets.net import layer_of
 from minprune.nets.ties import Group, ties
@@ -99,8 +99,7 @@ def choose_units(
 
 def rounded_up(scores: Array, live: Array, mask: Array, round_to: int) -> Array:
     """The mask with its count raised to the next multiple, by the best live units it dropped."""
-    kept = int(np.count_nonzero(mask))
-    wanted = min(-(-kept // round_to) * round_to, int(np.count_nonzero(live)))
+    wanted = raised_count(int(mask.sum()), round_to, int(live.sum()))
     order = np.where(mask, np.inf, np.where(live, scores, -np.inf))
     return keep_top(order, wanted)
 

@@ -12,8 +12,8 @@ from minprune.arguments import choice, share
 from minprune.core import Arrays, Criterion, Split
 from minprune.errors import ArgumentError
 from minprune.evidence import find
+from minprune.evidence.activation_moments import MOVING, SCORED, held, moved
 from minprune.evidence.activations import laid_out, spots
-from minprune.evidence.moments import MOVING, SCORED, held, moved
 from minprune.evidence.options import ask, check, free_groups
 from minprune.evidence.scoring import finished, fitting, gather
 from minprune.evidence.sources import SOURCES
@@ -33,7 +33,7 @@ class Gradual(Method):
     """After update t, round(schedule(t) n) of the n weights, or units, are masked, and stay so.
 
     The lowest scores go first. Gradients are of the update's batch; activations are those of the
-    passes of training, by moving moments (minprune/evidence/moments.py). The masks of schedule(0)
+    passes of training, by moving moments (evidence/activation_moments.py). The masks of schedule(0)
     are made before the first update, or with it where the criterion needs gradients or activations.
     With patience the best epoch is one at the last sparsity. Null setting: a schedule of 0.
 

@@ -10,8 +10,8 @@ from minprune.core import Split, stream
 from minprune.criteria.redundancy import APART, FLAT, Apart
 from minprune.errors import ArgumentError
 from minprune.evidence import score
+from minprune.evidence.activation_moments import Moments, moments
 from minprune.evidence.activations import spots
-from minprune.evidence.moments import Moments, moments
 from minprune.evidence.options import ask
 from minprune.evidence.scoring import gather
 from minprune.masking.apply import prune
