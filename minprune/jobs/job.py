@@ -14,13 +14,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from minprune import data, kernels
+from minprune import kernels
 from minprune.core import Dataset
 from minprune.criteria import CRITERIA
 from minprune.errors import FileError, MinpruneWarning
 from minprune.files import alone, sweep, write_atomic
 from minprune.jobs.checks import check
-from minprune.jobs.settings import Settings
+from minprune.jobs.data import load_data
+from minprune.jobs.settings import WEIGHT_DECAY, Settings
 from minprune.nets.model import Model
 from minprune.train.checkpoint import refuse
 from minprune.train.fingerprint import difference, machinery
@@ -32,20 +33,12 @@ from minprune.train.progress import tell
 from minprune.train.rates import cosine
 
 CHECKPOINT, RESULT = "checkpoint", "result.json"
-VAL = 1 / 12  # of a folder's training images, for validation: 5,000 of the 60,000 of MNIST
 Result = dict[str, Any]
-
-
-def load_data(name: str) -> Dataset:
-    """The embedded digits, or a folder of IDX files; the Dataset's name is the folder's."""
-    if name == "digits":
-        return data.digits()
-    return replace(data.idx(name, val=VAL), name=Path(name).resolve().name)
 
 
 def optimizer(lr: float) -> SGD:
     """Nesterov momentum and a little weight decay, without which large weights say less."""
-    return SGD(lr, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    return SGD(lr, momentum=0.9, nesterov=True, weight_decay=WEIGHT_DECAY)
 
 
 def trained(
@@ -177,9 +170,7 @@ def read(path: Path) -> dict[str, Any]:
         result: dict[str, Any] = json.loads(path.read_text("utf-8"))
         dict(result["settings"])
     except (OSError, ValueError, LookupError, TypeError) as e:
-        raise FileError(
-            f"{path}: must be a readable result, but has an error ({e}); leave out --resume"
-        ) from None
+        raise FileError(f"{path}: is no readable result ({e}); leave out --resume") from None
     return result
 
 
