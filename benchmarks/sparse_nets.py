@@ -14,7 +14,7 @@ import minprune as mp
 from benchmarks.harness import Row, against, attempt, interleave, peer, timed
 from benchmarks.step import sample, stepping, torch_net, torch_step, training
 from minprune.nets.model import Model
-from minprune.train.training import Training
+from minprune.train.step import Training
 
 SHAPE, BATCH = (1, 28, 28), 64
 LATENCY = [("lenet_300_100", 0.95, 0.2), ("lenet_5", 0.95, 0.35)]

@@ -12,7 +12,7 @@ import numpy as np
 
 import minprune as mp
 from benchmarks.harness import AbsentError, Row, against, attempt, interleave, peer
-from minprune.train.training import Training
+from minprune.train.step import Training
 
 # net, batch, input, target against the default layout, target against channels_last
 CASES: list[tuple[str, int, tuple[int, ...], float, float | None]] = [

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from minprune.errors import ArgumentError
+from minprune.errors import ArgumentError, ShapeError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,6 +91,18 @@ def instance(owner: str, what: str, given: Any, kind: type, instead: str) -> Any
             f"pass {instead}"
         )
     return given
+
+
+def filled(owner: str, what: str, given: Any, remedy: str) -> None:
+    """Raises ArgumentError for an empty dict, sequence or array"""
+    if not len(given):
+        raise ArgumentError(f"{owner}: {what} must not be empty; {remedy}")
+
+
+def shaped(what: str, given: Any, shape: tuple[int, ...], remedy: str) -> None:
+    """Raises ShapeError unless an array has that shape"""
+    if np.shape(given) != shape:
+        raise ShapeError(f"{what} must have the shape {shape}, not {np.shape(given)}; {remedy}")
 
 
 def float_type(owner: str, dtype: npt.DTypeLike) -> np.dtype[np.floating]:

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, ParamSpec, Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from minprune.arguments import choice, is_count
+from minprune.arguments import choice, is_count, shaped
 from minprune.errors import ArgumentError, MinpruneWarning, ShapeError
 
 Array = npt.NDArray[Any]
@@ -40,6 +40,21 @@ def stream(seed: Seed, name: str) -> np.random.Generator:
         )
     key = zlib.crc32(name.encode())
     return np.random.default_rng(np.random.SeedSequence(int(seed), spawn_key=(key,)))
+
+
+def flat(arrays: Arrays, names: Iterable[str]) -> Array:
+    """The named arrays one after another, (N,)"""
+    return np.concatenate([arrays[name].ravel() for name in names])
+
+
+def unflat(vector: Array, shapes: Mapping[str, tuple[int, ...]]) -> Arrays:
+    """(N,) -> {name: shape}, views of it"""
+    found, start = Arrays(), 0
+    for name, shape in shapes.items():
+        size = math.prod(shape)
+        found[name] = vector[start : start + size].reshape(shape)
+        start += size
+    return found
 
 
 @dataclass(frozen=True)
@@ -340,6 +355,16 @@ class Evidence:
         found = self.of(kind)
         return {name: a.reshape(len(a), math.prod(a.shape[1:])) for name, a in found.items()}
 
+    def live_rows(self) -> dict[str, tuple[Array, Array]]:
+        """{name: (weights, which of them are live), in rows}; all are, where there are no masks"""
+        weights = self.rows("weights")
+        if self.masks is None:
+            return {name: (w, np.ones(w.shape, bool)) for name, w in weights.items()}
+        masks = self.rows("masks")
+        for name, w in weights.items():
+            fits(name, "masks", masks[name], w.shape)
+        return {name: (w, masks[name].astype(bool)) for name, w in weights.items()}
+
     def sum(self, a: Array) -> Array:
         """The sum over each unit's row, in float64, for units; a itself for single weights."""
         if not self.unit:
@@ -360,10 +385,8 @@ Evidence.__doc__ = (Evidence.__doc__ or "").replace(
 def fits(name: str, kind: str, a: Array, shape: tuple[int, ...]) -> None:
     """Raises ShapeError unless a, evidence of that kind, has that shape."""
     if a.shape != shape:
-        raise ShapeError(
-            f"{name}: its {kind} must be {shape}, not {a.shape}; "
-            f"pass evidence of the same entries, in the same order"
-        )
+        remedy = "pass evidence of the same entries, in the same order"
+        shaped(f"{name}: its {kind}", a, shape, remedy)
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,18 @@ from minprune.nets import unit_labels
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model
 from minprune.structure import constants, cut
-from minprune.structure.compact import compact, plan
+from minprune.structure.compact import compact
+from minprune.structure.plan import plan
 from minprune.verify.ours.compaction import Compact
 
-compaction: Any = import_module("minprune.structure.compact")  # the package has the function
+# The package has functions of these names.
+compaction: Any = import_module("minprune.structure.compact")
+planning: Any = import_module("minprune.structure.plan")
 
 
 def planted(where: Any, name: str, wrong: Any) -> Compact:
-    """`compact` with one thing replaced."""
+    """`compact` with one thing, which there must be, replaced."""
+    assert hasattr(where, name), name
 
     def fn(model: Model) -> Model:
         with pytest.MonkeyPatch.context() as patch:
@@ -65,6 +69,11 @@ def groups_left(layer: mp.Conv2d, shapes: Mapping[str, Shape]) -> Layer:
     return replace(found, groups=layer.groups, inputs=shapes["weight"][1] * layer.groups)
 
 
+def without_constant(model: Model, add: Any, rest: Any, level: Any) -> Model | None:
+    """A branch leaves its sum, and what it added is forgotten."""
+    return cut_without(model, add, rest, np.zeros(len(level)))
+
+
 def masks_forgotten(model: Model) -> Model:
     return replace(compact(model), masks={})
 
@@ -96,8 +105,8 @@ def noisier(model: Model) -> Model:
 
 
 compaction_fold, compaction_shrink = compaction.fold, compaction.shrink
-indices_left, flow_mix = compaction.indices_left, constants._Links.mix
-resized = mp.Conv2d.resized
+indices_left, flow_mix = planning.indices_left, constants._Links.mix
+resized, cut_without = mp.Conv2d.resized, cut._without
 # name: the law, the net in which to search, the bug
 WRONG: dict[str, tuple[str, str, Compact]] = {
     "constants not folded": (
@@ -114,14 +123,14 @@ WRONG: dict[str, tuple[str, str, Compact]] = {
         "same function", "flatten", planted(unit_labels.Labels, "spread", channels_last),
     ),
     "flatten, single columns": (
-        "same function", "flatten", planted(compaction, "indices_left", single_columns),
+        "same function", "flatten", planted(planning, "indices_left", single_columns),
     ),
     "depthwise groups stay": (
         "same function", "depthwise", planted(mp.Conv2d, "resized", groups_left),
     ),
     "branch cut without its constant": (
         "same function", "branch",
-        planted(cut, "_per_row", lambda level: np.zeros(len(level))),
+        planted(cut, "_without", without_constant),
     ),
     "one round": ("minimal", "padded", one_round),
     "nothing done": ("smaller", "chain", never),

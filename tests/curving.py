@@ -10,7 +10,7 @@ from randomnets import batch, filled, models
 import minprune as mp
 from minprune.autograd import Tensor, grad
 from minprune.core import Array, Arrays, Split
-from minprune.nets.activations import LAYERS
+from minprune.nets.activation_layers import LAYERS
 from minprune.nets.model import Model, batch_last, run
 from minprune.nets.net import Net
 

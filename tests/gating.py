@@ -11,7 +11,7 @@ from structures import NETS
 import minprune as mp
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.gates import gate_hess, gate_product, gate_squares
-from minprune.evidence.request import ask
+from minprune.evidence.options import ask
 from minprune.evidence.sources import gate_grads
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model

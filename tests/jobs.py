@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks import resilience
-from minprune.train.training import Training
+from minprune.train.step import Training
 
 STEPS = 19  # updates in an epoch on the digits
 RUN = ["run", "--epochs", "2", "--fine-tune", "1", "--net", "mlp", "--quiet"]

@@ -13,7 +13,7 @@ import minprune as mp
 from minprune.autograd import Tensor, grad
 from minprune.core import Array, Arrays
 from minprune.methods import SET, RigL, start_sparse
-from minprune.methods.rewire import live_places
+from minprune.methods.drop_grow import live_places
 from minprune.nets.layer import ForwardContext
 from minprune.nets.model import Model, batch_last, loss_of, run
 

@@ -10,7 +10,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from minprune.core import Array, Split
-from minprune.nets.activations import Tanh
+from minprune.nets.activation_layers import Tanh
 from minprune.nets.dense import Dense
 from minprune.nets.initialise import initialise
 from minprune.nets.model import Model

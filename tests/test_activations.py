@@ -17,7 +17,7 @@ from minprune.autograd import Tensor, grad
 from minprune.autograd.activations import ACTIVATIONS, Row
 from minprune.core import Array
 from minprune.errors import ArgumentError
-from minprune.nets import activations
+from minprune.nets import activation_layers as activations
 
 # Where f or f' jumps: a difference must not step over it.
 KINKS = {"relu": (0,), "leaky_relu": (0,), "elu": (0,), "relu6": (0, 6), "hardswish": (-3, 3)}

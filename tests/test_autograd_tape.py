@@ -76,7 +76,7 @@ def test_free_forgets_the_tape() -> None:
     assert str(again.value) == FREED
 
 
-FREED = "grad: this graph was freed by free=True; leave out free, or compute it again"
+FREED = "grad: free=True freed this graph; leave it out, or compute it again"
 
 
 def test_what_was_freed_on_another_way_is_no_zero() -> None:
@@ -163,5 +163,5 @@ def test_messages() -> None:
     with pytest.raises(ShapeError) as other_shape:
         grad(Tensor(np.ones(2)), [], np.ones(3))
     assert other_shape.value.args == (
-        "grad: g must have the shape (2,) of y, not (3,); pass np.ones(y.shape), for example",
+        "grad: g must be (2,), as y is, not (3,); pass np.ones(y.shape)",
     )

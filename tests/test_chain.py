@@ -279,7 +279,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: fit(chain(Losing(), Losing())),
      "chain: one part may replace the loss, not part 0 (Losing) and part 1 (Losing); leave out all "
      "but one"),
-    (lambda: chain(), "chain: it must get at least one method, not none; pass mp.methods.L1(1e-4)"),
+    (lambda: chain(), "chain: methods must not be empty; pass mp.methods.L1(1e-4), for example"),
     (lambda: chain(L1),  # type: ignore[arg-type]
      "chain: each part must be a Method, not the class L1; pass mp.methods.L1(1e-4)"),
 )  # fmt: skip
@@ -294,3 +294,26 @@ def test_messages(provoke: Callable[[], Any], text: str) -> None:
 
 def test_fits_of_a_chain_are_equal_to_the_bit() -> None:
     assert equal(fit(chain(*gates(), Busy())), fit(chain(*gates(), Busy())))
+
+
+class Reading(mp.Method):
+    """Keeps the gradients of the first update."""
+
+    def __init__(self) -> None:
+        self.grads: Arrays = {}
+
+    def after(self, view: mp.View) -> None:
+        self.grads = self.grads or {k: g.copy() for k, g in view.grads.items()}
+
+
+def test_gradients_that_methods_see_are_of_the_data_loss() -> None:
+    """A penalty moves the weights, and does not tell a criterion what the loss would say."""
+    alone, beside = Reading(), Reading()
+    for method in (alone, chain(L2(10.0), beside)):
+        model, _ = mp.fit(
+            small_net(), small_data(), epochs=1, method=method, optimizer=mp.SGD(0.01),
+            progress=False,
+        )  # fmt: skip
+    assert all((alone.grads[k] == beside.grads[k]).all() for k in alone.grads)
+    plain, _ = mp.fit(small_net(), small_data(), epochs=1, optimizer=mp.SGD(0.01), progress=False)
+    assert any((plain.params[k] != model.params[k]).any() for k in plain.params)

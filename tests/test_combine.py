@@ -176,12 +176,11 @@ def more(**changed: Any) -> dict[str, Any]:
 
 MESSAGES = (
     (lambda: combine({}),
-     "combine: scores must hold at least one criterion, not none; pass {'magnitude': "
-     "mp.score(...)}, for example"),
+     "combine: scores must not be empty; pass {'magnitude': mp.score(...)}, for example"),
     (lambda: combine({"A": A}, normalize="ranks"),  # type: ignore[arg-type]
      "combine: normalize must be 'rank', 'layer' or None, not 'ranks'; choose one of them"),
     (lambda: combine({"A": A, "B": B}, {"C": 1}),
-     "combine: weights must name criteria of scores, A, B, not 'C'; leave it out"),
+     "combine: a criterion of weights must be 'A' or 'B', not 'C'; choose one of them"),
     (lambda: combine({"A": A}, {"A": -1}),
      "combine: weights['A'] must be a finite number of at least 0, not -1; pass "
      "weights['A']=1, for example"),
@@ -204,11 +203,11 @@ MESSAGES = (
      "combine: all criteria must score the same parameters, but B has no scores of b, and A "
      "has; score them with the same arguments"),
     (lambda: combine(more(b=np.zeros((2, 2)))),
-     "combine: the scores of b must have one shape, not (1, 2) in A and (2, 2) in B; score "
+     "combine: the scores of b in B, as in A, must have the shape (1, 2), not (2, 2); score "
      "weights, or units, with each"),
     (lambda: combine(more(b=np.array([[1.0, np.nan]]))),
-     "B, b: scores must be finite, not NaN or infinite as 1 of 2 are; fix the criterion, or "
-     "the model that it scores"),
+     "B, b: 1 of 2 entries of the scores are not finite, but must be numbers; fix the criterion, "
+     "or the model that it scores"),
     (lambda: combine(more(b=np.array([[1, 2]]))),
      "B, b: scores must be float32 or float64, not int64; use astype(float)"),
 )  # fmt: skip
@@ -245,6 +244,6 @@ def test_a_sum_that_overflows_is_said() -> None:
     with pytest.raises(NonFiniteError) as caught:
         combine({"a": {"w": np.array([1.7e308])}, "b": {"w": np.array([1.7e308])}}, normalize=None)
     assert caught.value.args == (
-        "combine: the sum of the scores of w must be finite, and it overflows; "
+        "combine: 1 of 1 entries of the summed scores of w are not finite, but must be numbers; "
         "pass normalize='rank'",
     )

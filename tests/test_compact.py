@@ -18,7 +18,7 @@ from minprune.measures.cost import size
 from minprune.nets.model import Model
 from minprune.structure import plan
 from minprune.verify.law import clause_of
-from minprune.verify.ours.compaction import LAWS, Case, cases
+from minprune.verify.ours.compaction import LAWS, Case, cases, check_compaction
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # 1 is as far as one unit a group lets it
 
@@ -34,6 +34,12 @@ def test_compact_keeps_the_laws(law: str, case: Case) -> None:
 def test_the_laws_reject(name: str) -> None:
     law, net, fn = WRONG[name]
     find(cases([NETS[net]]), lambda case: clause_of(partial(LAWS[law], fn), case), settings=SEARCH)
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_the_nets_of_self_find_it(name: str) -> None:
+    law, _, fn = WRONG[name]
+    assert not check_compaction(fn, laws=[law], examples=300).ok
 
 
 def test_each_law_has_a_wrong_variant() -> None:

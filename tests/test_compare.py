@@ -20,7 +20,7 @@ from minprune.jobs.compare_plan import TRUTH, Compare, drawn
 from minprune.jobs.settings import CompareSettings
 from minprune.report.compare_page import compare_tables
 from minprune.text import table
-from minprune.train.training import Training
+from minprune.train.step import Training
 
 TWO = ["--criteria", "magnitude,random"]
 

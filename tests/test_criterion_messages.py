@@ -116,7 +116,8 @@ def misfit(name: str, kind: str, shape: tuple[int, ...]) -> Callable[[], Any]:
 MISFITS = (
     (lambda: CRITERIA["snip"](Evidence(**NO_GRADS)),  # type: ignore[arg-type]
      "v: evidence has its weights and not its grads; pass both for every name"),
-    *((misfit(name, kind, shape), f"w: its {kind} must be {want}, not {shape}; {FITTING}")
+    *((misfit(name, kind, shape),
+       f"w: its {kind} must have the shape {want}, not {shape}; {FITTING}")
       for name, kind, shape, want in (
           ("taylor", "grads", (2, 1), (2, 2)),  # which NumPy would stretch
           ("taylor", "hess_diag", (1, 2), (2, 2)),

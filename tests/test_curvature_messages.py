@@ -39,6 +39,11 @@ ROWS = "data: x has 3 rows and y has 2; pass one target for each input"
 ONES = {"fc1.weight": np.ones((1, 2))}
 
 
+class Square(Layer):
+    def apply(self, p: Any, xs: Any, run: Any, act: str = "none") -> Any:
+        return xs[0] * xs[0]
+
+
 class Exponential(Layer):
     """A layer of one's own."""
 
@@ -67,13 +72,13 @@ OF_PRODUCTS: tuple[Message, ...] = tuple(
         (lambda fn=fn: fn(NET, DATA, {"l9.weight": np.ones(2)}), ArgumentError,
          "l9.weight: no such parameter; there are l1.weight, l1.bias, l3.weight, l3.bias"),
         (lambda fn=fn: fn(NET, DATA, {"l1.weight": np.ones((2, 3))}), ShapeError,
-         "l1.weight: v must have the shape (3, 2) of the parameter, not (2, 3); pass an array like "
+         "l1.weight: v must have the shape (3, 2), not (2, 3); pass an array like "
          "model.params['l1.weight']"),
         (lambda fn=fn: fn(NET.net, DATA, ONES), ArgumentError, NO_MODEL),
         (lambda fn=fn: fn(NET, DATA, np.ones(2)), ArgumentError,
          "curvature: v must be a Mapping, not ndarray; pass {'fc1.weight': array, ...}"),
         (lambda fn=fn: fn(NET, DATA, {}), ArgumentError,
-         "curvature: v must name a parameter, not none; pass {'fc1.weight': array, ...}"),
+         "curvature: v must not be empty; pass {'fc1.weight': array, ...}"),
     )
 )  # fmt: skip
 REMEDY = "use a smaller net, or raise limit="
@@ -115,6 +120,9 @@ MESSAGES: tuple[Message, ...] = (
     (lambda: becker_lecun(*made((2,), mp.Dense(2, 2), Exponential())), ArgumentError,
      "becker_lecun: the op exp must have a rule for squared coefficients, not none; use the "
      "diagonal 'exact', 'gauss_newton' or 'hutchinson'"),
+    (lambda: becker_lecun(*made((2,), mp.Dense(2, 2), Square())), ArgumentError,
+     "becker_lecun: the op mul must have one factor at most that depends on parameters before it, "
+     "not two; use the diagonal 'exact' or 'gauss_newton'"),
     (lambda: exact(NET, (DATA[0][:, :1], DATA[1])), ShapeError,
      "the input must be (n, 2), not (5, 1); pass a batch of samples of the net's input_shape"),
     (lambda: exact(NET, (DATA[0], DATA[1] * 1.0)), ShapeError,

@@ -28,10 +28,11 @@ import minprune as mp
 from minprune import kernels
 from minprune.core import Array
 from minprune.masking.choose import keep_top
-from minprune.methods import SET, RigL, dynamic
-from minprune.methods import rewire as moving_weights
-from minprune.methods.dynamic import Dynamic
-from minprune.methods.rewire import live_places, rewire, whole_grads
+from minprune.methods import SET, RigL
+from minprune.methods import drop_grow as moving_weights
+from minprune.methods import set_rigl as dynamic
+from minprune.methods.drop_grow import live_places, rewire, whole_grads
+from minprune.methods.set_rigl import Dynamic
 
 FEW = settings(max_examples=max(settings().max_examples // 5, 10))
 

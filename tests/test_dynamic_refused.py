@@ -83,7 +83,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
      "fc1.columns: Change.buffers must name arrays of View.buffers that may be replaced, and "
      "this is none of them; leave it out"),
     (changing(lambda view: {"fc1.columns": columns(view)[1:]}, sparse_net), ShapeError,
-     "fc1.columns: Change.buffers must keep its shape (30,), not (29,); reshape it"),
+     "fc1.columns: Change.buffers must have the shape (30,), not (29,); reshape it"),
     (changing(lambda view: {"fc1.columns": columns(view, dtype=np.int64)}, sparse_net),
      ArgumentError,
      "fc1.columns: Change.buffers must keep its dtype uint32, not int64; convert it with astype"),
@@ -122,7 +122,7 @@ def test_what_is_not_finite_stops_the_move(stored: bool) -> None:
     with pytest.raises(NonFiniteError) as caught:
         mp.fit(plan.model(), small_data(), method=plan.method(), **plan.how())
     expected = (
-        r"step 1: the gradient of conv1\.weight has \d+ of 27 entries that are not finite, at "
-        r"learning rate 1e\+200; lower the learning rate or check the data"
+        r"step 1: \d+ of 27 entries of the gradient of conv1\.weight are not finite, but must be "
+        r"numbers; lower the learning rate, 1e\+200, or check the data"
     )
     assert re.fullmatch(expected, str(caught.value))

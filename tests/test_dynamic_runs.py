@@ -18,8 +18,9 @@ from watching import small_data
 
 import minprune as mp
 from minprune.core import Array, stream
-from minprune.methods import SET, RigL, dynamic, start_sparse
-from minprune.methods.rewire import whole_grads
+from minprune.methods import SET, RigL, start_sparse
+from minprune.methods import set_rigl as dynamic
+from minprune.methods.drop_grow import whole_grads
 from minprune.nets.model import Model
 from minprune.train import checkpoint
 

@@ -22,7 +22,7 @@ import minprune as mp
 from benchmarks._damage import entries_of, packed
 from minprune.errors import FileError
 from minprune.files import describe, rebuild
-from minprune.nets.activations import LAYERS as ACTIVATIONS
+from minprune.nets.activation_layers import LAYERS as ACTIVATIONS
 from minprune.nets.registry import LAYERS
 
 ZOO: dict[str, Callable[..., mp.Model]] = {

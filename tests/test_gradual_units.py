@@ -19,7 +19,7 @@ import minprune as mp
 from minprune import schedule
 from minprune.core import Array, Arrays
 from minprune.errors import UnreachableError
-from minprune.evidence.moments import Moments, moments_of, moved
+from minprune.evidence.activation_moments import Moments, moments_of, moved
 from minprune.masking.units import live_units
 from minprune.methods import Gradual
 from minprune.nets.model import Model

@@ -84,7 +84,7 @@ def test_a_folder_is_told_from_a_file(tmp_path: Path) -> None:
         with pytest.raises(FileError) as caught:
             info(tmp_path)
         assert caught.value.args == (
-            f"{tmp_path}: is a folder, but must be a saved model; "
+            f"{tmp_path}: must be a saved model, not a folder; "
             f"pass {tmp_path / there}, for example",
         )
         (tmp_path / "dense.npz").touch()

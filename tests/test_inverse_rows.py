@@ -230,7 +230,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         lambda: inverse_from_rows([ZERO], 2),
         ArgumentError,
         "inverse: H must not be 0, as it is over all 3 entries; check the data, or whether the "
-        "net's output depends on these weights",
+        "units before or behind these weights are dead",
     ),
     "no rows": (
         lambda: inverse_from_rows([], 2),
@@ -266,8 +266,8 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "H is zero": (
         lambda: damped_inverse(np.zeros((3, 3))),
         ArgumentError,
-        "inverse: H must not be 0, as it is over 3 entries; check the data, or whether the units "
-        "that this layer reads are dead",
+        "inverse: H must not be 0, as it is over all 3 entries; check the data, or whether the "
+        "units before or behind these weights are dead",
     ),
     "singular, undamped": (
         lambda: damped_inverse(np.diag([1.0, 0.0]), 0),

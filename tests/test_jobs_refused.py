@@ -21,7 +21,7 @@ from minprune.files import alone
 from minprune.jobs.checks import FEW, few
 from minprune.jobs.settings import CompareSettings, RunSettings
 from minprune.nets.zoo import ZOO
-from minprune.train.training import Training
+from minprune.train.step import Training
 from minprune.verify.kinds import FUNCTION_KINDS
 
 NETS = "mlp, lenet_300_100, lenet_5, cnn_small, conv_4, resnet_small"
@@ -65,7 +65,7 @@ REFUSED = {
     for command in ("run", "compare")
     for options, sentence in {
         "--net vgg": f"{command}: --net {OF['net']} 'vgg'; choose one of them",
-        "--net lenet_5": "lenet_5: images must be at least 16 x 16, not 8 x 8; use cnn_small",
+        "--net lenet_5": "lenet_5: sides must be at least 16, not (8, 8); use cnn_small",
         "--epochs -1": f"{command}: --epochs {COUNT} 0, not -1; pass --epochs=1, for example",
         "--fine-tune -1": f"{command}: --fine-tune {COUNT} 0, not -1; pass --fine-tune=1, for "
         "example",
@@ -113,7 +113,7 @@ def test_a_folder_in_which_another_job_works_is_left_alone(
     assert [path.name for path in (untrained / "out").iterdir()] == ["result.json"]
 
 
-REST = "choose another criterion, or another --net or --data"
+REST = "choose another criterion, --net or --data"
 
 
 @pytest.mark.parametrize("which", ["run --criterion", "compare --criteria"])

@@ -181,12 +181,12 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "count": (
         lambda: kernels.obs_sweep(ROW, np.eye(2), 3),
         ArgumentError,
-        "obs_sweep: count must be at most 2, the weights of a row, not 3; count first, then sweep",
+        "obs_sweep: count must be at most 2 a row, not 3; count first",
     ),
     "NaN": (
         lambda: kernels.obs_sweep(ROW * np.nan, np.eye(2)),
         NonFiniteError,
-        "obs_sweep: w must be finite, but 2 of its 2 entries are not; find where they came from",
+        "obs_sweep: w must be finite, but 2 of 2 entries are not; find why",
     ),
     "indefinite": (
         lambda: kernels.obs_sweep(np.ones((2, 2)), INDEFINITE),

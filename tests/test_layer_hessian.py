@@ -11,7 +11,7 @@ from surgery import EPS, row_rise
 from minprune.core import Array
 from minprune.curvature.layerwise import layer_hessian, layer_inputs, merge, refit, sweep_layer
 from minprune.errors import ArgumentError
-from minprune.nets.activations import ReLU
+from minprune.nets.activation_layers import ReLU
 from minprune.nets.convolution import Conv2d
 from minprune.nets.dense import Dense, Flatten
 from minprune.nets.initialise import initialise
@@ -139,7 +139,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no samples": (
         lambda: list(layer_inputs(small_net(), images(0), "fc")),
         ArgumentError,
-        "fc: x must hold at least one sample, not none; pass inputs",
+        "fc: x must not be empty; pass inputs",
     ),
     "too large": (
         lambda: layer_hessian(small_net(), images(2), "fc", limit=1000),

@@ -240,5 +240,5 @@ def test_one_value_a_channel_cannot_be_normalised() -> None:
     with pytest.raises(mp.errors.ShapeError) as caught:
         layer.apply(p, [np.ones((2, 1))], ForwardContext(train=True, layer="bn"))
     assert caught.value.args == (
-        "bn: one value per channel has no variance to train on; use a batch of at least 2",
+        "bn: one value per channel has no variance; use a batch of at least 2",
     )

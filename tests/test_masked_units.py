@@ -33,6 +33,7 @@ NETS: dict[str, Net] = {
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "obs": [{"scale": scale} for scale in ("whole", "layer", "blocks")],
     "weight_entropy": [{"bins": 4}], "taylor": [{}, {"order": 2}],
+    "correlation": [{}, {"source": "weights"}],
 }  # fmt: skip
 UNITS = [
     pytest.param(name, how, id=f"{name} {how or ''}")
@@ -74,16 +75,21 @@ def test_live_units_have_the_order_of_the_compacted_net(net: str, name: str, how
 def counting(name: str, **options: Any) -> Any:
     """That criterion, which does not know what is masked."""
 
-    @criterion(needs=("weights",))
+    @criterion(needs=("weights", "outgoing"))
     def blind(ev: Evidence) -> Arrays:
-        return CRITERIA[name](Evidence(weights=ev.weights, unit=True), **options)
+        blinded = Evidence(weights=ev.weights, outgoing=ev.outgoing, unit=True)
+        return CRITERIA[name](blinded, **options)
 
     return lambda model, data, unit: mp.score(model, data, blind, unit=unit)
 
 
 @pytest.mark.parametrize(
-    ("name", "how"), [("geometric_median", {}), ("weight_entropy", {"bins": 4})]
-)
+    ("name", "how"),
+    [
+        ("geometric_median", {}), ("weight_entropy", {"bins": 4}),
+        ("correlation", {"source": "weights"}),
+    ],
+)  # fmt: skip
 def test_the_law_rejects_criteria_that_count_masked_units(name: str, how: Any) -> None:
     wrong = counting(name, **how)
     cases = [(net, seed) for net in NETS for seed in range(6)]

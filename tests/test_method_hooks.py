@@ -323,7 +323,8 @@ MESSAGES: tuple[tuple[mp.Method, type[Exception], str], ...] = (
      "Wrong: weights must return every parameter and nothing else, and fc3.bias is none of them; "
      "return params | {...}"),
     (Turned(), ShapeError,
-     "Turned: layer must give tanh1's output as (5, 4), batch-last, not (4, 5); reshape it"),
+     "Turned: the output of tanh1 that layer gives must have the shape (5, 4), not (4, 5); "
+     "reshape it, the batch last"),
     (Infinite(), NonFiniteError,
      "step 1: the penalty must be finite, not inf: the data loss is finite, at learning "
      "rate 0.125; lower the learning rate or check the data"),

@@ -24,7 +24,7 @@ MESSAGES: tuple[tuple[Callable[[mp.View], mp.Change], type[ArgumentError], str],
     ),
     (
         lambda view: mp.Change(extra={"sigma": np.ones(3)}), ShapeError,
-        "sigma: Change.extra must keep its shape (2,), not (3,); reshape it",
+        "sigma: Change.extra must have the shape (2,), not (3,); reshape it",
     ),
     (
         lambda view: mp.Change(opt_state={"mean": {"fc1.bias": np.ones(5)}}), ArgumentError,

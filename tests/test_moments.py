@@ -16,9 +16,9 @@ from structures import NETS
 
 import minprune as mp
 from minprune.core import Array, Split
-from minprune.evidence import moments as home
+from minprune.evidence import activation_moments as home
+from minprune.evidence.activation_moments import Moments, classes_of, moments_of
 from minprune.evidence.activations import activations
-from minprune.evidence.moments import Moments, classes_of, moments_of
 from minprune.nets.model import Model
 from minprune.nets.net import Net, Node
 

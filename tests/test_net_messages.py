@@ -18,7 +18,7 @@ def net(*layers: object, shape: tuple[int, ...] = (4,), **how: object) -> Callab
 
 IMAGE = (2, 5, 6)
 MESSAGES = (
-    (net(), ArgumentError, "build: layers must hold at least one layer, not none; add a Dense "
+    (net(), ArgumentError, "build: layers must hold at least one, not none; add a Dense "
                            "layer"),
     (
         net(DENSE, loss="hinge"), ArgumentError,
@@ -27,7 +27,7 @@ MESSAGES = (
     ),
     (
         net(("fc.1", mp.Dense(4, 3))), ArgumentError,
-        "'fc.1' cannot name a layer; use letters, digits and underscores, not a digit first",
+        "'fc.1' cannot name a layer; use letters, digits and _, not a digit first",
     ),
     (net(DENSE, DENSE), ArgumentError, "fc1: the name is taken; give each layer its own"),
     (
@@ -36,20 +36,20 @@ MESSAGES = (
     ),
     (
         net(DENSE, ("relu1", mp.ReLU)), ArgumentError,
-        "relu1: <class 'minprune.nets.activations.ReLU'> is not a layer; pass an instance, with "
-        "brackets: ReLU()",
+        "relu1: <class 'minprune.nets.activation_layers.ReLU'> is not a layer; pass an instance: "
+        "ReLU()",
     ),
     (
         net(DENSE, ("relu1", mp.ReLU(), "fc2")), ArgumentError,
-        "relu1: must read earlier layers, not 'fc2'; name one of the layers before it",
+        "relu1: must read earlier layers, not 'fc2'; name one before it",
     ),
     (
         net(DENSE, ("sum", mp.Add(), "fc1")), ArgumentError,
-        "sum: Add must read two or more layers, not 1; list the names that it reads",
+        "sum: Add must read two or more layers, not 1; name them",
     ),
     (
         net(DENSE, ("relu1", mp.ReLU(), ("fc1", "fc1"))), ArgumentError,
-        "relu1: ReLU must read one layer, not 2; list the names that it reads",
+        "relu1: ReLU must read one layer, not 2; name them",
     ),
     (
         net(("fc1", mp.Dense(5, 3))), ShapeError,
@@ -61,7 +61,7 @@ MESSAGES = (
     ),
     (
         net(("conv1", mp.Conv2d(3, 4, 3)), shape=IMAGE), ShapeError,
-        "conv1: Conv2d: the input must have 3 channels, not 2; make the sizes agree",
+        "conv1: Conv2d: must read 3 channels, not 2; make sizes agree",
     ),
     (
         net(("conv1", mp.Conv2d(2, 4, 8, padding=1)), shape=IMAGE), ShapeError,
@@ -75,7 +75,7 @@ MESSAGES = (
     ),
     (
         net(("bn1", mp.BatchNorm(3))), ShapeError,
-        "bn1: BatchNorm: the input must have 3 channels, not 4; make the sizes agree",
+        "bn1: BatchNorm: must read 3 channels, not 4; make sizes agree",
     ),
     (
         net(DENSE, ("sum", mp.Add(), ("fc1", "input"))), ShapeError,
@@ -90,7 +90,7 @@ MESSAGES = (
     ),
     (
         net(("relu1", mp.ReLU()), shape=IMAGE), ShapeError,
-        "relu1: the net's output must be (outputs,), not (2, 5, 6); end with Flatten and Dense",
+        "relu1: output must be (outputs,), not (2, 5, 6); use Flatten and Dense",
     ),
     (
         lambda: mp.Dense(0, 3), ArgumentError,
@@ -125,7 +125,7 @@ MESSAGES = (
             {}, [np.ones((2, 3))], ForwardContext(train=True, layer="drop1")
         ),
         ArgumentError,
-        "drop1: dropout in training needs randomness; pass rng= a numpy Generator",
+        "drop1: dropout needs randomness; pass a Generator as rng=",
     ),
     (lambda: mp.ReLU().fan(), ArgumentError, "ReLU has no weight, so it has no fan"),
     (

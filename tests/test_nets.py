@@ -15,7 +15,7 @@ import minprune as mp
 from minprune import kernels
 from minprune.autograd import Tensor, Value, grad, value
 from minprune.core import Array, Arrays
-from minprune.nets.activations import LeakyReLU, ReLU
+from minprune.nets.activation_layers import LeakyReLU, ReLU
 from minprune.nets.layer import ForwardContext
 from minprune.nets.model import CHUNK, Model, batch_last, loss_of, run
 from minprune.nets.net import Net

@@ -259,7 +259,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "no names": (
         lambda: obs(*DATA, names=[], sparsity=0.5),
         ArgumentError,
-        "obs: names must name a weight to remove, not none; leave out names",
+        "obs: names must not be empty; name weights, or leave it out",
     ),
     "damp": (
         lambda: obs(*DATA, damp=0.1, sparsity=0.5),
@@ -298,8 +298,8 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "below the present": (
         lambda: obs(MASKED, DATA[1], names=["fc1"], sparsity=0.1),
         ArgumentError,
-        "obs: sparsity must be at least the present 0.3333333333333333 of the entries, not 0.1, "
-        "since pruned weights are not restored; pass at least the present sparsity",
+        "obs: sparsity=0.1 is below the present 0.3333333333333333 of the entries, and pruned "
+        "weights are not restored; pass at least the present sparsity",
     ),
     "data": (
         lambda: obs(DATA[0], (DATA[1][0][:, :3], DATA[1][1]), sparsity=0.5, progress=False),

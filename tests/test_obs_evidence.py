@@ -298,8 +298,8 @@ def test_a_layer_that_sees_nothing_is_named(scale: str) -> None:
     with pytest.raises(ArgumentError) as caught:
         mp.score(CHAIN, (0 * DATA[0], DATA[1]), "obs", scale=scale)
     assert caught.value.args == (
-        "a.weight: inverse: H must not be 0, as it is over 3 entries; check the data, or whether "
-        "the units that this layer reads are dead",
+        "a.weight: inverse: H must not be 0, as it is over all 3 entries; check the data, or "
+        "whether the units before or behind these weights are dead",
     )
 
 

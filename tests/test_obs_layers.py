@@ -174,14 +174,14 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "a layer below the present": (
         lambda: ours(MASKED, DATA[1], scale="layer", sparsity=0.1),
         ArgumentError,
-        "obs: sparsity must be at least the present 0.3333333333333333 of fc3.weight, not 0.1, "
-        "since pruned weights are not restored; pass at least the present sparsity",
+        "obs: sparsity=0.1 is below the present 0.3333333333333333 of fc3.weight, and pruned "
+        "weights are not restored; pass at least the present sparsity",
     ),
     "a row below the present": (
         lambda: ours(MASKED, DATA[1], scale="rows", sparsity=0.6),
         ArgumentError,
-        "obs: sparsity must be at least the present 1.0 of row 0 of fc3.weight, not 0.6, since "
-        "pruned weights are not restored; pass at least the present sparsity",
+        "obs: sparsity=0.6 is below the present 1.0 of row 0 of fc3.weight, and pruned weights "
+        "are not restored; pass at least the present sparsity",
     ),
     "a hull of one row": (
         lambda: ours(*DATA, scale="rows", sparsity=0.5, hull="slopes"),

@@ -163,7 +163,7 @@ WEIGHTED: dict[str, Callable[[], Layer]] = {
     "serial": lambda: Serial(3), "parallel": lambda: Parallel(3), "squared": lambda: Squared(3),
 }  # fmt: skip
 TABLE: dict[str, Callable[[], Layer]] = {
-    **mp.nets.activations.LAYERS, "GELU tanh": lambda: mp.GELU(approximate="tanh"),
+    **mp.nets.activation_layers.LAYERS, "GELU tanh": lambda: mp.GELU(approximate="tanh"),
 }  # fmt: skip
 NORMS: dict[str, Callable[[], Layer]] = {
     "GroupNorm": lambda: mp.GroupNorm(1, 3), "LayerNorm": lambda: mp.LayerNorm(3),

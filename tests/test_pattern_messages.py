@@ -41,16 +41,16 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: choose(W, {}, pattern=(2, 2), sparsity=0.5, block_reduce="l2"), ArgumentError,
      "prune: block_reduce must be 'mean', 'sum' or 'max', not 'l2'; choose one of them"),
     (lambda: choose(HUGE, {}, pattern=(1, 2), sparsity=0.5), NonFiniteError,
-     "w: block scores must fit in float64, and 1 of 2 overflow; divide the scores by a "
-     "constant first"),
+     "w: 1 of 2 entries of the scores of blocks are not finite, but must be numbers; divide the "
+     "scores by a constant first, so that sums fit in float64"),
     (lambda: choose({"w": np.full((2, 2), 3e38, np.float32)}, {}, pattern=(2, 2), sparsity=0.5,
                     block_reduce="sum"), NonFiniteError,
-     "w: block scores must fit in float32, and 1 of 1 overflow; divide the scores by a "
-     "constant first"),
+     "w: 1 of 1 entries of the scores of blocks are not finite, but must be numbers; divide the "
+     "scores by a constant first, so that sums fit in float32"),
     (lambda: choose({"w": np.array([[1.7e308, 1.7e308, -1.7e308, -1.7e308] * 4])}, {},
                     pattern=(1, 16), sparsity=0, block_reduce="sum"), NonFiniteError,
-     "w: block scores must fit in float64, and 1 of 1 overflow; divide the scores by a "
-     "constant first"),
+     "w: 1 of 1 entries of the scores of blocks are not finite, but must be numbers; divide the "
+     "scores by a constant first, so that sums fit in float64"),
     (lambda: choose(W, {}, pattern="1:3", minimum=3), UnreachableError,
      "prune: 1:3 leaves 2 of 6 weights of fc1.weight, fewer than minimum=3; lower minimum, or"
      " protect fc1.weight"),

@@ -162,9 +162,9 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: mp.prune(net(), {"fc9": ONE}, sparsity=0.5), ArgumentError,
      f"fc9: no such parameter; there are {THERE}"),
     (lambda: mp.prune(net(), {"fc1.weight": ONE}, sparsity=0.5), ShapeError,
-     "prune: the scores of fc1.weight must have its shape, (2, 3), not (1,); score each entry"),
+     "prune: the scores of fc1.weight must have the shape (2, 3), not (1,); score each entry"),
     (lambda: choose(W, {"fc1.weight": np.ones(6, bool)}, sparsity=0.5), ShapeError,
-     "fc1.weight: scores must have the shape of the mask, (6,), not (2, 3); score the model "
+     "fc1.weight: scores must have the shape (6,), not (2, 3); score the model "
      "that you prune"),
     (lambda: choose(W, {}), ArgumentError,
      "prune: one of sparsity and threshold must be given, not none; pass sparsity=0.9 alone, "
@@ -204,8 +204,8 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: choose({"w": np.arange(3)}, {}, sparsity=0.5), ArgumentError,
      "w: scores must be float32 or float64, not int64; use astype(float)"),
     (lambda: choose({"w": np.array([1, np.nan, np.inf])}, {}, sparsity=0.5), NonFiniteError,
-     "w: scores must be finite, not NaN or infinite as 2 of 3 are; fix the criterion, or the "
-     "model that it scores"),
+     "w: 2 of 3 entries of the scores are not finite, but must be numbers; fix the criterion, "
+     "or the model that it scores"),
     (lambda: choose(W, M, sparsity=0.1), ArgumentError,
      "prune: sparsity=0.1 is below the present 0.2 of the net, and pruned weights are not "
      "restored; pass at least the present sparsity"),

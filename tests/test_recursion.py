@@ -204,11 +204,17 @@ def test_what_is_read_twice_has_the_sum_of_both_ways(join: Any, dropped: bool) -
     assert near(one, want)
 
 
-def test_an_output_that_is_added_to_itself_is_exact() -> None:
-    """y + y: h is four times that of y, not twice."""
+@pytest.mark.parametrize("sums", [
+    [("fc", "fc")],  # 4 h
+    [("fc", "fc"), ("s0", "fc")],  # 9 h, not 5 h
+    [("fc", "fc"), ("s0", "s0")],
+    [("fc", "fc"), ("fc", "s0"), ("s0", "s1")],
+])  # fmt: skip
+def test_an_output_that_is_added_to_itself_is_exact(sums: list[tuple[str, str]]) -> None:
+    """y + y + ... of n terms: h is n^2 times that of y, through however many sums it goes."""
     net = mp.build((3,), [
         ("a", mp.Dense(3, 4)), ("t", mp.Tanh()), ("fc", mp.Dense(4, 2)),
-        ("sum", mp.Add(), ("fc", "fc")),
+        *((f"s{k}", mp.Add(), two) for k, two in enumerate(sums)),
     ], "mse")  # fmt: skip
     model = filled(net, 3)
     data = batch(model, 5)

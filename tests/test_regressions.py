@@ -19,7 +19,7 @@ from test_merge import IMAGE, LINEAR, copied
 import minprune as mp
 from minprune.core import Split
 from minprune.errors import ArgumentError
-from minprune.evidence.moments import Moments, moments
+from minprune.evidence.activation_moments import Moments, moments
 from minprune.nets.model import Model
 from minprune.structure import merge, redundant, regressions
 from minprune.structure.redundant import Freedom, line
@@ -305,7 +305,8 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
      "prune: one of sparsity and threshold must be given, not none; pass sparsity=0.9 alone, "
      "for example"),
     (lambda: regressions(filled(NETS["chain"], 0), (DATA[0][:0], DATA[1][:0]), sparsity=0.5),
-     "data must be a pair (x, y) of at least one sample, not empty; pass data.train, for example"),
+     "regressions: data must be a pair (x, y) of at least one sample, not empty; pass data.train, "
+     "for example"),
     (lambda: regressions(filled(NETS["chain"], 0), DATA, sparsity=1, minimum=0),
      "a.weight: at least one unit must be kept, to merge the others into, not none; "
      "leave minimum at 1, or protect it"),

@@ -15,7 +15,7 @@ from places import ROOT
 from benchmarks import resilience
 from minprune.cli import main
 from minprune.jobs import job as both
-from minprune.train.training import Training
+from minprune.train.step import Training
 
 
 @pytest.fixture

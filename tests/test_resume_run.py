@@ -16,7 +16,7 @@ from minprune.files import load
 from minprune.jobs import run
 from minprune.sparse import Speeds
 from minprune.sparse.speeds import names
-from minprune.train.training import Training
+from minprune.train.step import Training
 
 SHORT = JOBS["run"].at("out")
 
@@ -141,7 +141,7 @@ def test_a_garbled_result_is_one_sentence(folder: Path, capsys: pytest.CaptureFi
     (folder / "out" / "result.json").write_text("{")
     assert main([*SHORT, "--resume"]) == 1
     assert capsys.readouterr().err == (
-        f"minprune: {Path('out', 'result.json')}: must be a readable result, but has an error "
+        f"minprune: {Path('out', 'result.json')}: is no readable result "
         f"(Expecting property name "
         f"enclosed in double quotes: line 1 column 2 (char 1)); leave out --resume\n"
     )

@@ -139,8 +139,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
      "fc1.weight: 1 of 2 entries of the score are not finite, but must be numbers; "
      "correct the criterion, or scale it to the dtype of the net"),
     (lambda: mp.score(line(), None, gives(np.ones(2))), ArgumentError,
-     "own: scores must be a dict of arrays, not ndarray; "
-     "return one array for each weight it gets"),
+     "own: scores must be a Mapping, not ndarray; pass one array for each weight, by name"),
     (lambda: mp.score(line(), None, gives({})), ShapeError,
      "own: returned no scores for fc1.weight; return one array for each weight it gets"),
     (lambda: mp.score(line(), None, gives({"fc1.weight": 1, "b": 1, "a": 1})), ShapeError,
@@ -148,7 +147,8 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: mp.score(line(), None, gives({0: 1})), ShapeError,
      "own: scored the unknown 0; return one array for each weight it gets"),
     (lambda: mp.score(line(), None, gives({"fc1.weight": np.ones(2)})), ShapeError,
-     "own: score of fc1.weight must be (1, 2), not (2,); return one score for each entry"),
+     "own: the scores of fc1.weight must have the shape (1, 2), not (2,); return one score for "
+     "each entry"),
 )  # fmt: skip
 
 

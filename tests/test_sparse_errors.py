@@ -75,7 +75,7 @@ ROWS = {
     "values of another dtype": Row(
         lambda: k.csr_matmul(V.astype(np.float64), C, S, X),
         ArgumentError,
-        "csr_matmul: x must be float64, the dtype of values, not float32; convert one of them",
+        "csr_matmul: x must be float64 like values, not float32; convert it",
     ),
     "bias of another layer": Row(
         lambda: k.csr_matmul(V, C, S, X, f(3)),

@@ -161,8 +161,8 @@ GARBLED: dict[str, tuple[Forge, str]] = {
     ),
     "a mask on what is stored": (
         about(masked_too, {"uint8": lambda a: np.append(a, 0)}),
-        "fc1.weight: must have no mask, since only its live entries are stored; mask the dense "
-        "model, mp.densify(model)",
+        "fc1.weight: must have no mask beside its stored entries; mask "
+        "mp.densify(model)",
     ),
     "more than there is": (
         fields("fc1", stored=13),
@@ -186,8 +186,7 @@ GARBLED: dict[str, tuple[Forge, str]] = {
     ),
     "blocks of a convolution": (
         fields("conv", format="2x2"),
-        "SparseConv: format must be 'csr', the only one of a convolution, not '2x2'; "
-        "leave it out",
+        "SparseConv: format must be 'csr', not '2x2'; choose one of them",
     ),
     "a format of another time": (fields("fc3", format="sell"), TILE.format("'sell'")),
     "a format that is no text": (fields("fc3", format=[2, 4]), TILE.format("[2, 4]")),

@@ -256,8 +256,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinpruneError], str]] = {
     ),
     "a mask": (
         lambda: replace(S, masks={"fc1.weight": np.ones(K, bool)}), ArgumentError,
-        "fc1.weight: must have no mask, since only its live entries are stored; mask the dense "
-        "model, mp.densify(model)",
+        "fc1.weight: must have no mask beside its stored entries; mask "
+        "mp.densify(model)",
     ),
     "a model of nothing but a net": (
         lambda: mp.initialise(S.net), ArgumentError,

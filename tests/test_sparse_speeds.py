@@ -14,8 +14,8 @@ from minprune.core import Array
 from minprune.nets.layer import Layer
 from minprune.sparse import Speeds
 from minprune.sparse.calibrate import measure
-from minprune.sparse.convert import fitting
-from minprune.sparse.speeds import cheapest, names
+from minprune.sparse.convert import cheapest, fitting
+from minprune.sparse.speeds import names
 
 HERE = "a machine"
 

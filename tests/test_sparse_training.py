@@ -14,7 +14,7 @@ from minprune.errors import NonFiniteError
 from minprune.methods import L1, L2
 from minprune.methods.penalties import soft
 from minprune.nets.model import Model
-from minprune.train.training import Training
+from minprune.train.step import Training
 
 FORMATS = {"conv1": "csr", "conv2": "csr", "fc1": "4x4", "fc2": "2:4"}
 HOW: dict[str, Any] = {"epochs": 3, "batch_size": 5, "seed": 0, "progress": False}  # 5, 5 and 2

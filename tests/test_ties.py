@@ -18,7 +18,8 @@ from minprune.autograd import arithmetic
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.model import Model
 from minprune.nets.ties import Group, Member
-from minprune.structure.compact import indices_left, shrink
+from minprune.structure.compact import shrink
+from minprune.structure.plan import indices_left
 
 Groups = list[Group]
 Drawn = tuple[Model, int]

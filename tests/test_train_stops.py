@@ -123,7 +123,8 @@ BROKEN: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "a parameter": (
         lambda: (one_weight(1e150), one_sample(), mp.SGD(1e200)),
-        rf"step 1: fc.weight has 1 of 1 entries that are not finite{END}",
+        rf"step 1: 1 of 1 entries of fc.weight are not finite, but must be numbers; lower the "
+        rf"learning rate, {NUMBER}, or check the data",
     ),
 }
 

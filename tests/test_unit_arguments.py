@@ -176,8 +176,8 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
      "of them out"),
     (lambda: mp.prune(net(), {"a.weight": np.array([np.nan, 1, 2, 3])}, sparsity=0.5),
      NonFiniteError,
-     "a.weight: scores must be finite, not NaN or infinite as 1 of 4 are; fix the criterion, "
-     "or the model that it scores"),
+     "a.weight: 1 of 4 entries of the scores are not finite, but must be numbers; fix the "
+     "criterion, or the model that it scores"),
     (lambda: mp.prune(net(), SCORES, sparsity=0.5, round_to=0), ArgumentError,
      "prune: round_to must be an integer of at least 1, not 0; pass round_to=1, for example"),
     (lambda: mp.prune(net(), SCORES, sparsity=0.5, round_to=True), ArgumentError,

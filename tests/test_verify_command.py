@@ -136,7 +136,7 @@ BAD = (
     ("mypkg.prune:gradient --kind gradient --against mypkg.prune:number",
      "mypkg.prune:number must be a function, not of type int"),
     ("mypkg.prune:gradient --kind gradient --against mypkg.prune:loss --draw mypkg.prune:no_point",
-     "mypkg.prune:no_point must make arguments with the numpy Generator that it is given, and it "
+     "mypkg.prune:no_point must make arguments of a Generator, but "
      "raised OSError: no data; fix it first"),
     ("mypkg.prune:number --kind selector",
      "mypkg.prune:number must be a function, not of type int"),
@@ -152,9 +152,8 @@ BAD = (
      "--given must be NAME=VALUE, not 'final'; write final=0.8"),
     ("mypkg.prune:gradient --kind gradient",
      "a gradient needs --against, the function whose gradient it is; give it"),
-    ("", "verify takes one of MODULE:FUNCTION, --self, --export FILE and --list; give one"),
-    ("--self --list", "verify takes one of MODULE:FUNCTION, --self, --export FILE and --list; "
-     "give one"),
+    ("", "verify: give one of MODULE:FUNCTION, --self, --export FILE and --list"),
+    ("--self --list", "verify: give one of MODULE:FUNCTION, --self, --export FILE and --list"),
 )  # fmt: skip
 
 

@@ -208,11 +208,10 @@ MESSAGES = (
      "grads; rename them, or say needs=(...) if it takes Evidence"),
     (lambda: check_criterion(of_nothing, needs=("weigths",)),
      "of_nothing: needs 'weigths', of which verify/ makes no arrays; it must be one of weights, "
-     "masks, "
-     "grads, squared_grads, hess_diag, hess_grad, hess_weight, path_grads, removal, inverse_diag, "
-     "sweep_loss, labels, rng"),
+     "squared_grads, hess_diag, path_grads, removal, inverse_diag, sweep_loss, masks, grads, "
+     "hess_grad, hess_weight, labels, rng"),
     (lambda: check_criterion(my_obd, "geometric_median"),
-     "check_criterion: geometric_median scores units alone; say unit=True (--given unit=yes)"),
+     "check_criterion: geometric_median scores units; say unit=True (--given unit=yes)"),
     (lambda: check_criterion(only_units()),
      "widths: its spec says it cannot score single weights; say unit=True"),
     (lambda: check_criterion(no_units(), unit=True),
@@ -235,8 +234,8 @@ MESSAGES = (
      "with_alpha: takes alpha, which is no evidence and no option that was given; "
      "say options={'alpha': ...}, or give it a default"),
     (lambda: check_criterion(dict),
-     "dict: its parameters cannot be read; wrap it in a function of evidence by name, such as "
-     "def mine(weights, grads)"),
+     "dict: its parameters cannot be read; wrap it, as in def "
+     "mine(weights, grads)"),
 )  # fmt: skip
 
 

@@ -75,8 +75,8 @@ def test_a_row_that_fails_loses_no_other(monkeypatch: pytest.MonkeyPatch) -> Non
     assert found["criterion oracle"].ok
     assert [v.sentence for v in found["criterion obs"]] == [
         "the check runs, but it raised ArgumentError: sizes: needs 'nonsense', of which verify/ "
-        "makes no arrays; it must be one of weights, masks, grads, squared_grads, hess_diag, "
-        "hess_grad, hess_weight, path_grads, removal, inverse_diag, sweep_loss, labels, rng"
+        "makes no arrays; it must be one of weights, squared_grads, hess_diag, path_grads, "
+        "removal, inverse_diag, sweep_loss, masks, grads, hess_grad, hess_weight, labels, rng"
     ]
 
 

@@ -141,7 +141,7 @@ MESSAGES: tuple[tuple[dict[str, Any], str], ...] = (
      "check_schedule: like must be None, 'linear', 'exponential', 'cubic', 'one_shot', 'constant' "
      "or 'iterative', not 'sine'; choose one of them"),
     ({"final": 0.5, "initial": 0.8},
-     "check_schedule: final must be at least initial=0.8, not 0.5; pass shares that rise"),
+     "check_schedule: final must be at least initial=0.8, not 0.5; pass a higher one"),
     ({"final": 0.5, "like": "cubic"},
      "check_schedule: span must be an integer of at least 1, not 0; pass span=1, for example"),
     ({"final": 0.5, "start": -1},

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from minprune import verify as kit
 from minprune.verify.kinds import listing
-from minprune.verify.law import ClauseError, find, find_each, first
+from minprune.verify.law import ClauseError, find, find_each
 from minprune.verify.verdict import Verdict, Verdicts, described, short
 
 lists = st.lists(st.integers(0, 9), max_size=6)
@@ -93,8 +93,8 @@ def test_laws_share_a_search_and_are_shrunk_each() -> None:
 
 def test_the_table() -> None:
     found = Verdicts([
-        first("a", "all are even", [2, 4], lambda n: None if n % 2 == 0 else "it is odd"),
-        first("longer", "all are even", [2, 3, 5], lambda n: None if n % 2 == 0 else "it is odd"),
+        find("a", "all are even", [2, 4], lambda n: None if n % 2 == 0 else "it is odd"),
+        find("longer", "all are even", [2, 3, 5], lambda n: None if n % 2 == 0 else "it is odd"),
     ])  # fmt: skip
     assert str(found) == (
         "a       holds\nlonger  BROKEN\n\n"

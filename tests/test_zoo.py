@@ -88,15 +88,15 @@ def test_a_dataset_gives_the_sizes() -> None:
     assert (zoo.monk().dtype, zoo.mlp(DIGITS).dtype) == (np.float64, np.float32)
 
 
-IMAGES = "inputs must be images (channels, height, width), not {}; use mlp or lenet_300_100"
+IMAGES = "inputs must be (channels, height, width), not {}; use mlp"
 MESSAGES: tuple[tuple[Callable[[], Model], type[ArgumentError], str], ...] = (
     (
         lambda: zoo.lenet_5(DIGITS), ShapeError,
-        "lenet_5: images must be at least 16 x 16, not 8 x 8; use cnn_small",
+        "lenet_5: sides must be at least 16, not (8, 8); use cnn_small",
     ),
     (
         lambda: zoo.cnn_small(((1, 9, 3), 2)), ShapeError,
-        "cnn_small: images must be at least 4 x 4, not 9 x 3; use mlp",
+        "cnn_small: sides must be at least 4, not (9, 3); use mlp",
     ),
     (
         lambda: zoo.lenet_5(((28, 28, 1), 10)), ShapeError,

@@ -27,29 +27,26 @@ def _elementwise(name: str, ufunc: Any, says: str) -> Callable[..., Array]:
     return forward
 
 
-def _like(x: Value, g: Value) -> Value:
-    return sum_to(g, shape=np.shape(x))
+def _unary(name: str, ufunc: Any, says: str, dx: Callable[..., Value]) -> Op:
+    """z = ufunc(x); dx(g, x, z): g dz/dx"""
+
+    def rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
+        return (dx(g, *inputs, z),)
+
+    return Op(_elementwise(name, ufunc, says), rule, rows, second="apart")
 
 
-def _add_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
-    x, y = inputs
-    return _like(x, g) if need[0] else None, _like(y, g) if need[1] else None
+def _binary(
+    name: str, ufunc: Any, says: str, dx: Callable[..., Value], dy: Callable[..., Value], **how: Any
+) -> Op:
+    """z = ufunc(x, y), with broadcasting; dx(g, x, y, z): g dz/dx, dy: g dz/dy"""
 
+    def rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
+        x, y = inputs
+        left = sum_to(dx(g, x, y, z), shape=np.shape(x)) if need[0] else None
+        return left, sum_to(dy(g, x, y, z), shape=np.shape(y)) if need[1] else None
 
-def _sub_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
-    x, y = inputs
-    return _like(x, g) if need[0] else None, _like(y, -g) if need[1] else None
-
-
-def _mul_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
-    x, y = inputs
-    return _like(x, mul(g, y)) if need[0] else None, _like(y, mul(g, x)) if need[1] else None
-
-
-def _div_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
-    x, y = inputs
-    dx = _like(x, div(g, y)) if need[0] else None
-    return dx, _like(y, -mul(g, div(z, y))) if need[1] else None
+    return Op(_elementwise(name, ufunc, says), rule, rows, **how)
 
 
 def _power(x: Array, *, p: float) -> Array:
@@ -62,19 +59,6 @@ def _power_rule(g: Value, z: Value, inputs: Any, need: Any, *, p: float) -> Part
     if p == 0:
         return (None,)
     return (g * (p * power(x, p=p - 1)) if p != 1 else g,)
-
-
-def _exp_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
-    return (g * z,)
-
-
-def _log_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
-    return (g / inputs[0],)
-
-
-def _absolute_rule(g: Value, z: Value, inputs: Any, need: Any) -> Parts:
-    (x,) = inputs
-    return (g * np.sign(value(x)),)
 
 
 def _clip(x: Array, *, low: float, high: float) -> Array:
@@ -177,25 +161,26 @@ def _stacked(links: Links, out: Tensor, inputs: Parts, settings: Any) -> None:
     links.stack(out, *inputs)
 
 
-add = Op(_elementwise("add", np.add, "z = x + y"), _add_rule, rows, second="copy")
-sub = Op(
-    _elementwise("sub", np.subtract, "z = x - y"),
-    _sub_rule,
-    rows,
-    second="linear",
-    squared=_add_rule,
-)
-mul = Op(_elementwise("mul", np.multiply, "z = x y"), _mul_rule, rows, second="product")
-div = Op(_elementwise("div", np.divide, "z = x / y"), _div_rule, rows, second="apart")
+add = _binary("add", np.add, "z = x + y", lambda g, *_: g, lambda g, *_: g, second="copy")
+sub = _binary(
+    "sub", np.subtract, "z = x - y", lambda g, *_: g, lambda g, *_: -g,
+    second="linear", squared=add.rule,
+)  # fmt: skip
+mul: Op = _binary(
+    "mul", np.multiply, "z = x y", lambda g, x, y, z: mul(g, y), lambda g, x, y, z: mul(g, x),
+    second="product",
+)  # fmt: skip
+div: Op = _binary(
+    "div", np.divide, "z = x / y", lambda g, x, y, z: div(g, y),
+    lambda g, x, y, z: -mul(g, div(z, y)), second="apart",
+)  # fmt: skip
 power = Op(_power, _power_rule, rows, second="apart")
-exp = Op(_elementwise("exp", np.exp, "z = e^x"), _exp_rule, rows, second="apart")
-log = Op(_elementwise("log", np.log, "z = ln x"), _log_rule, rows, second="apart")
-absolute = Op(
-    _elementwise("absolute", np.absolute, "z = |x|      derivative at 0: 0"),
-    _absolute_rule,
-    rows,
-    second="apart",
-)
+exp = _unary("exp", np.exp, "z = e^x", lambda g, x, z: g * z)
+log = _unary("log", np.log, "z = ln x", lambda g, x, z: g / x)
+absolute = _unary(
+    "absolute", np.absolute, "z = |x|      derivative at 0: 0",
+    lambda g, x, z: g * np.sign(value(x)),
+)  # fmt: skip
 clip = Op(_clip, _clip_rule, rows, second="apart")
 reshape = Op(_reshape, _reshape_rule, _reshaped, second="copy")
 expand = Op(_expand, _expand_rule, second="copy")

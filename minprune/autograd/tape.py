@@ -261,17 +261,14 @@ def grad(
         g = np.ones_like(y.value)
     if np.shape(value(g)) != y.shape:
         raise ShapeError(
-            f"grad: g must have the shape {y.shape} of y, not {np.shape(value(g))}; "
-            f"pass np.ones(y.shape), for example"
+            f"grad: g must be {y.shape}, as y is, not {np.shape(value(g))}; pass np.ones(y.shape)"
         )
     if create_graph and not isinstance(g, Tensor):
         g = Tensor(g)
     targets, wanted = set(wrt), set(wrt)  # wanted: what lies on a path from wrt to y
     nodes = ancestors(y)
     if any(t.op is FREED for t in nodes):
-        raise ArgumentError(
-            "grad: this graph was freed by free=True; leave out free, or compute it again"
-        )
+        raise ArgumentError("grad: free=True freed this graph; leave it out, or compute it again")
     for t in nodes:
         if any(isinstance(x, Tensor) and x in wanted for x in t.inputs):
             wanted.add(t)

@@ -7,7 +7,7 @@ in g is `conv2d`, in x `conv_input`, in w `conv_weight`; each rule calls the oth
 images of height 1. `at`: the stride and padding, and with them what the kernel of that name takes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -130,33 +130,24 @@ def _conv_weight_rule(
     return dg, conv_input(g, v, shape=x.shape, **at) if need[1] else None
 
 
-def _unfold_rule(g: Value, z: Value, inputs: Any, need: Any, **at: Any) -> Parts:
-    return (fold(g, shape=inputs[0].shape, **at),)
+def _adjoint(
+    forward: Callable[..., Array], adjoint: Callable[..., Array], tie: Any = None, **how: Any
+) -> tuple[Op, Op]:
+    """The ops of a linear map and of its adjoint, which takes the `shape` of what it gives."""
 
+    def rule(g: Value, z: Value, inputs: Any, need: Any, **at: Any) -> Parts:
+        return (back(g, shape=inputs[0].shape, **at),)
 
-def _fold_rule(g: Value, z: Value, inputs: Any, need: Any, *, shape: Shape, **at: Any) -> Parts:
-    return (unfold(g, **at),)
+    def back_rule(v: Value, z: Value, inputs: Any, need: Any, *, shape: Shape, **at: Any) -> Parts:
+        return (there(v, **at),)
 
-
-def _pick_rule(g: Value, z: Value, inputs: Any, need: Any, **at: Any) -> Parts:
-    return (put(g, shape=inputs[0].shape, **at),)
-
-
-def _put_rule(v: Value, z: Value, inputs: Any, need: Any, *, shape: Shape, **at: Any) -> Parts:
-    return (pick(v, **at),)
-
-
-def _avg_pool_rule(g: Value, z: Value, inputs: Any, need: Any, **at: Any) -> Parts:
-    return (spread(g, shape=inputs[0].shape, **at),)
+    there, back = Op(forward, rule, tie, **how), Op(adjoint, back_rule, second=how.get("second"))
+    return there, back
 
 
 def _avg_pool_squared(h: Array, z: Array, inputs: Any, need: Any, **at: Any) -> Parts:
     """Each coefficient is 1 / k, k the size of the window: the rule itself, divided by k"""
-    return _avg_pool_rule(h / prod(at["kernel"]), z, inputs, need, **at)
-
-
-def _spread_rule(v: Value, z: Value, inputs: Any, need: Any, *, shape: Shape, **at: Any) -> Parts:
-    return (avg_pool(v, **at),)
+    return (spread(h / prod(at["kernel"]), shape=inputs[0].shape, **at),)
 
 
 def _convolved(links: Links, out: Tensor, inputs: Parts, settings: Any) -> None:
@@ -171,12 +162,11 @@ def _convolved(links: Links, out: Tensor, inputs: Parts, settings: Any) -> None:
 conv2d = Op(_conv2d, _conv2d_rule, _convolved, _conv2d_each, _conv2d_squares, "product")
 conv_input = Op(_conv_input, _conv_input_rule)
 conv_weight = Op(_conv_weight, _conv_weight_rule)
-unfold = Op(kernels.unfold, _unfold_rule)
-fold = Op(kernels.fold, _fold_rule)
-pick = Op(kernels.pick, _pick_rule, rows, second="copy")
-put = Op(kernels.put, _put_rule, second="copy")
-avg_pool = Op(kernels.avg_pool, _avg_pool_rule, rows, second="linear", squared=_avg_pool_squared)
-spread = Op(kernels.avg_pool_grad, _spread_rule, second="linear")
+unfold, fold = _adjoint(kernels.unfold, kernels.fold)
+pick, put = _adjoint(kernels.pick, kernels.put, rows, second="copy")
+avg_pool, spread = _adjoint(
+    kernels.avg_pool, kernels.avg_pool_grad, rows, second="linear", squared=_avg_pool_squared
+)
 
 
 def max_pool(x: Value, *, kernel: Pair, stride: Pair, padding: Pair = (0, 0)) -> Value:

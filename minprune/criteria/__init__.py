@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 from minprune.core import EVIDENCE_KINDS, CriterionSpec, Marked
 from minprune.criteria.random import *  # noqa: F403
 from minprune.criteria.norms import *  # noqa: F403
-from minprune.criteria.spread import *  # noqa: F403
+from minprune.criteria.geometric_median import *  # noqa: F403
 from minprune.criteria.synflow import *  # noqa: F403
+from minprune.criteria.entropy import *  # noqa: F403
 from minprune.criteria.activations import *  # noqa: F403
 from minprune.criteria.redundancy import *  # noqa: F403
 from minprune.criteria.discriminant import *  # noqa: F403

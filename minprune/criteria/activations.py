@@ -1,4 +1,4 @@
-"""What a unit puts out: how often it is silent, how large it is, how much it varies."""
+"""What a unit puts out: how often it is silent, and how large it is."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -7,8 +7,6 @@ import numpy as np
 
 from minprune.arguments import choice, number
 from minprune.core import Array, Arrays, Evidence, Example, criterion
-from minprune.criteria.spread import LN2, shannon
-from minprune.errors import ArgumentError
 
 _SIGNED = {"activations": [[[3, -1], [0, 0]], [[-4, 0], [2, 2]]]}
 
@@ -112,68 +110,4 @@ def _means(ev: Evidence, of: Callable[[Array], Array]) -> Arrays:
         over = (0, *range(2, a.ndim))
         size = max(a.size // max(a.shape[1], 1), 1)
         found[name] = (of(a).sum(axis=over, dtype=np.float64) / size).astype(a.dtype)
-    return found
-
-
-_HIST = {"act_hist": [[2, 0, 2], [0, 4, 0]]}
-
-
-@criterion(
-    needs=("act_hist",),
-    unit="whole",
-    single=False,
-    cite="Luo & Wu (2017), An Entropy-based Pruning Method for CNN Compression",
-    examples=(
-        Example(_HIST, [LN2, 0], {"bins": 3}, unit=True),
-        Example(_HIST, [-LN2, 0], {"bins": 3, "prune": "high"}, unit=True),
-    ),
-)
-def activation_entropy(
-    ev: Evidence, *, bins: int = 10, prune: Literal["low", "high"] = "low"
-) -> Arrays:
-    """s = -sum_b p_b ln(p_b), p_b the share of samples in bin b; prune="high": -s
-
-    A unit that gives the same output for every sample goes first. The bins are equally wide, over
-    the unit's own range, and count each sample's mean activation over the positions.
-
-    Parameters
-    ----------
-    ev : Evidence
-        act_hist: (units, bins), counts of samples.
-    bins
-        How many bins the histograms have.
-    prune
-        "low": low entropy goes first; "high": high entropy goes first.
-
-    Returns
-    -------
-    dict of arrays
-        s: (units,), 0 for a unit without samples. Unit of measure: nat.
-
-    Raises
-    ------
-    ArgumentError
-        For evidence of single weights, for another prune, and for histograms of another number of
-        bins.
-
-    Examples
-    --------
-    >>> import numpy as np, minprune as mp
-    >>> counts = np.array([[2.0, 0.0, 2.0], [0.0, 4.0, 0.0]])
-    >>> ev = mp.Evidence(act_hist={"w": counts}, unit=True)
-    >>> mp.criteria.activation_entropy(ev, bins=3)["w"].round(3)
-    array([0.693, 0. ])
-    """
-    choice("activation_entropy", "prune", prune, ("low", "high"))
-    found = {}
-    for name, counts in ev.of("act_hist").items():
-        if counts.shape[1] != bins:
-            raise ArgumentError(
-                f"activation_entropy: bins must be {counts.shape[1]}, as act_hist of {name} has, "
-                f"not {bins!r}; pass bins={counts.shape[1]}"
-            )
-        wide = counts.astype(np.float64)
-        total = wide.sum(axis=1, keepdims=True)
-        h = shannon(wide / np.where(total > 0, total, 1))
-        found[name] = (h if prune == "low" else 0.0 - h).astype(counts.dtype)
     return found

@@ -64,8 +64,8 @@ def correlation_apart(ev: Evidence, *, source: str = "activations") -> Apart:
     """d_jk = 1 - max(corr_jk, 0); first: what varies by less than 2^-23 of its root mean square"""
     found = {}
     if source == "weights":
-        for name, w in ev.rows("weights").items():
-            u, zero = _directions(w)
+        for name, (w, live) in ev.live_rows().items():
+            u, zero = _directions(w[:, live.any(axis=0)])
             shifted = u - u.sum(axis=1, keepdims=True) / max(u.shape[1], 1)
             flat = zero | (np.einsum("ui,ui->u", shifted, shifted) <= FLAT)
             v, _ = _directions(np.where(flat[:, None], 0, shifted))
@@ -187,7 +187,7 @@ def similarity(ev: Evidence) -> Arrays:
 
 def _correlation_needs(source: str = "activations", unit: bool = True) -> tuple[str, ...]:
     choice("correlation", "source", source, ("activations", "weights"))
-    kinds = ("act_mean", "act_gram") if source == "activations" else ("weights",)
+    kinds = ("act_mean", "act_gram") if source == "activations" else ("weights", "masks")
     return (*kinds, "outgoing")
 
 
@@ -205,6 +205,7 @@ def _correlation_needs(source: str = "activations", unit: bool = True) -> tuple[
         Example(  # constant, affine, opposite
             {
                 "weights": [[2, 2, 2], [1, 0, -1], [0, 1, 2], [3, 5, 7]],
+                "masks": [[1, 1, 1]] * 4,
                 "outgoing": [[9], [3], [2], [1]],
             },
             [0, _ABOVE_1, 1, _TINY],
@@ -227,8 +228,9 @@ def correlation(
     Parameters
     ----------
     ev : Evidence
-        act_mean: (units,) and act_gram: (units, units), or weights: (units, incoming); outgoing:
-        (units, entries).
+        act_mean: (units,) and act_gram: (units, units), or weights: (units, incoming), of which
+        those that masks, if there are any, mask in all units are left out; outgoing: (units,
+        entries).
     source
         "activations" or "weights".
 
@@ -253,8 +255,8 @@ def correlation(
     >>> mp.criteria.correlation(ev)["w"].round(3)
     array([0.5, 0.5])
     """
-    *kinds, _ = _correlation_needs(source)
-    axes = {kind: 2 if kind == "act_gram" else 1 for kind in kinds}
+    kind, *_ = _correlation_needs(source)
+    axes = {"weights": 1} if kind == "weights" else {"act_mean": 1, "act_gram": 2}
     return _scores(ev, correlation_apart, axes, source=source)
 
 

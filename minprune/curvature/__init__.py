@@ -1,12 +1,6 @@
 """Second derivatives of the mean loss: products, diagonals, gradients of each sample."""
 
-from minprune.curvature.diagonals import (
-    DIAGONALS,
-    diagonal,
-    exact,
-    gauss_newton,
-    hutchinson,
-)
+from minprune.curvature.diagonals import DIAGONALS, diagonal, exact, gauss_newton, hutchinson
 from minprune.curvature.products import ggn, ggn_product, hessian, hvp
 from minprune.curvature.recursion import becker_lecun
 from minprune.curvature.removal import removal, unit_removal

@@ -10,7 +10,7 @@ import numpy as np
 
 from minprune.arguments import choice, count
 from minprune.autograd import ACTIVATIONS, Tensor, grad, value
-from minprune.core import Array, Arrays, Seed, Split, stream
+from minprune.core import Array, Arrays, Seed, Split, flat, stream, unflat
 from minprune.curvature.products import hvp, own_products
 from minprune.curvature.record import (
     Keys,
@@ -143,31 +143,26 @@ def second(
                 )
             total = {key: t for key, t in total.items() if key not in apart}
         square(total, seen, seen.out, *seen.factors())
-        for z, weights in bends(seen, y):
-            for seeds, part in units(z, weights, together(model, len(x))):
-                square(total, seen, z, seeds, part)
+        for z, seeds, weights in bends(seen, y, together(model, len(x))):
+            square(total, seen, z, seeds, weights)
     return apart or {}
 
 
-def bends(seen: Recorded, y: Array) -> Iterator[tuple[Tensor, Array]]:
-    """(z, dl_p/da f''(z)) of every curved activation a = f(z)"""
+def bends(seen: Recorded, y: Array, block: int) -> Iterator[tuple[Tensor, list[Array], Array]]:
+    """(z, seeds, dl_p/da f''(z)) of every curved activation a = f(z), in blocks of its units
+
+    A seed is 1 at one unit and position, for all samples.
+    """
     ends = curved(seen.out)
     for t, g in zip(ends, grad(seen.out, ends, seen.pull(y)) if ends else (), strict=True):
-        z = t.inputs[0]
-        yield z, g * ACTIVATIONS[t.settings["kind"]].ddf(value(z), t.value)
-
-
-def units(z: Tensor, weights: Array, block: int) -> Iterator[tuple[list[Array], Array]]:
-    """Seeds that are 1 at one unit and position, for all samples, with its weights: in blocks"""
-    n, size = z.shape[-1], int(np.prod(z.shape[:-1]))
-    flat = weights.reshape(size, n)
-    for start in range(0, size, block):
-        seeds = []
-        for u in range(start, min(start + block, size)):
-            seed = np.zeros((size, n), z.dtype)
-            seed[u] = 1
-            seeds.append(seed.reshape(z.shape))
-        yield seeds, flat[start : start + block]
+        z, n = t.inputs[0], t.shape[-1]
+        bend = (g * ACTIVATIONS[t.settings["kind"]].ddf(value(z), t.value)).reshape(-1, n)
+        for start in range(0, len(bend), block):
+            seeds = []
+            for u in range(start, min(start + block, len(bend))):
+                seeds.append(np.zeros(z.shape, z.dtype))
+                seeds[-1].reshape(-1, n)[u] = 1
+            yield z, seeds, bend[start : start + block]
 
 
 def hutchinson(
@@ -215,18 +210,17 @@ def hutchinson(
     count("hutchinson", "samples", samples, least=2)
     names, rng = names_of(model, params), stream(seed, "hutchinson")
     shapes = {name: model.params[name].shape for name in names}
-    mean_: Arrays = {name: np.zeros(shape) for name, shape in shapes.items()}
-    spread: Arrays = {name: np.zeros(shape) for name, shape in shapes.items()}
+    mean_ = spread = np.zeros(())
     signs = np.array([-1, 1], model.dtype)
     for k in range(1, samples + 1):
         v = {name: rng.choice(signs, shape) for name, shape in shapes.items()}
-        for name, hv in hvp(model, data, v).items():
-            one = (v[name] * hv).astype(np.float64)
-            step = one - mean_[name]
-            mean_[name] = mean_[name] + step / k
-            spread[name] = spread[name] + step * (one - mean_[name])
-    error = {n: np.sqrt(s / (samples - 1) / samples).astype(model.dtype) for n, s in spread.items()}
-    return {n: m.astype(model.dtype) for n, m in mean_.items()}, error
+        one = (flat(v, names) * flat(hvp(model, data, v), names)).astype(np.float64)
+        step = one - mean_
+        mean_ = mean_ + step / k
+        spread = spread + step * (one - mean_)
+    error = np.sqrt(spread / (samples - 1) / samples)
+    mean_, error = mean_.astype(model.dtype), error.astype(model.dtype)
+    return unflat(mean_, shapes), unflat(error, shapes)
 
 
 DIAGONALS: dict[str, Callable[..., Arrays]] = {

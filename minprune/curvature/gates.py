@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from minprune.autograd import Tensor
+from minprune.autograd import Tensor, grad, value
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.diagonals import second
 from minprune.curvature.products import hvp
@@ -42,7 +42,12 @@ def gate_hess(model: Model, data: Split, groups: Groups) -> Arrays:
     reads = {name: _read(g) for name, g in groups.items()}
     apart = second(total, model, data, partial(square, groups=groups), reads) if groups else {}
     found = {name: t / len(data[0]) for name, t in total.items()}
-    return found | {name: _products(model, data, groups[name]) for name in apart}
+    for name in apart:
+        for unit in range(groups[name].size):
+            v = _moves(model, [groups[name]], unit)
+            hv = hvp(model, data, v)
+            found[name][unit] = sum(float((hv[n] * v[n]).sum(dtype=np.float64)) for n in v)
+    return found
 
 
 def gate_product(model: Model, data: Split, groups: Groups) -> Arrays:
@@ -62,14 +67,15 @@ def square(
     """total[group] += sum_kp weights[k, p] (d(sum of seeds[k] * end)_p/dc)^2"""
     groups = {name: groups[name] for name in total}
     read = {name for g in groups.values() for name in _read(g)}
-    uses = [u for u in seen.before(end) if u.weight in read]
+    uses = [u for u in seen.before(end) if not read.isdisjoint(u.names)]
     for seed, c in zip(seeds, weights, strict=True):
         parts: dict[str, Array] = {}
-        for use, g in zip(uses, seen.cotangents(end, uses, seed), strict=True):
-            sent = _sent(use, g, seen.leaves[use.weight].shape[1])
+        for use, g in zip(uses, grad(end, [u.node for u in uses], seed), strict=True):
+            weight = next(name for name in use.names if name)
+            sent = _sent(use, g, seen.leaves[weight].shape[1])
             for name, group in groups.items():
                 for m in group.readers:
-                    if m.param == use.weight:
+                    if m.param == weight:
                         parts[name] = parts.get(name, 0) + sent[m.index].sum(axis=1)
         for name, part in parts.items():
             total[name] += np.square(part, dtype=np.float64) @ c
@@ -77,23 +83,11 @@ def square(
 
 def _sent(use: Use, g: Array, columns: int) -> Array:
     """(columns, n): x dl/dx of each column that a weight reads, through this layer alone"""
-    inputs = use.inputs
-    at = next(
-        i for i, (n, x) in enumerate(zip(use.names, inputs, strict=True)) if not n and x is not None
-    )
-    need = tuple(i == at for i in range(len(inputs)))
-    dx = use.op.rule(g, use.node.value, inputs, need, **use.node.settings)[at]
-    parts = (inputs[at] * dx).reshape(-1, columns, *dx.shape[1:])
+    need = [not n and x is not None for n, x in zip(use.names, use.node.inputs, strict=True)]
+    at = need.index(True)
+    dx = use.by(use.op.rule, tuple(need), g)[at]
+    parts = (value(use.node.inputs[at]) * dx).reshape(-1, columns, *dx.shape[1:])
     return np.asarray(parts.sum(axis=(0, *range(2, parts.ndim - 1))))
-
-
-def _products(model: Model, data: Split, group: Group) -> Array:
-    found = np.zeros(group.size)
-    for unit in range(group.size):
-        v = _moves(model, [group], unit)
-        hv = hvp(model, data, v)
-        found[unit] = sum(float((hv[n] * v[n]).sum(dtype=np.float64)) for n in v)
-    return found
 
 
 def _moves(model: Model, groups: Iterable[Group], units: int | slice) -> Arrays:

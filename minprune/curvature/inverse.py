@@ -15,11 +15,13 @@ import numpy as np
 from minprune import arguments
 from minprune.arguments import guard
 from minprune.core import Array
-from minprune.errors import ArgumentError, NonFiniteError, ShapeError
+from minprune.errors import ArgumentError, ShapeError
+from minprune.nets.model import all_finite
 
 Places = int | Sequence[int] | Array  # one entry or several
 LOW, HIGH = 1e-8, 1e-4  # of damp: below, rounding dominates; above, it is another Hessian
 LIMIT = 2**31  # bytes that an inverse may take unless the caller says otherwise
+TRAIN = "train with a lower learning rate, or check the data"
 BLOCK = 128  # entries of a block of the Fisher
 TOGETHER = 32  # rows that enter the recursion at a time
 
@@ -61,19 +63,14 @@ def block_inverses(
     """
     check_damp(damp, strict)
     arguments.count("inverse", "count", count)
-    if size is not None:
-        arguments.count("inverse", "size", size)
+    arguments.count("inverse", "size", 1 if size is None else size)
     if iter(rows) is rows:
         raise ArgumentError(
             "inverse: rows must be blocks that can be iterated twice, not an iterator; pass a list"
         )
     diag = mean_squares(rows, count)
     alpha = damp * float(diag.mean()) if diag.size else 0.0
-    if alpha == 0.0:
-        raise ArgumentError(
-            f"inverse: H must not be 0, as it is over all {diag.size} entries; check the data, or "
-            f"whether the net's output depends on these weights"
-        )
+    not_zero(alpha, diag.size)
     n = diag.size
     spans = list(pairwise([*range(0, n, size or n), n]))
     nbytes, remedy = sum(8 * (b - a) ** 2 for a, b in spans), "use a smaller net, or raise limit="
@@ -90,13 +87,10 @@ def block_inverses(
 def absorb(inverse: Array, x: Array, count: int) -> None:
     """A -= (X A)^T (P I + X A X^T)^-1 X A, in place      x: (m, N)"""
     y = x @ inverse
-    try:
-        lower = np.linalg.cholesky(y @ x.T + count * np.eye(len(x)))
-    except np.linalg.LinAlgError:
-        raise ArgumentError(
-            f"inverse: H^-1 lost positive definiteness to rounding in {len(inverse)} entries; "
-            f"raise damp"
-        ) from None
+    lower = cholesky(
+        y @ x.T + count * np.eye(len(x)),
+        f"H^-1 lost positive definiteness to rounding in {len(inverse)} entries; raise damp",
+    )
     part = np.linalg.solve(lower, y)
     inverse -= part.T @ part  # A^T A of one array: BLAS gives both triangles the same bits
 
@@ -116,27 +110,36 @@ def mean_squares(rows: Iterable[Array], count: int) -> Array:
         total = squares if total is None else total + squares
     if total is None:
         raise ArgumentError("inverse: rows must hold at least one block, not none; pass samples")
-    _finite("the diagonal of H", total)
+    all_finite("inverse", "the diagonal of H", total, TRAIN)
     return total / count
 
 
-def _finite(what: str, h: Array) -> None:
-    bad = h.size - int(np.count_nonzero(np.isfinite(h)))
-    if bad:
-        raise NonFiniteError(
-            f"inverse: {bad} of {h.size} entries of {what} are not finite, but must be numbers; "
-            f"train with a lower learning rate, or check the data"
+def not_zero(h: Array | float, n: int) -> None:
+    """Raises ArgumentError where H, over n entries, is 0."""
+    if not np.any(h):
+        raise ArgumentError(
+            f"inverse: H must not be 0, as it is over all {n} entries; check the data, or whether "
+            f"the units before or behind these weights are dead"
         )
 
 
-def check_damp(damp: float, strict: bool) -> None:
-    """Raises ArgumentError unless damp is a number above 0, and in LOW..HIGH where strict."""
+def cholesky(h: Array, refusal: str) -> Array:
+    """L, L L^T = h; raises ArgumentError where h is not positive definite."""
+    try:
+        return np.linalg.cholesky(h)
+    except np.linalg.LinAlgError:
+        raise ArgumentError(f"inverse: {refusal}") from None
+
+
+def check_damp(damp: float, strict: bool) -> float:
+    """damp; raises ArgumentError unless damp is a number above 0, and in LOW..HIGH where strict."""
     low, high = (LOW, HIGH) if strict else (0.0, np.inf)
     if not isinstance(damp, Real) or not low <= damp <= high or not 0 < damp < np.inf:
         raise ArgumentError(
             f"inverse: damp must be {'from 1e-8 to 1e-4' if strict else 'a number above 0'}, not "
             f"{damp!r}; pass damp=1e-6, for example"
         )
+    return float(damp)
 
 
 def damped_by(h: Array, damp: float, live: Array | None = None) -> tuple[Array, float]:
@@ -163,21 +166,13 @@ def damped_inverse(h: Array, damp: float = 1e-6, live: Array | None = None) -> I
     if damp != 0:
         check_damp(damp, strict=True)
     n = h.shape[-1]
-    _finite("H", h)
-    if h.size and not h.any():
-        raise ArgumentError(
-            f"inverse: H must not be 0, as it is over {n} entries; check the data, or whether the "
-            f"units that this layer reads are dead"
-        )
+    all_finite("inverse", "H", h, TRAIN)
+    if h.size:
+        not_zero(h, n)
     damped, alpha = damped_by(h, damp, live)
-    try:
-        np.linalg.cholesky(damped)
-        inverse = np.linalg.inv(damped)
-    except np.linalg.LinAlgError:
-        raise ArgumentError(
-            f"inverse: H + {alpha!r} I over {n} entries is not positive definite; raise damp, "
-            f"1e-4 at most, or pass more samples"
-        ) from None
+    refusal = f"H + {alpha!r} I over {n} entries is not positive definite"
+    cholesky(damped, f"{refusal}; raise damp, 1e-4 at most, or pass more samples")
+    inverse = np.linalg.inv(damped)
     return Inverse((inverse + inverse.swapaxes(-1, -2)) / 2, alpha)
 
 
@@ -209,11 +204,7 @@ def half(inverse: Array, q: Places, w: Array | None = None) -> Array:
     """L^-1 A[Q], with L^-1 w_Q as a last column where w is given      L L^T = A[Q, Q]"""
     q = np.atleast_1d(np.asarray(q, np.intp))
     right = inverse[q] if w is None else np.column_stack([inverse[q], w[q]])
-    try:
-        lower = np.linalg.cholesky(inverse[np.ix_(q, q)])
-    except np.linalg.LinAlgError:
-        raise ArgumentError(
-            f"inverse: the part of {q.size} entries is not positive definite; leave out what is "
-            f"removed already, name each entry once, or raise damp"
-        ) from None
+    remedy = "leave out what is removed already, name each entry once, or raise damp"
+    refusal = f"the part of {q.size} entries is not positive definite; {remedy}"
+    lower = cholesky(inverse[np.ix_(q, q)], refusal)
     return np.asarray(np.linalg.solve(lower, right))

@@ -15,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from minprune import kernels
-from minprune.arguments import choice, guard
+from minprune.arguments import choice, filled, guard
 from minprune.autograd import Value
 from minprune.core import Array
 from minprune.curvature.inverse import LIMIT, damped_by, damped_inverse, downdate
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.model import CHUNK, Model, batch_last, checked_input, dense_only, run
+from minprune.nets.model import CHUNK, Model, batch_last, checked_input, dense_only, keeping, run
 from minprune.nets.net import INPUT, Node, layer_of
 
 ENTRIES = 2**23  # of X at a time: 64 MB in float64
@@ -36,21 +36,15 @@ def layer_inputs(model: Model, x: Array, name: str, *, bias: bool = False) -> It
     Raises ArgumentError for a layer without a weight matrix, or no samples; ShapeError for x.
     """
     node, x = weighted(model, name), checked_input(model.net, x)
-    if not len(x):
-        raise ArgumentError(f"{name}: x must hold at least one sample, not none; pass inputs")
+    filled(name, "x", x, "pass inputs")
     per_sample = prod(_shape(model, node))
     size = max(1, min(CHUNK, ENTRIES // max(per_sample, 1)))
     arrays, source = model.params | model.buffers, node.inputs[0]
     for start in range(0, len(x), size):
         part = batch_last(x[start : start + size], model.dtype)
         seen: dict[str, Value] = {INPUT: part}
-
-        def watch(layer: str, out: Value, seen: dict[str, Value] = seen) -> None:
-            if layer == source:
-                seen[layer] = out
-
         if source != INPUT:
-            run(model.net, arrays, part, watch=watch)
+            run(model.net, arrays, part, watch=keeping([source], seen))
         columns = node.layer.columns(seen[source])
         if bias:
             columns = np.concatenate([columns, np.ones_like(columns[:, :1])], axis=1)

@@ -7,13 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from minprune.arguments import guard, instance
+from minprune.arguments import filled, guard, instance, shaped
 from minprune.autograd import Tensor, grad, mul, total
-from minprune.core import Array, Arrays, Split
+from minprune.core import Array, Arrays, Split, flat, unflat
 from minprune.curvature.record import chunks, record
 from minprune.curvature.samples import LIMIT, ggn_rows
-from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.model import Model, checked, is_model, known, names_of
+from minprune.nets.model import Model, checked, known, names_of
 
 SMALLER = "use a smaller net, or raise limit="
 
@@ -56,8 +55,7 @@ def hvp(model: Model, data: Split, v: Arrays) -> Arrays:
 
     Source: Pearlmutter (1994), Fast Exact Multiplication by the Hessian.
     """
-    names, v = _vector(model, v)
-    data = checked(model, data)
+    data, (names, v) = checked(model, data), _vector(model, v)
     found = {name: np.zeros(model.params[name].shape) for name in names}
     for x, y in chunks(model, data):
         seen = record(model, x)
@@ -122,8 +120,7 @@ def ggn_product(model: Model, data: Split, v: Arrays) -> Arrays:
 
     Source: Schraudolph (2002), Fast Curvature Matrix-Vector Products.
     """
-    names, v = _vector(model, v)
-    data = checked(model, data)
+    data, (names, v) = checked(model, data), _vector(model, v)
     found = {name: np.zeros(model.params[name].shape) for name in names}
     for x, _ in chunks(model, data):
         seen = record(model, x)
@@ -230,21 +227,6 @@ def ggn(model: Model, data: Split, *, params: str = "weights", limit: int = LIMI
     return found
 
 
-def flat(arrays: Arrays, names: Sequence[str]) -> Array:
-    """The named arrays one after another, (N,)"""
-    return np.concatenate([arrays[name].ravel() for name in names])
-
-
-def unflat(vector: Array, shapes: dict[str, tuple[int, ...]]) -> Arrays:
-    """(N,) -> {name: shape}"""
-    found, start = {}, 0
-    for name, shape in shapes.items():
-        size = int(np.prod(shape))
-        found[name] = vector[start : start + size].reshape(shape)
-        start += size
-    return found
-
-
 def _dot(gs: Sequence[Tensor], v: Arrays, names: Sequence[str]) -> Tensor:
     parts = [total(mul(g, v[name])) for g, name in zip(gs, names, strict=True)]
     found: Tensor = sum(parts[1:], parts[0])
@@ -252,17 +234,10 @@ def _dot(gs: Sequence[Tensor], v: Arrays, names: Sequence[str]) -> Tensor:
 
 
 def _vector(model: Model, v: Arrays) -> tuple[list[str], Arrays]:
-    is_model(model, "curvature")
     instance("curvature", "v", v, Mapping, "{'fc1.weight': array, ...}")
     for name in known(model.params, v):
-        if np.shape(v[name]) != model.net.params[name]:
-            raise ShapeError(
-                f"{name}: v must have the shape {model.net.params[name]} of the parameter, not "
-                f"{np.shape(v[name])}; pass an array like model.params[{name!r}]"
-            )
+        remedy = f"pass an array like model.params[{name!r}]"
+        shaped(f"{name}: v", v[name], model.net.params[name], remedy)
     names = [name for name in model.net.params if name in v]
-    if not names:
-        raise ArgumentError(
-            "curvature: v must name a parameter, not none; pass {'fc1.weight': array, ...}"
-        )
+    filled("curvature", "v", names, "pass {'fc1.weight': array, ...}")
     return names, {name: np.asarray(v[name], model.dtype) for name in names}

@@ -32,27 +32,17 @@ class Use(NamedTuple):
     """An op with a batch axis that takes parameters; names: those of its inputs, or None."""
 
     node: Tensor
+    op: Op
     names: tuple[str | None, ...]
 
     def need(self, wanted: Collection[str]) -> tuple[bool, ...]:
         """Which inputs are wanted parameters."""
         return tuple(name in wanted for name in self.names)
 
-    @property
-    def op(self) -> Op:
-        """What it does."""
-        assert self.node.op is not None
-        return self.node.op
-
-    @property
-    def inputs(self) -> tuple[Value, ...]:
-        """The arrays that it takes."""
-        return tuple(map(value, self.node.inputs))
-
-    @property
-    def weight(self) -> str:
-        """The name of the first parameter."""
-        return next(name for name in self.names if name)
+    def by(self, rule: Any, need: tuple[bool, ...], *given: Any) -> Any:
+        """What a rule of its op gives, for these first arguments and the arrays of the pass."""
+        inputs = tuple(map(value, self.node.inputs))
+        return rule(*given, self.node.value, inputs, need, **self.node.settings)
 
 
 @dataclass(frozen=True)
@@ -80,12 +70,8 @@ class Recorded:
             if t.op is not None and t.op.each is not None:
                 mine = [self.names.get(x) if isinstance(x, Tensor) else None for x in t.inputs]
                 if any(mine):
-                    found.append(Use(t, tuple(mine)))
+                    found.append(Use(t, t.op, tuple(mine)))
         return found
-
-    def cotangents(self, end: Tensor, uses: Sequence[Use], seed: Array) -> list[Array]:
-        """d(sum of seed * end)/d(output) of each use: of every sample at once, as they are apart"""
-        return grad(end, [u.node for u in uses], seed)
 
     def loss(self, y: Array) -> Tensor:
         """The mean loss, recorded."""
@@ -139,17 +125,13 @@ def unruled(seen: Recorded, keys: Keys, curved: bool = False) -> dict[str, str]:
     """
     known: dict[Any, dict[str, str]] = vars(seen.net).setdefault("_unruled", {})
     case = tuple((key, *names) for key, names in keys.items()), curved, seen.out.shape[-1]
-    if case not in known:
-        known[case] = _unruled(seen, keys, curved)
-    return known[case]
-
-
-def _unruled(seen: Recorded, keys: Keys, curved: bool) -> dict[str, str]:
+    if case in known:
+        return known[case]
     moved: dict[Tensor, int] = {}  # the keys that a value depends on, as bits
     for k, names in enumerate(keys.values()):
         for leaf in map(seen.leaves.__getitem__, names):
             moved[leaf] = moved.get(leaf, 0) | 1 << k
-    found: dict[str, str] = {}
+    found = known[case] = {}
     leaves, n = set(moved), seen.out.shape[-1:]
     for t in seen.nodes:
         inputs = [x for x in t.inputs if isinstance(x, Tensor) and moved.get(x)]
@@ -164,23 +146,17 @@ def _unruled(seen: Recorded, keys: Keys, curved: bool) -> dict[str, str]:
                 fits = bool(t.op.second) and a.shape[-1:] == n
             if not fits or t.shape[-1:] != n:
                 wrong |= moved[a]
-        if curved:
-            wrong |= _bent_along(t, inputs, moved)
+        # the keys along which the op has a second derivative that no rule knows
+        bent = t.op.second in (None, "apart") or not straight(t.settings.get("act", "none"))
+        if curved and bent:
+            wrong |= moved[t]
+        elif curved and t.op.second == "product":
+            for a, b in combinations(inputs, 2):
+                wrong |= moved[a] & moved[b]
         for k, key in enumerate(keys) if wrong else ():
             if wrong >> k & 1:
                 found.setdefault(key, t.op.name)
     return found
-
-
-def _bent_along(t: Tensor, inputs: Sequence[Tensor], moved: Mapping[Tensor, int]) -> int:
-    """The keys along which the op has a second derivative that no rule knows"""
-    assert t.op is not None
-    if t.op.second in (None, "apart") or not straight(t.settings.get("act", "none")):
-        return moved[t]
-    both = 0
-    for a, b in combinations(inputs, 2) if t.op.second == "product" else ():
-        both |= moved[a] & moved[b]
-    return both
 
 
 def straight(kind: str) -> bool:

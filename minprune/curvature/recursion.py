@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune.autograd import ACTIVATIONS, Tensor, add, grad, value
+from minprune.autograd import ACTIVATIONS, Tensor, add, grad, sub, sum_to, value
 from minprune.autograd.tape import ancestors
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.record import Recorded, chunks, record
@@ -86,16 +86,36 @@ def back(total: Arrays, seen: Recorded, pulled: dict[Tensor, Array]) -> None:
         if t.op is None or t not in h:
             continue
         here = h.pop(t)
-        need = tuple(isinstance(x, Tensor) for x in t.inputs)
-        for x, part in zip(t.inputs, through(here, t, need, pulled.get(t)), strict=True):
+        moved = [x for x in t.inputs if isinstance(x, Tensor) and x not in names]
+        if t.op.second == "product" and len(moved) > 1:
+            raise ArgumentError(
+                f"becker_lecun: the op {t.op.name} must have one factor at most that depends on "
+                f"parameters before it, not two; use the diagonal 'exact' or 'gauss_newton'"
+            )
+        if t.op in (add, sub):
+            parts = [(x, sum_to(c * c * here, shape=x.shape)) for x, c in terms(t).items()]
+        else:
+            need = tuple(isinstance(x, Tensor) for x in t.inputs)
+            parts = list(zip(t.inputs, through(here, t, need, pulled.get(t)), strict=True))
+        for x, part in parts:
             if not isinstance(x, Tensor) or part is None:
                 continue
-            if t.op is add and t.inputs[0] is t.inputs[1]:
-                part = 2 * part  # twice: the coefficient of x in x + x is 2, and its square is 4
             if names.get(x) in total:
                 total[names[x]] += part
             elif x not in names:
                 h[x] = h[x] + part if x in h else part
+
+
+def terms(t: Tensor) -> dict[Tensor, int]:
+    """{x: c} with t = sum of c x, through all sums and differences: y + y - z is {y: 2, z: -1}"""
+    found = {t: 1}
+    for a in reversed(ancestors(t)):
+        if a in found and a.op in (add, sub):
+            c = found.pop(a)
+            for x, sign in zip(a.inputs, (1, -1 if a.op is sub else 1), strict=True):
+                if isinstance(x, Tensor):
+                    found[x] = found.get(x, 0) + sign * c
+    return found
 
 
 def through(h: Array, t: Tensor, need: Sequence[bool], g: Array | None) -> Sequence[Any]:

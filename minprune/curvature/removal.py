@@ -1,12 +1,14 @@
 """dL = L(w | removed) - L(w): the exact change of the loss, by removing and computing it again."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
 from minprune.core import Array, Arrays, Split
 from minprune.errors import ArgumentError
-from minprune.nets.model import CHUNK, Model, batch_last, checked, dense_only, known, loss_of, run
+from minprune.masking.apply import apply
+from minprune.masking.units import silenced
+from minprune.nets.model import CHUNK, Model, batch_last, checked, known, loss_of, names_of, run
 from minprune.nets.ties import Group
 
 
@@ -58,8 +60,7 @@ def removal(model: Model, data: Split, entries: Mapping[str, Array] | None = Non
     """
     data = checked(model, data)
     if entries is None:
-        dense_only(model, "what looks at single weights")
-        wanted = {n: np.arange(model.params[n].size) for n in model.net.weights}
+        wanted = {n: np.arange(model.params[n].size) for n in names_of(model, "weights")}
     else:
         wanted = {name: np.asarray(at) for name, at in entries.items()}
     for name in known(model.params, wanted):
@@ -120,15 +121,9 @@ def unit_removal(model: Model, data: Split, groups: Mapping[str, Group]) -> Arra
     data = checked(model, data)
     before = loss(model, model.params, data)
     return {
-        name: np.array([loss(model, p, data) - before for p in _silenced(model, group)])
-        for name, group in groups.items()
-    }
-
-
-def _silenced(model: Model, group: Group) -> Iterator[Arrays]:
-    for unit in range(group.size):
-        params = dict(model.params)
-        for m in group.members:
-            params[m.param] = params[m.param].copy()
-            params[m.param][(slice(None),) * m.axis + (m.index[unit],)] = 0
-        yield params
+        name: np.array([
+            loss(model, apply(model.params, silenced(model, {name: (g, gone)})), data) - before
+            for gone in np.eye(g.size, dtype=bool)
+        ])
+        for name, g in groups.items()
+    }  # fmt: skip

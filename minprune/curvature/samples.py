@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from minprune.arguments import guard
-from minprune.autograd import Tensor
+from minprune.autograd import Tensor, grad
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.record import Recorded, each_alone, outputs, passes
 from minprune.nets.model import Model, checked, dense_only, known, names_of
@@ -155,9 +155,8 @@ def each(seen: Recorded, end: Tensor, seed: Array, names: Sequence[str]) -> Arra
     """d(sum of seed * end)_p/dw for each sample p: {name: (n, *shape)}"""
     found: Arrays = {}
     uses = seen.before(end)
-    for use, g in zip(uses, seen.cotangents(end, uses, seed), strict=True):
-        assert use.op.each
-        made = use.op.each(g, use.node.value, use.inputs, use.need(names), **use.node.settings)
+    for use, g in zip(uses, grad(end, [u.node for u in uses], seed), strict=True):
+        made = use.by(use.op.each, use.need(names), g)
         for name, part in zip(use.names, made, strict=True):
             if name is not None and name in names and part is not None:
                 found[name] = found[name] + part if name in found else part
@@ -176,12 +175,9 @@ def squares(
     uses = [u for u in seen.before(end) if not total.keys().isdisjoint(u.names)]
     taken = [name for u in uses for name in u.names]
     once = {name: t for name, t in total.items() if taken.count(name) < 2}
-    pulled = [seen.cotangents(end, uses, seed) for seed in seeds]
+    pulled = [grad(end, [u.node for u in uses], seed) for seed in seeds]
     for use, *gs in zip(uses, *pulled, strict=True):
-        assert use.op.squares
-        made = use.op.squares(
-            gs, weights, use.node.value, use.inputs, use.need(once), **use.node.settings
-        )
+        made = use.by(use.op.squares, use.need(once), gs, weights)
         for name, part in zip(use.names, made, strict=True):
             if name in once and part is not None:
                 once[name] += part

@@ -1,14 +1,13 @@
 """a of each unit: its channel after the last sum, through BatchNorm and activation."""
 
 from collections.abc import Collection, Mapping
-from typing import Any
 
 import numpy as np
 
 from minprune.autograd import Tensor, grad
 from minprune.core import Array, Arrays, Split
 from minprune.curvature.record import record
-from minprune.nets.model import Model, Watch, batch_last, run
+from minprune.nets.model import Model, batch_last, keeping, run
 from minprune.nets.net import Net, layer_of
 from minprune.nets.ties import Group, carriers
 
@@ -40,7 +39,7 @@ def _onwards(net: Net, start: str, carried: Collection[str], before: bool) -> st
     while len(readers := set(net.readers[name])) == 1:
         (name,) = readers
         layer = net.node(name).layer
-        act = layer.bends
+        act = layer.bent()
         if name not in carried or (act and before):
             break
         if act or layer.normalises:
@@ -54,28 +53,17 @@ def activations(model: Model, data: Split, groups: Groups, before: bool = False)
     """a, {group: (n, units, positions)}, in evaluation mode; before: see `spots`"""
     at, found = spots(model, groups, before), dict[str, Array]()
     x = batch_last(data[0], model.dtype)
-    run(model.net, model.params | model.buffers, x, watch=_kept(at, found))
+    watch = keeping((layer for layer, _ in at.values()), found)
+    run(model.net, model.params | model.buffers, x, watch=watch)
     return {name: laid_out(found[layer], rows) for name, (layer, rows) in at.items()}
 
 
 def act_grads(model: Model, data: Split, groups: Groups, before: bool = False) -> Arrays:
     """dl_p/da of each sample's own loss, {group: (n, units, positions)}; before: see `spots`"""
     at, found = spots(model, groups, before), dict[str, Tensor]()
-    seen = record(model, data[0], watch=_kept(at, found))
-    gs = grad(seen.out, list(found.values()), seen.pull(data[1]))
-    by_name = dict(zip(found, gs, strict=True))
-    return {name: laid_out(by_name[layer], rows) for name, (layer, rows) in at.items()}
-
-
-def _kept(at: Mapping[str, tuple[str, Array]], found: dict[str, Any]) -> Watch:
-    """What puts the outputs of these spots into found"""
-    layers = {layer for layer, _ in at.values()}
-
-    def watch(name: str, out: Any) -> None:
-        if name in layers:
-            found[name] = out
-
-    return watch
+    seen = record(model, data[0], watch=keeping((layer for layer, _ in at.values()), found))
+    gs = dict(zip(found, grad(seen.out, list(found.values()), seen.pull(data[1])), strict=True))
+    return {name: laid_out(gs[layer], rows) for name, (layer, rows) in at.items()}
 
 
 def laid_out(a: Array, rows: Array) -> Array:

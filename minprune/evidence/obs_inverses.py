@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minprune.arguments import count, guard, only_with
-from minprune.core import Array, Arrays, Split
+from minprune.core import Array, Arrays, Split, flat, unflat
 from minprune.curvature import ggn_rows, sample_grads
 from minprune.curvature.inverse import (
     BLOCK,
@@ -22,15 +22,16 @@ from minprune.curvature.inverse import (
     check_damp,
     damped_inverse,
     inverse_from_rows,
+    not_zero,
 )
 from minprune.curvature.layerwise import alike, layer_hessian, sweep_layer, sweep_scores
-from minprune.curvature.products import unflat
 from minprune.errors import ArgumentError, NonFiniteError
+from minprune.nets.model import masks_of
 from minprune.nets.net import layer_of
 from minprune.nets.ties import Group, incoming
 
 if TYPE_CHECKING:
-    from minprune.evidence.request import Request
+    from minprune.evidence.options import Request
 
 DAMP, CHUNK = 1e-6, 16
 
@@ -89,16 +90,14 @@ def sweep_loss(asked: Request, data: Split) -> Arrays:
     share, model, found = damp(asked), asked.model, {}
     for name in asked.names:
         h, mask = layer_hessian(model, data[0], name), model.masks.get(name)
-        swept = _named(name, sweep_layer, model.params[name], h, share, mask=mask)
+        swept = of_layer(name, sweep_layer, model.params[name], h, share, mask=mask)
         found[name] = sweep_scores(swept, dtype=model.dtype)
     return found
 
 
 def damp(asked: Request) -> float:
     """The share of the mean of diag H that is added to it; raises ArgumentError for another."""
-    given = asked.how.get("damp", DAMP)
-    check_damp(given, strict=True)
-    return float(given)
+    return check_damp(asked.how.get("damp", DAMP), strict=True)
 
 
 def weights_alone(asked: Request, scale: str) -> None:
@@ -124,11 +123,11 @@ def _live(asked: Request, names: list[str]) -> tuple[Array, float]:
 
     that is `damp` of the mean over those that are not masked.
     """
-    live = np.concatenate([_mask(asked, name).ravel() for name in names]) * 1.0
+    live = flat(masks_of(asked.model, names), names) * 1.0
     return live, damp(asked) / (float(live.mean()) or 1.0)
 
 
-def _named(name: str, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
+def of_layer(name: str, fn: Callable[..., Any], *args: Any, **options: Any) -> Any:
     """fn(...); refusals of a layer's H have its name in front"""
     try:
         return fn(*args, **options)
@@ -142,13 +141,13 @@ def _layer_inverses(asked: Request, data: Split, name: str, bias: bool = False) 
     live = _mask(asked, name)
     if bias:
         live = np.column_stack([live, _mask(asked, f"{layer_of(name)}.bias")])
-    return np.asarray(_named(name, damped_inverse, h, damp(asked), live).inverse)
+    return np.asarray(of_layer(name, damped_inverse, h, damp(asked), live).inverse)
 
 
 def _mask(asked: Request, name: str) -> Array:
     """(rows, entries), True where a parameter is not masked"""
-    shape = asked.model.net.params[name]
-    return asked.model.masks.get(name, np.ones(shape, bool)).reshape(shape[0], -1)
+    mask = masks_of(asked.model, [name])[name]
+    return mask.reshape(len(mask), -1)
 
 
 def _layer_diag(asked: Request, data: Split, name: str) -> Array:
@@ -199,11 +198,7 @@ def _unit_fisher(asked: Request, data: Split, owned: Arrays) -> Arrays:
             fisher[name] += mine @ mine.transpose(0, 2, 1)
     trace = sum(float(np.einsum("uss->", f)) for f in fisher.values()) / n
     alpha = damp(asked) * trace / max(sum(float(live[at].sum()) for at in owned.values()), 1.0)
-    if alpha == 0:
-        raise ArgumentError(
-            "obs: all gradients are zero, so the Fisher matrix is 0, which has no inverse; "
-            "check the data, or whether the net's output depends on its weights"
-        )
+    not_zero(alpha, sum(f.shape[0] * f.shape[1] for f in fisher.values()))
     found = {}
     for name, f in fisher.items():
         inverse = np.linalg.inv(f / n + alpha * np.eye(f.shape[1]))

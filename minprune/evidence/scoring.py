@@ -3,7 +3,7 @@
 The way from the call to the numbers, which no function goes back on:
 
     score
-      ask         the criterion, its options and needs -> Request           request.py
+      ask         the criterion, its options and needs -> Request           options.py
       for each chunk of the data ("all", a "batch" or one "sample"):
         gather    needs -> Evidence, a row of SOURCES for each kind         sources.py
                     gradients, for example: forward and backward pass
@@ -21,12 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from minprune.arguments import count
+from minprune.arguments import count, instance, shaped
 from minprune.core import Array, Arrays, Criterion, Evidence, Seed, Split, stream
-from minprune.errors import ArgumentError, MinpruneWarning, NonFiniteError, ShapeError
-from minprune.evidence.request import Params, Request, ask
+from minprune.errors import ArgumentError, MinpruneWarning, ShapeError
+from minprune.evidence.options import Params, Request, ask
 from minprune.evidence.sources import SOURCES
-from minprune.nets.model import Model, checked, is_model, not_finite
+from minprune.nets.model import Model, all_finite, checked, is_model
 
 Need = Callable[[Model, Split | None, np.random.Generator], Arrays]
 
@@ -166,17 +166,13 @@ def read_only(found: Any) -> Any:
 
 def finite(kind: str, arrays: Mapping[str, Array]) -> None:
     """Raises NonFiniteError, naming the array and counting the entries, unless all are numbers."""
+    what = kind.replace("_", " ")
+    what = what if what.endswith("ss") else what.removesuffix("s")
+    remedy = "train with a lower learning rate, or correct the data"
+    if kind == "score":
+        remedy = "correct the criterion, or scale it to the dtype of the net"
     for name, a in arrays.items():
-        if not np.isfinite(a).all():
-            what = kind.replace("_", " ")
-            what = what if what.endswith("ss") else what.removesuffix("s")
-            remedy = "train with a lower learning rate, or correct the data"
-            if kind == "score":
-                remedy = "correct the criterion, or scale it to the dtype of the net"
-            raise NonFiniteError(
-                f"{name}: {not_finite(a)} of {a.size} entries of the {what} are not finite, "
-                f"but must be numbers; {remedy}"
-            )
+        all_finite(name, f"the {what}", a, remedy)
 
 
 def finished(asked: Request, scores: Arrays) -> Arrays:
@@ -192,21 +188,15 @@ def finished(asked: Request, scores: Arrays) -> Arrays:
 def fitting(asked: Request, scores: Arrays) -> Arrays:
     """The scores as arrays; raises unless they have the names and shapes asked for, and numbers."""
     who, shapes = asked.fn.__name__, asked.shapes
-    if not isinstance(scores, Mapping):
-        raise ArgumentError(
-            f"{who}: scores must be a dict of arrays, not {type(scores).__name__}; "
-            f"return one array for each weight it gets"
-        )
+    instance(who, "scores", scores, Mapping, "one array for each weight, by name")
     for name in sorted(shapes.keys() ^ scores.keys(), key=str):
         state = "returned no scores for" if name in shapes else "scored the unknown"
         raise ShapeError(f"{who}: {state} {name}; return one array for each weight it gets")
     scores = {name: np.asarray(s) for name, s in scores.items()}
     for name, s in scores.items():
         if s.shape != shapes[name]:
-            raise ShapeError(
-                f"{who}: score of {name} must be {shapes[name]}, not {s.shape}; "
-                f"return one score for each {'unit' if asked.unit else 'entry'}"
-            )
+            remedy = f"return one score for each {'unit' if asked.unit else 'entry'}"
+            shaped(f"{who}: the scores of {name}", s, shapes[name], remedy)
         if s.dtype.kind not in "fiub":
             raise ArgumentError(
                 f"{who}: score of {name} must be real numbers, not {s.dtype}; return those"

@@ -16,15 +16,15 @@ from minprune.curvature import diagonal, hvp, squared_grads
 from minprune.curvature.gates import gate_hess, gate_product, gate_squares
 from minprune.curvature.removal import removal, unit_removal
 from minprune.errors import ArgumentError
+from minprune.evidence.activation_moments import class_counts, class_moments, histograms, moments
 from minprune.evidence.activations import act_grads, activations
-from minprune.evidence.moments import class_counts, class_moments, histograms, moments
 from minprune.evidence.obs_inverses import inverse_block, inverse_diag, sweep_loss
-from minprune.nets.model import CHUNK, Model, batch_last, loss_of, run
+from minprune.nets.model import CHUNK, Model, batch_last, loss_of, masks_of, run
 from minprune.nets.net import INPUT
 from minprune.nets.ties import incoming, outgoing
 
 if TYPE_CHECKING:
-    from minprune.evidence.request import Request
+    from minprune.evidence.options import Request
 
 Fill = Callable[["Request", Any], Any]
 # {option of the single weights' diagonal: the diagonal that takes it}
@@ -35,12 +35,6 @@ HESSIANS = ("diagonal", *ONLY)
 def weights(asked: Request, _: object) -> Arrays:
     """w of every scored parameter"""
     return {name: asked.model.params[name] for name in asked.names}
-
-
-def masks(asked: Request, _: object) -> Arrays:
-    """True = kept, of every scored parameter: a dense one has a mask of True"""
-    shapes, known = asked.model.net.params, asked.model.masks
-    return {n: known[n] if n in known else np.ones(shapes[n], bool) for n in asked.names}
 
 
 def gradients(asked: Request, data: Split) -> Arrays:
@@ -94,10 +88,9 @@ def gate_curvature(asked: Request, data: Split) -> Arrays:
 
 def removed(asked: Request, data: Split) -> Arrays:
     """L(w | entry removed) - L(w) of every entry"""
-    shapes = {name: asked.model.params[name].shape for name in asked.names}
-    entries = {name: np.arange(asked.model.params[name].size) for name in asked.names}
-    changes = removal(asked.model, data, entries)
-    return {name: changes[name].reshape(shape) for name, shape in shapes.items()}
+    params = weights(asked, None)
+    changes = removal(asked.model, data, {name: np.arange(w.size) for name, w in params.items()})
+    return {name: changes[name].reshape(w.shape) for name, w in params.items()}
 
 
 def path_grads(model: Model, names: list[str]) -> Arrays:
@@ -184,7 +177,7 @@ SOURCES: dict[str, Source] = {
         gates=lambda a, _: {n: np.ones(g.size, a.model.dtype) for n, g in a.groups.items()},
         data=False,
     ),
-    "masks": Source(masks, data=False),
+    "masks": Source(lambda a, _: masks_of(a.model, a.names), data=False),
     "grads": Source(gradients, gates=gate_grads, step=True),
     "squared_grads": Source(
         lambda a, chunk: squared_grads(a.model, chunk, params=a.params),

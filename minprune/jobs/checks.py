@@ -81,9 +81,7 @@ def possible(name: str, model: Model, data: Split, unit: bool, *, samples: int |
             score(model, few(data), name, unit=unit, **spec.large)
         except MinpruneError as e:
             said = str(e).rpartition("; ")[0] or str(e)  # its remedy is for those who write Python
-            raise ArgumentError(
-                f"{said}; choose another criterion, or another --net or --data"
-            ) from None
+            raise ArgumentError(f"{said}; choose another criterion, --net or --data") from None
 
 
 def _in_time(name: str, model: Model, unit: bool, samples: int, fixed: bool) -> None:

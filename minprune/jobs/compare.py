@@ -116,9 +116,8 @@ def measured(plan: Compare, done: Done, left_out: dict[str, str]) -> Result:
     for kind, _, phase in plan.phases(left_out):
         found[kind].append(done.state[phase.name])
     if not found["cells"]:
-        raise ArgumentError(
-            f"no criterion could be compared: {'; '.join(left_out.values()) or 'none is given'}"
-        )
+        why = "; ".join(left_out.values()) or "none is given"
+        raise ArgumentError(f"no criterion could be compared: {why}")
     dense = found["dense"]
     powers = {name: fn.spec.estimates for name, fn in CRITERIA.items()}
     return found | {

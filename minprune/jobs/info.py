@@ -19,9 +19,7 @@ def info(path: str | os.PathLike[str]) -> str:
     file = Path(path)
     if file.is_dir():
         example = min(file.glob("*.npz"), default=file / "fine-tuned.npz")
-        raise FileError(
-            f"{path}: is a folder, but must be a saved model; pass {example}, for example"
-        )
+        raise FileError(f"{path}: must be a saved model, not a folder; pass {example}, for example")
     model = load(path)
     found = measure(model, time=False)
     stored, needed = file.stat().st_size, found.size.bytes

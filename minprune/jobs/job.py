@@ -14,13 +14,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from minprune import data, kernels
+from minprune import kernels
 from minprune.core import PARTS, Dataset
 from minprune.criteria import CRITERIA
-from minprune.errors import DataError, FileError, MinpruneWarning
+from minprune.errors import FileError, MinpruneWarning
 from minprune.files import alone, sweep, write_atomic
 from minprune.jobs.checks import check
-from minprune.jobs.settings import Settings
+from minprune.jobs.data import load_data
+from minprune.jobs.settings import WEIGHT_DECAY, Settings
 from minprune.nets.model import Model
 from minprune.train.checkpoint import refuse
 from minprune.train.fingerprint import difference, machinery
@@ -32,35 +33,12 @@ from minprune.train.progress import tell
 from minprune.train.rates import cosine
 
 CHECKPOINT, RESULT = "checkpoint", "result.json"
-VAL = 1 / 12  # of training samples, for validation: 5,000 of the 60,000 of MNIST
-TEST = 1 / 5  # of all samples, for test, where the data have no test part
 Result = dict[str, Any]
-
-
-def load_data(name: str) -> Dataset:
-    """The embedded digits, or what a path is: IDX files, images by class, .npz, else a table."""
-    from zipfile import is_zipfile
-
-    path = Path(name)
-    if name == "digits":
-        return data.digits()
-    if path.is_dir() and any(path.glob("t*-images?idx*")):
-        return data.idx(path, val=VAL)
-    if path.is_dir():
-        return data.images(path, val=VAL, test=TEST)
-    if is_zipfile(path):
-        return data.npz(path, val=VAL, test=TEST)
-    if path.exists():
-        return data.csv(path, standardise=True, val=VAL, test=TEST)
-    raise DataError(
-        f"{name}: no such file or folder; pass --data a .csv or .npz file, a folder with one of "
-        f"images for each class, or one with the four files of MNIST"
-    )
 
 
 def optimizer(lr: float) -> SGD:
     """Nesterov momentum and a little weight decay, without which large weights say less."""
-    return SGD(lr, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    return SGD(lr, momentum=0.9, nesterov=True, weight_decay=WEIGHT_DECAY)
 
 
 def trained(
@@ -193,9 +171,7 @@ def read(path: Path) -> dict[str, Any]:
         result: dict[str, Any] = json.loads(path.read_text("utf-8"))
         dict(result["settings"])
     except (OSError, ValueError, LookupError, TypeError) as e:
-        raise FileError(
-            f"{path}: must be a readable result, but has an error ({e}); leave out --resume"
-        ) from None
+        raise FileError(f"{path}: is no readable result ({e}); leave out --resume") from None
     return result
 
 

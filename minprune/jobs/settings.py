@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
 EPOCHS, EPOCHS_OF_DIGITS = 10, 30  # of training, where --epochs is not given
+WEIGHT_DECAY = 5e-4  # of SGD in every training
 SIDES = (("lenet_5", 16), ("cnn_small", 4), ("mlp", 0))  # the net for images of at least that side
 
 WORDS = {  # what a setting is called in the name of a folder

@@ -21,19 +21,8 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.errors import ArgumentError, MissingError, ShapeError
-from minprune.kernels.shapes import (
-    FLOATS,
-    KINDS,
-    Argument,
-    Result,
-    Sizes,
-    bind,
-    check_array,
-    check_sizes,
-    filled,
-    parsed,
-    written,
-)
+from minprune.kernels import shapes
+from minprune.kernels.shapes import FLOATS, KINDS, Argument, Result, Sizes, filled, written
 from minprune.kernels.workspace import empty
 
 P = ParamSpec("P")
@@ -59,8 +48,7 @@ def chosen(wanted: str | None) -> str:
     """The implementation called `wanted`; None: Numba's if it can be imported, else NumPy's."""
     if wanted not in (None, "numpy", "numba"):
         raise ArgumentError(
-            f"MINPRUNE_KERNELS must be 'numpy' or 'numba', not {wanted!r}; "
-            f"set one of them, or unset it"
+            f"MINPRUNE_KERNELS must be 'numpy' or 'numba', not {wanted!r}; set one, or unset it"
         )
     if wanted == "numpy":
         return "numpy"
@@ -100,7 +88,7 @@ class Signature:
         self.name, self.params, self.rules, self.checks = name, params, rules, checks
         self.arguments: list[Argument]
         self.results: list[Result]
-        self.arguments, self.results = parsed(text)
+        self.arguments, self.results = shapes.parsed(text)
         self.plans: dict[Any, Plan] = {}
 
     def contiguous(self, name: str, x: Array) -> Array:
@@ -118,34 +106,33 @@ class Signature:
         """Raises ArgumentError: an entry of x is not from 0 to most - 1."""
         bad = int(np.argmax((x < 0) | (x >= most)))
         raise ArgumentError(
-            f"{self.name}: {name}[{bad}] must be an integer from 0 to {most - 1}, not {x[bad]}; "
-            f"count classes and rows from 0"
+            f"{self.name}: {name}[{bad}] must be from 0 to {most - 1}, not {x[bad]}; count from 0"
         )
 
     def plan(self, *args: Any) -> Plan:
         """The check of shapes, dtypes and options"""
         given, sizes = dict(zip(self.params, args, strict=True)), Sizes()
-        shapes: list[tuple[Argument, tuple[int, ...]]] = []
+        seen: list[tuple[Argument, tuple[int, ...]]] = []
         first: tuple[str, Any] | None = None
         for a in self.arguments:
             x = given[a.name]
             if a.kind == "option" or (x is None and a.optional):
                 continue
             if a.kind == "sizes":
-                check_sizes(self.name, a, x)
+                shapes.check_sizes(self.name, a, x)
             else:
-                check_array(self.name, a, x, first)
+                shapes.check_array(self.name, a, x, first)
                 if first is None and KINDS[a.kind].dtypes is FLOATS:
                     first = a.name, x.dtype
-            shapes.append((a, x if a.kind == "sizes" else x.shape))
-            if not bind(a.dims, shapes[-1][1], sizes):
+            seen.append((a, x if a.kind == "sizes" else x.shape))
+            if not shapes.bind(a.dims, seen[-1][1], sizes):
                 raise ShapeError(
                     f"{self.name}: {a.name} must have the shape {written(a.dims)}, not {x.shape}; "
                     f"reshape it, with the batch as the last axis of activations"
                 )
         for rule in self.rules:
             rule(self.name, given, sizes)
-        for a, shape in shapes:
+        for a, shape in seen:
             expected = filled(a.dims, sizes)
             if shape != expected:
                 raise ShapeError(

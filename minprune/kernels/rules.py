@@ -30,8 +30,7 @@ def nonempty(kernel: str, given: Given, sizes: Sizes) -> None:
     name, x = next(iter(given.items()))
     if not x.size:
         raise ShapeError(
-            f"{kernel}: {name} must hold at least one entry, not be of shape {x.shape}; "
-            f"pass at least one sample"
+            f"{kernel}: {name} must hold at least one entry, not be of shape {x.shape}; add samples"
         )
 
 
@@ -41,14 +40,12 @@ def windows(kernel: str, given: Given, sizes: Sizes) -> None:
     stride, padding = given["stride"], given["padding"]
     if not (sizes["n"] and sizes.get("c", 1)):
         raise ShapeError(
-            f"{kernel}: the image must hold at least one channel and sample, not {sizes['n']} "
-            f"samples; pass at least one"
+            f"{kernel}: image must have a channel and a sample, not {sizes['n']} samples; add one"
         )
     for name, pair in {"kernel": window, "stride": stride}.items():
         if min(pair) < 1:
             raise ArgumentError(
-                f"{kernel}: {name} must be two integers of at least 1, not {pair}; "
-                f"pass a tuple such as (1, 1)"
+                f"{kernel}: {name} must be two integers of at least 1, not {pair}; pass (1, 1)"
             )
     for at, side in enumerate(("oh", "ow")):
         sizes[side] = (image[at] + 2 * padding[at] - window[at]) // stride[at] + 1
@@ -97,8 +94,7 @@ def inner(kernel: str, given: Given, sizes: Sizes) -> None:
     a, b = a[::-1] if given["ta"] else a, b[::-1] if given["tb"] else b
     if a[1] != b[0]:
         raise ShapeError(
-            f"{kernel}: the inner sizes of a and b must be equal, not {a} @ {b} after "
-            f"transposing; check ta and tb"
+            f"{kernel}: inner sizes must be equal, not {a} @ {b} after transposing; check ta and tb"
         )
     sizes["m"], sizes["p"] = a[0], b[1]
 
@@ -112,8 +108,7 @@ def removals(kernel: str, given: Given, sizes: Sizes) -> None:
     """count: from 0 to n; n unless given"""
     if given["count"] is not None and count(kernel, "count", given["count"], 0) > sizes["n"]:
         raise ArgumentError(
-            f"{kernel}: count must be at most {sizes['n']}, the weights of a row, "
-            f"not {given['count']}; count first, then sweep"
+            f"{kernel}: count must be at most {sizes['n']} a row, not {given['count']}; count first"
         )
     sizes["count"] = sizes["n"] if given["count"] is None else given["count"]
 
@@ -135,8 +130,7 @@ def ranks(kernel: str, sizes: Sizes, scores: Array, k: int) -> tuple[Array, int]
     """k from 0 to the number of scores, none of which is NaN"""
     if not (type(k) is int and 0 <= k <= scores.size) and count(kernel, "k", k, 0) > scores.size:
         raise ArgumentError(
-            f"{kernel}: k must be at most {scores.size}, the number of scores, not {k}; "
-            f"count first, then choose"
+            f"{kernel}: k must be at most {scores.size}, the number of scores, not {k}; count first"
         )
     wrong = np.isnan(scores)
     if wrong.any():
@@ -175,7 +169,6 @@ def finite(kernel: str, sizes: Sizes, w: Array, inverse: Array) -> tuple[Array, 
         bad = a.size - int(np.count_nonzero(np.isfinite(a)))
         if bad:
             raise NonFiniteError(
-                f"{kernel}: {name} must be finite, but {bad} of its {a.size} entries are not; "
-                f"find where they came from"
+                f"{kernel}: {name} must be finite, but {bad} of {a.size} entries are not; find why"
             )
     return w, inverse

@@ -135,8 +135,7 @@ def check_array(kernel: str, a: Argument, given: Any, first: tuple[str, Any] | N
         )
     if first is not None and kind.dtypes is FLOATS and given.dtype != first[1]:
         raise ArgumentError(
-            f"{kernel}: {a.name} must be {first[1]}, the dtype of {first[0]}, not {given.dtype}; "
-            f"convert one of them"
+            f"{kernel}: {a.name} must be {first[1]} like {first[0]}, not {given.dtype}; convert it"
         )
 
 

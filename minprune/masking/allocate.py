@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterable, Mapping
 
-from minprune.arguments import choice, is_count, number
-from minprune.errors import ArgumentError, ShapeError
+from minprune.arguments import choice, instance, is_count, number
+from minprune.errors import ShapeError
 from minprune.masking.count import named, pruned_count
 from minprune.nets.model import Model, dense_only
 
@@ -65,11 +65,8 @@ def allocate(
     if isinstance(layers, Model):
         dense_only(layers, "allocation")
         layers = {k: layers.net.params[k] for k in layers.net.weights}
-    elif not isinstance(layers, Mapping):
-        raise ArgumentError(
-            f"allocate: layers must be a Model or a dict of shapes, not "
-            f"{type(layers).__name__}; pass {{'fc1.weight': (300, 784)}}, for example"
-        )
+    else:
+        instance("allocate", "layers", layers, Mapping, "a model, or {'fc1.weight': (300, 784)}")
     left = named(layers, protect)
     shapes = {name: shape for name, shape in layers.items() if name not in left}
     found = densities(shapes, sparsity, how, power)

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from minprune.arguments import count
+from minprune.arguments import count, filled, instance, shaped
 from minprune.core import Array, Arrays
-from minprune.errors import ArgumentError, ShapeError
+from minprune.errors import ArgumentError
 from minprune.masking.choose import Norm, Scope, choose
 from minprune.masking.count import Target
 from minprune.masking.patterns import Given
@@ -175,18 +175,10 @@ def prune(
     """
     is_model(model, "prune")
     dense_only(model, "pruning")
-    if not isinstance(scores, Mapping):
-        raise ArgumentError(
-            f"prune: scores must be a dict of arrays, not {type(scores).__name__}; "
-            f"pass the result of mp.score"
-        )
+    instance("prune", "scores", scores, Mapping, "the result of mp.score")
     ordered = {name: scores[name] for name in model.net.params if name in scores}
     units = is_unit_score(scores, model.net.params)
-    if not ordered:
-        raise ArgumentError(
-            "prune: scores must hold an array for at least one weight, and are empty; "
-            "print(mp.ties(model)) lists the units that can be removed"
-        )
+    filled("prune", "scores", ordered, "print(mp.ties(model)) lists the units that can be removed")
     count("prune", "round_to", round_to)
     how: dict[str, Any] = {
         "sparsity": sparsity, "threshold": threshold, "scope": scope, "protect": protect,
@@ -200,9 +192,5 @@ def prune(
             f"counts units; score with unit=True, or leave it out"
         )
     for name, s in ordered.items():
-        if np.shape(s) != model.params[name].shape:
-            raise ShapeError(
-                f"prune: the scores of {name} must have its shape, {model.params[name].shape}, "
-                f"not {np.shape(s)}; score each entry"
-            )
+        shaped(f"prune: the scores of {name}", s, model.params[name].shape, "score each entry")
     return with_masks(model, choose(ordered, model.masks, block_reduce=block_reduce, **how))

@@ -6,12 +6,12 @@ from typing import Any, Literal
 import numpy as np
 
 from minprune import kernels
-from minprune.arguments import choice, count, is_number
-from minprune.core import Array, Arrays
-from minprune.errors import ArgumentError, NonFiniteError, ShapeError, UnreachableError
-from minprune.masking.count import Target, for_each, named, pruned_count
+from minprune.arguments import choice, count, is_number, shaped
+from minprune.core import Array, Arrays, flat, unflat
+from minprune.errors import ArgumentError, ShapeError, UnreachableError
+from minprune.masking.count import Target, for_each, grown_count, named
 from minprune.masking.patterns import Given, Pattern, blocks, n_of_m, parse, per_entry
-from minprune.nets.model import not_finite
+from minprune.nets.model import all_finite
 from minprune.nets.net import layer_of
 
 Scope = Literal["global", "layer"]
@@ -118,17 +118,9 @@ def rankable(name: str, scores: Array, mask: Array | None = None, matrix: bool =
         raise ArgumentError(
             f"{name}: scores must be float32 or float64, not {scores.dtype}; use astype(float)"
         )
-    if mask is not None and mask.shape != scores.shape:
-        raise ShapeError(
-            f"{name}: scores must have the shape of the mask, {mask.shape}, not {scores.shape}; "
-            f"score the model that you prune"
-        )
-    bad = not_finite(scores)
-    if bad:
-        raise NonFiniteError(
-            f"{name}: scores must be finite, not NaN or infinite as {bad} of {scores.size} are; "
-            f"fix the criterion, or the model that it scores"
-        )
+    if mask is not None:
+        shaped(f"{name}: scores", scores, mask.shape, "score the model that you prune")
+    all_finite(name, "the scores", scores, "fix the criterion, or the model that it scores")
     return scores
 
 
@@ -145,15 +137,6 @@ def normalized(scores: Arrays, by: str | None) -> Arrays:
         s = s.astype(np.float64) / top  # first, so that no square overflows or vanishes
         norm = np.abs(s).sum() if by == "l1" else np.sqrt((s * s).sum()) if by == "l2" else 1
         found[name] = s / (norm or 1)
-    return found
-
-
-def apart(flat: Array, scores: Arrays) -> Arrays:
-    """One array of all entries -> views of it with the names and shapes of the scores"""
-    found, at = {}, 0
-    for name, s in scores.items():
-        found[name] = flat[at : at + s.size].reshape(s.shape)
-        at += s.size
     return found
 
 
@@ -207,14 +190,8 @@ def _lowest(
 ) -> Arrays:
     """Exactly round(sparsity n) entries masked over the given layers together."""
     n = sum(s.size for s in scores.values())
-    gone = pruned_count(sparsity, n)
     alive = {name: int(np.count_nonzero(m)) for name, m in live.items()}
-    dead = n - sum(alive.values())
-    if gone < dead:
-        raise ArgumentError(
-            f"prune: sparsity={sparsity} is below the present {dead / n!r} of {what}, and pruned "
-            f"{things} are not restored; pass at least the present sparsity"
-        )
+    gone = grown_count("prune", sparsity, n, n - sum(alive.values()), what, things)
     most = n - sum(min(least[name], a) for name, a in alive.items())
     if gone > most:
         raise UnreachableError(
@@ -225,10 +202,10 @@ def _lowest(
     if not scores:
         return {}
     # scores are finite: masked entries are pruned before all others, forced ones after all others
-    flat = np.concatenate([s.ravel() for s in scores.values()])
-    for name, part in apart(flat, scores).items():
+    ranked, shapes = flat(scores, scores), {name: s.shape for name, s in scores.items()}
+    for name, part in unflat(ranked, shapes).items():
         if part.size - gone < least[name]:  # else the layer keeps its minimum in any case
             part[_forced(part, live[name], least[name])] = np.inf
         if alive[name] < part.size:
             part[~live[name]] = -np.inf
-    return apart(~kernels.smallest(flat, gone), scores)
+    return unflat(~kernels.smallest(ranked, gone), shapes)

@@ -5,12 +5,12 @@ from typing import Literal
 
 import numpy as np
 
-from minprune.arguments import choice, number
-from minprune.core import Arrays
-from minprune.errors import ArgumentError, NonFiniteError, ShapeError
-from minprune.masking.choose import apart, normalized, rankable
+from minprune.arguments import choice, filled, instance, number, shaped
+from minprune.core import Arrays, flat, unflat
+from minprune.errors import ArgumentError, ShapeError
+from minprune.masking.choose import normalized, rankable
 from minprune.masking.units import is_unit_score, unit_scores
-from minprune.nets.model import Model, is_model
+from minprune.nets.model import Model, all_finite, is_model
 from minprune.nets.ties import ties
 
 
@@ -60,50 +60,18 @@ def combine(
     [1.0, 1.0, 2.5]
     """
     for held in (scores, *(scores.values() if isinstance(scores, Mapping) else ())):
-        if not isinstance(held, Mapping):
-            raise ArgumentError(
-                f"combine: scores must be {{criterion: {{parameter: array}}}}, not "
-                f"{type(held).__name__}; pass {{'magnitude': mp.score(...)}}, for example"
-            )
-    if not scores:
-        raise ArgumentError(
-            "combine: scores must hold at least one criterion, not none; "
-            "pass {'magnitude': mp.score(...)}, for example"
-        )
+        instance("combine", "scores", held, Mapping, "{'magnitude': mp.score(...)}")
+    filled("combine", "scores", scores, "pass {'magnitude': mp.score(...)}, for example")
     choice("combine", "normalize", normalize, ("rank", "layer", None))
     share = _weights(scores, {} if weights is None else weights)
     agreed = _agreed(scores)
+    first = next(iter(agreed.values()))
     if model is not None:
         is_model(model, "combine")
-        return _once(model, agreed, share, normalize)
-    return _sum(agreed, share, normalize)
-
-
-def _sum(agreed: dict[str, Arrays], share: dict[str, float], normalize: str | None) -> Arrays:
-    total = {name: np.zeros(s.shape) for name, s in next(iter(agreed.values())).items()}
-    for criterion, same in agreed.items():
-        by = None if normalize is None else "l2"
-        same = ranks(same) if normalize == "rank" else normalized(same, by)
-        for name, s in same.items():
-            with np.errstate(over="ignore"):  # refused below
-                total[name] += share[criterion] * s.astype(np.float64)
-    for name, s in total.items():
-        if not np.isfinite(s).all():
-            raise NonFiniteError(
-                f"combine: the sum of the scores of {name} must be finite, and it overflows; "
-                f"pass normalize='rank'"
-            )
-    return total
-
-
-def _once(
-    model: Model, agreed: dict[str, Arrays], share: dict[str, float], normalize: str | None
-) -> Arrays:
-    """The sum over groups of tied units, one value for all weights that make a unit."""
-    groups = {g.name: g for g in ties(model) if g.free}
-    first = next(iter(agreed.values()))
-    if not is_unit_score(first, model.net.params):
+    if model is None or not is_unit_score(first, model.net.params):
         return _sum(agreed, share, normalize)
+    # over groups of tied units: one value for all weights that make a unit
+    groups = {g.name: g for g in ties(model) if g.free}
     units = {
         criterion: {n: s for n, g in groups.items() if (s := unit_scores(g, arrays)) is not None}
         for criterion, arrays in agreed.items()
@@ -116,28 +84,33 @@ def _once(
     return total
 
 
+def _sum(agreed: dict[str, Arrays], share: dict[str, float], normalize: str | None) -> Arrays:
+    total = {name: np.zeros(s.shape) for name, s in next(iter(agreed.values())).items()}
+    for criterion, same in agreed.items():
+        by = None if normalize is None else "l2"
+        same = ranks(same) if normalize == "rank" else normalized(same, by)
+        for name, s in same.items():
+            with np.errstate(over="ignore"):  # refused below
+                total[name] += share[criterion] * s.astype(np.float64)
+    for name, s in total.items():
+        all_finite("combine", f"the summed scores of {name}", s, "pass normalize='rank'")
+    return total
+
+
 def ranks(scores: Arrays) -> Arrays:
     """(mean rank among all entries of all arrays) / (entries - 1), from 0 to 1; a lone entry 0"""
     if not scores:
         return {}
-    flat = np.concatenate([s.ravel() for s in scores.values()])
-    _, place, count = np.unique(flat, return_inverse=True, return_counts=True)
+    _, place, count = np.unique(flat(scores, scores), return_inverse=True, return_counts=True)
     middle = np.cumsum(count) - (count + 1) / 2  # of the ranks 0, 1, ... that equal scores share
-    return apart(middle[place] / max(1, flat.size - 1), scores)
+    shapes = {name: s.shape for name, s in scores.items()}
+    return unflat(middle[place] / max(1, place.size - 1), shapes)
 
 
 def _weights(scores: Mapping[str, Arrays], weights: Mapping[str, float]) -> dict[str, float]:
-    if not isinstance(weights, Mapping):
-        raise ArgumentError(
-            f"combine: weights must be {{criterion: number}}, not {weights!r}; "
-            f"pass {{{next(iter(scores))!r}: 1.0}}, for example"
-        )
+    instance("combine", "weights", weights, Mapping, f"{{{next(iter(scores))!r}: 1.0}}")
     for criterion in weights:
-        if criterion not in scores:
-            raise ArgumentError(
-                f"combine: weights must name criteria of scores, {', '.join(scores)}, not "
-                f"{criterion!r}; leave it out"
-            )
+        choice("combine", "a criterion of weights", criterion, tuple(scores))
     share = {c: number("combine", f"weights[{c!r}]", weights.get(c, 1)) for c in scores}
     if not any(share.values()):
         raise ArgumentError(
@@ -159,11 +132,8 @@ def _agreed(scores: Mapping[str, Arrays]) -> dict[str, Arrays]:
                 f"of {name}, and {has} has; score them with the same arguments"
             )
         for name, s in arrays.items():
-            if np.shape(s) != shapes[name]:
-                raise ShapeError(
-                    f"combine: the scores of {name} must have one shape, not {shapes[name]} in "
-                    f"{first} and {np.shape(s)} in {criterion}; score weights, or units, with each"
-                )
+            what = f"combine: the scores of {name} in {criterion}, as in {first},"
+            shaped(what, s, shapes[name], "score weights, or units, with each")
     return {
         c: {name: rankable(f"{c}, {name}", arrays[name]) for name in shapes}
         for c, arrays in scores.items()

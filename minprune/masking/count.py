@@ -19,6 +19,24 @@ def pruned_count(sparsity: float, n: int, owner: str = "prune") -> int:
     return round(share(owner, "sparsity", sparsity) * n)
 
 
+def grown_count(
+    owner: str, sparsity: float, n: int, dead: int, what: str, things: str = "weights"
+) -> int:
+    """pruned_count of n, dead of which are pruned; raises ArgumentError where it is fewer"""
+    gone = pruned_count(sparsity, n)
+    if gone < dead:
+        raise ArgumentError(
+            f"{owner}: sparsity={sparsity} is below the present {dead / n!r} of {what}, and pruned "
+            f"{things} are not restored; pass at least the present sparsity"
+        )
+    return gone
+
+
+def raised_count(kept: int, round_to: int, most: int) -> int:
+    """The next multiple of round_to from `kept` on, at most `most`: how many units are kept"""
+    return min(-(-kept // round_to) * round_to, most)
+
+
 def listed(wanted: Any) -> list[Any]:
     """One name, or several, as a list."""
     several = isinstance(wanted, Iterable) and not isinstance(wanted, str)

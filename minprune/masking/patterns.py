@@ -12,7 +12,8 @@ import numpy as np
 
 from minprune.arguments import choice, is_count
 from minprune.core import Array
-from minprune.errors import ArgumentError, NonFiniteError
+from minprune.errors import ArgumentError
+from minprune.nets.model import all_finite
 
 Given = str | tuple[int, int] | None  # what a caller may write
 
@@ -120,12 +121,8 @@ def blocks(
     with np.errstate(over="ignore", invalid="ignore"):
         found = REDUCE[reduce](tiles(scores, pattern, 0).astype(np.float64), there)
         found = found.astype(scores.dtype)
-    bad = found.size - int(np.count_nonzero(np.isfinite(found)))
-    if bad:
-        raise NonFiniteError(
-            f"{name}: block scores must fit in {scores.dtype}, and {bad} of {found.size} overflow; "
-            f"divide the scores by a constant first"
-        )
+    remedy = f"divide the scores by a constant first, so that sums fit in {scores.dtype}"
+    all_finite(name, "the scores of blocks", found, remedy)
     return found, alive
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.choose import choose, keep_top, rankable
-from minprune.masking.count import for_each, listed
-from minprune.nets.model import Model
+from minprune.masking.count import for_each, listed, raised_count
+from minprune.nets.model import Model, known
 from minprune.nets.net import layer_of
 from minprune.nets.ties import Group, ties
 
@@ -99,8 +99,7 @@ def choose_units(
 
 def rounded_up(scores: Array, live: Array, mask: Array, round_to: int) -> Array:
     """The mask with its count raised to the next multiple, by the best live units it dropped."""
-    kept = int(np.count_nonzero(mask))
-    wanted = min(-(-kept // round_to) * round_to, int(np.count_nonzero(live)))
+    wanted = raised_count(int(mask.sum()), round_to, int(live.sum()))
     order = np.where(mask, np.inf, np.where(live, scores, -np.inf))
     return keep_top(order, wanted)
 
@@ -122,9 +121,7 @@ def is_unit_score(scores: Mapping[str, Array], shapes: Mapping[str, tuple[int, .
 
     Raises ArgumentError for a name without a shape, ShapeError where they are a mixture.
     """
-    for name in scores:
-        if name not in shapes:
-            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(shapes)}")
+    known(shapes, scores)
     units = [n for n, s in scores.items() if len(shapes[n]) > 1 and np.shape(s) == shapes[n][:1]]
     if units and len(units) < len(scores):
         other = next(n for n in scores if n not in units)

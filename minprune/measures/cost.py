@@ -30,7 +30,7 @@ class Size:
     macs, live_macs : multiply-adds, and those of live weights
     activations : values that the layers with weights output
     bytes : all parameters as dense arrays
-    sparse_bytes : the same with each weight as CSR where that is smaller: live values and their
+    sparse_bytes : the same with each parameter as CSR where that is smaller: live values and their
         uint32 columns, and uint32 row starts: live (bytes of one + 4) + 4 (rows + 1)
     stored : the arrays of this model, with the indices of sparse layers, without running
         statistics and masks

@@ -2,10 +2,10 @@
 
 from minprune.methods.at_init import at_init, in_rounds
 from minprune.methods.chain import chain
-from minprune.methods.dynamic import SET, RigL, start_sparse
 from minprune.methods.gradual import Gradual
 from minprune.methods.obs import obs
 from minprune.methods.penalties import L1, L2
+from minprune.methods.set_rigl import SET, RigL, start_sparse
 
 __all__ = [
     "L1", "L2", "SET", "Gradual", "RigL", "at_init", "chain", "in_rounds", "obs", "start_sparse",

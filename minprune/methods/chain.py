@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from minprune.arguments import instance
+from minprune.arguments import filled, instance
 from minprune.autograd import Value
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
@@ -55,8 +55,7 @@ def chain(*methods: Method) -> Method:
     0.9
     """
     parts = [p for m in methods for p in instance("chain", "each part", m, Method, ONE).parts]
-    if not parts:
-        raise ArgumentError(f"chain: it must get at least one method, not none; pass {ONE}")
+    filled("chain", "methods", parts, f"pass {ONE}, for example")
     return parts[0] if len(parts) == 1 else Chain(tuple(parts))
 
 
@@ -116,7 +115,7 @@ class Chain(Method):
         params, masks, extra, buffers = Arrays(), Arrays(), Arrays(), Arrays()
         slots: dict[str, Arrays] = {slot: {} for slot in view.opt_state}
         states = list(view.ctx.state)
-        for k, part in enumerate(self.parts):
+        for k, (part, extra_k, now) in enumerate(self._split(view.extra, view.ctx)):
             seen = view.params | params
             if not self.dense:
                 seen = apply(seen, masks)
@@ -124,15 +123,15 @@ class Chain(Method):
                 slot: {n: a for n, a in arrays.items() if n in seen} | _own(arrays, k)
                 for slot, arrays in view.opt_state.items()
             }
-            ctx = _of(view.ctx._replace(masks=view.ctx.masks | masks), k)
+            ctx = now._replace(masks=now.masks | masks)
             change = part.after(replace(
                 view, ctx=ctx, params=seen, buffers=view.buffers | buffers,
-                extra=_own(view.extra, k), opt_state=own,
+                extra=extra_k, opt_state=own,
             )) or Change()  # fmt: skip
             params |= change.params or {}
             masks |= change.masks or {}
             buffers |= change.buffers or {}
-            extra |= _named(change.extra or {}, k)
+            extra |= {f"{k}.{name}": a for name, a in (change.extra or {}).items()}
             for slot, arrays in (change.opt_state or {}).items():
                 slots[slot] |= {n if n in seen else f"{k}.{n}": a for n, a in arrays.items()}
             states[k] = states[k] if change.state is None else change.state
@@ -151,7 +150,10 @@ class Chain(Method):
 
     def _split(self, extra: Mapping[str, Any], ctx: Context) -> list[Any]:
         """(part, its extra arrays, its context) of each part"""
-        return [(part, _own(extra, k), _of(ctx, k)) for k, part in enumerate(self.members)]
+        return [
+            (part, _own(extra, k), ctx._replace(state=ctx.state[k], streams=ctx.streams[k : k + 1]))
+            for k, part in enumerate(self.members)
+        ]
 
     def _one(self, what: str, answers: list[Value | None]) -> Value | None:
         """The one answer that is not None, or None; raises ArgumentError for two."""
@@ -164,16 +166,6 @@ class Chain(Method):
         return answers[given[0]] if given else None
 
 
-def _of(ctx: Context, k: int) -> Context:
-    """The context of part k."""
-    return ctx._replace(state=ctx.state[k], streams=ctx.streams[k : k + 1])
-
-
-def _named(arrays: Mapping[str, Any], k: int) -> dict[str, Any]:
-    """{"name": a} of part k -> {"k.name": a}"""
-    return {f"{k}.{name}": a for name, a in arrays.items()}
-
-
 def _own(arrays: Mapping[str, Any], k: int) -> dict[str, Any]:
     """{"k.name": a, ...} -> {"name": a} of part k"""
     start = f"{k}."
@@ -181,4 +173,5 @@ def _own(arrays: Mapping[str, Any], k: int) -> dict[str, Any]:
 
 
 def _joined(parts: list[Any]) -> dict[str, Any]:
-    return {name: a for k, arrays in enumerate(parts) for name, a in _named(arrays, k).items()}
+    """[{"name": a}, ...] -> {"k.name": a, ...}"""
+    return {f"{k}.{name}": a for k, arrays in enumerate(parts) for name, a in arrays.items()}

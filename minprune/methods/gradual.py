@@ -12,16 +12,16 @@ from minprune.arguments import choice, share
 from minprune.core import Arrays, Criterion, Split
 from minprune.errors import ArgumentError
 from minprune.evidence import find
+from minprune.evidence.activation_moments import MOVING, SCORED, held, moved
 from minprune.evidence.activations import laid_out, spots
-from minprune.evidence.moments import MOVING, SCORED, held, moved
-from minprune.evidence.request import ask, check, free_groups
+from minprune.evidence.options import ask, check, free_groups
 from minprune.evidence.scoring import finished, fitting, gather
 from minprune.evidence.sources import SOURCES
 from minprune.masking.apply import with_masks
 from minprune.masking.choose import Scope, choose
 from minprune.masking.count import pruned_count
 from minprune.masking.units import live_units, silenced
-from minprune.nets.model import Model, dense_only
+from minprune.nets.model import Model, dense_only, masks_of
 from minprune.train.loop import called
 from minprune.train.method import Change, Context, Method, View
 
@@ -33,7 +33,7 @@ class Gradual(Method):
     """After update t, round(schedule(t) n) of the n weights, or units, are masked, and stay so.
 
     The lowest scores go first. Gradients are of the update's batch; activations are those of the
-    passes of training, by moving moments (minprune/evidence/moments.py). The masks of schedule(0)
+    passes of training, by moving moments (evidence/activation_moments.py). The masks of schedule(0)
     are made before the first update, or with it where the criterion needs gradients or activations.
     With patience the best epoch is one at the last sparsity. Null setting: a schedule of 0.
 
@@ -43,7 +43,8 @@ class Gradual(Method):
         step -> sparsity, not falling, such as functools.partial(mp.schedule.cubic, ...).
     criterion
         A name, or a function, that needs only what a training step has: weights, masks, grads, rng,
-        activations and their moments, class moments.
+        activations and their moments, class moments. grads are those of the data loss, on the
+        batch of the update, at the weights before it.
     scope, minimum
         As for `mp.prune`.
     unit
@@ -162,9 +163,8 @@ class Gradual(Method):
     ) -> Arrays | None:  # fmt: skip
         """New masks, or None where no count grows"""
         groups = free_groups(model) if self.unit else {}
-        live = {name: live_units(g, model.masks) for name, g in groups.items()} or {
-            k: model.masks.get(k, np.ones(model.net.params[k], bool)) for k in model.net.weights
-        }
+        live = {name: live_units(g, model.masks) for name, g in groups.items()}
+        live = live or masks_of(model, model.net.weights)
         things = "units" if self.unit else "weights"
         how: dict[str, Any] = {"scope": self.scope, "minimum": self.minimum, "things": things}
         if ctx.step == 1:  # refused at the first update, not after hours

@@ -11,20 +11,19 @@ from typing import Literal
 
 import numpy as np
 
-from minprune.arguments import choice, count, guard, number, only_with, share
-from minprune.core import Array, Split
+from minprune.arguments import choice, count, filled, guard, number, only_with, share
+from minprune.core import Array, Split, flat, unflat
 from minprune.curvature import ggn_rows
 from minprune.curvature import inverse as inverses
 from minprune.curvature.inverse import check_damp, downdate, inverse_from_rows, mean_squares, remove
 from minprune.curvature.layerwise import Hull, layer_hessian, merge, refit, sweep_layer
-from minprune.curvature.products import flat, unflat
 from minprune.curvature.record import outputs
 from minprune.errors import ArgumentError, NonFiniteError, UnreachableError
-from minprune.evidence.obs_inverses import Rows
+from minprune.evidence.obs_inverses import Rows, of_layer
 from minprune.masking.apply import collapsed, with_masks
-from minprune.masking.count import named, pruned_count
+from minprune.masking.count import grown_count, named, pruned_count
 from minprune.measures.quality import accuracy_of
-from minprune.nets.model import Model, checked, dense_only, names_of
+from minprune.nets.model import Model, checked, dense_only, masks_of, names_of
 from minprune.train.progress import progress as bar
 
 HELD = 2**28  # bytes of rows that are kept from one reading to the next
@@ -140,8 +139,7 @@ def obs(
     if names is not None:
         wanted = named(listed, names)
         listed = [n for n in listed if n in wanted]
-    if not listed:
-        raise ArgumentError("obs: names must name a weight to remove, not none; leave out names")
+    filled("obs", "names", listed, "name weights, or leave it out")
     check_damp(damp, strict=True)
     choice("obs", "scale", scale, ("whole", "layer", "rows"))
     choice("obs", "hull", hull, ("none", "slopes"))
@@ -170,12 +168,13 @@ def _whole(
     score: float | None, accuracy: float | None, refresh: int, progress: bool,
 ) -> Surgery:  # fmt: skip
     """One weight at a time over all of the named parameters"""
-    live, w = flat(_masks(model, names), names), flat(model.params, names).astype(np.float64)
+    live, w = flat(masks_of(model, names), names), flat(model.params, names).astype(np.float64)
     shapes = {name: model.net.params[name] for name in names}
     sizes = np.array([model.params[name].size for name in names])
     starts = np.cumsum(sizes) - sizes
-    alive = int(np.count_nonzero(live))
-    most = alive if sparsity is None else _left(sparsity, live, "the entries")
+    n, alive = live.size, int(np.count_nonzero(live))
+    goal = n if sparsity is None else grown_count("obs", sparsity, n, n - alive, "the entries")
+    most = goal - (n - alive)
     remedy = "use scale='layer', or names= of fewer"
     guard(f"an inverse over {alive:,} entries", 8 * alive**2, inverses.LIMIT, remedy)
     rounds: list[Round] = []
@@ -221,11 +220,11 @@ def _by_layer(
     H of each layer is that of its inputs in the model as pruned so far. rows: each row of a weight
     to `sparsity`, otherwise its rows are merged to one threshold.
     """
-    masks = _masks(model, names)
+    masks = masks_of(model, names)
     for name, old in masks.items():  # all of them before the first sweep, which may take minutes
         each = {f"row {r} of {name}": row for r, row in enumerate(old)} if rows else {name: old}
         for what, live in each.items():
-            _left(sparsity, live, what)
+            grown_count("obs", sparsity, live.size, int(np.count_nonzero(~live)), what)
     rounds = []
     with bar(f"obs {'rows' if rows else 'layer'}", len(names), progress) as shown:
         for name, old in masks.items():
@@ -235,10 +234,7 @@ def _by_layer(
                     f"{name}: the inputs of its layer must not all be 0, as they are at sparsity "
                     f"{sparsity}, since H = 0 has no inverse; pass less, or leave it out of names="
                 )
-            try:
-                swept = sweep_layer(w, h, damp, mask=old)
-            except (ArgumentError, NonFiniteError) as e:
-                raise type(e)(f"{name}: {e}") from None
+            swept = of_layer(name, sweep_layer, w, h, damp, mask=old)
             if rows:  # the first ones in the order of each row
                 first = pruned_count(sparsity, swept.order.shape[1])
                 mask = (np.argsort(swept.order, axis=1) >= first).reshape(swept.shape)
@@ -252,22 +248,6 @@ def _by_layer(
             rounds.append(Round(name, gone, rise, swept.alpha))
             shown.update()
     return Surgery(model, tuple(rounds))
-
-
-def _masks(model: Model, names: list[str]) -> dict[str, Array]:
-    return {n: model.masks.get(n, np.ones(model.params[n].shape, bool)) for n in names}
-
-
-def _left(sparsity: float, live: Array, what: str) -> int:
-    """How many entries are still to be removed; raises ArgumentError where too many are masked."""
-    dead = live.size - int(np.count_nonzero(live))
-    left = pruned_count(sparsity, live.size) - dead
-    if left < 0:
-        raise ArgumentError(
-            f"obs: sparsity must be at least the present {dead / live.size!r} of {what}, not "
-            f"{sparsity}, since pruned weights are not restored; pass at least the present sparsity"
-        )
-    return left
 
 
 def _rows(model: Model, data: Split, names: list[str], where: Array) -> Iterable[Array]:

@@ -12,13 +12,23 @@ from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.core import Array
 from minprune.errors import ArgumentError
-from minprune.nets.layer import ForwardContext, Layer, Pair, Params, Shape, rows, sizes, windows
+from minprune.nets.layer import (
+    ForwardContext,
+    Layer,
+    Pair,
+    Params,
+    Passing,
+    Shape,
+    rows,
+    sizes,
+    windows,
+)
 
 IDLE = (1, 1, 0)  # kernel, stride and padding along an axis of size 1
 
 
 @dataclass(frozen=True)
-class _Convolution(Layer):
+class _Convolution(Passing):
     """What Conv1d and Conv2d share; kernel, stride and padding have one entry for each of `axes`"""
 
     inputs: int

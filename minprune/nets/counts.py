@@ -1,4 +1,4 @@
-"""Counts: parameters, live parameters, multiply-adds = (live) weights x positions; print(model)."""
+"""Counts: parameters, live parameters, multiply-adds = (live) weights x positions."""
 
 import math
 from collections.abc import Mapping
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minprune.core import Array
-from minprune.nets.net import INPUT, Net, layer_of
-from minprune.text import table
+from minprune.nets.net import Net
 
 
 @dataclass(frozen=True)
@@ -57,34 +56,3 @@ def sparsity(net: Net, masks: Mapping[str, Array]) -> float:
     weights = [c for c in counts(net, masks) if len(c.shape) > 1]
     total = sum(c.total for c in weights)
     return 1 - sum(c.live for c in weights) / total if total else 0.0
-
-
-def summary(net: Net, params: Mapping[str, Array], masks: Mapping[str, Array]) -> str:
-    """A table with one row a layer; the live columns appear once something is masked."""
-    found = counts(net, masks)
-    header = ["layer", "kind", "reads", "output", "parameters"]
-    some = bool(masks) or bool(net.stored)
-    header += ["live"] * some + ["multiply-adds"] + ["live"] * some
-    rows: list[list[object]] = []
-    before = INPUT
-    for node in net.nodes:
-        mine = [c for c in found if layer_of(c.name) == node.name]
-        reads = "" if node.inputs == (before,) else ", ".join(node.inputs)
-        shape = " x ".join(map(str, net.shapes[node.name]))
-        kind = f"{type(node.layer).__name__} {getattr(node.layer, 'format', '')}"  # of sparse ones
-        rows.append([node.name, kind.strip(), reads, shape, *_numbers(mine, some)])
-        before = node.name
-    dtype = next((a.dtype.name for a in params.values()), "")
-    start = " x ".join(map(str, net.input_shape))
-    rows.append(["total", "", "", "", *_numbers(found, some)])
-    title = f"input {start}, loss {net.loss}, {dtype}"
-    return title + "\n" + table(header, rows, total=True)
-
-
-def _numbers(found: list[Count], masked: bool) -> list[object]:
-    """Parameters and multiply-adds, with the live ones if masked; blank where there are none"""
-    cells: list[object] = []
-    for every, live in (("total", "live"), ("macs", "live_macs")):
-        pair = [sum(getattr(c, what) for c in found) for what in (every, live)]
-        cells += (pair if pair[0] else ["", ""])[: 1 + masked]
-    return cells

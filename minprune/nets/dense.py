@@ -12,11 +12,11 @@ from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.core import Array
 from minprune.errors import ShapeError
-from minprune.nets.layer import ForwardContext, Layer, Params, Shape
+from minprune.nets.layer import ForwardContext, Layer, Params, Passing, Shape
 
 
 @dataclass(frozen=True)
-class Dense(Layer):
+class Dense(Passing):
     """A fully connected layer.
 
     y = W x + b      weight: (outputs, inputs), bias: (outputs,)
@@ -81,7 +81,7 @@ class Dense(Layer):
         return np.asarray(p["weight"] @ level)
 
 
-class Flatten(Layer):
+class Flatten(Passing):
     """Channels become features.
 
     (c, h, w) -> (c h w,): channel k becomes the run of entries k h w ... (k + 1) h w - 1

@@ -8,11 +8,11 @@ from minprune import arguments
 from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.errors import ArgumentError
-from minprune.nets.layer import ForwardContext, Layer, Params
+from minprune.nets.layer import ForwardContext, Params, Passing
 
 
 @dataclass(frozen=True)
-class Dropout(Layer):
+class Dropout(Passing):
     """Entries set to 0 at random in training.
 
     y = x m / (1 - rate), m ~ Bernoulli(1 - rate), in training; y = x otherwise
@@ -47,9 +47,7 @@ class Dropout(Layer):
         if not run.train or self.rate == 0:
             return xs[0]
         if run.rng is None:
-            raise ArgumentError(
-                f"{run.layer}: dropout in training needs randomness; pass rng= a numpy Generator"
-            )
+            raise ArgumentError(f"{run.layer}: dropout needs randomness; pass a Generator as rng=")
         x = ag.value(xs[0])
         kept = run.rng.random(x.shape, np.float32) >= self.rate
         return ag.mul(xs[0], kept * x.dtype.type(1 / (1 - self.rate)))

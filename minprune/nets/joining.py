@@ -5,10 +5,10 @@ from typing import ClassVar
 from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.errors import ShapeError
-from minprune.nets.layer import ForwardContext, Layer, Params, Shape
+from minprune.nets.layer import ForwardContext, Params, Passing, Shape
 
 
-class Add(Layer):
+class Add(Passing):
     """A residual sum of two or more layers; all have one shape.
 
     y = x_1 + x_2 + ...
@@ -39,7 +39,7 @@ class Add(Layer):
         return y
 
 
-class Concat(Layer):
+class Concat(Passing):
     """Two or more layers one after another, along the channels (features).
 
     Examples

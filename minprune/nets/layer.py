@@ -41,6 +41,7 @@ class Layer:
     >>> import minprune as mp
     >>> from minprune.nets.layer import Layer
     >>> class Square(Layer):
+    ...     bends = True
     ...     def apply(self, p, xs, run, act="none"):
     ...         return xs[0] * xs[0]
     >>> net = mp.build((2,), [("square", Square()), ("fc", mp.Dense(2, 1))], loss="mse")
@@ -51,7 +52,7 @@ class Layer:
     arity: ClassVar[int | None] = 1  # how many inputs; None: two or more
     fuses: ClassVar[bool] = False  # takes an activation into its own kernel
     fused: ClassVar[str] = ""  # of an activation: its name in those kernels; "": it runs by itself
-    bends: ClassVar[bool] = False  # an activation: not linear, entry by entry
+    bends: ClassVar[bool | None] = None  # an activation: not linear; None: not known, see `bent`
     sums: ClassVar[bool] = False  # adds up its inputs, row by row
     sparse: ClassVar[str] = ""  # the layer that stores only its live weights; "": there is none
     normalises: ClassVar[bool] = False  # scales rows to a mean of 0 and a variance of 1
@@ -105,9 +106,24 @@ class Layer:
     def path(self, p: Params, xs: list[Value]) -> Value:
         """The output in SynFlow's pass: linear in x, with a factor of at least 0 on every path
 
-        p: absolute weights, shifts of 0, and the buffers as they are.
+        p: absolute weights, shifts of 0, and the buffers as they are. That of a layer that is not
+        linear must be defined.
         """
+        if self.bent():
+            raise ArgumentError(
+                f"{type(self).__name__} is not linear, and SynFlow needs a linear pass; define its "
+                f"method path"
+            )
         return self.apply(p, xs, ForwardContext())
+
+    def bent(self) -> bool:
+        """Whether the output is not linear in the input; ArgumentError where that is not known."""
+        if self.bends is None:
+            raise ArgumentError(
+                f"{type(self).__name__} does not say whether it is linear; set bends = True in the "
+                f"class, or False if it is"
+            )
+        return self.bends
 
     def columns(self, x: Array) -> Array:
         """What the weight of one output multiplies      (groups, features, positions n)
@@ -115,8 +131,7 @@ class Layer:
         x: the input, batch-last. For a layer with a weight matrix.
         """
         raise ArgumentError(
-            f"{type(self).__name__} does not say which inputs each output reads; "
-            f"define its method columns"
+            f"{type(self).__name__} does not say what each output reads; define its method columns"
         )
 
     def resized(self, shapes: Mapping[str, Shape]) -> Layer:
@@ -124,9 +139,7 @@ class Layer:
 
         Raises ArgumentError for a layer that has no such rule.
         """
-        raise ArgumentError(
-            f"{type(self).__name__} has no rule for becoming smaller; define its method resized"
-        )
+        raise ArgumentError(f"{type(self).__name__} cannot shrink; define its method resized")
 
     def constant(self, p: Params, level: Array) -> Array | None:
         """What `level`, a constant of each input row, adds to each output row
@@ -140,6 +153,19 @@ class Layer:
 
         Asked of the layers that read merged units, and of those between.
         """
+        return (
+            f"{type(self).__name__} does not say whether merged units pass through it; define its "
+            f"method refuses"
+        )
+
+
+@dataclass(frozen=True)
+class Passing(Layer):
+    """A linear layer that changes no row of its input by a factor of its own: lines pass through"""
+
+    bends: ClassVar[bool | None] = False
+
+    def refuses(self, slope: float, intercept: float) -> str:
         return ""
 
 
@@ -157,9 +183,7 @@ def sizes(owner: str, what: str, given: Any, least: int, axes: int = 2) -> Shape
 def rows(owner: str, what: str, shape: Shape, wanted: int) -> None:
     """Raises ShapeError unless the input has that many channels (features)."""
     if shape[0] != wanted:
-        raise ShapeError(
-            f"{owner}: the input must have {wanted} {what}, not {shape[0]}; make the sizes agree"
-        )
+        raise ShapeError(f"{owner}: must read {wanted} {what}, not {shape[0]}; make sizes agree")
 
 
 def windows(

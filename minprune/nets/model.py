@@ -5,7 +5,7 @@ model and data checks of them, are beside it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,11 @@ from minprune import arguments, kernels
 from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.core import Array, Arrays, Dataset, Split
-from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.counts import summary
+from minprune.errors import ArgumentError, NonFiniteError, ShapeError
 from minprune.nets.layer import ForwardContext, Layer
 from minprune.nets.losses import LOSSES
-from minprune.nets.net import INPUT, Net
+from minprune.nets.net import INPUT, Net, Node
+from minprune.nets.summary import summary
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 Watch = Callable[[str, Value], None]
@@ -99,8 +99,7 @@ class Model:
         for name in self.net.stored:
             if name in self.masks:
                 raise ArgumentError(
-                    f"{name}: must have no mask, since only its live entries are stored; "
-                    f"mask the dense model, mp.densify(model)"
+                    f"{name}: must have no mask beside its stored entries; mask mp.densify(model)"
                 )
         if self.net.indices:
             object.__setattr__(self, "buffers", _locked(self.buffers, self.net.indices))
@@ -175,6 +174,17 @@ def not_finite(a: Array) -> int:
     return a.size - int(np.count_nonzero(np.isfinite(a)))
 
 
+def all_finite(owner: str, what: str, a: Array, remedy: str) -> None:
+    """Raises NonFiniteError, counting the entries, unless all are numbers."""
+    good = np.isfinite(a)
+    if not good.all():
+        bad = a.size - np.count_nonzero(good)
+        raise NonFiniteError(
+            f"{owner}: {bad} of {a.size} entries of {what} are not finite, but must be numbers; "
+            f"{remedy}"
+        )
+
+
 def blame(
     net: Net, p: Mapping[str, Any], x: Array, how: ForwardContext | None = None,
     instead: Instead | None = None,
@@ -217,9 +227,7 @@ def hold_arrays(what: str, given: object) -> None:
         )
     for name, a in given.items():
         if not isinstance(a, np.ndarray):
-            raise ArgumentError(
-                f"{name}: {what} must hold NumPy arrays, not {type(a).__name__}; use np.asarray"
-            )
+            raise ArgumentError(f"{name}: must be an array, not {type(a).__name__}; use np.asarray")
 
 
 def check_masks(masks: Mapping[str, Array], shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -316,6 +324,32 @@ def known(params: Iterable[str], names: Iterable[str]) -> list[str]:
         if name not in there:
             raise ArgumentError(f"{name}: no such parameter; there are {', '.join(there)}")
     return found
+
+
+def masks_of(model: Model, names: Iterable[str]) -> Arrays:
+    """The masks of these parameters, True everywhere for a dense one"""
+    shapes, known = model.net.params, model.masks
+    return {n: known[n] if n in known else np.ones(shapes[n], bool) for n in names}
+
+
+def keeping(layers: Iterable[str], found: dict[str, Any]) -> Watch:
+    """What puts the outputs of these layers into found, see `run`"""
+    wanted = set(layers)
+
+    def watch(name: str, out: Any) -> None:
+        if name in wanted:
+            found[name] = out
+
+    return watch
+
+
+def rebuilt(
+    model: Model, nodes: Iterable[Node], params: Arrays, masks: Arrays, buffers: Arrays
+) -> Model:
+    """The model of these nodes, with those of the arrays that they have, in the order of the net"""
+    net = replace(model.net, nodes=tuple(nodes))
+    params, buffers = {k: params[k] for k in net.params}, {k: buffers[k] for k in net.buffers}
+    return Model(net, params, buffers, {k: m for k, m in masks.items() if k in params})
 
 
 def batch_last(x: Array, dtype: npt.DTypeLike) -> Array:

@@ -60,9 +60,7 @@ class Net:
     def __post_init__(self) -> None:
         arguments.choice("build", "loss", self.loss, get_args(Loss))
         if not self.nodes:
-            raise ArgumentError(
-                "build: layers must hold at least one layer, not none; add a Dense layer"
-            )
+            raise ArgumentError("build: layers must hold at least one, not none; add a Dense layer")
         sides = self.input_shape if isinstance(self.input_shape, tuple) else ()
         if not sides or not all(map(arguments.is_count, sides)):
             raise ArgumentError(
@@ -73,34 +71,26 @@ class Net:
         for name, layer, inputs in self.nodes:
             if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
                 raise ArgumentError(
-                    f"{name!r} cannot name a layer; use letters, digits and underscores, not a "
-                    f"digit first"
+                    f"{name!r} cannot name a layer; use letters, digits and _, not a digit first"
                 )
             if name in known:
                 raise ArgumentError(f"{name}: the name is taken; give each layer its own")
             if not isinstance(layer, Layer):
-                raise ArgumentError(
-                    f"{name}: {layer!r} is not a layer; pass an instance, with brackets: ReLU()"
-                )
+                raise ArgumentError(f"{name}: {layer!r} is not a layer; pass an instance: ReLU()")
             missing = [x for x in inputs if not isinstance(x, str) or x not in known]
             if missing:
                 raise ArgumentError(
-                    f"{name}: must read earlier layers, not {missing[0]!r}; "
-                    f"name one of the layers before it"
+                    f"{name}: must read earlier layers, not {missing[0]!r}; name one before it"
                 )
             if len(inputs) != layer.arity if layer.arity else len(inputs) < 2:
+                many = "one layer" if layer.arity else "two or more layers"
                 raise ArgumentError(
-                    f"{name}: {type(layer).__name__} must read "
-                    f"{'one layer' if layer.arity else 'two or more layers'}, not {len(inputs)}; "
-                    f"list the names that it reads"
+                    f"{name}: {type(layer).__name__} must read {many}, not {len(inputs)}; name them"
                 )
             known.add(name)
-        out = self.shapes[self.nodes[-1].name]
+        name, out = list(self.shapes.items())[-1]
         if len(out) != 1:
-            raise ShapeError(
-                f"{self.nodes[-1].name}: the net's output must be (outputs,), not {out}; "
-                f"end with Flatten and Dense"
-            )
+            raise ShapeError(f"{name}: output must be (outputs,), not {out}; use Flatten and Dense")
 
     @cached_property
     def shapes(self) -> dict[str, Shape]:

@@ -16,13 +16,13 @@ from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.layer import ForwardContext, Layer, Params, Shape, rows
+from minprune.nets.layer import ForwardContext, Layer, Params, Passing, Shape, rows
 
 EPS = 1e-5  # PyTorch's, added to the variance
 
 
 @dataclass(frozen=True)
-class _Norm(Layer):
+class _Norm(Passing):
     """weight: gamma, bias: beta, both (channels,)"""
 
     fuses: ClassVar[bool] = True
@@ -97,8 +97,7 @@ class BatchNorm(_Norm):
             m = math.prod(x.shape[1:])
             if m == 1:
                 raise ShapeError(
-                    f"{run.layer}: one value per channel has no variance to train on; "
-                    f"use a batch of at least 2"
+                    f"{run.layer}: one value per channel has no variance; use a batch of at least 2"
                 )
             xhat, mean, var = ag.normalise(x, eps=EPS)
             run.buffers |= {f"{run.layer}.{k}": a for k, a in self.moved(p, mean, var, m).items()}

@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.errors import ArgumentError
-from minprune.nets.layer import ForwardContext, Layer, Params, Shape, sizes, windows
+from minprune.nets.layer import ForwardContext, Params, Passing, Shape, sizes, windows
 
 AXES = ("height", "width")
 
 
 @dataclass(frozen=True)
-class _Pool(Layer):
+class _Pool(Passing):
     """Windows of `kernel`, a `stride` apart (the kernel's size unless given)"""
 
     kernel: int | Shape = 2
@@ -129,7 +129,7 @@ class AvgPool(_Pool):
         )
 
 
-class GlobalAvgPool(Layer):
+class GlobalAvgPool(Passing):
     """The mean of each channel.
 
     y_c = the mean of channel c over all positions      (c, h, w) or (c, length) -> (c,)

@@ -3,7 +3,7 @@
 from importlib import import_module
 
 from minprune.nets import convolution, dense, dropout, joining, normalisation, pooling
-from minprune.nets.activations import LAYERS as ACTIVATIONS
+from minprune.nets.activation_layers import LAYERS as ACTIVATIONS
 from minprune.nets.layer import Layer
 
 FAMILIES = dense, convolution, pooling, normalisation, dropout, joining

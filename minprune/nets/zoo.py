@@ -13,7 +13,7 @@ import numpy.typing as npt
 from minprune.arguments import choice
 from minprune.core import Dataset, Seed, channels_last
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.activations import ReLU, Sigmoid
+from minprune.nets.activation_layers import ReLU, Sigmoid
 from minprune.nets.convolution import Conv2d
 from minprune.nets.dense import Dense, Flatten
 from minprune.nets.initialise import initialise
@@ -21,7 +21,7 @@ from minprune.nets.joining import Add
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.losses import LOSSES, Loss
 from minprune.nets.model import Model
-from minprune.nets.net import Net, build
+from minprune.nets.net import build
 from minprune.nets.normalisation import BatchNorm
 from minprune.nets.pooling import GlobalAvgPool, MaxPool
 
@@ -43,16 +43,13 @@ def _sizes(data: Data) -> tuple[Shape, int]:
 def _image(name: str, data: Data, least: int, instead: str) -> tuple[Shape, int]:
     shape, outputs = _sizes(data)
     if len(shape) != 3:
+        grey = "pass x[:, None] if they are grey, or " * (len(shape) == 2)
         raise ShapeError(
-            f"{name}: inputs must be images (channels, height, width), not {shape}; "
-            f"{'pass x[:, None] if they are grey, or ' * (len(shape) == 2)}use mlp or lenet_300_100"
+            f"{name}: inputs must be (channels, height, width), not {shape}; {grey}use mlp"
         )
     if min(shape[1:]) < least:
         hint = f"{shape} {last}" if (last := channels_last(shape)) else f"use {instead}"
-        raise ShapeError(
-            f"{name}: images must be at least {least} x {least}, not {shape[1]} x {shape[2]}; "
-            f"{hint}"
-        )
+        raise ShapeError(f"{name}: sides must be at least {least}, not {shape[1:]}; {hint}")
     return shape, outputs
 
 
@@ -107,8 +104,7 @@ def mlp(
         outputs = 1
     if not isinstance(hidden, tuple | list):
         raise ArgumentError(
-            f"mlp: hidden must be the sizes of the hidden layers, not {hidden!r}; "
-            f"pass hidden=(64, 32), or () for none"
+            f"mlp: hidden must be a tuple of sizes, not {hidden!r}; pass (64, 32), or () for none"
         )
     start: list[Entry] = [("flatten", Flatten())] if len(shape) > 1 else []
     layers = start + _dense(int(np.prod(shape)), [*hidden, outputs])
@@ -148,10 +144,11 @@ def lenet_300_100(data: Data, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float
     return mlp(data, (300, 100), seed=seed, dtype=dtype)
 
 
-def _topped(shape: Shape, layers: Sequence[Entry], sizes: Sequence[int]) -> Net:
-    """Convolutional layers, then dense ones of these sizes."""
+def _topped(shape: Shape, layers: Sequence[Entry], sizes: Sequence[int], **how: Any) -> Model:
+    """Convolutional layers, then dense ones of these sizes; how: see initialise."""
     flat: list[Entry] = [*layers, ("flatten", Flatten())]
-    return build(shape, flat + _dense(build(shape, flat).shapes["flatten"][0], sizes))
+    dense = _dense(build(shape, flat).shapes["flatten"][0], sizes)
+    return initialise(build(shape, flat + dense), **how)
 
 
 def lenet_5(data: Data, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float32) -> Model:
@@ -190,7 +187,7 @@ def lenet_5(data: Data, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float32) ->
         ("conv1", Conv2d(shape[0], 20, 5)), ("relu1", ReLU()), ("pool1", MaxPool(2)),
         ("conv2", Conv2d(20, 50, 5)), ("relu2", ReLU()), ("pool2", MaxPool(2)),
     ]  # fmt: skip
-    return initialise(_topped(shape, layers, [500, outputs]), seed=seed, dtype=dtype)
+    return _topped(shape, layers, [500, outputs], seed=seed, dtype=dtype)
 
 
 def cnn_small(data: Data, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float32) -> Model:
@@ -228,7 +225,7 @@ def cnn_small(data: Data, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float32) 
         ("conv1", Conv2d(shape[0], 16, 3, padding=1)), ("relu1", ReLU()),
         ("conv2", Conv2d(16, 32, 3, padding=1)), ("relu2", ReLU()), ("pool2", MaxPool(2)),
     ]  # fmt: skip
-    return initialise(_topped(shape, layers, [64, outputs]), seed=seed, dtype=dtype)
+    return _topped(shape, layers, [64, outputs], seed=seed, dtype=dtype)
 
 
 def conv_4(data: Data, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float32) -> Model:
@@ -269,9 +266,7 @@ def conv_4(data: Data, *, seed: Seed = 0, dtype: npt.DTypeLike = np.float32) -> 
         layers += [(f"conv{k}", Conv2d(channels, width, 3, padding=1)), (f"relu{k}", ReLU())]
         layers += [(f"pool{k}", MaxPool(2))] if k % 2 == 0 else []
         channels = width
-    return initialise(
-        _topped(shape, layers, [256, 256, outputs]), seed=seed, dtype=dtype, scheme="glorot"
-    )
+    return _topped(shape, layers, [256, 256, outputs], seed=seed, dtype=dtype, scheme="glorot")
 
 
 def resnet_small(

@@ -1,19 +1,22 @@
 """sparsify: masked dense layers -> layers that store live weights alone; densify: back again."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from minprune.arguments import count
-from minprune.core import Array, Arrays
+from minprune.core import Array
 from minprune.errors import ArgumentError
 from minprune.nets.layer import Layer
-from minprune.nets.model import Model, is_model
-from minprune.nets.net import Net, Node, layer_of
+from minprune.nets.model import Model, is_model, rebuilt
+from minprune.nets.net import Node, layer_of
+from minprune.sparse.calibrate import BATCHES, name_of, work
 from minprune.sparse.layers import Format, Sparse, form, sparse_kind, stored
-from minprune.sparse.speeds import Speeds, cheapest, names, speeds
+from minprune.sparse.speeds import Speeds, names, speeds
 
 FORMATS = ("csr", "8x8", "4x4", "2x2", "2:4", "1:4")  # what "auto" chooses from
+MARGIN = 1.1  # how much faster than dense a format must be
 
 
 def sparsify(
@@ -84,7 +87,7 @@ def sparsify(
             buffers |= {f"{node.name}.{k}": getattr(found, k) for k in found.INDICES}
             masks.pop(name, None)
         nodes.append(Node(node.name, layer, node.inputs))
-    return _model(model.net, nodes, params, buffers, masks)
+    return rebuilt(model, nodes, params, masks, buffers)
 
 
 def densify(model: Model) -> Model:
@@ -124,7 +127,7 @@ def densify(model: Model) -> Model:
             masks[name] = found.mask().reshape(shape)
             layer = layer.like()
         nodes.append(Node(node.name, layer, node.inputs))
-    return _model(model.net, nodes, params, dict(model.buffers), masks)
+    return rebuilt(model, nodes, params, masks, model.buffers)
 
 
 def matrix(model: Model, layer: str) -> Format:
@@ -163,6 +166,28 @@ def matrix(model: Model, layer: str) -> Format:
     return kind.matrix(layer, kind.own(layer, model.params | model.buffers))
 
 
+def cheapest(
+    known: Speeds, layer: Layer, mask: Array, formats: list[str], batch: int, positions: int = 1
+) -> str:
+    """ "dense", or the format of least time: call + moved x a + multiply-adds x b, see `work`
+
+    Dense where nothing is masked: no format does less work then. A format must be faster by a
+    tenth, MARGIN, since the formula is not exact.
+    """
+    if mask.all():
+        return "dense"
+    size = min(BATCHES, key=lambda b: abs(np.log(b / max(batch, 1))))
+
+    def time_of(form: str, weights: int) -> float:
+        name = name_of(layer, form, size)
+        each = known.calls.get(name, 0.0), known.moves.get(name, 0.0), known.nanoseconds[name]
+        return float(work(layer, form, weights, positions, batch) @ each)
+
+    cost = {"dense": time_of("dense", mask.size)}
+    cost |= {form: MARGIN * time_of(form, int(np.count_nonzero(mask))) for form in formats}
+    return min(cost, key=lambda form: cost[form])
+
+
 def fitting(layer: Layer, mask: Array) -> list[str]:
     """The formats of the layer that fit a mask, csr first"""
     zeros, found, kind = np.zeros(mask.shape, np.float32), [], sparse_kind(layer)
@@ -179,9 +204,8 @@ def _wanted(model: Model, format: str | Mapping[str, str]) -> dict[str, str]:
     """{layer: format} of the layers to change, once the formats fit what the layers are"""
     net, by_name = model.net, isinstance(format, Mapping)
     there = [layer_of(name) for name in net.every_weight]
-    asked: dict[str, str] = dict.fromkeys(there, format)  # type: ignore[arg-type]
-    if isinstance(format, Mapping):
-        asked = {str(name).removesuffix(".weight"): each for name, each in format.items()}
+    given: Any = format if by_name else dict.fromkeys(there, format)
+    asked = {str(name).removesuffix(".weight"): each for name, each in given.items()}
     for each in asked.values() if by_name else [format]:
         if each not in ("auto", "dense"):
             form(each)
@@ -210,11 +234,3 @@ def _wanted(model: Model, format: str | Mapping[str, str]) -> dict[str, str]:
                 )
             del asked[name]
     return asked
-
-
-def _model(net: Net, nodes: list[Node], params: Arrays, buffers: Arrays, masks: Arrays) -> Model:
-    """The model of these nodes, with the arrays that it has in its order"""
-    net = Net(tuple(nodes), net.input_shape, net.loss)
-    return Model(
-        net, {k: params[k] for k in net.params}, {k: buffers[k] for k in net.buffers}, masks
-    )

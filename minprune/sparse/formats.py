@@ -19,6 +19,7 @@ from minprune.masking.patterns import Pattern, per_entry, tiles, untiled
 from minprune.sparse.ops import Products, turned
 
 Shape = tuple[int, int]
+PAIR = "array (m, n), mask: bool (m, n) ->"  # what a format is made from
 
 
 class Stored:
@@ -107,7 +108,7 @@ class CSR(Stored):
     @classmethod
     def from_dense(cls, array: Array, mask: Array) -> Self:
         """The entries of array (m, n) where mask is True, row by row"""
-        check_pair("CSR", array, mask)
+        kernels.check("CSR", PAIR, array=array, mask=mask)
         return cls(array[mask], *places(mask), array.shape)
 
     def mask(self) -> Array:
@@ -187,7 +188,7 @@ class BlockCSR(Stored):
         Raises ArgumentError where only a part of a block is live: such a mask is one for CSR.
         """
         arguments.count("BlockCSR", "size", size)
-        check_pair("BlockCSR", array, mask)
+        kernels.check("BlockCSR", PAIR, array=array, mask=mask)
         blocks = Pattern(size, size)
         live, inside = tiles(mask, blocks, False), tiles(np.ones_like(mask), blocks, False)
         some = np.asarray(live.any(-1))
@@ -247,8 +248,7 @@ def places(mask: Array) -> tuple[Array, Array]:
 def there(columns: Array, row_start: Array, shape: Shape) -> Array:
     """The inverse of places"""
     out = np.zeros(shape, bool)
-    counts = (row_start[1:] - row_start[:-1]).astype(np.int64)
-    out[np.repeat(np.arange(shape[0]), counts), columns] = True
+    out[np.repeat(np.arange(shape[0]), np.diff(row_start).astype(np.int64)), columns] = True
     return out
 
 
@@ -265,8 +265,3 @@ def climb(owner: str, columns: Array, row_start: Array, n: int) -> None:
             f"{owner}: columns must climb in each row, but columns[{k}] is {columns[k]}, {found}; "
             f"sort the entries of each row, and add up equal ones"
         )
-
-
-def check_pair(owner: str, array: Array, mask: Array) -> None:
-    """array is a matrix of floats, mask one of booleans of its shape"""
-    kernels.check(owner, "array (m, n), mask: bool (m, n) ->", array=array, mask=mask)

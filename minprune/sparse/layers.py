@@ -18,7 +18,7 @@ from minprune.core import Array
 from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.convolution import Conv2d
 from minprune.nets.dense import Dense
-from minprune.nets.layer import ForwardContext, Layer, Params, Shape, sizes
+from minprune.nets.layer import ForwardContext, Layer, Params, Passing, Shape, sizes
 from minprune.nets.registry import kind_of
 from minprune.sparse import ops
 from minprune.sparse.formats import CSR, BlockCSR, Stored
@@ -49,7 +49,7 @@ def form(given: Any) -> tuple[Any, tuple[int, ...]]:
     )
 
 
-class Sparse(Layer):
+class Sparse(Passing):
     """What the sparse layers share: stored values as the weight, indices in buffers, one product"""
 
     twin: ClassVar[Any]  # the dense layer of which this is the sparse form
@@ -242,11 +242,7 @@ class SparseConv(Sparse):
         for what, least in (("kernel", 1), ("stride", 1), ("padding", 0)):
             object.__setattr__(self, what, sizes("SparseConv", what, getattr(self, what), least))
         self.fits("stored", math.prod(self.full))
-        if self.format not in self.only:
-            raise ArgumentError(
-                f"SparseConv: format must be 'csr', the only one of a convolution, not "
-                f"{self.format!r}; leave it out"
-            )
+        arguments.choice("SparseConv", "format", self.format, self.only)
 
     @staticmethod
     def copies(layer: Any, format: str) -> int:

@@ -69,7 +69,7 @@ class NofM(Stored):
     shape: Shape
 
     def _check(self, sizes: dict[str, Any]) -> None:
-        self._columns()
+        as_csr(self.positions, self.keep, self.group, self.shape[1])  # which checks them
 
     @classmethod
     def from_dense(cls, array: Array, mask: Array, keep: int = 2, group: int = 4) -> Self:
@@ -97,13 +97,9 @@ class NofM(Stored):
     def mask(self) -> Array:
         """(m, n), True where an entry is stored"""
         out = np.zeros(self.shape, bool)
-        np.put_along_axis(out, self._columns(), True, axis=1)
+        columns = columns_of(self.positions, self.keep, self.group, self.shape[1])
+        np.put_along_axis(out, columns, True, axis=1)
         return out
-
-    def _columns(self) -> Array:
-        """(m, k), the column of each value"""
-        columns, _ = as_csr(self.positions, self.keep, self.group, self.shape[1])
-        return columns.reshape(len(self.positions), values_of(self.keep, self.group, self.shape[1]))
 
     @staticmethod
     def index_shapes(

@@ -42,8 +42,7 @@ def turned(columns: Array, row_start: Array, n: int) -> tuple[Array, Array, Arra
 
 def _product(values: Array, x: Array, b: Array | None, *, at: Matrix, act: str = "none") -> Array:
     """y = act(A x + b)"""
-    products, indices = at
-    return products.matmul(indices, values, x, b, act)
+    return at[0].matmul(at[1], values, x, b, act)
 
 
 def _product_rule(
@@ -60,8 +59,7 @@ def _product_rule(
 
 def _product_t(values: Array, g: Array, *, at: Matrix, shape: Shape) -> Array:
     """z = A^T g"""
-    products, indices = at
-    return products.matmul_t(indices, values, g, shape)
+    return at[0].matmul_t(at[1], values, g, shape)
 
 
 def _product_t_rule(
@@ -76,8 +74,7 @@ def _product_t_rule(
 
 def _sampled(g: Array, x: Array, *, at: Matrix) -> Array:
     """z = g x^T at the stored places"""
-    products, indices = at
-    return products.sampled(indices, g, x)
+    return at[0].sampled(at[1], g, x)
 
 
 def _sampled_rule(u: Value, z: Value, inputs: Any, need: Any, *, at: Matrix) -> tuple[Value, Value]:

@@ -1,4 +1,4 @@
-"""time = call + moved x a + multiply-adds x b: which format is fastest on this machine.
+"""time = call + moved x a + multiply-adds x b: what each format costs on this machine.
 
 The three costs are measured once, kept in a file of the user's cache folder, and shown by printing
 them.
@@ -17,15 +17,12 @@ from typing import Any
 import numpy as np
 
 from minprune import kernels
-from minprune.core import Array
 from minprune.errors import FileError, MinpruneWarning
 from minprune.files import write_atomic
-from minprune.nets.layer import Layer
-from minprune.sparse.calibrate import BATCHES, measure, name_of, work
+from minprune.sparse.calibrate import BATCHES, measure
 from minprune.text import table
 from minprune.train.fingerprint import digest, threads
 
-MARGIN = 1.1
 COSTS = "nanoseconds", "calls", "moves"
 HEADER = ["format", "ns per multiply-add", "ns per value moved", "ns per call"]
 _unkept: dict[str, "Speeds"] = {}  # by machine: measured by this process, and in no file
@@ -166,28 +163,6 @@ def names() -> list[str]:
     """Everything that is measured."""
     kinds = ("dense", "csr", "blocks", "N:M", "conv dense", "conv csr")
     return [f"{kind}, batch {n}" for n in BATCHES for kind in kinds]
-
-
-def cheapest(
-    known: Speeds, layer: Layer, mask: Array, formats: list[str], batch: int, positions: int = 1
-) -> str:
-    """ "dense", or the format of least time: call + moved x a + multiply-adds x b, see `work`
-
-    Dense where nothing is masked: no format does less work then. A format must be faster by a
-    tenth, since the formula is not exact.
-    """
-    if mask.all():
-        return "dense"
-    size = min(BATCHES, key=lambda b: abs(np.log(b / max(batch, 1))))
-
-    def time_of(form: str, weights: int) -> float:
-        name = name_of(layer, form, size)
-        each = known.calls.get(name, 0.0), known.moves.get(name, 0.0), known.nanoseconds[name]
-        return float(work(layer, form, weights, positions, batch) @ each)
-
-    cost = {"dense": time_of("dense", mask.size)}
-    cost |= {form: MARGIN * time_of(form, int(np.count_nonzero(mask))) for form in formats}
-    return min(cost, key=lambda form: cost[form])
 
 
 def path() -> Path:

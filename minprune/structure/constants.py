@@ -10,13 +10,14 @@ where it is 0.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 
 from minprune.autograd import Tensor
 from minprune.core import Array, Arrays
-from minprune.nets.model import Model
+from minprune.nets.model import Model, rebuilt
 from minprune.nets.net import Node, layer_of
 from minprune.nets.ties import follow, trace
 from minprune.nets.unit_labels import parameter
@@ -53,12 +54,12 @@ def sweep(model: Model) -> Sweeps:
     """The two sweeps over the model, in evaluation mode."""
     links = _Links()
     outputs: dict[str, Tensor] = {}
-    x, out = trace(model, links.leaf, outputs.__setitem__)
+    x, end = trace(model, links.leaf, outputs.__setitem__)
     links.constant[x] = np.zeros(x.shape[0], bool)
-    follow(out, links)
-    links.needed[out] = np.ones(out.shape[0], bool)
-    for step in reversed(links.back):
-        step()
+    follow(end, links)
+    links.needed[end] = np.ones(end.shape[0], bool)
+    for t, out, reads in reversed(links.back):
+        links.needed[t] = links.of(t) | reads(links.of(out))
     needed = {name: links.of(t) for t, name in links.names.items()}
     whole = {
         name: t.value[..., 0]
@@ -69,7 +70,7 @@ def sweep(model: Model) -> Sweeps:
 
 
 class _Links:
-    """Follows the trace forwards, and leaves the steps of the way back in `back`."""
+    """Follows the trace forwards, and leaves in `back`: input, output, its rows -> those needed."""
 
     def __init__(self) -> None:
         self.names: dict[Tensor, str] = {}
@@ -77,7 +78,7 @@ class _Links:
         self.needed: dict[Tensor, Array] = {}
         self.folds: list[Fold] = []
         self.stuck: dict[str, Array] = {}
-        self.back: list[Callable[[], None]] = []
+        self.back: list[tuple[Tensor, Tensor, Callable[[Array], Array]]] = []
 
     def leaf(self, name: str, t: Tensor) -> None:
         self.names[t] = name
@@ -86,54 +87,32 @@ class _Links:
     def of(self, t: Tensor) -> Array:
         return self.needed.get(t, np.zeros(t.shape[0], bool))
 
-    def need(self, t: Tensor, rows: Array) -> None:
-        self.needed[t] = self.of(t) | rows
-
     def same(self, out: Tensor, *xs: Tensor) -> None:
         constant = np.logical_and.reduce([self.constant[x] for x in xs])
         # a bias is linked after the layer's own weights: both must be constant
         self.constant[out] = constant & self.constant.get(out, True)
-
-        def back() -> None:
-            for x in xs:
-                self.need(x, self.of(out))
-
-        self.back.append(back)
+        self.back += [(x, out, np.asarray) for x in xs]
 
     def scale(self, out: Tensor, x: Tensor, s: Tensor) -> None:
         passes = s.value != 0
         self.constant[out] = self.constant[x] | ~passes
-
-        def back() -> None:
-            self.need(x, self.of(out) & passes)
-            self.need(s, self.of(out))
-
-        self.back.append(back)
+        self.back += [(x, out, lambda rows: rows & passes), (s, out, np.asarray)]
 
     def spread(self, out: Tensor, x: Tensor, times: int) -> None:
         self.constant[out] = np.repeat(self.constant[x], times)
-
-        def back() -> None:
-            self.need(x, np.any(self.of(out).reshape(-1, times), axis=1))
-
-        self.back.append(back)
+        self.back.append((x, out, lambda rows: np.logical_or.reduce(rows.reshape(-1, times), 1)))
 
     def stack(self, out: Tensor, *xs: Tensor) -> None:
         self.constant[out] = np.concatenate([self.constant[x] for x in xs])
-        stops = np.cumsum([x.shape[0] for x in xs])[:-1]
-
-        def back() -> None:
-            for x, rows in zip(xs, np.split(self.of(out), stops), strict=True):
-                self.need(x, rows)
-
-        self.back.append(back)
+        for x, stop in zip(xs, np.cumsum([x.shape[0] for x in xs]).tolist(), strict=True):
+            self.back.append((x, out, itemgetter(slice(stop - x.shape[0], stop))))
 
     def bind(self, out: Tensor, x: Tensor, groups: int) -> None:
         def runs(rows: Array, some: Callable[..., Array]) -> Array:
             return np.repeat(some(rows.reshape(groups, -1), axis=1), len(rows) // groups)
 
         self.constant[out] = runs(self.constant[x], np.all)
-        self.back.append(lambda: self.need(x, runs(self.of(out), np.any)))
+        self.back.append((x, out, lambda rows: runs(rows, np.any)))
 
     def mix(self, out: Tensor, w: Tensor, x: Tensor, groups: int, padded: bool) -> None:
         name = parameter(self.names, out, w)
@@ -149,18 +128,15 @@ class _Links:
             share = np.where(foldable, level, 0).reshape(groups, -1)
             bias = (taps.sum(axis=3) * share[:, None, :]).sum(axis=2).ravel()
             self.folds.append(Fold(name, foldable, bias, groups))
-        read = reads.any(axis=1).ravel()
-        held = self.constant[x] & ~foldable & read
+        held = self.constant[x] & ~foldable & reads.any(axis=1).ravel()
         if held.any():
             self.stuck[name] = held.reshape(groups, -1).any(axis=0)
 
-        def back() -> None:
-            wanted = self.of(out)
-            self.need(w, wanted)
-            hit = (reads & wanted.reshape(groups, -1)[:, :, None]).any(axis=1).ravel()
-            self.need(x, hit & ~foldable)
+        def hit(rows: Array) -> Array:
+            found = (reads & rows.reshape(groups, -1)[:, :, None]).any(axis=1).ravel()
+            return np.asarray(found & ~foldable)
 
-        self.back.append(back)
+        self.back += [(w, out, np.asarray), (x, out, hit)]
 
 
 def fold(model: Model, folds: Iterable[Fold]) -> Model:
@@ -168,17 +144,14 @@ def fold(model: Model, folds: Iterable[Fold]) -> Model:
     params, masks, nodes = dict(model.params), dict(model.masks), list(model.net.nodes)
     for f in folds:
         outputs = len(params[f.reader]) // f.groups
-        rows = f.rows.reshape(f.groups, -1)
-        closed = np.repeat(rows, outputs, axis=0)  # (outputs, inputs/groups)
-        params[f.reader] = params[f.reader].copy()
-        params[f.reader][closed] = 0
-        if f.reader in masks:
-            masks[f.reader] = masks[f.reader].copy()
-            masks[f.reader][closed] = False
+        closed = np.repeat(f.rows.reshape(f.groups, -1), outputs, axis=0)
+        for arrays in (params, masks):  # 0, and False
+            if f.reader in arrays:
+                arrays[f.reader] = arrays[f.reader].copy()
+                arrays[f.reader][closed] = 0
         if f.bias.any():
             add_to_bias(nodes, params, masks, layer_of(f.reader), f.bias)
-    net = replace(model.net, nodes=tuple(nodes))
-    return Model(net, {k: params[k] for k in net.params}, model.buffers, masks)
+    return rebuilt(model, nodes, params, masks, model.buffers)
 
 
 def add_to_bias(nodes: list[Node], params: Arrays, masks: Arrays, name: str, amount: Array) -> None:

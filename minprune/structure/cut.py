@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from minprune.core import Array, Arrays
 from minprune.nets.convolution import Conv1d, Conv2d
 from minprune.nets.dense import Dense, Flatten
-from minprune.nets.model import Model
+from minprune.nets.model import Model, rebuilt
 from minprune.nets.net import Net, Node
 from minprune.nets.pooling import GlobalAvgPool
 from minprune.structure.constants import add_to_bias, sweep
@@ -34,8 +32,9 @@ def cut(model: Model) -> Model:
             fixed = [x for x in node.inputs if x in whole]
             rest = [x for x in node.inputs if x not in whole]
             level = sum((whole[x] for x in fixed), np.zeros(1))
-            if fixed and rest and _even(level):
-                shorter = _without(model, node, rest, _per_row(level))
+            rows = level.reshape(len(level), -1)
+            if fixed and rest and (rows == rows[:, :1]).all():  # each one value everywhere
+                shorter = _without(model, node, rest, rows[:, 0])
                 if shorter is not None:
                     return cut(shorter)
     return model
@@ -61,10 +60,12 @@ def _without(model: Model, add: Node, rest: list[str], level: Array) -> Model | 
     source, readers = rest[0], model.net.readers[add.name]
     reading, arrays = [model.net.node(name) for name in readers], params | model.buffers
     added = [n.layer.constant(n.layer.own(n.name, arrays), level) for n in reading]
+    alone = [x for x in rest if x != "input" and model.net.readers[x] == (add.name,)]
+    biased = [name for name in alone if model.net.node(name).layer.biased]
     if not level.any():
         pass
-    elif (biased := _takes_bias(model, add, rest)) is not None:
-        add_to_bias(nodes, params, masks, biased, level)
+    elif biased:  # such a layer has a bias, or may have one
+        add_to_bias(nodes, params, masks, biased[0], level)
     elif readers and all(amount is not None for amount in added):
         for name, amount in zip(readers, added, strict=True):
             add_to_bias(nodes, params, masks, name, np.asarray(amount))
@@ -72,7 +73,7 @@ def _without(model: Model, add: Node, rest: list[str], level: Array) -> Model | 
         shift = (Conv1d, Conv2d)[sides - 1](len(level), len(level), 1, groups=len(level))
         nodes[[n.name for n in nodes].index(add.name)] = Node(add.name, shift, (source,))
         params[f"{add.name}.weight"] = np.ones(shift.params()["weight"], model.dtype)
-        params[f"{add.name}.bias"] = level
+        params[f"{add.name}.bias"] = level.astype(model.dtype)
         return _reachable(model, nodes, params, masks)
     else:
         return None
@@ -92,36 +93,11 @@ def _without(model: Model, add: Node, rest: list[str], level: Array) -> Model | 
     return _reachable(model, nodes, params, masks)
 
 
-def _takes_bias(model: Model, add: Node, rest: list[str]) -> str | None:
-    """One of the layers in `rest` that only the sum reads and that has, or may have, a bias."""
-    for name in rest:
-        if name == "input" or model.net.readers[name] != (add.name,):
-            continue
-        if model.net.node(name).layer.biased:
-            return name
-    return None
-
-
 def _reachable(model: Model, nodes: list[Node], params: Arrays, masks: Arrays) -> Model:
     """The model of the nodes that the last one still needs."""
     wanted = {nodes[-1].name}
     for n in reversed(nodes):
         if n.name in wanted:
             wanted.update(n.inputs)
-    net = replace(model.net, nodes=tuple(n for n in nodes if n.name in wanted))
-    return Model(
-        net,
-        {k: params[k].astype(model.dtype) for k in net.params},
-        {k: model.buffers[k] for k in net.buffers},
-        {k: m for k, m in masks.items() if k in net.params},
-    )
-
-
-def _even(level: Array) -> bool:
-    """Whether each row is one value everywhere."""
-    flat = level.reshape(level.shape[0], -1)
-    return bool((flat == flat[:, :1]).all())
-
-
-def _per_row(level: Array) -> Array:
-    return level.reshape(level.shape[0], -1)[:, 0]
+    kept = [n for n in nodes if n.name in wanted]
+    return rebuilt(model, kept, params, masks, model.buffers)

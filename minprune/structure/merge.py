@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -12,11 +11,12 @@ import numpy as np
 
 from minprune.errors import ArgumentError
 from minprune.nets.layer import Layer
-from minprune.nets.model import Model, is_model
+from minprune.nets.model import Model, is_model, rebuilt
 from minprune.nets.net import Net, layer_of
 from minprune.nets.ties import Group, ties
-from minprune.structure.compact import indices_left, shrink
+from minprune.structure.compact import shrink
 from minprune.structure.constants import add_to_bias
+from minprune.structure.plan import indices_left
 
 Unit = tuple[str, int]  # ("fc1", 3): the fourth unit of layer fc1
 Pair = tuple[Unit, Unit, float, float]  # dropped, kept, slope, intercept
@@ -79,7 +79,8 @@ def merge(model: Model, pairs: Sequence[Pair]) -> Model:
             raise ArgumentError(
                 f"merge: {dropped} must be dropped by one pair, not by two; merge it into one unit"
             )
-        exact(model, group, slope, intercept)
+        if why := refusal(model, group, slope, intercept):
+            raise ArgumentError(why)
         gone[group.name][d] = True
         for m in group.readers:
             w = params[m.param]
@@ -97,8 +98,7 @@ def merge(model: Model, pairs: Sequence[Pair]) -> Model:
                 f"merge: {kept} must not be kept by one pair and dropped by another; merge into "
                 f"the last unit of a chain"
             )
-    net = replace(model.net, nodes=tuple(nodes))
-    merged = Model(net, {k: params[k] for k in net.params}, model.buffers, masks)
+    merged = rebuilt(model, nodes, params, masks, model.buffers)
     return shrink(merged, indices_left(model, groups, gone))
 
 
@@ -129,15 +129,13 @@ def _find(groups: Sequence[Group], unit: Unit) -> tuple[Group, int]:
     )
 
 
-def exact(model: Model, group: Group, slope: float, intercept: float) -> None:
-    """Raises ArgumentError where merging with this slope and intercept is not exact."""
+def refusal(model: Model, group: Group, slope: float, intercept: float) -> str:
+    """Why merging with this slope and intercept is not exact; "" where it is."""
     asked = [(m.param, model.net.node(layer_of(m.param)).layer) for m in group.readers]
     made = {layer_of(m.param) for m in group.producers}
     asked += [(group.name, layer) for layer in after(model.net, made)[1]]
-    for name, layer in asked:
-        why = layer.refuses(slope, intercept)
-        if why:
-            raise ArgumentError(f"{name}: {why}")
+    found = ((name, layer.refuses(slope, intercept)) for name, layer in asked)
+    return next((f"{name}: {why}" for name, why in found if why), "")
 
 
 def after(net: Net, start: Collection[str]) -> tuple[set[str], list[Layer]]:

@@ -10,16 +10,16 @@ from minprune.core import Split, stream
 from minprune.criteria.redundancy import APART, FLAT, Apart
 from minprune.errors import ArgumentError
 from minprune.evidence import score
+from minprune.evidence.activation_moments import Moments, moments
 from minprune.evidence.activations import spots
-from minprune.evidence.moments import Moments, moments
-from minprune.evidence.request import ask
+from minprune.evidence.options import ask
 from minprune.evidence.scoring import gather
 from minprune.masking.apply import prune
 from minprune.masking.units import live_units
-from minprune.nets.model import Model, checked, is_model
+from minprune.nets.model import Model, checked
 from minprune.nets.net import layer_of
 from minprune.nets.ties import Group, ties
-from minprune.structure.merge import Pair, Unit, after, exact
+from minprune.structure.merge import Pair, Unit, after, refusal
 
 ROUNDING = 2.0**-40  # of a unit's root mean square: a smaller intercept is none
 
@@ -93,8 +93,7 @@ def regressions(
     (6, 64)
     """
     choice("regressions", "criterion", criterion, tuple(APART))
-    is_model(model, "regressions")
-    data = checked(model, data)
+    data = checked(model, data, "regressions")
     groups, freedom = _mergeable(model)
     made = {m.param for g in groups.values() for m in g.producers}
     scores = score(model, data, criterion, unit=True, **options)
@@ -102,7 +101,9 @@ def regressions(
         model, {n: s for n, s in scores.items() if n in made}, sparsity=sparsity,
         threshold=threshold, scope=scope, protect=protect, minimum=minimum,
     )  # fmt: skip
-    apart = _apart(model, data, groups, criterion, options)
+    rng = stream(0, "criterion")
+    asked = ask(model, criterion, options, rng, unit=True, groups=groups)
+    apart: Apart = APART[criterion](gather(asked, data), **asked.options)
     found = moments(model, data, groups)
     pairs = []
     for name, g in groups.items():
@@ -156,33 +157,14 @@ def _mergeable(model: Model) -> tuple[dict[str, Group], dict[str, Freedom]]:
 def _freedom(model: Model, group: Group, spot: str) -> Freedom | None:
     """What is exact for units that are regressed at `spot`; None where nothing is."""
     behind, between = after(model.net, {spot})
-    bends = any(layer.bends for layer in between)
+    bends = any(layer.bent() for layer in between)
     reads = [model.net.node(layer_of(m.param)).inputs[0] for m in group.readers]
     elsewhere = not behind.issuperset(reads)
-    if any(layer.normalises for layer in between) or not _may(model, group, 1, 0):
+    if any(layer.normalises for layer in between) or refusal(model, group, 1, 0):
         return None
     if bends or elsewhere:
         return Freedom(False, False)
-    return Freedom(_may(model, group, 1, 1), _may(model, group, -1, 0))
-
-
-def _may(model: Model, group: Group, slope: float, intercept: float) -> bool:
-    """Whether `merge` takes such a pair."""
-    try:
-        exact(model, group, slope, intercept)
-    except ArgumentError:
-        return False
-    return True
-
-
-def _apart(
-    model: Model, data: Split, groups: dict[str, Group], criterion: str, options: dict[str, Any]
-) -> Apart:
-    """The distances between the units of each group."""
-    rng = stream(0, "criterion")
-    asked = ask(model, criterion, options, rng, unit=True, groups=groups)
-    found: Apart = APART[criterion](gather(asked, data), **asked.options)
-    return found
+    return Freedom(not refusal(model, group, 1, 1), not refusal(model, group, -1, 0))
 
 
 def _unit(group: Group, unit: int) -> Unit:

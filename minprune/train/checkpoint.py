@@ -22,7 +22,7 @@ from minprune.nets.net import Net
 from minprune.train.fingerprint import described, difference
 from minprune.train.history import History
 from minprune.train.state import Tree, load_tree, pack, save_tree, sound
-from minprune.train.training import Parts, Training, locked
+from minprune.train.step import Parts, Training, locked
 
 COUNTERS = ("epoch", "batch", "losses", "waited", "stopped", "best_loss")  # of LoopPosition
 HELD = ("params", "buffers", "masks", "extra", "opt_state", "state", "done")  # of Training

@@ -22,8 +22,7 @@ DEEPEST = 8  # functions may close over themselves
 
 def threads() -> str:
     """How many threads BLAS uses, as the environment says: products differ between counts."""
-    given = [os.environ[name] for name in BLAS if os.environ.get(name)]
-    return given[0] if given else f"all {os.cpu_count()}"
+    return next(filter(None, map(os.environ.get, BLAS)), f"all {os.cpu_count()}")
 
 
 def machinery() -> dict[str, str]:

@@ -24,7 +24,7 @@ from minprune.train.method import Method
 from minprune.train.optim import Adam, Optimizer
 from minprune.train.progress import progress as show_progress
 from minprune.train.rates import Rate, constant
-from minprune.train.training import Training
+from minprune.train.step import Training
 
 
 def fit(

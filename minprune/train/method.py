@@ -80,7 +80,8 @@ class View:
     ----------
     ctx : the Context; ctx.step is 1 after the first update.
     params, buffers, extra : the arrays after the update.
-    grads : dL/dw of each parameter, dense: masked entries too.
+    grads : dL/dw of each parameter, dense: masked entries too; of the data loss, without the
+        penalty, on this batch, at the weights before the update.
     opt_state : {"velocity": {"fc1.weight": array, ...}}.
     batch : (x, y) of this update, batch-first.
     activations : {layer: output, batch-first} of the layers that the method names, from the

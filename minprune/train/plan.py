@@ -118,8 +118,7 @@ class PlanFolder:
 
     def __init__(self, folder: Path, plan: Plan, data: Dataset) -> None:
         self.folder, self.path, self.owner = folder, folder / FILE, type(plan).__name__
-        data_parts = data_print(data, "train", "val", "test")
-        self.asked = fingerprint(plan) | data_parts | machinery()
+        self.asked = fingerprint(plan) | data_print(data, "train", "val", "test") | machinery()
 
     def begin(self) -> Done:
         """What is done."""

@@ -35,12 +35,9 @@ class Lines(Quiet):
     def update(self) -> None:
         self.done += 1
         if monotonic() - self.last >= EVERY:
-            self._say(f"{self.done} of {self.steps} steps")
+            self.epoch(f"{self.done} of {self.steps} steps")
 
     def epoch(self, text: str) -> None:
-        self._say(text)
-
-    def _say(self, text: str) -> None:
         self.last = monotonic()
         tell(f"{self.label}: {text}")
 

@@ -35,9 +35,7 @@ def run(*, listed: bool, own: bool, export: str | None, name: str | None, kind: 
         examples: int | None, seed: int, **asked: Any) -> tuple[str, bool]:  # fmt: skip
     """(what the command prints, whether all laws hold); raises ArgumentError for bad use."""
     if [name is not None, own, export is not None, listed].count(True) != 1:
-        raise ArgumentError(
-            "verify takes one of MODULE:FUNCTION, --self, --export FILE and --list; give one"
-        )
+        raise ArgumentError("verify: give one of MODULE:FUNCTION, --self, --export FILE and --list")
     if listed:
         return listing(), True
     if export is not None:
@@ -186,8 +184,7 @@ def maker(spec: str) -> Any:
         make(np.random.default_rng(0))
     except (Exception, SystemExit) as error:
         raise ArgumentError(
-            f"{spec} must make arguments with the numpy Generator that it is given, and it raised "
-            f"{raised(error)}; fix it first"
+            f"{spec} must make arguments of a Generator, but raised {raised(error)}; fix it first"
         ) from error
     return make
 
@@ -207,12 +204,8 @@ def new_process(spec: str, module: str, **given: Any) -> Verdict:
     code = PROBE.format(path=sys.path, module=module, spec=spec, given=given)
     found = []
     for hashing in ("1", "2"):
-        done = subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONHASHSEED": hashing},
-            capture_output=True,
-            text=True,
-        )
+        env = os.environ | {"PYTHONHASHSEED": hashing}
+        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
         lines = [x for x in done.stdout.splitlines() if x.startswith("fingerprint ")]
         last = (done.stderr.strip().splitlines() or ["it prints nothing"])[-1]
         found.append(lines[-1] if lines else f"it fails: {last}")

@@ -7,7 +7,7 @@ import copy
 import inspect
 import traceback
 import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -85,11 +85,8 @@ def judged(
             table[key] = sentence, partial(of.broken, subject)
     found: dict[str, Verdict] = {}
     for own, table in tables.values():
-        if isinstance(own, list):
-            found |= {key: first(key, words, own, broken) for key, (words, broken) in table.items()}
-            continue
         where = own(subject) if inspect.isfunction(own) else own
-        where = where if only is None else where.filter(only)
+        where = where.filter(only) if only else where
         found |= {v.law: v for v in find_each(table, where, examples=examples, seed=seed)}
     return list(once(found[key] for key in laws if key in found))
 
@@ -155,8 +152,8 @@ def find(
         Its short name.
     sentence : str
         What it asks.
-    strategy : hypothesis strategy
-        Makes the examples.
+    strategy : hypothesis strategy or list
+        Makes the examples; a list holds them, the smallest first, and all are tried.
     broken : callable
         example -> None where the law holds, or a clause that says what is wrong. An exception
         breaks the law too; a warning does not.
@@ -227,21 +224,16 @@ def find_each(
 
 def _over(strategy: Any, test: Callable[[Any], None], examples: int, seed: int) -> None:
     """Runs the test on examples of the strategy, and again on smaller ones where it raises."""
+    if isinstance(strategy, list):
+        for example in strategy:
+            test(example)
+        return
     quiet = hyp.settings(
         database=None, deadline=None, derandomize=False, max_examples=examples,
         phases=[hyp.Phase.generate, hyp.Phase.shrink], print_blob=False, report_multiple_bugs=False,
         suppress_health_check=list(hyp.HealthCheck), verbosity=hyp.Verbosity.quiet,
     )  # fmt: skip
     hyp.seed(seed)(quiet(hyp.given(strategy)(test)))()
-
-
-def first(law: str, sentence: str, examples: Iterable[Any], broken: Broken) -> Verdict:
-    """`find` over a list of examples, the smallest first."""
-    for example in examples:
-        text, clause = described(example), clause_of(broken, example)
-        if clause is not None:
-            return verdict(law, sentence, clause, text)
-    return Verdict(law, True, sentence)
 
 
 def clause_of(broken: Broken, example: Any) -> str | None:

@@ -11,15 +11,9 @@ from minprune.core import Array
 from minprune.kernels.compile_jit import loops, shared
 from minprune.kernels.dense.rows_jit import NOTHING, finish
 from minprune.kernels.registers_jit import at, lanes_of
+from minprune.kernels.sparse import image_jit
 from minprune.kernels.sparse.csr_jit import FLOOR, FLOORED
-from minprune.kernels.sparse.image_jit import (
-    all_positions,
-    blocking,
-    offsets,
-    pack_image,
-    room,
-    sides,
-)
+from minprune.kernels.sparse.image_jit import all_positions, offsets, pack_image
 from minprune.kernels.sparse.tiles_jit import dots, on_lines, put_line, scratch_of, share, shares
 
 Pair = tuple[int, int]
@@ -99,10 +93,10 @@ def layout(
     columns: Array, kernel: Pair, x: Array, stride: Pair, padding: Pair, groups: int
 ) -> tuple[int, int, int, Array, int]:
     """Samples in a block, sides of the copied image, where each weight reads it, its entries"""
-    u, (hq, wq) = blocking(x.shape[3], x.dtype), sides(x.shape, stride, padding)
+    u, (hq, wq) = image_jit.blocking(x.shape[3], x.dtype), image_jit.sides(x.shape, stride, padding)
     where = np.empty(columns.shape, np.uint32)
     offsets(columns, len(x) // groups, *kernel, *stride, hq, wq, u, where)
-    return u, hq, wq, where, room(len(x), stride[0] * stride[1], hq, wq, u, x.itemsize)
+    return u, hq, wq, where, image_jit.room(len(x), stride[0] * stride[1], hq, wq, u, x.itemsize)
 
 
 def csr_conv2d(
@@ -135,11 +129,11 @@ def csr_conv2d_grad_input(
     """dx = the adjoint of csr_conv2d in x      one phase of x after the other"""
     (ky, kx), (sy, sx), (py, px) = kernel, stride, padding
     (o, _, _, n), (i, h, w, _) = g.shape, shape
-    u = blocking(n, g.dtype)
+    u = image_jit.blocking(n, g.dtype)
     top, left = (ky - 1) // sy, (kx - 1) // sx
-    hq, wq = sides(shape, stride, padding)
+    hq, wq = image_jit.sides(shape, stride, padding)
     hq, wq = hq + top, wq + left
-    scratch = scratch_of(room(o, 1, hq, wq, u, g.itemsize), g.dtype)
+    scratch = scratch_of(image_jit.room(o, 1, hq, wq, u, g.itemsize), g.dtype)
     floor, none = FLOOR[g.dtype][0], NOTHING[g.dtype]
     turned = [
         turn(

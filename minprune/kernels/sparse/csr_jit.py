@@ -12,27 +12,9 @@ import numpy as np
 from minprune.core import Array
 from minprune.kernels.compile_jit import loops, shared
 from minprune.kernels.dense.rows_jit import NOTHING, finish
-from minprune.kernels.registers_jit import (
-    BYTES,
-    as_written,
-    at,
-    fma,
-    lanes_of,
-    least,
-    load,
-    splat,
-    store,
-)
-from minprune.kernels.sparse.tiles_jit import (
-    TILE,
-    dots,
-    on_lines,
-    pack,
-    put_line,
-    scratch_of,
-    share,
-    shares,
-)
+from minprune.kernels.registers_jit import as_written, at, fma, lanes_of, least, load, splat, store
+from minprune.kernels.sparse import tiles_jit
+from minprune.kernels.sparse.tiles_jit import LINE, TILE, dots, on_lines, pack, put_line
 from minprune.kernels.workspace import empty
 
 FLOOR: dict[Any, tuple[Any, Any]] = {  # without relu, with it
@@ -80,7 +62,7 @@ def csr_part(values, index, row_start, x, b, floor, out, scratch, first, last, t
     (n, p), lanes = x.shape, lanes_of(x)
     full = 4 * lanes
     # A copy pays where each row of x is used often enough, or lies across cache lines.
-    lines = x.ctypes.data % BYTES == 0 and p % lanes == 0
+    lines = x.ctypes.data % LINE == 0 and p % lanes == 0
     direct = lines and (p == full or index.size < REUSE * n)
     flat = x.reshape(-1)
     tile = on_lines(scratch)
@@ -167,16 +149,16 @@ def csr_matmul(
     tiles, flat = -(-p // width), out.reshape(-1)
 
     def part(r0: int, r1: int, t0: int, t1: int) -> None:
-        scratch = scratch_of(n * width, x.dtype)
+        scratch = tiles_jit.scratch_of(n * width, x.dtype)
         csr_part(values, columns, row_start, x, shift, floor, flat, scratch, r0, r1, t0, t1)
 
-    parts = shares(values.size * p, max(m, tiles))
+    parts = tiles_jit.shares(values.size * p, max(m, tiles))
     if parts == 1:
         part(0, m, 0, p)
     elif tiles < parts:
-        share(lambda lo, hi: part(lo, hi, 0, p), m, parts)
+        tiles_jit.share(lambda lo, hi: part(lo, hi, 0, p), m, parts)
     else:
-        share(lambda lo, hi: part(0, m, lo * width, min(hi * width, p)), tiles, parts)
+        tiles_jit.share(lambda lo, hi: part(0, m, lo * width, min(hi * width, p)), tiles, parts)
     if kind not in FLOORED:
         finish(out, None, kind, 0, p)
 
@@ -210,7 +192,7 @@ def csr_sampled(columns: Array, row_start: Array, g: Array, x: Array, out: Array
     """out[k] = sum_p g[row, p] * x[columns[k], p]"""
 
     def part(first: int, last: int) -> None:
-        scratch = scratch_of((len(x) + 1) * (TILE // x.itemsize), x.dtype)
+        scratch = tiles_jit.scratch_of((len(x) + 1) * (TILE // x.itemsize), x.dtype)
         sample_rows(columns, row_start, g, x, scratch, out, first, last)
 
-    share(part, len(g), shares(columns.size * x.shape[1], len(g)))
+    tiles_jit.share(part, len(g), tiles_jit.shares(columns.size * x.shape[1], len(g)))

@@ -19,6 +19,7 @@ from minprune.core import Array
 from minprune.kernels.compile_jit import inside, loops
 from minprune.kernels.registers_jit import BYTES, at, fma, lanes_of, load, splat, total
 
+LINE = BYTES  # of a cache line
 TILE = 4 * BYTES  # bytes of a row of a tile
 WORTH = 4_000_000  # multiply-adds to a thread: about 0.1 ms
 KEEP = 16 * 1024 * 1024  # bytes of scratch that stay
@@ -68,7 +69,7 @@ def share(work: Callable[[int, int], None], count: int, parts: int) -> None:
 @loops
 def on_lines(scratch):  # type: ignore[no-untyped-def]
     """scratch from its first cache line on"""
-    return scratch[-scratch.ctypes.data % BYTES // scratch.itemsize :]
+    return scratch[-scratch.ctypes.data % LINE // scratch.itemsize :]
 
 
 @inside

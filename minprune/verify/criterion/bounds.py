@@ -1,25 +1,21 @@
 """Two results side by side: how far apart they may be, and a clause that says how far they are."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from minprune.core import Array, Arrays
+from minprune.verify.criterion.hints import factor
 from minprune.verify.criterion.subject import Subject, jittered, total
 from minprune.verify.plain.twin import Twin
 from minprune.verify.plain.weights import layer_norm
 
-# what could make all scores right, by the factor that they are off
-SLIPS = {
-    1.0: "six digits agree; look for float32, or for an epsilon that is added",
-    2.0: "a factor 1/2 is missing", 4.0: "a factor 1/4 is missing",
-    0.5: "a factor 1/2 is too many", 0.25: "a factor 1/4 is too many",
-    -1.0: "the sign is reversed",
-}  # fmt: skip
+Bound = Mapping[str, Any]  # how far off each array, or each of its entries, may be
 
 
-def worst(found: Arrays, want: Arrays, bound: Arrays) -> tuple[str, Any] | None:
+def worst(found: Arrays, want: Arrays, bound: Bound) -> tuple[str, Any] | None:
     """(name, index) of the entry that is furthest outside its bound, or None."""
     place, most = None, 0.0
     for name, w in want.items():
@@ -31,25 +27,8 @@ def worst(found: Arrays, want: Arrays, bound: Arrays) -> tuple[str, Any] | None:
     return place
 
 
-def factor(found: Arrays, want: Arrays) -> str:
-    """What one could do to all scores to make them right, as a clause; empty if nothing simple."""
-    a = np.concatenate([np.ravel(found[n]) for n in want]).astype(np.float64)
-    b = np.concatenate([np.ravel(w) for w in want.values()])
-    live = (a != 0) | (b != 0)
-    if not live.any() or not (a[live].all() and b[live].all() and np.isfinite(a).all()):
-        return ""
-    ratio = a[live] / b[live]
-    if np.allclose(ratio, ratio[0], rtol=1e-6):
-        often = f"all are {ratio[0]:.6g} times as much" if len(ratio) > 1 else ""
-        clause = SLIPS.get(round(float(ratio[0]), 6), often)
-        return f": {clause}" if clause else ""
-    if np.allclose(a[live] ** 2, b[live], rtol=1e-6):
-        return ": a square is missing"
-    return ": a square is too many" if np.allclose(a[live], b[live] ** 2, rtol=1e-6) else ""
-
-
 def clause(
-    found: Arrays, want: Arrays, bound: Arrays, what: str, item: str = "the score of ",
+    found: Arrays, want: Arrays, bound: Bound, what: str, item: str = "the score of ",
     hint: bool = True,
 ) -> str | None:  # fmt: skip
     """None, or "the score of w[0] is 4, and <what> 2: a factor 1/2 is missing" """
@@ -75,16 +54,14 @@ def off(found: float, want: float, share: float, what: str) -> str | None:
     return what.format(f"{found:.6g}", f"{want:.6g}")
 
 
-def largest(s: Subject, arrays: Arrays) -> Arrays:
+def largest(s: Subject, arrays: Arrays) -> dict[str, float]:
     """Half the digits, or what s may lose, of each layer's largest score, and s's floor
 
     What the laws allow between two runs of one function: sums in another order differ by far less,
     and a wrong entry by far more.
     """
-    top: dict[str, float] = {n: float(np.abs(a).max(initial=0)) for n, a in arrays.items()}
-    return {
-        n: np.full(np.shape(a), s.twin.share * top[n] + s.twin.floor) for n, a in arrays.items()
-    }
+    top = {n: float(np.abs(a).max(initial=0)) for n, a in arrays.items()}
+    return {n: s.twin.share * most + s.twin.floor for n, most in top.items()}
 
 
 def near(arrays: Arrays, share: float) -> Arrays:

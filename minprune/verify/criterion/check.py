@@ -140,9 +140,7 @@ def check_criterion(
     known = dict(GENERAL)
     if like is not None:
         if s.view is None and not s.twin.single:
-            raise ArgumentError(
-                f"{CHECK}: {like} scores units alone; say unit=True (--given unit=yes)"
-            )
+            raise ArgumentError(f"{CHECK}: {like} scores units; say unit=True (--given unit=yes)")
         named = ("chunk", "definition", "positions", *s.twin.laws)
         known |= {name: NAMED[name] for name in named}
     wanted = picked(CHECK, laws, {name: law for name, law in known.items() if law.when(s)})

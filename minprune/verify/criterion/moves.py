@@ -39,10 +39,10 @@ def twins(s: Subject, p: Mlp) -> str | None:
     for name, bound in largest(s, scores).items():
         score = np.asarray(scores[name])
         if s.view is None and name == p.weights[-1]:
-            score, bound = score.T, bound.T  # the twins are its columns
+            score = score.T  # the twins are its columns
         if s.view is None and name != p.weights[0] and name != p.weights[-1]:
             continue
-        if (np.abs(score[0] - score[1]) > bound[0]).any():
+        if (np.abs(score[0] - score[1]) > bound).any():
             return f"the twins of {name} score {score[0]} and {score[1]}"
     return None
 

@@ -81,7 +81,6 @@ def total(s: Subject, p: Any, chunks: Sequence[Sequence[int]] | None = None) -> 
     chunks: which samples go together; None: as s.chunk says. (One by one, if that is "sample".)
     """
     n = len(p.x) if hasattr(p, "x") else 1
-    whole = chunks is None
     if chunks is None:
         size = {"all": n, "batch": BATCH, "sample": 1}[s.chunk]
         chunks = [range(n)[i : i + size] for i in range(0, n, size)]
@@ -89,8 +88,7 @@ def total(s: Subject, p: Any, chunks: Sequence[Sequence[int]] | None = None) -> 
         chunks = [[k] for chunk in chunks for k in chunk]
     mean: Arrays = {}
     for chunk in chunks:
-        part = p if whole and len(chunk) == n else p.rows(list(chunk))
-        for name, score in s.raw(s.of(part)).items():
+        for name, score in s.raw(s.of(p.rows(list(chunk)))).items():
             mean[name] = mean.get(name, 0) + np.asarray(score, np.float64) * (len(chunk) / n)
     return mean if s.finish is None else s.finish(mean)
 
@@ -124,8 +122,7 @@ def subject(
         takes = inspect.signature(fn).parameters
     except (TypeError, ValueError) as error:  # no function, or a builtin
         raise ArgumentError(
-            f"{name}: its parameters cannot be read; wrap it in a function of evidence by name, "
-            f"such as def mine(weights, grads)"
+            f"{name}: its parameters cannot be read; wrap it, as in def mine(weights, grads)"
         ) from error
     own = _taken(name, takes, options, twin)
     if hasattr(fn, "spec"):

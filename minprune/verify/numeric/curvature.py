@@ -53,8 +53,8 @@ nets = mlps()
 probes = st.builds(Probe, nets, st.integers(0, 99))
 
 
-def near(want: Arrays, size: float) -> Arrays:
-    return {n: np.full(np.shape(a), DIGITS * (size + 1e-9)) for n, a in want.items()}
+def near(want: Arrays, size: float) -> dict[str, float]:
+    return dict.fromkeys(want, DIGITS * (size + 1e-9))
 
 
 def largest(a: Array) -> float:

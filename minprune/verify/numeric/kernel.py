@@ -11,7 +11,7 @@ import numpy as np
 
 from minprune.arguments import number
 from minprune.core import Array
-from minprune.verify.law import Laws, drawn, first, judged
+from minprune.verify.law import Laws, drawn, find, judged
 from minprune.verify.trees import mapped, read_only, repeats, untouched, with_gaps
 from minprune.verify.verdict import Verdicts
 
@@ -139,7 +139,7 @@ def check_kernel(
     found = judged(LAWS, pair, strategy, examples=examples, seed=seed)
     if empty is not None:
         sentence = "empty arguments give what the twin gives"
-        found.append(first("empty", sentence, [empty], lambda e: shape(pair, e) or within(pair, e)))
+        found.append(find("empty", sentence, [empty], lambda e: shape(pair, e) or within(pair, e)))
     return Verdicts(found)
 
 

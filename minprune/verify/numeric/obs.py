@@ -62,8 +62,7 @@ removal, inputs = removals(), draw_inputs()
 
 def near(found: Any, want: Array, what: str, where: str, off: float) -> str | None:
     """A clause of one array that is off by more than that."""
-    found = np.asarray(found, np.float64)
-    return clause({where: found}, {where: want}, {where: np.full(want.shape, off)}, what, "")
+    return clause({where: np.asarray(found)}, {where: want}, {where: off}, what, "")
 
 
 def after(fn: Fn, p: Removal) -> Array:

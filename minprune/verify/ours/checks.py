@@ -9,11 +9,10 @@ import numpy as np
 
 from minprune import kernels, verify
 from minprune.autograd import grad
-from minprune.core import Array, Arrays, CriterionSpec, Split
+from minprune.core import Array, Arrays, CriterionSpec, Split, flat, unflat
 from minprune.criteria import CRITERIA
 from minprune.curvature import hvp
 from minprune.curvature.inverse import downdate, inverse_from_rows, remove
-from minprune.curvature.products import flat, unflat
 from minprune.curvature.record import record
 from minprune.curvature.removal import loss
 from minprune.masking.allocate import allocate
@@ -35,19 +34,13 @@ def _hessian_inverse(batches: list[Array], damp: float) -> Array:
     return inverse_from_rows([np.sqrt(2) * x for x in batches], count, damp).inverse
 
 
-def _swept(w: Array, inverse: Array) -> tuple[Array, Array]:
-    """(order, losses) of the one row w"""
-    order, losses, _ = kernels.obs_sweep(w[None], inverse)
-    return order[0], losses[0]
-
-
 # Optimal Brain Surgeon, step by step
 OBS: dict[str, Callable[..., Any]] = {
     "update": lambda w, inverse, q: remove(w, inverse, q)[0],
     "score": lambda w, inverse, q: remove(w, inverse, q)[1],
     "downdate": downdate,
     "inverse": _hessian_inverse,
-    "sweep": _swept,
+    "sweep": lambda w, inverse: tuple(a[0] for a in kernels.obs_sweep(w[None], inverse)[:2]),
 }
 
 

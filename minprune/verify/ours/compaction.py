@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
+from minprune.core import Arrays
 from minprune.errors import UnreachableError
 from minprune.evidence import score
-from minprune.masking.apply import prune
-from minprune.masking.choose import Scope
+from minprune.masking.apply import prune, with_masks
 from minprune.nets.model import Model
 from minprune.nets.net import Net
 from minprune.nets.ties import ties
-from minprune.structure.compact import compact, plan
+from minprune.structure.compact import compact
+from minprune.structure.plan import plan
 from minprune.verify.law import Laws, judged, picked
 from minprune.verify.ours.nets import filled, models, stacks
 from minprune.verify.verdict import Verdicts
@@ -29,13 +30,12 @@ Compact = Callable[[Model], Model]
 
 
 def thinned(
-    model: Model, share: float, seed: int = 0, minimum: int = 1, unit: bool = True,
-    scope: Scope = "global", **how: Any,
-) -> Model:  # fmt: skip
+    model: Model, share: float, seed: int = 0, minimum: int = 1, unit: bool = True, **how: Any
+) -> Model:
     """The model pruned by random scores to that sparsity, or the largest that can be reached."""
     scores = score(model, None, "random", unit=unit, seed=seed, **how)
     try:
-        return prune(model, scores, sparsity=share, minimum=minimum, scope=scope)
+        return prune(model, scores, sparsity=share, minimum=minimum)
     except UnreachableError as e:
         return prune(model, scores, sparsity=float(str(e).split()[-1]), minimum=minimum)
 
@@ -68,26 +68,28 @@ class Case:
 
 @st.composite
 def cases(draw: st.DrawFn, nets: Sequence[Net] = ()) -> Case:
-    """Units or single weights pruned at random, biases too, up to everything; of these nets, or of
-    random ones.
+    """Units, single weights, or rows of one layer whose biases stay, so that its units are
+    constant, or two of these; up to everything; of these nets, or of random ones.
     """
-    how = draw(st.sampled_from(["units", "units", "units to 0", "weights", "all", "both"]))
     named = st.builds(filled, st.sampled_from(nets), st.integers(0, 99))
-    some = named if nets else models(most=8) | stacks()
-    model = draw(some.filter(removable) if "units" in how else some)
-    share = draw(st.floats(0, 1) | st.sampled_from([0.0, 0.5, 0.9, 1.0]))
-    seed = draw(st.integers(0, 999))
-    if how != "both":
-        least = 1 if how == "units" else 0
-        params = "all" if how == "all" else "weights"
-        return Case(thinned(model, share, seed, least, "units" in how, params=params), how)
-    if any(g.free for g in ties(model)):
-        model = thinned(model, share / 2, seed)
-    scores = score(model, None, "random", seed=seed)
-    dead = sum(int((~m).sum()) for n, m in model.masks.items() if n in scores)
-    n = sum(s.size for s in scores.values())
-    share = max(share, (dead + 1) / n)
-    return Case(prune(model, scores, sparsity=min(share, 1), minimum=0), how)
+    model = draw(named if nets else models(most=8) | stacks())
+    ways = ["weights", "all", *["rows"] * 3]
+    ways += ["units", "units", "units to 0"] if removable(model) else []
+    chosen = draw(st.lists(st.sampled_from(ways), min_size=1, max_size=2))
+    masks: Arrays = {}
+    for how in chosen:
+        seed = draw(st.integers(0, 999))
+        if how == "rows":
+            name = draw(st.sampled_from(model.net.weights))
+            units, *entries = model.net.params[name]
+            stay = np.random.default_rng(seed).random(units) < draw(st.sampled_from([0, 0.5]))
+            new = {name: np.repeat(stay, np.prod(entries)).reshape(units, *entries)}
+        else:
+            share = draw(st.floats(0, 1) | st.sampled_from([0.0, 0.5, 0.9, 1.0]))
+            least, params = int(how == "units"), "all" if how == "all" else "weights"
+            new = thinned(model, share, seed, least, "units" in how, params=params).masks
+        masks |= {n: m & masks.get(n, True) for n, m in new.items()}
+    return Case(with_masks(model, masks), " and ".join(chosen))
 
 
 @LAWS("same function")

@@ -25,7 +25,7 @@ from minprune.errors import ArgumentError, MinpruneWarning
 from minprune.evidence import score
 from minprune.files import write_atomic
 from minprune.masking.choose import choose
-from minprune.nets.activations import Activation, ReLU, Tanh
+from minprune.nets.activation_layers import Activation, ReLU, Tanh
 from minprune.nets.dense import Dense
 from minprune.nets.model import Model
 from minprune.nets.net import build
@@ -67,9 +67,8 @@ def formula_nets() -> dict[str, tuple[Model, Split]]:
     }
     found = {}
     for name, (act, kind, bias, y) in rows.items():
-        net = build(
-            (3,), [("fc1", Dense(3, 4, bias)), ("act", act), ("fc2", Dense(4, 2, bias))], kind
-        )
+        layers = [("fc1", Dense(3, 4, bias)), ("act", act), ("fc2", Dense(4, 2, bias))]
+        net = build((3,), layers, kind)
         params = {
             "fc1.weight": 0.7 * np.sin(steps(4, 3)), "fc1.bias": 0.1 * np.cos(steps(4)),
             "fc2.weight": 0.7 * np.cos(steps(2, 4)), "fc2.bias": 0.1 * np.sin(steps(2)),
@@ -114,12 +113,11 @@ def net(model: Model, data: Split) -> dict[str, Any]:
     seen = record(model, x)
     gradients = dict(zip(seen.leaves, grad(seen.loss(y), list(seen.leaves.values())), strict=True))
     judged = scores(model, data)
-    masks: dict[str, Any] = {}
-    for name, s in judged.items():
-        if "units" not in name:
-            masks[name] = {
-                str(share): arrays(choose(s, {}, sparsity=share, minimum=0)) for share in SPARSITIES
-            }
+    masks = {
+        name: {str(p): arrays(choose(s, {}, sparsity=p, minimum=0)) for p in SPARSITIES}
+        for name, s in judged.items()
+        if "units" not in name
+    }
     return {
         "layers": [
             {"name": n.name, "kind": type(n.layer).__name__, "inputs": list(n.inputs)}

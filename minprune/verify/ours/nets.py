@@ -12,14 +12,16 @@ import numpy as np
 from hypothesis import strategies as st
 
 from minprune.core import Arrays
-from minprune.nets.activations import LAYERS as ACTIVATIONS
-from minprune.nets.activations import Sigmoid
+from minprune.nets.activation_layers import LAYERS as ACTIVATIONS
+from minprune.nets.activation_layers import Sigmoid
 from minprune.nets.convolution import Conv1d, Conv2d
 from minprune.nets.dense import Dense
+from minprune.nets.joining import Add
 from minprune.nets.layer import Layer, Shape
 from minprune.nets.losses import LOSSES
 from minprune.nets.model import Model
 from minprune.nets.net import Net, build
+from minprune.nets.normalisation import BatchNorm
 from minprune.nets.registry import LAYERS
 
 WIDEST = 6  # channels or features before a concatenation stops being drawn
@@ -190,13 +192,17 @@ def models(dtype: type = np.float64, **how: object) -> st.SearchStrategy[Model]:
 
 @st.composite
 def stacks(draw: Draw) -> Model:
-    """Up to three convolutions in a row, padded, grouped or depthwise: random nets seldom have
-    them.
+    """Convolutions in a row: a padded one, a grouped or depthwise one that is normalised, and a
+    branch that is added; random nets seldom have them, nor enough units that some may go.
     """
-    net = Growing({"input": (2, 4, 4)})
-    for _ in range(draw(st.integers(1, 3))):
-        grow(draw, net, ["Conv2d"])
-        grow(draw, net, ["ReLU", "Sigmoid"])
+    net, groups = Growing({"input": (2, 4, 4)}), draw(st.sampled_from([1, 2, 4]))
+    net.add(Conv2d(2, 4, 3, padding=1))
+    net.add(Sigmoid())
+    net.add(Conv2d(4, 4, 3, 1, draw(st.integers(0, 1)), groups, draw(st.booleans())))
+    net.add(BatchNorm(4))
+    short = net.at
+    net.add(Conv2d(4, 4, 3, padding=1))
+    net.add(Add(), short)
     grow(draw, net, ["GlobalAvgPool", "Flatten"])
     net.add(Dense(net.shape[0], 2))
     return filled(build((2, 4, 4), net.layers), draw(st.integers(0, 999)))

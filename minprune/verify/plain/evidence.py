@@ -131,19 +131,14 @@ def within(p: Units) -> Arrays:
 
 
 SINGLE: dict[str, Callable[[Any, Names], Any]] = {
-    "weights": weights,
+    **{made.__name__: made for made in (weights, squared_grads, hess_diag, path_grads, removal,
+                                        inverse_diag, sweep_loss)},
     "masks": lambda p, names: {name: np.ones(at(p, name).shape, bool) for name in names},
     "grads": gradient,
-    "squared_grads": squared_grads,
-    "hess_diag": hess_diag,
     "hess_grad": lambda p, names: times(p, gradient(p, names)),
     "hess_weight": lambda p, names: times(p, weights(p, names)),
-    "path_grads": path_grads,
-    "removal": removal,
-    "inverse_diag": inverse_diag,
-    "sweep_loss": sweep_loss,
     "labels": lambda p, names: labels(p),
-}
+}  # fmt: skip
 
 
 def of_gates(kind: str) -> Callable[[Mlp], Arrays]:
@@ -153,21 +148,13 @@ def of_gates(kind: str) -> Callable[[Mlp], Arrays]:
 
 
 UNITS: dict[str, Callable[[Mlp], Any]] = {
+    **{made.__name__: made for made in (activations, act_grads, act_mean, act_gram, act_hist,
+                                        labels, class_counts, class_means, within, inverse_block)},
     "gate_grads": of_gates("grads"),
     "gate_hess": of_gates("hess_diag"),
     "removal": of_gates("removal"),
-    "activations": activations,
-    "act_grads": act_grads,
-    "act_mean": act_mean,
-    "act_gram": act_gram,
-    "act_hist": act_hist,
-    "labels": labels,
-    "class_counts": class_counts,
-    "class_means": class_means,
-    "within": within,
-    "inverse_block": inverse_block,
     "outgoing": lambda p: unit_rows(p, weights(p, p.weights), "outgoing"),
-}
+}  # fmt: skip
 
 
 def unit_rows(p: Mlp, arrays: Arrays, row: UnitView) -> Arrays:

@@ -9,17 +9,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 from minprune.core import Array, Arrays
-from minprune.verify.plain.net import (
-    STEP,
-    Mlp,
-    Problem,
-    Quadratic,
-    at,
-    gradient,
-    quadratics,
-    shaped,
-    softmax,
-)
+from minprune.verify.plain import net
+from minprune.verify.plain.net import STEP, Mlp, Problem, Quadratic, at, gradient, shaped
 
 DAMP = 1e-4  # alpha = DAMP * mean(diag H): large, so that rounding leaves half the digits
 
@@ -57,7 +48,7 @@ def gauss_newton(p: Mlp, names: Sequence[str]) -> Array:
     f = p.forward()[2]
     found = np.zeros((total, total))
     for j, row in zip(J, f, strict=True):
-        q = softmax(row[None])[0]
+        q = net.softmax(row[None])[0]
         B = 2 * np.eye(len(row)) if p.loss_kind == "mse" else np.diag(q) - np.outer(q, q)
         found += j.T @ B @ j / len(p.x)
     return found
@@ -207,7 +198,7 @@ class Removal:
 @st.composite
 def removals(draw: Any, diagonal: bool = False, least: int = 1) -> Removal:
     """Minima of quadratic losses of whole numbers, and one to all of their places."""
-    p: Quadratic = draw(quadratics(minimum=True, diagonal=diagonal))
+    p: Quadratic = draw(net.quadratics(minimum=True, diagonal=diagonal))
     n = len(p.v)
     q = draw(st.permutations(range(n)))[: draw(st.integers(min(least, n), n))]
     return Removal(p.H, p.params["w"], np.array(q))

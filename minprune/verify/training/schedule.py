@@ -11,7 +11,7 @@ import numpy as np
 
 from minprune.arguments import choice, count, share
 from minprune.errors import ArgumentError
-from minprune.verify.law import Law, Laws, callable_as, first, judged, keywords
+from minprune.verify.law import Law, Laws, callable_as, find, judged, keywords
 from minprune.verify.plain.rules import SCHEDULES, Ramp, scheduled
 from minprune.verify.trees import moved
 from minprune.verify.verdict import Verdicts
@@ -145,8 +145,7 @@ def check_schedule(
         initial = final
     if initial > final:
         raise ArgumentError(
-            f"{CHECK}: final must be at least initial={initial:g}, not {final:g}; pass shares that "
-            f"rise"
+            f"{CHECK}: final must be at least initial={initial:g}, not {final:g}; pass a higher one"
         )
     start, span = (count(CHECK, n, v, 0) for n, v in (("start", start), ("span", span)))
     if like in ("one_shot", "constant"):
@@ -180,7 +179,7 @@ def check_schedule(
                 return f"step {t} has {a}, and {b} when asked again"
         return None
 
-    verdict = first("in [0, 1]", "each value is a number from 0 to 1", [ramp], shares)
+    verdict = find("in [0, 1]", "each value is a number from 0 to 1", [ramp], shares)
     if not verdict.holds:  # no law of a share makes sense
         return Verdicts([verdict])
     # all are compared in the narrowest type among the values

@@ -1,6 +1,7 @@
 """A layer for every row of the table of activations: ReLU, LeakyReLU, Tanh, Sigmoid, ELU, ...
 
-`from minprune.nets.activations import ELU` gives the class made of the row whose `layer` is "ELU".
+`from minprune.nets.activation_layers import ELU` gives the class made of the row whose `layer` is
+"ELU".
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from minprune import autograd as ag
 from minprune.arguments import choice
 from minprune.autograd import Value
 from minprune.autograd.activations import ACTIVATIONS, Row
-from minprune.nets.layer import ForwardContext, Layer, Params
+from minprune.nets.layer import ForwardContext, Params, Passing
 
 EXAMPLE = """
 
@@ -20,11 +21,11 @@ EXAMPLE = """
 """
 
 
-class Activation(Layer):
+class Activation(Passing):
     """y = f(x), elementwise; a fused one runs inside the kernel of the layer before it."""
 
     kind: ClassVar[str]  # the key of its row
-    bends: ClassVar[bool] = True
+    bends: ClassVar[bool | None] = True
 
     @property
     def row(self) -> Row:

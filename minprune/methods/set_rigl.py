@@ -13,7 +13,7 @@ from minprune.arguments import count, share
 from minprune.core import Array, Arrays, Seed, stream
 from minprune.masking.allocate import allocate
 from minprune.masking.apply import prune
-from minprune.methods.rewire import check_movable, how_many, move, whole_grads
+from minprune.methods.drop_grow import check_movable, how_many, move, whole_grads
 from minprune.nets.model import Model, dense_only, is_model
 from minprune.train.method import Change, Context, Method, View
 

@@ -22,7 +22,7 @@ from minprune.nets.model import Model, batch_last, loss_of, run
 from minprune.nets.net import Net, layer_of
 from minprune.sparse.formats import places, there
 from minprune.train.method import Change, View
-from minprune.train.training import check_finite
+from minprune.train.step import check_finite
 
 
 def rewire(live: Array, drop: Array, grow: Array, count: int) -> tuple[Array, Array]:

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from minprune.arguments import number
+from minprune.arguments import number, shaped
 from minprune.autograd import Op, Tensor, Value, grad, value
 from minprune.core import Array, Arrays, Seed, stream
-from minprune.errors import ArgumentError, NonFiniteError, ShapeError
+from minprune.errors import ArgumentError, NonFiniteError
 from minprune.masking.apply import apply
 from minprune.nets.counts import sparsity
 from minprune.nets.layer import ForwardContext, Layer
-from minprune.nets.model import Instead, Model, blame, loss_of, not_finite, run
+from minprune.nets.model import Instead, Model, all_finite, blame, loss_of, run
 from minprune.nets.net import Net, layer_of
 from minprune.train.method import HOOKS, Change, Context, Method, Values, View, check_signatures
 from minprune.train.optim import Optimizer, OptState
@@ -114,13 +114,17 @@ class Training:
         penalty = method.penalty(dict(leaves), extra, ctx) if uses["penalty"] else None
         result, self.penalty = float(value(loss)), 0.0
         if penalty is not None:
-            self.penalty, loss = float(value(penalty)), loss + penalty
+            self.penalty = float(value(penalty))
         if not np.isfinite(result + self.penalty):
             raise self._stopped(result, p, x, instead)
         activations = {k: np.moveaxis(value(seen[k]), -1, 0).copy() for k in wanted}
         seen.clear()
         wrt = leaves | extra
         grads = dict(zip(wrt, grad(loss, list(wrt.values()), free=True), strict=True))
+        of_loss = {k: grads[k] for k in leaves}
+        if penalty is not None:
+            more = grad(penalty, list(wrt.values()), free=True)
+            grads = {k: g + m for (k, g), m in zip(grads.items(), more, strict=True)}
         self.buffers.update(how.buffers)
         self.done += 1
         masks = {} if self.dense else self.masks
@@ -131,7 +135,7 @@ class Training:
             self.of_extra.update(k, w, grads[k], self.opt_state, None, lr, self.done)
         if uses["after"]:
             view = View(
-                self._context(how), self.params, self.buffers, {k: grads[k] for k in leaves},
+                self._context(how), self.params, self.buffers, of_loss,
                 self.extra, self.opt_state, (np.moveaxis(x, -1, 0), y), activations,
             )  # fmt: skip
             self._take(method.after(view))
@@ -169,11 +173,9 @@ class Training:
             x = xs[0] if len(xs) == 1 else xs
             made = self.method.layer(name, layer, x, p, extra, ctx)
             wanted = (*self.net.shapes[name], *np.shape(value(xs[0]))[-1:])
-            if made is not None and np.shape(value(made)) != wanted:
-                raise ShapeError(
-                    f"{type(self.method).__name__}: layer must give {name}'s output as {wanted}, "
-                    f"batch-last, not {np.shape(value(made))}; reshape it"
-                )
+            if made is not None:
+                what = f"{type(self.method).__name__}: the output of {name} that layer gives"
+                shaped(what, value(made), wanted, "reshape it, the batch last")
             return made
 
         return instead
@@ -217,12 +219,8 @@ class Training:
 
 def check_finite(step: int, what: str, a: Array, lr: float) -> None:
     """Raises NonFiniteError where an entry of a is not finite."""
-    bad = not_finite(a)
-    if bad:
-        raise NonFiniteError(
-            f"step {step}: {what} has {bad} of {a.size} entries that are not finite, at learning "
-            f"rate {lr:g}; lower the learning rate or check the data"
-        )
+    remedy = f"lower the learning rate, {lr:g}, or check the data"
+    all_finite(f"step {step}", what, a, remedy)
 
 
 def _factors(method: Method, extra: Mapping[str, Array]) -> dict[str, float]:
@@ -253,11 +251,7 @@ def _replace(arrays: Arrays, new: Arrays, kind: str) -> None:
                 f"{name}: Change.{kind} must name arrays of View.{kind} that may be replaced, and "
                 f"this is none of them; leave it out"
             )
-        if np.shape(a) != arrays[name].shape:
-            raise ShapeError(
-                f"{name}: Change.{kind} must keep its shape {arrays[name].shape}, not "
-                f"{np.shape(a)}; reshape it"
-            )
+        shaped(f"{name}: Change.{kind}", a, arrays[name].shape, "reshape it")
         arrays[name] = np.array(a, arrays[name].dtype, order="C")
 
 

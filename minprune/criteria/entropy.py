@@ -1,81 +1,12 @@
-"""How far a unit lies from the others, and how widely its own weights are spread."""
+"""Entropies: how widely the weights of a unit are spread, and how much its activation varies."""
 
 from typing import Literal
 
 import numpy as np
 
 from minprune.arguments import choice, count
-from minprune.core import Array, Arrays, Evidence, Example, criterion, fits
-
-
-@criterion(
-    needs=("weights", "masks"),
-    single=False,
-    cite="He et al. (2019), Filter Pruning via Geometric Median (FPGM)",
-    examples=(
-        Example(
-            {"weights": [[0, 0], [3, 4], [6, 8]], "masks": [[1, 1]] * 3}, [15, 10, 15], unit=True
-        ),
-    ),
-)
-def geometric_median(ev: Evidence) -> Arrays:
-    """s_j = sum_k norm(w_j - w_k), k over the live units of the layer
-
-    The unit nearest to the geometric median is the one that the others can replace: it goes first.
-    Version: the paper's own, whose candidates for the median are the units themselves. Twins tie,
-    at a value that need not be low: no unit knows that its twin goes too. Units without a live
-    weight are left out, and score 0. Sums are in float64; time units^2 * incoming.
-
-    Parameters
-    ----------
-    ev : Evidence
-        weights: (units, incoming). masks, optional: the same shape, True = kept.
-
-    Returns
-    -------
-    dict of arrays
-        s: (units,). Unit of measure: that of the weight.
-
-    Raises
-    ------
-    ArgumentError
-        For evidence of single weights.
-
-    Examples
-    --------
-    >>> import numpy as np, minprune as mp
-    >>> w = np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]])
-    >>> mp.criteria.geometric_median(mp.Evidence(weights={"w": w}, unit=True))
-    {'w': array([15., 10., 15.])}
-    """
-    found = {}
-    for name, (w, live) in _masked(ev).items():
-        units, entries = live.any(axis=1), live.any(axis=0)
-        found[name] = np.zeros(len(w), w.dtype)
-        found[name][units] = _distances(w[np.ix_(units, entries)])
-    return found
-
-
-def _masked(ev: Evidence) -> dict[str, tuple[Array, Array]]:
-    """{name: (weights, which of them are live), both (units, incoming)}"""
-    weights = ev.rows("weights")
-    if ev.masks is None:
-        return {name: (w, np.ones(w.shape, bool)) for name, w in weights.items()}
-    masks = ev.rows("masks")
-    for name, w in weights.items():
-        fits(name, "masks", masks[name], w.shape)
-    return {name: (w, masks[name].astype(bool)) for name, w in weights.items()}
-
-
-def _distances(w: Array) -> Array:
-    top = np.abs(w).max(initial=0) or 1
-    w = np.ascontiguousarray(w, np.float64) / top  # so that no square overflows or vanishes
-    apart = np.zeros((len(w), len(w)))
-    for j, row in enumerate(w):
-        step = w[j:] - row
-        apart[j, j:] = apart[j:, j] = np.sqrt(np.einsum("ki,ki->k", step, step))
-    return np.asarray(top * apart.sum(axis=1))
-
+from minprune.core import Array, Arrays, Evidence, Example, criterion
+from minprune.errors import ArgumentError
 
 LN2 = np.log(2)
 _EIGHT = {"weights": [[0, 0, 4, 4], [0, 0, 0, 0]], "masks": [[1] * 4] * 2}
@@ -96,7 +27,8 @@ def weight_entropy(
     """s_j = sum_b p_jb ln(p_jb), p_jb the share of unit j's weights in bin b; prune="low": -s
 
     Masked weights are left out; a unit without a live weight scores 0. The bins are equally wide
-    and cover the range of the LAYER's weights, the last one closed.
+    and cover the range of the LAYER's weights (of all layers that make tied units), the last one
+    closed.
     A flaw of the definition: a unit of equal weights, also one of zeros, has entropy 0 and is kept
     longest; so has each unit of a constant layer.
 
@@ -129,7 +61,7 @@ def weight_entropy(
     choice("weight_entropy", "prune", prune, ("high", "low"))
     bins = count("weight_entropy", "bins", bins)
     sign = -1 if prune == "high" else 1
-    found = _masked(ev)
+    found = ev.live_rows()
     return {n: (sign * _entropy(w, live, bins)).astype(w.dtype) for n, (w, live) in found.items()}
 
 
@@ -148,3 +80,67 @@ def shannon(p: Array) -> Array:
     """-sum_b p_b ln(p_b) of each row, 0 ln(0) = 0"""
     total: Array = (p * np.log(np.where(p > 0, p, 1))).sum(axis=1)
     return 0.0 - total  # not -0.0 where one share is 1
+
+
+_HIST = {"act_hist": [[2, 0, 2], [0, 4, 0]]}
+
+
+@criterion(
+    needs=("act_hist",),
+    unit="whole",
+    single=False,
+    cite="Luo & Wu (2017), An Entropy-based Pruning Method for CNN Compression",
+    examples=(
+        Example(_HIST, [LN2, 0], {"bins": 3}, unit=True),
+        Example(_HIST, [-LN2, 0], {"bins": 3, "prune": "high"}, unit=True),
+    ),
+)
+def activation_entropy(
+    ev: Evidence, *, bins: int = 10, prune: Literal["low", "high"] = "low"
+) -> Arrays:
+    """s = -sum_b p_b ln(p_b), p_b the share of samples in bin b; prune="high": -s
+
+    A unit that gives the same output for every sample goes first. The bins are equally wide, over
+    the unit's own range, and count each sample's mean activation over the positions.
+
+    Parameters
+    ----------
+    ev : Evidence
+        act_hist: (units, bins), counts of samples.
+    bins
+        How many bins the histograms have.
+    prune
+        "low": low entropy goes first; "high": high entropy goes first.
+
+    Returns
+    -------
+    dict of arrays
+        s: (units,), 0 for a unit without samples. Unit of measure: nat.
+
+    Raises
+    ------
+    ArgumentError
+        For evidence of single weights, for another prune, and for histograms of another number of
+        bins.
+
+    Examples
+    --------
+    >>> import numpy as np, minprune as mp
+    >>> counts = np.array([[2.0, 0.0, 2.0], [0.0, 4.0, 0.0]])
+    >>> ev = mp.Evidence(act_hist={"w": counts}, unit=True)
+    >>> mp.criteria.activation_entropy(ev, bins=3)["w"].round(3)
+    array([0.693, 0. ])
+    """
+    choice("activation_entropy", "prune", prune, ("low", "high"))
+    found = {}
+    for name, counts in ev.of("act_hist").items():
+        if counts.shape[1] != bins:
+            raise ArgumentError(
+                f"activation_entropy: bins must be {counts.shape[1]}, as act_hist of {name} has, "
+                f"not {bins!r}; pass bins={counts.shape[1]}"
+            )
+        wide = counts.astype(np.float64)
+        total = wide.sum(axis=1, keepdims=True)
+        h = shannon(wide / np.where(total > 0, total, 1))
+        found[name] = (h if prune == "low" else 0.0 - h).astype(counts.dtype)
+    return found
