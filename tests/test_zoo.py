@@ -100,7 +100,7 @@ MESSAGES: tuple[tuple[Callable[[], Model], type[ArgumentError], str], ...] = (
     ),
     (
         lambda: zoo.lenet_5(((28, 28, 1), 10)), ShapeError,
-        "lenet_5: images must be at least 16 x 16, not 28 x 1; (28, 28, 1) looks channels-last "
+        "lenet_5: sides must be at least 16, not (28, 1); (28, 28, 1) looks channels-last "
         "(NHWC); pass x.transpose(0, 3, 1, 2)",
     ),
     (lambda: zoo.conv_4(((17,), 2)), ShapeError, "conv_4: " + IMAGES.format("(17,)")),
