@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     from minprune.nets.net import build
     from minprune.nets.normalisation import *  # noqa: F403
     from minprune.nets.pooling import *  # noqa: F403
+    from minprune.nets.registry import layer
     from minprune.nets.ties import ties
     from minprune.sparse.convert import densify, sparsify
     from minprune.structure.compact import compact
@@ -71,6 +72,7 @@ NAMES = {
     "core": ("Dataset", "Evidence", "Example", "CriterionSpec", "criterion"),
     "autograd": ("Tensor", "grad"),
     "nets.net": ("build",),
+    "nets.registry": ("layer",),
     "nets.model": ("Model",),
     "nets.initialise": ("initialise",),
     "nets.ties": ("ties",),

@@ -128,7 +128,8 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     ),
     "unknown layer": (
         other_layer,
-        "layer 'fc1' must be of a kind that this version knows, not 'Attention'; use a "
+        "layer 'fc1' must be of a known kind, not 'Attention'; put @mp.layer above its "
+        "class, or use a "
         "newer minprune",
     ),
     "layers that do not fit": (

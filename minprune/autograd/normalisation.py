@@ -110,8 +110,12 @@ def _normalise_groups_rule(
 def _scaled(links: Links, out: Tensor, inputs: Parts, settings: Any) -> None:
     """(x, scale, shift): normalisation with known statistics."""
     x, scale, shift = inputs
-    links.scale(out, x, scale)
-    links.same(out, shift)
+    if isinstance(scale, Tensor):
+        links.scale(out, x, scale)
+    else:  # a constant of the layer
+        links.same(out, x)
+    if isinstance(shift, Tensor):
+        links.same(out, shift)
 
 
 def _bound(links: Links, out: Tensor, inputs: Parts, settings: Any) -> None:

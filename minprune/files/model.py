@@ -17,6 +17,7 @@ from minprune.nets.model import Model, is_model
 from minprune.nets.net import Net, Node
 from minprune.nets.registry import kind_of
 
+PLAIN = (bool, int, float, str, type(None))  # what the fields of a layer may be
 DTYPES = ("float32", "float64", "uint8", "uint32")
 KIND = Kind("model", 2, "mp.save", "save it again", 2**20, DTYPES, deflated=True)
 
@@ -97,12 +98,28 @@ def _checked(owner: str, path: object, needs: str) -> None:
 
 
 def describe(net: Net) -> dict[str, Any]:
-    """The net as JSON: layers by name and kind, with their fields and what they read."""
-    layers = [
-        {"name": n.name, "kind": type(n.layer).__name__, "inputs": list(n.inputs),
-         "fields": {f.name: getattr(n.layer, f.name) for f in fields(n.layer)}}
-        for n in net.nodes
-    ]  # fmt: skip
+    """The net as JSON: layers by name and kind, with their fields and what they read
+
+    Raises FileError for a layer that `rebuild` could not make again.
+    """
+    layers = []
+    for n in net.nodes:
+        kind, own = type(n.layer), {f.name: getattr(n.layer, f.name) for f in fields(n.layer)}
+        own = {k: v.item() if isinstance(v, np.generic) else v for k, v in own.items()}
+        if kind_of(kind.__name__) is not kind:
+            raise FileError(
+                f"{n.name}: its class must be registered to be saved, and {kind.__name__} is not; "
+                f"put @mp.layer above the class"
+            )
+        for name, value in own.items():
+            if not all(type(v) in PLAIN for v in (value if type(value) is tuple else (value,))):
+                raise FileError(
+                    f"{n.name}: its {name} must be a number, text, None or a tuple of them to be "
+                    f"saved, not {value!r}; keep the rest in parameters or buffers"
+                )
+        layers.append(
+            {"name": n.name, "kind": kind.__name__, "inputs": list(n.inputs), "fields": own}
+        )
     return {"input_shape": list(net.input_shape), "loss": net.loss, "layers": layers}
 
 
@@ -116,10 +133,11 @@ def rebuild(description: dict[str, Any]) -> Net:
         kind = kind_of(entry["kind"])
         if kind is None:
             raise FileError(
-                f"layer {entry['name']!r} must be of a kind that this version knows, not "
-                f"{entry['kind']!r}; use a newer minprune"
+                f"layer {entry['name']!r} must be of a known kind, not {entry['kind']!r}; put "
+                f"@mp.layer above its class, or use a newer minprune"
             )
-        nodes.append(Node(entry["name"], kind(**entry["fields"]), tuple(entry["inputs"])))
+        own = {k: tuple(v) if isinstance(v, list) else v for k, v in entry["fields"].items()}
+        nodes.append(Node(entry["name"], kind(**own), tuple(entry["inputs"])))
     return Net(tuple(nodes), shape, description["loss"])
 
 
