@@ -95,6 +95,8 @@ def test_names_are_taken_once() -> None:
 def test_compact_of_a_layer_without_a_rule_refuses_by_name() -> None:
     @dataclass(frozen=True)
     class Scaled(Layer):
+        ones = ("weight",)
+
         def params(self) -> dict[str, tuple[int, ...]]:
             return {"weight": (3,)}
 
@@ -103,7 +105,7 @@ def test_compact_of_a_layer_without_a_rule_refuses_by_name() -> None:
 
     net = mp.build((4,), [("a", mp.Dense(4, 3)), ("s", Scaled()), ("o", mp.Dense(3, 2))])
     model = mp.initialise(net)
-    masks = {"a.weight": np.array([[True] * 4, [False] * 4, [True] * 4])}
-    model = mp.with_masks(model, masks)
+    units = mp.score(model, None, "magnitude", unit=True)
+    model = mp.prune(model, units, sparsity=0.34)
     with pytest.raises(ArgumentError, match="Scaled has no rule for becoming smaller"):
         mp.compact(model)
