@@ -107,5 +107,5 @@ def test_compact_of_a_layer_without_a_rule_refuses_by_name() -> None:
     model = mp.initialise(net)
     units = mp.score(model, None, "magnitude", unit=True)
     model = mp.prune(model, units, sparsity=0.34)
-    with pytest.raises(ArgumentError, match="Scaled has no rule for becoming smaller"):
+    with pytest.raises(ArgumentError, match="Scaled cannot shrink; define its method resized"):
         mp.compact(model)
