@@ -6,12 +6,10 @@ from second derivatives, and the oracle.
 """
 
 # isort: off
-import inspect
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from minprune.core import EVIDENCE_KINDS, Arrays, Criterion, CriterionSpec, Evidence, Marked
-from minprune.errors import ArgumentError
+from minprune.core import EVIDENCE_KINDS, CriterionSpec, Marked
 from minprune.criteria.random import *  # noqa: F403
 from minprune.criteria.norms import *  # noqa: F403
 from minprune.criteria.geometric_median import *  # noqa: F403
@@ -34,49 +32,6 @@ CRITERIA: dict[str, Marked[...]] = {
 }  # fmt: skip
 
 __all__ = ["CRITERIA", "list", *CRITERIA]
-
-
-def find(criterion: str | Criterion, *own: str) -> Marked[...]:
-    """The criterion of that name, or the function itself; own: more kinds of evidence
-
-    A function without a spec gets the weights and `own`, or dicts, where its arguments, the first
-    at least, are named as kinds of evidence.
-    """
-    if not callable(criterion):
-        if not isinstance(criterion, str) or criterion not in CRITERIA:
-            raise ArgumentError(
-                f"criterion must be one of {', '.join(sorted(CRITERIA))}, or a function Evidence "
-                f"-> scores, not {criterion!r}; pass criterion='magnitude', for example"
-            )
-        return CRITERIA[criterion]
-    if hasattr(criterion, "spec"):
-        return criterion
-    fn, known = criterion, {*EVIDENCE_KINDS, *own}
-    parameters = parameters_of(fn)
-    if not parameters or parameters[0].name not in known:
-        return CriterionSpec(("weights", *own))(fn)
-    kinds = tuple(p.name for p in parameters if p.name in known and p.default is p.empty)
-
-    def by_name(ev: Evidence, **options: Any) -> Arrays:
-        return fn(**{kind: ev.of(kind) for kind in kinds}, **options)
-
-    more = [p for p in parameters if p.name not in kinds and p.kind is not p.VAR_POSITIONAL]
-    named = [p if p.kind is p.VAR_KEYWORD else p.replace(kind=p.KEYWORD_ONLY) for p in more]
-    first = inspect.Parameter("ev", inspect.Parameter.POSITIONAL_ONLY)
-    by_name.__name__ = getattr(fn, "__name__", "criterion")
-    by_name.__signature__ = inspect.Signature([first, *named])  # type: ignore[attr-defined]
-    return CriterionSpec(kinds, unit=None)(by_name)
-
-
-def parameters_of(fn: Criterion) -> tuple[inspect.Parameter, ...]:
-    """What fn takes; raises ArgumentError where it does not say."""
-    try:
-        return (*inspect.signature(fn).parameters.values(),)
-    except (TypeError, ValueError):
-        raise ArgumentError(
-            f"{getattr(fn, '__name__', 'criterion')} must be a Python function, not a callable "
-            f"without a signature; wrap it in a function"
-        ) from None
 
 
 class Entry(NamedTuple):

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from minprune.core import Chunk, Criterion, Marked
-from minprune.criteria import find, parameters_of
+from minprune.core import EVIDENCE_KINDS, Arrays, Chunk, Criterion, CriterionSpec, Evidence, Marked
+from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
 from minprune.evidence.sources import OPTIONS, SOURCES, Fill, fill_of
 from minprune.nets.model import Model, names_of
@@ -102,7 +102,7 @@ def check(
     """
     how = {k: v for k, v in given.items() if k in OPTIONS}
     options = {k: v for k, v in given.items() if k not in OPTIONS}
-    who, spec, parameters = fn.__name__, fn.spec, parameters_of(fn)
+    who, spec, parameters = fn.__name__, fn.spec, _parameters(fn)
     more = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)][1:]
     for p in more:
         if p.default is p.empty and p.name not in options:
@@ -141,3 +141,46 @@ def check(
         "settings": {p.name: p.default for p in more if p.default is not p.empty} | options,
         "how": how,
     }  # fmt: skip
+
+
+def find(criterion: str | Criterion, *own: str) -> Marked[...]:
+    """The criterion of that name, or the function itself; own: more kinds of evidence
+
+    A function without a spec gets the weights and `own`, or dicts, where its arguments, the first
+    at least, are named as kinds of evidence.
+    """
+    if not callable(criterion):
+        if not isinstance(criterion, str) or criterion not in CRITERIA:
+            raise ArgumentError(
+                f"criterion must be one of {', '.join(sorted(CRITERIA))}, or a function Evidence "
+                f"-> scores, not {criterion!r}; pass criterion='magnitude', for example"
+            )
+        return CRITERIA[criterion]
+    if hasattr(criterion, "spec"):
+        return criterion
+    fn, known = criterion, {*EVIDENCE_KINDS, *own}
+    parameters = _parameters(fn)
+    if not parameters or parameters[0].name not in known:
+        return CriterionSpec(("weights", *own))(fn)
+    kinds = tuple(p.name for p in parameters if p.name in known and p.default is p.empty)
+
+    def by_name(ev: Evidence, **options: Any) -> Arrays:
+        return fn(**{kind: ev.of(kind) for kind in kinds}, **options)
+
+    more = [p for p in parameters if p.name not in kinds and p.kind is not p.VAR_POSITIONAL]
+    named = [p if p.kind is p.VAR_KEYWORD else p.replace(kind=p.KEYWORD_ONLY) for p in more]
+    first = inspect.Parameter("ev", inspect.Parameter.POSITIONAL_ONLY)
+    by_name.__name__ = getattr(fn, "__name__", "criterion")
+    by_name.__signature__ = inspect.Signature([first, *named])  # type: ignore[attr-defined]
+    return CriterionSpec(kinds, unit=None)(by_name)
+
+
+def _parameters(fn: Criterion) -> list[inspect.Parameter]:
+    """What fn takes; raises ArgumentError where it does not say."""
+    try:
+        return [*inspect.signature(fn).parameters.values()]
+    except (TypeError, ValueError):
+        raise ArgumentError(
+            f"{getattr(fn, '__name__', 'criterion')} must be a Python function, not a callable "
+            f"without a signature; wrap it in a function"
+        ) from None
