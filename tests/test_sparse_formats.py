@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kernel_cases import Maker
 
 from minprune import kernels
+from minprune.errors import ArgumentError
 from minprune.kernels import indices
 from minprune.masking.patterns import Pattern, n_of_m
 from minprune.sparse import CSR, BlockCSR, NofM
