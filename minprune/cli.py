@@ -14,6 +14,7 @@ from dataclasses import fields
 from importlib import import_module
 from typing import Any, NoReturn
 
+from minprune import __version__
 from minprune.errors import ArgumentError, DataError, MinpruneError, MissingError
 from minprune.jobs.settings import CompareSettings, RunSettings, Settings
 from minprune.train.progress import tell
@@ -54,6 +55,7 @@ def parser() -> Parser:
         description="Train, prune, fine-tune and measure neural nets.",
         epilog="Example: minprune run --sparsity 0.95 --criterion magnitude",
     )
+    top.add_argument("--version", action="version", version=f"minprune {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _job(
         commands, RunSettings,

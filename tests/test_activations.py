@@ -154,7 +154,7 @@ def test_nets_with_it_train_score_prune_compact_and_sparsify(layer: Any) -> None
 
 
 def test_messages() -> None:
-    known = ", ".join(map(repr, list(ACTIVATIONS)[:-1])) + " or 'hardswish'"
+    known = ", ".join(map(repr, list(ACTIVATIONS)[:-1])) + f" or {list(ACTIVATIONS)[-1]!r}"
     x = Tensor(np.ones(2))
     third = (
         "the table of activations has no third derivative of silu; use tanh or sigmoid, or build "

@@ -11,8 +11,9 @@ from selection import SEARCH
 from sparsely import a_mask
 
 import minprune as mp
-from minprune.jobs.facts import DENSITIES, break_even, crossing, measured
+from minprune.jobs.facts import break_even
 from minprune.nets.model import Model
+from minprune.sparse.calibrate import ALONG, break_even_of, crossing
 
 Cross = Callable[[Sequence[float], Sequence[float], float], float]
 
@@ -38,7 +39,7 @@ def test_by_hand(times: list[float], dense: float, want: float) -> None:
 def divides_the_plane(fn: Cross, case: tuple[float, float, float]) -> bool:
     """Of call + slope d: below it faster than dense, above it not"""
     call, slope, dense = case
-    found = fn(DENSITIES, [call + slope * d for d in DENSITIES], dense)
+    found = fn(ALONG, [call + slope * d for d in ALONG], dense)
     shares = np.linspace(0.01, 0.99, 21)
     clear = shares[abs(call + slope * shares - dense) > 1e-6 * dense]
     return bool(0 <= found <= 1 and ((call + slope * clear < dense) == (clear < found)).all())
@@ -73,12 +74,12 @@ def fake(runs: Mapping[tuple[str, float], Any]) -> dict[tuple[str, float], list[
 
 
 def test_each_shape_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(measured.__globals__, "in_turn", fake)
-    limits, ratios = measured(mp.Dense(8, 6, bias=False), (8,))
+    monkeypatch.setitem(break_even_of.__globals__, "in_turn", fake)
+    limits, ratios = break_even_of(mp.Dense(8, 6, bias=False), (8,))
     want = {"csr": 0.5, "4x4": 1.0}
     assert limits == pytest.approx({f"{f}, batch {n}": v for n in (1, 64) for f, v in want.items()})
     assert ratios == {"2:4, batch 1": 1.25, "2:4, batch 64": 1.25}
-    limits, ratios = measured(mp.Conv2d(2, 3, 3, bias=False), (2, 4, 4))
+    limits, ratios = break_even_of(mp.Conv2d(2, 3, 3, bias=False), (2, 4, 4))
     assert limits == pytest.approx({"csr, batch 1": 0.5, "csr, batch 64": 0.5})
     assert not ratios
 
@@ -92,7 +93,7 @@ def a_net() -> Model:
 
 def test_a_row_says_which_formats_the_mask_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the sparse model and of the masked one alike; a layer that lacks nothing fits none."""
-    monkeypatch.setitem(measured.__globals__, "in_turn", fake)
+    monkeypatch.setitem(break_even_of.__globals__, "in_turn", fake)
     rng = np.random.default_rng(0)
     masks = {"any.weight": rng.random((8, 9)) < 0.4, "half.weight": a_mask(rng, (8, 8), "2:4")}
     model = mp.with_masks(a_net(), masks)

@@ -80,7 +80,7 @@ def test_progress_is_on_stderr(folder: Path, capsys: pytest.CaptureFixture[str])
     lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("kernels: ")
     assert [line for line in lines if line.startswith(("sparsify", "measure"))] == [
-        "sparsify: formats by the speeds of this machine, measured now where none are kept",
+        "sparsify: formats are chosen by speeds, which are measured once a machine",
         "measure: all forms, then every layer's shape, dense and sparse",
     ]
 

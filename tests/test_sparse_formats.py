@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from kernel_cases import Maker
 
 from minprune import kernels
+from minprune.errors import ArgumentError
 from minprune.kernels import indices
 from minprune.masking.patterns import Pattern, n_of_m
 from minprune.sparse import CSR, BlockCSR, NofM
@@ -291,3 +292,11 @@ def test_the_law_rejects_a_wrong_format(slip: str) -> None:
         tries += [args] if args[0].size else []
     assert all(law(kind.from_dense, args) for args in tries)
     assert not all(law(wrong, args) for args in tries)
+
+
+@pytest.mark.parametrize("keep", [True, 1.0, [1]])
+def test_what_fitted_once_does_not_let_its_equals_through(keep: Any) -> None:
+    array, mask = np.ones((1, 4)), np.array([[True, False, False, False]])
+    NofM.from_dense(array, mask, 1, 4)
+    with pytest.raises(ArgumentError, match="keep must be an integer of at least 1"):
+        NofM.from_dense(array, mask, keep, 4)

@@ -4,23 +4,21 @@ The speeds: below which density each layer's shape is faster sparse, measured on
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from minprune.nets.counts import counts
-from minprune.nets.layer import Layer, Shape
 from minprune.nets.model import Model
 from minprune.nets.net import layer_of
 from minprune.nets.ties import ties
-from minprune.sparse.calibrate import BATCHES, DENSE, in_turn, passes
+from minprune.sparse.calibrate import break_even_of
 from minprune.sparse.convert import densify, fitting
 
 BINS = 40  # of a histogram at most; fewer where a layer has few weights
 UNITS = 64  # of the first layer, at most, whose masks are recorded
 ROOM = UNITS * 28 * 28  # entries of those masks, or input pixels, at most
-DENSITIES = (0.0, 0.1, 0.3, 0.6, 1.0)  # of the lines that break-even densities are read from
 
 
 def facts(stages: Mapping[str, Model]) -> dict[str, Any]:
@@ -145,7 +143,7 @@ def break_even(model: Model) -> list[dict[str, Any]]:
     for count in weights:
         node = dense.net.node(layer_of(count.name))
         mask = dense.masks.get(count.name)
-        limits, ratios = measured(node.layer, dense.net.shapes[node.inputs[0]])
+        limits, ratios = break_even_of(node.layer, dense.net.shapes[node.inputs[0]])
         found.append({
             "name": node.name,
             "shape": list(count.shape),
@@ -156,32 +154,3 @@ def break_even(model: Model) -> list[dict[str, Any]]:
             "against_dense": ratios,
         })  # fmt: skip
     return found
-
-
-def measured(layer: Layer, shape: Shape) -> tuple[dict[str, float], dict[str, float]]:
-    """({"csr, batch 1": break-even density, ...}, {"2:4, batch 1": time over dense, ...})"""
-    limits, ratios = {}, {}
-    for batch in BATCHES:
-        runs = {key: run for key, (run, _) in passes(layer, shape, batch, DENSITIES).items()}
-        times = {key: each[0] for key, each in in_turn(runs).items()}
-        dense = times.pop(DENSE)
-        lines: dict[str, dict[float, float]] = {}
-        for (form, density), time in times.items():
-            lines.setdefault(f"{form}, batch {batch}", {})[density] = time
-        for name, line in lines.items():
-            if len(line) == 1:  # its density is fixed
-                ratios[name] = next(iter(line.values())) / dense
-            else:
-                limits[name] = crossing([*line], [*line.values()], dense)
-    return limits, ratios
-
-
-def crossing(densities: Sequence[float], times: Sequence[float], dense: float) -> float:
-    """The first density at which the line through (densities, times) is as high as dense
-
-    0 if it starts that high, 1 if it stays below.
-    """
-    k = int(np.append(np.array(times) >= dense, True).argmax())
-    if k in (0, len(times)):
-        return float(k > 0)
-    return float(np.interp(dense, times[k - 1 : k + 1], densities[k - 1 : k + 1]))

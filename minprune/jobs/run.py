@@ -76,7 +76,7 @@ class TrainPruneTune(RunSettings):
 
     def sparsify(self, context: PhaseContext) -> State:
         """The sparse stage; a phase, so that formats chosen once stay when the speeds change."""
-        said = "formats by the speeds of this machine, measured now where none are kept"
+        said = "formats are chosen by speeds, which are measured once a machine"
         say(not context.progress, f"{context.label}: {said}")
         known = speeds()
         return {

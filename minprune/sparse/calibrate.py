@@ -15,6 +15,7 @@ from minprune.nets.layer import ForwardContext, Layer, Shape
 from minprune.sparse.layers import sparse_kind, stored
 
 BATCHES, DENSITIES = (1, 64), (0.05, 0.5)
+ALONG = (0.0, 0.1, 0.3, 0.6, 1.0)  # densities of the lines that break-even densities are read from
 LARGEST = Dense(256, 256, bias=False)  # of the dense ones below
 LAYERS: tuple[tuple[Layer, Shape], ...] = (  # small, high, wide, large: the costs vary apart
     *((Dense(i, o, bias=False), (i,)) for i, o in ((16, 16), (32, 256), (256, 32))),
@@ -178,3 +179,32 @@ def nonsense(found: Mapping[str, Array]) -> str:
         if dense > ABSURD * csr:
             return f"a dense layer seemed to take {dense / csr:.0f} times as long as a sparse one"
     return ""
+
+
+def break_even_of(layer: Layer, shape: Shape) -> tuple[dict[str, float], dict[str, float]]:
+    """({"csr, batch 1": break-even density, ...}, {"2:4, batch 1": time over dense, ...})"""
+    limits, ratios = {}, {}
+    for batch in BATCHES:
+        runs = {key: run for key, (run, _) in passes(layer, shape, batch, ALONG).items()}
+        times = {key: each[0] for key, each in in_turn(runs).items()}
+        dense = times.pop(DENSE)
+        lines: dict[str, dict[float, float]] = {}
+        for (form, density), time in times.items():
+            lines.setdefault(f"{form}, batch {batch}", {})[density] = time
+        for name, line in lines.items():
+            if len(line) == 1:  # its density is fixed
+                ratios[name] = next(iter(line.values())) / dense
+            else:
+                limits[name] = crossing([*line], [*line.values()], dense)
+    return limits, ratios
+
+
+def crossing(densities: Sequence[float], times: Sequence[float], dense: float) -> float:
+    """The first density at which the line through (densities, times) is as high as dense
+
+    0 if it starts that high, 1 if it stays below.
+    """
+    k = int(np.append(np.array(times) >= dense, True).argmax())
+    if k in (0, len(times)):
+        return float(k > 0)
+    return float(np.interp(dense, times[k - 1 : k + 1], densities[k - 1 : k + 1]))

@@ -27,7 +27,6 @@ from minprune.nets.registry import LAYERS
 WIDEST = 6  # channels or features before a concatenation stops being drawn
 Draw = Callable[..., Any]  # st.DrawFn
 ALSO = ("Conv1d", "GroupNorm", "LayerNorm")  # drawn where a test asks for them
-KINDS = tuple(name for name in LAYERS if name not in ALSO)
 CONV: dict[int, Any] = {2: Conv1d, 3: Conv2d}  # by the number of axes of what it reads
 
 
@@ -117,7 +116,7 @@ def join(draw: Draw, net: Growing, kind: Any) -> None:
     net.add(kind(), draw(st.sampled_from(fits)))
 
 
-# a new layer is one row
+# how random nets draw each layer; one without a row is not drawn
 ROWS: dict[str, Row] = {
     "Dense": Row(dense, (1,)), "Conv1d": Row(conv, (2,)), "Conv2d": Row(conv, (3,)),
     "MaxPool": Row(pool, (2, 3)), "AvgPool": Row(pool, (2, 3)), "GlobalAvgPool": Row(alone, (2, 3)),
@@ -125,6 +124,7 @@ ROWS: dict[str, Row] = {
     "LayerNorm": Row(over_channels, (1,)), "Dropout": Row(dropout), "Add": Row(residual),
     "Concat": Row(join), **dict.fromkeys(ACTIVATIONS, Row(alone)),
 }  # fmt: skip
+KINDS = tuple(name for name in LAYERS if name in ROWS and name not in ALSO)
 
 
 def grow(draw: Draw, net: Growing, kinds: Iterable[str]) -> None:
