@@ -133,7 +133,8 @@ def test_the_rows_of_one_weight_in_two_groups_are_counted_apart() -> None:
     each = mp.prune(net("halves"), scores, sparsity={"c": 0.5})
     # half of each, to even: one of the two that go with a, two of the three that go with b
     assert each.masks["c.weight"].any(axis=1).tolist() == [True, False, False, False, True]
-    assert mp.prune(net("halves"), scores, sparsity=0.5, protect="c").masks == {}
+    with pytest.raises(ArgumentError, match="must leave units to prune"):
+        mp.prune(net("halves"), scores, sparsity=0.5, protect="c")
 
 
 def test_what_reaches_the_input_is_not_looked_at() -> None:

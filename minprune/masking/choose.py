@@ -87,6 +87,11 @@ def choose(
     count("prune", "minimum", minimum, least=0)
     left = named(scores, protect)
     names = [n for n in scores if n not in left]
+    if scores and not names:
+        raise ArgumentError(
+            f"prune: protect must leave {things} to prune, and names all layers that have scores; "
+            f"leave one out"
+        )
     ready = {n: rankable(n, scores[n], masks.get(n), form is not None) for n in names}
     ready = normalized(ready, normalize)
     live = {n: masks[n] if n in masks else np.ones(s.shape, bool) for n, s in ready.items()}

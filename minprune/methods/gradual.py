@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 
 from minprune.arguments import choice, share
 from minprune.core import Arrays, Criterion, Split
-from minprune.errors import ArgumentError
+from minprune.errors import ArgumentError, MinpruneWarning
 from minprune.evidence import find
 from minprune.evidence.activation_moments import MOVING, SCORED, held, moved
 from minprune.evidence.activations import laid_out, spots
@@ -26,6 +28,7 @@ from minprune.train.loop import called
 from minprune.train.method import Change, Context, Method, View
 
 Schedule = Callable[[int], float]
+LATER = 1000  # trainings after which a schedule is taken to be at its end
 
 
 @dataclass(frozen=True, init=False)
@@ -130,6 +133,15 @@ class Gradual(Method):
                 "Gradual: the net must have units that may be removed, in a hidden layer, not "
                 "none; print(mp.ties(model)) shows its groups"
             )
+        reached = later = self.schedule(ctx.total)
+        with suppress(Exception):  # a function of one's own may end with the training
+            later = self.schedule(ctx.total * LATER)
+        if ctx.total and later > reached:
+            warnings.warn(
+                f"Gradual: the schedule reaches {reached:.4g} in the {ctx.total} updates of this "
+                f"training, and {later:.4g} later; train longer, or pass a shorter span",
+                MinpruneWarning, stacklevel=3,
+            )  # fmt: skip
         if self.schedule(0) > 0 and not any(SOURCES[k].data for k in self._needs):
             masks = self._masks(model, self.schedule(0), ctx, {}, {}, None)
             model = with_masks(model, masks) if masks else model

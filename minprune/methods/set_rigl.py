@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from math import cos, pi
@@ -11,6 +12,7 @@ import numpy as np
 
 from minprune.arguments import count, share
 from minprune.core import Array, Arrays, Seed, stream
+from minprune.errors import MinpruneWarning
 from minprune.masking.allocate import allocate
 from minprune.masking.apply import prune
 from minprune.methods.drop_grow import check_movable, how_many, move, whole_grads
@@ -33,7 +35,14 @@ class Dynamic(Method):
         count(owner, "every", self.every)
 
     def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
-        check_movable(type(self).__name__, model)
+        name, total = type(self).__name__, ctx.total
+        check_movable(name, model)
+        if self.fraction and total and self.every >= self.stop * total:
+            warnings.warn(
+                f"{name}: no weight moves in the {total} updates of this training, since every is "
+                f"{self.every} and stop {self.stop}; pass a smaller every, or train longer",
+                MinpruneWarning, stacklevel=3,
+            )  # fmt: skip
         return model, {}, None
 
     def share(self, step: int, total: int) -> float:
