@@ -133,11 +133,11 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
      "train with a lower learning rate, or correct the data"),
     (lambda: mp.score(line(), None, gives({"fc1.weight": np.array([[1, np.inf]])})), NonFiniteError,
      "fc1.weight: 1 of 2 entries of the score are not finite, but must be numbers; "
-     "correct the criterion, or scale it to the dtype of the net"),
+     "correct the criterion"),
     (lambda: mp.score(line(np.float32), None, gives({"fc1.weight": np.array([[1, 1e60]])})),
      NonFiniteError,
-     "fc1.weight: 1 of 2 entries of the score are not finite, but must be numbers; "
-     "correct the criterion, or scale it to the dtype of the net"),
+     "fc1.weight: 1 of 2 entries of the score in float32 are not finite, but must be numbers; "
+     "make the net with dtype=np.float64, which holds larger ones"),
     (lambda: mp.score(line(), None, gives(np.ones(2))), ArgumentError,
      "own: scores must be a Mapping, not ndarray; pass one array for each weight, by name"),
     (lambda: mp.score(line(), None, gives({})), ShapeError,

@@ -170,7 +170,7 @@ def finite(kind: str, arrays: Mapping[str, Array]) -> None:
     what = what if what.endswith("ss") else what.removesuffix("s")
     remedy = "train with a lower learning rate, or correct the data"
     if kind == "score":
-        remedy = "correct the criterion, or scale it to the dtype of the net"
+        remedy = "correct the criterion"
     for name, a in arrays.items():
         all_finite(name, f"the {what}", a, remedy)
 
@@ -181,7 +181,9 @@ def finished(asked: Request, scores: Arrays) -> Arrays:
         scores = fitting(asked, asked.fn.spec.finish(scores, **asked.options))
     with np.errstate(over="ignore"):  # a copy: what a criterion returns may be the model's own
         found = {name: scores[name].astype(asked.model.dtype) for name in asked.shapes}
-    finite("score", found)
+    for name, s in found.items():  # the scores themselves were finite
+        remedy = "make the net with dtype=np.float64, which holds larger ones"
+        all_finite(name, f"the score in {s.dtype}", s, remedy)
     return found
 
 
