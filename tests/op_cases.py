@@ -227,6 +227,12 @@ def mse(draw: Draw) -> Case:
     return lambda x: ag.mse(x, y=y), [normal(draw, *shape)]
 
 
+def yes_or_no(draw: Draw) -> Case:
+    shape = (draw(sizes), draw(sizes))
+    y = np.sign(normal(draw, *shape).value) / 2 + 0.5
+    return lambda x: ag.binary_cross_entropy(x, y=y), [normal(draw, *shape)]
+
+
 def placed(draw: Draw) -> Case:
     start, after = draw(st.integers(0, 2)), draw(st.integers(0, 2))
     x = normal(draw, draw(sizes), 2)
@@ -307,4 +313,5 @@ CASES: dict[str, Callable[[Draw], Case]] = {
     "softmax": lambda d: unary(d, ag.softmax),
     "cross_entropy": labelled,
     "mse": mse,
+    "binary_cross_entropy": yes_or_no,
 }

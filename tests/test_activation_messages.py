@@ -29,11 +29,15 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
     (lambda: mp.score(CHAIN, DATA, "activation_entropy", unit=True, bins=0), ArgumentError,
      "activation_entropy: bins must be an integer of at least 1, not 0; pass bins=1, for example"),
     (lambda: mp.score(CHAIN, (DATA[0], DATA[1] * 1.0), "lda", unit=True), ArgumentError,
-     "targets must be integer classes (n,) from 0, not float64 of shape (23,); "
+     "data: the targets of cross_entropy must be integer classes (n,), not float64 of shape (23,); "
+     "pass classes, or build the net with loss='mse'"),
+    (lambda: mp.score(mp.zoo.mlp(((4,), 2), (3,), loss="mse"), (np.ones((5, 4)), np.ones((5, 2))),
+                      "lda", unit=True), ArgumentError,
+     "targets must be integer classes (n,) from 0, not float64 of shape (5, 2); "
      "choose a criterion that needs no classes"),
     (lambda: mp.score(CHAIN, (DATA[0], DATA[1] - 1), "lda", unit=True), ArgumentError,
-     "targets must be integer classes (n,) from 0, not int64 of shape (23,); "
-     "choose a criterion that needs no classes"),
+     "data: the targets of cross_entropy must be classes from 0 to 4, not -1 in row 0; correct it, "
+     "or build a net with more outputs"),
     (lambda: mp.score(CHAIN, (DATA[0], DATA[1] * 0), "lda_joint", unit=True), ArgumentError,
      "lda_joint: the samples must be of at least two classes, not of one; "
      "pass data with more classes"),

@@ -23,7 +23,7 @@ def macs(net: Net, masks: Any = None) -> list[int]:
 
 
 def chain(shape: tuple[int, ...], *layers: Any) -> Net:
-    return mp.build(shape, [(f"l{k}", layer) for k, layer in enumerate(layers)])
+    return mp.build(shape, [(f"l{k}", layer) for k, layer in enumerate(layers)], "mse")
 
 
 SIMPLENET = chain(

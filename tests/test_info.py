@@ -75,7 +75,7 @@ def test_a_damaged_file_is_one_sentence(tmp_path: Path) -> None:
         info(path)
     assert caught.value.args == (f"{path}: no such file; pass the path of a saved model",)
     path.write_bytes(b"PK")
-    with pytest.raises(FileError, match="cannot be read"):
+    with pytest.raises(FileError, match="not a file of another format"):
         info(path)
 
 

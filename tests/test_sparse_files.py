@@ -189,7 +189,7 @@ GARBLED: dict[str, tuple[Forge, str]] = {
         "SparseConv: format must be 'csr', not '2x2'; choose one of them",
     ),
     "a format of another time": (fields("fc3", format="sell"), TILE.format("'sell'")),
-    "a format that is no text": (fields("fc3", format=[2, 4]), TILE.format("[2, 4]")),
+    "a format that is no text": (fields("fc3", format=[2, 4]), TILE.format("(2, 4)")),
     "groups beyond a byte": (fields("fc3", format="2:257"), TILE.format("'2:257'")),
     "blocks of no size": (fields("fc2", format="0x0"), TILE.format("'0x0'")),
 }  # fmt: skip
