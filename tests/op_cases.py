@@ -229,7 +229,7 @@ def mse(draw: Draw) -> Case:
 
 def yes_or_no(draw: Draw) -> Case:
     shape = (draw(sizes), draw(sizes))
-    y = np.sign(normal(draw, *shape).value) / 2 + 0.5
+    y = np.sign(normal(draw, *shape)) / 2 + 0.5
     return lambda x: ag.binary_cross_entropy(x, y=y), [normal(draw, *shape)]
 
 

@@ -128,11 +128,11 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: small(seed=None), "at_init: seed must be an integer of at least 0, not None; pass "
      "seed=1, for example"),
     (lambda: small(lr=0.1),
-     "at_init: an argument for fit must be 'epochs', 'seed', 'batch_size', 'drop_last', 'optimizer', "
-     "'rate', 'method', 'patience' or 'every', not 'lr'; choose one of them"),
+     "at_init: an argument for fit must be 'epochs', 'seed', 'batch_size', 'drop_last', "
+     "'optimizer', 'rate', 'method', 'patience' or 'every', not 'lr'; choose one of them"),
     (lambda: small(checkpoint="fit.npz"),
-     "at_init: an argument for fit must be 'epochs', 'seed', 'batch_size', 'drop_last', 'optimizer', "
-     "'rate', 'method', 'patience' or 'every', not 'checkpoint'; choose one of them"),
+     "at_init: an argument for fit must be 'epochs', 'seed', 'batch_size', 'drop_last', "
+     "'optimizer', 'rate', 'method', 'patience' or 'every', not 'checkpoint'; choose one of them"),
     (lambda: small(options={"rounds": 3}),
      "at_init: options must not hold rounds; pass it to at_init itself, or leave it out"),
     (lambda: small(rounds=0), "in_rounds: rounds must be an integer of at least 1, not 0; pass "
