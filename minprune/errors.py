@@ -1,5 +1,10 @@
 """One family of exceptions. Messages say which thing, what it must be, what it is, what to do."""
 
+__all__ = [
+    "ArgumentError", "DataError", "FileError", "MinpruneError", "MinpruneWarning", "MissingError",
+    "NonFiniteError", "ShapeError", "UnreachableError",
+]  # fmt: skip
+
 
 class MinpruneError(Exception):
     """Anything minprune refuses to do."""

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from minprune.arguments import count, share
 from minprune.errors import ArgumentError
 
+__all__ = ["SCHEDULES", "constant", "cubic", "exponential", "iterative", "linear", "one_shot"]
+
 
 def one_shot(step: int, *, final: float, at: int = 0) -> float:
     """s = final if step >= at else 0

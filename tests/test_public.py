@@ -55,3 +55,10 @@ def test_another_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError) as error:
         mp.prunes  # noqa: B018
     assert str(error.value) == "module 'minprune' has no attribute 'prunes'"
+
+
+@pytest.mark.parametrize("module", mp.MODULES)
+def test_each_public_module_lists_what_is_its_own(module: str) -> None:
+    found = getattr(mp, module)
+    assert all(hasattr(found, name) for name in found.__all__)
+    assert not {"np", "Any", "Callable", "annotations"} & set(found.__all__)

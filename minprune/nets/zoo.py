@@ -25,6 +25,8 @@ from minprune.nets.net import build
 from minprune.nets.normalisation import BatchNorm
 from minprune.nets.pooling import GlobalAvgPool, MaxPool
 
+__all__ = ["ZOO", "cnn_small", "conv_4", "lenet_5", "lenet_300_100", "mlp", "monk", "resnet_small"]
+
 Data = Dataset | tuple[Shape, int]
 Entry = tuple[str, Layer] | tuple[str, Layer, str | Sequence[str]]
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 from minprune.arguments import number
 
+__all__ = ["Rate", "constant", "cosine", "step", "warmup"]
+
 Rate = Callable[[int, int], float]  # (t, total updates) -> factor of the learning rate
 
 
