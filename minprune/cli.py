@@ -127,6 +127,8 @@ def _verify(commands: Any) -> None:
     add("--given", dest="facts", metavar="NAME=VALUE", nargs="+", default=[],
         help="final=0.8 span=100 for a schedule; needs=weights,grads unit=yes for a criterion; "
         "scope=layer count=any for a selector")
+    add("--torch", action="store_true", default=False,
+        help="the functions take and return tensors of torch")
     add("--examples", type=count, metavar="N", help="number of examples for each law")
     add("--seed", type=int, default=0, help="same seed, same examples (default 0)")
     add("--self", dest="own", action="store_true", help="check the functions of minprune instead")
