@@ -25,10 +25,22 @@ FORGOTTEN = {"best": None, "best_loss": inf, "waited": 0, "stopped": False}  # o
 class Before:
     """What a retraining may begin with.
 
-    start: the model before training. pruned: after it, with new masks. point, end: where training
-    was at the update to return to, and at its end (`Part.point`), where it was here. total: the
-    updates of training, whose `rate` and `epochs` these are; again, again_rate: epochs and rate of
-    retraining, where it has its own. seed, scheme: of new weights.
+    Parameters
+    ----------
+    start : the model before training.
+    pruned : the model after it, with the new masks.
+    point, end : where training was at the update to return to, and at its end (`Part.point` of
+        train/loop.py); of a kind that rewinds.
+    total : the updates of training.
+    epochs, rate : of training.
+    again, again_rate : the epochs of retraining, and its rate where it has its own.
+    seed, scheme : of new weights; another seed in each round.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> list(mp.methods.Before.__dataclass_fields__)[:4]
+    ['start', 'pruned', 'point', 'end']
     """
 
     start: Model
@@ -46,7 +58,20 @@ class Before:
 
 @dataclass(frozen=True)
 class Start:
-    """How to train: arguments of `fit_part`."""
+    """How a retraining trains.
+
+    Parameters
+    ----------
+    model : with the masks to hold.
+    epochs, rate : as of `mp.fit`.
+    begin : where training is, if it returns to a point: weights, optimizer state, position.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.methods.Start(mp.zoo.mlp(((3,), 2), hidden=(4,)), epochs=2, rate=None).epochs
+    2
+    """
 
     model: Model
     epochs: int
@@ -56,10 +81,36 @@ class Start:
 
 @dataclass(frozen=True)
 class Retraining:
-    """A kind of retraining
+    """A kind of retraining, for `retrain=` of `mp.methods.iterative`.
 
-    start: its function. rewinds: whether it returns to an update of the training that the plan did,
-    for the rest of its epochs. first: whether it needs the weights before that training.
+    Parameters
+    ----------
+    start : Callable[[Before], Start]
+        What it trains, and how.
+    rewinds : bool
+        Whether it returns to an update of the training that the plan did, for what is left of its
+        epochs.
+    first : bool
+        Whether it needs that training: the weights before it, or a point of it.
+
+    Examples
+    --------
+    The masks stay, and every weight becomes the sign of what it was before training, times 1/8:
+
+    >>> import minprune as mp
+    >>> import numpy as np
+    >>> def signs(b):
+    ...     w = {name: np.sign(w) * b.pruned.dtype.type(0.125) for name, w in b.start.params.items()}
+    ...     model = mp.with_masks(mp.Model(b.start.net, w), b.pruned.masks)
+    ...     return mp.methods.Start(model, b.again, b.rate)
+    >>> data = mp.data.digits()
+    >>> how = {"sparsity": 0.5, "epochs": 1, "retrain_epochs": 0, "progress": False}
+    >>> kind = mp.methods.Retraining(signs, first=True)
+    >>> found = mp.methods.iterative(mp.zoo.mlp(data, hidden=(8,)), data, retrain=kind, **how)
+    >>> np.unique(found.model.params["fc1.weight"]).tolist()
+    [-0.125, 0.0, 0.125]
+
+    Zhou et al. (2019), Deconstructing Lottery Tickets, have such signs.
     """
 
     start: Callable[[Before], Start]
