@@ -100,7 +100,7 @@ class Retraining:
     >>> import minprune as mp
     >>> import numpy as np
     >>> def signs(b):
-    ...     w = {name: np.sign(w) * b.pruned.dtype.type(0.125) for name, w in b.start.params.items()}
+    ...     w = {name: np.sign(w) * w.dtype.type(1 / 8) for name, w in b.start.params.items()}
     ...     model = mp.with_masks(mp.Model(b.start.net, w), b.pruned.masks)
     ...     return mp.methods.Start(model, b.again, b.rate)
     >>> data = mp.data.digits()
