@@ -130,7 +130,24 @@ def zero_is_dead(layers: Layers) -> Layers:
 COMPACT_RIGHT: list[tuple[str, Callable[[Layers], Layers]]] = [
     ("all of it", shrunk), ("without masks", zero_is_dead),
 ]  # fmt: skip
+
+
+def noisy(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """What it gives depends on how often it was called."""
+    calls = [0]
+
+    def run(*args: Any) -> Any:
+        calls[0] += 1
+        return fn(calls[0], *args)
+
+    return run
+
+
 COMPACT_WRONG: list[tuple[str, Callable[[Layers], Layers]]] = [
+    ("jitter", noisy(lambda call, layers: [
+        {k: v * (1 + 1e-15 * call) if k == "weight" else v for k, v in layer.items()}
+        for layer in shrunk(layers)])),
+
     ("NNI: constants dropped", lambda layers: shrunk(layers, fold="no")),
     ("constants subtracted", lambda layers: shrunk(layers, fold="minus")),
     ("normalisation not cut", lambda layers: shrunk(layers, norm=False)),
@@ -190,7 +207,19 @@ COUNTER_RIGHT: list[tuple[str, Callable[..., Any], dict[str, Any]]] = [
         zip(("parameters", "macs"), counted(layers, x), strict=True)), {}),
     ("live ones", lambda layers, x: counted(layers, x, living=True), {"live": True}),
 ]  # fmt: skip
+
+
+def in_layers(layers: Layers, x: Array) -> tuple[int, int]:
+    """Masked weights are zeroed in the net given."""
+    for k in weighted(layers):
+        layers[k]["weight"] *= 0
+    return counted(layers, x)
+
+
 COUNTER_WRONG: list[tuple[str, Callable[..., Any], dict[str, Any]]] = [
+    ("zeroes the net", in_layers, {}),
+    ("adds up", noisy(lambda call, layers, x: (call, counted(layers, x)[1])), {}),
+
     ("shrinkbench: padding ignored", lambda layers, x: counted(layers, x, valid), {}),
     ("Torch-Pruning: batch", lambda layers, x: counted(layers, x, batch=True), {}),
     ("operations", lambda layers, x: counted(layers, x, times=2), {}),
@@ -331,6 +360,10 @@ SPARSE_RIGHT: list[tuple[str, tuple[Any, ...], str | None]] = [
     ("padded rows", (padded, unpadded), None),
 ]  # fmt: skip
 SPARSE_WRONG: list[tuple[str, tuple[Any, ...], str | None]] = [
+    ("jitter", (csr(), noisy(lambda call, parts: uncsr(parts) * (1 + 1e-15 * call))), None),
+    ("a vector for one column", (csr(), uncsr, lambda p, x: (
+        times(p, x)[:, 0] if x.shape[1] == 1 else times(p, x))), None),
+
     ("8-bit columns", (csr(np.uint8), uncsr), None),
     ("16-bit columns", (csr(np.uint16), uncsr), "csr"),
     ("16-bit starts", (csr(starts=np.uint16), uncsr), None),

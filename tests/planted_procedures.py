@@ -139,7 +139,24 @@ COUNTED_RIGHT = [
         {n: m.astype(float) for n, m in masks.items()}
         for masks in stepped(exactly)(weights, sparsities)], {}),
 ]  # fmt: skip
+
+
+def noisy(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """What it makes depends on how often it was called."""
+    calls = [0]
+
+    def run(*args: Any, **named: Any) -> Any:
+        calls[0] += 1
+        return fn(calls[0], *args, **named)
+
+    return run
+
+
 COUNTED_WRONG = [
+    ("random", noisy(lambda call, weights, sparsities: stepped(lambda now, live, s: cut(
+        {n: np.random.default_rng(call).random(w.shape) for n, w in now.items()}, live,
+        half_even(s * size(now))))(weights, sparsities))),
+
     ("threshold, ties", stepped(by_threshold)), ("of what is left", stepped(of_remaining)),
     ("comes back", stepped(afresh)), ("a step behind", one_behind), ("one dict", shared),
     ("looks ahead", to_the_end), ("zeroes its input", zeroing), ("floor", stepped(floored)),
@@ -236,6 +253,10 @@ ROUNDS_RIGHT = [
     ("any score", in_rounds(lambda weights: {n: w**2 + 1 for n, w in weights.items()}), None, {}),
 ]  # fmt: skip
 ROUNDS_WRONG = [
+    ("random", noisy(lambda call, *args: in_rounds(
+        lambda weights: {n: np.random.default_rng(call).random(w.shape)
+                         for n, w in weights.items()})(*args)), "synflow"),
+
     ("scores once", in_rounds(again=False), "synflow"),
     ("dense scores", in_rounds(of="dense"), "synflow"),
     ("linear targets", in_rounds(target=lambda s, k, n: s * k / n), "synflow"),
@@ -313,6 +334,11 @@ REWIND_RIGHT = [
         "optimizer": copied(s["optimizer"])}, "learning_rate"),
 ]  # fmt: skip
 REWIND_WRONG = [
+    ("no order", lambda s, n, m: {k: v for k, v in rewound(s, n, m).items() if k != "order"},
+     "weights"),
+    ("random order", noisy(lambda call, s, n, m: rewound(s, n, m) | {
+        "order": np.random.default_rng(call).permutation(s["order"])}), "weights"),
+
     ("momentum of the end", rewound_by(
         optimizer=lambda s, n, m: copied(n["optimizer"])), "weights"),
     ("momentum of zeros", rewound_by(optimizer=lambda s, n, m: {
@@ -514,7 +540,19 @@ GROW_RIGHT = [
     ("set, regrown", as_set(moving(at_random, regrow=True)), "set", {"regrow": "may"}),
     ("set by sign", by_sign, "set", {"by": "sign"}),
 ]  # fmt: skip
+
+
+def leaves_weights(weights: Arrays, masks: Arrays, fraction: float, grads: Arrays) -> Any:
+    """What is dropped keeps its weight behind the mask."""
+    new = as_rigl(moving(largest))(weights, masks, fraction, grads)[1]
+    return {n: np.where(masks[n], w, 0) for n, w in weights.items()}, new
+
+
 GROW_WRONG = [
+    ("dropped ones keep weights", leaves_weights, "rigl"),
+    ("random", noisy(lambda call, weights, masks, fraction, grads: as_set(moving(at_random))(
+        weights, masks, fraction, np.random.default_rng(call))), None),
+
     ("live zeros tie", zeros_tie, "rigl"), ("nonzeros are live", of_nonzeros, "rigl"),
     ("drops the signed smallest", as_rigl(moving(largest, drop=lambda w: w)), "rigl"),
     ("drops the largest", as_rigl(moving(largest, drop=lambda w: -np.abs(w))), "rigl"),

@@ -76,6 +76,8 @@ def check(
     row = FUNCTION_KINDS[one_of("verify", "--kind", kind, FUNCTION_KINDS)]
     if "" not in sys.path:
         sys.path.insert(0, "")
+    if torch:
+        verify.part("tensors").torch_module()  # raises MissingError without it
     as_given = verify.on_tensors if torch else untorched
     given = options(kind, row, {"as": like, "against": against, "draw": draw}, as_given)
     fn, named = as_given(function(name)), settings(facts)

@@ -286,8 +286,8 @@ def check_layer_compaction(
         (o, i), bias), conv (weight (o, i, y, x), bias, stride, padding, groups), batchnorm (gamma,
         beta, mean, var, eps), relu, tanh, sigmoid, maxpool (size), flatten. A bias may be absent.
         "mask", beside a weight, is True where it is live; masked weights count as 0 whatever they
-        hold. It returns such a list. Where it has a parameter `shape`, it is given that of a sample,
-        (features,) or (channels, height, width).
+        hold. It returns such a list. Where it has a parameter `shape`, it is given that of a
+        sample, (features,) or (channels, height, width).
     laws : collection of str, optional
         Only these.
     examples, seed : int

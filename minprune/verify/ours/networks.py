@@ -28,7 +28,7 @@ from minprune.verify.networks.host import Left, by_name
 from minprune.verify.networks.scorer import of_mlp as case_of
 from minprune.verify.plain.layers import Layer, Layers, names
 from minprune.verify.plain.net import Mlp
-from minprune.verify.trees import global_state
+from minprune.verify.trees import global_state, mapped
 
 # plain names of arrays -> ours, by kind of layer
 PARAMS = {"batchnorm": {"gamma": "weight", "beta": "bias"}}
@@ -133,7 +133,7 @@ class ModelHost:
     def build(
         self, layers: Layers, shape: tuple[int, ...], mode: str = "eval", stale: bool = False
     ) -> Any:
-        return model_of(layers, shape, "cross_entropy")
+        return model_of(mapped(layers, np.copy), shape, "cross_entropy")
 
     def batch(self, x: Array, y: Array) -> Any:
         return x.copy(), y.copy()
