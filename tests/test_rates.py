@@ -43,6 +43,7 @@ ROWS = (
         lambda t, total: max(0.2, rates.cosine()(t, total)),
     ),
     Row("cosine", rates.cosine(), 0, {0: 1}, lambda t, total: 0.0),
+    Row("cosine", rates.cosine(), 1, {0: 1, 1: 0}, lambda t, total: 1.0),
     Row(
         "warmup", rates.warmup(4), 8, {0: 0.25, 1: 0.5, 2: 0.75, 3: 1, 4: 1, 7: 1},
         lambda t, total: min(t / 4, 1),

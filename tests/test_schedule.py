@@ -3,9 +3,11 @@
 The wrong variants of the laws are in test_verify_schedule.py.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from inspect import signature
 
 import pytest
 from hypothesis import find, given, settings
@@ -220,3 +222,20 @@ def test_messages(provoke: Callable[[], float], text: str) -> None:
     with pytest.raises(ArgumentError) as caught:
         provoke()
     assert caught.value.args == (text,)
+
+
+REQUIRED = {"step": 0, "round": 0, "final": 0.5, "span": 2, "fraction": 0.5}
+ARGUMENTS = [(name, given) for name, f in SCHEDULES.items() for given in signature(f).parameters]
+
+
+@pytest.mark.parametrize(("name", "argument"), ARGUMENTS)
+def test_every_argument_is_checked_by_its_name(name: str, argument: str) -> None:
+    schedule = SCHEDULES[name]
+    rest = {key: REQUIRED[key] for key in signature(schedule).parameters if key in REQUIRED}
+    with pytest.raises(ArgumentError) as caught:
+        schedule(**rest | {argument: -1})
+    assert re.fullmatch(
+        rf"{name}: {argument} must be (an integer of at least [01]|a number from 0 to 1), not -1; "
+        rf"pass {argument}=(1|0.5), for example",
+        str(caught.value),
+    )
