@@ -16,12 +16,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from benchmarks._mutants import Mutant
 
 Reach = dict[str, tuple[float, dict[str, list[int]]]]  # {test: (seconds, {file: lines})}
 ARGS = ["-n0", "-o", "addopts=", "-p", "no:cacheprovider", "-p", "no:terminal",
         "-W", "ignore::pytest.PytestAssertRewriteWarning"]  # fmt: skip
-FIRST, ALL = 6.0, 45.0  # seconds of tests in the first round, and in both
+FEW, SECONDS = 20, 45.0  # tests of the first round, seconds of those of the second
 MEMORY = 6 * 2**30  # bytes of address space
 
 
@@ -51,6 +53,17 @@ def copied(root: Path, to: Path) -> None:
     shutil.rmtree(to, ignore_errors=True)
     left = shutil.ignore_patterns("__pycache__", ".git", "runs", ".*cache", ".hypothesis", "*.egg*")
     shutil.copytree(root, to, ignore=left)
+
+
+def warmed(place: Path) -> None:
+    """Leave compiled files in the copy, which no trial writes: importing takes a third then."""
+    import pytest
+
+    def work() -> int:
+        sys.dont_write_bytecode = False
+        return int(pytest.main([*ARGS, "--collect-only", "tests"]))
+
+    forked(place, 600, work)
 
 
 def forked(place: Path, limit: int, work: Callable[[], Any]) -> Any:
@@ -135,7 +148,7 @@ def reached(place: Path, files: list[str], tests: list[str], kept: Path) -> Reac
 def chosen(mutant: Mutant, reach: Reach, killers: Counter[str]) -> list[str]:
     """The tests that reach the narrowest of its scopes: past killers first, then the fast.
 
-    Of a test's cases the fastest comes first, and then the fastest of every other test.
+    Of a test's cases the fastest comes first, after it the fastest of every other test.
     """
     lines = {test: files[mutant.path] for test, (_, files) in reach.items() if mutant.path in files}
     hit: list[str] = []
@@ -151,14 +164,11 @@ def chosen(mutant: Mutant, reach: Reach, killers: Counter[str]) -> list[str]:
 
 
 def rounds(tests: list[str], reach: Reach) -> list[list[str]]:
-    """The tests of the first seconds, and the others, as far as they are not too long."""
-    found: list[list[str]] = [[], []]
-    total = 0.0
-    for test in tests:
-        total += reach[test][0] + 0.02
-        if total <= ALL or not found[0]:
-            found[total > FIRST and bool(found[0])].append(test)
-    return [tests for tests in found if tests]
+    """The first few tests; and the others, the fastest first, as far as time permits"""
+    first, others = tests[:FEW], sorted(tests[FEW:], key=lambda test: reach[test][0])
+    total = np.cumsum([reach[test][0] + 0.02 for test in others])
+    others = others[: np.searchsorted(total, SECONDS)]
+    return [batch for batch in (first, others) if batch]
 
 
 def trial(place: Path, mutant: Mutant, tests: list[list[str]], seconds: float) -> str:

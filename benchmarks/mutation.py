@@ -69,6 +69,7 @@ def tried(folder: str, size: int, fresh: bool = False) -> Row:
 
     place, file = KEPT / folder, KEPT / f"{folder}.json"
     _trials.copied(ROOT, place)
+    _trials.warmed(place)
     known = json.loads(file.read_text()) if file.exists() and not fresh else {}
     files, tests, environment = FOLDERS[folder]
     os.environ.update(environment)

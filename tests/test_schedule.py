@@ -10,7 +10,7 @@ from decimal import Decimal, localcontext
 from inspect import signature
 
 import pytest
-from hypothesis import find, given, settings
+from hypothesis import example, find, given, settings
 from hypothesis import strategies as st
 
 from minprune.errors import ArgumentError
@@ -115,9 +115,14 @@ def broken(law: str, schedule: Callable[..., float], ramp: Ramp) -> str | None:
 
 @pytest.mark.parametrize("name", RAMPS)
 @given(ramp=ramps)
+@example(ramp=Ramp(0.2, 0.9, 0, 1, 1))  # the ends of linear and cubic would be rounded
+@example(ramp=Ramp(0.1, 0.2, 0, 1, 1))  # and those of exponential: here the last,
+@example(ramp=Ramp(0.3, 0.4, 0, 1, 1))  # here the first
 def test_ramps_keep_the_laws(name: str, ramp: Ramp) -> None:
     for law in (*LAWS, name):
         assert broken(law, SCHEDULES[name], ramp) is None, law
+    ends = {ramp.start: ramp.initial, ramp.end: ramp.final}
+    assert {t: SCHEDULES[name](t, **vars(ramp)) for t in ends} == ends  # to the last bit
 
 
 @given(final=st.floats(0, 1), at=st.integers(0, 50), step=st.integers(0, 100))
