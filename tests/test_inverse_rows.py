@@ -192,6 +192,19 @@ def test_groups_share_one_alpha_and_a_dead_one_has_an_inverse(at: Quadratic, sha
         assert np.array_equal(inverse, inverse.T)
 
 
+def test_rows_of_float32_are_added_up_in_double() -> None:
+    narrow = [rows.astype(np.float32) for rows in Rows(3, 5, 20, 2).blocks]
+    wide = [rows.astype(np.float64) for rows in narrow]
+    got, want = inverse_from_rows(narrow, 20), inverse_from_rows(wide, 20)
+    assert np.array_equal(got.inverse, want.inverse)
+    assert got.alpha == want.alpha
+
+
+@pytest.mark.parametrize("damp", [1e-8, 1e-4])
+def test_damp_may_be_at_either_end(damp: float) -> None:
+    assert inverse_from_rows([np.eye(3)], 3, damp).alpha == damp / 3
+
+
 X = np.ones((2, 3))
 ZERO = np.zeros((2, 3))
 LARGER = "; use a smaller net, or raise limit="

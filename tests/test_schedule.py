@@ -128,7 +128,7 @@ def test_ramps_keep_the_laws(name: str, ramp: Ramp) -> None:
 @given(final=st.floats(0, 1), at=st.integers(0, 50), step=st.integers(0, 100))
 def test_one_shot_jumps_once_and_constant_never(final: float, at: int, step: int) -> None:
     assert one_shot(step, final=final, at=at) == (final if step >= at else 0)
-    assert constant(step, final=final) == final
+    assert one_shot(step, final=final) == constant(step, final=final) == final
 
 
 def keeps_the_power(schedule: Callable[..., float], case: tuple[int, float]) -> bool:
