@@ -1,7 +1,8 @@
 """Mutants of files, by mutmut's operators, those of string literals left out.
 
 mutmut itself leaves decorated functions alone, and most criteria are decorated; here they are not.
-Left out as well are type annotations, type aliases, decorators, imports and `__all__`.
+Left out as well are type annotations, type aliases, imports, `__all__`, decorators, and private
+constants, which hold the examples that the decorators of criteria take.
 """
 
 import ast
@@ -52,17 +53,18 @@ class Finder(MutationVisitor):
     def _skip_node_and_children(self, node: cst.CSTNode) -> bool:
         if isinstance(node, cst.FunctionDef):
             return False
-        if isinstance(node, cst.Import | cst.ImportFrom) or names_a_type(node):
+        if isinstance(node, cst.Import | cst.ImportFrom) or names_no_value(node):
             return True
         return bool(super()._skip_node_and_children(node))
 
 
-def names_a_type(node: cst.CSTNode) -> bool:
-    """Whether the node is `__all__ = ...`, or gives a type a name: `Scores = dict[str, Array]`."""
+def names_no_value(node: cst.CSTNode) -> bool:
+    """Whether the node is `_EXAMPLE = ...`, `__all__ = ...` or `Scores = dict[str, Array]`."""
     if not isinstance(node, cst.Assign) or not isinstance(node.targets[0].target, cst.Name):
         return False
     name = node.targets[0].target.value
-    return name == "__all__" or (len(name) > 1 and name[0].isupper() and not name.isupper())
+    a_type = len(name) > 1 and name[0].isupper() and not name.isupper()
+    return a_type or (len(name) > 1 and name[0] == "_")
 
 
 class Place(NamedTuple):

@@ -53,6 +53,8 @@ FOUR = {
     "within": [[2.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
 }  # fmt: skip
 CLASSES = (
+    Row("lda", "by hand: silent", [1.5, 0], {"class_counts": [1, 3],
+        "class_means": [[0, 0], [4, 0]], "within": [[2, 0], [0, 0]]}, unit=True, within=2 * ULP),
     Row("lda", "by hand", [1.5, 0, MOST, 0], FOUR, unit=True, within=2 * ULP),
     Row("lda_joint", "by hand: uncoupled", [1.5, 0, MOST, 0], FOUR, unit=True, within=2 * ULP),
 )  # fmt: skip
