@@ -37,6 +37,8 @@ AFFINE = {
 REDUNDANCY = (
     Row("similarity", "by hand: opposite", [2, above(2)],
         {"act_gram": [[1.0, -1], [-1, 1]], "outgoing": [[1.0], [-2]]}, unit=True),
+    Row("similarity", "by hand: a product rounded beyond opposite", [2, above(2)],
+        {"act_gram": [[1.0, -above(1)], [-above(1), 1]], "outgoing": [[1.0], [2]]}, unit=True),
     Row("similarity", "by hand: two silent units", [0, 1, above(1)],
         {"act_gram": [[0.0, 0, 0], [0, 0, 0], [0, 0, 3]], "outgoing": [[1.0], [2], [3]]},
         unit=True),
