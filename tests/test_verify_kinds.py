@@ -15,6 +15,7 @@ from minprune.verify.networks import scorer
 from minprune.verify.ours.checks import checks, kind_of
 from minprune.verify.ours.networks import CURVATURE, ModelHost, of_mlp
 from minprune.verify.ours.networks import scorer as ours
+from minprune.verify.verdict import Verdicts
 
 
 def cubes(x: Array) -> Array:
@@ -80,7 +81,7 @@ def test_the_command_checks_every_kind(
 def test_self_takes_a_kind() -> None:
     text, ok = command.itself("rewind", 20, 0)
     assert ok, text
-    assert [line.split()[0] for line in text.splitlines()] == ["rewind"]
+    assert [line.split()[0] for line in text.splitlines()] == ["rewind", "rewind"]
     assert {kind_of(name) for name, _ in checks()} <= set(FUNCTION_KINDS)
     assert set(FUNCTION_KINDS) - {kind_of(name) for name, _ in checks()} == {"shuffle"}
     assert set(CURVATURE) == set(FUNCTION_KINDS["curvature"].names())
@@ -133,7 +134,7 @@ def test_without_torch_one_sentence_tells_it(call: Any) -> None:
 def test_a_function_of_tensors_is_told_of_torch() -> None:
     found = command.check(f"{ME}:of_tensors", "criterion", examples=1)
     assert command.hint(found, False) == "\nwhere it takes tensors of torch, add --torch"
-    assert command.hint(found, True) == command.hint(found[:0], False) == ""
+    assert command.hint(found, True) == command.hint(Verdicts(()), False) == ""
 
 
 def of_tensors(weights: Any) -> Any:

@@ -180,9 +180,13 @@ def check_ours(name: str, unit: bool, examples: int, seed: int) -> Verdicts:
     return found
 
 
-def check_few(check: Check, *given: Any, examples: int, seed: int) -> Verdicts:
-    """A check whose examples are whole nets, or whose function writes files."""
-    return check(*given, examples=max(1, examples // 8), seed=seed)
+def few(check: Check, *given: Any, **how: Any) -> Check:
+    """A check whose examples are whole nets or runs: an eighth of them are tried."""
+
+    def run(examples: int, seed: int) -> Verdicts:
+        return check(*given, **how, examples=max(1, examples // 8), seed=seed)
+
+    return run
 
 
 def checks() -> Iterator[tuple[str, Check]]:
@@ -205,28 +209,27 @@ def checks() -> Iterator[tuple[str, Check]]:
         yield f"hvp, {name}", partial(verify.check_hvp, product, g, at)
     yield "compaction", verify.check_compaction
     for name, curve in networks.CURVATURE.items():
-        yield f"curvature {name}", partial(check_few, verify.check_curvature, curve, name)
-    yield "layer_compaction", partial(verify.check_layer_compaction, networks.compacted)
-    yield "counter", partial(verify.check_counter, networks.counted)
-    yield "counter of live weights", partial(verify.check_counter, networks.counted_live, live=True)
+        yield f"curvature {name}", few(verify.check_curvature, curve, name)
+    yield "layer_compaction", few(verify.check_layer_compaction, networks.compacted)
+    yield "counter", few(verify.check_counter, networks.counted)
+    yield "counter of live weights", few(verify.check_counter, networks.counted_live, live=True)
     for name in networks.FORMATS:
         stored = networks.stored(name)
-        yield f"sparse_format {name}", partial(verify.check_sparse_format, *stored, name)
+        yield f"sparse_format {name}", few(verify.check_sparse_format, *stored, name)
     host = networks.ModelHost()
     for name, unit in networks.SCORERS.items():
         fn = networks.scorer(name, unit=unit)
-        many = partial(verify.check_scorer, host=host, unit=unit)
-        yield f"scorer {name}" + " of units" * unit, partial(check_few, many, fn, name)
-    yield "counted", partial(verify.check_counted, procedures.gradual)
+        of = few(verify.check_scorer, fn, name, host=host, unit=unit)
+        yield f"scorer {name}" + " of units" * unit, of
+    yield "counted", few(verify.check_counted, procedures.gradual)
     for name in ("synflow", "magnitude"):
-        run = partial(verify.check_rounds, procedures.rounds_of(name), name)
-        yield f"rounds {name}", run
-    yield "rewind", partial(check_few, verify.check_rewind, procedures.rewound)
+        run = procedures.rounds_of(name)
+        yield f"rounds {name}", few(verify.check_rounds, run, name)
+    for name, like in (("weight_rewind", "weights"), ("lr_rewind", "learning_rate")):
+        yield f"rewind {name}", few(verify.check_rewind, procedures.rewound_by(name), like)
     for name, move in (("rigl", procedures.rigl), ("set", procedures.set_)):
-        yield (
-            f"drop_and_grow {name}",
-            partial(verify.check_drop_and_grow, move, name, count="round"),
-        )
+        of = few(verify.check_drop_and_grow, move, name, count="round")
+        yield f"drop_and_grow {name}", of
     for name, step in OBS.items():
         yield f"obs {name}", partial(verify.check_obs, step, name)
     for name, criterion in CRITERIA.items():

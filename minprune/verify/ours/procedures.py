@@ -11,8 +11,9 @@ from minprune.files.container import write
 from minprune.files.reader import read
 from minprune.masking.choose import choose
 from minprune.masking.count import pruned_count
-from minprune.methods.at_init import in_rounds
 from minprune.methods.drop_grow import carried, rewire
+from minprune.methods.in_rounds import in_rounds
+from minprune.methods.retrain import RETRAIN, Before
 from minprune.nets.dense import Dense
 from minprune.nets.model import Model
 from minprune.nets.net import build
@@ -57,14 +58,37 @@ def gradual(weights: list[Arrays], sparsities: list[float]) -> list[Arrays]:
     return seen
 
 
-def rewound(saved: dict[str, Any], now: dict[str, Any], masks: Arrays) -> dict[str, Any]:
-    """The saved state from a file of `fit`, with masks made later."""
+def rewound_by(kind: str) -> Any:
+    """A retraining of `mp.methods.iterative` that rewinds, from a state that was in a file."""
+
+    def run(saved: dict[str, Any], now: dict[str, Any], masks: Arrays) -> dict[str, Any]:
+        point, end = (tree_of(filed(state)) for state in (saved, now))
+        none: Any = None
+        before = Before(none, none, point, end, 1, 1, 1, None, None, 0, "")
+        tree: Any = RETRAIN[kind].start(before).begin
+        training = tree["training"]
+        weights = {n: np.where(masks[n], w, 0) for n, w in training["params"].items()}
+        return {"weights": weights, "optimizer": training["opt_state"],
+                "order": tree["place"]["shuffle"], "step": training["done"]}  # fmt: skip
+
+    return run
+
+
+def tree_of(state: dict[str, Any]) -> dict[str, Any]:
+    """The kit's state under the names of a point of `fit`."""
+    names = {"params": "weights", "opt_state": "optimizer", "done": "step"}
+    training = {ours: state[theirs] for ours, theirs in names.items()}
+    return {"training": training, "place": {"shuffle": state["order"]}}
+
+
+def filed(state: dict[str, Any]) -> dict[str, Any]:
+    """The state, written into a file of `fit` and read again."""
     file = BytesIO()
-    arrays, meta = pack(saved, "rewound")
+    arrays, meta = pack(state, "filed")
     write(KIND, file, {"meta": meta}, arrays)
     file.seek(0)
-    state: dict[str, Any] = unpack(*read(KIND, file, content))
-    return state | {"weights": {n: np.where(masks[n], w, 0) for n, w in state["weights"].items()}}
+    found: dict[str, Any] = unpack(*read(KIND, file, content))
+    return found
 
 
 def moved_to(weights: Arrays, masks: Arrays, fraction: float, grow: Arrays,
