@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import traceback
+import warnings
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -103,7 +104,9 @@ JOBS = {
 
 def fork(work: Callable[[], None], said: Path) -> int:
     """The process that does it; its exit code is that of `work`; said: what it printed on stderr"""
-    child = os.fork()
+    with warnings.catch_warnings():  # of Python 3.12, about threads: ours do not hold locks
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
     if child:
         return child
     code = 70

@@ -267,7 +267,10 @@ def fuzzed(n: int, workers: int) -> Tally:
         path.write_bytes(originals()[0])
         assert verdict(path)[0] == ""
         tasks = [(range(k, min(k + PIECE, n)), folder) for k in range(0, n, PIECE)]
-        with multiprocessing.get_context("fork").Pool(workers, watch) as pool:
+        with warnings.catch_warnings():  # of Python 3.12, about threads: ours do not hold locks
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pool = multiprocessing.get_context("fork").Pool(workers, watch)
+        with pool:
             for part in pool.imap_unordered(examined, tasks):
                 found.add(part)
     return found
