@@ -39,7 +39,7 @@ def allocate(
     power : float
         The exponent of the ratio: 0.5 is between "uniform" and the rule, 1 is the rule.
     protect : name or names
-        Layers that are left as they are and not counted.
+        Layers, or patterns such as "fc*", that are left as they are and not counted.
 
     Returns
     -------
