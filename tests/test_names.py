@@ -48,7 +48,7 @@ def slowly(given: dict[str, float]) -> dict[str, float] | None:
 def test_names_before_patterns_and_no_two_of_a_kind_disagree(given: dict[str, float]) -> None:
     wanted = slowly(given)
     if wanted is None:
-        with pytest.raises(ArgumentError, match="must be one value"):
+        with pytest.raises(ArgumentError, match="must be one number"):
             values_of(KNOWN, given, "prune: sparsity", NEEDS)
     else:
         assert values_of(KNOWN, given, "prune: sparsity", NEEDS) == wanted
@@ -120,7 +120,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "patterns that disagree": (
         lambda: mp.prune(net(), S, sparsity={"fc*": 0.5, "*2": 0.25}),
-        "prune: sparsity of fc2.weight must be one value, not 0.5 and, by '*2', 0.25; leave one "
+        "prune: sparsity of fc2.weight must be one number, not 0.5 and, by '*2', 0.25; leave one "
         "of them out",
     ),
     "of units": (
@@ -130,7 +130,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "formats that disagree": (
         lambda: mp.sparsify(mp.prune(net(), S, sparsity=0.9), {"f*": "csr", "*1": "dense"}),
-        "sparsify: format of fc1 must be one value, not 'csr' and, by '*1', 'dense'; leave one of "
+        "sparsify: format of fc1 must be one text, not 'csr' and, by '*1', 'dense'; leave one of "
         "them out",
     ),
 }

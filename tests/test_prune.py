@@ -196,10 +196,10 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
      "'fc3' must be a scored parameter, or a layer of one (did you mean 'fc1'?); choose among "
      "fc1.weight, fc2.weight"),
     (lambda: choose(W, {}, sparsity={"fc1": 0.5, "fc1.weight": 0.25}), ArgumentError,
-     "prune: sparsity of fc1.weight must be one value, not 0.5 and, by 'fc1.weight', 0.25; "
+     "prune: sparsity of fc1.weight must be one number, not 0.5 and, by 'fc1.weight', 0.25; "
      "leave one of them out"),
     (lambda: choose(W, {}, threshold={"fc1.weight": 2, "fc1": 3}), ArgumentError,
-     "prune: threshold of fc1.weight must be one value, not 2 and, by 'fc1', 3; leave one of"
+     "prune: threshold of fc1.weight must be one number, not 2 and, by 'fc1', 3; leave one of"
      " them out"),
     (lambda: mp.prune(net(), W, sparsity=0.5, round_to=8), ArgumentError,
      "prune: round_to must be 1 for scores of single weights, not 8, since it counts units; "

@@ -170,10 +170,10 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
      "have another; take the scores of mp.score(unit=True)"),
     (lambda: mp.prune(net("residual"), {"a.weight": np.ones(4), "c.weight": np.ones(4)},
                       sparsity={"a": 0.25, "c": 0.5}), ArgumentError,
-     "prune: sparsity of a.weight must be one value, not 0.25 and, by 'c', 0.5; leave one of"
+     "prune: sparsity of a.weight must be one number, not 0.25 and, by 'c', 0.5; leave one of"
      " them out"),
     (lambda: mp.prune(net(), SCORES, threshold={"a": 2, "a.bias": 3}), ArgumentError,
-     "prune: threshold of a.weight must be one value, not 2 and, by 'a.bias', 3; leave one "
+     "prune: threshold of a.weight must be one number, not 2 and, by 'a.bias', 3; leave one "
      "of them out"),
     (lambda: mp.prune(net(), {"a.weight": np.array([np.nan, 1, 2, 3])}, sparsity=0.5),
      NonFiniteError,

@@ -1,11 +1,13 @@
 """pruned = round(sparsity n), half to even: how many entries are pruned, and of which layers."""
 
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from minprune.arguments import share
 from minprune.errors import ArgumentError
 from minprune.nets.names import meant, of_parameters, values_of
 
+Value = TypeVar("Value")
 Target = float | Mapping[str, float]  # one number, or layers and parameters with their own
 SCORED = "{} must be a scored parameter, or a layer of one"
 
@@ -45,6 +47,9 @@ def named(names: Iterable[str], wanted: Iterable[str]) -> list[str]:
     return meant(of_parameters(names), wanted, SCORED)
 
 
-def for_each(names: Iterable[str], given: Mapping[str, float], what: str) -> dict[str, float]:
-    """{parameter: its number} for all that the keys of `given` mean; raises as `nets.names` does"""
-    return values_of(of_parameters(names), given, f"prune: {what}", SCORED)
+def for_each(
+    names: Iterable[str], given: Mapping[str, Value], what: str, owner: str = "prune",
+    kind: str = "number",
+) -> dict[str, Value]:  # fmt: skip
+    """{parameter: its value} for all that the keys of `given` mean; raises as `values_of` does"""
+    return values_of(of_parameters(names), given, f"{owner}: {what}", SCORED, kind)

@@ -48,21 +48,24 @@ def meant(known: Known, wanted: Any, needs: str) -> list[str]:
     return list(found)
 
 
-def values_of(known: Known, given: Mapping[Any, T], what: str, needs: str) -> dict[str, T]:
+def values_of(
+    known: Known, given: Mapping[Any, T], what: str, needs: str, kind: str = "number"
+) -> dict[str, T]:
     """{thing: its value} for all that the keys of `given` mean      what: "prune: sparsity"
 
-    Raises ArgumentError as `meant` does, and where keys of one kind disagree.
+    kind: the word for a value. Raises ArgumentError as `meant` does, and where two names, or two
+    patterns, disagree.
     """
     found: dict[str, T] = {}
-    for kind in (False, True):
+    for loose in (False, True):
         mine: dict[str, T] = {}
         for wanted, value in given.items():
-            if is_pattern(wanted) is not kind:
+            if is_pattern(wanted) is not loose:
                 continue
             for thing in _hits(known, wanted, needs):
                 if thing in mine and mine[thing] != value:
                     raise ArgumentError(
-                        f"{what} of {thing} must be one value, not {mine[thing]!r} and, "
+                        f"{what} of {thing} must be one {kind}, not {mine[thing]!r} and, "
                         f"by {wanted!r}, {value!r}; leave one of them out"
                     )
                 mine[thing] = value

@@ -212,7 +212,7 @@ def _wanted(model: Model, format: str | Mapping[str, str]) -> dict[str, str]:
         if each not in ("auto", "dense"):
             form(each)
     goes_by = {name: (name, f"{name}.weight") for name in there}
-    asked = values_of(goes_by, given, "sparsify: format", MIXING)
+    asked = values_of(goes_by, given, "sparsify: format", MIXING, "text")
     for name, each in list(asked.items()):
         layer = net.node(name).layer
         if isinstance(layer, Sparse):
