@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_report import HOSTILE, Reader, pictures, reaches_out
+from test_report import HOSTILE, Reader, panels, pictures, reaches_out
 
-from minprune.report import page
+from minprune.report import compare_figures
+from minprune.report import pictures as drawing
 from minprune.report.compare_figures import FLOOR, accuracy_panel, lines
 from minprune.report.compare_page import compare_page, compare_tables, headline, heat, shown
 from minprune.text import NUMBER
@@ -88,7 +89,7 @@ def test_the_page_is_whole_and_keeps_to_itself(pictures: bool) -> None:
     ):
         assert expected in words
     assert "Percentage points above magnitude" not in words
-    assert text.count("<svg") == (2 + 2 + 2) * pictures
+    assert panels(text) == (1 + 1 + 2) * pictures
     assert words.count('pip install "minprune[report]"') == 3 * (not pictures)
 
 
@@ -101,6 +102,14 @@ def with_costs() -> dict[str, Any]:
     return found
 
 
+def test_many_criteria_have_a_panel_each(pictures: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare_figures, "FEW", 1)
+    text = compare_page(with_costs())
+    assert not reaches_out(text)
+    assert panels(text) == 5 * 2 * pictures
+    assert ("the panel&#x27;s criterion, mean over the seeds" in text) == pictures
+
+
 def test_accuracy_stands_against_what_it_costs(pictures: bool) -> None:
     found = with_costs()
     left = [pytest.approx(25), pytest.approx(5)]
@@ -111,7 +120,7 @@ def test_accuracy_stands_against_what_it_costs(pictures: bool) -> None:
     words = " ".join(Reader(text).words)
     assert "Accuracy with fine-tuning, against its cost" in words
     assert "against its cost" not in compare_page(RESULT)
-    assert text.count("<svg") == (2 + 2 + 2 + 2 + 2) * pictures
+    assert panels(text) == (1 + 1 + 2 + 2) * pictures
     found["summary"][0]["cost"] = {"macs": [0.0, None], "bytes": [0.0, None]}  # nothing is left
     Reader(compare_page(found))
 
@@ -144,7 +153,7 @@ def test_shades_are_the_shares_kept() -> None:
 
 
 def test_every_part_may_be_absent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "svg", lambda _: "")
+    monkeypatch.setattr(drawing, "drawn", lambda _: ("", {}))
     assert Reader(compare_page({})).words
     assert "<h2>" not in compare_page({})  # no heading without anything under it
     for part in ("name", "command", "settings", "options", "left_out", "data", "net", "cells",
