@@ -15,6 +15,7 @@ from minprune.report.run_page import percent
 
 Map = Mapping[str, Any]
 SCATTERS = "Across: the size of the true change; up: the score, of the first seed."
+GONE = "collapsed"  # of a net
 Titled = tuple[str, list[str], list[list[str]]]  # title, header, rows
 STAGES = {"pruned": "without fine-tuning", "fine-tuned": "with fine-tuning"}
 CONTROLS = ("magnitude", "random")  # what the other criteria are compared with, pair by pair
@@ -95,6 +96,31 @@ def headline(result: Map) -> str:
     return f"At {100 * top:g} % sparsity {', '.join(parts)}; dense: {dense}"
 
 
+def alerts(result: Map) -> list[str]:
+    """Which criteria left nets at chance at which sparsity, a sentence a stage; dense nets too"""
+    found = []
+    if fallen := [one["seed"] for one in result.get("dense", {}).get("seeds", []) if one.get(GONE)]:
+        found.append(f"COLLAPSED to chance before pruning: the nets of seeds {listed(fallen)}")
+    for stage, words in STAGES.items():
+        seeds: dict[float, dict[str, list[bool]]] = {}
+        for cell in result.get("cells", []):
+            each = seeds.setdefault(cell["sparsity"], {}).setdefault(cell["criterion"], [])
+            each.append(bool(cell.get(stage, {}).get(GONE)))
+        at = [
+            f"at {percent(sparsity)} %: {', '.join(names)}"
+            for sparsity, of in sorted(seeds.items())
+            if (names := [n + some(gone) for n, gone in of.items() if any(gone)])
+        ]
+        if at:
+            found.append(f"COLLAPSED to chance {words}: {'; '.join(at)}")
+    return found
+
+
+def some(gone: Sequence[bool]) -> str:
+    """How many of the seeds, where it is not all of them."""
+    return "" if all(gone) else f" ({sum(gone)} of {len(gone)} seeds)"
+
+
 def reasons(left_out: Sequence[Map]) -> dict[str, str]:
     """{why: criteria, separated by commas} of what was left out"""
     found: dict[str, list[str]] = {}
@@ -134,7 +160,7 @@ def compare_page(result: Map) -> str:
         left_out=element("ul", Html("".join(left_out)), class_="words") if left_out else "",
     )
     seconds = result.get("seconds", {}).get("of", {})
-    return document(result, title(result), headline(result), sections, seconds)
+    return document(result, title(result), headline(result), sections, seconds, alerts(result))
 
 
 def title(result: Map) -> str:

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from minprune.measures.measure import ROWS, share
+from minprune.measures.measure import NOT_TOLD, ROWS, TIMES, share
+from minprune.measures.quality import collapse
 from minprune.report.class_table import classes
 from minprune.report.group_figures import groups
 from minprune.report.mask_figures import masks
@@ -46,9 +47,11 @@ def run_page(result: Map, history: Map) -> str:
         masks=masks(facts.get("first", {})),
         groups=groups(facts.get("ties", []), facts.get("layers", [])),
         machine=speeds.get("machine", ""), when=speeds.get("when", ""), after=after,
+        times=TIMES.capitalize(),
     )  # fmt: skip
     seconds = result.get("seconds", {})
-    return document(result, title(result), headline(stages), sections, seconds)
+    loud = alerts(stages, data.get("classes", ()))
+    return document(result, title(result), headline(stages), sections, seconds, loud)
 
 
 def title(result: Map) -> str:
@@ -58,10 +61,8 @@ def title(result: Map) -> str:
         return ""
     what = "units" if s.get("unit") else "weights"
     scope = " of each layer" if s.get("scope") == "layer" else ""
-    return (
-        f"{s['net']} on {data}: {percent(s['sparsity'])} % of the {what}{scope} pruned by "
-        + str(s["criterion"])
-    )
+    pruned = f"{percent(s['sparsity'])} % of the {what}{scope}"
+    return f"{s['net']} on {data}: {pruned} pruned by {s['criterion']}"
 
 
 def percent(value: object) -> str:
@@ -90,17 +91,27 @@ def headline(stages: Sequence[Map]) -> str:
     if not stages:
         return ""
     first, last = stages[0], stages[-1]
-    parts = []
+    parts = ["COLLAPSED to chance"] if last.get("collapsed") else []
     if last.get("accuracy") is not None:
         parts.append(f"accuracy {share(last['accuracy'])}")
         if first is not last and first.get("accuracy") is not None:
             parts[-1] += f" ({first.get('stage', 'before')}: {share(first['accuracy'])})"
     if last.get("live") is not None and first.get("parameters"):  # a compacted net is smaller
         parts.append(f"{share(last['live'] / first['parameters'])} of the parameters")
-    if first is not last:
+    if first is not last and not last.get("collapsed"):
         gains = {words: ROWS[label](last, first) for words, label in GAINS.items()}
-        parts += [words.format(gain) for words, gain in gains.items() if gain]
+        parts += [
+            words.format(gain) for words, gain in gains.items() if gain not in (None, NOT_TOLD)
+        ]
     return ", ".join(parts)
+
+
+def alerts(stages: Sequence[Map], classes: Sequence[str] = ()) -> list[str]:
+    """Which stages collapsed to chance, a sentence for each way; classes: their names"""
+    found: dict[str, list[str]] = {}
+    for stage in stages:
+        found.setdefault(collapse(stage, classes), []).append(str(stage.get("stage", "")))
+    return [f"COLLAPSED to chance: {', '.join(n)}: {words}" for words, n in found.items() if words]
 
 
 # --- layers
