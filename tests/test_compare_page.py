@@ -11,7 +11,7 @@ from test_report import HOSTILE, Reader, panels, pictures, reaches_out
 from minprune.report import compare_figures
 from minprune.report import pictures as drawing
 from minprune.report.compare_figures import FLOOR, accuracy_panel, lines
-from minprune.report.compare_page import compare_page, compare_tables, headline, heat, shown
+from minprune.report.compare_page import alerts, compare_page, compare_tables, headline, heat, shown
 from minprune.text import NUMBER
 
 __all__ = ["pictures"]  # with matplotlib and as if it were absent
@@ -221,3 +221,17 @@ def test_tables_are_numbers() -> None:
         for one in rows:
             assert len(one) == len(header)
             assert all(text == "-" or NUMBER.fullmatch(text) for text in one[1:])
+
+
+def test_nets_at_chance_are_said_by_stage_and_sparsity() -> None:
+    result = copy.deepcopy(RESULT)
+    for one, gone in zip(result["cells"], [True, False, True, False, True], strict=True):
+        one |= {"pruned": {"collapsed": gone}, "fine-tuned": {"collapsed": False}}
+    assert alerts(result) == [
+        "COLLAPSED to chance without fine-tuning: at 50 %: random (1 of 2 seeds); "
+        "at 90 %: random, obd"
+    ]
+    assert alerts(result)[0] in compare_page(result)
+    result["dense"]["seeds"] = [{"seed": 0, "collapsed": True}, {"seed": 1, "collapsed": True}]
+    assert alerts(result)[0] == "COLLAPSED to chance before pruning: the nets of seeds 0 and 1"
+    assert alerts(RESULT) == alerts({}) == []

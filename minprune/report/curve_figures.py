@@ -39,8 +39,9 @@ def curve(
     >>> page = figure([picture], "Means over 3 seeds; bars: one standard deviation.")
     """
     for k, one in enumerate(curves):
+        name = f"\u2060{one.name}" if one.name.startswith("_") else one.name  # else hidden
         ax.errorbar(
-            one.x, one.y, one.error, label=one.name, color=LANES[k % len(LANES)],
+            one.x, one.y, one.error, label=name, color=LANES[k % len(LANES)],
             linestyle=DASHES[k % len(DASHES)], marker=MARKERS[k % len(MARKERS)], markersize=4,
             capsize=2.5, elinewidth=1,
         )  # fmt: skip

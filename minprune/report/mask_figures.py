@@ -53,7 +53,7 @@ def inputs(used: Sequence[int] | None, image: tuple[int, int, int]) -> str:
         return said
     grid = mosaic(shades(used).reshape(1, *image), 1)
     label = f"{left:,} of {len(used):,} inputs used"
-    key = legend([(pixel("kept"), f"{most:,} live weights"), (pixel(), "none")])
+    key = legend([(pixel("kept"), f"{most:,} live weight{'s' * (most > 1)}"), (pixel(), "none")])
     caption = "The inputs, in the order of the data: the more live weights, the stronger the blue."
     return said + figure([pixels(label, grid, 1.7)], caption, key=key)
 

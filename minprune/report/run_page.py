@@ -96,6 +96,10 @@ def headline(stages: Sequence[Map]) -> str:
         parts.append(f"accuracy {share(last['accuracy'])}")
         if first is not last and first.get("accuracy") is not None:
             parts[-1] += f" ({first.get('stage', 'before')}: {share(first['accuracy'])})"
+    elif last.get("r2") is not None:
+        parts.append(f"R2 {last['r2']:.4f}")
+        if first is not last and first.get("r2") is not None:
+            parts[-1] += f" ({first.get('stage', 'before')}: {first['r2']:.4f})"
     if last.get("live") is not None and first.get("parameters"):  # a compacted net is smaller
         parts.append(f"{share(last['live'] / first['parameters'])} of the parameters")
     if first is not last and not last.get("collapsed"):
