@@ -62,7 +62,10 @@ RESULT = {
     "name": "digits, cnn_small",
     "command": "minprune run --epochs 4",
     "settings": {"epochs": 4, "criterion": "magnitude", "pattern": None, "hidden": [300, 100]},
-    "data": {"name": "digits", "train": 1078, "val": 359, "test": 360, "input": [1, 8, 8]},
+    "data": {
+        "name": "digits", "train": 1078, "val": 359, "test": 360, "input": [1, 8, 8],
+        "classes": ["cat", "dog"],
+    },
     "net": "layer  parameters\nconv1         160",
     "stages": [DENSE, SMALL],
     "facts": {
@@ -171,6 +174,7 @@ def test_the_page_is_whole_and_keeps_to_itself(pictures):
         "conv1 160",
         "[300, 100]",
         "1 x 8 x 8",
+        "classes cat, dog",
         "6.12",
         "2.4.6",
         "No class lost accuracy.",

@@ -186,7 +186,9 @@ def document(
     title: what was done; the name where it is empty. alerts: what must not be overlooked.
     """
     data = {
-        DATA_LABELS.get(k, k): " x ".join(map(str, v)) if isinstance(v, list) else v
+        DATA_LABELS.get(k, k): (" x " if k == "input" else ", ").join(map(str, v))
+        if isinstance(v, list)
+        else v
         for k, v in result.get("data", {}).items()
     }
     found = {k: pairs(k, result.get(k, {})) for k in ("settings", "options", "versions")}
