@@ -213,10 +213,10 @@ def check_counted(
 
     Examples
     --------
-    >>> import numpy as np
     >>> import minprune as mp
+    >>> from minprune.masking.choose import choose
     >>> def afresh(weights, sparsities):  # masks of what is small now, whatever was masked before
-    ...     return [mp.choose({n: abs(w) for n, w in now.items()}, {}, sparsity=s)
+    ...     return [choose({n: abs(w) for n, w in now.items()}, {}, sparsity=s)
     ...             for now, s in zip(weights, sparsities)]
     >>> [v.law for v in mp.verify.check_counted(afresh).broken]
     ['nothing comes back', 'plateau']

@@ -262,10 +262,11 @@ def check_rounds(
     Examples
     --------
     >>> import minprune as mp
+    >>> from minprune.masking.choose import choose
     >>> def at_once(weights, sparsity, rounds):  # the same scores at each round
     ...     scores = {n: abs(w) for n, w in weights.items()}
     ...     shares = [1 - (1 - sparsity) ** (k / rounds) for k in range(1, rounds + 1)]
-    ...     return [mp.choose(scores, {}, sparsity=s, minimum=0) for s in shares]
+    ...     return [choose(scores, {}, sparsity=s, minimum=0) for s in shares]
     >>> mp.verify.check_rounds(at_once, "magnitude", examples=20).ok
     True
     >>> [v.law for v in mp.verify.check_rounds(at_once, "synflow", examples=20).broken]
