@@ -1,4 +1,7 @@
-"""check_layer_compaction: dead units taken out of nets that are lists of plain layers."""
+"""check_layer_compaction: dead units taken out of nets that are lists of plain layers.
+
+Longer than most files: beside the laws stand the nets, with every way to be dead.
+"""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass

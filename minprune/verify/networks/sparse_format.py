@@ -1,4 +1,7 @@
-"""check_sparse_format: matrices of which only live entries are stored, and products with them."""
+"""check_sparse_format: matrices of which only live entries are stored, and products with them.
+
+Longer than most files: beside the laws stand the matrices, empty, ragged and wide.
+"""
 
 import itertools
 from collections.abc import Callable, Collection

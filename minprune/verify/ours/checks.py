@@ -1,4 +1,7 @@
-"""The kit on minprune itself: its selector, schedules, kernels, gradients, compaction, criteria."""
+"""The kit on minprune itself: its selector, schedules, kernels, gradients, compaction, criteria.
+
+Longer than most files: one list of all that is checked.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace

@@ -13,6 +13,8 @@ A net is a list of dicts, each with its "kind" and its arrays:
 
 A bias may be absent; "mask", of the weight's shape, is True where an entry is live. Batches are
 (n, features) and (n, c, h, w).
+
+Longer than most files: beside what a net computes stands how hypothesis draws one.
 """
 
 import itertools

@@ -1,4 +1,7 @@
-"""check_rounds: pruning in rounds of scoring and masking, without training between them."""
+"""check_rounds: pruning in rounds of scoring and masking, without training between them.
+
+Longer than most files: beside the laws stands the slow procedure that they compare with.
+"""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
