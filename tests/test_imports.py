@@ -88,7 +88,7 @@ def kernels_by_the_door(tree: Path) -> list[str]:
 
 
 def known_third_parties(tree: Path) -> list[str]:
-    """NumPy, Numba; others in functions; hypothesis in verify/, torch in a file of it; no pickle."""
+    """NumPy, Numba; others in functions; hypothesis in verify/, torch in one file; no pickle."""
     wrong = []
     for found in imports(tree):
         top = found.target.split(".")[0]
