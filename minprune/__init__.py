@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
         structure,
         verify,
     )
+    from minprune.amount.find_sparsity import find_sparsity
+    from minprune.amount.sensitivity import sensitivity
     from minprune.autograd import Tensor, grad
     from minprune.core import CriterionSpec, Dataset, Evidence, Example, criterion
     from minprune.evidence import score
@@ -84,6 +86,8 @@ NAMES = {
     "masking.combine": ("combine",),
     "masking.allocate": ("allocate",),
     "masking.apply": ("prune", "with_masks", "collapsed"),
+    "amount.sensitivity": ("sensitivity",),
+    "amount.find_sparsity": ("find_sparsity",),
     "structure.compact": ("compact",),
     "sparse.convert": ("sparsify", "densify"),
     "measures.quality": ("evaluate",),

@@ -4,7 +4,7 @@ Every message says which argument it is, what it must be, what was found, and wh
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from math import inf
 from numbers import Integral, Real
@@ -71,6 +71,19 @@ def choice(owner: str, what: str, given: Any, choices: Sequence[Any]) -> Any:
     *most, last = map(repr, choices)
     known = f"{', '.join(most)} or {last}" if most else last
     raise ArgumentError(f"{owner}: {what} must be {known}, not {given!r}; choose one of them")
+
+
+def one_of(owner: str, what: str, given: Any, names: Iterable[str]) -> str:
+    """One of many names; the message says which one may have been meant"""
+    known = list(names)
+    if given not in known:
+        from difflib import get_close_matches
+
+        near = get_close_matches(given, known, 1) if isinstance(given, str) else []
+        listed = f"{', '.join(known[:-1])} or {known[-1]}"
+        remedy = f"did you mean {near[0]}?" if near else "choose one of them"
+        raise ArgumentError(f"{owner}: {what} must be {listed}, not {given!r}; {remedy}")
+    return str(given)
 
 
 def only_with(owner: str, option: str, needs: str, found: object) -> NoReturn:

@@ -1,14 +1,25 @@
-"""Plain-text tables: numbers to the right, text to the left, columns as wide as their cells."""
+"""Plain-text tables: numbers to the right, text to the left, no wider than the terminal."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import zip_longest
 from numbers import Integral, Real
+from shutil import get_terminal_size
+from textwrap import wrap
 
 from minprune.errors import ArgumentError
 
-# A number, with or without spread and unit: -3, 1,024, 97.2 %, 1.5x, 0.12 (0.01) ms
-NUMBER = re.compile(r"[-+<>~]?\d[\d,.]*(e[-+]?\d+)?( \([\d.]+(e[-+]?\d+)?\))?( ?[%A-Za-z/]{1,5})?")
+# A number, with or without spread, unit and mark: -3, 1,024, 97.2 %, 1.5x, 0.12 (0.01) ms, 9.8 !
+NUMBER = re.compile(
+    r"[-+<>~]?\d[\d,.]*(e[-+]?\d+)?( \([\d.]+(e[-+]?\d+)?\))?( ?[%A-Za-z/]{1,5})?( !)?"
+)
 EMPTY = "-"
+USUAL = 100  # columns where the output is no terminal and COLUMNS is not set
+NARROWEST = 40  # columns that a table takes in any case
+WORD = 20  # characters of a number, or of a word, that is not cut
+GAP = "  "  # between two columns
 
 
 def cell(value: object) -> str:
@@ -25,17 +36,27 @@ def cell(value: object) -> str:
 
 
 def numeric(column: Sequence[str]) -> bool:
-    """Whether all cells of a column are numbers or empty."""
+    """Whether more than half of the cells that are not empty are numbers."""
     filled = [text for text in column if text not in ("", EMPTY, "nan", "inf", "-inf")]
-    return bool(filled) and all(NUMBER.fullmatch(text) for text in filled)
+    return 2 * sum(NUMBER.fullmatch(text) is not None for text in filled) > len(filled)
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[object]], total: bool = False) -> str:
+def terminal() -> int:
+    """The columns of the terminal, or of COLUMNS where that is set; without either, 100."""
+    return max(NARROWEST, get_terminal_size((USUAL, 24)).columns)
+
+
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[object]], total: bool = False,
+    width: float | None = None,
+) -> str:  # fmt: skip
     """One line for the header, a rule, one line for each row; no newline at the end
 
     header: (columns,)    rows: (rows, columns)    total: whether a rule separates the last row
-    A column is right aligned if all its cells are numbers. Raises ArgumentError for a row
-    of another length than the header.
+    width: characters of a line, at most; None: those of the terminal. In a table that is wider,
+    text is broken at spaces; if that is not enough, the other columns follow below the first ones,
+    under the first column again. A column is right aligned if most of its cells are numbers.
+    Raises ArgumentError for a row of another length than the header.
 
     >>> print(table(["layer", "share"], [["conv1", "97.2 %"], ["fc", None]]))
     layer   share
@@ -49,13 +70,88 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]], total: bool =
                 f"table: row {place} must have {len(header)} cells, as the header, not {len(row)}; "
                 f"pass one cell for each column"
             )
-    columns = [[cell(row[at]) for row in rows] for at in range(len(header))]
-    aligned = []
-    for title, column in zip(header, columns, strict=True):
-        width = max(map(len, [title, *column]))
-        pad = str.rjust if numeric(column) else str.ljust
-        lines = [pad(title, width), "-" * width, *(pad(text, width) for text in column)]
-        if total:
-            lines.insert(-1, "-" * width)
-        aligned.append(lines)
-    return "\n".join("  ".join(line).rstrip() for line in zip(*aligned, strict=True))
+    columns = [Column((title, *(cell(row[at]) for row in rows))) for at, title in enumerate(header)]
+    room = terminal() if width is None else width
+    return "\n\n".join("\n".join(lines(part, room, total)) for part in parts(columns, room))
+
+
+@dataclass(frozen=True)
+class Column:
+    """A title and the cells under it."""
+
+    texts: tuple[str, ...]
+
+    @cached_property
+    def right(self) -> bool:
+        """Whether it is right aligned"""
+        return numeric(self.texts[1:])
+
+    @cached_property
+    def most(self) -> int:
+        """The width that it would like"""
+        return max(map(len, self.texts))
+
+    @cached_property
+    def least(self) -> int:
+        """The width that it needs: a number stays in one line, and so does a word, up to WORD"""
+        whole = [[text] if NUMBER.fullmatch(text) else text.split() for text in self.texts]
+        return max((min(len(w), WORD) for words in whole for w in words), default=0)
+
+    def lines(self, at: int, width: int) -> list[str]:
+        """The lines of one cell; the title is cell 0"""
+        text = self.texts[at]
+        return wrap(text, width, break_on_hyphens=False) if len(text) > width else [text]
+
+
+def parts(columns: Sequence[Column], room: float) -> Iterator[list[Column]]:
+    """The columns in groups that can be made to fit, each behind the first column"""
+    part = list(columns[:1])
+    for column in columns[1:]:
+        if len(part) > 1 and line(c.least for c in (*part, column)) > room:
+            yield part
+            part = part[:1]
+        part.append(column)
+    yield part
+
+
+def line(widths: Iterable[int]) -> int:
+    """Characters of a line of cells"""
+    return sum(width + len(GAP) for width in widths) - len(GAP)
+
+
+def fitted(columns: Sequence[Column], room: float) -> list[int]:
+    """The width of each column: one character less at a time, where that costs fewest lines"""
+    widths = [c.most for c in columns]
+    while line(widths) > room:
+        less = [[w - (k == at) for k, w in enumerate(widths)] for at in range(len(widths))]
+        loose = [at for at, c in enumerate(columns) if widths[at] > c.least]
+        if not loose:
+            break
+        widths = less[min(loose, key=lambda at: (height(columns, less[at]), -widths[at]))]
+    return widths
+
+
+def height(columns: Sequence[Column], widths: Sequence[int]) -> int:
+    """About how many lines the rows take"""
+    rows = zip(
+        *([-(-len(t) // w) for t in c.texts] for c, w in zip(columns, widths, strict=True)),
+        strict=True,
+    )
+    return sum(map(max, rows))
+
+
+def lines(columns: Sequence[Column], room: float, total: bool) -> Iterator[str]:
+    """The lines of one part of a table"""
+    widths = fitted(columns, room)
+    rows = len(columns[0].texts) if columns else 0
+    for at in range(rows):
+        if total and at == rows - 1 > 0:
+            yield GAP.join("-" * width for width in widths)
+        cells = [c.lines(at, width) for c, width in zip(columns, widths, strict=True)]
+        for texts in zip_longest(*cells, fillvalue=""):
+            yield GAP.join(
+                text.rjust(width) if c.right else text.ljust(width)
+                for c, text, width in zip(columns, texts, widths, strict=True)
+            ).rstrip()
+        if at == 0:
+            yield GAP.join("-" * width for width in widths)

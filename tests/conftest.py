@@ -6,6 +6,7 @@ import signal
 # Same bits need one BLAS thread count, and it is read when numpy is first imported.
 for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(variable, "1")
+os.environ["COLUMNS"] = "100"  # tables are fitted to the terminal
 
 # A shell that runs the tests in the background has them ignore Ctrl-C, which some of them send.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,10 +1,12 @@
 """mp.criteria.list(): every criterion, nothing empty, and what is printed."""
 
 from collections.abc import Callable
+from math import inf
 
 import pytest
 
 import minprune as mp
+from minprune import text
 from minprune.core import EVIDENCE_KINDS, Evidence, criterion
 from minprune.criteria import CRITERIA, Listing, listing
 
@@ -57,8 +59,9 @@ def test_each_entry_says_what_is_declared() -> None:
 
 def test_printed_it_is_a_table() -> None:
     table = mp.criteria.list()
-    lines = str(table).splitlines()
     assert str(table) == repr(table)
+    assert max(map(len, str(table).splitlines())) == 100  # conftest.py
+    lines = text.table(table[0]._fields, table, width=inf).splitlines()
     assert lines[0].split() == COLUMNS
     assert set(lines[1]) == {"-", " "}
     assert len(lines) == 2 + len(CRITERIA)

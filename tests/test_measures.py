@@ -9,7 +9,7 @@ import pytest
 
 import minprune as mp
 from minprune.errors import ArgumentError
-from minprune.measures.cost import Latency, Size, latencies, latency, size
+from minprune.measures.cost import Latency, Size, Speedup, latencies, latency, size, speedup
 from minprune.measures.measure import Measures, measure
 from minprune.measures.quality import Quality, evaluate
 from minprune.text import table
@@ -84,8 +84,35 @@ def test_models_are_timed_in_fair_turns_and_warm(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(mp.Model, "__call__", counted)
     monkeypatch.setattr("time.perf_counter", lambda: now[0])
     found = latencies({"a": a, "b": b}, 2, repeats=4)
-    assert found == {name: Latency(2, 1e3, 0.0) for name in ("a", "b")}
+    assert found == {name: Latency(2, 1e3, 1e3, 0.0, (1e3,) * 4) for name in ("a", "b")}
     assert "".join(calls) == "bbaa" + "aabb" + "bbaa" + "aabb" + "bbaa" + "aabb" + "bbaa"
+
+
+def test_noise_is_no_speedup(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One model, timed twice, by a clock that stands still at times: 7.68x and 1.91x were told."""
+    slow = mp.zoo.mlp(((3,), 2))
+    rng, now = np.random.default_rng(0), [0.0]
+
+    def busy(self: mp.Model, x: Any) -> None:
+        now[0] += 1.0 + 7 * float(rng.random() ** 2)
+
+    monkeypatch.setattr(mp.Model, "__call__", busy)
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    for _ in range(50):
+        found = latencies({"a": slow, "b": replace(slow)}, 1)
+        assert not speedup(found["a"], found["b"]).told
+        assert found["a"].least_ms < 1.5e3 < found["a"].median_ms
+
+
+def test_speedups_by_hand() -> None:
+    def timed(*parts: float) -> Latency:
+        return Latency(1, min(parts), 9.0, 9.0, parts)
+
+    assert speedup(timed(4, 5), timed(2, 2)) == Speedup(2.0, 0.5, True)
+    assert speedup(timed(4, 8), timed(2, 2)) == Speedup(2.0, 2.0, False)  # as wide as itself
+    assert speedup(timed(4, 6), timed(2, 2)) == Speedup(2.0, 1.0, False)  # as wide as 2 - 1
+    assert speedup(timed(2, 2), timed(4, 5)) == Speedup(0.5, 0.5 - 0.4, True)
+    assert speedup(timed(2, 2.5), timed(8, 2)) == Speedup(1.0, 1.0, False)
 
 
 def test_measure_asks_for_what_it_is_given() -> None:
@@ -98,33 +125,41 @@ def test_measure_asks_for_what_it_is_given() -> None:
 
 
 PRINTED = """
-measure                  value
------------------------  -----------------
-accuracy                 75.00 %
-loss                     0.5
-parameters               1,234
-live parameters          123
-sparsity of the weights  90.00 %
-multiply-adds            9,999
-live multiply-adds       999
-activations              77
-bytes as dense arrays    4,936
-bytes as sparse arrays   1,000
-bytes in memory          4,936
-latency, batch of 1      0.125 (0.01) ms
-worst class              25.00 % (class 2)
+measure                                 value
+--------------------------  -----------------
+accuracy                              75.00 %
+loss                                      0.5
+parameters                              1,234
+live parameters                           123
+sparsity of the weights               90.00 %
+multiply-adds                           9,999
+live multiply-adds                        999
+activations                                77
+bytes as dense arrays                   4,936
+bytes as sparse arrays                  1,000
+bytes in memory                         4,936
+latency, batch of 1                  0.125 ms
+median latency, batch of 1            0.25 ms
+worst class                 25.00 % (class 2)
 """
 
 
 def test_measures_print_as_a_table() -> None:
     quality = Quality(0.75, 0.5, (1.0, float("nan"), 0.25))
     sizes = Size(1234, 123, 0.9, 9999, 999, 77, 4936, 1000, 4936)
-    assert str(Measures(quality, sizes, (Latency(1, 0.125, 0.01),))) == PRINTED.strip()
-    lines = str(Measures(replace(quality, top5=0.875, calibration=0.125), sizes, ())).splitlines()
-    assert lines[3:6] == [
-        "accuracy, top 5          87.50 %",
-        "loss                     0.5",
-        "calibration error        12.50 %",
+    assert (
+        str(Measures(quality, sizes, (Latency(1, 0.125, 0.25, 0.01, (0.125,)),))) == PRINTED.strip()
+    )
+    more = replace(quality, top5=0.875, calibration=0.125, collapsed=True, chance=0.75)
+    lines = str(Measures(more, sizes, (), ("cat", "dog", "cow"))).splitlines()
+    assert lines[2:7] + lines[-2:] == [
+        "no better than chance                 COLLAPSED",
+        "accuracy                                75.00 %",
+        "accuracy, top 5                         87.50 %",
+        "loss                                        0.5",
+        "calibration error                       12.50 %",
+        "worst class              25.00 % (class 2, cow)",
+        "COLLAPSED to chance: accuracy 75.00 %, and always giving the same answer has 75.00 %",
     ]
 
 

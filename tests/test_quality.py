@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 import minprune as mp
 from minprune.errors import ArgumentError, MinpruneError, NonFiniteError, ShapeError
-from minprune.measures.quality import BINS, Quality, calibration_error, evaluate, places
+from minprune.measures.quality import (
+    BINS,
+    Quality,
+    calibration_error,
+    called,
+    collapse,
+    evaluate,
+    places,
+)
 
 EPS = 2.0**-52
 
@@ -40,16 +48,88 @@ def test_a_single_output_is_judged_at_one_half() -> None:
     x, y = np.array([[0.5], [0.75], [2.0], [-1.0]]), np.array([[1.0], [1.0], [1.0], [0.0]])
     found = evaluate(passing(1, "mse"), (x, y))  # 0.5 is not above 0.5
     loss = (0.25 + 0.0625 + 1 + 1) / 4
-    assert found == Quality(0.75, loss, (1.0, 2 / 3), mse=loss, r2=1 - loss / (3 / 16))
+    assert found == Quality(
+        0.75, loss, (1.0, 2 / 3), mse=loss, r2=1 - loss / (3 / 16), chance=0.75, collapsed=True
+    )
 
 
 def test_several_outputs_with_mse_answer_by_the_largest() -> None:
     x = np.array([[1.0, 3.0], [2.0, 0.0]])
     found = evaluate(passing(2, "mse"), (x, np.array([[0.0, 1.0], [0.0, 1.0]])))
     assert found == Quality(
-        0.5, ((1 + 4) + (4 + 1)) / 2, (found.per_class[0], 0.5), mse=(1 + 4 + 4 + 1) / 4, r2=0.0
+        0.5,
+        ((1 + 4) + (4 + 1)) / 2,
+        (found.per_class[0], 0.5),
+        mse=(1 + 4 + 4 + 1) / 4,
+        r2=0.0,
+        chance=1.0,
+        collapsed=True,
     )
     assert math.isnan(found.per_class[0])
+
+
+ROWS = 400
+ANSWERS = {  # of classes 0, 1, 2 with 200, 100 and 100 samples -> whether that is chance
+    "all one class": (lambda t, r: np.zeros_like(t), True),
+    "all one class, a rare one": (lambda t, r: np.full_like(t, 2), True),
+    "at random": (lambda t, r: r.integers(0, 3, ROWS), True),
+    "right": (lambda t, r: t, False),
+    "six in ten": (lambda t, r: np.where(r.random(ROWS) < 0.6, t, (t + 1) % 3), False),
+    # no more often right than always answering 0, but it knows the classes
+    "all but the frequent class": (lambda t, r: np.where(t == 0, np.arange(ROWS) % 3, t), False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("answers", "collapsed"), ANSWERS.values(), ids=ANSWERS)
+def test_what_is_no_better_than_chance(answers: Callable[..., Any], collapsed: bool) -> None:
+    truth = np.repeat([0, 1, 2], [200, 100, 100])
+    for seed in range(5):
+        given = answers(truth, np.random.default_rng(seed))
+        found = evaluate(passing(3), (np.eye(3)[given], truth))
+        assert (found.collapsed, found.chance) == (collapsed, 0.5)
+        assert found.only == (given[0] if len(set(given.tolist())) == 1 else None)
+
+
+def test_no_verdict_where_a_constant_is_right() -> None:
+    found = evaluate(passing(2), (np.eye(2)[[1, 1]], np.array([1, 1])))
+    assert (found.accuracy, found.chance, found.only, found.collapsed) == (1.0, 1.0, 1, False)
+
+
+def test_regression_at_the_mean_has_collapsed() -> None:
+    y = np.array([[1.0], [2.0], [6.0]])
+    for x, collapsed in ((y, False), (y + 9, True), (np.full_like(y, 3.0), True)):
+        found = evaluate(passing(1, "mse"), (x, y))
+        assert (found.collapsed, found.accuracy) == (collapsed, None)
+
+
+def test_yes_and_no_of_several_outputs() -> None:
+    y = np.array([[1, 0], [1, 0], [1, 0], [0, 1]])
+    constant, good = np.tile([1, 0], (4, 1)), y
+    for answers, accuracy, collapsed in ((constant, 0.75, True), (good, 1.0, False)):
+        found = evaluate(passing(2, "binary_cross_entropy"), (answers - 0.5, y))
+        assert (found.accuracy, found.chance) == (accuracy, 0.75)
+        assert (found.collapsed, found.only) == (collapsed, None)
+
+
+WORDS = (
+    ({"collapsed": False, "accuracy": 0.1}, ""),
+    ({}, ""),
+    ({"collapsed": True, "accuracy": 0.1, "chance": 0.1, "only": 1},
+     "every answer is class 1, dog: accuracy 10.00 %"),
+    ({"collapsed": True, "accuracy": 0.11, "chance": 0.1, "only": None},
+     "accuracy 11.00 %, and always giving the same answer has 10.00 %"),
+    ({"collapsed": True, "accuracy": None, "r2": -0.66},
+     "R2 -0.6600, and always answering the mean has 0"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("found", "words"), WORDS)
+def test_collapse_in_words(found: dict[str, Any], words: str) -> None:
+    assert collapse(found, ("cat", "dog")) == words
+
+
+def test_a_class_that_is_called_by_its_number_is_written_once() -> None:
+    assert (called(1), called(1, ("0", "1")), called(1, ("a", "b"))) == ("1", "1", "1, b")
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=30))

@@ -50,11 +50,14 @@ DENSE = {
     "sparse_bytes": 74070,
     "file_bytes": 50000,
     "latency_1_ms": 0.12345,
-    "latency_1_spread_ms": 0.0051,
+    "latency_1_median_ms": 0.13,
     "latency_64_ms": 2.5,
-    "latency_64_spread_ms": None,
+    "latency_64_median_ms": None,
 }
-SMALL = {**DENSE, "stage": "fine-tuned", "accuracy": 0.9722222, "live": 1345, "sparsity": 0.9}
+SMALL = {
+    **DENSE, "stage": "fine-tuned", "accuracy": 0.9722222, "live": 1345, "sparsity": 0.9,
+    "speedup_1": 1.0, "speedup_1_told": False, "speedup_64": 2.5, "speedup_64_told": True,
+}  # fmt: skip
 RESULT = {
     "name": "digits, cnn_small",
     "command": "minprune run --epochs 4",

@@ -7,7 +7,7 @@ from second derivatives, and the oracle.
 
 # isort: off
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from minprune.core import EVIDENCE_KINDS, CriterionSpec, Marked
 from minprune.criteria.random import *  # noqa: F403
@@ -23,6 +23,7 @@ from minprune.criteria.snip_grasp import *  # noqa: F403
 from minprune.criteria.obd_fisher import *  # noqa: F403
 from minprune.criteria.obs import *  # noqa: F403
 from minprune.criteria.oracle import *  # noqa: F403
+from minprune.text import table
 # isort: on
 
 CRITERIA: dict[str, Marked[...]] = {
@@ -46,18 +47,12 @@ class Entry(NamedTuple):
 
 
 class Listing(tuple[Entry, ...]):
-    """The entries in the order of the table; printed, one line for each."""
+    """The entries in the order of the table; printed, one row for each."""
 
     __slots__ = ()
 
     def __str__(self) -> str:
-        lines: Any = [Entry._fields, *self]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        lines.insert(1, ["-" * width for width in widths])
-        return "\n".join(
-            "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
-            for line in lines
-        )
+        return table(Entry._fields, self)
 
     __repr__ = __str__  # so that a prompt shows the table
 

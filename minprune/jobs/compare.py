@@ -56,7 +56,7 @@ def record(plan: Compare, about: Result, dataset: Dataset, done: Done, out: Path
     result = about | {
         "options": {name: options(name) for name in plan.criteria or [] if options(name)},
         "left_out": as_rows(missing),
-        "net": str(plan.start(dataset)),
+        "net": plan.start(dataset).summary(math.inf),
         **measured(plan, done, missing),
         "seconds": seconds(plan, done),
     }

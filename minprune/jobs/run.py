@@ -7,6 +7,7 @@ in measures/measure.py.
 import io
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from minprune.jobs.facts import break_even, facts
 from minprune.jobs.job import Result, as_json, carry_out, options, plan_fields, say, timed, trained
 from minprune.jobs.settings import RunSettings, filled, named
 from minprune.masking.apply import prune
-from minprune.measures.cost import latencies, size
-from minprune.measures.measure import BATCHES, Measures
-from minprune.measures.quality import evaluate
+from minprune.measures.cost import latencies, size, speedup
+from minprune.measures.measure import BATCHES, TIMES, Measures
+from minprune.measures.quality import collapse, evaluate
 from minprune.nets.model import Model
 from minprune.nets.zoo import ZOO
 from minprune.report.run_page import comparison, headline, run_page
@@ -120,7 +121,7 @@ def record(
         limits = break_even(models.pop("sparse"))
     result = about | {
         "options": options(plan.criterion),
-        "net": str(models["fine-tuned"]),
+        "net": models["fine-tuned"].summary(inf),
         "stages": stages,
         "seconds": seconds | {"total, without this page": sum(seconds.values())},
         "speeds": done.state["speeds"],
@@ -145,11 +146,15 @@ def measured(models: dict[str, Model], dataset: Dataset, out: Path) -> list[Resu
     for name, model in models.items():
         save(model, out / f"{name}.npz")
     times = [latencies(models, batch) for batch in BATCHES]
-    found = []
+    found: list[Result] = []
     for name, model in models.items():
         of = tuple(each[name] for each in times)
         numbers = Measures(evaluate(model, dataset.test), size(model), of).numbers()
         own = {"stage": name, "val_accuracy": evaluate(model, dataset.val).accuracy}
+        for each in times if found else ():  # of the first stage there is none
+            gain = speedup(next(iter(each.values())), each[name])
+            words = {"": gain.times, "_spread": gain.spread, "_told": gain.told}
+            own |= {f"speedup_{each[name].batch}{word}": value for word, value in words.items()}
         found.append(own | numbers | {"file_bytes": (out / f"{name}.npz").stat().st_size})
     return found
 
@@ -169,8 +174,13 @@ def write_history(history: dict[str, Any], out: Path) -> Result:
 
 
 def text(result: Result) -> str:
-    """The headline, the table, where the time went, and where the files are."""
+    """The headline, the table, what collapsed, where the time went, and where the files are."""
+    stages, classes = result["stages"], result["data"].get("classes", ())
     spent = ", ".join(f"{name} {s:.1f} s" for name, s in result["seconds"].items())
-    compared = table(*comparison(result["stages"]))
+    compared = table(*comparison(stages))
+    why: dict[str, list[str]] = {}
+    for stage in stages:
+        why.setdefault(collapse(stage, classes), []).append(stage["stage"])
+    loud = [f"COLLAPSED to chance: {', '.join(n)}: {words}\n" for words, n in why.items() if words]
     files = f"written to {result['out']}; open report.html there"
-    return f"{headline(result['stages'])}\n\n{compared}\n\n{spent}\n{files}"
+    return f"{headline(stages)}\n\n{compared}\n{TIMES}\n\n{''.join(loud)}{spent}\n{files}"

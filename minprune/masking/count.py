@@ -1,12 +1,13 @@
 """pruned = round(sparsity n), half to even: how many entries are pruned, and of which layers."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from minprune.arguments import share
 from minprune.errors import ArgumentError
 from minprune.nets.net import layer_of
 
+Value = TypeVar("Value")
 Target = float | Mapping[str, float]  # one number, or layers and parameters with their own
 
 
@@ -61,18 +62,23 @@ def named(names: Iterable[str], wanted: Iterable[str]) -> list[str]:
 
 
 def for_each(
-    given: Mapping[str, float], what: str, means: Callable[[str], Iterable[str]]
-) -> dict[str, float]:
-    """{entry: its number} for all that the keys of `given` mean
+    given: Mapping[str, Value],
+    what: str,
+    means: Callable[[str], Iterable[str]],
+    owner: str = "prune",
+    kind: str = "number",
+) -> dict[str, Value]:
+    """{entry: its value} for all that the keys of `given` mean
 
-    Raises ArgumentError where two keys mean one entry and give it different numbers.
+    Raises ArgumentError, which begins with `owner`, where two keys mean one entry and give it
+    different values.
     """
-    found: dict[str, float] = {}
+    found: dict[str, Value] = {}
     for wanted, value in given.items():
         for name in means(wanted):
             if name in found and found[name] != value:
                 raise ArgumentError(
-                    f"prune: {what} of {name} must be one number, not {found[name]!r} and, "
+                    f"{owner}: {what} of {name} must be one {kind}, not {found[name]!r} and, "
                     f"by {wanted!r}, {value!r}; leave one of them out"
                 )
             found[name] = value

@@ -1,6 +1,7 @@
-"""What a model costs: parameters, multiply-adds and bytes, dense and live; latency.
+"""What a model costs: parameters, multiply-adds and bytes, dense and live; latency, and speedups.
 
-latency = the median time of model(x), warm, with its spread (the width of the middle half).
+latency = the least time of model(x), warm, of repeats in turn with the other models: what else the
+machine does only adds to it. speedup = the latency of one model over that of another.
 """
 
 import math
@@ -16,7 +17,8 @@ from minprune.nets.model import Model
 from minprune.nets.net import layer_of
 
 INDEX = 4  # bytes of one uint32 index
-WARM_UP, REPEATS = 3, 21  # turns that are not timed, and that are
+WARM_UP, REPEATS = 3, 25  # turns that are not timed, and that are
+PARTS = 5  # of the repeats, one after another, from which a speedup has its spread
 
 
 @dataclass(frozen=True)
@@ -86,18 +88,22 @@ def size(model: Model) -> Size:
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds for one batch: the median, and the distance between the quartiles
+    """Milliseconds for one batch: the least of the repeats, beside it their median and quartiles
 
     Attributes
     ----------
     batch : number of inputs
+    least_ms : least of the repeats
     median_ms : median of the repeats
     spread_ms : third quartile minus first quartile
+    parts_ms : the least of each fifth of the repeats, in the order of time
     """
 
     batch: int
+    least_ms: float
     median_ms: float
     spread_ms: float
+    parts_ms: tuple[float, ...]
 
 
 def latency(model: Model, batch: int, *, repeats: int = REPEATS) -> Latency:
@@ -121,8 +127,9 @@ def latency(model: Model, batch: int, *, repeats: int = REPEATS) -> Latency:
     --------
     >>> import minprune as mp
     >>> from minprune.measures.cost import latency
-    >>> latency(mp.zoo.mlp(((3,), 2)), batch=8, repeats=3)
-    Latency(batch=8, median_ms=..., spread_ms=...)
+    >>> found = latency(mp.zoo.mlp(((3,), 2)), batch=8, repeats=10)
+    >>> 0 < found.least_ms <= found.median_ms, len(found.parts_ms)
+    (True, 5)
     """
     return latencies({"it": model}, batch, repeats=repeats)["it"]
 
@@ -149,5 +156,51 @@ def latencies(
             models[name](inputs[name])
             if turn >= 0:
                 times[name].append((time.perf_counter() - start) * 1e3)
-    quartiles = {name: np.percentile(each, [25, 50, 75]) for name, each in times.items()}
-    return {n: Latency(batch, float(q[1]), float(q[2] - q[0])) for n, q in quartiles.items()}
+    found = {}
+    for name, each in times.items():
+        low, middle, high = map(float, np.percentile(each, [25, 50, 75]))
+        parts = tuple(float(part.min()) for part in np.array_split(each, min(PARTS, repeats)))
+        found[name] = Latency(batch, min(parts), middle, high - low, parts)
+    return found
+
+
+@dataclass(frozen=True)
+class Speedup:
+    """The result of `speedup`
+
+    Attributes
+    ----------
+    times : latency of the first model over that of the second
+    spread : the largest minus the smallest of that ratio in the parts of the repeats
+    told : whether the two are told apart: the spread is less than the ratio, and less than its
+        distance from 1
+    """
+
+    times: float
+    spread: float
+    told: bool
+
+
+def speedup(first: Latency, second: Latency) -> Speedup:
+    """The speedup of the second model over the first, and whether the repeats tell them apart
+
+    Parameters
+    ----------
+    first, second : latencies that `latencies` measured in turn
+
+    Returns
+    -------
+    Speedup
+
+    Examples
+    --------
+    >>> from minprune.measures.cost import Latency, speedup
+    >>> slow = Latency(1, 4.0, 5.0, 1.0, (4.0, 4.5, 5.0))
+    >>> speedup(slow, Latency(1, 2.0, 2.5, 0.5, (2.0, 2.0, 2.0)))
+    Speedup(times=2.0, spread=0.5, told=True)
+    >>> speedup(slow, Latency(1, 3.0, 5.0, 2.0, (3.0, 6.0, 5.0))).told
+    False
+    """
+    ratios = [a / b for a, b in zip(first.parts_ms, second.parts_ms, strict=True)]
+    times, spread = first.least_ms / second.least_ms, max(ratios) - min(ratios)
+    return Speedup(times, spread, spread < min(times, abs(times - 1)))

@@ -1,6 +1,12 @@
-"""loss; top-1, top-5 = shares of right answers, of each class too; calibration error; R^2."""
+"""loss; top-1, top-5 = shares of right answers, of each class too; calibration error; R^2.
 
+A model that is no better than always giving the same answer has collapsed to chance.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +33,10 @@ class Quality:
         cross_entropy
     mse : mean over samples and outputs of (f - y)^2; None unless the loss is mse
     r2 : coefficient of determination, see `r2`; None unless the loss is mse
+    chance : accuracy of the best constant answer; None without an accuracy
+    only : the class of every answer, where all are one class; else None
+    collapsed : whether the model is no better than a constant, see `no_better`; without an
+        accuracy, whether r2 <= 0
     """
 
     accuracy: float | None
@@ -36,6 +46,9 @@ class Quality:
     calibration: float | None = None
     mse: float | None = None
     r2: float | None = None
+    chance: float | None = None
+    only: int | None = None
+    collapsed: bool = False
 
 
 def evaluate(model: Model, data: Split) -> Quality:
@@ -84,13 +97,16 @@ def evaluate(model: Model, data: Split) -> Quality:
     judged = rule.answers(out, y)
     found = Quality(None, loss)
     if rule.numbers:
-        found = replace(found, mse=loss / out.shape[1], r2=r2(out, y))
+        found = replace(found, mse=loss / out.shape[1], r2=(fit := r2(out, y)), collapsed=fit <= 0)
     if judged is None:
         return found
     answers, truth = judged
     right = answers == truth
-    found = replace(found, accuracy=float(right.mean()))
+    chance, collapsed = no_better(right, truth)
+    found = replace(found, accuracy=float(right.mean()), chance=chance, collapsed=collapsed)
     if truth.ndim == 1:
+        if (answers == answers[0]).all():
+            found = replace(found, only=int(answers[0]))
         k = max(out.shape[1], 2)
         totals, hits = (np.bincount(c, minlength=k) for c in (truth, truth[right]))
         with np.errstate(invalid="ignore"):
@@ -109,6 +125,56 @@ def accuracy_of(model: Model, data: Split, owner: str) -> float:
             f"what needs it"
         )
     return found
+
+
+def no_better(right: Array, truth: Array) -> tuple[float, bool]:
+    """(c, a <= c + sqrt(c (1 - c) / n) and a < 1): a the accuracy, c that of a constant answer
+
+    right, truth: (n,) of classes, or (n, outputs) of yes and no. c: of the most frequent answer, of
+    each output. The square root is the standard error of c. Of classes, the mean accuracy over the
+    K of them that occur must be within two standard errors of 1 / K besides: a net that finds the
+    rare class is not at chance, though always answering the frequent one may be right more often.
+    """
+    n, accuracy = len(truth), float(right.mean())
+    if truth.ndim == 2:
+        share = truth.mean(axis=0)
+        chance = float(np.maximum(share, 1 - share).mean())
+    else:
+        totals = np.bincount(truth)
+        hits, totals = np.bincount(truth, right)[totals > 0], totals[totals > 0]
+        chance = float(totals.max()) / n
+        k = len(totals)
+        error = math.sqrt(float((1 / totals).sum()) * (1 / k) * (1 - 1 / k)) / k
+        if float((hits / totals).mean()) > 1 / k + 2 * error:
+            return chance, False
+    return chance, accuracy < 1 and accuracy <= chance + math.sqrt(chance * (1 - chance) / n)
+
+
+def collapse(found: Mapping[str, Any], classes: Sequence[str] = ()) -> str:
+    """In words, how a model is no better than a constant; "" where it is better
+
+    found: the fields of Quality, as result.json holds them. classes: their names, if they have any
+
+    >>> from minprune.measures.quality import collapse
+    >>> collapse({"collapsed": True, "accuracy": 0.1, "chance": 0.1, "only": 1}, ("cat", "dog"))
+    'every answer is class 1, dog: accuracy 10.00 %'
+    """
+    if not found.get("collapsed"):
+        return ""
+    accuracy, only = found.get("accuracy"), found.get("only")
+    if accuracy is None:
+        return f"R2 {found['r2']:.4f}, and always answering the mean has 0"
+    if only is not None:
+        return f"every answer is class {called(only, classes)}: accuracy {100 * accuracy:.2f} %"
+    return (
+        f"accuracy {100 * accuracy:.2f} %, and always giving the same answer has "
+        f"{100 * found['chance']:.2f} %"
+    )
+
+
+def called(k: int, classes: Sequence[str] = ()) -> str:
+    """A class: 3, or, with its name, 3, dog"""
+    return f"{k}, {classes[k]}" if classes and classes[k] != str(k) else str(k)
 
 
 def r2(out: Array, y: Array) -> float:

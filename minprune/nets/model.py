@@ -129,7 +129,11 @@ class Model:
         return f"Model({layers}; {self.dtype})"
 
     def __str__(self) -> str:
-        return summary(self.net, self.params, self.masks)
+        return self.summary()
+
+    def summary(self, width: float | None = None) -> str:
+        """The table that `print` shows; width: characters of a line, None: of the terminal"""
+        return summary(self.net, self.params, self.masks, width)
 
 
 def run(

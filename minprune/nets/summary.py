@@ -8,8 +8,13 @@ from minprune.nets.net import INPUT, Net, layer_of
 from minprune.text import table
 
 
-def summary(net: Net, params: Mapping[str, Array], masks: Mapping[str, Array]) -> str:
-    """A table with one row a layer; the live columns appear once something is masked."""
+def summary(
+    net: Net, params: Mapping[str, Array], masks: Mapping[str, Array], width: float | None = None
+) -> str:
+    """A table with one row a layer; the live columns appear once something is masked
+
+    width: characters of a line at most; None: those of the terminal
+    """
     found = counts(net, masks)
     header = ["layer", "kind", "reads", "output", "parameters"]
     some = bool(masks) or bool(net.stored)
@@ -27,7 +32,7 @@ def summary(net: Net, params: Mapping[str, Array], masks: Mapping[str, Array]) -
     start = " x ".join(map(str, net.input_shape))
     rows.append(["total", "", "", "", *_numbers(found, some)])
     title = f"input {start}, loss {net.loss}, {dtype}"
-    return title + "\n" + table(header, rows, total=True)
+    return title + "\n" + table(header, rows, total=True, width=width)
 
 
 def _numbers(found: list[Count], masked: bool) -> list[object]:

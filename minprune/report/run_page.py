@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune.measures.measure import ROWS, share
+from minprune.measures.measure import NOT_TOLD, ROWS, share
 from minprune.report.page import Cell, Html, bar, document, fill, pictures, prose, swing, table
 from minprune.report.run_figures import curves, groups, histograms, masks
 from minprune.sparse.speeds import HEADER, Speeds
@@ -63,16 +63,18 @@ def headline(stages: Sequence[Map]) -> str:
     if not stages:
         return ""
     first, last = stages[0], stages[-1]
-    parts = []
+    parts = ["COLLAPSED to chance"] if last.get("collapsed") else []
     if last.get("accuracy") is not None:
         parts.append(f"accuracy {share(last['accuracy'])}")
         if first is not last and first.get("accuracy") is not None:
             parts[-1] += f" ({first.get('stage', 'before')}: {share(first['accuracy'])})"
     if last.get("live") is not None and first.get("parameters"):  # a compacted net is smaller
         parts.append(f"{share(last['live'] / first['parameters'])} of the parameters")
-    if first is not last:
+    if first is not last and not last.get("collapsed"):
         gains = {words: ROWS[label](last, first) for words, label in GAINS.items()}
-        parts += [words.format(gain) for words, gain in gains.items() if gain]
+        parts += [
+            words.format(gain) for words, gain in gains.items() if gain not in (None, NOT_TOLD)
+        ]
     return ", ".join(parts)
 
 

@@ -44,3 +44,11 @@ class History:
         """One epoch: the values of EPOCHS."""
         for name, v in zip(EPOCHS, values, strict=True):
             self.epochs[name].append(v)
+
+    def then(self, later: "History") -> "History":
+        """The history of a training in two parts: this one, and the later one."""
+        return History(
+            {name: self.steps[name] + later.steps[name] for name in STEPS},
+            {name: self.epochs[name] + later.epochs[name] for name in EPOCHS},
+            later.extra,
+        )

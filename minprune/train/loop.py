@@ -1,10 +1,14 @@
-"""The one training loop: epochs, batches, validation, early stopping; no method by name."""
+"""The one training loop: epochs, batches, validation, early stopping; no method by name.
+
+Longer than most files: a third is the docstring of `fit`.
+"""
 
 import os
+from copy import deepcopy
 from itertools import islice
 from numbers import Real
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,17 +17,19 @@ from minprune.arguments import count, instance, only_with
 from minprune.core import Array, Dataset, Seed, stream
 from minprune.data import batches
 from minprune.errors import ArgumentError
+from minprune.masking.apply import apply
 from minprune.measures.quality import evaluate
 from minprune.nets.counts import sparsity
 from minprune.nets.model import Model, checked_input, checked_targets, is_model
 from minprune.nets.net import Net
-from minprune.train.checkpoint import Checkpointer, LoopPosition
+from minprune.train.checkpoint import Checkpointer, LoopPosition, restore, tree_of
 from minprune.train.fingerprint import data_print, fingerprint, machinery
 from minprune.train.history import History
 from minprune.train.method import Method
 from minprune.train.optim import Adam, Optimizer
 from minprune.train.progress import progress as show_progress
 from minprune.train.rates import Rate, constant
+from minprune.train.state import Tree
 from minprune.train.step import Training
 
 
@@ -105,6 +111,38 @@ def fit(
     >>> history.epochs["val_loss"][1] < history.epochs["val_loss"][0]
     True
     """
+    return fit_part(
+        model, data, epochs=epochs, seed=seed, batch_size=batch_size, drop_last=drop_last,
+        optimizer=optimizer, rate=rate, method=method, patience=patience, progress=progress,
+        label=label, checkpoint=checkpoint, every=every,
+    )[:2]  # fmt: skip
+
+
+class Part(NamedTuple):
+    """The model after a part of a training, what happened in it, and where training is then
+
+    point: all that the next update depends on, a tree as in train/state.py: "training" holds the
+    weights, the optimizer's state, the method's and the generators; "place" the position in the
+    data and in the schedule.
+    """
+
+    model: Model
+    history: History
+    point: Tree
+
+
+def fit_part(
+    model: Model, data: Dataset, *, epochs: int, seed: Seed = 0, batch_size: int = 64,
+    drop_last: bool = False, optimizer: Optimizer | None = None, rate: Rate | None = None,
+    method: Method | None = None, patience: int | None = None, progress: bool = True,
+    label: str = "fit", checkpoint: str | os.PathLike[str] | None = None, every: int | None = None,
+    begin: Tree | None = None, until: int | None = None,
+) -> Part:  # fmt: skip
+    """The updates of `fit` from a point on, and until an update: two parts give the bits of one
+
+    begin: the `point` of another part of the same training: all that it holds, and what `model`
+    masks is masked besides. until: the last update; without it, the end.
+    """
     optimizer = Adam() if optimizer is None else optimizer
     rate, method = constant() if rate is None else rate, Method() if method is None else method
     is_model(model, "fit")
@@ -125,7 +163,7 @@ def fit(
         )
     y = checked_targets(model.net, data.train[1], "fit: data.train")
     checked_targets(model.net, data.val[1], "fit: data.val")
-    updates = _updates(model.net, len(x), batch_size, drop_last)
+    updates = updates_of(model.net, len(x), batch_size, drop_last)
     samples, total = updates * batch_size if drop_last else len(x), epochs * updates
     factor, found = called(rate, 0, total) if total else (1.0, "")
     if factor is None:
@@ -136,6 +174,8 @@ def fit(
     asked: dict[str, Any] = {}
     if checkpoint is not None:
         asked = fingerprint({
+            **({} if begin is None else {"begin": begin}),
+            **({} if until is None else {"until": until}),
             "model": model, "epochs": epochs, "batch_size": batch_size, "patience": patience,
             "drop_last": drop_last, "seed": seed, "optimizer": optimizer,
             "rate": np.array([rate(t, total) for t in range(total)]),
@@ -143,23 +183,33 @@ def fit(
         })  # fmt: skip
     state = Training(model, optimizer, rate, method, seed, len(x), batch_size, total)
     place, history = LoopPosition(stream(seed, "order")), History()
+    if begin is not None:
+        tree = deepcopy(begin["training"])
+        masks = tree["masks"] | {k: m & tree["masks"].get(k, m) for k, m in state.masks.items()}
+        params = tree["params"] if state.dense else apply(tree["params"], masks)
+        restore(state, tree | {"params": params, "masks": masks})
+        place.restore(deepcopy(begin["place"]), state.net)
+    last = total if until is None else min(until, total)
     saver = Checkpointer(checkpoint, every, asked, state, place, history)
     # Values that are not finite are found and named below; NumPy's warning would come first.
     quiet = np.errstate(over="ignore", invalid="ignore")
     with saver, kernels.lend(), quiet, show_progress(label, total, progress, state.done) as shown:
         while place.epoch <= epochs and not place.stopped:
-            for index in islice(batches(len(x), batch_size, place.order), place.batch, updates):
+            stop = min(updates, place.batch + last - state.done)
+            for index in islice(batches(len(x), batch_size, place.order), place.batch, stop):
                 loss = state.step(_gather(x, index, model.dtype), y[index])
                 place.batch, place.losses = place.batch + 1, place.losses + loss * len(index)
                 history.step(state.done, loss, state.penalty, state.lr, state.sparsity)
                 shown.update()
                 saver.reached(epoch_end=False)
+            if place.batch < updates:  # `until` is reached
+                break
             shown.epoch(_end_epoch(state, data, place, history, epochs, patience, samples))
             place.next_epoch()
             saver.reached(epoch_end=True)
         saver.write()
     trained, history.extra = state.finished(place.best or state.parts())
-    return trained, history
+    return Part(trained, history, {"training": tree_of(state), "place": place.tree()})
 
 
 def _end_epoch(
@@ -190,7 +240,7 @@ def _end_epoch(
     )
 
 
-def _updates(net: Net, n: int, batch_size: int, drop_last: bool) -> int:
+def updates_of(net: Net, n: int, batch_size: int, drop_last: bool) -> int:
     """The updates of an epoch; raises ArgumentError where a batch would be too small"""
     if drop_last:
         if n < batch_size:

@@ -1,0 +1,314 @@
+"""Rounds of pruning and retraining: what returns, what stays, how much goes, what is refused."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from procedures import DATA, HOW, UPDATES, iterative, net
+from watching import Watching, same
+
+import minprune as mp
+from minprune.core import Arrays
+from minprune.errors import ArgumentError
+from minprune.methods import RETRAIN, Before, Retraining, Start
+from minprune.methods.retrain import weight_rewind
+
+TOTAL = 4 * UPDATES
+
+
+def watched(retrain: Any, to: int, optimizer: Any, sparsity: float = 0.5) -> list[Watching]:
+    """What `after` saw in training and in retraining."""
+    seen: list[Watching] = []
+
+    class Noting(mp.Method):
+        def start(self, model: mp.Model, ctx: mp.Context) -> tuple[mp.Model, Arrays, Any]:
+            seen.append(Watching())
+            return model, {}, None
+
+        def after(self, view: mp.View) -> None:
+            seen[-1].after(view)
+
+    iterative(
+        retrain=retrain, rewind_to=to, epochs=4, sparsity=sparsity, optimizer=optimizer,
+        method=Noting(),
+    )  # fmt: skip
+    joined = Watching()
+    for part in seen[:2]:  # to the point, and on
+        for name in ("params", "opt_state", "batches", "views"):
+            getattr(joined, name).extend(getattr(part, name))
+    return [joined, seen[2]]
+
+
+def returns(retrain: Any, to: int, optimizer: Any) -> bool:
+    """Whether retraining at sparsity 0 repeats every update from `to` on, to the bit."""
+    first, again = watched(retrain, to, optimizer, 0.0)
+    same_bits = [
+        np.array_equal(a, b)
+        for old, new in (
+            *zip(first.params[to:], again.params, strict=True),
+            *(
+                (a[slot], b[slot])
+                for a, b in zip(first.opt_state[to:], again.opt_state, strict=True)
+                for slot in a
+            ),
+        )
+        for a, b in zip(old.values(), new.values(), strict=True)
+    ]
+    order = [
+        np.array_equal(a[0], b[0]) for a, b in zip(first.batches[to:], again.batches, strict=True)
+    ]
+    rates = [v.ctx.lr for v in first.views[to:]] == [v.ctx.lr for v in again.views]
+    return all(same_bits) and all(order) and rates
+
+
+OPTIMIZERS = (mp.SGD(0.1), mp.SGD(0.1, momentum=0.9, weight_decay=0.01), mp.Adam(0.01))
+POINTS = st.integers(0, TOTAL - 1)
+
+
+@given(to=POINTS, optimizer=st.sampled_from(OPTIMIZERS))
+def test_weight_rewinding_restores_the_bits(to: int, optimizer: Any) -> None:
+    """Weights, optimizer state, dropout, data order and rates of update `to`."""
+    assert returns("weight_rewind", to, optimizer)
+
+
+def forgetful(part: str, key: str) -> Retraining:
+    """Weight rewinding that leaves a part as it is at the end."""
+
+    def start(b: Before) -> Start:
+        found = weight_rewind(b)
+        begin = {**found.begin, part: found.begin[part] | {key: b.end[part][key]}}
+        return Start(found.model, found.epochs, found.rate, begin)
+
+    return Retraining(start, rewinds=True, first=True)
+
+
+def unordered(b: Before) -> Start:
+    """Weight rewinding with another order of the data."""
+    found = weight_rewind(b)
+    shuffle = np.random.default_rng(9).bit_generator.state
+    begin = {**found.begin, "place": found.begin["place"] | {"shuffle": shuffle}}
+    return Start(found.model, found.epochs, found.rate, begin)
+
+
+WRONG = {
+    "weights": forgetful("training", "params"),
+    "optimizer state": forgetful("training", "opt_state"),
+    "streams": forgetful("training", "streams"),
+    "order": Retraining(unordered, rewinds=True, first=True),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_rewinding_that_forgets_a_part_is_seen(name: str) -> None:
+    assert not returns(WRONG[name], 4, OPTIMIZERS[1])
+
+
+@given(to=POINTS, optimizer=st.sampled_from(OPTIMIZERS))
+def test_lr_rewinding_replays_the_schedule_and_keeps_the_weights(to: int, optimizer: Any) -> None:
+    first, again = watched("lr_rewind", to, optimizer)
+    assert [v.ctx.lr for v in again.views] == [v.ctx.lr for v in first.views[to:]]
+    assert [v.ctx.step for v in again.views] == [v.ctx.step for v in first.views[to:]]
+    for a, b in zip(first.batches[to:], again.batches, strict=True):
+        assert np.array_equal(a[0], b[0])
+
+
+def test_lr_rewinding_begins_with_the_trained_weights() -> None:
+    """At a rate of 0 after the last update, all that is left is the mask."""
+    still = partial(iterative, retrain="lr_rewind", optimizer=mp.SGD(0.0))
+    found = still()
+    trained, _ = mp.fit(net(), DATA, epochs=2, **HOW | {"optimizer": mp.SGD(0.0)})
+    assert same(found.model, mp.with_masks(trained, found.model.masks))
+    moved = iterative(retrain="lr_rewind", rewind_to=5)
+    restored = iterative(retrain="weight_rewind", rewind_to=5)
+    assert not same(moved.model, restored.model)
+
+
+def test_scratch_is_weight_rewinding_to_the_start() -> None:
+    a, b = iterative(retrain="scratch", rounds=2), iterative(retrain="weight_rewind", rounds=2)
+    assert same(a.model, b.model)
+
+
+def test_reinit_has_the_masks_and_other_weights() -> None:
+    new = iterative(retrain="reinit", epochs=0, retrain_epochs=0)
+    for name, mask in new.model.masks.items():
+        want = mp.initialise(net().net, seed=1, dtype=np.float64).params[name]
+        assert np.array_equal(new.model.params[name], np.where(mask, want, 0))
+
+
+def test_fine_tuning_is_at_the_last_rate() -> None:
+    found = iterative(rounds=1, epochs=4, retrain_epochs=2)
+    assert set(found.history["retrain 1"].steps["lr"]) == {0.1 * 0.5**2}
+    assert found.history["train"].steps["lr"][-1] == 0.1 * 0.5**2
+    other = iterative(rounds=1, retrain_epochs=1, retrain_rate=mp.rates.constant())
+    assert set(other.history["retrain 1"].steps["lr"]) == {0.1}
+
+
+@given(
+    sparsity=st.floats(0, 0.95), rounds=st.integers(1, 4),
+    scope=st.sampled_from(["global", "layer"]),
+)  # fmt: skip
+def test_counts_of_each_round_are_of_the_original(sparsity: float, rounds: int, scope: Any) -> None:
+    found = iterative(
+        sparsity=sparsity, rounds=rounds, scope=scope, epochs=0, retrain_epochs=0, minimum=0
+    )
+    sizes = {k: net().params[k].size for k in net().net.weights}
+    for k, row in enumerate(found.rounds):
+        share = sparsity if k == rounds else 1 - (1 - sparsity) ** (k / rounds)
+        groups = [sizes] if scope == "global" else [{name: n} for name, n in sizes.items()]
+        for of in groups:
+            n = sum(of.values())
+            live = sum(row["live"][name] for name in of)
+            assert live == n - round(share * n) or abs(n * share % 1 - 0.5) < 1e-9
+
+
+def test_counts_of_what_is_left_would_drift() -> None:
+    """So the law above can tell the two: 165 weights, a tenth of what is left four times."""
+    left = n = 165
+    for _ in range(4):
+        left -= round(0.1 * left)
+    assert left != n - round((1 - 0.9**4) * n)
+
+
+SHARES: dict[str, tuple[dict[str, Any], list[float]]] = {
+    "list": ({"sparsity": [0.2, 0.6]}, [0.2, 0.6]),
+    "function": ({"sparsity": partial(mp.schedule.iterative, fraction=0.5), "rounds": 3},
+                 [0.5, 0.75, 0.875]),
+    "one round to all but none": ({"sparsity": 1.0, "minimum": 0, "rounds": 2}, [1.0, 1.0]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHARES)
+def test_a_schedule_of_rounds(name: str) -> None:
+    how, want = SHARES[name]
+    found = iterative(epochs=0, retrain_epochs=0, **how)
+    n = sum(net().params[k].size for k in net().net.weights)
+    assert [sum(row["live"].values()) for row in found.rounds[1:]] == [
+        n - round(s * n) for s in want
+    ]
+
+
+def test_layers_have_their_own_shares() -> None:
+    found = iterative(
+        sparsity={"fc1": 0.75, "fc2.weight": 0.5}, rounds=2, epochs=0, retrain_epochs=0
+    )
+    assert [row["live"] for row in found.rounds[1:]] == [
+        {"fc1.weight": 60, "fc2.weight": 30 - round(30 * (1 - 0.5**0.5)), "fc3.weight": 15},
+        {"fc1.weight": 30, "fc2.weight": 15, "fc3.weight": 15},
+    ]
+
+
+def test_a_threshold_is_a_multiple_of_each_layers_deviation() -> None:
+    found = iterative(sparsity=None, threshold=[0.5, {"fc1": 1.0}], protect="fc3", epochs=0,
+                      retrain_epochs=0)  # fmt: skip
+    w = net().params
+    first = {n: np.abs(w[n]) >= 0.5 * w[n].std() for n in ("fc1.weight", "fc2.weight")}
+    live = w["fc1.weight"][first["fc1.weight"]]
+    second = first["fc1.weight"] & (np.abs(w["fc1.weight"]) >= live.std())
+    assert all(np.array_equal(found.masks[1][n], m) for n, m in first.items())
+    assert np.array_equal(found.masks[2]["fc1.weight"], second)
+    assert np.array_equal(found.masks[2]["fc2.weight"], first["fc2.weight"])
+    assert "fc3.weight" not in found.model.masks
+
+
+def test_a_pattern_needs_no_sparsity() -> None:
+    found = iterative(sparsity=None, pattern="1:2", epochs=0, retrain_epochs=0)
+    assert found.rounds[1]["live"]["fc1.weight"] == 60
+
+
+def test_a_criterion_of_ones_own() -> None:
+    def largest_goes(weights: Arrays, grads: Arrays) -> Arrays:
+        return {n: -np.abs(w) for n, w in weights.items()}
+
+    found = iterative(criterion=largest_goes, epochs=0, retrain_epochs=0)
+    kept = np.abs(found.model.params["fc1.weight"]).max()
+    assert kept < np.abs(net().params["fc1.weight"]).max()
+
+
+def test_units_are_counted_as_units() -> None:
+    found = iterative(unit=True, sparsity=0.5, rounds=2, criterion="taylor")
+    assert [row["unit_sparsity"] for row in found.rounds] == [0, 1 - 8 / 11, 1 - 5 / 11]
+    assert mp.compact(found.model).net.params["fc1.weight"][0] < 6
+
+
+def test_regression_has_no_accuracy() -> None:
+    x = np.random.default_rng(0).standard_normal((20, 3))
+    data = mp.Dataset((x, x[:, :1]), (x, x[:, :1]), (x, x[:, :1]))
+    model = mp.initialise(mp.build(data.input_shape, [("fc", mp.Dense(3, 1))], "mse"))
+    found = mp.methods.iterative(model, data, sparsity=0.3, epochs=1, progress=False)
+    assert found.rounds[1]["val_accuracy"] is None
+
+
+MESSAGES: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"retrain": "fine_tune"},
+     "iterative: retrain must be finetune, lr_rewind, weight_rewind, scratch or reinit, not "
+     "'fine_tune'; did you mean finetune?"),
+    ({"retrain": None},
+     "iterative: retrain must be finetune, lr_rewind, weight_rewind, scratch or reinit, not None; "
+     "choose one of them"),
+    ({"epochs": 0, "retrain": "lr_rewind"},
+     "iterative: retrain must not be 'lr_rewind' with epochs=0, since a model that is trained "
+     "already does not tell its earlier weights; pass the untrained model and its epochs, or "
+     "retrain='finetune'"),
+    ({"epochs": 0},
+     "iterative: retrain_epochs must be given with epochs=0; pass retrain_epochs=5, for example"),
+    ({"retrain": "weight_rewind", "retrain_epochs": 1},
+     "iterative: retrain_epochs must not be given with retrain='weight_rewind', which repeats the "
+     "epochs and rates that it rewinds; leave it out"),
+    ({"rewind_to": 2},
+     "iterative: rewind_to must be given with a rewind, and alone; pass retrain='weight_rewind', "
+     "and either rewind_to or rewind_to_epoch"),
+    ({"rewind_to": 6, "retrain": "lr_rewind"},
+     "iterative: the update to return to must be before the last one, 6, not 6; pass a smaller "
+     "rewind_to, or more epochs"),
+    ({"threshold": 1.0},
+     "iterative: one of sparsity, threshold and a pattern N:M must say how much is pruned; pass "
+     "sparsity=0.9 alone, for example"),
+    ({"threshold": 1.0, "sparsity": None, "criterion": "taylor"},
+     "iterative: threshold must be with criterion='magnitude' of single weights, whose standard "
+     "deviation it is a multiple of; pass sparsity instead"),
+    ({"sparsity": [0.5, 0.7], "rounds": 3},
+     "iterative: rounds must be 2, as many as the list has shares, not 3; leave rounds out"),
+    ({"sparsity": 1.5},
+     "iterative: sparsity must be a number from 0 to 1, not 1.5; pass sparsity=0.5, for example"),
+    ({"sparsity": lambda k: 2.0},
+     "iterative: sparsity must give a share from 0 to 1 in round 1, not 2.0; pass a function of "
+     "the round, or a list of shares"),
+    ({"rewind": 3},
+     "iterative: an argument must be epochs, seed, train, criterion, unit, scope, protect, "
+     "minimum, normalize, pattern, options, sparsity, threshold, rounds, retrain, retrain_epochs, "
+     "retrain_rate, rewind_to, rewind_to_epoch, scheme, batch_size, drop_last, optimizer, rate, "
+     "method, patience or every, not 'rewind'; did you mean rewind_to?"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("how", "text"), MESSAGES, ids=[m[1][11:50] for m in MESSAGES])
+def test_messages(how: dict[str, Any], text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is trained."""
+    monkeypatch.setattr("minprune.train.plan.fit_part", None)
+    with pytest.raises(ArgumentError) as caught:
+        iterative(**how)
+    assert caught.value.args == (text,)
+
+
+def test_a_last_rate_near_0_is_worth_a_warning() -> None:
+    with pytest.warns(mp.errors.MinpruneWarning) as caught:
+        iterative(rate=lambda t, total: 1e-6, retrain_epochs=0)
+    assert str(caught[0].message) == (
+        "finetune: the last rate of the schedule is 1e-06 of the learning rate, which hardly moves "
+        "a weight; pass retrain_rate, such as mp.rates.cosine(), or a schedule with a floor"
+    )
+
+
+def test_the_model_given_is_not_changed() -> None:
+    model = net()
+    before = {n: w.copy() for n, w in model.params.items()}
+    mp.methods.iterative(model, DATA, sparsity=0.5, epochs=1, retrain="weight_rewind", **HOW)
+    assert model.masks == {}
+    assert all(np.array_equal(model.params[n], w) for n, w in before.items())
+
+
+def test_every_kind_of_retraining_is_listed() -> None:
+    assert list(RETRAIN) == ["finetune", "lr_rewind", "weight_rewind", "scratch", "reinit"]
