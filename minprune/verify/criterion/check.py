@@ -14,7 +14,7 @@ from minprune.verify.criterion import exact, moves
 from minprune.verify.criterion.bounds import alike, clause, rounding, steady
 from minprune.verify.criterion.general import GENERAL
 from minprune.verify.criterion.hints import factor
-from minprune.verify.criterion.large import any_numbers, free, maps_of, nets, nets_of, sizes
+from minprune.verify.criterion.large import any_numbers, fixed_nets, free, maps_of, nets_of, sizes
 from minprune.verify.criterion.subject import CHECK, Subject, reference, subject, total
 from minprune.verify.law import Laws, clause_of, judged, picked
 from minprune.verify.plain.evidence import OF_MAPS, two_classes
@@ -117,7 +117,7 @@ def hinted(s: Subject, found: list[Verdict]) -> list[Verdict]:
     if not broken:
         return found
     hints = set()
-    for p in nets(24)[:3]:
+    for p in fixed_nets(24)[:3]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

@@ -21,7 +21,7 @@ EDGE = 4.0  # the largest of them, so that 0 lies where two bins of a histogram 
 
 
 @cache
-def nets(samples: int) -> tuple[Mlp, ...]:
+def fixed_nets(samples: int) -> tuple[Mlp, ...]:
     """Nets of several units a layer, none dead, and one whose weights are multiples of 1/2."""
     found = [
         plain_net((5, 6, 4, 3), 1, act="relu", loss_kind="cross_entropy", samples=12),
@@ -44,7 +44,7 @@ def nets_of(s: Subject) -> list[Mlp]:
     where nothing is compared with all others
     """
     ref = reference(s)
-    found = list(nets(300 if {s.chunk, ref.chunk} == {"all"} else 24))
+    found = list(fixed_nets(300 if {s.chunk, ref.chunk} == {"all"} else 24))
     alone = set(s.needs) | set(ref.needs) <= FIRST_ORDER and s.view is not None
     return [*found, broad()] if alone else found
 

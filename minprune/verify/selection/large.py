@@ -8,7 +8,7 @@ from minprune.core import Array
 from minprune.verify.selection.cases import NAMES, Case, Index, Pattern, tiles
 
 LARGE: tuple[Index, ...] = ((30, 25), (5, 4, 3, 3), (90,))
-HUGE = (257, 260)  # more than a short integer counts
+HUGE = (182, 181)  # more than a short integer counts
 
 
 def numbers(shape: Index, seed: int, signed: bool, close: bool) -> Array:
