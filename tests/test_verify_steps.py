@@ -136,7 +136,7 @@ WRONG: tuple[tuple[str, str, Any], ...] = (
     ("one step short", "shape", one_short),
     ("flat", "shape", stepped(lambda w, g, m, v: (w.ravel() - 0.1 * g.ravel()) * m.ravel())),
     ("random", "same bits", noisy()),
-    ("clipped by the norm of masked gradients too", "masked gradients", clipped),
+    ("clipped by the norm of masked gradients too", "masked ignored", clipped),
     ("each step in the same arrays", "steps apart", aliased),
     ("in place", "input untouched", in_place),
 )  # fmt: skip

@@ -120,7 +120,7 @@ def live(fn: Fn, s: Steps) -> str | None:
     return None
 
 
-@STEPS("masked gradients", trained)
+@STEPS("masked ignored", trained)
 def masked_gradients(fn: Fn, s: Steps) -> str | None:
     """the gradients of what is masked do not matter for what is live (as in a norm that clips)"""
     other = [{n: np.where(masks[n], g, -1000 * g) for n, g in grads.items()}
@@ -129,7 +129,8 @@ def masked_gradients(fn: Fn, s: Steps) -> str | None:
     for k, (after, then) in enumerate(both, 1):
         for n, w in after.items():
             size = HALF * (np.abs(s.weights[n]).max(initial=0) + np.abs(w).max(initial=0))
-            if at := first_of(np.abs(np.asarray(then[n], float) - w) > size):
+            wrong = s.masks[k - 1][n] & (np.abs(np.asarray(then[n], float) - w) > size)
+            if at := first_of(wrong):
                 pair = f"{float(w[at])!r} after step {k}, and {float(then[n][at])!r}"
                 return f"{n}{list(at)} is {pair} with masked gradients -1000 times as large"
     return None

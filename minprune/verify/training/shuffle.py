@@ -156,7 +156,7 @@ def check_shuffle(fn: Shuffle, *, examples: int = 200, seed: int = 0) -> Verdict
     >>> def nothing(masks, rng):
     ...     return masks
     >>> [v.law for v in mp.verify.check_shuffle(nothing).broken]
-    ['other places']
+    ['other places', 'uniform', 'every place']
     """
     callable_as(fn, "masks", "rng")
     return Verdicts(judged(SHUFFLE, fn, examples=examples, seed=seed))
