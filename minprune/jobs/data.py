@@ -1,17 +1,37 @@
 """What --data names: the embedded digits, IDX files, images by class, an .npz file or a table."""
 
+import re
 from pathlib import Path
 
 from minprune import data
 from minprune.core import Dataset
-from minprune.errors import DataError
+from minprune.errors import ArgumentError, DataError
 
 VAL = 1 / 12  # of training samples, for validation: 5,000 of the 60,000 of MNIST
 TEST = 1 / 5  # of all samples, for test, where the data have no test part
 
 
+PYTHON = re.compile(r"\b[a-z_]+=")  # an argument, in a remedy
+
+
 def load_data(name: str) -> Dataset:
-    """The embedded digits, or what a path is: IDX files, images by class, .npz, else a table."""
+    """The embedded digits, or what a path is: IDX files, images by class, .npz, else a table
+
+    Raises DataError; a remedy that is an argument in Python is said to be one.
+    """
+    try:
+        return _load(name)
+    except (ArgumentError, DataError) as e:
+        said, _, remedy = str(e).rpartition("; ")
+        if not PYTHON.search(remedy):
+            raise
+        raise DataError(
+            f"{said}; change the file, or, in Python, {remedy}, and save x and y as an .npz file "
+            f"for --data"
+        ) from None
+
+
+def _load(name: str) -> Dataset:
     from zipfile import is_zipfile
 
     path = Path(name)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
-from minprune.arguments import share
+from minprune.arguments import meant, share
 from minprune.errors import ArgumentError
 from minprune.nets.net import layer_of
 
@@ -55,7 +55,7 @@ def named(names: Iterable[str], wanted: Iterable[str]) -> list[str]:
         if not hits:
             raise ArgumentError(
                 f"{w!r} must be a scored parameter, or a layer of one; "
-                f"choose among {', '.join(names)}"
+                + meant(w, [*names, *map(layer_of, names)], f"choose among {', '.join(names)}")
             )
         found += hits
     return found

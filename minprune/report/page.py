@@ -197,8 +197,10 @@ def document(
 ) -> str:
     """The whole page of a job: its own sections, then what every job records
 
-    result: name, command, net, settings, options, data and versions, each of which may be absent.
+    result: name, command, net, settings, options, data, versions and notes, each of which may be
+    absent.
     """
+    sections = Html("".join(prose(words, "note") for words in result.get("notes", [])) + sections)
     data = {
         DATA_LABELS.get(k, k): " x ".join(map(str, v)) if isinstance(v, list) else v
         for k, v in result.get("data", {}).items()

@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from minprune import verify
+from minprune.arguments import meant
 from minprune.errors import ArgumentError
+from minprune.text import wrapped
 from minprune.verify.kinds import FUNCTION_KINDS, Kind, listing
 from minprune.verify.trees import fingerprint
 from minprune.verify.verdict import RAISED, Verdict, Verdicts, raised, verdict
@@ -37,7 +39,7 @@ def run(*, listed: bool, own: bool, export: str | None, name: str | None, kind: 
     if [name is not None, own, export is not None, listed].count(True) != 1:
         raise ArgumentError("verify: give one of MODULE:FUNCTION, --self, --export FILE and --list")
     if listed:
-        return listing(), True
+        return wrapped(listing()), True
     if export is not None:
         return verify.part("ours.export").export(export), True
     verify.part("law")  # raises MissingError without hypothesis
@@ -70,7 +72,8 @@ def check(
     """
     if kind not in FUNCTION_KINDS:
         found = "is missing" if kind is None else f"is {kind!r}"
-        raise ArgumentError(f"--kind {found}; it must be one of {', '.join(FUNCTION_KINDS)}")
+        listed = f"it must be one of {', '.join(FUNCTION_KINDS)}"
+        raise ArgumentError(f"--kind {found}; {meant(kind or '', FUNCTION_KINDS, listed)}")
     row = FUNCTION_KINDS[kind]
     if "" not in sys.path:
         sys.path.insert(0, "")
@@ -80,7 +83,9 @@ def check(
     for fact in named:
         if fact not in known and row.read is None:
             listed = ", ".join(known) or "nothing"
-            raise ArgumentError(f"--given has {fact!r}, and this kind takes {listed}")
+            said = f"--given has {fact!r}, and this kind takes {listed}"
+            near = meant(fact, known, "")
+            raise ArgumentError(f"{said}; {near}" if near else said)
     read = row.read(named) if row.read else named
     test = getattr(verify, row.check)
     takes = inspect.signature(test).parameters
@@ -150,7 +155,8 @@ def function(spec: str) -> Any:
     found = _imported(module)
     for part_of in name.split("."):
         if not hasattr(found, part_of):
-            raise ArgumentError(f"{module} has no {part_of}; it has {_functions(found)}")
+            listed = f"it has {_functions(found)}"
+            raise ArgumentError(f"{module} has no {part_of}; {meant(part_of, dir(found), listed)}")
         found = getattr(found, part_of)
     if not callable(found):
         raise ArgumentError(f"{spec} must be a function, not of type {type(found).__name__}")
