@@ -80,8 +80,8 @@ def meant(given: object, known: Iterable[str], otherwise: str = "choose one of t
     low = str(given).lower()
     names = {name.lower(): name for name in known if isinstance(name, str)}
     near = get_close_matches(low, names, 1, NEAR)
-    if not near or NUMBERS.sub("0", near[0]) == NUMBERS.sub("0", low):  # fc7 is not fc1
-        return otherwise
+    if not near or (near[0] != low and NUMBERS.sub("", near[0]) == NUMBERS.sub("", low) != ""):
+        return otherwise  # fc7 is not fc1
     return f"did you mean {names[near[0]]}?"
 
 

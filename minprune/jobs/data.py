@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from minprune import data
+from minprune.arguments import meant
 from minprune.core import Dataset
 from minprune.errors import ArgumentError, DataError
 
@@ -11,7 +12,7 @@ VAL = 1 / 12  # of training samples, for validation: 5,000 of the 60,000 of MNIS
 TEST = 1 / 5  # of all samples, for test, where the data have no test part
 
 
-PYTHON = re.compile(r"\b[a-z_]+=")  # an argument, in a remedy
+PYTHON = re.compile(r"\b[a-z_]+=|\bmp\.")  # an argument or a function, in a remedy
 
 
 def load_data(name: str) -> Dataset:
@@ -45,7 +46,8 @@ def _load(name: str) -> Dataset:
         return data.npz(path, val=VAL, test=TEST)
     if path.exists():
         return data.csv(path, standardise=True, val=VAL, test=TEST)
-    raise DataError(
-        f"{name}: no such file or folder; pass --data a .csv or .npz file, a folder with one of "
-        f"images for each class, or one with the four files of MNIST"
+    known = (
+        "pass --data a .csv or .npz file, a folder with one of images for each class, or one with "
+        "the four files of MNIST"
     )
+    raise DataError(f"{name}: no such file or folder; {meant(name, ['digits'], known)}")

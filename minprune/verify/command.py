@@ -155,8 +155,10 @@ def function(spec: str) -> Any:
     found = _imported(module)
     for part_of in name.split("."):
         if not hasattr(found, part_of):
-            listed = f"it has {_functions(found)}"
-            raise ArgumentError(f"{module} has no {part_of}; {meant(part_of, dir(found), listed)}")
+            names = _functions(found)
+            more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+            listed = f"it has {', '.join(names[:MOST]) or 'none'}{more}"
+            raise ArgumentError(f"{module} has no {part_of}; {meant(part_of, names, listed)}")
         found = getattr(found, part_of)
     if not callable(found):
         raise ArgumentError(f"{spec} must be a function, not of type {type(found).__name__}")
@@ -172,15 +174,14 @@ def _imported(module: str) -> Any:
         raise ArgumentError(f"{module} cannot be imported: {raised(error)}; {advice}") from error
 
 
-def _functions(found: Any) -> str:
+def _functions(found: Any) -> list[str]:
     """The public names that can be called."""
     names = [n for n in dir(found) if not n.startswith("_") and callable(getattr(found, n, None))]
     if isinstance(found, ModuleType):  # its own ones, if it has any
         module = found.__name__
         own = [n for n in names if getattr(getattr(found, n), "__module__", "") == module]
         names = own or names
-    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
-    return (", ".join(names[:MOST]) or "none") + more
+    return names
 
 
 def maker(spec: str) -> Any:
