@@ -33,8 +33,19 @@ def iterative(**how: Any) -> Result:
     return mp.methods.iterative(net(), DATA, **{**HOW, "epochs": 2, "sparsity": 0.75, **how})
 
 
+def at_init(**how: Any) -> Result:
+    return mp.methods.at_init(net(), DATA, **{**HOW, "epochs": 2, **how})
+
+
+def lottery_ticket(**how: Any) -> Result:
+    train = {k: v for k, v in HOW.items() if k != "progress"}
+    usual = {"train": train, "epochs": 2, "look": 2, "progress": False}
+    return mp.methods.lottery_ticket(net(), DATA, **{**usual, **how})
+
+
 Call = Callable[..., Result]  # (folder=) and settings
 PROCEDURES: dict[str, Call] = {
+    "at_init, tries": partial(at_init, criterion="random", sparsity=0.5, tries=2),
     "iterative, finetune": partial(iterative, rounds=2, retrain_epochs=1),
     "iterative, weight_rewind": partial(iterative, rounds=2, retrain="weight_rewind", rewind_to=4),
     "iterative, lr_rewind": partial(
@@ -42,13 +53,19 @@ PROCEDURES: dict[str, Call] = {
     ),
     "iterative, scratch": partial(iterative, retrain="scratch", method=mp.methods.L1(0.01)),
     "iterative, reinit": partial(iterative, retrain="reinit", unit=True, sparsity=0.5),
+    "lottery_ticket": partial(lottery_ticket, rounds=2, rewind_to=2, method=mp.methods.L1(0.01)),
 }  # fmt: skip
 NULL: dict[str, Call] = {  # settings at which the model is that of plain training for 2 epochs
+    "at_init": partial(at_init, sparsity=0.0),
     "iterative, no rounds": partial(iterative, rounds=0, retrain="weight_rewind", rewind_to=4),
     "iterative, weight_rewind": partial(
         iterative, sparsity=0.0, rounds=2, retrain="weight_rewind", rewind_to=4
     ),
     "iterative, scratch": partial(iterative, sparsity=0.0, retrain="scratch"),
+    "lottery_ticket, no rounds": partial(lottery_ticket, rounds=0),
+    "lottery_ticket, rates of 0": partial(
+        lottery_ticket, rate=0.0, output_rate=0.0, rounds=2, rewind_to=3, controls=()
+    ),
 }  # fmt: skip
 
 

@@ -39,17 +39,17 @@ def small(**how: Any) -> Any:
 
 def test_masks_are_held_and_reported() -> None:
     found = small(criterion="snip")
-    assert live(found.pruned) == live(found.model) == TOTAL - round(0.5 * TOTAL)
-    for name, mask in found.pruned.masks.items():
+    assert live(found.models["pruned"]) == live(found.model) == TOTAL - round(0.5 * TOTAL)
+    for name, mask in found.models["pruned"].masks.items():
         assert np.array_equal(found.model.masks[name], mask)
         assert not found.model.params[name][~mask].any()
-    assert len(found.history.epochs["val_loss"]) == 2
-    assert (found.accuracies, found.collapsed) == ((), ())
+    assert len(found.history["train"].epochs["val_loss"]) == 2
+    assert found.report == {"collapsed": [], "tries": []}
 
 
 def test_synflow_takes_100_rounds_unless_told() -> None:
     want = in_rounds(net(), None, "synflow", sparsity=0.9, rounds=100, progress=False)
-    got, once = small(sparsity=0.9).pruned, small(sparsity=0.9, rounds=1).pruned
+    got, once = small(sparsity=0.9).models["pruned"], small(sparsity=0.9, rounds=1).models["pruned"]
     assert all(np.array_equal(got.masks[n], m) for n, m in want.masks.items())
     assert any(not np.array_equal(got.masks[n], m) for n, m in once.masks.items())
 
@@ -68,12 +68,12 @@ def test_the_best_of_several_tries_is_trained() -> None:
     how: dict[str, Any] = {"optimizer": sgd, "seed": 1, "progress": False}
     tried = [mp.fit(model, data, epochs=2, **how)[0] for model in masked]
     want = [mp.evaluate(model, data.val).accuracy for model in tried]
-    assert found.accuracies == tuple(want)
+    assert found.report["tries"] == want
     best = want.index(max(want))
     assert (best, want.count(max(want))) == (1, 2)  # neither the first nor the only one
     again, _ = mp.fit(masked[best], data, epochs=1, **how)  # from the start, not from the try's end
     for name, w in masked[best].params.items():
-        assert np.array_equal(found.pruned.params[name], w)
+        assert np.array_equal(found.models["pruned"].params[name], w)
         assert np.array_equal(found.model.params[name], again.params[name])
 
 
@@ -104,7 +104,7 @@ def test_stopped_between_phases_it_goes_on_to_the_same_bits(
         small(criterion="random", tries=3, folder=tmp_path)
     again = small(criterion="random", tries=3, folder=tmp_path)
     assert len(calls) == 5  # try 3 again, then training: tries 1 and 2 were kept
-    assert again.accuracies == whole.accuracies
+    assert again.report == whole.report
     for name, w in whole.model.params.items():
         assert again.model.params[name].tobytes() == w.tobytes()
 
@@ -128,14 +128,16 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: small(seed=None), "at_init: seed must be an integer of at least 0, not None; pass "
      "seed=1, for example"),
     (lambda: small(lr=0.1),
-     "at_init: an argument for fit must be 'epochs', 'seed', 'batch_size', 'drop_last', "
-     "'optimizer', 'rate', 'method', 'patience' or 'every', not 'lr'; choose one of them"),
+     "at_init: an argument must be epochs, seed, train, sparsity, criterion, rounds, tries, "
+     "trial_epochs, options, batch_size, drop_last, optimizer, rate, method, patience or every, "
+     "not 'lr'; choose one of them"),
     (lambda: small(checkpoint="fit.npz"),
-     "at_init: an argument for fit must be 'epochs', 'seed', 'batch_size', 'drop_last', "
-     "'optimizer', 'rate', 'method', 'patience' or 'every', not 'checkpoint'; choose one of them"),
+     "at_init: an argument must be epochs, seed, train, sparsity, criterion, rounds, tries, "
+     "trial_epochs, options, batch_size, drop_last, optimizer, rate, method, patience or every, "
+     "not 'checkpoint'; choose one of them"),
     (lambda: small(options={"rounds": 3}),
      "at_init: options must not hold rounds; pass it to at_init itself, or leave it out"),
-    (lambda: small(rounds=0), "in_rounds: rounds must be an integer of at least 1, not 0; pass "
+    (lambda: small(rounds=0), "at_init: rounds must be an integer of at least 1, not 0; pass "
      "rounds=1, for example"),
 )  # fmt: skip
 
@@ -144,7 +146,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
 def test_messages(provoke: Callable[[], Any], text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is trained or scored."""
     monkeypatch.setattr(plan, "fit", None)
-    monkeypatch.setattr(import_module("minprune.methods.at_init"), "score", None)
+    monkeypatch.setattr(import_module("minprune.methods.in_rounds"), "score", None)
     with pytest.raises(ArgumentError) as caught:
         provoke()
     assert caught.value.args == (text,)
@@ -160,4 +162,7 @@ def test_the_model_given_is_not_changed() -> None:
 
 def test_the_function_synflow_takes_its_rounds_too() -> None:
     named, given = small(sparsity=0.9), small(sparsity=0.9, criterion=mp.criteria.synflow)
-    assert all(np.array_equal(named.pruned.masks[n], m) for n, m in given.pruned.masks.items())
+    assert all(
+        np.array_equal(named.models["pruned"].masks[n], m)
+        for n, m in given.models["pruned"].masks.items()
+    )

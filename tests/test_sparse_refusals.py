@@ -78,8 +78,13 @@ NEED: dict[str, tuple[str, Callable[[], Any]]] = {
     ),
     "obs": ("Optimal Brain Surgeon", lambda: methods.obs(S, DATA, sparsity=0.7)),
     "at_init": (
-        "what looks at single weights",
-        lambda: methods.at_init(S, ALL, sparsity=0.7, epochs=1, progress=False),
+        "pruning", lambda: methods.at_init(S, ALL, sparsity=0.7, epochs=1, progress=False),
+    ),
+    "iterative": (
+        "pruning", lambda: methods.iterative(S, ALL, sparsity=0.7, epochs=1, progress=False),
+    ),
+    "lottery_ticket": (
+        "pruning", lambda: methods.lottery_ticket(S, ALL, rounds=1, epochs=1, progress=False),
     ),
     "gradual units": (
         "pruning", training(methods.Gradual(lambda step: 0.5, "apoz", unit=True))

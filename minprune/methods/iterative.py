@@ -18,6 +18,7 @@ from minprune.methods.rounds import Rounds
 from minprune.nets.initialise import SCHEMES
 from minprune.nets.model import Model
 from minprune.train.history import History
+from minprune.train.loop import Part
 from minprune.train.plan import Phase, PhaseContext, State
 from minprune.train.rates import Rate
 
@@ -156,34 +157,40 @@ class Iterative(Rounds):
             return Phase(f"prune {done}", self._prune)
         return Phase(f"retrain {done}", self._retrain)
 
-    def _fit(self, here: PhaseContext, model: Model, **how: Any) -> Any:
+    def fit(self, here: PhaseContext, model: Model, **how: Any) -> Part:
+        """`fit_part` with the plan's settings, and what `how` has instead"""
         return here.fit_part(
             model, **{"epochs": self.epochs, "seed": self.seed, **self.train, **how}
         )
 
     def _to_point(self, here: PhaseContext) -> State:
         start = here.state["start"]
-        part = self._fit(here, start, until=self._point(start, here.data))
+        part = self.fit(here, start, until=self._point(start, here.data))
         return {"point": part.point, **added(here.state, "history", train=part.history)}
 
     def _train(self, here: PhaseContext) -> State:
         """Round 0: the training before any pruning"""
         start, before = here.state["start"], here.state.get("history", {}).get("train")
-        part = self._fit(here, start, begin=here.state.get("point"))
+        part = self.fit(here, start, begin=here.state.get("point"))
         history = before.then(part.history) if before else part.history
         first = row(here, 0, part.model, len(history.steps["step"]), unit=self.unit)
-        return self._ended(here, "train", history, first, part)
+        dense = added(here.state, "models", trained=part.model)
+        return {**dense, **self._ended(here, "train", history, first, part)}
 
     def _ended(
-        self, here: PhaseContext, phase: str, history: History, found: dict[str, Any], part: Any
+        self, here: PhaseContext, phase: str, history: History, found: dict[str, Any], part: Part
     ) -> State:
         """What a round leaves"""
         end = {"end": part.point} if self.kind.rewinds else {}
         return {
             "model": part.model, **end, **added(here.state, "history", **{phase: history}),
-            **longer(here.state, "rounds", [found]),
+            **longer(here.state, "rounds", [found | self.noted(history)]),
             **longer(here.state, "masks", [part.model.masks]),
         }  # fmt: skip
+
+    def noted(self, history: History) -> dict[str, Any]:
+        """More of a training for its row."""
+        return {}
 
     def _prune(self, here: PhaseContext) -> State:
         model, k = here.state["model"], len(here.state["rounds"])
@@ -192,21 +199,24 @@ class Iterative(Rounds):
 
     def _retrain(self, here: PhaseContext) -> State:
         state, k = here.state, len(here.state["rounds"])
-        start, pruned = state["start"], state["pruned"]
+        how = self.kind.start(self.before(here, state["pruned"], k))
+        part = self.fit(here, how.model, epochs=how.epochs, rate=how.rate, begin=how.begin)
+        found = row(
+            here, k, part.model, len(part.history.steps["step"]), pruned=state["pruned"],
+            unit=self.unit, seconds=state["spent"],
+        )  # fmt: skip
+        return {**self._ended(here, f"retrain {k}", part.history, found, part), "pruned": None}
+
+    def before(self, here: PhaseContext, pruned: Model, k: int) -> Before:
+        """What a retraining of round k may begin with."""
+        state, start = here.state, here.state["start"]
         again = self.epochs if self.retrain_epochs is None else self.retrain_epochs
-        before = Before(
+        return Before(
             start=start, pruned=pruned, point=state.get("point"), end=state.get("end"),
             total=(self.epochs or again) * self.updates(start, here.data), epochs=self.epochs,
             again=again, rate=self.train.get("rate"), again_rate=self.retrain_rate,
             seed=self.seed + k, scheme=self.scheme,
         )  # fmt: skip
-        how = self.kind.start(before)
-        part = self._fit(here, how.model, epochs=how.epochs, rate=how.rate, begin=how.begin)
-        updates = len(part.history.steps["step"])
-        found = row(
-            here, k, part.model, updates, pruned=pruned, unit=self.unit, seconds=state["spent"]
-        )
-        return {**self._ended(here, f"retrain {k}", part.history, found, part), "pruned": None}
 
 
 def iterative(

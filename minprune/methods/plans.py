@@ -44,7 +44,7 @@ class Result:
         "pruned_accuracy" (on data.val, before training again), "val_accuracy", "test_accuracy",
         "updates" spent in this round, "seconds".
     masks : the masks of each round.
-    models : other models of the procedure, by name.
+    models : other models of the procedure, by name, such as "trained", before any pruning.
     report : what else it found, by name: numbers, text, lists and dicts of them.
     seconds : {phase: seconds} (of its last attempt).
 
@@ -92,8 +92,13 @@ class Procedure:
 
     @property
     def call(self) -> str:
-        """The name of the one-line call: of Iterative, iterative."""
-        return _call(type(self))
+        """The name that messages begin with."""
+        return self.name()
+
+    @classmethod
+    def name(cls) -> str:
+        """The one-line call: of Iterative, iterative."""
+        return "".join(f"_{c.lower()}" if c.isupper() else c for c in cls.__name__).lstrip("_")
 
     def check(self, model: Model, data: Dataset) -> None:
         """Raises ArgumentError for what cannot be done with this model and these data."""
@@ -126,7 +131,7 @@ def made(kind: type[P], how: Mapping[str, Any]) -> P:
     """kind(**how), with what `fit` takes in its `train`"""
     own = [f.name for f in fields(kind)]
     for name in how:
-        one_of(_call(kind), "an argument", name, (*own, *OF_FIT))
+        one_of(kind.name(), "an argument", name, (*own, *OF_FIT))
     train = {**how.get("train", {}), **{k: v for k, v in how.items() if k not in own}}
     return kind(**{k: v for k, v in how.items() if k in own and k != "train"}, train=train)
 
@@ -171,7 +176,3 @@ def added(state: State, kind: str, **new: Any) -> State:
 def longer(state: State, kind: str, new: Iterable[Any]) -> State:
     """{kind: the list that the state holds, and the new entries}"""
     return {kind: [*state.get(kind, []), *new]}
-
-
-def _call(kind: type) -> str:
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in kind.__name__).lstrip("_")

@@ -44,7 +44,7 @@ class Pruning(Procedure):
 
     def check(self, model: Model, data: Any) -> None:
         super().check(model, data)
-        dense_only(model, self.call)
+        dense_only(model, "pruning")
         named(model.net.weights, self.protect)
 
     @property

@@ -1,0 +1,283 @@
+"""m_k = m_{k-1} less a fifth of its smallest weights; w = m_k w_0: lottery tickets, with controls.
+
+Source: Frankle & Carbin (2018), The Lottery Ticket Hypothesis; Frankle et al. (2019) for rewinding
+to an early update. Longer than most files: a third is docstrings.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from minprune.arguments import choice, count, one_of, share
+from minprune.core import Dataset, Split, stream
+from minprune.errors import ArgumentError
+from minprune.masking.apply import prune, with_masks
+from minprune.masking.choose import Scope
+from minprune.methods.chain import chain
+from minprune.methods.iterative import Iterative
+from minprune.methods.overlap import overlap
+from minprune.methods.plans import Procedure, Result, added, longer, row, run
+from minprune.methods.retrain import Before, Start, reinit, weight_rewind
+from minprune.methods.validate import Validate, least_loss
+from minprune.nets.initialise import SCHEMES
+from minprune.nets.model import Model, dense_only
+from minprune.nets.net import INPUT, Net, layer_of
+from minprune.schedule import iterative as fixed_share
+from minprune.train.history import History
+from minprune.train.loop import Part
+from minprune.train.plan import Phase, PhaseContext, State
+
+Control = Callable[[Before, Callable[[], Model]], Start]  # (.., the model pruned in one shot)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tickets(Iterative):
+    """Iterative, at one rate for the output layers and another for the rest."""
+
+    outputs: tuple[str, ...] = ()
+    output_rate: float = 0.1
+    rate: float = 0.2
+    look: int = 100
+    prefix: str = ""  # of the arrays of `Validate`
+
+    @property
+    def call(self) -> str:
+        return "lottery_ticket"
+
+    def target(self, k: int, model: Model, start: Model) -> dict[str, Any]:
+        return {
+            "rest": fixed_share(k, fraction=self.rate),
+            "output": fixed_share(k, fraction=self.output_rate),
+        }
+
+    def prune(self, model: Model, data: Split, **target: Any) -> Model:
+        scores, last = self.scores(model, data), list(self.outputs)
+        if set(scores) - set(last):
+            model = prune(model, scores, sparsity=target["rest"], scope=self.scope, protect=last)
+        return prune(model, scores, sparsity=dict.fromkeys(last, target["output"]))
+
+    def fit(self, here: PhaseContext, model: Model, **how: Any) -> Part:
+        own, looks = self.train.get("method"), Validate(here.data, self.look)
+        method = looks if own is None else chain(own, looks)
+        return super().fit(here, model, **{**how, "method": method})
+
+    def noted(self, history: History) -> dict[str, Any]:
+        steps = history.steps["step"]
+        return least_loss(history, int(steps[0]) - 1 if steps else 0, self.prefix)
+
+
+def shuffled(model: Model, seed: int) -> Model:
+    """The model with the entries of each mask of a weight permuted among themselves"""
+    rng = stream(seed, "shuffle")
+    masks = {k: m for k, m in model.masks.items() if k in model.net.weights}
+    return with_masks(
+        model, {k: rng.permutation(m.ravel()).reshape(m.shape) for k, m in masks.items()}
+    )
+
+
+CONTROLS: dict[str, Control] = {
+    "reinit": lambda b, once: reinit(b),
+    "shuffle": lambda b, once: weight_rewind(replace(b, pruned=shuffled(b.pruned, b.seed))),
+    "random": lambda b, once: reinit(replace(b, pruned=shuffled(b.pruned, b.seed))),
+    "one_shot": lambda b, once: weight_rewind(replace(b, pruned=once())),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LotteryTicket(Procedure):
+    """Iterative magnitude pruning with rewinding; the plan of `mp.methods.lottery_ticket`.
+
+    Null setting: rounds=0 is `mp.fit`.
+
+    Parameters
+    ----------
+    rate : float
+        The share of the weights left that each round removes: round k leaves (1 - rate)^k of the
+        original number.
+    rounds : int
+        Of pruning, rewinding and training.
+    rewind_to : int
+        The update that everything but the masks returns to: weights, optimizer state, order of the
+        data, schedule. 0: the initial weights.
+    output_rate : float
+        The same of the output layers.
+    scope : {"layer", "global"}
+        Whether each layer is pruned by that share, or all but the output layers together.
+    controls : sequence of str
+        Trained beside the tickets: "reinit" (the mask of the ticket, new initial weights),
+        "shuffle" (the weights of the ticket, its mask permuted within each layer), "random" (a
+        random mask of the same counts of each layer, and new weights), "one_shot" (the ticket that
+        the trained net gives when it is pruned at once).
+    controls_at : sequence of int, optional
+        Rounds whose tickets they are compared with; the last one by default.
+    look : int
+        Updates between two looks at data.val, for early stopping.
+    epochs : int
+        Of each training.
+    scheme : {"he", "glorot", "lecun"}
+        Of new initial weights.
+    seed : int
+        Of training, masks and new weights.
+    train : dict
+        Other arguments of `mp.fit`.
+
+    Raises
+    ------
+    ArgumentError
+        For arguments that cannot be used.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> plan = mp.methods.LotteryTicket(rounds=15, epochs=20, controls_at=(3, 15))
+    >>> plan.rate, plan.output_rate, plan.rewind_to
+    (0.2, 0.1, 0)
+    """
+
+    rate: float = 0.2
+    rounds: int = 5
+    rewind_to: int = 0
+    output_rate: float = 0.1
+    scope: Scope = "layer"
+    controls: Sequence[str] = tuple(CONTROLS)
+    controls_at: Sequence[int] | None = None
+    look: int = 100
+    scheme: str = "he"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        count(self.call, "epochs", self.epochs)
+        if callable(self.rate):
+            raise ArgumentError(
+                f"{self.call}: rate must be the share that each round removes, not a schedule of "
+                f"the learning rate; pass that as train={{'rate': mp.rates.cosine()}}"
+            )
+        for what in ("rate", "output_rate"):
+            share(self.call, what, getattr(self, what), below=True)
+        count(self.call, "rounds", self.rounds, 0)
+        count(self.call, "rewind_to", self.rewind_to, 0)
+        count(self.call, "look", self.look)
+        choice(self.call, "scope", self.scope, ("layer", "global"))
+        one_of(self.call, "scheme", self.scheme, SCHEMES)
+        for name in self.controls:
+            one_of(self.call, "a control", name, CONTROLS)
+        for k in self.controls_at or ():
+            choice(self.call, "a round of controls_at", k, range(1, self.rounds + 1))
+
+    def check(self, model: Model, data: Dataset) -> None:
+        dense_only(model, "pruning")
+        self.tickets(model.net).check(model, data)
+
+    def tickets(self, net: Net) -> Tickets:
+        """The rounds, without controls."""
+        own = self.train.get("method")
+        return Tickets(
+            epochs=self.epochs, seed=self.seed, train=self.train, sparsity=self.rate,
+            rounds=self.rounds, retrain="weight_rewind", rewind_to=self.rewind_to,
+            scope=self.scope, scheme=self.scheme, outputs=output_weights(net),
+            output_rate=self.output_rate, rate=self.rate, look=self.look,
+            prefix="" if own is None else f"{len(own.parts)}.",
+        )  # fmt: skip
+
+    def next_phase(self, state: State) -> Phase | None:
+        """The rounds, then a phase for each control."""
+        phase = self.tickets(state["start"].net).next_phase(state)
+        if phase is not None:
+            return phase
+        at = self.controls_at if self.controls_at is not None else [self.rounds] * (self.rounds > 0)
+        wanted = [(name, k) for k in at for name in self.controls]
+        done = len(state.get("report", {}).get("controls", []))
+        if done == len(wanted):
+            return None
+        name, k = wanted[done]
+        return Phase(f"{name} {k}", partial(self._control, name, k))
+
+    def _control(self, name: str, k: int, here: PhaseContext) -> State:
+        state = here.state
+        plan, trained = self.tickets(state["start"].net), state["models"]["trained"]
+        ticket = with_masks(trained, state["masks"][k])
+        target = plan.target(k, trained, state["start"])
+        once = partial(plan.prune, trained, here.data.train, **target)
+        how = CONTROLS[name](plan.before(here, ticket, k), once)
+        part = plan.fit(here, how.model, epochs=how.epochs, rate=how.rate, begin=how.begin)
+        told = row(here, k, part.model, len(part.history.steps["step"]))
+        told |= plan.noted(part.history) | {"control": name}
+        told["overlap"] = overlap(ticket, part.model)
+        report = state.get("report", {})
+        return {
+            "report": {**report, **longer(report, "controls", [told])},
+            **added(state, "history", **{here.label: part.history}),
+        }
+
+
+def output_weights(net: Net) -> tuple[str, ...]:
+    """The weights with no other weight between them and the output of the net"""
+    found, left = set(), [net.nodes[-1].name]
+    while left:
+        name = left.pop()
+        own = {w for w in net.weights if layer_of(w) == name}
+        found |= own
+        left += () if own or name == INPUT else net.node(name).inputs
+    return tuple(w for w in net.weights if w in found)
+
+
+def lottery_ticket(
+    model: Model,
+    data: Dataset,
+    *,
+    progress: bool = True,
+    folder: str | os.PathLike[str] | None = None,
+    **how: Any,
+) -> Result:
+    """Find lottery tickets: train, prune the smallest weights of each layer, rewind, repeat.
+
+    m_k keeps (1 - rate)^k of each layer, and w_k = train(m_k w_0).
+
+    Parameters
+    ----------
+    model : Model
+        The untrained model, step 0.
+    data : Dataset
+        What it is trained, validated and tested on.
+    progress : bool
+        Whether to show progress.
+    folder : path, optional
+        Where the state is kept. If it holds an unfinished run of the same arguments, that is
+        resumed, and ends with the same bits.
+    **how : Any
+        The settings of `mp.methods.LotteryTicket`: epochs, rate=0.2, rounds=5, rewind_to=0,
+        output_rate=0.1, scope="layer", controls, controls_at, look=100, seed, ...; and those of
+        `mp.fit`: optimizer, rate, batch_size, ... (`train={"rate": ...}` is the schedule.)
+
+    Returns
+    -------
+    Result
+        .rounds have besides "early_update", the update of the least validation loss,
+        "early_val_loss", "early_val_accuracy" and "early_test_accuracy" there;
+        .report["controls"] has such a row for each control, with "control", its name, and
+        "overlap", that of its masks with the ticket's, see `mp.methods.overlap`.
+
+    Raises
+    ------
+    ArgumentError
+        For arguments that cannot be used, and as `prune` and `fit` do.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> found = mp.methods.lottery_ticket(
+    ...     mp.zoo.mlp(data, hidden=(16,)), data, rounds=2, epochs=2, look=10, progress=False
+    ... )
+    >>> [tuple(row["live"].values()) for row in found.rounds]
+    [(1024, 160), (819, 144), (655, 130)]
+    >>> [row["control"] for row in found.report["controls"]]
+    ['reinit', 'shuffle', 'random', 'one_shot']
+
+    Sources: Frankle & Carbin (2018); Frankle et al. (2019).
+    """
+    return run(LotteryTicket, model, data, how, folder, progress)
