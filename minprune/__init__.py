@@ -14,7 +14,7 @@ __version__ = "0.2.0"
 
 TYPE_CHECKING = False  # that of typing, whose import takes longer than all else here
 if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compares the two
-    from typing import Any
+    import typing
 
     from minprune import (
         autograd,
@@ -102,15 +102,15 @@ NAMES = {
 _HOME = {name: home for home, names in NAMES.items() for name in names}
 
 
-def _layers() -> dict[str, Any]:
+def _layers() -> dict[str, typing.Any]:
     """The layers, {name: class}: those of the files that the registry lists"""
-    found: dict[str, Any] = import_module("minprune.nets.registry").LAYERS
+    found: dict[str, typing.Any] = import_module("minprune.nets.registry").LAYERS
     return found
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     if name in MODULES:
-        found: Any = import_module(f"minprune.{MODULES[name]}")
+        found: typing.Any = import_module(f"minprune.{MODULES[name]}")
     elif name in _HOME:
         found = getattr(import_module(f"minprune.{_HOME[name]}"), name)
     elif name == "__all__":

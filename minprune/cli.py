@@ -35,11 +35,15 @@ class Parser(argparse.ArgumentParser):
 
     def parse_known_args(self, *given: Any) -> Any:  # type: ignore[override]
         """The arguments; what a command does not know is refused by that command."""
+        self.words = list(given[0]) if given else sys.argv[1:]
         found, rest = super().parse_known_args(*given)
         if rest:
-            known = [option for action in self._actions for option in action.option_strings]
-            self.refuse(f"unrecognized arguments: {' '.join(rest)}", rest[0], known)
+            self.refuse(f"unrecognized arguments: {' '.join(rest)}", rest[0], self.options())
         return found, rest
+
+    def options(self) -> list[str]:
+        """All options, as they are written"""
+        return [option for action in self._actions for option in action.option_strings]
 
     def error(self, message: str) -> NoReturn:
         if choices := CHOICES.fullmatch(message):
@@ -47,6 +51,9 @@ class Parser(argparse.ArgumentParser):
             names = re.findall(r"[\w.-]+", known)
             message = f"{what} must be one of {', '.join(names)}, not {given}"
             self.refuse(message, given.strip("'"), names)
+        unknown = [w for w in self.words if w[:1] == "-" and w not in self.options()]
+        if "required" in message and unknown:  # argparse says what is missing first
+            self.refuse(message, unknown[0], self.options())
         self.refuse(message)
 
     def refuse(self, message: str, given: str = "", known: Sequence[str] = ()) -> NoReturn:

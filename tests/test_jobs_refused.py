@@ -192,6 +192,8 @@ def test_one_that_never_scores_is_refused(
          "did you mean --criteria?\n"),
         ("run obd", "minprune run: unrecognized arguments: obd; see minprune run --help\n"),
         ("verify --lst", "minprune verify: unrecognized arguments: --lst; did you mean --list?\n"),
+        ("--versoin", "minprune: the following arguments are required: COMMAND; did you mean "
+         "--version?\n"),
         ("rum", "minprune: COMMAND must be one of run, compare, info, verify, not 'rum'; did you "
          "mean run?\n"),
         ("run --scope layers", "minprune run: --scope must be one of global, layer, not 'layers'; "
