@@ -5,7 +5,6 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +12,7 @@ import pytest
 import minprune as mp
 from minprune import cli, text
 from minprune.cli import cores, main
-from minprune.jobs import checks, compare, run
+from minprune.jobs import checks, compare
 from minprune.jobs.data import load_data
 from minprune.train import progress
 
@@ -170,26 +169,12 @@ def test_what_the_notes_of_a_job_say() -> None:
         "snip is meant for nets before training; here the net is trained"
     ]
     assert checks.at_init([*mp.criteria.CRITERIA])[0].startswith("synflow, snip, grasp are meant")
-    stages: list[dict[str, Any]] = [
-        {"stage": "dense", "collapsed": False},
-        {"stage": "pruned", "collapsed": True, "accuracy": 0.25, "only": 1},
-        {"stage": "fine-tuned", "collapsed": True, "accuracy": 0.25, "only": 1},
-    ]
-    assert run.collapsed(stages, {"classes": ["cat", "dog"]}) == [
-        "COLLAPSED to chance: pruned, fine-tuned: every answer is class 1, dog: accuracy 25.00 %"
-    ]
     cells = [
         {"criterion": name, "seed": seed, "pruned": {"accuracy": value}}
         for name, value in (("magnitude", 0.5), ("norm", 0.5), ("obd", 0.75))
         for seed in (0, 1)
     ]
     assert compare.same(cells) == ["norm repeats magnitude: the same nets in every cell"]
-    row = {"criterion": "obd", "sparsity": 0.9, "pruned": {"collapsed": 2}, "fine-tuned": {}}
-    found = {"dense": {"seeds": [{"seed": 3, "collapsed": True}]}, "summary": [row]}
-    assert compare.collapsed(found) == [
-        "COLLAPSED to chance: the dense net of seed 3",
-        "COLLAPSED to chance without fine-tuning, in some seed at least: at 90 % obd",
-    ]
 
 
 def test_what_removing_one_by_one_costs() -> None:

@@ -19,7 +19,14 @@ from minprune.jobs.job import RESULT, Result, carry_out, options, plan_fields, s
 from minprune.jobs.settings import CompareSettings, filled, named
 from minprune.masking.combine import ranks
 from minprune.nets.zoo import ZOO
-from minprune.report.compare_page import CONTROLS, STAGES, compare_page, compare_tables, reasons
+from minprune.report.compare_page import (
+    CONTROLS,
+    STAGES,
+    alerts,
+    compare_page,
+    compare_tables,
+    reasons,
+)
 from minprune.text import table, wrapped
 from minprune.train.plan import Done
 
@@ -61,7 +68,7 @@ def record(plan: Compare, about: Result, dataset: Dataset, done: Done, out: Path
         "left_out": as_rows(missing),
         "net": plan.start(dataset).summary(math.inf),
         **found,
-        "notes": [*at_init(names), *same(found["cells"]), *collapsed(found)],
+        "notes": [*at_init(names), *same(found["cells"])],
         "seconds": seconds(plan, done),
     }
     write_atomic(out / PAGE, compare_page(result))
@@ -74,8 +81,8 @@ def text(result: Result) -> str:
     parts = [f"{wrapped(title)}\n\n{table(header, rows)}" for title, header, rows in tables]
     spent = ", ".join(f"{name} {s:.1f} s" for name, s in result["seconds"]["of"].items())
     files = f"written to {result['out']}; open {PAGE} there"
-    last = [*result["notes"], left_out_words(result["left_out"]), f"{spent}\n{files}"]
-    parts += [wrapped(words) for words in last]
+    said = [*result["notes"], *alerts(result), left_out_words(result["left_out"])]
+    parts += [wrapped(words) for words in (*said, f"{spent}\n{files}")]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -167,21 +174,6 @@ def same(cells: Sequence[Map]) -> list[str]:
         for name, first in zip(names, firsts, strict=True)
         if name != first
     ]
-
-
-def collapsed(found: Map) -> list[str]:
-    """A sentence for the dense nets, and one for each stage, that are no better than chance."""
-    loud = "COLLAPSED to chance"
-    seeds = [str(d["seed"]) for d in found["dense"]["seeds"] if d.get("collapsed")]
-    notes = [f"{loud}: the dense net of seed {', '.join(seeds)}"] if seeds else []
-    for stage, words in STAGES.items():
-        at: dict[float, list[str]] = {}
-        for row in found["summary"]:
-            if "collapsed" in row[stage]:
-                at.setdefault(row["sparsity"], []).append(row["criterion"])
-        each = "; ".join(f"at {100 * s:g} % {', '.join(names)}" for s, names in at.items())
-        notes += [f"{loud} {words}, in some seed at least: {each}"] if each else []
-    return notes
 
 
 # --- statistics over the seeds

@@ -23,10 +23,10 @@ from minprune.jobs.settings import RunSettings, filled, named
 from minprune.masking.apply import prune
 from minprune.measures.cost import latencies, size, speedup
 from minprune.measures.measure import BATCHES, TIMES, Measures
-from minprune.measures.quality import collapse, evaluate
+from minprune.measures.quality import evaluate
 from minprune.nets.model import Model
 from minprune.nets.zoo import ZOO
-from minprune.report.run_page import comparison, headline, run_page
+from minprune.report.run_page import alerts, comparison, headline, run_page
 from minprune.sparse import sparsify, speeds
 from minprune.structure import compact
 from minprune.text import table, wrapped
@@ -127,7 +127,7 @@ def record(
         "options": options(plan.criterion),
         "net": models["fine-tuned"].summary(inf),
         "stages": stages,
-        "notes": [*at_init([plan.criterion]), *collapsed(stages, about["data"])],
+        "notes": at_init([plan.criterion]),
         "seconds": seconds | {"total, without this page": sum(seconds.values())},
         "speeds": done.state["speeds"],
         "facts": facts(models) | {"sparse": limits},
@@ -164,14 +164,6 @@ def measured(models: dict[str, Model], dataset: Dataset, out: Path) -> list[Resu
     return found
 
 
-def collapsed(stages: list[Result], data: Result) -> list[str]:
-    """A sentence for each way in which stages are no better than chance."""
-    why: dict[str, list[str]] = {}
-    for stage in stages:
-        why.setdefault(collapse(stage, data.get("classes", ())), []).append(stage["stage"])
-    return [f"COLLAPSED to chance: {', '.join(n)}: {words}" for words, n in why.items() if words]
-
-
 def write_history(history: dict[str, Any], out: Path) -> Result:
     """Write history.json, and what methods learned, as "phase/name" arrays, to history.npz."""
     extra: dict[str, Any] = {}
@@ -187,9 +179,10 @@ def write_history(history: dict[str, Any], out: Path) -> Result:
 
 
 def text(result: Result) -> str:
-    """The headline, the table, its notes, where the time went, and where the files are."""
-    compared = f"{table(*comparison(result['stages']))}\n{wrapped(TIMES)}"
+    """The headline, the table, what to know, where the time went, and where the files are."""
+    stages, classes = result["stages"], result["data"].get("classes", ())
+    compared = f"{table(*comparison(stages))}\n{wrapped(TIMES)}"
     spent = ", ".join(f"{name} {s:.1f} s" for name, s in result["seconds"].items())
     files = f"written to {result['out']}; open report.html there"
-    last = "\n".join([*result["notes"], spent, files])
-    return f"{wrapped(headline(result['stages']))}\n\n{compared}\n\n{wrapped(last)}"
+    last = "\n".join([*result["notes"], *alerts(stages, classes), spent, files])
+    return f"{wrapped(headline(stages))}\n\n{compared}\n\n{wrapped(last)}"
