@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 NUMBERS = re.compile(r"[0-9]+")
-NEAR = 0.6  # how alike two names must be, from 0 to 1: 0.8 is one letter in five
+NEAR = 0.65  # how alike two names must be, from 0 to 1: rum and run are alike by 0.67
 
 
 def is_count(given: object, least: int = 1) -> bool:
