@@ -103,7 +103,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
       for needs in (["mine"], {"mine": {}})),
     (lambda: mp.score(line(), (X, Y), "obd", diagonal="exactly"), ArgumentError,
      "diagonal: kind must be 'exact', 'gauss_newton', 'becker_lecun', 'empirical_fisher' or "
-     "'hutchinson', not 'exactly'; choose one of them"),
+     "'hutchinson', not 'exactly'; did you mean exact?"),
     (lambda: mp.score(line(), (X, Y), "obd", samples=9), ArgumentError,
      "hess_diag: samples needs diagonal='hutchinson', not diagonal='exact'; leave samples out"),
     (lambda: mp.score(line(), (X, Y), "obd", levenberg_marquardt=True), ArgumentError,
