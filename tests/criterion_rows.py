@@ -56,6 +56,8 @@ SPREAD = (
         dense([0.0, 1, 2, 4], [3, 4, 4, 4]), {"bins": 4}, unit=True),
     Row("weight_entropy", "by hand: the range of the layer, not of the unit", [0, -UNEVEN],
         dense([0.0, 1, 0, 1], [0, 0, 0, 4]), {"bins": 2}, unit=True, within=ULP),
+    Row("weight_entropy", "by hand: one weight of a unit is live", [0, -LN2],
+        {"weights": [[0.0, 4], [1, 3]], "masks": [[1, 0], [1, 1]]}, {"bins": 2}, unit=True),
     Row("weight_entropy", "by hand: one bin", [0, 0], EIGHT, {"bins": 1}, unit=True),
 )  # fmt: skip
 

@@ -37,6 +37,8 @@ AFFINE = {
 REDUNDANCY = (
     Row("similarity", "by hand: opposite", [2, above(2)],
         {"act_gram": [[1.0, -1], [-1, 1]], "outgoing": [[1.0], [-2]]}, unit=True),
+    Row("similarity", "by hand: a product rounded beyond opposite", [2, above(2)],
+        {"act_gram": [[1.0, -above(1)], [-above(1), 1]], "outgoing": [[1.0], [2]]}, unit=True),
     Row("similarity", "by hand: two silent units", [0, 1, above(1)],
         {"act_gram": [[0.0, 0, 0], [0, 0, 0], [0, 0, 3]], "outgoing": [[1.0], [2], [3]]},
         unit=True),
@@ -53,6 +55,8 @@ FOUR = {
     "within": [[2.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]],
 }  # fmt: skip
 CLASSES = (
+    Row("lda", "by hand: silent", [1.5, 0], {"class_counts": [1, 3],
+        "class_means": [[0, 0], [4, 0]], "within": [[2, 0], [0, 0]]}, unit=True, within=2 * ULP),
     Row("lda", "by hand", [1.5, 0, MOST, 0], FOUR, unit=True, within=2 * ULP),
     Row("lda_joint", "by hand: uncoupled", [1.5, 0, MOST, 0], FOUR, unit=True, within=2 * ULP),
 )  # fmt: skip

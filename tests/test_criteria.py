@@ -116,6 +116,13 @@ def test_a_unit_may_have_axes_of_its_own(row: Row) -> None:
 
 
 @each_row
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_scores_have_the_dtype_of_the_evidence(dtype: type, row: Row) -> None:
+    arrays = {kind: a.astype(dtype) for kind, a in row.taken(range(len(row.want))).items()}
+    assert row.fn(row.of(arrays), **row.options)["w"].dtype == dtype
+
+
+@each_row
 def test_scores_are_not_the_evidence_itself(row: Row) -> None:
     ev = row.filled()
     s = row.fn(ev, **row.options)["w"]

@@ -45,6 +45,13 @@ def test_sums_of_the_largest_and_smallest_numbers_do_not_overflow_or_vanish(dtyp
     assert np.allclose(got, [-np.log(2), 0])
 
 
+def test_snip_of_products_beyond_float32() -> None:
+    w = np.array([3e38, -1e38, 0], np.float32)
+    for size in (1.0, 1e-38):
+        ev = Evidence(weights={"w": w * np.float32(size)}, grads={"w": w * np.float32(size)})
+        assert np.allclose(CRITERIA["snip"](ev)["w"], [0.9, 0.1, 0], rtol=1e-5)
+
+
 @given(seed=st.integers(0, 2**32), units=st.integers(3, 9), entries=st.integers(2, 20))
 def test_twins_have_one_distance_to_the_bit(seed: int, units: int, entries: int) -> None:
     w = np.random.default_rng(seed).standard_normal((units, entries))

@@ -94,6 +94,8 @@ MESSAGES: tuple[Message, ...] = (
     (lambda: sample_grads(NET, DATA, limit=479), ArgumentError,
      "sample_grads would take 480 bytes, more than the limit of 479; use fewer samples, or raise "
      "limit="),
+    (lambda: exact(NET, DATA, limit=-1), ArgumentError,
+     "exact: limit must be an integer of at least 0, not -1; pass limit=1, for example"),
     (lambda: hutchinson(NET, DATA, samples=1), ArgumentError,
      "hutchinson: samples must be an integer of at least 2, not 1; pass samples=2, for example"),
     (lambda: hutchinson(NET, DATA, samples=True), ArgumentError,

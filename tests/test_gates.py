@@ -161,6 +161,19 @@ def test_a_depthwise_layer_makes_what_its_input_made() -> None:
     assert same(first(model, data, {"a.weight": group})["a.weight"], total)
 
 
+def test_squares_below_the_least_of_float32_are_kept() -> None:
+    """Of a linear net and targets 0 the loss is of degree 2 in x, and the square of its slope 4."""
+    layers = [("a", mp.Dense(3, 4, bias=False)), ("fc", mp.Dense(4, 2, bias=False))]
+    model = mp.initialise(mp.build((3,), layers, loss="mse"), seed=0)
+    x, y = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32), np.zeros((5, 2))
+    got, want = (
+        gate_squares(model, (size * x, y), groups_of(model))["a.weight"]
+        for size in (np.float32(2.0**-40), np.float32(1))
+    )
+    assert want.all()
+    assert np.array_equal(got, want * 2.0**-160)
+
+
 def test_gates_of_no_units() -> None:
     model = filled(mp.build((3,), [("fc", mp.Dense(3, 2))]), 0)
     data = batch(model, 3)

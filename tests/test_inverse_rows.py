@@ -192,6 +192,25 @@ def test_groups_share_one_alpha_and_a_dead_one_has_an_inverse(at: Quadratic, sha
         assert np.array_equal(inverse, inverse.T)
 
 
+def test_live_entries_whose_inputs_are_dead_are_damped_by_the_others() -> None:
+    h, live = np.diag([4.0, 2.0, 0.0]), np.array([[0, 0, 1]], bool)
+    assert damped_inverse(h, 1e-4, live).alpha == 1e-4 * 2
+    assert damped_inverse(h, 1e-4, ~live).alpha == 1e-4 * 3
+
+
+def test_rows_of_float32_are_added_up_in_double() -> None:
+    narrow = [rows.astype(np.float32) for rows in Rows(3, 5, 20, 2).blocks]
+    wide = [rows.astype(np.float64) for rows in narrow]
+    got, want = inverse_from_rows(narrow, 20), inverse_from_rows(wide, 20)
+    assert np.array_equal(got.inverse, want.inverse)
+    assert got.alpha == want.alpha
+
+
+@pytest.mark.parametrize("damp", [1e-8, 1e-4])
+def test_damp_may_be_at_either_end(damp: float) -> None:
+    assert inverse_from_rows([np.eye(3)], 3, damp).alpha == damp / 3
+
+
 X = np.ones((2, 3))
 ZERO = np.zeros((2, 3))
 LARGER = "; use a smaller net, or raise limit="
@@ -210,6 +229,16 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
         lambda: inverse_from_rows([X], 2, None),  # type: ignore[arg-type]
         ArgumentError,
         "inverse: damp must be from 1e-8 to 1e-4, not None; pass damp=1e-6, for example",
+    ),
+    "infinite damp": (
+        lambda: inverse_from_rows([X], 2, np.inf, strict=False),
+        ArgumentError,
+        "inverse: damp must be a number above 0, not inf; pass damp=1e-6, for example",
+    ),
+    "damp of blocks": (
+        lambda: block_inverses([X], 2, 2, 1e-2),
+        ArgumentError,
+        "inverse: damp must be from 1e-8 to 1e-4, not 0.01; pass damp=1e-6, for example",
     ),
     "rounding wins": (
         lambda: inverse_from_rows([np.ones((40, 6))], 40, 1e-20, strict=False),

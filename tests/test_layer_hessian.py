@@ -11,12 +11,14 @@ from surgery import EPS, row_rise
 from minprune.core import Array
 from minprune.curvature.layerwise import layer_hessian, layer_inputs, merge, refit, sweep_layer
 from minprune.errors import ArgumentError
+from minprune.masking.apply import prune
 from minprune.nets.activation_layers import ReLU
 from minprune.nets.convolution import Conv2d
 from minprune.nets.dense import Dense, Flatten
 from minprune.nets.initialise import initialise
 from minprune.nets.model import Model, batch_last, run
 from minprune.nets.net import build
+from minprune.sparse.convert import sparsify
 
 
 def small_net(groups: int = 1, dtype: Any = np.float64) -> Model:
@@ -116,6 +118,15 @@ def test_a_group_whose_inputs_are_dead_goes_by_size_and_before_the_other() -> No
 
 def test_h_of_a_net_in_single_precision_is_double() -> None:
     assert layer_hessian(small_net(dtype=np.float32), images(3), "fc").dtype == np.float64
+
+
+def test_another_layer_may_be_sparse() -> None:
+    model = small_net()
+    scores = {"fc.weight": np.abs(model.params["fc.weight"])}
+    pruned = prune(model, scores, sparsity=0.5)
+    sparse, x = sparsify(pruned, {"fc": "csr"}), images(3)
+    for name in ("conv1", "conv2"):
+        assert np.array_equal(layer_hessian(sparse, x, name), layer_hessian(pruned, x, name))
 
 
 def test_a_model_is_left_as_it_was() -> None:

@@ -45,6 +45,12 @@ WORKED = (
         {"sparsity": 0.5},
         [[0, 0, 1], [0, 1, 1]],
     ),
+    *(  # each norm makes another layer's least score the lowest; of equal ones the later goes
+        (f"by hand: one goes, by {by}", layers([6, 5, 2], [6, 9, 4, 4, 6], [2, 7], [1, 1]),
+         {"sparsity": 1 / 12, "normalize": by},
+         [[1, 1, by != "l2"], [1, 1, 1, by != "l1", 1], [by != "max", 1], [1, by is not None]])
+        for by in (None, "l1", "l2", "max")
+    ),
     ("by hand: sums 6, 15", layers([1, 2, 3], [4, 5, 6]), {"sparsity": 1 / 3, "normalize": "l1"},
      [[0, 1, 1], [0, 1, 1]]),
     ("by hand: 1/3, 2/3, 1, 2/3, 5/6, 1", layers([1, 2, 3], [4, 5, 6]),

@@ -4,7 +4,9 @@ The numbers of SGD are multiples of powers of two, so that its steps are exact i
 """
 
 import math
+import re
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -187,6 +189,25 @@ def test_messages(provoke: Callable[[], Optimizer], text: str) -> None:
     with pytest.raises(ArgumentError) as caught:
         provoke()
     assert caught.value.args == (text,)
+
+
+NUMBERS = [
+    (kind, field.name)
+    for kind in (mp.SGD, mp.Adam, mp.AdamW)
+    for field in fields(kind)
+    if field.name != "nesterov"
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), NUMBERS)
+def test_every_number_is_checked_by_its_name(kind: type[Optimizer], name: str) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        kind(**{"lr": 0.1} | {name: -1})
+    assert re.fullmatch(
+        rf"{kind.__name__}: {name} must be a (finite number of at least 0|number from 0 to below 1)"
+        rf", not -1; pass {name}=(1|0.5), for example",
+        str(caught.value),
+    )
 
 
 @pytest.mark.parametrize("name", ROWS)

@@ -338,6 +338,13 @@ def test_only_what_has_no_rule_costs_products() -> None:
     assert hutchinson(model, data, samples=2)[0].keys() == exact(model, data).keys()
 
 
+def test_products_add_up_over_parts_of_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, data = made((3,), mp.Dense(3, 3), Cube(), mp.Dense(3, 2), n=5)
+    want = exact(model, data)
+    monkeypatch.setattr("minprune.curvature.record.CHUNK", 2)
+    assert near(exact(model, data), want)
+
+
 @half
 @given(model=nets_of({**TABLE, "cube": Cube, "swish": Swish}))
 def test_gates_are_factors_on_all_that_reads_a_unit(model: Model) -> None:

@@ -43,6 +43,7 @@ ROWS = (
         lambda t, total: max(0.2, rates.cosine()(t, total)),
     ),
     Row("cosine", rates.cosine(), 0, {0: 1}, lambda t, total: 0.0),
+    Row("cosine", rates.cosine(), 1, {0: 1, 1: 0}, lambda t, total: 1.0),
     Row(
         "warmup", rates.warmup(4), 8, {0: 0.25, 1: 0.5, 2: 0.75, 3: 1, 4: 1, 7: 1},
         lambda t, total: min(t / 4, 1),
@@ -51,6 +52,7 @@ ROWS = (
         "warmup", rates.warmup(4, rates.cosine()), 8, {3: 1, 4: 1, 6: 0.5, 8: 0},
         lambda t, total: min((t + 1) / 4, 1) * rates.cosine()(t, total),
     ),
+    Row("warmup", rates.warmup(4, rates.cosine()), 5, {4: 1, 5: 0}, lambda t, total: 1.0),
     Row("warmup", rates.warmup(9, rates.cosine()), 3, {0: 1 / 9, 2: 3 / 9},
         lambda t, total: (t + 1) / 3),
 )  # fmt: skip

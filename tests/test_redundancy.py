@@ -110,6 +110,30 @@ def test_twins_of_weights_are_exactly_0_apart_and_one_goes_first(
         assert np.count_nonzero(s == 0) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "most"),
+    [
+        ("similarity", {}, 2),
+        ("cosine", {}, 2),
+        ("correlation", {}, 1),
+        ("correlation", {"source": "weights"}, 1),
+    ],
+)
+@given(seed=st.integers(0, 999))
+def test_distances_are_symmetric_and_in_their_range(
+    name: str, options: Any, most: int, seed: int
+) -> None:
+    """Copies and opposites are among the units, whose products may be rounded above 1."""
+    rng = np.random.default_rng(seed)
+    a = rng.standard_normal((4, 7))
+    a = np.concatenate([a, a * rng.uniform(0.5, 2, (4, 1)), -a, a])
+    m, gram = {"w": a.mean(axis=1)}, {"w": a @ a.T / a.shape[1]}
+    ev = Evidence(weights={"w": a}, act_mean=m, act_gram=gram, unit=True)
+    apart, _ = APART[name](ev, **options)["w"]
+    assert np.array_equal(apart, apart.T)
+    assert 0 <= apart.min() <= apart.max() <= most
+
+
 def test_one_minus_the_product_is_not_0_for_twins() -> None:
     """Why the distance of weights is 1/2 |u - v|^2."""
     w = np.random.default_rng(0).standard_normal((50, 7))

@@ -3,12 +3,14 @@
 The wrong variants of the laws are in test_verify_schedule.py.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from inspect import signature
 
 import pytest
-from hypothesis import find, given, settings
+from hypothesis import example, find, given, settings
 from hypothesis import strategies as st
 
 from minprune.errors import ArgumentError
@@ -113,15 +115,20 @@ def broken(law: str, schedule: Callable[..., float], ramp: Ramp) -> str | None:
 
 @pytest.mark.parametrize("name", RAMPS)
 @given(ramp=ramps)
+@example(ramp=Ramp(0.2, 0.9, 0, 1, 1))  # the ends of linear and cubic would be rounded
+@example(ramp=Ramp(0.1, 0.2, 0, 1, 1))  # and those of exponential: here the last,
+@example(ramp=Ramp(0.3, 0.4, 0, 1, 1))  # here the first
 def test_ramps_keep_the_laws(name: str, ramp: Ramp) -> None:
     for law in (*LAWS, name):
         assert broken(law, SCHEDULES[name], ramp) is None, law
+    ends = {ramp.start: ramp.initial, ramp.end: ramp.final}
+    assert {t: SCHEDULES[name](t, **vars(ramp)) for t in ends} == ends  # to the last bit
 
 
 @given(final=st.floats(0, 1), at=st.integers(0, 50), step=st.integers(0, 100))
 def test_one_shot_jumps_once_and_constant_never(final: float, at: int, step: int) -> None:
     assert one_shot(step, final=final, at=at) == (final if step >= at else 0)
-    assert constant(step, final=final) == final
+    assert one_shot(step, final=final) == constant(step, final=final) == final
 
 
 def keeps_the_power(schedule: Callable[..., float], case: tuple[int, float]) -> bool:
@@ -220,3 +227,20 @@ def test_messages(provoke: Callable[[], float], text: str) -> None:
     with pytest.raises(ArgumentError) as caught:
         provoke()
     assert caught.value.args == (text,)
+
+
+REQUIRED = {"step": 0, "round": 0, "final": 0.5, "span": 2, "fraction": 0.5}
+ARGUMENTS = [(name, given) for name, f in SCHEDULES.items() for given in signature(f).parameters]
+
+
+@pytest.mark.parametrize(("name", "argument"), ARGUMENTS)
+def test_every_argument_is_checked_by_its_name(name: str, argument: str) -> None:
+    schedule = SCHEDULES[name]
+    rest = {key: REQUIRED[key] for key in signature(schedule).parameters if key in REQUIRED}
+    with pytest.raises(ArgumentError) as caught:
+        schedule(**rest | {argument: -1})
+    assert re.fullmatch(
+        rf"{name}: {argument} must be (an integer of at least [01]|a number from 0 to 1), not -1; "
+        rf"pass {argument}=(1|0.5), for example",
+        str(caught.value),
+    )

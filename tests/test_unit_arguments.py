@@ -121,6 +121,8 @@ def test_round_to_brings_back_the_best_that_was_live() -> None:
     assert rounded_up(scores, live, mask, 2).tolist() == [True, False, True, False, False]
     assert rounded_up(scores, live, mask, 8).tolist() == [True, True, True, True, False]
     assert rounded_up(scores, live, ~live & mask, 2).tolist() == [False] * 5
+    low = np.array([0, 1, 0, 0, 0], bool)  # normalized, its score may equal a higher one's
+    assert rounded_up(scores, live, low, 2).tolist() == [True, True, False, False, False]
 
 
 def test_the_rows_of_one_weight_in_two_groups_are_counted_apart() -> None:

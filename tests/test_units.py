@@ -223,3 +223,12 @@ def test_a_unit_without_live_inputs_is_a_constant_until_it_is_silenced() -> None
     assert pruned.masks["fc.weight"][0].tolist() == [True, True, True, False]
     twice = mp.prune(pruned, scores, sparsity=0.25)  # what is silenced counts as pruned
     assert all(np.array_equal(twice.masks[n], m) for n, m in pruned.masks.items())
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_weights_that_were_masked_stay_so(name: str) -> None:
+    model = net(name)
+    before = mp.prune(model, mp.score(model, None, "magnitude"), sparsity=0.3)
+    units = mp.score(before, None, "magnitude", unit=True)
+    after = mp.prune(before, units, sparsity=0.5)
+    assert all((after.masks[k] <= mask).all() for k, mask in before.masks.items())

@@ -111,7 +111,7 @@ def _half_squares(u: Array) -> Array:
         for j, row in enumerate(part):
             step = part[j:] - row
             apart[j, j:] += 0.5 * np.einsum("ki,ki->k", step, step)
-    return np.triu(apart) + np.triu(apart, 1).T
+    return apart + apart.T
 
 
 def _scores(ev: Evidence, apart: Callable[..., Apart], axes: dict[str, int], **how: str) -> Arrays:
