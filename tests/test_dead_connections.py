@@ -79,13 +79,9 @@ def test_it_takes_long_and_compact_takes_it_at_once() -> None:
     small = mp.compact(start)
     assert small.net.params["fc1.weight"] == (5, 20)
     assert np.allclose(small(DATA.test[0]), start(DATA.test[0]), atol=1e-12)
-    # lr wd T = 9 with 60 updates: 1e-4 of it is left, and a threshold takes the rest
-    gone = train(start, 20, mp.SGD(0.3, weight_decay=0.5))
-    assert (
-        np.abs(gone.params["fc1.weight"][2]).max() < 2e-4 * np.abs(start.params["fc1.weight"]).max()
-    )
-    dead = mp.score(gone, None, "magnitude", unit=True)["fc1.weight"]
-    assert dead.argmin() == 2
+    long = train(start, 20, mp.SGD(0.3, weight_decay=0.5))  # lr wd T = 9: 1e-4 of it is left
+    size = np.abs(long.params["fc1.weight"][2] / start.params["fc1.weight"][2])
+    assert size.max() < 2e-4
 
 
 @pytest.mark.parametrize("epochs", [0, 1])

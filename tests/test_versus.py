@@ -77,7 +77,7 @@ MESSAGES: tuple[tuple[Any, str], ...] = (
      "example"),
     (lambda: large_sparse(small=narrow(0.5)),
      "large_sparse: small must be a function of a share of the width that gives a model, not "
-     "Model(flat, fc1, relu1, fc2; float32); pass lambda share: mp.zoo.mlp(...), for example"),
+     f"{narrow(0.5)!r}; pass lambda share: mp.zoo.mlp(...), for example"),
     (lambda: large_sparse(small=lambda share: None),
      "large_sparse: model must be a Model, not NoneType; pass one that mp.zoo, mp.initialise or "
      "mp.load made"),

@@ -228,10 +228,10 @@ def sequence(
     >>> import minprune as mp
     >>> from functools import partial
     >>> data = mp.data.digits()
-    >>> half = partial(mp.schedule.cubic, final=0.75, span=15)
+    >>> more = partial(mp.schedule.cubic, initial=0.5, final=0.75, span=15)
     >>> found = mp.methods.sequence(mp.zoo.mlp(data, hidden=(16,)), data, [
     ...     mp.methods.AtInit(sparsity=0.5, criterion="snip", epochs=1),
-    ...     mp.methods.Gradual(half),
+    ...     mp.methods.Gradual(more),
     ...     mp.methods.Iterative(sparsity=0.9, epochs=0, retrain_epochs=1),
     ...     mp.compact,
     ... ], epochs=1, progress=False)
