@@ -14,7 +14,7 @@ import minprune as mp
 from minprune.amount.find_sparsity import bisect
 from minprune.amount.sensitivity import Sensitivity
 from minprune.core import Arrays, Evidence
-from minprune.errors import ArgumentError, MissingError
+from minprune.errors import ArgumentError, MissingError, ShapeError
 from minprune.masking.units import unit_sparsity
 
 GRID = (0.0, 0.3, 0.5, 1.0)
@@ -316,6 +316,14 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
     (lambda: mp.find_sparsity(net(), data_of(), layer="fc*"), ArgumentError,
      "find_sparsity: layer must be one layer, not fc1.weight, fc2.weight; name one, or leave it "
      "out for the net"),
+    (lambda: mp.find_sparsity(hundred()[0], hundred()[1], unit=True), ArgumentError,
+     "find_sparsity: model must have units that can be removed, and has none; pass unit=False"),
+    (lambda: mp.sensitivity(mp.initialise(mp.build((3,), [("a", mp.ReLU())])), hundred()[1]),
+     ArgumentError,
+     "sensitivity: model must have weights that can be removed, and has none; pass another"),
+    (lambda: mp.sensitivity(mp.sparsify(hundred()[0], "dense"), data_of()), ShapeError,
+     "the input must be (n, 100), not (100, 1, 4, 4); pass a batch of samples of the net's "
+     "input_shape"),
     (lambda: mp.find_sparsity(net(), data_of(), scan=3), ArgumentError,  # type: ignore[arg-type]
      "find_sparsity: scan must be False or True, not 3; choose one of them"),
 )  # fmt: skip
