@@ -77,6 +77,7 @@ def parser() -> Parser:
         description="Print the net, the counts, the sparsity and the bytes of a saved model.",
     )
     info.add_argument("file", metavar="FILE", help="a model, such as fine-tuned.npz")
+    _how_much(commands)
     _verify(commands)
     return top
 
@@ -101,6 +102,41 @@ def _job(commands: Any, kind: type[Settings], **words: str) -> None:
     add("--quiet", action="store_true", default=False, help="show no progress")
     add("--json", action="store_true", default=False,
         help="print the result as JSON instead of tables")
+
+
+def _how_much(commands: Any) -> None:
+    """The options of `minprune sensitivity` and `minprune find-sparsity`."""
+    each = commands.add_parser(
+        "sensitivity",
+        help="prune each layer of a saved model alone, and show its accuracy",
+        description="Prune each layer alone to several sparsities, the others as they are, without "
+        "retraining, and print the validation accuracy.",
+        epilog="Example: minprune sensitivity dense.npz --criterion taylor --plot layers.svg",
+    )
+    find = commands.add_parser(
+        "find-sparsity",
+        help="find a sparsity at which accuracy falls by a tolerance",
+        description="Find a sparsity of a saved model at which validation accuracy crosses the "
+        "tolerance, by bisection, without retraining. There may be others: --scan.",
+        epilog="Example: minprune find-sparsity dense.npz --tolerance 0.02 --out pruned.npz",
+    )
+    for command in (each, find):
+        add = command.add_argument
+        add("file", metavar="FILE", help="a model, such as dense.npz")
+        add("--data", default="digits", metavar="DATA",
+            help="the data, as for minprune run (default: digits)")
+        add("--criterion", default="magnitude", metavar="NAME",
+            help="what goes first (default: magnitude)")
+        add("--unit", action="store_true", help="prune whole units instead of weights")
+        add("--quiet", action="store_true", help="show no progress")
+        add("--json", action="store_true", dest="as_json", help="print JSON")
+    each.add_argument("--plot", metavar="FILE", help="write a picture, such as layers.svg")
+    add = find.add_argument
+    add("--tolerance", type=float, default=0.01, metavar="SHARE",
+        help="the loss of accuracy that is allowed (default: 0.01, one point)")
+    add("--layer", metavar="NAME", help="prune this layer alone")
+    add("--scan", action="store_true", help="list all crossings on a grid of 100 steps")
+    add("--out", metavar="FILE", help="save the pruned model")
 
 
 def _verify(commands: Any) -> None:
@@ -208,6 +244,17 @@ def info(name: str, given: list[str], /, *, file: str) -> tuple[str, bool]:
     return about(file), True
 
 
+def how_much(name: str, given: list[str], /, **asked: Any) -> tuple[str, bool]:
+    """What may go of a saved model, as text or JSON."""
+    from minprune.jobs import how_much
+
+    work: dict[str, Callable[..., str]] = {
+        "sensitivity": how_much.each_layer,
+        "find-sparsity": how_much.one_sparsity,
+    }
+    return work[name](asked.pop("file"), asked.pop("data"), asked.pop("criterion"), **asked), True
+
+
 def check(name: str, given: list[str], /, **asked: Any) -> tuple[str, bool]:
     """The verdicts as text, and whether all laws hold."""
     from minprune.verify import command
@@ -218,4 +265,5 @@ def check(name: str, given: list[str], /, **asked: Any) -> tuple[str, bool]:
 JOBS: dict[str, type[Settings]] = {"run": RunSettings, "compare": CompareSettings}
 COMMANDS: dict[str, Callable[..., tuple[str, bool]]] = {
     "run": job, "compare": job, "info": info, "verify": check,
+    "sensitivity": how_much, "find-sparsity": how_much,
 }  # fmt: skip

@@ -39,9 +39,17 @@ def slot(x: Array, c: int, i: int, j: int, n: int, outside: float) -> float:
     return float(x[c, i, j, n]) if inside else outside
 
 
+def first_zeros(layer: Any) -> Any:
+    """The padding at the first edges: of "same", half of (k - 1) d, rounded down"""
+    if layer.padding != "same":
+        return layer.padding
+    return [(k - 1) * d // 2 for k, d in zip(layer.kernel, layer.dilation, strict=True)]
+
+
 def conv(layer: Conv2d, p: Arrays, x: Array, flip: bool = False, first: bool = False) -> Array:
-    """y[o, i, j] = sum_cyx w[o, c, y, x] padded[g c + ..., i s + y, j s + x] + b[o]"""
-    (ky, kx), (sy, sx), (py, px) = layer.kernel, layer.stride, layer.padding
+    """y[o, i, j] = sum_cyx w[o, c, y, x] padded[g c + ..., i s + y d, j s + x d] + b[o]"""
+    (ky, kx), (sy, sx), (dy, dx) = layer.kernel, layer.stride, layer.dilation
+    py, px = first_zeros(layer)
     w, b = p["weight"], p.get("bias", np.zeros(layer.outputs))
     per, share = layer.outputs // layer.groups, layer.inputs // layer.groups
     y = np.empty((*layer.out_shape(x.shape[:3]), N))
@@ -49,15 +57,15 @@ def conv(layer: Conv2d, p: Arrays, x: Array, flip: bool = False, first: bool = F
         start = 0 if first else o // per * share
         y[o, i, j, n] = b[o] + sum(
             w[o, c, ky - 1 - u if flip else u, kx - 1 - v if flip else v]
-            * slot(x, start + c, i * sy + u - py, j * sx + v - px, n, 0)
+            * slot(x, start + c, i * sy + u * dy - py, j * sx + v * dx - px, n, 0)
             for c, u, v in cells((share, ky, kx))
         )
     return y
 
 
 def conv1d(layer: mp.Conv1d, p: Arrays, x: Array, flip: bool = False, first: bool = False) -> Array:
-    """y[o, j] = sum_cu w[o, c, u] padded[g c + ..., j s + u] + b[o]"""
-    (k,), (s,), (pad,) = layer.window
+    """y[o, j] = sum_cu w[o, c, u] padded[g c + ..., j s + u d] + b[o]"""
+    (k,), (s,), (d,), (pad,) = layer.kernel, layer.stride, layer.dilation, first_zeros(layer)
     w, b = p["weight"], p.get("bias", np.zeros(layer.outputs))
     per, share = layer.outputs // layer.groups, layer.inputs // layer.groups
     y = np.empty((*layer.out_shape(x.shape[:2]), N))
@@ -65,7 +73,7 @@ def conv1d(layer: mp.Conv1d, p: Arrays, x: Array, flip: bool = False, first: boo
         start = 0 if first else o // per * share
         y[o, j, n] = b[o] + sum(
             w[o, c, k - 1 - u if flip else u]
-            * slot(x[:, None], start + c, 0, j * s + u - pad, n, 0)
+            * slot(x[:, None], start + c, 0, j * s + u * d - pad, n, 0)
             for c, u in cells((share, k))
         )
     return y

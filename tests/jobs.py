@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import resilience
+from benchmarks._jobs import models
 from minprune.train.step import Training
 
 STEPS = 19  # updates in an epoch on the digits
@@ -59,7 +59,7 @@ JOBS = {
         1 + (2 + 1) + 1 + (1 + 1) + 1 + 1 + 5 + 3,
         ["compacted.npz", "dense.npz", "fine-tuned.npz", "history.json", "pruned.npz",
          "report.html", "result.json", "sparse.npz"],
-        resilience.models, (1, 25, 2 * STEPS + 3, 3 * STEPS),
+        models, (1, 25, 2 * STEPS + 3, 3 * STEPS),
         {"--sparsity 0.8": "sparsity 0.9, and this call has 0.8",
          "--seed 1": "seed 0, and this call has 1",
          "--fine-tune 3": "fine_tune 1, and this call has 3"},

@@ -55,29 +55,33 @@ def after_act(kind: str, z: Array, e: Array, f: Any) -> Array:
     return e
 
 
-def conv2d(f: Any, x, w, b, stride, padding, groups, kind) -> tuple[Array]:  # type: ignore[no-untyped-def]
+def conv2d(f: Any, x, w, b, stride, padding, groups, kind, dilation) -> tuple[Array]:  # type: ignore[no-untyped-def]
     """gamma(i/groups*ky*kx + 1) conv2d(|x|, |w|, |b|), then act"""
-    shape = (len(w), *places(x.shape, w.shape[2:], stride, padding), x.shape[3])
+    shape = (len(w), *places(x.shape, w.shape[2:], stride, padding, dilation), x.shape[3])
     total = definition(
         "conv2d", size(x), size(w), size(b) if b is not None else None, stride, padding, groups,
-        "none", shape=shape,
+        "none", dilation, shape=shape,
     )  # fmt: skip
     wide = [None if a is None else a.astype(Wide) for a in (x, w, b)]
-    z = definition("conv2d", *wide, stride, padding, groups, "none", shape=shape)
+    z = definition("conv2d", *wide, stride, padding, groups, "none", dilation, shape=shape)
     return (after_act(kind, z, within(w[0].size + 1, total, f), f),)
 
 
-def conv2d_grad_input(f: Any, g, w, shape, stride, padding, groups) -> tuple[Array]:  # type: ignore[no-untyped-def]
+def conv2d_grad_input(  # type: ignore[no-untyped-def]
+    f: Any, g, w, shape, stride, padding, groups, dilation
+) -> tuple[Array]:
     """gamma(o/groups*ky*kx) conv2d_grad_input(|g|, |w|)"""
-    args = size(g), size(w), shape, stride, padding, groups
+    args = size(g), size(w), shape, stride, padding, groups, dilation
     total = definition("conv2d_grad_input", *args, shape=shape)
     return (within(len(w) // groups * w[0, 0].size, total, f),)
 
 
-def conv2d_grad_weight(f: Any, g, x, kernel, stride, padding, groups) -> tuple[Array]:  # type: ignore[no-untyped-def]
+def conv2d_grad_weight(  # type: ignore[no-untyped-def]
+    f: Any, g, x, kernel, stride, padding, groups, dilation
+) -> tuple[Array]:
     """gamma(oh*ow*n) conv2d_grad_weight(|g|, |x|)"""
     args, shape = (
-        (size(g), size(x), kernel, stride, padding, groups),
+        (size(g), size(x), kernel, stride, padding, groups, dilation),
         (len(g), len(x) // groups, *kernel),
     )
     return (within(g[0].size, definition("conv2d_grad_weight", *args, shape=shape), f),)
@@ -85,8 +89,8 @@ def conv2d_grad_weight(f: Any, g, x, kernel, stride, padding, groups) -> tuple[A
 
 def spread(name: str, f: Any, g, *args) -> tuple[Array]:  # type: ignore[no-untyped-def]
     """gamma(ky*kx + 1) kernel(|g|)      fold, put, avg_pool_grad: args end in shape, kernel, ..."""
-    *index, shape, kernel, stride, padding = args
-    total = definition(name, size(g), *index, shape, kernel, stride, padding, shape=shape)
+    shape, kernel = args[1:3] if name == "put" else args[:2]
+    total = definition(name, size(g), *args, shape=shape)
     return (within(kernel[0] * kernel[1] + 1, total, f),)
 
 
@@ -239,11 +243,12 @@ def adam_step(  # type: ignore[no-untyped-def]
     return tuple(np.where(live, e, 0) for e in (e_w, e_m, e_s))
 
 
-def places(shape: tuple[int, ...], window: Any, stride: Any, padding: Any) -> tuple[int, int]:
-    """(oh, ow) = (size + 2 padding - kernel) // stride + 1"""
-    oh, ow = (
-        (shape[k + 1] + 2 * padding[k] - window[k]) // stride[k] + 1 for k in (0, 1)
-    )  # fmt: skip
+def places(
+    shape: tuple[int, ...], window: Any, stride: Any, padding: Any, dilation: Any = (1, 1)
+) -> tuple[int, int]:
+    """(oh, ow) = (size + paddings - (kernel - 1) dilation - 1) // stride + 1"""
+    sides = [shape[k + 1] + padding[k] + padding[k - 2] for k in (0, 1)]
+    oh, ow = ((sides[k] - (window[k] - 1) * dilation[k] - 1) // stride[k] + 1 for k in (0, 1))
     return oh, ow
 
 

@@ -53,13 +53,37 @@ class Maker:
         )
         return self.floats(c, h, w, n), kernel, stride, padding, (c, *out, n)
 
+    def spread(self, channels: int = 0) -> tuple[Any, ...]:
+        """x, kernel, stride, padding, dilation, the output shape: windows with gaps
+
+        padding: two numbers, or four, those of the last edges larger.
+        """
+        x, kernel, stride, padding, (c, _, _, n) = self.image(channels, beyond=2)
+        dilation = self.pick(1, 3), self.pick(1, 3)
+        last = tuple(p + self.pick(0, 2) for p in padding)
+        extent = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+        last = tuple(
+            max(q, k - s - p)
+            for q, k, s, p in zip(last, extent, x.shape[1:3], padding, strict=True)
+        )
+        out = tuple(
+            (s + p + q - k) // t + 1
+            for s, p, q, k, t in zip(x.shape[1:3], padding, last, extent, stride, strict=True)
+        )
+        padding = padding if padding == last else padding + last
+        return x, kernel, stride, padding, dilation, (c, *out, n)
+
     def conv(self) -> tuple[Any, ...]:
-        """x, w, g, stride, padding, groups: one, several or depthwise; windows of padding alone."""
+        """x, w, g, {stride, padding, groups, dilation}: windows of padding alone, too
+
+        groups: one, several or depthwise.
+        """
         groups, each = self.pick(1, 3), self.pick(1, 3)
-        x, kernel, stride, padding, (_, oh, ow, n) = self.image(groups * each, beyond=2)
+        x, kernel, stride, padding, dilation, (_, oh, ow, n) = self.spread(groups * each)
         o = groups * self.pick(1, 3)
         w = self.floats(o, each, *kernel)
-        return x, w, self.floats(o, oh, ow, n), stride, padding, groups
+        at = {"stride": stride, "padding": padding, "groups": groups, "dilation": dilation}
+        return x, w, self.floats(o, oh, ow, n), at
 
     def kind(self) -> str:
         return ACTIVATIONS[self.pick(0, 4)]
@@ -91,27 +115,32 @@ def case(name: str, pick: Pick, dtype: Any) -> tuple[Any, ...]:
     m = Maker(pick, dtype)
     if is_sparse(name):
         return sparse_cases.case(name, m)
-    if name in ("unfold", "max_pool", "max_values", "avg_pool"):
+    if name == "unfold":
+        return m.spread()[:-1]
+    if name == "fold":
+        x, kernel, stride, padding, dilation, out = m.spread()
+        cols = x.shape[0] * kernel[0] * kernel[1], out[1] * out[2] * out[3]
+        return m.floats(*cols), x.shape, kernel, stride, padding, dilation
+    if name in ("max_pool", "max_values", "avg_pool"):
         x, kernel, stride, padding, _ = m.image(beyond=0 if "max" in name else 2)
         return x, kernel, stride, padding
-    if name in ("fold", "pick", "put", "avg_pool_grad"):
+    if name in ("pick", "put", "avg_pool_grad"):
         x, kernel, stride, padding, out = m.image(beyond=2)
-        cols = x.shape[0] * kernel[0] * kernel[1], out[1] * out[2] * out[3]
         index = m.index(kernel, out)
         arrays = {
-            "fold": (m.floats(*cols), x.shape),
             "pick": (x, index),
             "put": (m.floats(*out), index, x.shape),
             "avg_pool_grad": (m.floats(*out), x.shape),
         }
         return *arrays[name], kernel, stride, padding
     if name.startswith("conv2d"):
-        x, w, g, stride, padding, groups = m.conv()
+        x, w, g, at = m.conv()
+        *where, dilation = at.values()
         if name == "conv2d":
-            return x, w, m.maybe(m.floats(len(w))), stride, padding, groups, m.kind()
+            return x, w, m.maybe(m.floats(len(w))), *where, m.kind(), dilation
         if name == "conv2d_grad_input":
-            return g, w, x.shape, stride, padding, groups
-        return g, x, w.shape[2:], stride, padding, groups
+            return g, w, x.shape, *where, dilation
+        return g, x, w.shape[2:], *where, dilation
     if name in ("affine", "matmul"):
         o, i, n = pick(1, 9), pick(1, 20), pick(1, 9)
         if name == "affine":

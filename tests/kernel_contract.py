@@ -49,9 +49,12 @@ def entries(x: Array, *_: Any) -> int:
     return x.size
 
 
-def forward(x: Array, w: Array, b: Array | None, stride: Any, padding: Any, *_: Any) -> int:
+def forward(
+    x: Array, w: Array, b: Array | None, stride: Any, padding: Any, groups: int = 1,
+    kind: str = "none", dilation: Any = (1, 1),
+) -> int:  # fmt: skip
     """o * i/groups * ky * kx * oh * ow * n"""
-    oh, ow = bounds.places(x.shape, w.shape[2:], stride, padding)
+    oh, ow = bounds.places(x.shape, w.shape[2:], stride, padding, dilation)
     count: int = w.size * oh * ow * x.shape[3]
     return count
 
@@ -65,6 +68,17 @@ def sweeping(w: Array, inverse: Array, count: int | None = None) -> int:
 def live(values: Array, columns: Array, row_start: Array, x: Array, *_: Any) -> int:
     """One multiply-add for each live value and column of x."""
     return values.size * (x.shape[1] if x.ndim == 2 else 1)
+
+
+def live_forward(
+    values: Array, columns: Array, row_start: Array, kernel: Any, x: Array, b: Array | None = None,
+    stride: Any = (1, 1), padding: Any = (0, 0), groups: int = 1, kind: str = "none",
+    dilation: Any = (1, 1),
+) -> int:  # fmt: skip
+    """k * oh * ow * n"""
+    oh, ow = bounds.places(x.shape, kernel, stride, padding, dilation)
+    count: int = values.size * oh * ow * x.shape[3]
+    return count
 
 
 def with_last(values: Array, *args: Any) -> int:
@@ -81,7 +95,7 @@ CONTRACT = {
         bounds.conv2d_grad_input,
     ),
     "conv2d_grad_weight": Contract(
-        lambda g, x, kernel, s, p, groups: len(x) // groups * prod(kernel) * g.size,
+        lambda g, x, kernel, s, p, groups, *_: len(x) // groups * prod(kernel) * g.size,
         bounds.conv2d_grad_weight,
     ),
     "affine": Contract(lambda w, x, *_: w.size * x.shape[1], bounds.affine),
@@ -129,9 +143,7 @@ CONTRACT = {
         lambda c, r, size, stored, g, x: stored * x.shape[1], sparse.block_sampled
     ),
     "csr_conv2d": Contract(
-        lambda values, columns, starts, kernel, x, b=None, stride=(1, 1), padding=(0, 0), *_: (
-            values.size * prod(bounds.places(x.shape, kernel, stride, padding)) * x.shape[3]
-        ),
+        live_forward,
         sparse.csr_conv2d,
     ),
     "csr_conv2d_grad_input": Contract(

@@ -63,55 +63,75 @@ def halved(a: Any) -> Any:
 
 def edged(x: Any, padding: Any) -> Any:
     """x, padded by the values at its edges in place of zeros"""
-    (py, px) = padding
-    return np.pad(x, ((0, 0), (py, py), (px, px), (0, 0)), mode="edge")
+    (top, left), (bottom, right) = padding[:2], padding[-2:]
+    return np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), mode="edge")
 
 
-def overwriting_fold(cols, shape, kernel, stride, padding, out):  # type: ignore[no-untyped-def]
+def overwriting_fold(cols, shape, kernel, stride, padding, dilation, out):  # type: ignore[no-untyped-def]
     c, h, w, n = out.shape
-    (py, px), (sy, sx) = padding, stride
-    oh, ow = (h + 2 * py - kernel[0]) // sy + 1, (w + 2 * px - kernel[1]) // sx + 1
+    (top, left), (bottom, right), (sy, sx) = padding[:2], padding[-2:], stride
+    oh, ow = bounds.places(out.shape, kernel, stride, padding, dilation)
     parts = cols.reshape(c, *kernel, oh, ow, n)
-    padded = np.zeros((c, h + 2 * py, w + 2 * px, n), cols.dtype)
+    padded = np.zeros((c, h + top + bottom, w + left + right, n), cols.dtype)
     for y, x in np.ndindex(*kernel):
-        padded[:, y : y + sy * oh : sy, x : x + sx * ow : sx] = parts[:, y, x]  # no +=
-    out[...] = padded[:, py : py + h, px : px + w]
+        v, u = y * dilation[0], x * dilation[1]
+        padded[:, v : v + sy * oh : sy, u : u + sx * ow : sx] = parts[:, y, x]  # no +=
+    out[...] = padded[:, top : top + h, left : left + w]
 
 
-def one_padded_unfold(x, kernel, stride, padding, out):  # type: ignore[no-untyped-def]
-    rolled = ref.windows(x, kernel, stride, padding, fill=1.0)
+def one_padded_unfold(x, kernel, stride, padding, dilation, out):  # type: ignore[no-untyped-def]
+    rolled = ref.windows(x, kernel, stride, padding, dilation, fill=1.0)
     out[...] = rolled.transpose(0, 4, 5, 1, 2, 3).reshape(out.shape)
 
 
-def edge_conv(x, w, b, stride, padding, groups, kind, out):  # type: ignore[no-untyped-def]
-    ref.conv2d(edged(x, padding), w, b, stride, (0, 0), groups, kind, out)
+def undilated_unfold(x, kernel, stride, padding, dilation, out):  # type: ignore[no-untyped-def]
+    oh, ow = bounds.places(x.shape, kernel, stride, padding, dilation)
+    view = ref.windows(x, kernel, stride, padding)[:, :oh, :ow]
+    out[...] = view.transpose(0, 4, 5, 1, 2, 3).reshape(out.shape)
 
 
-def one_group_conv(x, w, b, stride, padding, groups, kind, out):  # type: ignore[no-untyped-def]
-    ref.conv2d(first_group(x, groups), w, b, stride, padding, groups, kind, out)
+def edge_conv(x, w, b, stride, padding, groups, kind, dilation, out):  # type: ignore[no-untyped-def]
+    ref.conv2d(edged(x, padding), w, b, stride, (0, 0), groups, kind, dilation, out)
 
 
-def unstrided_conv(x, w, b, stride, padding, groups, kind, out):  # type: ignore[no-untyped-def]
-    sides = bounds.places(x.shape, w.shape[2:], (1, 1), padding)
+def turned_dilation(x, w, b, stride, padding, groups, kind, dilation, out):  # type: ignore[no-untyped-def]
+    wide = *padding[:2], *(p + 9 for p in padding[-2:])  # so that the wrong windows fit
+    sides = bounds.places(x.shape, w.shape[2:], stride, wide, dilation[::-1])
+    made = np.empty((len(w), *sides, x.shape[3]), x.dtype)
+    ref.conv2d(x, w, b, stride, wide, groups, kind, dilation[::-1], made)
+    out[...] = made[:, : out.shape[1], : out.shape[2]]
+
+
+def even_padding(x, w, b, stride, padding, groups, kind, dilation, out):  # type: ignore[no-untyped-def]
+    """The padding of the last edges at the first ones."""
+    ref.conv2d(x, w, b, stride, padding[-2:] + padding[:2], groups, kind, dilation, out)
+
+
+def one_group_conv(x, w, b, stride, padding, groups, *rest):  # type: ignore[no-untyped-def]
+    ref.conv2d(first_group(x, groups), w, b, stride, padding, groups, *rest)
+
+
+def unstrided_conv(x, w, b, stride, padding, groups, kind, dilation, out):  # type: ignore[no-untyped-def]
+    sides = bounds.places(x.shape, w.shape[2:], (1, 1), padding, dilation)
     every = np.empty((len(w), *sides, x.shape[3]), x.dtype)
-    ref.conv2d(x, w, b, (1, 1), padding, groups, kind, every)
+    ref.conv2d(x, w, b, (1, 1), padding, groups, kind, dilation, every)
     out[...] = every[:, : out.shape[1], : out.shape[2]]
 
 
-def one_group_grad(g, w, shape, stride, padding, groups, out):  # type: ignore[no-untyped-def]
-    ref.conv2d_grad_input(first_group(g, groups), w, shape, stride, padding, groups, out)
+def one_group_grad(g, w, shape, stride, padding, groups, *rest):  # type: ignore[no-untyped-def]
+    ref.conv2d_grad_input(first_group(g, groups), w, shape, stride, padding, groups, *rest)
 
 
-def edge_grad(g, x, kernel, stride, padding, groups, out):  # type: ignore[no-untyped-def]
-    ref.conv2d_grad_weight(g, edged(x, padding), kernel, stride, (0, 0), groups, out)
+def edge_grad(g, x, kernel, stride, padding, *rest):  # type: ignore[no-untyped-def]
+    ref.conv2d_grad_weight(g, edged(x, padding), kernel, stride, (0, 0), *rest)
 
 
-def one_group_weight(g, x, kernel, stride, padding, groups, out):  # type: ignore[no-untyped-def]
-    ref.conv2d_grad_weight(g, first_group(x, groups), kernel, stride, padding, groups, out)
+def one_group_weight(g, x, kernel, stride, padding, groups, *rest):  # type: ignore[no-untyped-def]
+    ref.conv2d_grad_weight(g, first_group(x, groups), kernel, stride, padding, groups, *rest)
 
 
 def last_maximum(x, kernel, stride, padding, y, index):  # type: ignore[no-untyped-def]
-    view = ref.windows(x, kernel, stride, padding, -np.inf).reshape(*y.shape, -1)
+    view = ref.windows(x, kernel, stride, padding, fill=-np.inf).reshape(*y.shape, -1)
     index[...] = view.shape[-1] - 1 - view[..., ::-1].argmax(-1)
     y[...] = view.max(-1)
 
@@ -128,7 +148,8 @@ def column_first(x, index, kernel, stride, padding, out):  # type: ignore[no-unt
 def put_overwrites(g, index, shape, kernel, stride, padding, out):  # type: ignore[no-untyped-def]
     offset = np.arange(kernel[0] * kernel[1])[:, None, None, None]
     spread = np.where(index[:, None] == offset, g[:, None], 0)
-    overwriting_fold(spread.reshape(-1, spread[0, 0].size), shape, kernel, stride, padding, out)
+    cols = spread.reshape(-1, spread[0, 0].size)
+    overwriting_fold(cols, shape, kernel, stride, padding, (1, 1), out)
 
 
 def inside_only(x, kernel, stride, padding, out):  # type: ignore[no-untyped-def]
@@ -203,6 +224,9 @@ SLIPS: dict[str, tuple[str, Wrong]] = {
     "padding with the edge": ("conv2d", edge_conv),
     "every group reads the first": ("conv2d", one_group_conv),
     "stride forgotten": ("conv2d", unstrided_conv),
+    "dilation of the other axis": ("conv2d", turned_dilation),
+    "dilation forgotten": ("unfold", undilated_unfold),
+    "padding of the other edges": ("conv2d", even_padding),
     "samples beyond the last four": then("conv2d", drop_tail),
     "kernel not turned round": but("conv2d_grad_input", _1=lambda w: w[..., ::-1, ::-1]),
     "gradient of the first group for all": ("conv2d_grad_input", one_group_grad),

@@ -111,11 +111,23 @@ def convolution(draw: Draw) -> dict[str, Any]:
     groups = draw(st.integers(1, 2))
     i, o = groups * draw(st.integers(1, 2)), groups * draw(st.integers(1, 2))
     shape = image(draw, i, at)
-    oh, ow = places(shape, at)
+    at["dilation"] = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+    extent = [(k - 1) * d + 1 for k, d in zip(at["kernel"], at["dilation"], strict=True)]
+    more = draw(st.integers(0, 1))  # at the last edges
+    last = tuple(
+        max(p + more, e - s - p) for p, e, s in zip(at["padding"], extent, shape[1:3], strict=True)
+    )
+    oh, ow = (
+        (s + p + q - e) // t + 1
+        for s, p, q, e, t in zip(shape[1:3], at["padding"], last, extent, at["stride"], strict=True)
+    )
+    at["padding"] += last
     kernel = at.pop("kernel")
     sides, out = shape[1:3], (oh, ow)
     if draw(st.booleans()):  # a sequence
-        at = {"stride": (1, at["stride"][1]), "padding": (0, at["padding"][1])}
+        at = {"stride": (1, at["stride"][1]), "dilation": (1, at["dilation"][1])} | {
+            "padding": (0, at["padding"][1], 0, at["padding"][3])
+        }
         kernel, sides, out = kernel[1:], sides[1:], out[1:]
     return {
         "at": at | {"groups": groups},

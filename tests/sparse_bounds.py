@@ -30,10 +30,14 @@ def longest(starts: Array) -> int:
 
 
 def linear(  # type: ignore[no-untyped-def]
-    name: str, f: Any, args: tuple[Any, ...], terms: int, shape: tuple[int, ...], kind: str | None
-):
-    """gamma(terms) kernel(|args|), then act      kind: None where the kernel has no act"""
-    end = () if kind is None else ("none",)
+    name: str, f: Any, args: tuple[Any, ...], terms: int, shape: tuple[int, ...], kind: str | None,
+    *more: Any,
+):  # fmt: skip
+    """gamma(terms) kernel(|args|), then act      kind: None where the kernel has no act
+
+    more: the arguments behind that.
+    """
+    end = () if kind is None else ("none", *more)
     total = definition(name, *[size(a) if floating(a) else a for a in args], *end, shape=shape)
     error = within(terms, total, f)
     if kind not in (None, "none"):
@@ -89,26 +93,28 @@ def block_sampled(f: Any, columns, row_start, side, stored, g, x):  # type: igno
 
 def csr_conv2d(  # type: ignore[no-untyped-def]
     f: Any, values, columns, row_start, kernel, x, b=None, stride=(1, 1), padding=(0, 0), groups=1,
-    act="none",
+    act="none", dilation=(1, 1),
 ):  # fmt: skip
     """gamma(k + 1) conv2d(|x|, |w|, |b|), then act"""
-    shape = row_start.size - 1, *places(x.shape, kernel, stride, padding), x.shape[3]
+    shape = row_start.size - 1, *places(x.shape, kernel, stride, padding, dilation), x.shape[3]
     args = values, columns, row_start, kernel, x, b, stride, padding, groups
-    return linear("csr_conv2d", f, args, longest(row_start) + 1, shape, act)
+    return linear("csr_conv2d", f, args, longest(row_start) + 1, shape, act, dilation)
 
 
 def csr_conv2d_grad_input(  # type: ignore[no-untyped-def]
-    f: Any, values, columns, row_start, kernel, g, shape, stride=(1, 1), padding=(0, 0), groups=1
-):
+    f: Any, values, columns, row_start, kernel, g, shape, stride=(1, 1), padding=(0, 0), groups=1,
+    dilation=(1, 1),
+):  # fmt: skip
     """gamma(k) conv2d_grad_input(|g|, |w|)      k: all entries of the group that has the most"""
-    args = values, columns, row_start, kernel, g, shape, stride, padding, groups
+    args = values, columns, row_start, kernel, g, shape, stride, padding, groups, dilation
     terms = longest(row_start[:: len(g) // groups])
     return linear("csr_conv2d_grad_input", f, args, terms, shape, None)
 
 
 def csr_conv2d_grad_weight(  # type: ignore[no-untyped-def]
-    f: Any, columns, row_start, kernel, g, x, stride=(1, 1), padding=(0, 0), groups=1
-):
+    f: Any, columns, row_start, kernel, g, x, stride=(1, 1), padding=(0, 0), groups=1,
+    dilation=(1, 1),
+):  # fmt: skip
     """gamma(oh*ow*n) conv2d_grad_weight(|g|, |x|)"""
-    args = columns, row_start, kernel, g, x, stride, padding, groups
+    args = columns, row_start, kernel, g, x, stride, padding, groups, dilation
     return linear("csr_conv2d_grad_weight", f, args, g[0].size, columns.shape, None)

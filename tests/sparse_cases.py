@@ -92,13 +92,15 @@ def case(name: str, m: Any, batch: int | None = None) -> tuple[Any, ...]:
 
 
 def conv(kind: str, m: Any, batch: int | None = None) -> tuple[Any, ...]:
-    x, w, g, *where = m.conv()
+    x, w, g, at = m.conv()
+    *where, dilation = at.values()
     if batch is not None:
         x, g = m.floats(*x.shape[:3], batch), m.floats(*g.shape[:3], batch)
     mask = a_mask(m, len(w), w[0].size)
     values, kernel = m.floats(int(mask.sum())), w.shape[2:]
+    bias = m.maybe(m.floats(len(w)))
     return {
-        "conv2d": (values, *csr(mask), kernel, x, m.maybe(m.floats(len(w))), *where, m.kind()),
-        "conv2d_grad_input": (values, *csr(mask), kernel, g, x.shape, *where),
-        "conv2d_grad_weight": (*csr(mask), kernel, g, x, *where),
+        "conv2d": (values, *csr(mask), kernel, x, bias, *where, m.kind(), dilation),
+        "conv2d_grad_input": (values, *csr(mask), kernel, g, x.shape, *where, dilation),
+        "conv2d_grad_weight": (*csr(mask), kernel, g, x, *where, dilation),
     }[kind]

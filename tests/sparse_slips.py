@@ -84,11 +84,13 @@ def flipped(name: str) -> Wrong:
 def conv(change: Callable[..., Any]) -> Wrong:
     """csr_conv2d of what change(x, stride, padding, groups) gives in their places"""
 
-    def wrong(values, columns, row_start, kernel, x, b, stride, padding, groups, kind, out):  # type: ignore[no-untyped-def]
+    def wrong(values, columns, row_start, kernel, x, b, *at):  # type: ignore[no-untyped-def]
+        stride, padding, groups, kind, dilation, out = at
         x, stride, padding, groups = change(x, stride, padding, groups)
-        sides = bounds.places(x.shape, kernel, stride, padding)
+        sides = bounds.places(x.shape, kernel, stride, padding, dilation)
         y = np.zeros((len(out), *sides, x.shape[3]), out.dtype)
-        ref.csr_conv2d(values, columns, row_start, kernel, x, b, stride, padding, groups, kind, y)
+        at = stride, padding, groups, kind, dilation, y
+        ref.csr_conv2d(values, columns, row_start, kernel, x, b, *at)
         out[...] = y[:, : out.shape[1], : out.shape[2]]
 
     return wrong
@@ -97,32 +99,39 @@ def conv(change: Callable[..., Any]) -> Wrong:
 def grad_input(change: Callable[..., Any]) -> Wrong:
     """csr_conv2d_grad_input of change(g, groups)"""
 
-    def wrong(values, columns, row_start, kernel, g, shape, stride, padding, groups, out):  # type: ignore[no-untyped-def]
-        g = change(g, groups)
-        ref.csr_conv2d_grad_input(
-            values, columns, row_start, kernel, g, shape, stride, padding, groups, out
-        )
+    def wrong(values, columns, row_start, kernel, g, shape, stride, padding, groups, *rest):  # type: ignore[no-untyped-def]
+        at = change(g, groups), shape, stride, padding, groups, *rest
+        ref.csr_conv2d_grad_input(values, columns, row_start, kernel, *at)
 
     return wrong
 
 
-def grad_not_cut(values, columns, row_start, kernel, g, shape, stride, padding, groups, out):  # type: ignore[no-untyped-def]
+def undilated(values, columns, row_start, kernel, x, b, *at):  # type: ignore[no-untyped-def]
+    stride, padding, groups, kind, _, out = at
+    sides = bounds.places(x.shape, kernel, stride, padding)
+    y = np.zeros((len(out), *sides, x.shape[3]), out.dtype)
+    at = stride, padding, groups, kind, (1, 1), y
+    ref.csr_conv2d(values, columns, row_start, kernel, x, b, *at)
+    out[...] = y[:, : out.shape[1], : out.shape[2]]
+
+
+def grad_not_cut(values, columns, row_start, kernel, g, shape, stride, padding, *rest):  # type: ignore[no-untyped-def]
     """The gradient of the padded image from its corner: as if the padding were no offset."""
-    (i, h, w, n), (py, px) = out.shape, padding
-    wide = np.zeros((i, h + 2 * py, w + 2 * px, n), out.dtype)
-    ref.csr_conv2d_grad_input(
-        values, columns, row_start, kernel, g, wide.shape, stride, (0, 0), groups, wide
-    )
+    groups, dilation, out = rest
+    (i, h, w, n), high, long = out.shape, padding[0] + padding[-2], padding[1] + padding[-1]
+    wide = np.zeros((i, h + high, w + long, n), out.dtype)
+    at = g, wide.shape, stride, (0, 0), groups, dilation, wide
+    ref.csr_conv2d_grad_input(values, columns, row_start, kernel, *at)
     out[...] = wide[:, :h, :w]
 
 
-def weight_with_edge(columns, row_start, kernel, g, x, stride, padding, groups, out):  # type: ignore[no-untyped-def]
-    at = g, edged(x, padding), stride, (0, 0), groups, out
+def weight_with_edge(columns, row_start, kernel, g, x, stride, padding, *rest):  # type: ignore[no-untyped-def]
+    at = g, edged(x, padding), stride, (0, 0), *rest
     ref.csr_conv2d_grad_weight(columns, row_start, kernel, *at)
 
 
-def weight_of_one_group(columns, row_start, kernel, g, x, stride, padding, groups, out):  # type: ignore[no-untyped-def]
-    at = g, first_group(x, groups), stride, padding, groups, out
+def weight_of_one_group(columns, row_start, kernel, g, x, stride, padding, groups, *rest):  # type: ignore[no-untyped-def]
+    at = g, first_group(x, groups), stride, padding, groups, *rest
     ref.csr_conv2d_grad_weight(columns, row_start, kernel, *at)
 
 
@@ -160,7 +169,7 @@ SLIPS: dict[str, tuple[str, Wrong]] = {
     "direct: padding at the end alone": (
         "csr_conv2d",
         conv(lambda x, s, p, groups: (
-            np.pad(x, ((0, 0), (0, 2 * p[0]), (0, 2 * p[1]), (0, 0))), s, (0, 0), groups,
+            np.pad(x, ((0, 0), (0, p[0] + p[-2]), (0, p[1] + p[-1]), (0, 0))), s, (0, 0), groups,
         )),
     ),
     "direct: every group reads the first": (
@@ -169,6 +178,7 @@ SLIPS: dict[str, tuple[str, Wrong]] = {
     "direct: stride forgotten": (
         "csr_conv2d", conv(lambda x, s, p, groups: (x, (1, 1), p, groups)),
     ),
+    "direct: dilation forgotten": ("csr_conv2d", undilated),
     "direct: without the last samples": then("csr_conv2d", drop_tail),
     "direct: kernel not turned round": (
         "csr_conv2d_grad_input", flipped("csr_conv2d_grad_input"),

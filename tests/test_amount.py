@@ -311,8 +311,11 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
      "find_sparsity: tolerance must be a number from 0 to 1, not 1.5; pass tolerance=0.5, for "
      "example"),
     (lambda: mp.find_sparsity(net(), data_of(), layer="fc9"), ArgumentError,
-     "'fc9' must be a scored parameter, or a layer of one; choose among conv1.weight, "
-     "conv2.weight, fc1.weight, fc2.weight"),
+     "'fc9' must be a scored parameter, or a layer of one (did you mean 'fc1'?); choose among "
+     "conv1.weight, conv2.weight, fc1.weight, fc2.weight"),
+    (lambda: mp.find_sparsity(net(), data_of(), layer="fc*"), ArgumentError,
+     "find_sparsity: layer must be one layer, not fc1.weight, fc2.weight; name one, or leave it "
+     "out for the net"),
     (lambda: mp.find_sparsity(net(), data_of(), scan=3), ArgumentError,  # type: ignore[arg-type]
      "find_sparsity: scan must be False or True, not 3; choose one of them"),
 )  # fmt: skip

@@ -79,7 +79,9 @@ def test_a_cell_is_what_the_library_makes_of_it(result: dict[str, Any]) -> None:
     tuned, _ = mp.fit(pruned, data, **how)
     for model, found in ((pruned, cell["pruned"]), (tuned, cell["fine-tuned"])):
         quality = mp.evaluate(model, data.test)
-        assert found == {"accuracy": quality.accuracy, "loss": quality.loss}
+        assert found == {
+            "accuracy": quality.accuracy, "loss": quality.loss, "collapsed": quality.collapsed
+        }  # fmt: skip
     weights, biases, rows = 646, 64 + 32 + 10, 65 + 33 + 11  # what is live; where CSR rows begin
     assert cell["cost"] == {
         "macs": weights / 6464, "bytes": (8 * weights + 4 * (biases + rows)) / (4 * (6464 + biases))

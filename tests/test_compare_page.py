@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_report import HOSTILE, Reader, pictures, reaches_out
+from test_report import HOSTILE, Reader, panels, pictures, reaches_out
 
-from minprune.report import page
+from minprune.report import compare_figures
+from minprune.report import pictures as drawing
 from minprune.report.compare_figures import FLOOR, accuracy_panel, lines
-from minprune.report.compare_page import compare_page, compare_tables, headline, heat, shown
+from minprune.report.compare_page import alerts, compare_page, compare_tables, headline, heat, shown
 from minprune.text import NUMBER
 
 __all__ = ["pictures"]  # with matplotlib and as if it were absent
@@ -88,7 +89,7 @@ def test_the_page_is_whole_and_keeps_to_itself(pictures: bool) -> None:
     ):
         assert expected in words
     assert "Percentage points above magnitude" not in words
-    assert text.count("<svg") == (2 + 2 + 2) * pictures
+    assert panels(text) == (1 + 1 + 2) * pictures
     assert words.count('pip install "minprune[report]"') == 3 * (not pictures)
 
 
@@ -101,6 +102,14 @@ def with_costs() -> dict[str, Any]:
     return found
 
 
+def test_many_criteria_have_a_panel_each(pictures: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compare_figures, "FEW", 1)
+    text = compare_page(with_costs())
+    assert not reaches_out(text)
+    assert panels(text) == 5 * 2 * pictures
+    assert ("the panel&#x27;s criterion, mean over the seeds" in text) == pictures
+
+
 def test_accuracy_stands_against_what_it_costs(pictures: bool) -> None:
     found = with_costs()
     left = [pytest.approx(25), pytest.approx(5)]
@@ -111,7 +120,7 @@ def test_accuracy_stands_against_what_it_costs(pictures: bool) -> None:
     words = " ".join(Reader(text).words)
     assert "Accuracy with fine-tuning, against its cost" in words
     assert "against its cost" not in compare_page(RESULT)
-    assert text.count("<svg") == (2 + 2 + 2 + 2 + 2) * pictures
+    assert panels(text) == (1 + 1 + 2 + 2) * pictures
     found["summary"][0]["cost"] = {"macs": [0.0, None], "bytes": [0.0, None]}  # nothing is left
     Reader(compare_page(found))
 
@@ -144,7 +153,7 @@ def test_shades_are_the_shares_kept() -> None:
 
 
 def test_every_part_may_be_absent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "svg", lambda _: "")
+    monkeypatch.setattr(drawing, "drawn", lambda _: ("", {}))
     assert Reader(compare_page({})).words
     assert "<h2>" not in compare_page({})  # no heading without anything under it
     for part in ("name", "command", "settings", "options", "left_out", "data", "net", "cells",
@@ -212,3 +221,17 @@ def test_tables_are_numbers() -> None:
         for one in rows:
             assert len(one) == len(header)
             assert all(text == "-" or NUMBER.fullmatch(text) for text in one[1:])
+
+
+def test_nets_at_chance_are_said_by_stage_and_sparsity() -> None:
+    result = copy.deepcopy(RESULT)
+    for one, gone in zip(result["cells"], [True, False, True, False, True], strict=True):
+        one |= {"pruned": {"collapsed": gone}, "fine-tuned": {"collapsed": False}}
+    assert alerts(result) == [
+        "COLLAPSED to chance without fine-tuning: at 50 %: random (1 of 2 seeds); "
+        "at 90 %: random, obd"
+    ]
+    assert alerts(result)[0] in compare_page(result)
+    result["dense"]["seeds"] = [{"seed": 0, "collapsed": True}, {"seed": 1, "collapsed": True}]
+    assert alerts(result)[0] == "COLLAPSED to chance before pruning: the nets of seeds 0 and 1"
+    assert alerts(RESULT) == alerts({}) == []

@@ -39,15 +39,19 @@ def dense(w: Array, live: Array, x: Array) -> tuple[Array, int]:
 
 def convolution(layer: mp.Conv2d, w: Array, live: Array, x: Array) -> tuple[Array, int]:
     """(w * x, multiplications): x (i, h, w); zeros that are padded are multiplied too."""
-    (down, right), (top, left) = layer.stride, layer.padding  # type: ignore[misc]
-    x = np.pad(x, [(0, 0), (top, top), (left, left)])
-    sides = [
-        (s - k) // d + 1 for s, k, d in zip(x.shape[1:], w.shape[2:], (down, right), strict=True)
-    ]
+    (down, right), (dy, dx) = layer.stride, layer.dilation  # type: ignore[misc]
+    pads = [(p, p) for p in layer.padding if layer.padding != "same"]  # type: ignore[union-attr]
+    if not pads:
+        gaps = [(k - 1) * d for k, d in zip(w.shape[2:], (dy, dx), strict=True)]
+        pads = [(gap // 2, gap - gap // 2) for gap in gaps]
+    x = np.pad(x, [(0, 0), *pads])
+    extent = [(k - 1) * d + 1 for k, d in zip(w.shape[2:], (dy, dx), strict=True)]
+    sides = [(s - k) // d + 1 for s, k, d in zip(x.shape[1:], extent, (down, right), strict=True)]
     y, n = np.zeros((len(w), *sides)), 0
     each = len(w) // layer.groups
     for (o, i, v, u), r, c in product(np.argwhere(live), range(sides[0]), range(sides[1])):
-        y[o, r, c] += w[o, i, v, u] * x[o // each * w.shape[1] + i, r * down + v, c * right + u]
+        entry = x[o // each * w.shape[1] + i, r * down + v * dy, c * right + u * dx]
+        y[o, r, c] += w[o, i, v, u] * entry
         n += 1
     return y, n
 
@@ -154,7 +158,7 @@ def without_padding(model: Model, samples: int) -> dict[str, int]:
     found = ours(model, samples)
     for node in model.net.nodes:
         if isinstance(node.layer, mp.Conv2d):
-            pads, strides = node.layer.padding, node.layer.stride
+            pads, strides = node.layer.window["padding"][:2], node.layer.stride
             out = model.net.shapes[node.name][1:]
             less = [side - -(-2 * p // s) for side, p, s in zip(out, pads, strides, strict=True)]  # type: ignore[arg-type]
             name = f"{node.name}.weight"

@@ -35,48 +35,51 @@ makers = st.builds(
 )
 
 
-def cells(kernel, stride, padding, h, w, oy, ox):  # type: ignore[no-untyped-def]
+def cells(kernel, stride, padding, h, w, oy, ox, dilation=(1, 1)):  # type: ignore[no-untyped-def]
     """(offset, iy, ix) of the places of one window that lie inside the image."""
-    for dy, dx in product(range(kernel[0]), range(kernel[1])):
-        iy, ix = oy * stride[0] + dy - padding[0], ox * stride[1] + dx - padding[1]
+    for y, x in product(range(kernel[0]), range(kernel[1])):
+        iy = oy * stride[0] + y * dilation[0] - padding[0]
+        ix = ox * stride[1] + x * dilation[1] - padding[1]
         if 0 <= iy < h and 0 <= ix < w:
-            yield dy * kernel[1] + dx, iy, ix
+            yield y * kernel[1] + x, iy, ix
 
 
 @given(m=makers)
 def test_unfold_is_the_loop(impl: Any, m: Integers) -> None:
-    x, kernel, stride, padding, (c, oh, ow, n) = m.image()
+    x, kernel, stride, padding, dilation, (c, oh, ow, n) = m.spread()
     want = np.zeros((c, kernel[0] * kernel[1], oh, ow, n), x.dtype)
     for k, oy, ox in product(range(c), range(oh), range(ow)):
-        for offset, iy, ix in cells(kernel, stride, padding, *x.shape[1:3], oy, ox):
+        for offset, iy, ix in cells(kernel, stride, padding, *x.shape[1:3], oy, ox, dilation):
             want[k, offset, oy, ox] = x[k, iy, ix]
-    (got,) = cases.results("unfold", impl, (x, kernel, stride, padding))
+    (got,) = cases.results("unfold", impl, (x, kernel, stride, padding, dilation))
     assert np.array_equal(got, want.reshape(got.shape))
 
 
 @given(m=makers)
 def test_conv2d_is_the_loop(impl: Any, m: Integers) -> None:
-    x, w, g, stride, padding, groups = m.conv()
+    x, w, g, at = m.conv()
+    stride, padding, groups, dilation = at.values()
     want = np.zeros(g.shape, x.dtype)
     per_out, per_in = len(w) // groups, len(x) // groups
     for o, oy, ox in product(*(range(k) for k in g.shape[:3])):
-        for offset, iy, ix in cells(w.shape[2:], stride, padding, *x.shape[1:3], oy, ox):
+        where = cells(w.shape[2:], stride, padding, *x.shape[1:3], oy, ox, dilation)
+        for offset, iy, ix in where:
             for i in range(per_in):
                 tap = w[o, i].reshape(-1)[offset]
                 want[o, oy, ox] += tap * x[o // per_out * per_in + i, iy, ix]
     b = m.floats(len(w))
     want = np.maximum(want + b[:, None, None, None], 0)
-    (got,) = cases.results("conv2d", impl, (x, w, b, stride, padding, groups, "relu"))
+    (got,) = cases.results("conv2d", impl, (x, w, b, stride, padding, groups, "relu", dilation))
     assert np.array_equal(got, want)
 
 
 @given(m=makers)
 def test_gradients_of_conv2d_are_its_adjoints(impl: Any, m: Integers) -> None:
-    x, w, g, *where = m.conv()
+    x, w, g, at = m.conv()
     with cases.computing(impl):
-        y = kernels.conv2d(x, w, None, *where)
-        dx = kernels.conv2d_grad_input(g, w, x.shape, *where)
-        dw = kernels.conv2d_grad_weight(g, x, w.shape[2:], *where)
+        y = kernels.conv2d(x, w, None, **at)
+        dx = kernels.conv2d_grad_input(g, w, x.shape, **at)
+        dw = kernels.conv2d_grad_weight(g, x, w.shape[2:], **at)
     assert np.vdot(y, g) == np.vdot(x, dx) == np.vdot(w, dw)
     assert dx.shape == x.shape
     assert dw.shape == w.shape
@@ -84,13 +87,14 @@ def test_gradients_of_conv2d_are_its_adjoints(impl: Any, m: Integers) -> None:
 
 @given(m=makers)
 def test_fold_put_and_avg_pool_grad_are_adjoints(impl: Any, m: Integers) -> None:
+    z, *spread, _ = m.spread()
     x, *where, out = m.image()
     kernel = where[0]
     g, index = m.floats(*out), m.index(kernel, out)
     with cases.computing(impl):
-        cols = kernels.unfold(x, *where)
+        cols = kernels.unfold(z, *spread)
         c = m.floats(*cols.shape)
-        assert np.vdot(cols, c) == np.vdot(x, kernels.fold(c, x.shape, *where))
+        assert np.vdot(cols, c) == np.vdot(z, kernels.fold(c, z.shape, *spread))
         picked, placed = kernels.pick(x, index, *where), kernels.put(g, index, x.shape, *where)
         assert np.vdot(picked, g) == np.vdot(x, placed)
         size = kernel[0] * kernel[1]  # multiples of it make the means exact
@@ -118,7 +122,7 @@ def test_pooling_is_the_loop(impl: Any, m: Integers, odd: float) -> None:
     (alone,) = cases.results("max_values", impl, (x, kernel, stride, padding))
     assert np.array_equal(alone, y, equal_nan=True)
     if odd == 0.0:
-        cols = cases.results("unfold", impl, (x, kernel, stride, padding))[0]
+        cols = cases.results("unfold", impl, (x, kernel, stride, padding, (1, 1)))[0]
         want = cols.reshape(len(x), -1, *out[1:]).sum(1) / x.dtype.type(kernel[0] * kernel[1])
         assert np.array_equal(
             cases.results("avg_pool", impl, (x, kernel, stride, padding))[0], want

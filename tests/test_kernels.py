@@ -89,12 +89,12 @@ def test_convolutions_of_many_tiles_stay_within_the_bound(impl: Any, groups: int
     x, w = rng.standard_normal((4, 12, 11, 50)), rng.standard_normal((6, 4 // groups, 3, 3))
     x, w = x.astype(np.float32), w.astype(np.float32)
     shift = rng.standard_normal(6).astype(np.float32)
-    where = (1, 1), (1, 1), groups
-    g = kernels.conv2d(x, w, None, *where)
+    where, dilation = ((1, 1), (1, 1), groups), (groups, 1)
+    g = kernels.conv2d(x, w, None, *where, dilation=dilation)
     assert g[0, ..., 0].size * 50 > 2 * 512 * 4  # several tiles
-    assert cases.breaks("conv2d", impl, (x, w, shift, *where, "relu")) is None
-    assert cases.breaks("conv2d_grad_input", impl, (g, w, x.shape, *where)) is None
-    assert cases.breaks("conv2d_grad_weight", impl, (g, x, (3, 3), *where)) is None
+    assert cases.breaks("conv2d", impl, (x, w, shift, *where, "relu", dilation)) is None
+    assert cases.breaks("conv2d_grad_input", impl, (g, w, x.shape, *where, dilation)) is None
+    assert cases.breaks("conv2d_grad_weight", impl, (g, x, (3, 3), *where, dilation)) is None
 
 
 @pytest.mark.parametrize("impl", IMPLS)

@@ -74,6 +74,8 @@ ROWS = [
             (Conv2d(4, 3, (2, 3), stride=(2, 1), padding=(0, 2), bias=False), "flip"),
             (Conv2d(4, 6, (3, 2), stride=(1, 3), padding=1, groups=2), "first"),
             (Conv2d(4, 4, 1, stride=2, groups=4), "first"),
+            (Conv2d(4, 2, (2, 3), stride=(1, 2), padding=(1, 2), dilation=(2, 1)), "flip"),
+            (Conv2d(4, 6, (2, 3), padding="same", groups=2, dilation=(1, 2)), "first"),
         )
     ),
     *(
@@ -83,6 +85,8 @@ ROWS = [
             (mp.Conv1d(4, 3, 2, stride=2, padding=2, bias=False), "flip"),
             (mp.Conv1d(4, 6, 3, stride=3, padding=1, groups=2), "first"),
             (mp.Conv1d(4, 4, (1,), stride=2, groups=4), "first"),
+            (mp.Conv1d(4, 3, 3, stride=2, padding=2, dilation=2), "flip"),
+            (mp.Conv1d(4, 6, 4, padding="same", groups=2), "first"),
         )
     ),
     Row(mp.MaxPool((2, 3), (5, 2), (1, 1)), (LINE,), as_sequence(pooled(-math.inf, max)),

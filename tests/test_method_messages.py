@@ -60,7 +60,10 @@ class Odd(mp.Method):
 
 def test_a_method_that_does_not_fit_the_net() -> None:
     for method, text in (
-        (Odd(activations=("fc9",)), "'fc9' is not a layer of this net; it has fc"),
+        (
+            Odd(activations=("fc9",)),
+            "'fc9' must be a layer of this net (did you mean 'fc'?); choose among fc",
+        ),
         (
             Odd({"fc.weight": np.ones(1)}),
             "fc.weight: an extra array must not have the name of a parameter; rename it",

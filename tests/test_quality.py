@@ -49,7 +49,14 @@ def test_a_single_output_is_judged_at_one_half() -> None:
     found = evaluate(passing(1, "mse"), (x, y))  # 0.5 is not above 0.5
     loss = (0.25 + 0.0625 + 1 + 1) / 4
     assert found == Quality(
-        0.75, loss, (1.0, 2 / 3), mse=loss, r2=1 - loss / (3 / 16), chance=0.75, collapsed=True
+        0.75,
+        loss,
+        (1.0, 2 / 3),
+        (1, 3),
+        mse=loss,
+        r2=1 - loss / (3 / 16),
+        chance=0.75,
+        collapsed=True,
     )
 
 
@@ -60,6 +67,7 @@ def test_several_outputs_with_mse_answer_by_the_largest() -> None:
         0.5,
         ((1 + 4) + (4 + 1)) / 2,
         (found.per_class[0], 0.5),
+        (0, 2),
         mse=(1 + 4 + 4 + 1) / 4,
         r2=0.0,
         chance=1.0,

@@ -62,7 +62,10 @@ RESULT = {
     "name": "digits, cnn_small",
     "command": "minprune run --epochs 4",
     "settings": {"epochs": 4, "criterion": "magnitude", "pattern": None, "hidden": [300, 100]},
-    "data": {"name": "digits", "train": 1078, "val": 359, "test": 360, "input": [1, 8, 8]},
+    "data": {
+        "name": "digits", "train": 1078, "val": 359, "test": 360, "input": [1, 8, 8],
+        "classes": ["cat", "dog"],
+    },
     "net": "layer  parameters\nconv1         160",
     "stages": [DENSE, SMALL],
     "facts": {
@@ -137,6 +140,11 @@ def reaches_out(text):
     )
 
 
+def panels(text):
+    """How many pictures a page has, without those of the legends."""
+    return re.sub(r"(?s)<li>.*?</li>", "", text).count("<svg")
+
+
 @pytest.fixture(params=["with", "without"])
 def pictures(request, monkeypatch):
     """Runs a test with matplotlib (where it is installed) and as if it were absent."""
@@ -166,6 +174,7 @@ def test_the_page_is_whole_and_keeps_to_itself(pictures):
         "conv1 160",
         "[300, 100]",
         "1 x 8 x 8",
+        "classes cat, dog",
         "6.12",
         "2.4.6",
         "No class lost accuracy.",
@@ -176,7 +185,7 @@ def test_the_page_is_whole_and_keeps_to_itself(pictures):
     ):
         assert expected in words
     drawn = 2 + 1 + 2 + 1  # curves, a histogram, the inputs and the units, the groups
-    assert text.count("<svg") == drawn * pictures
+    assert panels(text) == drawn * pictures
     assert ("5 → 1" in words) == pictures
     assert words.count('pip install "minprune[report]"') == 5 * (not pictures)
 

@@ -2,13 +2,15 @@
 
 import re
 from dataclasses import asdict
+from html import unescape
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minprune.report.page import HALF, LINE_1, bar, pictures
+from minprune.report.page import bar
+from minprune.report.pictures import INK, LINE_1, figure
 from minprune.report.run_figures import _histogram, histograms
 from minprune.report.run_page import costs, run_page, sparse_table
 from minprune.sparse import Speeds
@@ -31,7 +33,10 @@ def test_bars_are_shares_of_the_whole_net():
 
 def test_the_longest_bar_fills_its_column():
     drawn = costs([cost("dense", (3, 1), (3, 1)), cost("dense", (1, 1), (0, 0))], "a", "b", "c")
-    widths = re.findall(r'bar" style="width:([\d.]+)%"><span style="width:([\d.]+)%', drawn)
+    key, _, body = drawn.partition("<table")
+    widths = re.findall(r'bar" style="width:([\d.]+)%"><span style="width:([\d.]+)%', body)
+    assert "the layer's share of the a net" in unescape(key)
+    assert "left (c)" in key
     assert widths == [
         ("100.00", "100.00"), ("66.67", "100.00"), ("33.33", "0.00"), ("66.67", "0.00"),
     ]  # fmt: skip
@@ -100,10 +105,13 @@ def drawn(one):
     """The axes of a histogram: {colour: heights}, edges, places of vertical lines."""
     figure = pytest.importorskip("matplotlib.figure", reason="no matplotlib").Figure()
     ax = figure.subplots()
-    _histogram(ax, one)
-    steps = {str(patch.get_facecolor()): patch.get_data() for patch in ax.patches}
+    _histogram(ax, one, "was", "now")
+    steps = {patch.get_label(): patch for patch in ax.patches}
     colours = pytest.importorskip("matplotlib.colors").to_rgba
-    areas = [steps[str(colours(c))] for c in (HALF, LINE_1)]
+    assert steps["was"].get_edgecolor() == colours(INK)
+    assert steps["now"].get_facecolor() == colours(LINE_1)
+    assert [steps[name].get_fill() for name in ("was", "now")] == [False, True]  # told apart
+    areas = [steps[name].get_data() for name in ("was", "now")]
     return [a.values for a in areas], areas[0].edges, [x.get_xdata()[0] for x in ax.lines]
 
 
@@ -124,7 +132,7 @@ def test_a_linear_height_is_seen():
 def test_zero_is_marked_where_it_lies():
     assert drawn(ONE)[2] == [0]
     assert drawn(ONE | {"low": 1.0})[2] == []
-    shown = pictures(histograms([ONE], "a", "b"))
+    shown = figure(histograms([ONE], "a", "b"), "weights")
     assert "10 \u2192 2" in shown
     assert 'aria-label="w: 10 live weights a, 2 b"' in shown
     assert histograms([], "a", "b") == []

@@ -7,20 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minprune.report.class_table import by_class, classes
+from minprune.report.group_figures import Line, _groups, boxes_of, groups, lines_of
+from minprune.report.mask_figures import SHADES, inputs, masks, mosaic, shades, unpack
 from minprune.report.page import swing
-from minprune.report.run_figures import (
-    SHADES,
-    Line,
-    boxes_of,
-    groups,
-    inputs,
-    lines_of,
-    masks,
-    mosaic,
-    shades,
-    unpack,
-)  # fmt: skip
-from minprune.report.run_page import by_class, classes
+from minprune.report.pictures import PAPER, cut
 
 # --- classes
 
@@ -55,7 +46,7 @@ def test_a_class_without_samples_has_no_change_and_is_last(gap):
     ],
 )  # fmt: skip
 def test_the_sentence_about_classes(last, sentence):
-    assert classes(stages([1.0, 0.8], last)).partition('<div class="wide">')[0] == sentence
+    assert classes(stages([1.0, 0.8], last)).partition("<ul")[0] == sentence
 
 
 def test_classes_have_their_names():
@@ -67,7 +58,7 @@ def test_classes_have_their_names():
 def test_one_stage_has_no_change_and_none_no_table():
     assert "change" not in classes(stages([1.0, 0.8]))
     assert classes([{"stage": "dense"}]) == classes([]) == ""
-    assert '"width:50.00%"' not in classes(stages([1.0, 0.8], [1.0, 0.8]))
+    assert "width:50.00%" not in classes(stages([1.0, 0.8], [1.0, 0.8])).partition("<table")[2]
 
 
 def test_a_bar_swings_to_the_left_for_a_loss():
@@ -132,7 +123,9 @@ FIRST = {
 def test_a_picture_for_each_unit():
     pytest.importorskip("matplotlib", reason="no matplotlib")
     drawn = masks(FIRST)
-    assert "conv1.weight: 2 units, a picture each; filled: the weight is kept." in drawn
+    assert "<figcaption>conv1.weight: 2 units, a picture each.</figcaption>" in drawn
+    assert "a weight that is kept" in drawn
+    assert "a pruned weight" in drawn
     assert 'aria-label="unit 0: 2 of 4 kept; unit 1: 1 of 4 kept"' in drawn
     assert drawn.count("<image") == 1
     assert "2 of 9 units" in masks(FIRST | {"units": 9})
@@ -201,11 +194,13 @@ def test_lines_over_one_another_are_seen():
 def test_the_drawing_shows_every_layer_and_group():
     pytest.importorskip("matplotlib", reason="no matplotlib")
     ties = [tie("<g>", ("conv1.weight", "makes"), ("gone.weight", "reads"))]
-    layers = [{"name": "conv1", "shape": [3, 1, 2, 2]}, {"name": "y" * 40, "shape": [3]}]
-    assert boxes_of(ties, layers) == [("conv1", "3 x 1 x 2 x 2"), ("y" * 40, "3"), ("gone", "")]
+    layers = [{"name": "conv1", "shape": [3, 1, 2, 2]}, {"name": "y" * 80, "shape": [3]}]
+    assert boxes_of(ties, layers) == [("conv1", "3 x 1 x 2 x 2"), ("y" * 80, "3"), ("gone", "")]
     drawn = groups(ties, layers)
-    for shown in (">conv1<", ">3 x 1 x 2 x 2<", ">gone<", f">{'y' * 21}...<", ">1<"):
+    for shown in (">conv1<", ">3 x 1 x 2 x 2<", ">gone<", f">{cut('y' * 80, 63)}<", ">1<"):
         assert shown in drawn  # a long name would not fit
+    assert cut("abcdefghij", 8) == "abc...ij"
+    assert cut("abcdefgh", 8) == "abcdefgh"
     assert "&lt;g&gt;" in drawn
     assert 'aria-label="1 tied groups of 3 layers"' in drawn
     assert groups([], layers) == ""
@@ -213,12 +208,9 @@ def test_the_drawing_shows_every_layer_and_group():
 
 def test_a_group_s_marks_are_dots_and_rings(monkeypatch):
     figure = pytest.importorskip("matplotlib.figure", reason="no matplotlib").Figure()
-    from minprune.report.page import PAPER
-    from minprune.report.run_figures import _groups
-
     line = Line("a", 3, "", [(0, True), (2, False)], 0)
     ax = figure.subplots()
-    _groups(ax, boxes=[("x", ""), ("y", ""), ("z", "")], lines=[line], lanes=1)
-    marks = [one for one in ax.lines if one.get_marker() == "o"]
+    _groups(ax, boxes=[("x", ""), ("y", ""), ("z", "")], lines=[line], lanes=1, wide=3.0)
+    marks = [one for one in ax.lines if one.get_marker() == "o" and len(one.get_xdata())]
     assert [round(float(one.get_ydata()[0])) for one in marks] == [0, 2]
     assert [one.get_markerfacecolor() == PAPER for one in marks] == [False, True]

@@ -6,7 +6,7 @@ import re
 import pytest
 from test_report import HISTORY, RESULT, epochs
 
-from minprune.report.page import pictures
+from minprune.report.pictures import figure
 from minprune.report.run_figures import curves, join
 from minprune.report.run_page import run_page as page
 
@@ -41,7 +41,7 @@ def test_sparsity_is_drawn_only_where_it_changes():
     [[1.0], [0.0, 0.0], [-1.0, 2.0], [float("nan"), 1.0], [float("inf"), 1.0], [1e-30, 1e30]],
 )
 def test_any_losses_can_be_drawn(losses):
-    assert "<svg" in pictures(curves({"train": epochs(losses, [0.0] * len(losses))}))
+    assert "<svg" in figure(curves({"train": epochs(losses, [0.0] * len(losses))}), "x")
 
 
 @needs_matplotlib
@@ -59,6 +59,6 @@ def test_pictures_leave_no_state_behind():
     import matplotlib as mpl
 
     before = mpl.rcParams.copy()
-    assert pictures(curves(HISTORY))
+    assert figure(curves(HISTORY), "x")
     # reading "backend" is what makes matplotlib choose one
     assert [k for k in before if k != "backend" and mpl.rcParams[k] != before[k]] == []

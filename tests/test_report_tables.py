@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from test_report import DENSE, SMALL
 
 from minprune.errors import ArgumentError
-from minprune.report.run_page import comparison, headline
+from minprune.report.run_page import alerts, comparison, headline, run_page
 from minprune.text import table
 
 # --- plain-text tables
@@ -126,3 +126,27 @@ def test_headline():
     )
     assert headline([DENSE]) == "accuracy 97.78 %, 100.00 % of the parameters"
     assert headline([]) == ""
+
+
+def test_the_headline_of_numbers_is_r2():
+    dense = {"stage": "dense", "r2": 0.91234, "live": 10, "parameters": 10}
+    assert headline([dense]) == "R2 0.9123, 100.00 % of the parameters"
+    last = dense | {"stage": "pruned", "r2": 0.5, "live": 5}
+    assert headline([dense, last]) == "R2 0.5000 (dense: 0.9123), 50.00 % of the parameters"
+
+
+def test_stages_at_chance_are_said_once_for_each_way():
+    gone = {"collapsed": True, "accuracy": 0.1, "chance": 0.1, "only": 1}
+    stages = [
+        DENSE, gone | {"stage": "pruned"}, gone | {"stage": "fine-tuned"},
+        gone | {"stage": "sparse", "only": None},
+    ]  # fmt: skip
+    assert alerts(stages, ["cat", "dog"]) == [
+        "COLLAPSED to chance: pruned, fine-tuned: every answer is class 1, dog: accuracy 10.00 %",
+        "COLLAPSED to chance: sparse: accuracy 10.00 %, and always giving the same answer has "
+        "10.00 %",
+    ]
+    text = run_page({"stages": stages}, {})
+    assert text.count('<p class="alert" role="note">COLLAPSED to chance') == 2
+    assert alerts([DENSE, SMALL]) == []
+    assert '<p class="alert"' not in run_page({"stages": [DENSE, SMALL]}, {})

@@ -12,7 +12,7 @@ import pytest
 from jobs import JOBS, Job, press
 from places import ROOT
 
-from benchmarks import resilience
+from benchmarks import _jobs
 from minprune.cli import main
 from minprune.jobs import job as both
 from minprune.train.step import Training
@@ -55,7 +55,7 @@ def test_ctrl_c_says_how_to_go_on_and_that_works(
         assert main(job.at("out")) == 130
     again = ["minprune", *job.at("out"), "--resume"]
     assert capsys.readouterr().err == f"minprune: stopped; continue with: {' '.join(again)}\n"
-    assert resilience.unsound(folder / "out") == []
+    assert _jobs.unsound(folder / "out") == []
     taken: list[int] = []
     real = Training.step
     monkeypatch.setattr(Training, "step", lambda *a: taken.append(1) or real(*a))
@@ -147,7 +147,7 @@ def test_killed_where_a_file_gets_its_name(
     nth = at if at > 0 else job.writes + at
     command = [sys.executable, "-c", DIES, when, str(nth), *job.at("out")]
     assert subprocess.run(command, env=env, timeout=120).returncode == -signal.SIGKILL
-    assert resilience.unsound(folder / "out") == []
+    assert _jobs.unsound(folder / "out") == []
     left = [p for p in folder.rglob(".*") if p.is_file()]
     assert bool(left) == (when == "before")
     assert main([*job.at("out"), "--resume"]) == 0

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jobs import JOBS, STEPS, press
 
-from benchmarks import resilience
+from benchmarks import _jobs, resilience
 from minprune.cli import main
 from minprune.files import load
 from minprune.jobs import run
@@ -32,7 +32,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What `minprune run` made, never stopped."""
     out = tmp_path_factory.mktemp("models") / "out"
     assert main(JOBS["run"].at(str(out))) == 0
-    return resilience.models(out)
+    return _jobs.models(out)
 
 
 def test_an_earlier_job_does_not_stand_in_the_way_of_going_on(
@@ -43,7 +43,7 @@ def test_an_earlier_job_does_not_stand_in_the_way_of_going_on(
         press(patch, 0)  # before anything is written
         assert main(SHORT) == 130
     assert main([*SHORT, "--resume"]) == 0
-    assert resilience.models(folder / "out") == models
+    assert _jobs.models(folder / "out") == models
 
 
 def fastest(form: str) -> Speeds:
@@ -113,7 +113,7 @@ def test_a_file_in_place_of_a_folder_is_one_sentence_before_training(
 
 def test_resume_begins_where_there_is_nothing(folder: Path, models: dict[str, bytes]) -> None:
     assert main([*SHORT, "--resume"]) == 0
-    assert resilience.models(folder / "out") == models
+    assert _jobs.models(folder / "out") == models
 
 
 def test_a_loss_that_is_not_finite_leaves_the_last_good_checkpoint(
@@ -133,7 +133,7 @@ def test_a_loss_that_is_not_finite_leaves_the_last_good_checkpoint(
     path = Path("out", "checkpoint", "phase-0.npz")
     assert error.startswith("minprune: step 25: the loss must be finite, not nan: ")
     assert error.endswith(f"; the last good checkpoint, of step {STEPS}, is {path}\n")
-    assert resilience.unsound(folder / "out") == []
+    assert _jobs.unsound(folder / "out") == []
 
 
 def test_a_garbled_result_is_one_sentence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -148,7 +148,8 @@ def test_a_garbled_result_is_one_sentence(folder: Path, capsys: pytest.CaptureFi
 
 
 def test_killed_at_random_moments(tmp_path: Path) -> None:
-    rows = resilience.rows(tmp_path, SHORT[1:7], kills=3, each=3)
+    job = _jobs.Job("run", _jobs.commanded(*JOBS["run"].words), _jobs.everything)
+    rows = resilience.rows(tmp_path, job, kills=3, each=3)
     assert all(row.ok for row in rows), rows
 
 
@@ -156,5 +157,5 @@ def test_a_half_written_file_and_other_models_are_seen(tmp_path: Path) -> None:
     (tmp_path / "checkpoint").mkdir()
     for name in ("a.npz", "b.json", "c.html", "checkpoint/plan.npz", ".d.npz.abcdefgh"):
         (tmp_path / name).write_text("<html>")
-    assert len(resilience.unsound(tmp_path)) == 4
-    assert resilience.models(tmp_path) == {"a.npz": b"<html>"}
+    assert len(_jobs.unsound(tmp_path)) == 4
+    assert _jobs.models(tmp_path) == {"a.npz": b"<html>"}

@@ -177,18 +177,18 @@ def test_n_of_m_is_the_masked_dense_product(impl: Any, m: Integers) -> None:
 @every_impl
 @given(m=makers)
 def test_sparse_convolution_is_the_masked_dense_one(impl: Any, m: Integers) -> None:
-    x, w, g, *where = m.conv()
+    x, w, g, at = m.conv()
     mask = sparse_cases.a_mask(m, *w.shape)
     w[~mask] = 0
     flat, kernel = mask.reshape(len(w), -1), w.shape[2:]
     index, b = sparse_cases.csr(flat), m.floats(len(w))
     with cases.computing(impl):
-        y = kernels.csr_conv2d(w[mask], *index, kernel, x, b, *where, "relu")
-        dx = kernels.csr_conv2d_grad_input(w[mask], *index, kernel, g, x.shape, *where)
-        dw = kernels.csr_conv2d_grad_weight(*index, kernel, g, x, *where)
-        assert np.array_equal(y, kernels.conv2d(x, w, b, *where, "relu"))
-        assert np.array_equal(dx, kernels.conv2d_grad_input(g, w, x.shape, *where))
-        assert np.array_equal(dw, kernels.conv2d_grad_weight(g, x, kernel, *where)[mask])
+        y = kernels.csr_conv2d(w[mask], *index, kernel, x, b, act="relu", **at)
+        dx = kernels.csr_conv2d_grad_input(w[mask], *index, kernel, g, x.shape, **at)
+        dw = kernels.csr_conv2d_grad_weight(*index, kernel, g, x, **at)
+        assert np.array_equal(y, kernels.conv2d(x, w, b, act="relu", **at))
+        assert np.array_equal(dx, kernels.conv2d_grad_input(g, w, x.shape, **at))
+        assert np.array_equal(dw, kernels.conv2d_grad_weight(g, x, kernel, **at)[mask])
 
 
 def a_product(p: int) -> tuple[Any, ...]:

@@ -147,7 +147,8 @@ STORED = (
     "fc1: format must be 'csr', in which its live entries are stored already, or 'auto', not {}; "
     "for another format pass mp.densify(model)"
 )
-NONE = "a format must name a dense or convolution layer of this net; those are "
+NONE = "must be a dense or convolution layer of this net"
+NEAR = f"'fc9' {NONE} (did you mean 'fc1'?); choose among fc1, fc2, fc3"
 D = mp.densify(S)
 CONV = mp.with_masks(ZOO["cnn_small"](), {"conv1.weight": np.ones((16, 1, 3, 3), bool)})
 REFUSED: dict[str, tuple[Callable[[], Any], type[MinpruneError], str]] = {
@@ -165,7 +166,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinpruneError], str]] = {
         TILE.format("'4:2'"),
     ),
     "an unknown layer": (
-        lambda: mp.sparsify(D, {"fc9": "csr"}), ArgumentError, f"fc9: {NONE}fc1, fc2, fc3",
+        lambda: mp.sparsify(D, {"fc9": "csr"}), ArgumentError, NEAR,
     ),
     "a layer that is sparse": (
         lambda: mp.sparsify(S, {"fc1": "2:4"}), ArgumentError, STORED.format("'2:4'"),
@@ -177,19 +178,19 @@ REFUSED: dict[str, tuple[Callable[[], Any], type[MinpruneError], str]] = {
         lambda: mp.sparsify(S, "dense"), ArgumentError, STORED.format("'dense'"),
     ),
     "an unknown layer of a sparse net": (
-        lambda: mp.sparsify(S, {"fc9": "csr"}), ArgumentError, f"fc9: {NONE}fc1, fc2, fc3",
+        lambda: mp.sparsify(S, {"fc9": "csr"}), ArgumentError, NEAR,
     ),
     "no layer at all": (
         lambda: mp.sparsify(mp.initialise(mp.build((2,), [("relu", mp.ReLU())])), {"fc9": "csr"}),
-        ArgumentError, f"fc9: {NONE}none",
+        ArgumentError, f"'fc9' {NONE}, and there is none",
     ),
     "a layer without a weight": (
         lambda: mp.sparsify(D, {"relu_fc1": "csr"}), ArgumentError,
-        f"relu_fc1: {NONE}fc1, fc2, fc3",
+        f"'relu_fc1' {NONE}; choose among fc1, fc2, fc3",
     ),
     "a bias": (
         lambda: mp.sparsify(D, {"fc1.bias": "csr"}), ArgumentError,
-        f"fc1.bias: {NONE}fc1, fc2, fc3",
+        f"'fc1.bias' {NONE}; choose among fc1, fc2, fc3",
     ),
     "a batch of nothing": (
         lambda: mp.sparsify(D, batch=0), ArgumentError,

@@ -8,6 +8,7 @@ from typing import Any
 from minprune.amount.trial import trial
 from minprune.arguments import choice, share
 from minprune.core import Criterion, Dataset, Seed
+from minprune.errors import ArgumentError
 from minprune.masking.choose import Scope
 from minprune.masking.count import named
 from minprune.measures.quality import accuracy_of
@@ -152,7 +153,13 @@ def find_sparsity(
     allowed = share("find_sparsity", "tolerance", tolerance)
     choice("find_sparsity", "scan", scan, (False, True))
     found = trial("find_sparsity", model, data, criterion, unit, seed, options)
-    layer = None if layer is None else named(found.owners, [layer])[0]
+    if layer is not None:
+        layer, *others = named(found.owners, [layer])
+        if others:
+            raise ArgumentError(
+                f"find_sparsity: layer must be one layer, not {', '.join((layer, *others))}; name "
+                f"one, or leave it out for the net"
+            )
     n, gone = found.count(layer)
     how: Any = {} if layer is not None else {"scope": scope}
     own = accuracy_of(model, data.val, "find_sparsity")

@@ -10,9 +10,10 @@ from minprune.arguments import choice, filled, is_number
 from minprune.core import Criterion, Dataset, Seed
 from minprune.errors import ArgumentError
 from minprune.masking.allocate import allocate
-from minprune.masking.count import listed, pruned_count
+from minprune.masking.count import pruned_count
 from minprune.measures.quality import evaluate
 from minprune.nets.model import Model
+from minprune.nets.names import listed
 from minprune.report.sensitivity_figure import axes, draw
 from minprune.text import table
 from minprune.train.progress import progress as bar

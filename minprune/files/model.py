@@ -112,7 +112,7 @@ def describe(net: Net) -> dict[str, Any]:
                 f"put @mp.layer above the class"
             )
         for name, value in own.items():
-            if not all(type(v) in PLAIN for v in (value if type(value) is tuple else (value,))):
+            if not _plain(value):
                 raise FileError(
                     f"{n.name}: its {name} must be a number, text, None or a tuple of them to be "
                     f"saved, not {value!r}; keep the rest in parameters or buffers"
@@ -121,6 +121,11 @@ def describe(net: Net) -> dict[str, Any]:
             {"name": n.name, "kind": kind.__name__, "inputs": list(n.inputs), "fields": own}
         )
     return {"input_shape": list(net.input_shape), "loss": net.loss, "layers": layers}
+
+
+def _plain(value: object) -> bool:
+    """Whether a layer may have it as a field"""
+    return all(type(v) in PLAIN for v in (value if type(value) is tuple else (value,)))
 
 
 def rebuild(description: dict[str, Any]) -> Net:
@@ -137,6 +142,12 @@ def rebuild(description: dict[str, Any]) -> Net:
                 f"@mp.layer above its class, or use a newer minprune"
             )
         own = {k: tuple(v) if isinstance(v, list) else v for k, v in entry["fields"].items()}
+        for name, value in own.items():
+            if not _plain(value):
+                raise KIND.bad(
+                    f"layer {entry['name']!r}: its {name} must be a number, text, None or a list "
+                    f"of them, not {value!r}"
+                )
         nodes.append(Node(entry["name"], kind(**own), tuple(entry["inputs"])))
     return Net(tuple(nodes), shape, description["loss"])
 

@@ -19,7 +19,14 @@ from minprune.jobs.job import RESULT, Result, carry_out, options, plan_fields, s
 from minprune.jobs.settings import CompareSettings, filled, named
 from minprune.masking.combine import ranks
 from minprune.nets.zoo import ZOO
-from minprune.report.compare_page import CONTROLS, STAGES, compare_page, compare_tables, reasons
+from minprune.report.compare_page import (
+    CONTROLS,
+    STAGES,
+    alerts,
+    compare_page,
+    compare_tables,
+    reasons,
+)
 from minprune.text import table
 from minprune.train.plan import Done
 
@@ -69,7 +76,7 @@ def text(result: Result) -> str:
     parts = [f"{title}\n\n{table(header, rows)}" for title, header, rows in compare_tables(result)]
     spent = ", ".join(f"{name} {s:.1f} s" for name, s in result["seconds"]["of"].items())
     files = f"written to {result['out']}; open {PAGE} there"
-    parts += [left_out_words(result["left_out"]), f"{spent}\n{files}"]
+    parts += [*alerts(result), left_out_words(result["left_out"]), f"{spent}\n{files}"]
     return "\n\n".join(part for part in parts if part)
 
 

@@ -23,10 +23,10 @@ from minprune.jobs.settings import RunSettings, filled, named
 from minprune.masking.apply import prune
 from minprune.measures.cost import latencies, size, speedup
 from minprune.measures.measure import BATCHES, TIMES, Measures
-from minprune.measures.quality import collapse, evaluate
+from minprune.measures.quality import evaluate
 from minprune.nets.model import Model
 from minprune.nets.zoo import ZOO
-from minprune.report.run_page import comparison, headline, run_page
+from minprune.report.run_page import alerts, comparison, headline, run_page
 from minprune.sparse import sparsify, speeds
 from minprune.structure import compact
 from minprune.text import table
@@ -178,9 +178,6 @@ def text(result: Result) -> str:
     stages, classes = result["stages"], result["data"].get("classes", ())
     spent = ", ".join(f"{name} {s:.1f} s" for name, s in result["seconds"].items())
     compared = table(*comparison(stages))
-    why: dict[str, list[str]] = {}
-    for stage in stages:
-        why.setdefault(collapse(stage, classes), []).append(stage["stage"])
-    loud = [f"COLLAPSED to chance: {', '.join(n)}: {words}\n" for words, n in why.items() if words]
+    loud = [f"{words}\n" for words in alerts(stages, classes)]
     files = f"written to {result['out']}; open report.html there"
     return f"{headline(stages)}\n\n{compared}\n{TIMES}\n\n{''.join(loud)}{spent}\n{files}"

@@ -22,7 +22,7 @@ import numpy as np
 from minprune.core import Array
 from minprune.errors import ArgumentError, MissingError, ShapeError
 from minprune.kernels import shapes
-from minprune.kernels.shapes import FLOATS, KINDS, Argument, Result, Sizes, filled, written
+from minprune.kernels.shapes import FLOATS, KINDS, TUPLES, Argument, Result, Sizes, filled, written
 from minprune.kernels.workspace import empty
 
 P = ParamSpec("P")
@@ -118,13 +118,13 @@ class Signature:
             x = given[a.name]
             if a.kind == "option" or (x is None and a.optional):
                 continue
-            if a.kind == "sizes":
+            if a.kind in TUPLES:
                 shapes.check_sizes(self.name, a, x)
             else:
                 shapes.check_array(self.name, a, x, first)
                 if first is None and KINDS[a.kind].dtypes is FLOATS:
                     first = a.name, x.dtype
-            seen.append((a, x if a.kind == "sizes" else x.shape))
+            seen.append((a, x[: len(a.dims)] if a.kind in TUPLES else x.shape))
             if not shapes.bind(a.dims, seen[-1][1], sizes):
                 raise ShapeError(
                     f"{self.name}: {a.name} must have the shape {written(a.dims)}, not {x.shape}; "
@@ -170,7 +170,7 @@ def source(of: Signature) -> str:
             lines.append(f"        if {there}not ({flags}): {x} = _copy({x!r}, {x})")
         if a.kind == "option":
             key += [x, f"{x}.__class__"]
-        elif a.kind == "sizes":
+        elif a.kind in TUPLES:
             key.append(x)
         else:
             key.append(f"{there}({x}.shape, {x}.dtype)" if there else f"{x}.shape, {x}.dtype")

@@ -35,23 +35,25 @@ def nonempty(kernel: str, given: Given, sizes: Sizes) -> None:
 
 
 def windows(kernel: str, given: Given, sizes: Sizes) -> None:
-    """oh, ow = (h + 2*py - ky) // sy + 1, ...: how many windows fit"""
+    """oh, ow = (h + top + bottom - (ky - 1)*dy - 1) // sy + 1, ...: how many windows fit"""
     window, image = (sizes["ky"], sizes["kx"]), (sizes["h"], sizes["w"])
-    stride, padding = given["stride"], given["padding"]
+    stride, padding, apart = given["stride"], given["padding"], given.get("dilation", (1, 1))
     if not (sizes["n"] and sizes.get("c", 1)):
         raise ShapeError(
             f"{kernel}: image must have a channel and a sample, not {sizes['n']} samples; add one"
         )
-    for name, pair in {"kernel": window, "stride": stride}.items():
+    for name, pair in {"kernel": window, "stride": stride, "dilation": apart}.items():
         if min(pair) < 1:
             raise ArgumentError(
                 f"{kernel}: {name} must be two integers of at least 1, not {pair}; pass (1, 1)"
             )
     for at, side in enumerate(("oh", "ow")):
-        sizes[side] = (image[at] + 2 * padding[at] - window[at]) // stride[at] + 1
+        extent = (window[at] - 1) * apart[at] + 1
+        sizes[side] = (image[at] + padding[at] + padding[at - 2] - extent) // stride[at] + 1
         if sizes[side] < 1:
+            spread = "" if apart == (1, 1) else f" with dilation {apart}"
             raise ShapeError(
-                f"{kernel}: kernel {window} is larger than the image {image} with padding "
+                f"{kernel}: kernel {window}{spread} is larger than the image {image} with padding "
                 f"{padding}; use a smaller kernel or more padding"
             )
 

@@ -1,13 +1,15 @@
 """The texts of signatures.py: "w (o, i), x (i, n), b (o)?, act -> (o, n)".
 
 A symbol is a size, `c*ky*kx` a product, `m+1` one more, `...` any further axes; `?`: may be None.
-`name: kind (...)`: a kind of KINDS, "floats" unless given, or `sizes`, a tuple of integers.
+`name: kind (...)`: a kind of KINDS, "floats" unless given, or `sizes`, a tuple of integers, or
+`sides`, such a tuple, or one twice as long: what is at the first sides, then what is at the last.
 `integers<k`: from 0 to below the size k, and computed on as int64; None stands for all of them in
 order. A name alone is an option. Floats share the dtype of the first of them, as do results that
 say no other.
 """
 
 import re
+from collections.abc import Callable
 from math import prod
 from typing import Any, NamedTuple
 
@@ -51,9 +53,15 @@ KINDS = {
     ),
 }  # fmt: skip
 
+# How long a tuple may be that has n symbols.
+TUPLES: dict[str, Callable[[int], tuple[int, ...]]] = {
+    "sizes": lambda n: (n,),
+    "sides": lambda n: (n, 2 * n),
+}
+
 
 class Argument(NamedTuple):
-    """One argument that is checked; kind: of KINDS, "sizes" or "option"; top: what follows "<"."""
+    """One argument; kind: of KINDS or TUPLES, or "option"; top: what follows "<"."""
 
     name: str
     kind: str
@@ -141,7 +149,7 @@ def check_array(kernel: str, a: Argument, given: Any, first: tuple[str, Any] | N
 
 def check_sizes(kernel: str, a: Argument, given: Any) -> None:
     """A tuple of integers, one for each symbol."""
-    sound = isinstance(given, tuple) and len(given) == len(a.dims)
+    sound = isinstance(given, tuple) and len(given) in TUPLES[a.kind](len(a.dims))
     if not sound or not all(is_count(k, 0) for k in given):
         raise ArgumentError(
             f"{kernel}: {a.name} must be a tuple of {len(a.dims)} integers of at least 0, "

@@ -4,11 +4,12 @@ A declaration has no body: the decorator makes it the function that checks its a
 its result and calls the implementation: in the first of two files plain NumPy, the definition, in
 the second compiled. To add a kernel: its declaration here, its twin there, its loop there.
 
-Images are (c, h, w, n), batch last; weights (o, i/groups, ky, kx); kernel, stride, padding are
-pairs of integers, vertical first; padding is zeros; (oh, ow): output positions,
-(h + 2*py - ky) // sy + 1. x (c, m, ...): the first axis is the channel, all others are one long
-row; (features, n) too. All raise ShapeError for shapes that do not fit, ArgumentError for other
-arguments. Long because it is one table, of which most is documentation.
+Images are (c, h, w, n), batch last; weights (o, i/groups, ky, kx); kernel, stride, padding and
+dilation are pairs of integers, vertical first; padding is zeros, of convolutions also (top, left,
+bottom, right); dilation: the places of a window are (dy, dx) apart; (oh, ow): output positions,
+(h + 2*py - (ky - 1)*dy - 1) // sy + 1. x (c, m, ...): the first axis is the channel, all others are
+one long row; (features, n) too. All raise ShapeError for shapes that do not fit, ArgumentError for
+other arguments. Long because it is one table, of which most is documentation.
 """
 
 # mypy: disable-error-code="empty-body"
@@ -26,15 +27,19 @@ CONV, POOL = ("dense.image_ref", "dense.conv_jit"), ("dense.image_ref", "dense.p
 SELECT = "dense.select_ref", "dense.select_jit"
 CSR, BLOCK = ("sparse.sparse_ref", "sparse.csr_jit"), ("sparse.sparse_ref", "sparse.block_jit")
 SPARSE_CONV = "sparse.sparse_ref", "sparse.conv_jit"
-AT = "stride: sizes (sy, sx), padding: sizes (py, px)"
+AT = "stride: sizes (sy, sx), padding: sides (py, px), dilation: sizes (dy, dx)"
 WINDOW = f"kernel: sizes (ky, kx), {AT}"
+POOLED = "kernel: sizes (ky, kx), stride: sizes (sy, sx), padding: sizes (py, px)"
 IMAGE = "shape: sizes (c, h, w, n)"
 ACT = rules.activation
 
 
 @kernel(CONV, f"x (c, h, w, n), {WINDOW} -> (c*ky*kx, oh*ow*n)", rules.windows)
-def unfold(x: Array, kernel: Pair, stride: Pair = (1, 1), padding: Pair = (0, 0)) -> Array:
-    """cols[(c, y, x), (oy, ox, n)] = padded[c, oy*sy + y, ox*sx + x, n]
+def unfold(
+    x: Array, kernel: Pair, stride: Pair = (1, 1), padding: Shape = (0, 0),
+    dilation: Pair = (1, 1),
+) -> Array:  # fmt: skip
+    """cols[(c, y, x), (oy, ox, n)] = padded[c, oy*sy + y*dy, ox*sx + x*dx, n]
 
     x: (c, h, w, n) -> cols: (c*ky*kx, oh*ow*n). As torch.nn.functional.unfold, batch last.
     """
@@ -42,9 +47,10 @@ def unfold(x: Array, kernel: Pair, stride: Pair = (1, 1), padding: Pair = (0, 0)
 
 @kernel(CONV, f"cols (c*ky*kx, oh*ow*n), {IMAGE}, {WINDOW} -> (c, h, w, n)", rules.windows)
 def fold(
-    cols: Array, shape: Shape, kernel: Pair, stride: Pair = (1, 1), padding: Pair = (0, 0)
-) -> Array:
-    """padded[c, oy*sy + y, ox*sx + x, n] += cols[(c, y, x), (oy, ox, n)]; the rim is cut off
+    cols: Array, shape: Shape, kernel: Pair, stride: Pair = (1, 1), padding: Shape = (0, 0),
+    dilation: Pair = (1, 1),
+) -> Array:  # fmt: skip
+    """padded[c, oy*sy + y*dy, ox*sx + x*dx, n] += cols[(c, y, x), (oy, ox, n)]; the rim is cut off
 
     cols: (c*ky*kx, oh*ow*n) -> shape = (c, h, w, n). The adjoint of unfold.
     """
@@ -55,10 +61,12 @@ def fold(
     rules.grouping, ACT, rules.windows,
 )  # fmt: skip
 def conv2d(
-    x: Array, w: Array, b: Array | None = None, stride: Pair = (1, 1), padding: Pair = (0, 0),
-    groups: int = 1, act: str = "none",
+    x: Array, w: Array, b: Array | None = None, stride: Pair = (1, 1), padding: Shape = (0, 0),
+    groups: int = 1, act: str = "none", dilation: Pair = (1, 1),
 ) -> Array:  # fmt: skip
-    """out[o, oy, ox, n] = act(sum_iyx w[o, i, y, x] * padded[i, oy*sy + y, ox*sx + x, n] + b[o])
+    """out[o, oy, ox, n] = act(sum_iyx w[o, i, y, x] * window[i, y, x, oy, ox, n] + b[o])
+
+    window[i, y, x, oy, ox, n] = padded[i, oy*sy + y*dy, ox*sx + x*dx, n]
 
     x: (i, h, w, n), w: (o, i/groups, ky, kx), b: (o,) or None -> (o, oh, ow, n).
     Cross-correlation, as torch.nn.functional.conv2d. act: see `act`.
@@ -71,8 +79,8 @@ def conv2d(
     rules.grouping, rules.windows,
 )  # fmt: skip
 def conv2d_grad_input(
-    g: Array, w: Array, shape: Shape, stride: Pair = (1, 1), padding: Pair = (0, 0),
-    groups: int = 1,
+    g: Array, w: Array, shape: Shape, stride: Pair = (1, 1), padding: Shape = (0, 0),
+    groups: int = 1, dilation: Pair = (1, 1),
 ) -> Array:  # fmt: skip
     """dx = fold(w^T @ g)      the adjoint of conv2d in x
 
@@ -85,8 +93,8 @@ def conv2d_grad_input(
     rules.grouping, rules.windows,
 )  # fmt: skip
 def conv2d_grad_weight(
-    g: Array, x: Array, kernel: Pair, stride: Pair = (1, 1), padding: Pair = (0, 0),
-    groups: int = 1,
+    g: Array, x: Array, kernel: Pair, stride: Pair = (1, 1), padding: Shape = (0, 0),
+    groups: int = 1, dilation: Pair = (1, 1),
 ) -> Array:  # fmt: skip
     """dw = g @ unfold(x)^T      the adjoint of conv2d in w
 
@@ -95,7 +103,7 @@ def conv2d_grad_weight(
 
 
 @kernel(
-    POOL, f"x (c, h, w, n), {WINDOW} -> (c, oh, ow, n), uint16 (c, oh, ow, n)",
+    POOL, f"x (c, h, w, n), {POOLED} -> (c, oh, ow, n), uint16 (c, oh, ow, n)",
     rules.windows, rules.overlap, rules.countable,
 )  # fmt: skip
 def max_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> tuple[Array, Array]:
@@ -106,7 +114,7 @@ def max_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> tuple[Array
     """
 
 
-@kernel(POOL, f"x (c, h, w, n), {WINDOW} -> (c, oh, ow, n)", rules.windows, rules.overlap)
+@kernel(POOL, f"x (c, h, w, n), {POOLED} -> (c, oh, ow, n)", rules.windows, rules.overlap)
 def max_values(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
     """y = max over the window: max_pool without the index, which only derivatives need
 
@@ -116,7 +124,7 @@ def max_values(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
 
 
 @kernel(
-    POOL, f"x (c, h, w, n), index: uint16 (c, oh, ow, n), {WINDOW} -> (c, oh, ow, n)",
+    POOL, f"x (c, h, w, n), index: uint16 (c, oh, ow, n), {POOLED} -> (c, oh, ow, n)",
     rules.windows, checks=(rules.in_window,),
 )  # fmt: skip
 def pick(x: Array, index: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
@@ -127,7 +135,7 @@ def pick(x: Array, index: Array, kernel: Pair, stride: Pair, padding: Pair) -> A
 
 
 @kernel(
-    POOL, f"g (c, oh, ow, n), index: uint16 (c, oh, ow, n), {IMAGE}, {WINDOW} -> (c, h, w, n)",
+    POOL, f"g (c, oh, ow, n), index: uint16 (c, oh, ow, n), {IMAGE}, {POOLED} -> (c, h, w, n)",
     rules.windows, checks=(rules.in_window,),
 )  # fmt: skip
 def put(g: Array, index: Array, shape: Shape, kernel: Pair, stride: Pair, padding: Pair) -> Array:
@@ -137,7 +145,7 @@ def put(g: Array, index: Array, shape: Shape, kernel: Pair, stride: Pair, paddin
     """
 
 
-@kernel(POOL, f"x (c, h, w, n), {WINDOW} -> (c, oh, ow, n)", rules.windows)
+@kernel(POOL, f"x (c, h, w, n), {POOLED} -> (c, oh, ow, n)", rules.windows)
 def avg_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
     """out = mean over the window, its padding counted as zeros
 
@@ -145,7 +153,7 @@ def avg_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair) -> Array:
     """
 
 
-@kernel(POOL, f"g (c, oh, ow, n), {IMAGE}, {WINDOW} -> (c, h, w, n)", rules.windows)
+@kernel(POOL, f"g (c, oh, ow, n), {IMAGE}, {POOLED} -> (c, h, w, n)", rules.windows)
 def avg_pool_grad(g: Array, shape: Shape, kernel: Pair, stride: Pair, padding: Pair) -> Array:
     """out = fold(g / (KY*KX)) over the whole window      the adjoint of avg_pool
 
@@ -440,10 +448,10 @@ OF_FILTERS = indices.csr("columns", "row_start", "taps")
 )  # fmt: skip
 def csr_conv2d(
     values: Array, columns: Array, row_start: Array, kernel: Pair, x: Array,
-    b: Array | None = None, stride: Pair = (1, 1), padding: Pair = (0, 0), groups: int = 1,
-    act: str = "none",
+    b: Array | None = None, stride: Pair = (1, 1), padding: Shape = (0, 0), groups: int = 1,
+    act: str = "none", dilation: Pair = (1, 1),
 ) -> Array:  # fmt: skip
-    """out[o, oy, ox, n] = act(sum_k values[k] * padded[i, oy*sy + y, ox*sx + x, n] + b[o])
+    """out[o, oy, ox, n] = act(sum_k values[k] * padded[i, oy*sy + y*dy, ox*sx + x*dx, n] + b[o])
 
     The weight (o, i/groups, ky, kx) is a matrix (o, i/groups*ky*kx) in CSR. k over row o,
     columns[k] = (i, y, x) counted within the group. x: (i, h, w, n), b: (o,) or None
@@ -459,7 +467,7 @@ def csr_conv2d(
 )  # fmt: skip
 def csr_conv2d_grad_input(
     values: Array, columns: Array, row_start: Array, kernel: Pair, g: Array, shape: Shape,
-    stride: Pair = (1, 1), padding: Pair = (0, 0), groups: int = 1,
+    stride: Pair = (1, 1), padding: Shape = (0, 0), groups: int = 1, dilation: Pair = (1, 1),
 ) -> Array:  # fmt: skip
     """dx = the adjoint of csr_conv2d in x      g: (o, oh, ow, n) -> shape = (i, h, w, n)"""
 
@@ -470,7 +478,7 @@ def csr_conv2d_grad_input(
 )  # fmt: skip
 def csr_conv2d_grad_weight(
     columns: Array, row_start: Array, kernel: Pair, g: Array, x: Array, stride: Pair = (1, 1),
-    padding: Pair = (0, 0), groups: int = 1,
+    padding: Shape = (0, 0), groups: int = 1, dilation: Pair = (1, 1),
 ) -> Array:  # fmt: skip
     """dvalues[k] = sum over positions and samples of g[o] * the window of (i, y, x)
 

@@ -72,7 +72,7 @@ def allocate(
     power : float
         The exponent of the ratio: 0.5 is between "uniform" and the rule, 1 is the rule.
     protect : name or names
-        Layers that are left as they are and not counted.
+        Layers, or patterns such as "fc*", that are left as they are and not counted.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def allocate(
     elif curves is not None:
         pruned = measured(sizes, curves, bound, left)
     elif isinstance(target, Mapping):
-        own = for_each(target, "sparsity", lambda w: named(shapes, [w]), "allocate")
+        own = for_each(shapes, target, "sparsity", "allocate")
         pruned = {name: pruned_count(own.get(name, 0), n, "allocate") for name, n in sizes.items()}
     else:
         found = densities(shapes, target, how, power)

@@ -10,7 +10,7 @@ import numpy as np
 from minprune.arguments import instance, is_number, number
 from minprune.core import Array
 from minprune.errors import ArgumentError
-from minprune.masking.count import for_each, named, pruned_count
+from minprune.masking.count import for_each, pruned_count
 
 Curves = Mapping[str, Sequence[tuple[float, float]]]  # {layer: [(sparsity, rise of the loss), ...]}
 ROUND = 2.0**-40  # of a sum of rises: choices are dropped early only where rounding cannot matter
@@ -30,7 +30,7 @@ def measured(
     limit = number("allocate", "bound", bound)
     instance("allocate", "curves", curves, Mapping, "{'fc1': [(0.5, 0.01), (0.9, 0.2)]}")
     known = (*sizes, *protected)
-    own = for_each(curves, "the curve", lambda w: named(known, [w]), "allocate", "list of points")
+    own = for_each(known, curves, "the curve", "allocate", "list of points")
     points = [_points(name, n, own.get(name, ())) for name, n in sizes.items()]
     least = [float(rises.min()) for _, rises in points]
     spare = ROUND * (limit + sum(float(np.abs(rises).max()) for _, rises in points))

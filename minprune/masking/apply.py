@@ -130,13 +130,14 @@ def prune(
         of its shape, or of shape (o,), one score per unit. Then whole units go, with everything
         that is tied to them, and sparsity, minimum and threshold are about units.
     sparsity : float or dict
-        The share to prune, from 0 to 1; a dict gives layers or parameters their own.
+        The share to prune, from 0 to 1; a dict gives layers or parameters their own, by name or by
+        patterns such as "fc*" (a name counts before a pattern; patterns must not disagree).
     threshold : float or dict
         Instead of sparsity: scores below it are pruned.
     scope : {"global", "layer"}
         Whether the lowest of all layers together go, or the same share of each.
     protect : name or names
-        Layers or parameters that are left as they are and not counted.
+        Layers or parameters, or patterns of them, that are left as they are and not counted.
     minimum : int
         How many weights, or units, each layer keeps at least.
     normalize : {None, "l1", "l2", "max"}

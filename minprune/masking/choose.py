@@ -153,7 +153,7 @@ def _select(
     what: "sparsity" or "threshold", of that target; least: how many of each array stay.
     """
     if isinstance(target, Mapping):
-        target = for_each(target, what, lambda w: named(scores, [w]))
+        target = for_each(scores, target, what)
     elif what == "sparsity" and scope == "global":
         return _lowest(scores, live, target, least, "the net", things)
     else:

@@ -1,14 +1,15 @@
 """pruned = round(sparsity n), half to even: how many entries are pruned, and of which layers."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
 from minprune.arguments import share
 from minprune.errors import ArgumentError
-from minprune.nets.net import layer_of
+from minprune.nets.names import meant, of_parameters, values_of
 
 Value = TypeVar("Value")
 Target = float | Mapping[str, float]  # one number, or layers and parameters with their own
+SCORED = "{} must be a scored parameter, or a layer of one"
 
 
 def pruned_count(sparsity: float, n: int, owner: str = "prune") -> int:
@@ -38,48 +39,17 @@ def raised_count(kept: int, round_to: int, most: int) -> int:
     return min(-(-kept // round_to) * round_to, most)
 
 
-def listed(wanted: Any) -> list[Any]:
-    """One name, or several, as a list."""
-    several = isinstance(wanted, Iterable) and not isinstance(wanted, str)
-    return list(wanted) if several else [wanted]
-
-
 def named(names: Iterable[str], wanted: Iterable[str]) -> list[str]:
-    """The parameters that `wanted` means: full names, or layers, which mean all their parameters
+    """The parameters that `wanted` means: full names, layers, or patterns of either
 
-    Raises ArgumentError for a name that means none.
+    Raises ArgumentError for what means none.
     """
-    names, found = list(names), []
-    for w in listed(wanted):
-        hits = [n for n in names if w in (n, layer_of(n))]
-        if not hits:
-            raise ArgumentError(
-                f"{w!r} must be a scored parameter, or a layer of one; "
-                f"choose among {', '.join(names)}"
-            )
-        found += hits
-    return found
+    return meant(of_parameters(names), wanted, SCORED)
 
 
 def for_each(
-    given: Mapping[str, Value],
-    what: str,
-    means: Callable[[str], Iterable[str]],
-    owner: str = "prune",
+    names: Iterable[str], given: Mapping[str, Value], what: str, owner: str = "prune",
     kind: str = "number",
-) -> dict[str, Value]:
-    """{entry: its value} for all that the keys of `given` mean
-
-    Raises ArgumentError, which begins with `owner`, where two keys mean one entry and give it
-    different values.
-    """
-    found: dict[str, Value] = {}
-    for wanted, value in given.items():
-        for name in means(wanted):
-            if name in found and found[name] != value:
-                raise ArgumentError(
-                    f"{owner}: {what} of {name} must be one {kind}, not {found[name]!r} and, "
-                    f"by {wanted!r}, {value!r}; leave one of them out"
-                )
-            found[name] = value
-    return found
+) -> dict[str, Value]:  # fmt: skip
+    """{parameter: its value} for all that the keys of `given` mean; raises as `values_of` does"""
+    return values_of(of_parameters(names), given, f"{owner}: {what}", SCORED, kind)

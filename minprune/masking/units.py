@@ -12,10 +12,13 @@ import numpy as np
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.choose import choose, keep_top, rankable
-from minprune.masking.count import for_each, listed, raised_count
+from minprune.masking.count import raised_count
 from minprune.nets.model import Model, known
+from minprune.nets.names import meant, values_of
 from minprune.nets.net import layer_of
 from minprune.nets.ties import Group, ties
+
+OWNED = "prune: {} must make units that can be removed, and makes none"
 
 
 def live_units(group: Group, masks: Mapping[str, Array]) -> Array:
@@ -86,11 +89,12 @@ def choose_units(
             )
     scores = {name: rankable(name, s) for name, s in scores.items()}
     scored = {n: s for n, g in groups.items() if (s := unit_scores(g, scores)) is not None}
-    left = [name for p in listed(protect) for name in _owners(groups, p) if name in scored]
+    goes_by = _names(groups)
+    left = [name for name in meant(goes_by, protect, OWNED) if name in scored]
     live = {name: live_units(groups[name], model.masks) for name in scored}
     for what in ("sparsity", "threshold"):
         if isinstance(target.get(what), Mapping):
-            target[what] = for_each(target[what], what, lambda w: _owners(groups, w))
+            target[what] = values_of(goes_by, target[what], f"prune: {what}", OWNED)
     chosen = choose(scored, live, protect=left, things="units", **target)
     if round_to > 1:
         chosen = {n: rounded_up(scored[n], live[n], m, round_to) for n, m in chosen.items()}
@@ -132,16 +136,7 @@ def is_unit_score(scores: Mapping[str, Array], shapes: Mapping[str, tuple[int, .
     return bool(units)
 
 
-def _owners(groups: Mapping[str, Group], wanted: str) -> list[str]:
-    """The groups that a layer or parameter makes units of."""
-    found = [
-        name
-        for name, g in groups.items()
-        if any(wanted in (m.param, layer_of(m.param)) for m in g.members if m.axis == 0)
-    ]
-    if not found:
-        raise ArgumentError(
-            f"prune: {wanted!r} must make units that can be removed, and makes none; "
-            f"choose among {', '.join(groups)}"
-        )
-    return found
+def _names(groups: Mapping[str, Group]) -> dict[str, list[str]]:
+    """{group: the parameters that make its units, and their layers}"""
+    made = {name: [m.param for m in g.members if m.axis == 0] for name, g in groups.items()}
+    return {name: [*params, *map(layer_of, params)] for name, params in made.items()}

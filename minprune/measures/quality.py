@@ -27,6 +27,7 @@ class Quality:
     accuracy : share of right answers; None where the targets are numbers
     loss : mean loss over the samples
     per_class : accuracy on class k; NaN where the data have no sample of it; () without classes
+    class_samples : how many samples of class k the data have; () without classes
     top5 : share of samples whose class is among the five largest outputs; None for a net of five
         outputs or fewer
     calibration : expected calibration error, see `calibration_error`; None unless the loss is
@@ -42,6 +43,7 @@ class Quality:
     accuracy: float | None
     loss: float
     per_class: tuple[float, ...] = ()
+    class_samples: tuple[int, ...] = ()
     top5: float | None = None
     calibration: float | None = None
     mse: float | None = None
@@ -110,7 +112,8 @@ def evaluate(model: Model, data: Split) -> Quality:
         k = max(out.shape[1], 2)
         totals, hits = (np.bincount(c, minlength=k) for c in (truth, truth[right]))
         with np.errstate(invalid="ignore"):
-            found = replace(found, per_class=tuple((hits / totals).tolist()))
+            per_class = tuple((hits / totals).tolist())
+        found = replace(found, per_class=per_class, class_samples=tuple(totals.tolist()))
         if out.shape[1] > 5:
             found = replace(found, top5=float((places(out, truth) < 5).mean()))
     return replace(found, calibration=calibration_error(out, right)) if rule.softmax else found

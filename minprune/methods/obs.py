@@ -85,7 +85,7 @@ def obs(
     params : "weights" or "all"
         What is scored, removed and moved; the rest stays as it is.
     names : names of layers or parameters, optional
-        The same, by name.
+        The same, by name or by patterns such as "fc*".
     scale : "whole", "layer" or "rows"
         "whole": one weight at a time over all of them together, H the damped Gauss-Newton matrix at
         the present weights. "layer": exact row sweeps, layer by layer in net order, H = (2/P) X X^T

@@ -13,7 +13,7 @@ from minprune.errors import ArgumentError
 from minprune.evidence import find, score
 from minprune.masking.apply import prune
 from minprune.masking.choose import Norm, Scope
-from minprune.masking.count import named
+from minprune.masking.count import for_each, named
 from minprune.masking.patterns import Given, parse
 from minprune.methods.plans import Procedure
 from minprune.nets.model import Model, dense_only
@@ -71,13 +71,13 @@ class Pruning(Procedure):
         Han et al. (2015). times: one number, or one for each layer or weight named.
         """
         left, found = named(model.net.weights, self.protect), {}
-        each = times if isinstance(times, Mapping) else {n: times for n in model.net.weights}
-        for wanted, factor in each.items():
-            for name in named(model.net.weights, [wanted]):
-                w = model.params[name].astype(np.float64)
-                live = w[model.masks[name]] if name in model.masks else w
-                if name not in left:
-                    found[name] = float(factor) * float(live.std()) if live.size else 0.0
+        same = times if isinstance(times, Mapping) else {"*": times}
+        each = for_each(model.net.weights, same, "the factor", self.call)
+        for name, factor in each.items():
+            w = model.params[name].astype(np.float64)
+            live = w[model.masks[name]] if name in model.masks else w
+            if name not in left:
+                found[name] = float(factor) * float(live.std()) if live.size else 0.0
         return found
 
     def of_magnitude(self, what: str) -> None:

@@ -198,7 +198,7 @@ def start_sparse(
     """
     is_model(model, "start_sparse")
     dense_only(model, "start_sparse")
-    rng, protect = stream(seed, "start_sparse"), list(protect)
+    rng = stream(seed, "start_sparse")
     shares = allocate(model, sparsity, how, power=power, protect=protect)
     scores = {name: rng.random(model.params[name].shape) for name in model.net.weights}
     return prune(model, scores, sparsity=shares)

@@ -187,22 +187,26 @@ def rows(owner: str, what: str, shape: Shape, wanted: int) -> None:
 
 
 def windows(
-    owner: str, shape: Shape, kernel: Shape, stride: Shape, padding: Shape, axes: tuple[str, ...]
-) -> Shape:
-    """(side + 2 p - k) // s + 1 for each side      shape: (channels, *sides)
+    owner: str, shape: Shape, kernel: Shape, stride: Shape, padding: Shape, axes: tuple[str, ...],
+    dilation: Shape = (1, 1),
+) -> Shape:  # fmt: skip
+    """(side + first p + last p - (k - 1) d - 1) // s + 1 for each      shape: (channels, *sides)
 
-    axes: the names of the sides. Raises ShapeError where no window fits.
+    axes: the names of the sides; padding: one number for each, or all at the first edges and then
+    all at the last. Raises ShapeError where no window fits.
     """
     if len(shape) != 1 + len(kernel):
         raise ShapeError(
             f"{owner}: the input must be (channels, {', '.join(axes)}), not {shape}; "
             f"put the layer before Flatten, or change input_shape"
         )
-    places = list(zip(shape[1:], kernel, stride, padding, strict=True))
-    if any(side + 2 * p < k for side, k, _, p in places):
-        size, sides = (" x ".join(map(str, s)) for s in (kernel, shape[1:]))
+    extent = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=False))
+    rooms = zip(shape[1:], padding, padding[-len(kernel) :], extent, strict=False)
+    free = [side + p + q - k for side, p, q, k in rooms]
+    if min(free) < 0:
+        size, sides = (" x ".join(map(str, s)) for s in (extent, shape[1:]))
         raise ShapeError(
             f"{owner}: a window of {size} does not fit an input of {sides} with padding "
             f"{', '.join(map(str, padding))}; use larger inputs, a smaller window or more padding"
         )
-    return tuple((side + 2 * p - k) // s + 1 for side, k, s, p in places)
+    return tuple(room // s + 1 for room, s in zip(free, stride, strict=True))

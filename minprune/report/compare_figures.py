@@ -1,4 +1,4 @@
-"""Small multiples of a comparison: one panel a criterion, the others grey behind it."""
+"""Charts of a comparison: few criteria are curves of one chart, others have a panel each."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 
 from minprune.masking.combine import ranks
-from minprune.report.page import FAINT, INK, LINE_1, LINE_2, Picture
+from minprune.report.curve_figures import LEVEL, Curve, curve
+from minprune.report.pictures import FAINT, LINE_1, LINE_2, Picture
 
-SIZE = (2.2, 1.7)
+SIZE, LARGE = (2.2, 1.6), (3.5, 2.6)
+AXES = {"sparsity": "sparsity", "macs": "multiply-adds left", "bytes": "bytes left"}
+FEW = 6  # criteria, at most, as curves of one chart
 PERCENTS = (0.01, 0.1, 1, 2, 5, 10, 20, 50, 100)
 FLOOR = 1e-6  # of the largest value: smaller ones, and 0, are drawn at it
+DENSE = "the dense nets"
 Line = tuple[list[float], list[float]]  # means, standard deviations
 
 
@@ -27,10 +31,10 @@ def lines(summary: Sequence[Mapping[str, Any]], group: str, key: str) -> dict[st
 
 
 def accuracies(result: Mapping[str, Any], stage: str, against: str = "sparsity") -> list[Picture]:
-    """A panel a criterion: mean accuracy, band of one standard deviation, the dense line
+    """Mean accuracies with their standard deviations, and the dense line: one chart, or panels
 
-    against: "sparsity", or a cost: "macs" or "bytes". All on one scale, which the lowest quarter of
-    the criteria may leave: a control that fails would compress all others.
+    against: "sparsity", or a cost: "macs" or "bytes". Panels have one scale, which the lowest
+    quarter of the criteria may leave: a control that fails would compress all others.
     """
     summary = result["summary"]
     found = lines(summary, stage, "accuracy")
@@ -38,7 +42,12 @@ def accuracies(result: Mapping[str, Any], stage: str, against: str = "sparsity")
     x: dict[str, Sequence[float]] = dict.fromkeys(found, range(len(ticks)))
     if not ticks:
         x |= {name: means for name, (means, _) in lines(summary, "cost", against).items()}
-    dense = 100 * result["dense"]["accuracy"][0]
+    dense, label = 100 * result["dense"]["accuracy"][0], f"accuracy against {against}, {stage}"
+    if len(found) <= FEW:
+        draw = partial(
+            chart, found=found, x=x, dense=dense, ticks=ticks, across=f"{AXES[against]} in %"
+        )
+        return [Picture(label, LARGE, draw)]
     means, sds = np.array(list(found.values())).transpose(1, 0, 2)
     low = max(float(np.quantile((means - sds).min(axis=1), 0.25)), 0.0)
     high = max(min(float((means + sds).max()), 100.0), dense)
@@ -47,40 +56,60 @@ def accuracies(result: Mapping[str, Any], stage: str, against: str = "sparsity")
         accuracy_panel, found=found, x=x, dense=dense, limits=(low - pad, high + pad), ticks=ticks,
         colour=LINE_1 if stage == "fine-tuned" else LINE_2,
     )  # fmt: skip
-    label = f"accuracy against {against}, {stage}"
-    return [Picture(f"{name}, {label}", SIZE, partial(panel, name=name)) for name in found]
+    return [
+        Picture(f"{name}, {label}", SIZE, partial(panel, name=name), name, font=9.5)
+        for name in found
+    ]
+
+
+def chart(
+    ax: Any, found: Mapping[str, Line], x: Mapping[str, Sequence[float]], dense: float,
+    ticks: Sequence[float], across: str,
+) -> None:  # fmt: skip
+    """All criteria as curves with bars of one standard deviation."""
+    drawn = [
+        Curve(name, x[name], means, sds if any(sds) else None)
+        for name, (means, sds) in found.items()
+    ]
+    curve(ax, drawn, across, "accuracy in %", (DENSE, dense))
+    scale(ax, x, ticks)
+
+
+def scale(ax: Any, x: Mapping[str, Sequence[float]], ticks: Sequence[float]) -> None:
+    """Sparsities, evenly apart; without: percent, on a logarithmic axis that falls."""
+    if ticks:
+        ax.set_xticks(range(len(ticks)), [f"{100 * s:g}" for s in ticks])
+        return
+    least = min(map(min, x.values()))
+    percents = [p for p in PERCENTS if p >= least / 2]
+    ax.set(xscale="log", xlim=(100, max(least * 0.9, 0.01)))
+    ax.set_xticks(percents, [f"{p:g}" for p in percents])
+    ax.minorticks_off()
 
 
 def accuracy_panel(
     ax: Any, name: str, found: Mapping[str, Line], x: Mapping[str, Sequence[float]], dense: float,
     limits: tuple[float, float], colour: str, ticks: Sequence[float],
 ) -> None:  # fmt: skip
-    """One criterion in colour, the others in grey, the dense nets dotted, triangles: below
-
-    ticks: sparsities, evenly apart; none: x is percent, on a logarithmic axis that falls.
-    """
+    """One criterion in colour, the others in grey, the dense nets dotted, triangles: below"""
     for other, (others, _) in found.items():
         if other != name:
-            ax.plot(x[other], others, color=FAINT, linewidth=0.7, alpha=0.45)
-    ax.axhline(dense, color=INK, linewidth=0.9, linestyle=":")
+            ax.plot(x[other], others, color=FAINT, linewidth=0.6, label="the other criteria")
+    ax.axhline(dense, label=DENSE, **LEVEL)
     (means, sds), mine = map(np.array, found[name]), np.asarray(x[name])
     if sds.any():
-        ax.fill_between(mine, means - sds, means + sds, color=colour, alpha=0.25, linewidth=0)
-    ax.plot(mine, means, color=colour, marker="o", markersize=2.5, linewidth=1.6)
+        ax.fill_between(mine, means - sds, means + sds, color=colour, alpha=0.25, linewidth=0,
+                        label="one standard deviation to each side")  # fmt: skip
+    ax.plot(mine, means, color=colour, marker="o", markersize=2.5, linewidth=1.6,
+            label="the panel's criterion, mean over the seeds")  # fmt: skip
     below = mine[means < limits[0]]
-    floor = [limits[0]] * len(below)
-    (marks,) = ax.plot(below, floor, "v", color=colour, markersize=4, linewidth=0, clip_on=False)
-    marks.set_in_layout(False)  # all panels alike
-    if ticks:
-        ax.set_xticks(mine, [f"{100 * s:g}" for s in ticks])
-    else:
-        least = min(map(min, x.values()))
-        percents = [p for p in PERCENTS if p >= least / 2]
-        ax.set(xscale="log", xlim=(100, max(least * 0.9, 0.01)))
-        ax.set_xticks(percents, [f"{p:g}" for p in percents])
-        ax.minorticks_off()
+    if len(below):
+        floor = [limits[0]] * len(below)
+        (marks,) = ax.plot(below, floor, "v", color=colour, markersize=4, linewidth=0,
+                           clip_on=False, label="a mean below the panel")  # fmt: skip
+        marks.set_in_layout(False)  # all panels alike
+    scale(ax, x, ticks)
     ax.set_ylim(*limits)
-    ax.set_title(name, parse_math=False)
 
 
 def scatters(result: Mapping[str, Any]) -> list[Picture]:
@@ -92,15 +121,14 @@ def scatters(result: Mapping[str, Any]) -> list[Picture]:
     return [
         Picture(
             f"{name}, scores and true changes", SIZE,
-            partial(scatter, name=name, scores=own, change=first["change"], power=powers.get(name)),
+            partial(scatter, scores=own, change=first["change"], power=powers.get(name)),
+            name, "sizes" if name in powers else "ranks", 9.5,
         )
         for name, own in scores.items()
     ]  # fmt: skip
 
 
-def scatter(
-    ax: Any, name: str, scores: Sequence[float], change: Sequence[float], power: float | None
-) -> None:
+def scatter(ax: Any, scores: Sequence[float], change: Sequence[float], power: float | None) -> None:
     """Sizes on logarithmic axes where |score|^power estimates the change; power None: ranks"""
     moved, y = np.asarray(change, float), np.asarray(scores, float)
     true = np.abs(moved)
@@ -109,14 +137,17 @@ def scatter(
         top = float(max(true.max(), y.max())) or 1.0
         x, y = (np.maximum(v, FLOOR * top) for v in (true, y))
         ax.set(xscale="log", yscale="log")
-        ax.plot([FLOOR * top, top], [FLOOR * top, top], color=FAINT, linewidth=0.8, zorder=0)
+        ax.plot([FLOOR * top, top], [FLOOR * top, top], color=FAINT, linewidth=0.8, zorder=0,
+                label="exact estimates")  # fmt: skip
     else:
         x, y = ranks({"v": true})["v"], ranks({"v": y})["v"]
         side = {"lim": (-0.05, 1.05), "ticks": [0, 0.5, 1]}
         ax.set(**{f"{axis}{what}": v for axis in "xy" for what, v in side.items()})
-    for which, colour in ((moved == 0, FAINT), (moved < 0, LINE_2), (moved > 0, LINE_1)):
-        ax.plot(x[which], y[which], "o", color=colour, markersize=1.8, alpha=0.7, linewidth=0,
-                markeredgewidth=0)  # fmt: skip
+    for which, colour, mark, words in (
+        (moved > 0, LINE_1, "^", "the loss rises"), (moved < 0, LINE_2, "v", "it falls"),
+        (moved == 0, FAINT, "s", "it stays"),
+    ):  # fmt: skip
+        ax.plot(x[which], y[which], mark, color=colour, markersize=2.4, alpha=0.8, linewidth=0,
+                markeredgewidth=0, label=words)  # fmt: skip
     ax.minorticks_off()
     ax.grid(False)
-    ax.set_title(f"{name}, ranks" if power is None else name, parse_math=False)

@@ -9,9 +9,13 @@ from typing import Any
 
 from minprune.measures.measure import share
 from minprune.report.compare_figures import accuracies, scatters
-from minprune.report.page import Cell, Html, document, fill, pictures, prose, table, text
+from minprune.report.page import Cell, Html, document, element, fill, prose, table, text
+from minprune.report.pictures import figure
+from minprune.report.run_page import percent
 
 Map = Mapping[str, Any]
+SCATTERS = "Across: the size of the true change; up: the score, of the first seed."
+GONE = "collapsed"  # of a net
 Titled = tuple[str, list[str], list[list[str]]]  # title, header, rows
 STAGES = {"pruned": "without fine-tuning", "fine-tuned": "with fine-tuning"}
 CONTROLS = ("magnitude", "random")  # what the other criteria are compared with, pair by pair
@@ -19,10 +23,6 @@ COSTS = {
     "macs": "multiply-adds that are left",
     "bytes": "bytes that are left, stored as sparse arrays where that is smaller",
 }
-PANELS = (
-    "Test accuracy in % against sparsity in %: the mean over the seeds, a band of one standard "
-    "deviation; grey: the other criteria; dotted: the dense nets; a triangle: below the panel."
-)
 
 
 # --- tables, for the page and the terminal
@@ -96,6 +96,31 @@ def headline(result: Map) -> str:
     return f"At {100 * top:g} % sparsity {', '.join(parts)}; dense: {dense}"
 
 
+def alerts(result: Map) -> list[str]:
+    """Which criteria left nets at chance at which sparsity, a sentence a stage; dense nets too"""
+    found = []
+    if fallen := [one["seed"] for one in result.get("dense", {}).get("seeds", []) if one.get(GONE)]:
+        found.append(f"COLLAPSED to chance before pruning: the nets of seeds {listed(fallen)}")
+    for stage, words in STAGES.items():
+        seeds: dict[float, dict[str, list[bool]]] = {}
+        for cell in result.get("cells", []):
+            each = seeds.setdefault(cell["sparsity"], {}).setdefault(cell["criterion"], [])
+            each.append(bool(cell.get(stage, {}).get(GONE)))
+        at = [
+            f"at {percent(sparsity)} %: {', '.join(names)}"
+            for sparsity, of in sorted(seeds.items())
+            if (names := [n + some(gone) for n, gone in of.items() if any(gone)])
+        ]
+        if at:
+            found.append(f"COLLAPSED to chance {words}: {'; '.join(at)}")
+    return found
+
+
+def some(gone: Sequence[bool]) -> str:
+    """How many of the seeds, where it is not all of them."""
+    return "" if all(gone) else f" ({sum(gone)} of {len(gone)} seeds)"
+
+
 def reasons(left_out: Sequence[Map]) -> dict[str, str]:
     """{why: criteria, separated by commas} of what was left out"""
     found: dict[str, list[str]] = {}
@@ -117,20 +142,42 @@ def compare_page(result: Map) -> str:
     what = "units" if result.get("settings", {}).get("unit") else "weights"
     of = ", ".join(f"{len(at):,} of {name}" for name, at in entries.items())
     removed = f"{sum(map(len, entries.values())):,} {what} of each dense net ({of})"
-    agreement = table(*correlations(result)[1:])
-    left_out = [[names, why] for why, names in reasons(result.get("left_out", [])).items()]
+    left_out = [
+        element("li", Html(f"{element('b', names)}: {text(why)}"))
+        for why, names in reasons(result.get("left_out", [])).items()
+    ]
+    agreement = table("rank correlations", *correlations(result)[1:])
+    drawn = scatters(result) if agreement else []
     sections = fill(
         "compare.html",
         stages=Html("".join(stage_section(result, stage) for stage in STAGES)),
         costs=cost_panels(result),
         removed=removed if agreement else "",
-        agreement=Html(agreement + pictures(scatters(result))) if agreement else "",
+        agreement=Html(agreement + figure(drawn, SCATTERS)),
         estimates=", ".join(n if p == 1 else f"{n} to the power {p:g}" for n, p in powers.items()),
         kept=kept_table(result.get("cells", [])),
         what=what,
-        left_out=table(["criterion", "why"], left_out),
+        left_out=element("ul", Html("".join(left_out)), class_="words") if left_out else "",
     )
-    return document(result, headline(result), sections, result.get("seconds", {}).get("of", {}))
+    seconds = result.get("seconds", {}).get("of", {})
+    return document(result, title(result), headline(result), sections, seconds, alerts(result))
+
+
+def title(result: Map) -> str:
+    """What was done: net, data, criteria, sparsities; empty if one of them is not known"""
+    s, data = result.get("settings", {}), result.get("data", {}).get("name", "")
+    if not data or not s.keys() >= {"net", "sparsities"} or not s.get("criteria"):
+        return ""
+    names, what = s["criteria"], "units" if s.get("unit") else "weights"
+    of = listed(names) if len(names) <= 3 else f"{len(names)} criteria"
+    shares = listed([percent(v) for v in s["sparsities"]])
+    return f"{s['net']} on {data}: {of} at {shares} % of the {what} pruned"
+
+
+def listed(words: Sequence[object]) -> str:
+    """[a, b, c] -> a, b and c"""
+    *first, last = map(str, words)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def stage_section(result: Map, stage: str) -> str:
@@ -144,23 +191,27 @@ def stage_section(result: Map, stage: str) -> str:
         if seeds > 1
         else "One seed: no standard deviation, so small differences say nothing."
     )
-    parts = [f"<h2>Accuracy {STAGES[stage]}</h2>\n", pictures(accuracies(result, stage), PANELS)]
+    panels = accuracies(result, stage)
+    bars = "; bars: one standard deviation to each side" if len(panels) == 1 and seeds > 1 else ""
+    caption = f"Test accuracy in % {STAGES[stage]} against sparsity in %{bars}."
+    parts = [f"<h2>Accuracy {STAGES[stage]}</h2>\n", figure(panels, caption)]
     parts.append(prose(meaning, "note"))
     for title, header, rows in stage_tables(result, stage):
-        parts.append(f"<h3>{text(title)}</h3>\n{table(header, rows)}" if rows else "")
-    return f'<section class="long">{"".join(parts)}</section>\n'
+        parts.append(f"<h3>{text(title)}</h3>\n{table(title, header, rows)}" if rows else "")
+    return f"<section>{''.join(parts)}</section>\n"
 
 
 def cost_panels(result: Map) -> Html:
     """Panels against multiply-adds and against bytes; nothing where costs are not known."""
     if not all(row.get("cost") for row in result.get("summary") or [{}]):
         return Html("")
-    said = "Test accuracy in % against {}: in % of the dense net, means over the seeds."
-    found = (
-        pictures(accuracies(result, "fine-tuned", cost), said.format(words))
-        for cost, words in COSTS.items()
-    )
-    return Html("".join(found))
+    said = "Test accuracy in % with fine-tuning against {}, in % of the dense net{}."
+    seeds = result.get("settings", {}).get("seeds", 1)
+    of = {words: accuracies(result, "fine-tuned", cost) for cost, words in COSTS.items()}
+    if all(len(panels) == 1 for panels in of.values()):  # charts, side by side
+        of = {" and against ".join(of): [one for panels in of.values() for one in panels]}
+    bars = "; bars: one standard deviation to each side" if len(of) == 1 and seeds > 1 else ""
+    return Html("".join(figure(of[words], said.format(words, bars)) for words in of))
 
 
 def heat(cells: Sequence[Map]) -> dict[str, dict[str, list[float]]]:
@@ -184,7 +235,7 @@ def kept_table(cells: Sequence[Map]) -> Html:
     rows = [[n, *(shaded(k) for layer in layers for k in kept[layer])] for n, kept in found.items()]
     header = ["criterion", *[f"{100 * s:g}" for s in sparsities] * len(layers)]
     groups = [("", 1), *((layer, len(sparsities)) for layer in layers)]
-    return table(header, rows, kind="heat", groups=groups)
+    return table("share kept of each layer", header, rows, kind="heat", groups=groups)
 
 
 def shaded(kept: float) -> Cell:

@@ -1,34 +1,23 @@
-"""Pieces of a page: one table builder, pictures by matplotlib, and the templates of this folder.
+"""Pieces of a page: one table builder, legends, paths made short, and the templates of this folder.
 
-Every value becomes escaped text; only `Html` counts as markup. Pictures are inline SVG in one
-style; it takes its colours from the page's style sheet (`--ink`, `--line-1`, ...), so one picture
-serves light, dark and print. Figures are made without pyplot: no window, no global state.
+Every value becomes escaped text; only `Html` counts as markup.
 """
 
 import html
-import io
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+import shlex
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from string import Template
 from typing import Any
 
 from minprune.text import cell, numeric
 
 DATA_LABELS = {"train": "training", "val": "validation", "input": "one input"}
-NAMES = ("ink", "faint", "rule", "paper", "half", "line-1", "line-2")
-COLOURS = {  # placeholders
-    name: f"#{k:02x}{k:02x}{k:02x}"
-    for k, name in enumerate((*NAMES, *map("lane-{}".format, range(1, 7))), 1)
-}
-INK, FAINT, RULE, PAPER, HALF, LINE_1, LINE_2, *LANES = COLOURS.values()
-DROPPED = (  # what makes a file of an SVG, and ids that repeat
-    r' xmlns(:\w+)?="[^"]*"', r"(?s)<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->",
-    r' id="[A-Za-z]\w*?_\d+"| id="matplotlib[.\w]*"| id="legend\w*"', r"font-family: [^;\"]*;? ?",
-)  # fmt: skip
+CONTENTS = '<nav aria-label="Contents"></nav>'  # of page.html
 
 
 class Html(str):
@@ -44,19 +33,6 @@ class Cell:
     style: str = ""
 
 
-@dataclass(frozen=True)
-class Picture:
-    """What `draw` makes of empty axes; size in inches; label: what a screen reader says
-
-    Two pictures of a page have different labels: the ids in their SVG are derived from them.
-    """
-
-    label: str
-    size: tuple[float, float]
-    draw: Callable[[Any], None]
-    font: float = 8.5
-
-
 def text(value: object) -> Html:
     """A value as HTML; what is not Html already cannot become markup."""
     return value if isinstance(value, Html) else Html(html.escape(str(value), quote=True))
@@ -69,15 +45,16 @@ def element(name: str, content: object, **attributes: object) -> Html:
 
 
 def table(
-    header: Sequence[str], rows: Sequence[Sequence[object]], *, kind: str = "",
+    label: str, header: Sequence[str], rows: Sequence[Sequence[object]], *, kind: str = "",
     groups: Sequence[tuple[str, int]] = (), begin: Collection[str] = (),
     right: Collection[int] = (),
 ) -> Html:  # fmt: skip
     """A table whose first column names its rows; columns of numbers are right aligned
 
-    groups: (title, number of columns) of a line above the header, together all columns; a group
-    without a title has no rule. begin: names of rows that are set off from those above them.
-    right: columns that are right aligned whatever they hold. Nothing without rows.
+    label: what a screen reader calls it. groups: (title, number of columns) of a line above the
+    header, together all columns; a group without a title has no rule. begin: names of rows that are
+    set off from those above them. right: columns that are right aligned whatever they hold. Nothing
+    without rows.
     """
     if not rows:
         return Html("")
@@ -108,11 +85,17 @@ def table(
         apart = "begin" if row[0].value in begin else ""
         body.append(element("tr", Html("".join(made)), class_=apart))
     parts = "<thead>{}</thead>\n<tbody>\n{}\n</tbody>".format("\n".join(lines), "\n".join(body))
-    return Html(f'<div class="wide">{element("table", Html(parts), class_=kind)}</div>\n')
+    return region(element("table", Html(parts), class_=kind), label)
 
 
 def _shown(value: object) -> Html:
     return value if isinstance(value, Html) else text(cell(value))
+
+
+def region(content: Html, label: str) -> Html:
+    """What scrolls by itself where it is wider than the page, with the keyboard too."""
+    opened = f'<div class="wide" role="region" aria-label="{text(label)}" tabindex="0">'
+    return Html(f"{opened}{content}</div>\n")
 
 
 def bar(part: float, whole: float = 1.0) -> Html:
@@ -129,55 +112,56 @@ def swing(share: float) -> Html:
     return element("span", inner, class_="swing")
 
 
+def legend(entries: Sequence[tuple[Html, str]]) -> Html:
+    """What each mark of a figure or table means; entries: (the mark as it is drawn there, words)"""
+    items = [
+        element("li", Html(f'<span class="sample" aria-hidden="true">{mark}</span>{text(words)}'))
+        for mark, words in entries
+    ]
+    return element("ul", Html("".join(items)), class_="legend") if items else Html("")
+
+
 def prose(value: object, kind: str = "") -> Html:
     """A paragraph; kind "note": small print"""
     return Html(element("p", value, class_=kind) + "\n")
 
 
-def pairs(values: Mapping[str, Any]) -> Html:
+def pairs(label: str, values: Mapping[str, Any]) -> Html:
     """A table of names and values; nothing where there are none."""
     rows = "\n".join(
         f'<tr><th scope="row">{text(name)}</th>'
-        f"<td>{text(value if isinstance(value, str) else json.dumps(value))}</td></tr>"
+        f"<td>{text(near(value) if isinstance(value, str) else json.dumps(value))}</td></tr>"
         for name, value in values.items()
     )
-    return Html(f"<table><tbody>\n{rows}\n</tbody></table>" if rows else "")
+    return region(Html(f"<table><tbody>\n{rows}\n</tbody></table>"), label) if rows else Html("")
 
 
-def pictures(drawn: Sequence[Picture], said: str = "") -> Html:
-    """A note and a grid of pictures; how to get them where matplotlib is absent; may be empty."""
-    if not drawn:
-        return Html("")
+# --- paths
+
+
+def near(value: str) -> str:
+    """A path without the folders above it: /home/me/runs/x -> x; what is relative stays
+
+    Pages are passed on, and such folders tell whose machine made them.
+    """
+    for kind in (PurePosixPath, PureWindowsPath):
+        path = kind(value)
+        if path.anchor or value.startswith("~") or ".." in path.parts:
+            return path.name
+    return value
+
+
+def near_command(words: str) -> str:
+    """A command with its paths made short; nothing if it is no list of words."""
     try:
-        shown = "\n".join(f"<div>{svg(one)}</div>" for one in drawn)
-    except ImportError:
-        return prose('For pictures: pip install "minprune[report]"', "note")
-    least = 72 * max(one.size[0] for one in drawn)
-    grid = f'<div class="pictures" style="--least:{least:.0f}px">\n{shown}\n</div>\n'
-    return Html((prose(said, "note") if said else "") + grid)
+        given = shlex.split(words)
+    except ValueError:
+        return ""
+    pairs = [re.match(r"(?s)(--[\w-]+=)?(.*)", word) for word in given]
+    return shlex.join(f"{found[1] or ''}{near(found[2])}" for found in pairs if found)
 
 
-def svg(picture: Picture) -> Html:
-    """The picture as an <svg> element; same arguments, same text. ImportError: no matplotlib."""
-    import matplotlib.style
-    from matplotlib.figure import Figure
-
-    out, look = io.StringIO(), Path(__file__).with_suffix(".mplstyle")
-    own = {"font.size": picture.font, "axes.titlesize": picture.font, "svg.hashsalt": picture.label}
-    with matplotlib.style.context(["default", look, own]):
-        figure = Figure(figsize=picture.size, layout="constrained")
-        picture.draw(figure.subplots())
-        nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        figure.savefig(out, format="svg", transparent=True, metadata=nothing)
-    view, body = re.split(r'<svg [^>]*?(viewBox="[^"]*")[^>]*', out.getvalue())[1:]
-    body = body.replace("xlink:href", "href")
-    for pattern in DROPPED:
-        body = re.sub(pattern, "", body)
-    for name, colour in COLOURS.items():
-        body = body.replace(colour, f"var(--{name})")
-    body = re.sub(r"\n\s*", "\n", body).strip()
-    wide = f'style="max-width:{96 * picture.size[0]:.0f}px"'
-    return Html(f'<svg {view} {wide} role="img" aria-label="{text(picture.label)}"{body}')
+# --- the whole page
 
 
 def fill(template: str, **values: object) -> Html:
@@ -193,19 +177,43 @@ def fill(template: str, **values: object) -> Html:
 
 
 def document(
-    result: Mapping[str, Any], headline: str, sections: Html, seconds: Mapping[str, float]
-) -> str:
+    result: Mapping[str, Any], title: str, headline: str, sections: Html,
+    seconds: Mapping[str, float], alerts: Sequence[str] = (),
+) -> str:  # fmt: skip
     """The whole page of a job: its own sections, then what every job records
 
     result: name, command, net, settings, options, data and versions, each of which may be absent.
+    title: what was done; the name where it is empty. alerts: what must not be overlooked.
     """
     data = {
-        DATA_LABELS.get(k, k): " x ".join(map(str, v)) if isinstance(v, list) else v
+        DATA_LABELS.get(k, k): (" x " if k == "input" else ", ").join(map(str, v))
+        if isinstance(v, list)
+        else v
         for k, v in result.get("data", {}).items()
     }
-    found = {k: pairs(result.get(k, {})) for k in ("settings", "options", "versions")}
-    return fill(
-        "page.html", title=result.get("name", "report"), headline=headline, sections=sections,
-        command=result.get("command", ""), net=result.get("net", ""), data=pairs(data),
-        seconds=pairs({k: f"{v:.2f}" for k, v in seconds.items()}), **found,
+    found = {k: pairs(k, result.get(k, {})) for k in ("settings", "options", "versions")}
+    command, net = near_command(result.get("command", "")), result.get("net", "")
+    longest = max(map(len, net.split("\n")))
+    page = fill(
+        "page.html", title=title or result.get("name", "report"), headline=headline,
+        alerts=Html("".join(element("p", words, class_="alert", role="note") for words in alerts)),
+        command=Html(f"<p><code>{text(command)}</code></p>") if command else "",
+        sections=sections, data=pairs("data", data), **found,
+        net=region(element("pre", net, style=f"--longest:{longest}"), "net") if net else "",
+        seconds=pairs("seconds", {k: f"{v:.2f}" for k, v in seconds.items()}),
     )  # fmt: skip
+    return with_contents(page)
+
+
+def with_contents(page: str) -> str:
+    """The page with a list of its sections, each of which has an id of its own."""
+    links = []
+
+    def named(found: re.Match[str]) -> str:
+        slug = re.sub(r"\W+", "-", found[2].lower())
+        links.append(f'<li><a href="#{slug}">{found[2]}</a></li>')
+        return f'<section id="{slug}"{found[1]}><h2>{found[2]}</h2>'
+
+    page = re.sub(r"<section([^>]*)><h2>([^<]*)</h2>", named, page)
+    listed = f"<ul>{''.join(links)}</ul>" if links else ""
+    return page.replace(CONTENTS, CONTENTS.replace("></", f">{listed}</"), 1)

@@ -1,18 +1,23 @@
 """The page of `minprune run`, report.html: its sections, from result.json and history.json."""
 
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 
-from minprune.measures.measure import NOT_TOLD, ROWS, share
-from minprune.report.page import Cell, Html, bar, document, fill, pictures, prose, swing, table
-from minprune.report.run_figures import curves, groups, histograms, masks
+from minprune.measures.measure import NOT_TOLD, ROWS, TIMES, share
+from minprune.measures.quality import collapse
+from minprune.report.class_table import classes
+from minprune.report.group_figures import groups
+from minprune.report.mask_figures import masks
+from minprune.report.page import Cell, Html, bar, document, fill, legend, prose, table
+from minprune.report.pictures import figure
+from minprune.report.run_figures import curves, histograms
 from minprune.sparse.speeds import HEADER, Speeds
 
 Map = Mapping[str, Any]
 BEGIN = ("parameters", "multiply-adds", "bytes as dense arrays", "latency, batch of 1")  # set off
+HEIGHTS = "Live weights only; their numbers stand above. Heights are square roots of counts."
 GAINS = {  # of the headline
     "compression {} on disk": "compression on disk",
     "speedup {} in batches of 64": "speedup measured, batch of 64",
@@ -28,23 +33,46 @@ def run_page(result: Map, history: Map) -> str:
     versions; each part may be absent.
     history: {phase: {"epochs": {"epoch": [...], "train_loss": [...], ...}}}
     """
-    stages, facts, speeds = (result.get(k, {}) for k in ("stages", "facts", "speeds"))
+    stages, facts, speeds, data = (result.get(k, {}) for k in ("stages", "facts", "speeds", "data"))
     before, after, last = (str(facts.get(k, "")) for k in ("before", "after", "last"))
     sections = fill(
         "run.html",
-        stages=table(*comparison(stages), begin=BEGIN),
-        curves=pictures(curves(history)),
-        classes=classes(stages, result.get("data", {}).get("classes", ())),
+        stages=table("before and after", *comparison(stages), begin=BEGIN),
+        curves=figure(curves(history), "Each epoch's values; a gap separates two phases."),
+        classes=classes(stages, data.get("classes", ()), unit_of(data)),
         sparse=sparse_table(facts.get("sparse", [])),
-        speeds=table(HEADER, Speeds(**speeds).rows()) if speeds else "",
+        speeds=table("speeds", HEADER, Speeds(**speeds).rows()) if speeds else "",
         costs=costs(facts.get("costs", []), before, after, last),
-        histograms=pictures(histograms(facts.get("histograms", []), before, after)),
+        histograms=figure(histograms(facts.get("histograms", []), before, after), HEIGHTS),
         masks=masks(facts.get("first", {})),
         groups=groups(facts.get("ties", []), facts.get("layers", [])),
-        machine=speeds.get("machine", ""), when=speeds.get("when", ""),
-        before=before, after=after, last=last,
+        machine=speeds.get("machine", ""), when=speeds.get("when", ""), after=after,
+        times=TIMES.capitalize(),
     )  # fmt: skip
-    return document(result, headline(stages), sections, result.get("seconds", {}))
+    seconds = result.get("seconds", {})
+    loud = alerts(stages, data.get("classes", ()))
+    return document(result, title(result), headline(stages), sections, seconds, loud)
+
+
+def title(result: Map) -> str:
+    """What was done: net, data, sparsity, criterion; empty if one of them is not known"""
+    s, data = result.get("settings", {}), result.get("data", {}).get("name", "")
+    if not data or not s.keys() >= {"net", "criterion", "sparsity"}:
+        return ""
+    what = "units" if s.get("unit") else "weights"
+    scope = " of each layer" if s.get("scope") == "layer" else ""
+    pruned = f"{percent(s['sparsity'])} % of the {what}{scope}"
+    return f"{s['net']} on {data}: {pruned} pruned by {s['criterion']}"
+
+
+def percent(value: object) -> str:
+    """0.9 -> 90; what is no number stays"""
+    return f"{100 * value:g}" if isinstance(value, int | float) else str(value)
+
+
+def unit_of(data: Map) -> str:
+    """What a sample is called."""
+    return "images" if len(data.get("input", ())) == 3 else "samples"
 
 
 # --- the stages, for the terminal too
@@ -68,6 +96,10 @@ def headline(stages: Sequence[Map]) -> str:
         parts.append(f"accuracy {share(last['accuracy'])}")
         if first is not last and first.get("accuracy") is not None:
             parts[-1] += f" ({first.get('stage', 'before')}: {share(first['accuracy'])})"
+    elif last.get("r2") is not None:
+        parts.append(f"R2 {last['r2']:.4f}")
+        if first is not last and first.get("r2") is not None:
+            parts[-1] += f" ({first.get('stage', 'before')}: {first['r2']:.4f})"
     if last.get("live") is not None and first.get("parameters"):  # a compacted net is smaller
         parts.append(f"{share(last['live'] / first['parameters'])} of the parameters")
     if first is not last and not last.get("collapsed"):
@@ -78,57 +110,12 @@ def headline(stages: Sequence[Map]) -> str:
     return ", ".join(parts)
 
 
-# --- accuracy by class
-
-Row = tuple[int, list[float | None], float | None]
-
-
-def by_class(stages: Sequence[Map]) -> tuple[list[str], list[Row]]:
-    """(stages, rows of (class, its accuracy in each stage, change)); the worst change first
-
-    change = accuracy of the last stage - accuracy of the first. The stages are those with a
-    `per_class`. A class that one of the ends did not measure has no change and comes last.
-    """
-    measured = [stage for stage in stages if stage.get("per_class")]
-    rows: list[Row] = []
-    for k, values in enumerate(zip_longest(*(stage["per_class"] for stage in measured))):
-        known = [None if v is None or v != v else float(v) for v in values]
-        first, last = known[0], known[-1]
-        rows.append((k, known, None if first is None or last is None else last - first))
-    rows.sort(key=lambda row: (row[2] is None, row[2] or 0.0))
-    return [str(stage.get("stage", "")) for stage in measured], rows
-
-
-def points(change: float) -> str:
-    """-0.0277 -> -2.77: percentage points, with their sign"""
-    return f"{100 * change:+.2f}" if change else "0"
-
-
-def classes(stages: Sequence[Map], called: Sequence[str] = ()) -> Html:
-    """Which class lost most and how many lost nothing; a table with a bar for each change
-
-    called: the names of the classes, in the order of their numbers.
-    """
-    names, rows = by_class(stages)
-    called = called or [str(k) for k in range(len(rows))]
-    shown = [
-        [called[k], *("-" if v is None else share(v) for v in values)] for k, values, _ in rows
-    ]
-    if len(names) < 2:
-        return table(["class", *names], shown)
-    changes = [change for _, _, change in rows if change is not None]
-    most = max(map(abs, changes), default=0.0) or 1.0
-    for line, (*_, change) in zip(shown, rows, strict=True):
-        line += ["-" if change is None else points(change), swing((change or 0.0) / most)]
-    lost = sum(change < 0 for change in changes)
-    said = "No class lost accuracy."
-    if lost:
-        said = (
-            f"Class {called[rows[0][0]]} lost most: {points(changes[0])} percentage points; "
-            f"{len(changes) - lost} of {len(changes)} classes lost nothing."
-        )
-    sentence = prose(said) if changes else ""
-    return Html(sentence + table(["class", *names, "change", ""], shown))
+def alerts(stages: Sequence[Map], classes: Sequence[str] = ()) -> list[str]:
+    """Which stages collapsed to chance, a sentence for each way; classes: their names"""
+    found: dict[str, list[str]] = {}
+    for stage in stages:
+        found.setdefault(collapse(stage, classes), []).append(str(stage.get("stage", "")))
+    return [f"COLLAPSED to chance: {', '.join(n)}: {words}" for words, n in found.items() if words]
 
 
 # --- layers
@@ -166,7 +153,9 @@ def costs(found: Sequence[Map], before: str, after: str, last: str) -> Html:
     header = ["layer", "shape", "", before, after, "kept", last, "", before, last]
     groups = [("", 2), ("weights", 5), ("multiply-adds", 3)]
     sentence = prose(f"{said}.") if len(kinds) > 1 else ""
-    return Html(sentence + table(header, rows, kind="layers", groups=groups))
+    key = legend([(bar(0), f"the layer's share of the {before} net"), (bar(1), f"left ({last})")])
+    drawn = table("weights and multiply-adds", header, rows, kind="layers", groups=groups)
+    return Html(sentence + key + drawn) if rows else drawn
 
 
 # --- sparse kernels
@@ -191,7 +180,8 @@ def sparse_table(layers: Sequence[Map]) -> Html:
     ]
     header = ["layer", "shape", "live", "runs as", *(name.split(", ")[0] for name in columns)]
     right = range(4, len(header))
-    return table(header, rows, kind="sparse", groups=[("", 4), *groups], right=right)
+    above = [("", 4), *groups]
+    return table("sparse or dense", header, rows, kind="sparse", groups=above, right=right)
 
 
 def _sparse_cell(layer: Map, name: str) -> Cell:

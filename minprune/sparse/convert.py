@@ -10,12 +10,14 @@ from minprune.core import Array
 from minprune.errors import ArgumentError
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model, is_model, rebuilt
+from minprune.nets.names import values_of
 from minprune.nets.net import Node, layer_of
 from minprune.sparse.calibrate import BATCHES, name_of, work
 from minprune.sparse.layers import Format, Sparse, form, sparse_kind, stored
 from minprune.sparse.speeds import Speeds, names, speeds
 
 FORMATS = ("csr", "8x8", "4x4", "2x2", "2:4", "1:4")  # what "auto" chooses from
+MIXING = "{} must be a dense or convolution layer of this net"
 MARGIN = 1.1  # how much faster than dense a format must be
 
 
@@ -35,7 +37,8 @@ def sparsify(
     format : str or dict, default "auto"
         "csr", "dense", blocks such as "4x4" or N:M such as "2:4" (these two for dense layers only),
         or "auto": the fastest of those that fit the mask, by the speeds of this machine. A dict
-        {layer: format} leaves the other layers as they are, and takes layers without a mask too.
+        {layer: format}, or of patterns such as "fc*", leaves the other layers as they are, and
+        takes layers without a mask too.
         The choice is in the layers, and so in the model's file: "auto" does not change a layer that
         is sparse already.
     batch : int, default 64
@@ -205,16 +208,12 @@ def _wanted(model: Model, format: str | Mapping[str, str]) -> dict[str, str]:
     net, by_name = model.net, isinstance(format, Mapping)
     there = [layer_of(name) for name in net.every_weight]
     given: Any = format if by_name else dict.fromkeys(there, format)
-    asked = {str(name).removesuffix(".weight"): each for name, each in given.items()}
-    for each in asked.values() if by_name else [format]:
+    for each in given.values() if by_name else [format]:
         if each not in ("auto", "dense"):
             form(each)
+    goes_by = {name: (name, f"{name}.weight") for name in there}
+    asked = values_of(goes_by, given, "sparsify: format", MIXING, "text")
     for name, each in list(asked.items()):
-        if name not in there:
-            raise ArgumentError(
-                f"{name}: a format must name a dense or convolution layer of this net; those are "
-                f"{', '.join(there) or 'none'}"
-            )
         layer = net.node(name).layer
         if isinstance(layer, Sparse):
             if each not in ("auto", layer.format):

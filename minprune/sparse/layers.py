@@ -16,9 +16,9 @@ from minprune import arguments, kernels
 from minprune.autograd import Value
 from minprune.core import Array
 from minprune.errors import ArgumentError, ShapeError
-from minprune.nets.convolution import Conv2d
+from minprune.nets.convolution import Conv2d, place
 from minprune.nets.dense import Dense
-from minprune.nets.layer import ForwardContext, Layer, Params, Passing, Shape, sizes
+from minprune.nets.layer import ForwardContext, Layer, Params, Passing, Shape
 from minprune.nets.registry import kind_of
 from minprune.sparse import ops
 from minprune.sparse.formats import CSR, BlockCSR, Stored
@@ -208,7 +208,7 @@ class SparseConv(Sparse):
         The sides (y, x) of the window.
     stored : int
         How many weights are live.
-    stride, padding, groups, bias
+    stride, padding, groups, bias, dilation
         As in Conv2d.
     format : str
         "csr", the only one of a convolution.
@@ -233,14 +233,14 @@ class SparseConv(Sparse):
     kernel: int | Pair
     stored: int
     stride: int | Pair = 1
-    padding: int | Pair = 0
+    padding: int | Pair | str = 0
     groups: int = 1
     bias: bool = True
     format: str = "csr"
+    dilation: int | Pair = 1
 
     def __post_init__(self) -> None:
-        for what, least in (("kernel", 1), ("stride", 1), ("padding", 0)):
-            object.__setattr__(self, what, sizes("SparseConv", what, getattr(self, what), least))
+        place(self, 2)
         self.fits("stored", math.prod(self.full))
         arguments.choice("SparseConv", "format", self.format, self.only)
 
@@ -250,17 +250,17 @@ class SparseConv(Sparse):
 
     @cached_property
     def products(self) -> Products:
-        window: Any = self.kernel
-        how: tuple[Any, Any, Any] = self.stride, self.padding, self.groups
+        twin: Any = self.like()
+        window, how = twin.window["kernel"], twin.at
         return Products(
             lambda at, values, x, b, act: kernels.csr_conv2d(
-                values, at[0], at[1], window, x, b, *how, act
+                values, at[0], at[1], window, x, b, act=act, **how
             ),
             lambda at, values, g, shape: kernels.csr_conv2d_grad_input(
-                values, at[0], at[1], window, g, shape, *how
+                values, at[0], at[1], window, g, shape, **how
             ),
-            lambda at, g, x: kernels.csr_conv2d_grad_weight(at[0], at[1], window, g, x, *how),
-            lambda g, x: kernels.conv2d_grad_weight(g, x, window, *how),
+            lambda at, g, x: kernels.csr_conv2d_grad_weight(at[0], at[1], window, g, x, **how),
+            lambda g, x: kernels.conv2d_grad_weight(g, x, window, **how),
         )
 
 
@@ -286,4 +286,5 @@ def stored(layer: Layer, name: str, w: Array, mask: Array, wanted: str) -> tuple
         found = kind.from_dense(w.reshape(len(w), -1), mask.reshape(len(w), -1), *numbers)
     except ArgumentError as e:
         raise ArgumentError(f"{name}: {e}") from None
-    return of(**vars(layer), **found.counts(), format=wanted), found
+    own = {f.name: getattr(layer, f.name) for f in fields(of.twin)}
+    return of(**own, **found.counts(), format=wanted), found

@@ -84,8 +84,8 @@ class View:
         penalty, on this batch, at the weights before the update.
     opt_state : {"velocity": {"fc1.weight": array, ...}}.
     batch : (x, y) of this update, batch-first.
-    activations : {layer: output, batch-first} of the layers that the method names, from the
-        forward pass of this update.
+    activations : {layer: output, batch-first} of the layers that the method names, or matches by
+        patterns such as "relu*", from the forward pass of this update.
 
     Examples
     --------

@@ -13,7 +13,7 @@ from minprune.errors import ArgumentError, FileError
 from minprune.files import describe, rebuild
 from minprune.files.container import Kind, write
 from minprune.files.reader import Reader, line, read
-from minprune.nets.model import Model
+from minprune.nets.model import Model, hold_arrays
 from minprune.train.history import History
 
 Tree = Any  # None, bool, int, float, str, arrays, Model, History; lists, tuples, dicts of them
@@ -117,6 +117,7 @@ def unpack(arrays: Arrays, meta: Any) -> Tree:
         found = unpack(arrays, body)
         for part in ("steps", "epochs"):
             found[part] = {name: column.tolist() for name, column in found[part].items()}
+        hold_arrays("extra", found["extra"])
         return History(**found)
     if kind == "model":
         found = unpack(arrays, body)

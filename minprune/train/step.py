@@ -17,6 +17,7 @@ from minprune.masking.apply import apply
 from minprune.nets.counts import sparsity
 from minprune.nets.layer import ForwardContext, Layer
 from minprune.nets.model import Instead, Model, all_finite, blame, loss_of, run
+from minprune.nets.names import meant
 from minprune.nets.net import Net, layer_of
 from minprune.train.method import HOOKS, Change, Context, Method, Values, View, check_signatures
 from minprune.train.optim import Optimizer, OptState
@@ -57,9 +58,9 @@ class Training:
         self.masks: Arrays = model.masks
         model, extra, self.state = method.start(model, self._context(ForwardContext()))
         self.net = model.net
-        self.watched = method.watches(model)
-        for name in self.watched:
-            self.net.node(name)  # raises where there is none
+        goes_by = {node.name: (node.name,) for node in self.net.nodes}
+        watches = method.watches(model)
+        self.watched = tuple(meant(goes_by, watches, "{} must be a layer of this net"))
         for name in sorted(extra.keys() & model.params.keys()):
             raise ArgumentError(
                 f"{name}: an extra array must not have the name of a parameter; rename it"

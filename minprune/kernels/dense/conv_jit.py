@@ -14,6 +14,7 @@ from minprune.kernels.dense.rows_jit import finish
 from minprune.kernels.workspace import empty
 
 Pair = tuple[int, int]
+Sides = tuple[int, ...]
 PLAIN = (1, 1), (1, 1), (0, 0)  # kernel, stride and padding that read x as it is
 COLUMNS = 512  # of a tile
 TILE = 4 * 1024 * 1024  # bytes, at most
@@ -21,8 +22,8 @@ SMALL = 1_000_000  # multiply-adds; below, OpenBLAS (AVX-512) skips packing: twi
 
 
 @loops
-def unfold_tile(x, cols, ky, kx, sy, sx, py, px, ow, p0, p1):  # type: ignore[no-untyped-def]
-    """cols[(c, y, x), (p - p0, n)] = padded[c, oy*sy + y, ox*sx + x, n]      p = oy*ow + ox"""
+def unfold_tile(x, cols, ky, kx, sy, sx, py, px, dy, dx, ow, p0, p1):  # type: ignore[no-untyped-def]
+    """cols[(c, y, x), (p - p0, n)] = padded[c, oy*sy + y*dy, ox*sx + x*dx, n]   p = oy*ow + ox"""
     _, h, w, n = x.shape
     flat = x.reshape(-1)
     p = p0
@@ -33,8 +34,8 @@ def unfold_tile(x, cols, ky, kx, sy, sx, py, px, ow, p0, p1):  # type: ignore[no
         p += run
         for r in range(cols.shape[0]):
             row = cols[r, start:stop]
-            iy = oy * sy + r // kx % ky - py
-            ix = ox * sx + r % kx - px
+            iy = oy * sy + r // kx % ky * dy - py
+            ix = ox * sx + r % kx * dx - px
             line = (r // (kx * ky) * h + iy) * w
             if iy < 0 or iy >= h:
                 row[:] = 0
@@ -61,8 +62,8 @@ def unfold_tile(x, cols, ky, kx, sy, sx, py, px, ow, p0, p1):  # type: ignore[no
 
 
 @loops
-def fold_tile(cols, out, ky, kx, sy, sx, py, px, ow, p0, p1):  # type: ignore[no-untyped-def]
-    """padded[c, oy*sy + y, ox*sx + x, n] += cols[(c, y, x), (p - p0, n)]      p = oy*ow + ox"""
+def fold_tile(cols, out, ky, kx, sy, sx, py, px, dy, dx, ow, p0, p1):  # type: ignore[no-untyped-def]
+    """padded[c, oy*sy + y*dy, ox*sx + x*dx, n] += cols[(c, y, x), (p - p0, n)]   p = oy*ow + ox"""
     _, h, w, n = out.shape
     flat = out.reshape(-1)
     p = p0
@@ -73,8 +74,8 @@ def fold_tile(cols, out, ky, kx, sy, sx, py, px, ow, p0, p1):  # type: ignore[no
         p += run
         for r in range(cols.shape[0]):
             row = cols[r, start:stop]
-            iy = oy * sy + r // kx % ky - py
-            ix = ox * sx + r % kx - px
+            iy = oy * sy + r // kx % ky * dy - py
+            ix = ox * sx + r % kx * dx - px
             line = (r // (kx * ky) * h + iy) * w
             if iy < 0 or iy >= h:
                 continue
@@ -109,38 +110,47 @@ def tiling(rows: int, o: int, size: int, n: int, dtype: np.dtype[np.floating]) -
 
 
 def columns_of(
-    x: Array, kernel: Pair, stride: Pair, padding: Pair, ow: int, p0: int, p1: int, buffer: Array
-) -> Array:
+    x: Array, kernel: Pair, stride: Pair, padding: Sides, dilation: Pair, ow: int, p0: int, p1: int,
+    buffer: Array,
+) -> Array:  # fmt: skip
     """The columns of positions p0 .. p1 - 1: in the buffer, or part of x where they are that"""
     n = x.shape[3]
     if (kernel, stride, padding) == PLAIN:
         return x.reshape(len(x), -1)[:, p0 * n : p1 * n]
     rows = len(x) * kernel[0] * kernel[1]
     cols = buffer[: rows * (p1 - p0) * n].reshape(rows, -1)
-    unfold_tile(x, cols, *kernel, *stride, *padding, ow, p0, p1)
+    unfold_tile(x, cols, *kernel, *stride, *padding[:2], *dilation, ow, p0, p1)
     return cols
 
 
-def unfold(x: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> None:
-    """cols[(c, y, x), (oy, ox, n)] = padded[c, oy*sy + y, ox*sx + x, n]"""
-    ow = (x.shape[2] + 2 * padding[1] - kernel[1]) // stride[1] + 1
+def wide(size: int, kernel: int, stride: int, padding: Sides, dilation: int) -> int:
+    """ow      of a line of so many entries"""
+    return (size + padding[1] + padding[-1] - (kernel - 1) * dilation - 1) // stride + 1
+
+
+def unfold(
+    x: Array, kernel: Pair, stride: Pair, padding: Sides, dilation: Pair, out: Array
+) -> None:
+    """cols[(c, y, x), (oy, ox, n)] = padded[c, oy*sy + y*dy, ox*sx + x*dx, n]"""
+    ow = wide(x.shape[2], kernel[1], stride[1], padding, dilation[1])
     count = out.shape[1] // max(x.shape[3], 1)
-    unfold_tile(x, out, *kernel, *stride, *padding, ow, 0, count)
+    unfold_tile(x, out, *kernel, *stride, *padding[:2], *dilation, ow, 0, count)
 
 
 def fold(
-    cols: Array, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, out: Array
-) -> None:
-    """padded[c, oy*sy + y, ox*sx + x, n] += cols[(c, y, x), (oy, ox, n)]; the rim is cut off"""
-    ow = (out.shape[2] + 2 * padding[1] - kernel[1]) // stride[1] + 1
+    cols: Array, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Sides,
+    dilation: Pair, out: Array,
+) -> None:  # fmt: skip
+    """padded[c, oy*sy + y*dy, ox*sx + x*dx, n] += cols[(c, y, x), (oy, ox, n)]; the rim is cut"""
+    ow = wide(out.shape[2], kernel[1], stride[1], padding, dilation[1])
     count = cols.shape[1] // max(out.shape[3], 1)
     out.fill(0)
-    fold_tile(cols, out, *kernel, *stride, *padding, ow, 0, count)
+    fold_tile(cols, out, *kernel, *stride, *padding[:2], *dilation, ow, 0, count)
 
 
 def conv2d(
-    x: Array, w: Array, b: Array | None, stride: Pair, padding: Pair, groups: int, kind: str,
-    out: Array,
+    x: Array, w: Array, b: Array | None, stride: Pair, padding: Sides, groups: int, kind: str,
+    dilation: Pair, out: Array,
 ) -> None:  # fmt: skip
     """out = act(w @ unfold(x) + b)      tile by tile"""
     o, oh, ow, n = out.shape
@@ -152,14 +162,15 @@ def conv2d(
         bs = None if b is None else b[group]
         for p0 in range(0, size, step):
             p1 = min(p0 + step, size)
-            cols = columns_of(xs, w.shape[2:], stride, padding, ow, p0, p1, buffer)
+            cols = columns_of(xs, w.shape[2:], stride, padding, dilation, ow, p0, p1, buffer)
             np.matmul(ws, cols, out=ys[:, p0 * n : p1 * n])
             finish(ys, bs, kind, p0 * n, p1 * n)
 
 
 def conv2d_grad_input(
-    g: Array, w: Array, shape: tuple[int, ...], stride: Pair, padding: Pair, groups: int, out: Array
-) -> None:
+    g: Array, w: Array, shape: tuple[int, ...], stride: Pair, padding: Sides, groups: int,
+    dilation: Pair, out: Array,
+) -> None:  # fmt: skip
     """dx = fold(w^T @ g)      tile by tile"""
     o, oh, ow, n = g.shape
     kernel, og, ig, size = w.shape[2:], o // groups, w.shape[1], oh * ow
@@ -178,12 +189,13 @@ def conv2d_grad_input(
             p1 = min(p0 + step, size)
             cols = buffer[: len(ws) * (p1 - p0) * n].reshape(len(ws), -1)
             np.matmul(ws, gs[:, p0 * n : p1 * n], out=cols)
-            fold_tile(cols, dx, *kernel, *stride, *padding, ow, p0, p1)
+            fold_tile(cols, dx, *kernel, *stride, *padding[:2], *dilation, ow, p0, p1)
 
 
 def conv2d_grad_weight(
-    g: Array, x: Array, kernel: Pair, stride: Pair, padding: Pair, groups: int, out: Array
-) -> None:
+    g: Array, x: Array, kernel: Pair, stride: Pair, padding: Sides, groups: int, dilation: Pair,
+    out: Array,
+) -> None:  # fmt: skip
     """dw = sum over tiles of g @ unfold(x)^T"""
     o, oh, ow, n = g.shape
     og, ig, rows, size = o // groups, out.shape[1], out[0].size, oh * ow
@@ -197,7 +209,7 @@ def conv2d_grad_weight(
         total.fill(0)
         for p0 in range(0, size, step):
             p1 = min(p0 + step, size)
-            cols = columns_of(xs, kernel, stride, padding, ow, p0, p1, buffer)
+            cols = columns_of(xs, kernel, stride, padding, dilation, ow, p0, p1, buffer)
             these = gs[:, p0 * n : p1 * n]
             np.matmul(*((cols, these.T) if turned else (these, cols.T)), out=part)
             np.add(total, part, out=total)

@@ -1,7 +1,7 @@
 """Unfold, fold, convolution and pooling in plain NumPy: the definition of conv_jit and pool_jit.
 
 Images are (c, h, w, n); o, i: channels out and in; y, x: kernel; windows() is the one place that
-knows about strides and padding.
+knows about strides, padding and dilation. padding: (y, x), or (top, left, bottom, right).
 """
 
 from collections.abc import Iterator
@@ -13,14 +13,19 @@ from minprune.core import Array
 from minprune.kernels.dense.rows_ref import scale_shift
 
 Pair = tuple[int, int]
+Sides = tuple[int, ...]
 
 
-def windows(x: Array, kernel: Pair, stride: Pair, padding: Pair, fill: float = 0.0) -> Array:
-    """v[c, oy, ox, n, y, x] = padded[c, oy*sy + y, ox*sx + x, n]      a view of the padded copy"""
-    (py, px), (sy, sx) = padding, stride
-    padded = np.pad(x, ((0, 0), (py, py), (px, px), (0, 0)), constant_values=fill)
-    view = np.lib.stride_tricks.sliding_window_view(padded, kernel, (1, 2))
-    return view[:, ::sy, ::sx]
+def windows(
+    x: Array, kernel: Pair, stride: Pair, padding: Sides, dilation: Pair = (1, 1),
+    fill: float = 0.0,
+) -> Array:  # fmt: skip
+    """v[c, oy, ox, n, y, x] = padded[c, oy*sy + y*dy, ox*sx + x*dx, n]      of the padded copy"""
+    (top, left), (bottom, right), (sy, sx), (dy, dx) = padding[:2], padding[-2:], stride, dilation
+    padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=fill)
+    extent = (kernel[0] - 1) * dy + 1, (kernel[1] - 1) * dx + 1
+    view = np.lib.stride_tricks.sliding_window_view(padded, extent, (1, 2))
+    return view[:, ::sy, ::sx, ..., ::dy, ::dx]
 
 
 def split(groups: int, *arrays: Array) -> Iterator[tuple[Array, ...]]:
@@ -28,59 +33,71 @@ def split(groups: int, *arrays: Array) -> Iterator[tuple[Array, ...]]:
     return zip(*(np.split(a, groups) for a in arrays), strict=True)
 
 
-def unfold(x: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> None:
-    """cols[(c, y, x), (oy, ox, n)] = padded[c, oy*sy + y, ox*sx + x, n]"""
-    view = windows(x, kernel, stride, padding).transpose(0, 4, 5, 1, 2, 3)
+def unfold(
+    x: Array, kernel: Pair, stride: Pair, padding: Sides, dilation: Pair, out: Array
+) -> None:
+    """cols[(c, y, x), (oy, ox, n)] = padded[c, oy*sy + y*dy, ox*sx + x*dx, n]"""
+    view = windows(x, kernel, stride, padding, dilation).transpose(0, 4, 5, 1, 2, 3)
     out[...] = view.reshape(out.shape)
 
 
 def fold(
-    cols: Array, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Pair, out: Array
-) -> None:
-    """padded[c, oy*sy + y, ox*sx + x, n] += cols[(c, y, x), (oy, ox, n)]; the rim is cut off"""
-    (c, h, w, n), (ky, kx), (sy, sx), (py, px) = shape, kernel, stride, padding
-    oh, ow = (h + 2 * py - ky) // sy + 1, (w + 2 * px - kx) // sx + 1
+    cols: Array, shape: tuple[int, ...], kernel: Pair, stride: Pair, padding: Sides,
+    dilation: Pair, out: Array,
+) -> None:  # fmt: skip
+    """padded[c, oy*sy + y*dy, ox*sx + x*dx, n] += cols[(c, y, x), (oy, ox, n)]; the rim is cut"""
+    padded = np.zeros(
+        (
+            shape[0], shape[1] + padding[0] + padding[-2], shape[2] + padding[1] + padding[-1],
+            shape[3],
+        ),
+        cols.dtype,
+    )  # fmt: skip
+    (c, h, w, n), (ky, kx), (sy, sx), (dy, dx) = padded.shape, kernel, stride, dilation
+    oh, ow = (h - (ky - 1) * dy - 1) // sy + 1, (w - (kx - 1) * dx - 1) // sx + 1
     parts = cols.reshape(c, ky, kx, oh, ow, n)
-    padded = np.zeros((c, h + 2 * py, w + 2 * px, n), cols.dtype)
     for y, x in product(range(ky), range(kx)):
-        padded[:, y : y + sy * oh : sy, x : x + sx * ow : sx] += parts[:, y, x]
-    out[...] = padded[:, py : py + h, px : px + w]
+        top, left = y * dy, x * dx
+        padded[:, top : top + sy * oh : sy, left : left + sx * ow : sx] += parts[:, y, x]
+    out[...] = padded[:, padding[0] :, padding[1] :][:, : shape[1], : shape[2]]
 
 
 def conv2d(
-    x: Array, w: Array, b: Array | None, stride: Pair, padding: Pair, groups: int, kind: str,
-    out: Array,
+    x: Array, w: Array, b: Array | None, stride: Pair, padding: Sides, groups: int, kind: str,
+    dilation: Pair, out: Array,
 ) -> None:  # fmt: skip
-    """out[o, oy, ox, n] = act(sum_iyx w[o, i, y, x] * padded[i, oy*sy + y, ox*sx + x, n] + b[o])"""
+    """out = act(w @ unfold(x) + b)"""
     for xs, ws, ys in split(groups, x, w, out):
-        view = windows(xs, w.shape[2:], stride, padding)
+        view = windows(xs, w.shape[2:], stride, padding, dilation)
         cols = view.transpose(0, 4, 5, 1, 2, 3).reshape(ws[0].size, -1)
         ys[...] = (ws.reshape(len(ws), -1) @ cols).reshape(ys.shape)
     scale_shift(out, None, np.zeros(len(w), w.dtype) if b is None else b, kind, out)
 
 
 def conv2d_grad_input(
-    g: Array, w: Array, shape: tuple[int, ...], stride: Pair, padding: Pair, groups: int, out: Array
-) -> None:
+    g: Array, w: Array, shape: tuple[int, ...], stride: Pair, padding: Sides, groups: int,
+    dilation: Pair, out: Array,
+) -> None:  # fmt: skip
     """dx = fold(w^T @ g)      the adjoint of conv2d in x"""
     for gs, ws, dx in split(groups, g, w, out):
         cols = ws.reshape(len(ws), -1).T @ gs.reshape(len(gs), -1)
-        fold(cols, dx.shape, w.shape[2:], stride, padding, dx)
+        fold(cols, dx.shape, w.shape[2:], stride, padding, dilation, dx)
 
 
 def conv2d_grad_weight(
-    g: Array, x: Array, kernel: Pair, stride: Pair, padding: Pair, groups: int, out: Array
-) -> None:
+    g: Array, x: Array, kernel: Pair, stride: Pair, padding: Sides, groups: int, dilation: Pair,
+    out: Array,
+) -> None:  # fmt: skip
     """dw = g @ unfold(x)^T      the adjoint of conv2d in w"""
     for gs, xs, dw in split(groups, g, x, out):
-        view = windows(xs, kernel, stride, padding)
+        view = windows(xs, kernel, stride, padding, dilation)
         cols = view.transpose(0, 4, 5, 1, 2, 3).reshape(dw[0].size, -1)
         dw[...] = (gs.reshape(len(gs), -1) @ cols.T).reshape(dw.shape)
 
 
 def max_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair, y: Array, index: Array) -> None:
     """y = max over the window, index = y*KX + x of the first one; NaN wins; padding never does"""
-    view = windows(x, kernel, stride, padding, -np.inf)
+    view = windows(x, kernel, stride, padding, fill=-np.inf)
     view = view.reshape(*y.shape, -1)
     inside = windows(np.ones((1, *x.shape[1:3], 1)), kernel, stride, padding)
     inside = np.broadcast_to(inside.reshape(1, *y.shape[1:3], 1, -1) > 0, view.shape)
@@ -108,7 +125,7 @@ def put(
     """out = fold of g at index, 0 elsewhere      the adjoint of pick: places met twice add up"""
     offset = np.arange(kernel[0] * kernel[1])[:, None, None, None]
     spread = np.where(index[:, None] == offset, g[:, None], 0)
-    fold(spread.astype(g.dtype), shape, kernel, stride, padding, out)
+    fold(spread.astype(g.dtype), shape, kernel, stride, padding, (1, 1), out)
 
 
 def avg_pool(x: Array, kernel: Pair, stride: Pair, padding: Pair, out: Array) -> None:
@@ -121,4 +138,4 @@ def avg_pool_grad(
 ) -> None:
     """out = fold(g / (KY*KX)) over the whole window      the adjoint of avg_pool"""
     size = kernel[0] * kernel[1]
-    fold(np.repeat(g[:, None] / size, size, 1), shape, kernel, stride, padding, out)
+    fold(np.repeat(g[:, None] / size, size, 1), shape, kernel, stride, padding, (1, 1), out)

@@ -17,16 +17,20 @@ from minprune.kernels.sparse.image_jit import all_positions, offsets, pack_image
 from minprune.kernels.sparse.tiles_jit import dots, on_lines, put_line, scratch_of, share, shares
 
 Pair = tuple[int, int]
+Sides = tuple[int, ...]
 SLAB = 512 * 1024  # bytes of the image that are worked on at a time: they stay in the cache
 
 
 @loops
-def turn(values, columns, row_start, taps, i_group, o_group, ky, kx, sy, sx, plane, lines, find):  # type: ignore[no-untyped-def]
+def turn(values, columns, row_start, window, i_group, o_group, sy, sx, plane, lines, find):  # type: ignore[no-untyped-def]
     """The weights of one phase, by input channel: values, offsets into the copy of g, row starts
 
-    find: (phase y, phase x, u); lines: (top, left, wq) of the copy; plane: its entries a channel.
+    window: (ky, kx, dy, dx); find: (phase y, phase x, u); lines: (top, left, wq) of the copy;
+    plane: its entries a channel.
     """
     a, b, u = find
+    ky, kx, dy, dx = window
+    taps = ky * kx
     top, left, wq = lines
     groups = (row_start.size - 1) // o_group
     start = np.zeros(groups * i_group + 1, np.uint32)
@@ -40,7 +44,7 @@ def turn(values, columns, row_start, taps, i_group, o_group, ky, kx, sy, sx, pla
         for o in range(row_start.size - 1):
             for k in range(row_start[o], row_start[o + 1]):
                 c = np.int64(columns[k])
-                x, y, c = c % kx, c // kx % ky, c // taps
+                x, y, c = c % kx * dx, c // kx % ky * dy, c // taps
                 if y % sy != a or x % sx != b:
                     continue
                 r = o // o_group * i_group + c
@@ -90,23 +94,29 @@ def conv_dots(where, row_start, g, x, out, geometry, u, scratch, r0, r1):  # typ
 
 
 def layout(
-    columns: Array, kernel: Pair, x: Array, stride: Pair, padding: Pair, groups: int
+    columns: Array,
+    kernel: Pair,
+    x: Array,
+    stride: Pair,
+    padding: Sides,
+    groups: int,
+    dilation: Pair,
 ) -> tuple[int, int, int, Array, int]:
     """Samples in a block, sides of the copied image, where each weight reads it, its entries"""
     u, (hq, wq) = image_jit.blocking(x.shape[3], x.dtype), image_jit.sides(x.shape, stride, padding)
     where = np.empty(columns.shape, np.uint32)
-    offsets(columns, len(x) // groups, *kernel, *stride, hq, wq, u, where)
+    offsets(columns, len(x) // groups, *kernel, *stride, *dilation, hq, wq, u, where)
     return u, hq, wq, where, image_jit.room(len(x), stride[0] * stride[1], hq, wq, u, x.itemsize)
 
 
 def csr_conv2d(
     values: Array, columns: Array, row_start: Array, kernel: Pair, x: Array, b: Array | None,
-    stride: Pair, padding: Pair, groups: int, kind: str, out: Array,
+    stride: Pair, padding: Sides, groups: int, kind: str, dilation: Pair, out: Array,
 ) -> None:  # fmt: skip
     """out = act(conv2d(x, w) + b)      w: (o, i/groups*ky*kx) in CSR"""
     (c, _, _, n), (o, oh, ow, _) = x.shape, out.shape
     phases = stride[0] * stride[1]
-    u, hq, wq, where, size = layout(columns, kernel, x, stride, padding, groups)
+    u, hq, wq, where, size = layout(columns, kernel, x, stride, padding, groups, dilation)
     floor = FLOOR[x.dtype][kind == "relu"]
     shift = NOTHING[x.dtype] if b is None else b
     scratch = scratch_of(size, x.dtype)
@@ -114,7 +124,7 @@ def csr_conv2d(
     walk = 0, wq * u, c // groups * plane if groups > 1 else 0, o // groups
     grid = 0, 1, oh, 0, 1, ow
     for first in range(0, n, u):
-        pack_image(x, first, u, *stride, *padding, hq, wq, scratch)
+        pack_image(x, first, u, *stride, *padding[:2], hq, wq, scratch)
         all_positions(
             values, where, row_start, scratch, walk, u, shift, floor, out, grid, first
         )  # fmt: skip
@@ -124,20 +134,20 @@ def csr_conv2d(
 
 def csr_conv2d_grad_input(
     values: Array, columns: Array, row_start: Array, kernel: Pair, g: Array,
-    shape: tuple[int, ...], stride: Pair, padding: Pair, groups: int, out: Array,
+    shape: tuple[int, ...], stride: Pair, padding: Sides, groups: int, dilation: Pair, out: Array,
 ) -> None:  # fmt: skip
     """dx = the adjoint of csr_conv2d in x      one phase of x after the other"""
-    (ky, kx), (sy, sx), (py, px) = kernel, stride, padding
+    (sy, sx), (py, px) = stride, padding[:2]
     (o, _, _, n), (i, h, w, _) = g.shape, shape
     u = image_jit.blocking(n, g.dtype)
-    top, left = (ky - 1) // sy, (kx - 1) // sx
+    top, left = ((kernel[k] - 1) * dilation[k] // stride[k] for k in (0, 1))
     hq, wq = image_jit.sides(shape, stride, padding)
     hq, wq = hq + top, wq + left
     scratch = scratch_of(image_jit.room(o, 1, hq, wq, u, g.itemsize), g.dtype)
     floor, none = FLOOR[g.dtype][0], NOTHING[g.dtype]
     turned = [
         turn(
-            values, columns, row_start, ky * kx, i // groups, o // groups, ky, kx, sy, sx,
+            values, columns, row_start, (*kernel, *dilation), i // groups, o // groups, sy, sx,
             hq * wq * u, (top, left, wq), (phase // sx, phase % sx, u),
         )
         for phase in range(sy * sx)
@@ -160,11 +170,11 @@ def csr_conv2d_grad_input(
 
 def csr_conv2d_grad_weight(
     columns: Array, row_start: Array, kernel: Pair, g: Array, x: Array, stride: Pair,
-    padding: Pair, groups: int, out: Array,
+    padding: Sides, groups: int, dilation: Pair, out: Array,
 ) -> None:  # fmt: skip
     """dvalues = the adjoint of csr_conv2d in the values"""
-    u, hq, wq, where, size = layout(columns, kernel, x, stride, padding, groups)
-    geometry = *stride, *padding, hq, wq, groups
+    u, hq, wq, where, size = layout(columns, kernel, x, stride, padding, groups, dilation)
+    geometry = *stride, *padding[:2], hq, wq, groups
 
     def part(r0: int, r1: int) -> None:
         scratch = scratch_of(size, x.dtype)

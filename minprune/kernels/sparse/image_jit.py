@@ -64,13 +64,13 @@ def pack_image(x, first, u, sy, sx, py, px, hq, wq, scratch):  # type: ignore[no
 
 
 @loops
-def offsets(columns, channels, ky, kx, sy, sx, hq, wq, u, out):  # type: ignore[no-untyped-def]
+def offsets(columns, channels, ky, kx, sy, sx, dy, dx, hq, wq, u, out):  # type: ignore[no-untyped-def]
     """out[k] = where in the image the window of the weight columns[k] = (c, y, x) begins"""
     table = np.empty(channels * ky * kx, np.uint32)
     to = 0
     for c in range(channels):
-        for y in range(ky):
-            for x in range(kx):
+        for y in range(0, ky * dy, dy):
+            for x in range(0, kx * dx, dx):
                 plane = (c * sy + y % sy) * sx + x % sx
                 table[to] = (plane * hq * wq + y // sy * wq + x // sx) * u
                 to += 1
@@ -167,7 +167,7 @@ def blocking(n: int, dtype: np.dtype[np.floating]) -> int:
     return min(n, BYTES // dtype.itemsize)
 
 
-def sides(shape: tuple[int, ...], stride: Pair, padding: Pair) -> Pair:
+def sides(shape: tuple[int, ...], stride: Pair, padding: tuple[int, ...]) -> Pair:
     """(hq, wq) of the copy of an image: its padded sides, in strides"""
-    hq, wq = (-(-(shape[k + 1] + 2 * padding[k]) // stride[k]) for k in (0, 1))
+    hq, wq = (-(-(shape[k + 1] + padding[k] + padding[k - 2]) // stride[k]) for k in (0, 1))
     return hq, wq

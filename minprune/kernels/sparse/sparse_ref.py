@@ -8,7 +8,13 @@ block, each row by row. x is (n, p), g is (m, p). Each function writes its resul
 import numpy as np
 
 from minprune.core import Array
-from minprune.kernels.dense.image_ref import Pair, conv2d, conv2d_grad_input, conv2d_grad_weight
+from minprune.kernels.dense.image_ref import (
+    Pair,
+    Sides,
+    conv2d,
+    conv2d_grad_input,
+    conv2d_grad_weight,
+)
 from minprune.kernels.dense.rows_ref import act
 
 Places = tuple[Array, Array]  # the row and the column of each value
@@ -114,27 +120,27 @@ def filters(values: Array, columns: Array, row_start: Array, shape: tuple[int, .
 
 def csr_conv2d(
     values: Array, columns: Array, row_start: Array, kernel: Pair, x: Array, b: Array | None,
-    stride: Pair, padding: Pair, groups: int, kind: str, out: Array,
+    stride: Pair, padding: Sides, groups: int, kind: str, dilation: Pair, out: Array,
 ) -> None:  # fmt: skip
     """out = act(conv2d(x, w) + b)      w: (o, i/groups*ky*kx) in CSR"""
     w = filters(values, columns, row_start, (len(out), len(x) // groups, *kernel))
-    conv2d(x, w, b, stride, padding, groups, kind, out)
+    conv2d(x, w, b, stride, padding, groups, kind, dilation, out)
 
 
 def csr_conv2d_grad_input(
     values: Array, columns: Array, row_start: Array, kernel: Pair, g: Array,
-    shape: tuple[int, ...], stride: Pair, padding: Pair, groups: int, out: Array,
+    shape: tuple[int, ...], stride: Pair, padding: Sides, groups: int, dilation: Pair, out: Array,
 ) -> None:  # fmt: skip
     """dx = the adjoint of csr_conv2d in x"""
     w = filters(values, columns, row_start, (len(g), shape[0] // groups, *kernel))
-    conv2d_grad_input(g, w, shape, stride, padding, groups, out)
+    conv2d_grad_input(g, w, shape, stride, padding, groups, dilation, out)
 
 
 def csr_conv2d_grad_weight(
     columns: Array, row_start: Array, kernel: Pair, g: Array, x: Array, stride: Pair,
-    padding: Pair, groups: int, out: Array,
+    padding: Sides, groups: int, dilation: Pair, out: Array,
 ) -> None:  # fmt: skip
     """dvalues = the adjoint of csr_conv2d in the values"""
     dw = np.empty((len(g), len(x) // groups, *kernel), x.dtype)
-    conv2d_grad_weight(g, x, kernel, stride, padding, groups, dw)
+    conv2d_grad_weight(g, x, kernel, stride, padding, groups, dilation, dw)
     out[...] = dw.reshape(len(g), -1)[rows_of(row_start), columns]

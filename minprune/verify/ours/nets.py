@@ -80,8 +80,15 @@ def conv(draw: Draw, net: Growing, kind: Any) -> None:
         draw(st.integers(1, min(3, side + 2 * p))) for side, p in zip(sides, padding, strict=True)
     )
     stride = draw(st.tuples(*[st.integers(1, 2)] * len(sides)))
-    outputs = groups * draw(st.integers(1, 2))
-    net.add(kind(c, outputs, kernel, stride, padding, groups, draw(st.booleans())))
+    outputs, bias = groups * draw(st.integers(1, 2)), draw(st.booleans())
+    more: tuple[Any, ...] = (padding, groups, bias)
+    spread = draw(st.integers(0, 4))
+    if spread > 2:  # a window with gaps, as far as one fits
+        fits = [2 * k - 1 <= s + 2 * p for k, s, p in zip(kernel, sides, padding, strict=True)]
+        more = padding, groups, bias, tuple(1 + fit for fit in fits)
+    if spread == 4:
+        stride, more = (1,) * len(sides), ("same", *more[1:])
+    net.add(kind(c, outputs, kernel, stride, *more))
 
 
 def pool(draw: Draw, net: Growing, kind: Any) -> None:

@@ -1,0 +1,73 @@
+"""`minprune sensitivity` and `minprune find-sparsity` on a saved model."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+import minprune as mp
+from minprune.cli import main
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    data = mp.data.digits()
+    model, _ = mp.fit(mp.zoo.mlp(data, (12,)), data, epochs=2, progress=False)
+    mp.save(model, tmp_path / "dense.npz")
+    return str(tmp_path / "dense.npz")
+
+
+def test_the_same_as_from_python(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    data, model = mp.data.digits(), mp.load(file)
+    picture = Path(file).with_name("layers.svg")
+    assert main(["sensitivity", file, "--quiet", "--plot", str(picture)]) == 0
+    found = mp.sensitivity(model, data, progress=False)
+    assert capsys.readouterr().out == f"{found}\n"
+    assert picture.read_text().rstrip().endswith("</svg>")
+    assert main(["sensitivity", file, "--quiet", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(found.to_json())
+
+
+def test_a_sparsity_and_its_model(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(Path(file).with_name("pruned.npz"))
+    words = ["find-sparsity", file, "--tolerance", "0.05", "--unit", "--quiet", "--out", out]
+    assert main([*words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    want = mp.find_sparsity(
+        mp.load(file), mp.data.digits(), tolerance=0.05, unit=True, progress=False
+    )
+    assert (found["sparsity"], found["accuracy"]) == (want.sparsity, want.accuracy)
+    assert mp.evaluate(mp.load(out), mp.data.digits().val).accuracy == want.accuracy
+    assert main(words) == 0
+    assert capsys.readouterr().out == (
+        f"sparsity {want.sparsity:.6g}, accuracy {want.accuracy:.2%}; {want}\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "text"),
+    [
+        (["sensitivity", "no.npz"], 1,
+         "minprune: no.npz: no such file; pass the path of a saved model\n"),
+        (["find-sparsity", "FILE", "--tolerance", "2"], 2,
+         "minprune: find_sparsity: tolerance must be a number from 0 to 1, not 2.0; pass "
+         "tolerance=0.5, for example\n"),
+        (["find-sparsity", "FILE", "--layer", "x"], 2,
+         "minprune: 'x' must be a scored parameter, or a layer of one; choose among fc1.weight, "
+         "fc2.weight\n"),
+        (["sensitivity", "FILE", "--plot", "x.docx"], 2,
+         "minprune: sensitivity: the name of the picture must end in a format of matplotlib, not "
+         "'x.docx'; pass --plot layers.svg, for example\n"),
+        (["sensitivity", "FILE", "--data", "none"], 2, None),
+        (["sensitivity", "FILE", "--criterion", "none"], 2, None),
+    ],
+)  # fmt: skip
+def test_refusals(
+    file: str, words: list[str], code: int, text: str | None, capsys: pytest.CaptureFixture[str],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert main([file if w == "FILE" else w for w in words] + ["--quiet"]) == code
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert text is None or error == text
