@@ -226,7 +226,8 @@ def test_every_structure_is_merged_as_far_as_it_can_be(name: str) -> None:
 def test_a_threshold_and_what_is_chosen_are_those_of_prune() -> None:
     model = mp.zoo.lenet_300_100(((1, 4, 4), 3), dtype=np.float64)
     data = batch(model, 100)
-    for how in ({"sparsity": 0.3}, {"threshold": 0.4}, {"sparsity": 0.5, "protect": ("fc1",)}):
+    for how in ({"sparsity": 0.3}, {"sparsity": 0.3, "scope": "layer"}, {"threshold": 0.4},
+                {"sparsity": 0.5, "protect": ("fc1",)}):  # fmt: skip
         pruned = mp.prune(model, mp.score(model, data, "similarity", unit=True), **how)  # type: ignore[arg-type]
         pairs = regressions(model, data, "similarity", **how)  # type: ignore[arg-type]
         gone = {
