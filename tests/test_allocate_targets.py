@@ -305,7 +305,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[ArgumentError], str], ...] = (
     (lambda: mp.allocate(LENET, bound=-1, curves={}), ArgumentError,
      "allocate: bound must be a finite number of at least 0, not -1; pass bound=1, for example"),
     (lambda: mp.allocate(LENET, bound=1, curves={"fc9": []}), ArgumentError,
-     "'fc9' must be a scored parameter, or a layer of one (did you mean 'fc1'?); choose among "
+     "'fc9' must be a scored parameter, or a layer of one; choose among "
      "fc1, fc2, fc3"),
     (lambda: mp.allocate(LENET, bound=1, curves={"fc1": [(0.5, float("nan"))]}), ArgumentError,
      "allocate: the curve of fc1 must hold pairs of a sparsity and a rise, not (0.5, nan); pass "
