@@ -22,8 +22,17 @@ NAMES = {
     "check_kernel": "numeric.kernel",
     "check_obs": "numeric.obs",
     "check_schedule": "training.schedule",
-    "check_shuffle": "training.masks",
+    "check_shuffle": "training.shuffle",
     "check_steps": "training.masks",
+    "check_counted": "procedures.counted",
+    "check_drop_and_grow": "procedures.drop_and_grow",
+    "check_rewind": "procedures.rewind",
+    "check_rounds": "procedures.rounds",
+    "check_scorer": "networks.scorer",
+    "check_layer_compaction": "networks.layer_compaction",
+    "check_counter": "networks.counter",
+    "check_sparse_format": "networks.sparse_format",
+    "on_tensors": "tensors",
     "check_compaction": "ours.compaction",
 }
 __all__ = list(NAMES)
