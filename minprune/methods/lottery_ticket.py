@@ -170,6 +170,10 @@ class LotteryTicket(Procedure):
 
     def check(self, model: Model, data: Dataset) -> None:
         dense_only(model, "pruning")
+        if not len(data.val[0]):
+            raise ArgumentError(
+                f"{self.call}: data.val must hold samples, not none; pass a pair (x, y)"
+            )
         self.tickets(model.net).check(model, data)
 
     def tickets(self, net: Net) -> Tickets:
