@@ -448,9 +448,6 @@ EASY = (
     Planted("", "equal weights share a rank", of_weights(lambda w: np.array(
         [v * v / (w[np.abs(w) >= abs(v)] ** 2).sum() if v else 0.0 for v in w.ravel()]
     ).reshape(w.shape)), "any numbers", "lamp"),
-    Planted("", "equal weights share a rank", of_weights(lambda w: np.array(
-        [v * v / (w[np.abs(w) >= abs(v)] ** 2).sum() if v else 0.0 for v in w.ravel()]
-    ).reshape(w.shape)), "definition", "lamp"),
     Planted("", "distances within 256 units", of_weights(lambda w: np.concatenate(
         [distances(w[k : k + 256]) for k in range(0, len(w), 256)])), "any numbers",
             "geometric_median", True),

@@ -15,6 +15,8 @@ from minprune.cli import cores, main
 from minprune.jobs import checks, compare
 from minprune.jobs.data import load_data
 from minprune.train import progress
+from minprune.verify.kinds import CURVATURES
+from minprune.verify.numeric.curvature import CURVATURE_LAWS
 
 ROOT = Path(__file__).parent.parent
 PRESSED = """
@@ -66,6 +68,10 @@ def test_the_kinds_are_listed_without_hypothesis() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "--as random, magnitude, norm" in " ".join(done.stdout.split())
     assert max(map(len, done.stdout.splitlines())) <= 60
+
+
+def test_the_list_is_complete() -> None:
+    assert tuple(CURVATURE_LAWS) == CURVATURES
 
 
 FIT = """

@@ -64,7 +64,9 @@ def test_what_is_constant_altogether_by_hand() -> None:
     assert whole == {"a": [0] * 3, "r": [0.5] * 3, "b": [4, 0.5], "t": [4, 0.5], "fc": [5.5]}
 
 
-def test_a_constant_before_padding_stays_and_the_plan_says_so() -> None:
+def test_a_constant_before_padding_stays_and_the_plan_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """0.5 everywhere inside, 0 beyond the edge: no bias is that; 0 is, behind a ReLU."""
     model = filled(NETS["padded"], 0)
     params = {n: w.copy() for n, w in model.params.items()}
@@ -75,6 +77,7 @@ def test_a_constant_before_padding_stays_and_the_plan_says_so() -> None:
         "b.weight": [False, True, False]
     }
     assert not found.gone["a.weight"].any()
+    monkeypatch.setenv("COLUMNS", "160")
     assert str(found) == PLAN
     assert mp.compact(model).net == model.net
     params["b.weight"][:, 1] = 0

@@ -30,7 +30,7 @@ COPIES = [
     (name, g.name)
     for name in sorted(NETS.keys() - {"unread", "halves"})  # its groups are named by rows
     for g in mp.ties(filled(NETS[name], 0))
-    if g.free and (name, g.name) != ("grouped", "a.weight")
+    if g.free and g.size > 1 and (name, g.name) != ("grouped", "a.weight")
 ]
 POSITIVE = {"chain": (2.0, 0.0), "linear": (0.5, 1.5), "image": (2.0, -1.0), "flatten": (0.25, 0.0)}
 

@@ -14,7 +14,15 @@ from minprune.verify.criterion import exact, moves
 from minprune.verify.criterion.bounds import alike, clause, rounding, steady
 from minprune.verify.criterion.general import GENERAL
 from minprune.verify.criterion.hints import factor
-from minprune.verify.criterion.large import any_numbers, fixed_nets, free, maps_of, nets_of, sizes
+from minprune.verify.criterion.large import (
+    any_numbers,
+    fixed_nets,
+    free,
+    homogeneous,
+    maps_of,
+    nets_of,
+    sizes,
+)
 from minprune.verify.criterion.subject import CHECK, Subject, reference, subject, total
 from minprune.verify.law import Laws, clause_of, judged, picked
 from minprune.verify.plain.evidence import OF_MAPS, two_classes
@@ -55,8 +63,7 @@ def problems(s: Subject) -> st.SearchStrategy[Any]:
     Together they tell the gate's derivative where the unit is homogeneous; of others it has to be
     read from the outgoing weights.
     """
-    both = s.twin.unit == "gate" and s.view == "incoming and bias"
-    return mlps(("relu", "linear") if both else tuple(ACTS), fills=FILLS, inputs=(1, 4))
+    return mlps(("relu", "linear") if homogeneous(s) else tuple(ACTS), fills=FILLS, inputs=(1, 4))
 
 
 @NAMED("chunk", st.just("its spec"), lambda s: s.marked and s.twin.chunk is not None)

@@ -39,12 +39,19 @@ def broad() -> Mlp:
     return plain_net((2, 300, 2), 6, act="relu", samples=4)
 
 
+def homogeneous(s: Subject) -> bool:
+    """Whether incoming weights and bias stand for a gate, as they do of ReLU units alone."""
+    return bool(s.twin.unit == "gate" and s.view == "incoming and bias")
+
+
 def nets_of(s: Subject) -> list[Mlp]:
     """300 samples where they come as one chunk, 24 where they are scored a few at a time; 300 units
     where nothing is compared with all others
     """
     ref = reference(s)
     found = list(fixed_nets(300 if {s.chunk, ref.chunk} == {"all"} else 24))
+    if homogeneous(s):
+        found = [p for p in found if p.act == "relu"]
     alone = set(s.needs) | set(ref.needs) <= FIRST_ORDER and s.view is not None
     return [*found, broad()] if alone else found
 
