@@ -154,18 +154,22 @@ def _verify(commands: Any) -> None:
     add("--kind", metavar="KIND",
         help=f"{', '.join(FUNCTION_KINDS)}; --list describes them")
     add("--as", dest="like", metavar="NAME",
-        help="the function of minprune that it must equal: a criterion, schedule, allocation, "
-        "pattern (2:4, 4x4) or step of OBS; any: a selector with a tie rule of its own")
+        help="what it must equal: a criterion, schedule, allocation, pattern (2:4, 4x4), step of "
+        "OBS, ...; any: a selector with a tie rule of its own")
     add("--against", metavar="MODULE:FUNCTION",
-        help="for a kernel: its slow twin; for a gradient: the function that it is the gradient of")
+        help="for a kernel: its slow twin; for a gradient: the function that it is the gradient "
+        "of; for a Hessian product: the gradient; for a sparse format: what makes it dense again")
     add("--draw", metavar="MODULE:FUNCTION",
         help="a function of a numpy Generator that makes the arguments of a kernel or gradient")
     add("--given", dest="facts", metavar="NAME=VALUE", nargs="+", default=[],
         help="final=0.8 span=100 for a schedule; needs=weights,grads unit=yes for a criterion; "
         "scope=layer count=any for a selector")
+    add("--torch", action="store_true", default=False,
+        help="the functions take and return tensors of torch")
     add("--examples", type=count, metavar="N", help="number of examples for each law")
     add("--seed", type=int, default=0, help="same seed, same examples (default 0)")
-    add("--self", dest="own", action="store_true", help="check the functions of minprune instead")
+    add("--self", dest="own", action="store_true",
+        help="check the functions of minprune instead, those of --kind if it is given")
     add("--export", metavar="FILE", help="write oracles.json: small nets and expected results")
     add("--list", dest="listed", action="store_true",
         help="print what a function of each kind takes and returns, and what --as and --given take")

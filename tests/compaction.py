@@ -133,6 +133,9 @@ WRONG: dict[str, tuple[str, str, Compact]] = {
         planted(cut, "_without", without_constant),
     ),
     "one round": ("minimal", "padded", one_round),
+    "a bias for every constant": (
+        "no larger", "joined", planted(planning, "_grows", lambda *_: False),
+    ),
     "nothing done": ("smaller", "chain", never),
     "masks of nothing": ("minimal", "chain", with_full_masks),
     "masks forgotten": ("masks", "sigmoid", masks_forgotten),

@@ -50,6 +50,7 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     return text.partition(" at 0x")[0] if " at 0x" in text else None
 
 
+@pytest.hookimpl(optionalhook=True)  # without xdist too
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Workers for the whole suite alone: starting them takes longer than most files do."""
     return None if config.args_source is config.ArgsSource.TESTPATHS else 0

@@ -43,6 +43,11 @@ ZOO: dict[str, Callable[[], Model]] = {
 
 # every structure that ties units
 NETS: dict[str, Net] = {
+    "joined": build((3,), [
+        ("a", Dense(3, 1)), ("r", Sigmoid()), ("b", Dense(3, 2, False), "input"),
+        ("cat", Concat(), ("r", "b")), ("c", Dense(3, 6, False)), ("t", ReLU()),
+        ("fc", Dense(6, 2)),
+    ]),
     "chain": build((3,), [("a", Dense(3, 4)), ("r", ReLU()), ("fc", Dense(4, 2))]),
     "sigmoid": build((3,), [
         ("a", Dense(3, 4)), ("r", Sigmoid()), ("b", Dense(4, 3, False)), ("t", Sigmoid()),

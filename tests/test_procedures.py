@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from places import ROOT
-from procedures import DATA, HOW, NULL, PROCEDURES, Call, digest, net
+from procedures import DATA, HOW, NEW, NULL, PROCEDURES, Call, digest, net
 from watching import same
 
 import minprune as mp
@@ -74,13 +74,15 @@ def test_masks_are_held_and_each_round_is_told(name: str) -> None:
     assert [row["round"] for row in found.rounds] == list(range(len(found.rounds)))
     for row, masks in zip(found.rounds, found.masks, strict=True):
         assert all(row["live"][k] == m.sum() for k, m in masks.items() if k in row["live"])
-    last = found.rounds[-1]
-    assert last["val_accuracy"] == mp.evaluate(found.model, DATA.val).accuracy
-    assert last["test_accuracy"] == mp.evaluate(found.model, DATA.test).accuracy
+    last, data = found.rounds[-1], NEW if found.model(DATA.val[0]).shape[1] == 2 else DATA
+    assert last["val_accuracy"] == mp.evaluate(found.model, data.val).accuracy
+    assert last["test_accuracy"] == mp.evaluate(found.model, data.test).accuracy
     for name_, mask in found.model.masks.items():
         assert not found.model.params[name_][~mask].any()
         assert not np.signbit(found.model.params[name_][~mask]).any()
-    assert str(found).count("\n") == 1 + len(found.rounds)
+    assert [line.split()[0] for line in str(found).splitlines()[2:][: len(found.rounds)]] == [
+        str(row["round"]) for row in found.rounds
+    ]
 
 
 KILLED = """

@@ -111,7 +111,8 @@ def test_defects_of_other_projects_are_told_apart(folder: Path) -> None:
     assert [line for line in out.splitlines() if "BROKEN" in line] == ["masked stay 0.0  BROKEN"]
 
 
-KIND = "criterion, selector, pattern, schedule, steps, kernel, gradient, allocation, shuffle, obs"
+KIND = ", ".join(FUNCTION_KINDS)
+EITHER = " or ".join(KIND.rsplit(", ", 1))
 BAD = (
     ("mypkg.nope:f --kind selector",
      "mypkg.nope cannot be imported: ModuleNotFoundError: No module named 'mypkg.nope'; "
@@ -143,7 +144,10 @@ BAD = (
     ("mypkg.prune --kind selector",
      "'mypkg.prune' names no function; write package.module:function"),
     ("mypkg.prune:right", f"--kind is missing; it must be one of {KIND}"),
-    ("mypkg.prune:right --kind mask", f"--kind is 'mask'; it must be one of {KIND}"),
+    ("mypkg.prune:right --kind mask",
+     f"verify: --kind must be {EITHER}, not 'mask'; choose one of them"),
+    ("--self --kind selectors",
+     f"verify: --kind must be {EITHER}, not 'selectors'; did you mean selector?"),
     ("mypkg.prune:right --kind selector --as obd",
      "check_selector: tie must be 'lower' or 'any', not 'obd'; choose one of them"),
     ("mypkg.prune:cubic --kind schedule --given last=1",

@@ -6,57 +6,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-import minprune as mp
-from minprune import curvature
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
 from minprune.verify.numeric.curvature import CURVATURE_LAWS, becker_lecun, check_curvature
+from minprune.verify.ours.networks import CURVATURE
 from minprune.verify.plain.evidence import squared_grads, weights
 from minprune.verify.plain.hessian import gauss_newton, hessian, times
 from minprune.verify.plain.net import ACTS, Mlp, flat, gradient, plain_net, shaped
 
 EXAMPLES = 8
-LAYERS = {"relu": mp.ReLU, "tanh": mp.Tanh, "sigmoid": mp.Sigmoid}
-
-
-def ours(net: Mlp) -> tuple[mp.Model, Any]:
-    """The same net and samples, of minprune."""
-    layers: list[Any] = []
-    for k, name in enumerate(net.weights, 1):
-        o, i = net.params[name].shape
-        layers.append((f"fc{k}", mp.Dense(i, o, bias=f"fc{k}.bias" in net.params)))
-        if k < net.depth and net.act != "linear":
-            layers.append((f"act{k}", LAYERS[net.act]()))
-    built = mp.build((net.x.shape[1],), layers, loss=net.loss_kind)
-    y = net.y if net.loss_kind == "mse" else net.y.argmax(axis=1)
-    return mp.Model(built, {n: net.params[n] for n in built.params}), (net.x, y)
-
-
-def by_ours(fn: Callable[..., Any], **how: Any) -> Callable[..., Any]:
-    return lambda net, *args: fn(*ours(net), *args, **how)
-
-
-def hutchinson(net: Mlp, probes: int, rng: np.random.Generator) -> tuple[Arrays, Arrays]:
-    return curvature.hutchinson(*ours(net), samples=probes, seed=rng)
-
-
-OURS = {
-    "hvp": by_ours(curvature.hvp),
-    "ggn_product": by_ours(curvature.ggn_product),
-    "hessian": by_ours(curvature.hessian),
-    "ggn": by_ours(curvature.ggn),
-    "exact": by_ours(curvature.exact),
-    "gauss_newton": by_ours(curvature.gauss_newton),
-    "empirical_fisher": by_ours(curvature.squared_grads),
-    "becker_lecun": by_ours(curvature.becker_lecun),
-    "levenberg_marquardt": by_ours(curvature.becker_lecun, levenberg_marquardt=True),
-    "hutchinson": hutchinson,
-}
 
 
 @pytest.mark.parametrize("like", CURVATURE_LAWS)
 def test_ours_passes(like: str) -> None:
-    found = check_curvature(OURS[like], like, examples=3 if like == "hutchinson" else EXAMPLES)
+    found = check_curvature(CURVATURE[like], like, examples=3 if like == "hutchinson" else EXAMPLES)
     assert found.ok, str(found)
 
 

@@ -5,21 +5,32 @@ from minprune.methods.chain import chain
 from minprune.methods.gradual import Gradual
 from minprune.methods.in_rounds import in_rounds
 from minprune.methods.iterative import Iterative, iterative
+from minprune.methods.large_sparse import LargeSparse, large_sparse
 from minprune.methods.lottery_ticket import LotteryTicket, lottery_ticket
 from minprune.methods.obs import obs
 from minprune.methods.overlap import overlap
 from minprune.methods.penalties import L1, L2
 from minprune.methods.plans import Procedure, Result
 from minprune.methods.retrain import RETRAIN, Before, Retraining, Start
+from minprune.methods.rewind_on_plateau import RewindOnPlateau, rewind_on_plateau
+from minprune.methods.scratch_against_joint import ScratchAgainstJoint, scratch_against_joint
+from minprune.methods.sequence import Fit, Stages, sequence
 from minprune.methods.set_rigl import SET, RigL, start_sparse
+from minprune.methods.transfer import Transfer, transfer
 from minprune.methods.validate import Validate
 
 PLANS: dict[str, type[Procedure]] = {
-    plan.name(): plan for plan in (AtInit, Iterative, LotteryTicket)
-}  # what `minprune run --method` knows, by the name of the call
+    plan.name(): plan
+    for plan in (
+        AtInit, Iterative, LargeSparse, LotteryTicket, RewindOnPlateau, ScratchAgainstJoint,
+        Stages, Transfer,
+    )
+}  # by the name of the call  # fmt: skip
 
 __all__ = [
-    "L1", "L2", "PLANS", "RETRAIN", "SET", "AtInit", "Before", "Gradual", "Iterative",
-    "LotteryTicket", "Result", "Retraining", "RigL", "Start", "Validate", "at_init", "chain",
-    "in_rounds", "iterative", "lottery_ticket", "obs", "overlap", "start_sparse",
+    "L1", "L2", "PLANS", "RETRAIN", "SET", "AtInit", "Before", "Fit", "Gradual", "Iterative",
+    "LargeSparse", "LotteryTicket", "Result", "Retraining", "RewindOnPlateau", "RigL",
+    "ScratchAgainstJoint", "Stages", "Start", "Transfer", "Validate", "at_init", "chain",
+    "in_rounds", "iterative", "large_sparse", "lottery_ticket", "obs", "overlap",
+    "rewind_on_plateau", "scratch_against_joint", "sequence", "start_sparse", "transfer",
 ]  # fmt: skip

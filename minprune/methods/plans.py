@@ -29,6 +29,10 @@ from minprune.train.plan import Done, PhaseContext, State, run_plan
 SET_HERE = ("model", "data", "epochs", "seed", "progress", "label", "checkpoint")  # of fit
 OF_FIT = tuple(name for name in inspect.signature(fit).parameters if name not in SET_HERE)
 Row = dict[str, Any]
+SHOWN = (
+    "round", "stage", "sparsity", "unit_sparsity", "pruned_accuracy", "val_accuracy",
+    "test_accuracy", "updates", "seconds",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Result:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        shown = [k for k in (self.rounds or [{}])[0] if k != "live"]
+        shown = [k for k in SHOWN if self.rounds and k in self.rounds[0]]
         return table(shown, [[row[k] for k in shown] for row in self.rounds])
 
 

@@ -23,8 +23,9 @@ def compact(model: Model) -> Model:
 
     Dead units (no live input, or no live output) are removed until nothing changes; constants are
     folded into the next bias where that is exact (`structure.plan` shows what stays and why); a
-    constant residual branch is removed, and a constant net becomes its bias. Masks of what is left
-    stay.
+    constant residual branch is removed, and a constant net becomes its bias. A bias is created for
+    a constant only where at least as many parameters go: the model never grows. Masks of what is
+    left stay.
 
     Parameters
     ----------

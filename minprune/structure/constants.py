@@ -9,7 +9,7 @@ where it is 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -41,18 +41,22 @@ class Sweeps:
     """needed: per parameter, whether each row of its output axis is needed. folds: in net order.
 
     whole: the values, without the batch axis, of the layers whose outputs are constant altogether.
-    stuck: the columns of a convolution that read a constant, which cannot be folded there.
+    stuck: the columns that read a constant, which cannot be folded there. barred: see `sweep`.
     """
 
     needed: dict[str, Array]
     whole: dict[str, Array]
     folds: tuple[Fold, ...]
     stuck: dict[str, Array]
+    barred: frozenset[str] = frozenset()
 
 
-def sweep(model: Model) -> Sweeps:
-    """The two sweeps over the model, in evaluation mode."""
-    links = _Links()
+def sweep(model: Model, barred: Collection[str] = ()) -> Sweeps:
+    """The two sweeps over the model, in evaluation mode
+
+    barred: weights whose layers must not take up a constant, since they would need a bias for it.
+    """
+    links = _Links(barred)
     outputs: dict[str, Tensor] = {}
     x, end = trace(model, links.leaf, outputs.__setitem__)
     links.constant[x] = np.zeros(x.shape[0], bool)
@@ -66,13 +70,14 @@ def sweep(model: Model) -> Sweeps:
         for name, t in outputs.items()
         if t in links.constant and links.constant[t].all()
     }
-    return Sweeps(needed, whole, tuple(links.folds), links.stuck)
+    return Sweeps(needed, whole, tuple(links.folds), links.stuck, frozenset(barred))
 
 
 class _Links:
     """Follows the trace forwards, and leaves in `back`: input, output, its rows -> those needed."""
 
-    def __init__(self) -> None:
+    def __init__(self, barred: Collection[str]) -> None:
+        self.barred = barred
         self.names: dict[Tensor, str] = {}
         self.constant: dict[Tensor, Array] = {}
         self.needed: dict[Tensor, Array] = {}
@@ -123,7 +128,8 @@ class _Links:
         values = x.value.reshape(x.shape[0], -1)
         level = values[:, 0]
         even = (values == level[:, None]).all(axis=1)
-        foldable = self.constant[x] & even & ((level == 0) if padded else True)
+        no_level = padded or name in self.barred
+        foldable = self.constant[x] & even & ((level == 0) if no_level else True)
         if foldable.any():
             share = np.where(foldable, level, 0).reshape(groups, -1)
             bias = (taps.sum(axis=3) * share[:, None, :]).sum(axis=2).ravel()

@@ -19,14 +19,15 @@ def cut(model: Model) -> Model:
     A net whose output is constant becomes that constant: a Dense layer of zeros with a bias (behind
     GlobalAvgPool for images). A constant branch leaves its residual sum; what it added, unless 0,
     goes into the bias of the other branch or of the dense layers that read the sum, or into a 1 x 1
-    depthwise convolution in its place.
+    depthwise convolution in its place. Nothing is cut that would need more parameters than it
+    has.
     """
     if not all(model.net.readers[n.name] for n in model.net.nodes[:-1]):
         model = _reachable(model, list(model.net.nodes), model.params, model.masks)
     whole = sweep(model).whole
     last = model.net.nodes[-1].name
-    if last in whole:
-        return constant_net(model, whole[last])
+    if last in whole and entries(constant := constant_net(model, whole[last])) <= entries(model):
+        return constant
     for node in model.net.nodes:
         if node.layer.sums:
             fixed = [x for x in node.inputs if x in whole]
@@ -35,9 +36,14 @@ def cut(model: Model) -> Model:
             rows = level.reshape(len(level), -1)
             if fixed and rest and (rows == rows[:, :1]).all():  # each one value everywhere
                 shorter = _without(model, node, rest, rows[:, 0])
-                if shorter is not None:
+                if shorter is not None and entries(shorter) <= entries(model):
                     return cut(shorter)
     return model
+
+
+def entries(model: Model) -> int:
+    """How many entries its parameters have"""
+    return sum(w.size for w in model.params.values())
 
 
 def constant_net(model: Model, value: Array) -> Model:

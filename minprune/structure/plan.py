@@ -1,14 +1,16 @@
 """plan(model): what `compact` would remove, and what stays and why."""
 
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from minprune.core import Array
 from minprune.nets.model import Model, is_model
+from minprune.nets.net import layer_of
 from minprune.nets.ties import Group, ties
-from minprune.structure.constants import Sweeps, sweep
+from minprune.structure.constants import Fold, Sweeps, sweep
 from minprune.text import table
 
 
@@ -103,8 +105,26 @@ def plan(model: Model) -> Removal:
     (1, (2,))
     """
     is_model(model, "plan")
-    sweeps = sweep(model)
-    groups = tuple(ties(model))
+    groups, barred = tuple(ties(model)), set[str]()
+    while True:
+        found = _plan(model, groups, sweep(model, barred))
+        more = {f.reader for f in found.sweeps.folds if _grows(model, f, found.kept)}
+        if not more:
+            return found
+        barred |= more
+
+
+def _grows(model: Model, f: Fold, kept: Mapping[tuple[str, int], Array]) -> bool:
+    """Whether the fold creates a bias with more entries than its weight loses"""
+    shape = model.net.params[f.reader]
+    if not f.bias.any() or f"{layer_of(f.reader)}.bias" in model.params:
+        return False
+    left = [len(kept.get((f.reader, axis), range(n))) for axis, n in enumerate(shape)]
+    return math.prod(shape) - math.prod(left) < left[0]
+
+
+def _plan(model: Model, groups: tuple[Group, ...], sweeps: Sweeps) -> Removal:
+    """The plan by these sweeps; rows that go take up no constant"""
     gone: dict[str, Array] = {}
     stays: list[Stay] = []
     for g in groups:
@@ -122,13 +142,18 @@ def plan(model: Model) -> Removal:
             stuck = sweeps.stuck.get(m.param, np.zeros(1 + m.index.max(), bool))
             held = int(np.count_nonzero(stuck[m.index].any(axis=1) & needed))
             if held:
-                why = (
-                    f"{held} constant: {m.param} reads them unevenly (zero padding), "
-                    f"so they cannot be folded there"
-                )
+                uneven = "reads them unevenly (zero padding)"
+                biased = "would need a bias larger than what goes"
+                reason = biased if m.param in sweeps.barred else uneven
+                why = f"{held} constant: {m.param} {reason}, so they cannot be folded there"
                 stays.append(Stay(g.name, held, why))
         gone[g.name] = ~needed
-    return Removal(groups, gone, sweeps, indices_left(model, groups, gone), tuple(stays))
+    kept = indices_left(model, groups, gone)
+    folds = []
+    for f in sweeps.folds:
+        stay = np.isin(np.arange(len(f.bias)), kept.get((f.reader, 0), np.arange(len(f.bias))))
+        folds.append(replace(f, bias=np.where(stay, f.bias, 0)))
+    return Removal(groups, gone, replace(sweeps, folds=tuple(folds)), kept, tuple(stays))
 
 
 def indices_left(

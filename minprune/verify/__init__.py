@@ -24,6 +24,15 @@ NAMES = {
     "check_schedule": "training.schedule",
     "check_shuffle": "training.masks",
     "check_steps": "training.masks",
+    "check_counted": "procedures.counted",
+    "check_drop_and_grow": "procedures.drop_and_grow",
+    "check_rewind": "procedures.rewind",
+    "check_rounds": "procedures.rounds",
+    "check_scorer": "networks.scorer",
+    "check_layer_compaction": "networks.layer_compaction",
+    "check_counter": "networks.counter",
+    "check_sparse_format": "networks.sparse_format",
+    "on_tensors": "tensors",
     "check_compaction": "ours.compaction",
 }
 __all__ = list(NAMES)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from minprune import verify
+from minprune.arguments import one_of
 from minprune.errors import ArgumentError
 from minprune.verify.kinds import FUNCTION_KINDS, Kind, listing
 from minprune.verify.trees import fingerprint
@@ -49,9 +50,9 @@ def run(*, listed: bool, own: bool, export: str | None, name: str | None, kind: 
         set_hypothesis_home_dir(folder)
         try:
             if own:
-                return summary(verify.part("ours.checks").ours(examples or 100, seed))
+                return itself(kind, examples or 100, seed)
             found = check(str(name), kind, examples=examples, seed=seed, **asked)
-            return str(found), found.ok
+            return str(found) + hint(found, bool(asked.get("torch"))), found.ok
         finally:
             set_hypothesis_home_dir(None)
 
@@ -59,40 +60,75 @@ def run(*, listed: bool, own: bool, export: str | None, name: str | None, kind: 
 def check(
     name: str, kind: str | None, *, like: str | None = None, against: str | None = None,
     draw: str | None = None, facts: Sequence[str] = (), examples: int | None = None, seed: int = 0,
+    torch: bool = False,
 ) -> Verdicts:  # fmt: skip
     """The verdicts on the function "package.module:name"
 
     kind: one of FUNCTION_KINDS. like: what --as takes for it. against: of a kernel its slow twin;
     of a gradient the function whose gradient it is. draw: a function of a numpy Generator that
-    makes the arguments (kernel) or a point (gradient). facts: "final=0.8" and so on.
+    makes the arguments (kernel) or a point (gradient). facts: "final=0.8" and so on. torch: the
+    functions take and return tensors.
 
     The current folder is importable. Raises ArgumentError for what cannot be found or used.
     """
-    if kind not in FUNCTION_KINDS:
-        found = "is missing" if kind is None else f"is {kind!r}"
-        raise ArgumentError(f"--kind {found}; it must be one of {', '.join(FUNCTION_KINDS)}")
-    row = FUNCTION_KINDS[kind]
+    if kind is None:
+        raise ArgumentError(f"--kind is missing; it must be one of {', '.join(FUNCTION_KINDS)}")
+    row = FUNCTION_KINDS[one_of("verify", "--kind", kind, FUNCTION_KINDS)]
     if "" not in sys.path:
         sys.path.insert(0, "")
-    given = options(kind, row, {"as": like, "against": against, "draw": draw})
-    fn, named = function(name), settings(facts)
+    if torch:
+        verify.part("tensors").torch_module()  # raises MissingError without it
+    as_given = verify.on_tensors if torch else untorched
+    given = options(kind, row, {"as": like, "against": against, "draw": draw}, as_given)
+    fn, named = as_given(function(name)), settings(facts)
     known = [example.partition("=")[0] for example in row.given]
     for fact in named:
-        if fact not in known and row.read is None:
+        if fact not in known and not row.open:
             listed = ", ".join(known) or "nothing"
             raise ArgumentError(f"--given has {fact!r}, and this kind takes {listed}")
     read = row.read(named) if row.read else named
+    wrapped = {what: as_given(v) if callable(v) else v for what, v in read.items()}
     test = getattr(verify, row.check)
     takes = inspect.signature(test).parameters
     many = {"seed": seed, "examples": examples}
     given |= {what: n for what, n in many.items() if what in takes and n is not None}
-    verdicts: Verdicts = test(**{row.fn: fn}, **dict(row.defaults) | read | given)
+    verdicts: Verdicts = test(**{row.fn: fn}, **dict(row.defaults) | wrapped | given)
     if not row.again or any(RAISED in v.sentence for v in verdicts.broken):
         return verdicts
-    return Verdicts((*verdicts, new_process(name, row.again, like=like, draw=draw, **read)))
+    return Verdicts(
+        (*verdicts, new_process(name, row.again, like=like, draw=draw, torch=torch, **read))
+    )
 
 
-def options(kind: str, row: Kind, words: Mapping[str, str | None]) -> dict[str, Any]:
+def hint(found: Verdicts, torch: bool) -> str:
+    """What to add where a function of tensors was given arrays."""
+    signs = ("Tensor", "'numpy.ndarray' object has no attribute")
+    wants = any(RAISED in v.sentence and any(s in v.sentence for s in signs) for v in found.broken)
+    return "\nwhere it takes tensors of torch, add --torch" if wants and not torch else ""
+
+
+def itself(kind: str | None, examples: int, seed: int) -> tuple[str, bool]:
+    """What --self prints, of one kind or of all."""
+    own = verify.part("ours.checks")
+    if kind is not None:
+        one_of("verify", "--kind", kind, FUNCTION_KINDS)
+        if kind not in own.kinds():
+            raise ArgumentError(
+                f"verify: --kind must be a kind that minprune has functions of, not {kind!r}; "
+                f"leave it out to check them all"
+            )
+    return summary(own.ours(examples, seed, kind=kind))
+
+
+def untorched(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of arrays is called as it is."""
+    return fn
+
+
+def options(
+    kind: str, row: Kind, words: Mapping[str, str | None],
+    as_given: Callable[[Callable[..., Any]], Callable[..., Any]] = untorched,
+) -> dict[str, Any]:  # fmt: skip
     """The arguments of the check that --as, --against and --draw fill."""
     given: dict[str, Any] = {}
     for option, word in words.items():
@@ -102,7 +138,8 @@ def options(kind: str, row: Kind, words: Mapping[str, str | None]) -> dict[str, 
             continue
         if option not in row.fills:
             raise ArgumentError(f"--{option} says nothing about a {kind}; leave it out")
-        given[row.fills[option]] = READ[option](word)
+        read = READ[option](word)
+        given[row.fills[option]] = as_given(read) if option == "against" else read
     return given
 
 
@@ -192,10 +229,13 @@ def maker(spec: str) -> Any:
 READ: dict[str, Callable[[str], Any]] = {"as": str, "against": function, "draw": maker}
 
 
-def again(spec: str, module: str, draw: str | None = None, **given: Any) -> str:
+def again(
+    spec: str, module: str, draw: str | None = None, torch: bool = False, **given: Any
+) -> str:
     """The fingerprint of what verify.{module}.again gives for the function."""
     make = None if draw is None else function(draw)
-    return fingerprint(verify.part(module).again(function(spec), draw=make, **given))
+    fn = verify.on_tensors(function(spec)) if torch else function(spec)
+    return fingerprint(verify.part(module).again(fn, draw=make, **given))
 
 
 def new_process(spec: str, module: str, **given: Any) -> Verdict:

@@ -22,7 +22,8 @@ class Kind(NamedTuple):
     takes: what it takes and returns. check: its name in minprune.verify; fn: the parameter that is
     the function. fills: the parameters that --as, --against and --draw fill; names: what --as may
     be. given: examples of --given. needs: options that must be given, with the reason. read:
-    --given as arguments of the check. again: the module whose `again` a new process calls.
+    --given as arguments of the check. open: --given may name options that only the function knows.
+    again: the module whose `again` a new process calls.
     """
 
     takes: str
@@ -34,6 +35,7 @@ class Kind(NamedTuple):
     needs: Mapping[str, str] = {}
     defaults: Mapping[str, Any] = {}
     read: Callable[[dict[str, Any]], dict[str, Any]] | None = None
+    open: bool = False
     again: str = ""
 
 
@@ -52,6 +54,18 @@ def twins() -> Iterable[str]:
     return names
 
 
+def scorer_as(facts: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of check_scorer; what --given has besides unit are options."""
+    own = {what: facts[what] for what in ("unit",) if what in facts}
+    return own | {"options": {what: facts[what] for what in facts if what not in own}}
+
+
+def format_as(facts: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of check_sparse_format: the product is a function, named as others are."""
+    known = {"product": part("command").function(facts["product"])} if "product" in facts else {}
+    return facts | known
+
+
 LIKE = {"as": "like"}
 CHOICE = ("form=array", "signed=no")
 FUNCTION_KINDS: dict[str, Kind] = {
@@ -59,7 +73,7 @@ FUNCTION_KINDS: dict[str, Kind] = {
         "fn(weights, grads, ...) -> {name: scores}, of the evidence that its arguments name",
         "check_criterion", fills=LIKE, names=twins,
         given=("needs=weights,grads", "unit=yes", "chunk=batch"), read=criterion_as,
-        again="criterion.check",
+        open=True, again="criterion.check",
     ),
     "selector": Kind(
         "fn(scores, sparsity) -> masks, True = kept; dicts of arrays, or one array; it may take "
@@ -100,6 +114,54 @@ FUNCTION_KINDS: dict[str, Kind] = {
         "(batches, damp); sweep, (w, inverse)",
         "check_obs", fills=LIKE, names=lambda: OBS_STEPS,
     ),
+    "curvature": Kind(
+        "fn(net) -> dense matrix or {name: diagonal}, fn(net, {name: v}) -> {name: H v}; net is an "
+        "Mlp of minprune.verify.plain.net",
+        "check_curvature", fills=LIKE, names=lambda: part("numeric.curvature").CURVATURE_LAWS,
+        needs={"as": "the matrix, product or diagonal that it gives"},
+    ),
+    "hvp": Kind(
+        "fn(x, v) -> H v, with --against grad", "check_hvp", "hvp", given=("roundings=100",),
+        fills={"against": "grad", "draw": "x"}, needs={"against": "the gradient"},
+    ),
+    "compaction": Kind("fn(model) -> smaller model, of minprune", "check_compaction"),
+    "layer_compaction": Kind(
+        "fn(layers) -> fewer units; a list of dicts of arrays, dense, conv, batchnorm, ...",
+        "check_layer_compaction",
+    ),
+    "counter": Kind(
+        "fn(layers, x) -> (parameters, macs), of one sample of the batch x", "check_counter",
+        given=("live=yes",),
+    ),
+    "sparse_format": Kind(
+        "fn(dense) or fn(dense, mask) -> parts, with --against decode; product: "
+        "fn(parts, x) -> dense @ x",
+        "check_sparse_format", "encode", fills={"as": "like", "against": "decode"},
+        names=lambda: ("csr", "N:M", "ROWSxCOLUMNS"), given=("product=mypkg:product",),
+        needs={"against": "the function that makes it dense again"}, read=format_as,
+    ),
+    "scorer": Kind(
+        "fn(net, batch) -> {weight: scores}, net a torch module and batch (x, y)",
+        "check_scorer", fills=LIKE, names=twins, given=("unit=yes",), read=scorer_as,
+        open=True,
+    ),
+    "counted": Kind(
+        "fn([weights of each step], sparsities) -> [masks after each step]", "check_counted",
+        given=("scope=layer", "count=any"),
+    ),
+    "rounds": Kind(
+        "fn(weights, sparsity, rounds) -> [masks after each round], of a chain of dense layers",
+        "check_rounds", fills=LIKE, names=lambda: ("synflow", "magnitude"), given=("count=any",),
+    ),
+    "rewind": Kind(
+        "fn(saved, now, masks) -> state: weights, optimizer, order, step", "check_rewind",
+        fills=LIKE, names=lambda: ("weights", "learning_rate"),
+    ),
+    "drop_and_grow": Kind(
+        "fn(weights, masks, fraction) -> (weights, masks); it may take grads, rng, state",
+        "check_drop_and_grow", fills=LIKE, names=lambda: ("rigl", "set"),
+        given=("regrow=may", "by=sign", "count=floor"),
+    ),
 }  # fmt: skip
 
 
@@ -111,6 +173,8 @@ def listing() -> str:
     for name, kind in FUNCTION_KINDS.items():
         lines.append(f"{name}: {kind.takes}")
         lines += [f"    --as {', '.join(kind.names())}"] if "as" in kind.fills else []
+        others = [f"--{option}, {why}" for option, why in kind.needs.items() if option != "as"]
+        lines += [f"    needs {'; '.join(others)}"] if others else []
         lines += [f"    --given {' '.join(kind.given)}"] if kind.given else []
         lines += [f"    evidence: {', '.join(EVIDENCE_KINDS)}"] if kind.read is criterion_as else []
     return "\n".join(lines)

@@ -18,7 +18,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from minprune.arguments import choice
-from minprune.errors import ArgumentError
+from minprune.errors import ArgumentError, MissingError
 from minprune.verify.verdict import Verdict, described, once, raised, verdict
 
 Broken = Callable[[Any], "str | None"]  # an example -> None, or a clause that says what was wrong
@@ -242,7 +242,7 @@ def clause_of(broken: Broken, example: Any) -> str | None:
         warnings.simplefilter("ignore")
         try:
             return broken(example)
-        except hyp.errors.HypothesisException:  # hypothesis wants another example
+        except (hyp.errors.HypothesisException, MissingError):  # it wants another example; torch
             raise
         except ClauseError as error:
             return str(error)

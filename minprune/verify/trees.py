@@ -81,10 +81,12 @@ def untouched(run: Callable[..., Any], *given: Any) -> str | None:
 
 
 def global_state() -> str:
-    """That of NumPy's global generator, and of the standard library's if it is loaded."""
+    """That of NumPy's global generator, and of the standard library's and torch's if loaded."""
     parts = [repr(vars(np.random)[READ]())]
     if "random" in sys.modules:
         parts.append(str(hash(sys.modules["random"].getstate())))
+    if hasattr(sys.modules.get("torch"), "get_rng_state"):
+        parts.append(str(hash(sys.modules["torch"].get_rng_state().numpy().tobytes())))
     return "".join(parts)
 
 

@@ -1,4 +1,7 @@
-"""The kit on minprune itself: its selector, schedules, kernels, gradients, compaction, criteria."""
+"""The kit on minprune itself: its selector, schedules, kernels, gradients, compaction, criteria.
+
+Longer than most files: one list of all that is checked.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,6 +23,7 @@ from minprune.masking.choose import choose
 from minprune.nets.model import Model
 from minprune.schedule import SCHEDULES
 from minprune.train.optim import SGD, Adam, AdamW, Optimizer
+from minprune.verify.ours import networks, procedures
 from minprune.verify.ours.export import formula_nets
 from minprune.verify.plain.rules import ALLOCATIONS, RAMPS, slow
 from minprune.verify.plain.twin import TWINS
@@ -179,6 +183,15 @@ def check_ours(name: str, unit: bool, examples: int, seed: int) -> Verdicts:
     return found
 
 
+def few(check: Check, *given: Any, **how: Any) -> Check:
+    """A check whose examples are whole nets or runs: an eighth of them are tried."""
+
+    def run(examples: int, seed: int) -> Verdicts:
+        return check(*given, **how, examples=max(1, examples // 8), seed=seed)
+
+    return run
+
+
 def checks() -> Iterator[tuple[str, Check]]:
     """(name, check) of everything that --self runs."""
     yield "selector", partial(verify.check_selector, selector)
@@ -198,6 +211,28 @@ def checks() -> Iterator[tuple[str, Check]]:
         yield f"gradient, {name}", partial(verify.check_gradient, f, g, at)
         yield f"hvp, {name}", partial(verify.check_hvp, product, g, at)
     yield "compaction", verify.check_compaction
+    for name, curve in networks.CURVATURE.items():
+        yield f"curvature {name}", few(verify.check_curvature, curve, name)
+    yield "layer_compaction", few(verify.check_layer_compaction, networks.compacted)
+    yield "counter", few(verify.check_counter, networks.counted)
+    yield "counter of live weights", few(verify.check_counter, networks.counted_live, live=True)
+    for name in networks.FORMATS:
+        stored = networks.stored(name)
+        yield f"sparse_format {name}", few(verify.check_sparse_format, *stored, name)
+    host = networks.ModelHost()
+    for name, unit in networks.SCORERS.items():
+        fn = networks.scorer(name, unit=unit)
+        of = few(verify.check_scorer, fn, name, host=host, unit=unit)
+        yield f"scorer {name}" + " of units" * unit, of
+    yield "counted", few(verify.check_counted, procedures.gradual)
+    for name in ("synflow", "magnitude"):
+        run = procedures.rounds_of(name)
+        yield f"rounds {name}", few(verify.check_rounds, run, name)
+    for name, like in (("weight_rewind", "weights"), ("lr_rewind", "learning_rate")):
+        yield f"rewind {name}", few(verify.check_rewind, procedures.rewound_by(name), like)
+    for name, move in (("rigl", procedures.rigl), ("set", procedures.set_)):
+        of = few(verify.check_drop_and_grow, move, name, count="round")
+        yield f"drop_and_grow {name}", of
     for name, step in OBS.items():
         yield f"obs {name}", partial(verify.check_obs, step, name)
     for name, criterion in CRITERIA.items():
@@ -217,8 +252,25 @@ def attempted(check: Check, examples: int, seed: int) -> Verdicts:
         return Verdicts([verdict("check", "the check runs", f"it raised {raised(error)}", "")])
 
 
-def ours(examples: int = 100, seed: int = 0, only: str = "") -> dict[str, Verdicts]:
-    """{name: verdicts} of every check whose name starts with `only`, on minprune's own functions"""
+def kinds() -> list[str]:
+    """The kinds that some check of ours is of."""
+    return list(dict.fromkeys(kind_of(name) for name, _ in checks()))
+
+
+def kind_of(name: str) -> str:
+    """The kind of a check, which its name begins with."""
+    return name.replace(",", " ").split()[0]
+
+
+def ours(
+    examples: int = 100, seed: int = 0, only: str = "", kind: str | None = None
+) -> dict[str, Verdicts]:
+    """{name: verdicts} of every check whose name starts with `only`, on minprune's own functions
+
+    kind: only checks of that kind.
+    """
     return {
-        name: attempted(check, examples, seed) for name, check in checks() if name.startswith(only)
+        name: attempted(check, examples, seed)
+        for name, check in checks()
+        if name.startswith(only) and kind in (None, kind_of(name))
     }

@@ -155,6 +155,13 @@ def shrinks(fn: Compact, c: Case) -> str | None:
     return f"there are {sizes[0]} parameters and were {sizes[1]}"
 
 
+@LAWS("no larger")
+def does_not_grow(fn: Compact, c: Case) -> str | None:
+    """there are at most as many parameters as before, biases that take up constants included"""
+    small, big = (sum(w.size for w in m.params.values()) for m in (fn(c.model), c.model))
+    return None if small <= big else f"there are {small} parameters and were {big}"
+
+
 def check_compaction(
     fn: Compact = compact, *, nets: Sequence[Net] = (), laws: Collection[str] | None = None,
     examples: int = 100, seed: int = 0,

@@ -1,0 +1,210 @@
+"""plan = METHODS[name](budget): every procedure at the same number of updates, by name.
+
+A method with a budget of `epochs` before pruning, and `again` after each of `rounds` prunings, has
+epochs + rounds * again epochs in total, however it spends them. A new method is a row of METHODS.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from minprune import schedule
+from minprune.arguments import one_of
+from minprune.core import Criterion, Dataset
+from minprune.errors import ArgumentError
+from minprune.methods import SET, AtInit, Gradual, Iterative, LotteryTicket, RigL, start_sparse
+from minprune.methods.plans import Procedure, made, row
+from minprune.nets.model import Model
+from minprune.train.plan import Phase, PhaseContext, State
+
+PRUNINGS = 100  # of a gradual method, at most
+MOVES = 10  # of SET and RigL, at least
+Own = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a job asks of a method.
+
+    sparsity: to reach. epochs: of training before any pruning; again: after each of `rounds`
+    prunings. criterion: None: the usual one of the method. unit: whether units are pruned. train:
+    what `fit` is given: optimizer, rate, batch_size.
+    """
+
+    sparsity: float
+    epochs: int
+    again: int
+    rounds: int = 1
+    seed: int = 0
+    criterion: str | Criterion | None = None
+    unit: bool = False
+    train: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def total(self) -> int:
+        """All epochs."""
+        return self.epochs + self.rounds * self.again
+
+    @property
+    def scored(self) -> dict[str, Any]:
+        """The criterion, if one is asked for."""
+        return {} if self.criterion is None else {"criterion": self.criterion}
+
+
+Make = Callable[[Budget, Model, Dataset, Own], Procedure]
+
+
+@dataclass(frozen=True)
+class Way:
+    """A method by name: words: what it does; make(budget, model, data, own settings): its plan
+
+    criteria: whether it takes another criterion; units: whether it prunes units; shared: whether
+    its first training is the same at every sparsity.
+    """
+
+    words: str
+    make: Make
+    criteria: bool = True
+    units: bool = False
+    shared: bool = False
+
+
+def plan(name: str, budget: Budget, model: Model, data: Dataset, **own: Any) -> Procedure:
+    """The plan of a method, checked with this model and these data
+
+    own: settings of the method that replace those of the budget. Raises ArgumentError for a method
+    that is not known, and for what it cannot do.
+    """
+    way = METHODS[one_of("methods", "a method", name, METHODS)]
+    if budget.criterion is not None and not way.criteria:
+        raise ArgumentError(f"{name}: takes no criterion, not {budget.criterion!r}; leave it out")
+    if budget.unit and not way.units:
+        raise ArgumentError(f"{name}: prunes single weights only; leave out --unit")
+    found = way.make(budget, model, data, own)
+    found.check(model, data)
+    return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class During(Procedure):
+    """w_0 -> trained, pruned by train["method"] meanwhile, or sparse from the start
+
+    sparsity: of random masks before the first update, by ERK.
+    """
+
+    sparsity: float = 0.0
+
+    def next_phase(self, state: State) -> Phase | None:
+        """One training."""
+        return None if "model" in state else Phase("train", self._train)
+
+    def _train(self, here: PhaseContext) -> State:
+        start = here.state["start"]
+        begin = start_sparse(start, self.sparsity, seed=self.seed) if self.sparsity else start
+        model, history = here.fit(begin, epochs=self.epochs, seed=self.seed, **self.train)
+        last = row(here, 1, model, len(history.steps["step"]))
+        return {
+            "model": model, "history": {"train": history},
+            "rounds": [row(here, 0, start, 0), last], "masks": [start.masks, model.masks],
+        }  # fmt: skip
+
+
+def updates(budget: Budget, epochs: int, model: Model, data: Dataset) -> int:
+    """The updates of that many epochs."""
+    return epochs * Procedure(epochs=epochs, train=budget.train).updates(model, data)
+
+
+def retrained(kind: str, b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+    """Train, then prune and train again; a rewind returns to where `again` epochs are left."""
+    how: dict[str, Any] = {
+        "sparsity": b.sparsity, "rounds": b.rounds, "retrain": kind, "epochs": b.epochs,
+        "unit": b.unit, "seed": b.seed, "train": b.train, **b.scored,
+    }  # fmt: skip
+    if not kind.endswith("rewind"):
+        how["retrain_epochs"] = b.again
+    elif "rewind_to" not in own:
+        if b.again > b.epochs:
+            raise ArgumentError(
+                f"{kind}: epochs after pruning must be at most those of training, {b.epochs}, "
+                f"which it repeats, not {b.again}; pass --fine-tune {b.epochs} or less"
+            )
+        how["rewind_to_epoch"] = b.epochs - b.again
+    return made(Iterative, how | dict(own))
+
+
+def tickets(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+    """Trainings of the same length from the same initial weights, one before each round."""
+    each, left = divmod(b.total, b.rounds + 1)
+    if left:
+        raise ArgumentError(
+            f"lottery_ticket: epochs of all trainings must be a multiple of {b.rounds + 1}, since "
+            f"all are as long as the first, not {b.total}; change --epochs or --fine-tune"
+        )
+    rate = 1 - (1 - b.sparsity) ** (1 / b.rounds)
+    how = {
+        "rate": rate, "output_rate": rate, "rounds": b.rounds, "epochs": each, "seed": b.seed,
+        "controls": (), "train": b.train,
+    }  # fmt: skip
+    return made(LotteryTicket, how | dict(own))
+
+
+def before(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+    """Pruned before training."""
+    how = {"sparsity": b.sparsity, "epochs": b.total, "seed": b.seed, "train": b.train, **b.scored}
+    return made(AtInit, how | {"options": {"unit": b.unit}} | dict(own))
+
+
+def gradual(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+    """By the cubic schedule, to the sparsity at the end of `epochs`, and held from there."""
+    span = max(1, updates(b, b.epochs, model, data))
+    grows = partial(schedule.cubic, final=b.sparsity, span=span, every=max(1, span // PRUNINGS))
+    return during(Gradual, {"schedule": grows, "unit": b.unit, **b.scored} | dict(own), b)
+
+
+def moving(kind: type, b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+    """Sparse from the start; weights move."""
+    every = min(100, max(1, updates(b, b.total, model, data) // MOVES))
+    return during(kind, {"every": every} | dict(own), b, sparsity=b.sparsity)
+
+
+def dense(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+    """No pruning."""
+    return during(None, own, b)
+
+
+def during(kind: type | None, how: Own, b: Budget, **more: Any) -> Procedure:
+    """One training with the method kind(**how)."""
+    known = inspect.signature(kind).parameters if kind else ()
+    for name in how:
+        one_of(kind.__name__ if kind else "dense", "an argument", name, known)
+    method = {"method": kind(**how)} if kind else {}
+    return During(epochs=b.total, seed=b.seed, train={**b.train, **method}, **more)
+
+
+METHODS: dict[str, Way] = {
+    "dense": Way("no pruning: as many epochs for the dense net", dense, criteria=False, units=True),
+    **{
+        name: Way(words, partial(retrained, name), units=True, shared=True)
+        for name, words in {
+            "finetune": "train, prune, train on at the last rate (Han et al. 2015)",
+            "lr_rewind": "train, prune, repeat the last rates (Renda et al. 2020)",
+            "weight_rewind": "train, prune, return to earlier weights (Frankle et al. 2019)",
+            "scratch": "the masks found by training, with the initial weights",
+            "reinit": "the masks found by training, with new initial weights",
+        }.items()
+    },
+    "lottery_ticket": Way(
+        "prune the smallest weights of each layer, return to the start (Frankle & Carbin 2018)",
+        tickets, criteria=False, shared=True,
+    ),
+    "at_init": Way("prune before training (synflow, or another criterion)", before, units=True),
+    "gradual": Way("prune during training (Zhu & Gupta 2017)", gradual, units=True),
+    "set": Way("sparse from the start, weights move at random (Mocanu et al. 2018)",
+               partial(moving, SET), criteria=False),
+    "rigl": Way("sparse from the start, weights move by gradient (Evci et al. 2020)",
+                partial(moving, RigL), criteria=False),
+}  # fmt: skip

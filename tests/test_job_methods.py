@@ -1,0 +1,78 @@
+"""Methods by name: every one spends the same updates and reaches the same sparsity."""
+
+import warnings
+from typing import Any
+
+import pytest
+from procedures import DATA, NET
+
+import minprune as mp
+from minprune.errors import ArgumentError
+from minprune.jobs.methods import METHODS, Budget, plan
+from minprune.methods.plans import result
+from minprune.train.plan import run_plan
+
+MODEL = mp.initialise(NET, seed=0)
+HOW: dict[str, Any] = {
+    "epochs": 3, "again": 1, "rounds": 1,
+    "train": {"optimizer": mp.SGD(0.1), "rate": mp.rates.cosine(0.01), "batch_size": 4},
+}  # fmt: skip
+UPDATES = 4 * 3
+WEIGHTS = sum(MODEL.params[name].size for name in NET.weights)
+
+
+def made(name: str, **how: Any) -> Any:
+    budget = Budget(**{**HOW, "sparsity": 0.5, **how})
+    return result(run_plan(plan(name, budget, MODEL, DATA), DATA, None, False, {"start": MODEL}))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_equal_budgets_and_equal_sparsities(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = made(name)
+    assert sum(row["updates"] for row in found.rounds) == UPDATES
+    asked = 0.0 if name == "dense" else 0.5
+    slack = 1.5 if name == "lottery_ticket" else 0.5  # tickets round each of three layers
+    assert abs(found.rounds[-1]["sparsity"] - asked) * WEIGHTS <= slack + 1e-9
+
+
+@pytest.mark.parametrize("name", [name for name, way in METHODS.items() if way.shared])
+def test_rounds_spend_their_share(name: str) -> None:
+    found = made(name, rounds=2, epochs=4)
+    assert sum(row["updates"] for row in found.rounds) == 3 * 6
+    assert len(found.rounds) == 3
+
+
+@pytest.mark.parametrize("name", [name for name, way in METHODS.items() if way.units])
+def test_units_are_counted_as_units(name: str) -> None:
+    criterion = {} if name == "dense" else {"criterion": "magnitude"}
+    found = made(name, unit=True, **criterion)
+    live = {k: int(m.any(1).sum()) for k, m in found.model.masks.items() if k in NET.weights}
+    left = sum(live.get(name, units) for name, units in {"fc1.weight": 6, "fc2.weight": 5}.items())
+    assert left == (11 if name == "dense" else 11 - round(0.5 * 11))
+
+
+REFUSED: dict[str, tuple[str, dict[str, Any]]] = {
+    "set: takes no criterion, not 'obd'; leave it out": ("set", {"criterion": "obd"}),
+    "rigl: prunes single weights only; leave out --unit": ("rigl", {"unit": True}),
+    "lr_rewind: epochs after pruning must be at most those of training, 3, which it repeats, not "
+    "4; pass --fine-tune 3 or less": ("lr_rewind", {"again": 4}),
+    "lottery_ticket: epochs of all trainings must be a multiple of 2, since all are as long as the "
+    "first, not 5; change --epochs or --fine-tune": ("lottery_ticket", {"again": 2}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("said", REFUSED)
+def test_what_is_refused(said: str) -> None:
+    name, how = REFUSED[said]
+    with pytest.raises(ArgumentError) as e:
+        made(name, **how)
+    assert str(e.value) == said
+
+
+def test_own_settings_replace_those_of_the_budget() -> None:
+    budget = Budget(**HOW, sparsity=0.5)
+    assert plan("finetune", budget, MODEL, DATA, scope="layer").scope == "layer"
+    with pytest.raises(ArgumentError, match="evry"):
+        plan("set", budget, MODEL, DATA, evry=3)
