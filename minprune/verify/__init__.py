@@ -22,7 +22,7 @@ NAMES = {
     "check_kernel": "numeric.kernel",
     "check_obs": "numeric.obs",
     "check_schedule": "training.schedule",
-    "check_shuffle": "training.masks",
+    "check_shuffle": "training.shuffle",
     "check_steps": "training.masks",
     "check_counted": "procedures.counted",
     "check_drop_and_grow": "procedures.drop_and_grow",

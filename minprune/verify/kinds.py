@@ -84,7 +84,7 @@ FUNCTION_KINDS: dict[str, Kind] = {
     "pattern": Kind(
         "fn(scores) -> mask for N:M, fn(scores, sparsity) -> mask for blocks",
         "check_pattern", fills={"as": "pattern"}, names=lambda: ("N:M", "ROWSxCOLUMNS"),
-        given=CHOICE, needs={"as": "N:M or ROWSxCOLUMNS"},
+        given=(*CHOICE, "reduce=mean"), needs={"as": "N:M or ROWSxCOLUMNS"},
     ),
     "schedule": Kind(
         "fn(step) -> sparsity", "check_schedule", fills=LIKE,
