@@ -167,7 +167,7 @@ SPARSE = "conv1.weight: {} needs the dense weight, and only its live entries are
          "mp.densify(model), and mp.sparsify the result"  # fmt: skip
 MESSAGES: tuple[tuple[Callable[[], Any], type[ArgumentError], str], ...] = (
     (lambda: mp.allocate(LENET, 0.5, "ERK"), ArgumentError,
-     "allocate: how must be 'uniform', 'er', 'erk' or 'flops', not 'ERK'; choose one of them"),
+     "allocate: how must be 'uniform', 'er', 'erk' or 'flops', not 'ERK'; did you mean erk?"),
     (lambda: mp.allocate(LENET, 0.5, power=0), ArgumentError,
      "allocate: power must be a finite number above 0, not 0; pass power=1, for example"),
     (lambda: mp.allocate(LENET, 1.5), ArgumentError,

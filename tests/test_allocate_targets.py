@@ -310,6 +310,9 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[ArgumentError], str], ...] = (
     (lambda: mp.allocate(LENET, bound=1, curves={"fc1": [(0.5, float("nan"))]}), ArgumentError,
      "allocate: the curve of fc1 must hold pairs of a sparsity and a rise, not (0.5, nan); pass "
      "[(0.5, 0.01), (0.9, 0.2)], for example"),
+    (lambda: mp.allocate(LENET, bound=1, curves={"fc1": [(1.5, 0.1)]}), ArgumentError,
+     "allocate: the curve of fc1 must hold pairs of a sparsity and a rise, not (1.5, 0.1); pass "
+     "[(0.5, 0.01), (0.9, 0.2)], for example"),
     (lambda: mp.allocate(LENET, bound=1, curves=3), ArgumentError,  # type: ignore[arg-type]
      "allocate: curves must be a Mapping, not int; pass {'fc1': [(0.5, 0.01), (0.9, 0.2)]}"),
     (lambda: mp.allocate({"fc1.weight": (2, 2)}, {"fc1": 0.5, "fc1.weight": 0.25}), ArgumentError,

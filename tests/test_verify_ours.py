@@ -122,5 +122,5 @@ def test_another_law_of_compaction_is_refused() -> None:
         check_compaction(laws=["small"])
     assert caught.value.args == (
         "check_compaction: laws must be 'same function', 'done at once', 'minimal', 'masks', "
-        "'smaller' or 'no larger', not 'small'; choose one of them",
+        "'smaller' or 'no larger', not 'small'; did you mean smaller?",
     )
