@@ -265,9 +265,12 @@ def by_budget(shapes: Shapes, sparsity: float) -> Shares:
 
 def by_rises(shapes: Shapes, sparsity: float) -> Shares:
     """Each weight costs a rise of 1, and as many as the sparsity says are borne."""
-    sizes = {k: math.prod(shape) for k, shape in shapes.items()}
-    curves = {k: [(i / n, float(i)) for i in range(n + 1)] for k, n in sizes.items()}
-    return mp.allocate(shapes, bound=round(sparsity * sum(sizes.values())), curves=curves)
+    share = mp.allocate(shapes, sparsity, "uniform")
+    curves = {
+        k: [(p, float(round(p * math.prod(shapes[k])))) for p in (s / 2, s, 1.0)]
+        for k, s in share.items()
+    }
+    return mp.allocate(shapes, bound=sum(c[1][1] for c in curves.values()), curves=curves)
 
 
 def hand(shapes: Shapes, sparsity: float) -> Shares:
