@@ -311,7 +311,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
      "find_sparsity: tolerance must be a number from 0 to 1, not 1.5; pass tolerance=0.5, for "
      "example"),
     (lambda: mp.find_sparsity(net(), data_of(), layer="fc9"), ArgumentError,
-     "'fc9' must be a scored parameter, or a layer of one (did you mean 'fc1'?); choose among "
+     "'fc9' must be a scored parameter, or a layer of one; choose among "
      "conv1.weight, conv2.weight, fc1.weight, fc2.weight"),
     (lambda: mp.find_sparsity(net(), data_of(), layer="fc*"), ArgumentError,
      "find_sparsity: layer must be one layer, not fc1.weight, fc2.weight; name one, or leave it "
