@@ -188,7 +188,7 @@ def trial(place: Path, mutant: Mutant, tests: list[list[str]], seconds: float) -
         cached.unlink()
     source.write_text(mutant.after)
     try:
-        answer = forked(place, int(5 * seconds + 20), work)
+        answer = forked(place, int(seconds + 30), work)
     finally:
         source.write_text(mutant.before)
     return "timeout" if answer is None else str(answer)
