@@ -128,6 +128,16 @@ def parser() -> Parser:
         "result for any number")
     compare.add_argument("--dask", metavar="HOST:PORT",
         help="work on the cluster of that Dask scheduler instead")
+    results = commands.add_parser(
+        "results",
+        help="print the tables of comparisons from their databases",
+        description="Print the tables of a comparison from its runs.db, or of several that were "
+        "made with the same settings, on one machine or on several.",
+        epilog="Example: minprune results seeds-0-2/runs.db seeds-3-5/runs.db --csv",
+    )
+    results.add_argument("files", metavar="FILE", nargs="+", help="a runs.db of minprune compare")
+    results.add_argument("--csv", dest="as_csv", action="store_true", default=False,
+        help="print a line for each net")
     info = commands.add_parser(
         "info",
         help="describe a saved model",
@@ -314,6 +324,13 @@ def job(
     return work
 
 
+def results(name: str, given: list[str], /, *, files: list[str], as_csv: bool) -> Work:
+    """The tables of a comparison, or all its nets as CSV."""
+    from minprune.jobs.results import results as found
+
+    return lambda: (found(files, as_csv), True)
+
+
 def info(name: str, given: list[str], /, *, file: str) -> Work:
     """A saved model as text."""
     from minprune.jobs.info import info as about
@@ -342,6 +359,6 @@ def check(name: str, given: list[str], /, **asked: Any) -> Work:
 
 JOBS: dict[str, type[Settings]] = {"run": RunSettings, "compare": CompareSettings}
 COMMANDS: dict[str, Callable[..., Work]] = {
-    "run": job, "compare": job, "info": info, "verify": check,
+    "run": job, "compare": job, "results": results, "info": info, "verify": check,
     "sensitivity": how_much, "find-sparsity": how_much,
 }  # fmt: skip

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from minprune.jobs.job import RESULT, Result, Works, carry_out, options, plan_fi
 from minprune.jobs.settings import CompareSettings, filled, named
 from minprune.jobs.store import DATABASE, Row, Store, begun, forget, read
 from minprune.masking.combine import ranks
+from minprune.measures.quality import evaluate
 from minprune.nets.zoo import ZOO
 from minprune.report.compare_page import (
     CONTROLS,
@@ -41,6 +43,7 @@ from minprune.train.plan import Done
 
 PAGE = "compare.html"
 WORK = ("train", "true changes", "score", "prune and fine-tune")
+PASSES = 3  # of the time of an evaluation that an update takes
 DASK = 16  # cells that Dask is given at once, at least
 Map = Mapping[str, Any]
 Spread = list[float | None]  # [mean, sd]; no sd of a single value
@@ -94,8 +97,8 @@ def by_cells(
     there.cache_clear()
     known = machinery() | ({} if here else {"BLAS threads": "1"})
     asked = asdict(replace(plan, left_out={})) | found | known
-    if path.exists() and (before := begun(path)) is not None:
-        refuse(path, before["asked"], asked)
+    if path.exists() and (was := begun(path)) is not None:
+        refuse(path, was["asked"], asked)
     code = {"source": code_print(), **found, **known}
     cells = list(plan.cells(dataset, code))
     about = about | {
@@ -106,12 +109,22 @@ def by_cells(
     try:
         had = {id: model for id, model in store.models().items() if id in {c.id for c in cells}}
         told = Told(cells, had, store, workers, progress)
+        say(not progress or not told.left, before(plan, dataset, told.left, workers))
         with one_thread(not here):
             run_cells(cells, do, had, told, pool, workers)
     finally:
         store.close()
     rows = read(path)[1]
     return Done({"rows": [rows[cell.id] for cell in cells if cell.id in rows]}, {})
+
+
+def before(plan: Compare, dataset: Dataset, cells: Sequence[Cell], workers: int) -> str:
+    """How much there is to do, and about how long it takes, from the time of one batch."""
+    model, batch = plan.start(dataset), [a[: plan.batch_size] for a in dataset.train]
+    updates, begun_at = sum(cell.updates for cell in cells), perf_counter()
+    evaluate(model, (batch[0], batch[1]))
+    seconds = PASSES * updates * (perf_counter() - begun_at) / workers
+    return f"{len(cells)} cells, {updates:,} updates: {spent(seconds)} and the time to score"
 
 
 class Told:
@@ -196,14 +209,18 @@ def gathered(about: Result, rows: Sequence[Row], since: Map) -> Result:
 
 
 def text(result: Result) -> str:
-    """The tables of a result, what was left out, where the time went, and where the files are."""
-    tables = compare_tables(result)
-    parts = [f"{wrapped(title)}\n\n{table(header, rows)}" for title, header, rows in tables]
-    spent = ", ".join(f"{name} {s:.1f} s" for name, s in result["seconds"]["of"].items())
+    """The tables of a result, and where the files are."""
     files = f"written to {result['out']}; open {PAGE} there"
-    said = [*result["notes"], *alerts(result), left_out_words(result["left_out"])]
-    parts += [wrapped(words) for words in (*said, f"{spent}\n{files}")]
-    return "\n\n".join(part for part in parts if part)
+    return f"{tables(result)}\n{wrapped(files)}"
+
+
+def tables(result: Result) -> str:
+    """The tables of a result, what was left out, and where the time went."""
+    each = compare_tables(result)
+    parts = [f"{wrapped(title)}\n\n{table(header, rows)}" for title, header, rows in each]
+    took = ", ".join(f"{name} {s:.1f} s" for name, s in result["seconds"]["of"].items())
+    said = [*result["notes"], *alerts(result), left_out_words(result["left_out"]), took]
+    return "\n\n".join(part for part in [*parts, *map(wrapped, said)] if part)
 
 
 def as_rows(left_out: dict[str, str]) -> list[dict[str, str]]:
