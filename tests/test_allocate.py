@@ -177,7 +177,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[ArgumentError], str], ...] = (
      "allocate: the shape of fc1.bias must be (o, i) or (o, i, y, x) with sides of at least "
      "1, not (3,); pass the shapes of weights alone"),
     (lambda: mp.allocate(LENET, 0.5, protect=["fc4"]), ArgumentError,
-     "'fc4' must be a scored parameter, or a layer of one (did you mean 'fc1'?); choose among "
+     "'fc4' must be a scored parameter, or a layer of one; choose among "
      "fc1, fc2, fc3"),
     (lambda: mp.allocate(mp.sparsify(half_masked(small_net()), "csr"), 0.5), ArgumentError,
      SPARSE.format("allocation")),

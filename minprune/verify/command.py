@@ -90,12 +90,12 @@ def check(
             near = meant(fact, known, "")
             raise ArgumentError(f"{said}; {near}" if near else said)
     read = row.read(named) if row.read else named
-    wrapped = {what: as_given(v) if callable(v) else v for what, v in read.items()}
+    ready = {what: as_given(v) if callable(v) else v for what, v in read.items()}
     test = getattr(verify, row.check)
     takes = inspect.signature(test).parameters
     many = {"seed": seed, "examples": examples}
     given |= {what: n for what, n in many.items() if what in takes and n is not None}
-    verdicts: Verdicts = test(**{row.fn: fn}, **dict(row.defaults) | wrapped | given)
+    verdicts: Verdicts = test(**{row.fn: fn}, **dict(row.defaults) | ready | given)
     if not row.again or any(RAISED in v.sentence for v in verdicts.broken):
         return verdicts
     return Verdicts(
