@@ -71,6 +71,7 @@ CASES: dict[str, dict[str, Any]] = {
     "dense": {"method": Kept()},
     "penalty": {"method": mp.methods.L1(0.1)},
     "patience": {"patience": 2, "optimizer": mp.SGD(0.8), "method": Busy(), "epochs": 9},
+    "frozen": {"optimizer": mp.SGD(0.1, momentum=0.9), "freeze": ("bn*", "fc1"), "dropout": 0.5},
     "generator": {"seed": 5, "generator": True},
 }
 
