@@ -57,7 +57,7 @@ def moved(model: Model) -> Model:
 def constants(model: Model, frozen: list[str]) -> Model:
     arrays = model.params | model.buffers
     nodes = tuple(
-        replace(n, layer=Constant(n.layer, n.layer.own(n.name, arrays))) if n.name in frozen else n
+        n._replace(layer=Constant(n.layer, n.layer.own(n.name, arrays))) if n.name in frozen else n
         for n in model.net.nodes
     )
     net = replace(model.net, nodes=nodes)
@@ -164,12 +164,12 @@ def test_frozen_batchnorm_takes_a_batch_of_one() -> None:
     net = mp.build(
         (2,), [("fc1", mp.Dense(2, 3)), ("bn", mp.BatchNorm(3)), ("fc2", mp.Dense(3, 2))]
     )
-    part = np.ones((3, 2), np.float32), np.array([0, 1, 1])
+    model, part = mp.initialise(net, dtype=np.float64), (np.ones((3, 2)), np.array([0, 1, 1]))
     data = mp.Dataset(part, part, part)
     how: dict[str, Any] = {"epochs": 1, "batch_size": 1, "progress": False}
-    mp.fit(mp.initialise(net), data, freeze="bn", **how)
+    mp.fit(model, data, freeze="bn", **how)
     with pytest.raises(ArgumentError, match="bn: a batch must have at least 2 samples"):
-        mp.fit(mp.initialise(net), data, **how)
+        mp.fit(model, data, **how)
 
 
 ALL = ", ".join([*small_net().net.params, *small_net().net.buffers])

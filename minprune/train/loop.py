@@ -89,8 +89,10 @@ def fit(
     checkpoint : path, optional
         A file for the state of training, written every `every` updates, at Ctrl-C and at the end.
         If the file exists, training resumes from it, and ends with the same bits as if it had never
-        stopped (with one BLAS thread). The method's state is saved too: it must be None, numbers,
-        text, arrays, or lists, tuples and dicts of them.
+        stopped (with one BLAS thread). More epochs than before continue it, with the bits of all
+        at once; they are refused where the rate or the method depends on the total. The method's
+        state is saved too: it must be None, numbers, text, arrays, or lists, tuples and dicts of
+        them.
     every : int, optional
         Updates between two checkpoints; by default, one is written after each epoch.
     freeze : name or names
@@ -188,7 +190,6 @@ def fit_part(
             **({"freeze": sorted(held.names)} if held.names else {}),
             "model": model, "epochs": epochs, "batch_size": batch_size, "patience": patience,
             "drop_last": drop_last, "seed": seed, "optimizer": optimizer,
-            "rate": np.array([rate(t, total) for t in range(total)]),
             "method": method, **data_print(data, "train", "val"), **machinery(),
         })  # fmt: skip
     state = Training(
@@ -202,7 +203,7 @@ def fit_part(
         restore(state, tree | {"params": params, "masks": masks})
         place.restore(deepcopy(begin["place"]), state.net)
     last = total if until is None else min(until, total)
-    saver = Checkpointer(checkpoint, every, asked, state, place, history)
+    saver = Checkpointer(checkpoint, every, asked, state, place, history, updates)
     # Values that are not finite are found and named below; NumPy's warning would come first.
     quiet = np.errstate(over="ignore", invalid="ignore")
     with saver, kernels.lend(), quiet, show_progress(label, total, progress, state.done) as shown:
