@@ -17,7 +17,8 @@ BINS = 10  # of the histograms
 # all that units of several positions have, their gates included
 OF_MAPS = {
     "activations", "act_grads", "act_mean", "act_gram", "act_cov", "act_hist", "labels",
-    "class_counts", "class_means", "within", "outgoing", "gate_grads", "weights", "grads", "squared_grads",
+    "class_counts", "class_means", "within", "outgoing", "gate_grads", "weights", "grads",
+    "squared_grads",
 }  # fmt: skip
 
 
@@ -158,7 +159,8 @@ def of_gates(kind: str) -> Callable[[Mlp], Arrays]:
 
 UNITS: dict[str, Callable[[Mlp], Any]] = {
     **{made.__name__: made for made in (activations, act_grads, act_mean, act_gram, act_cov,
-                                        act_hist, labels, class_counts, class_means, within, inverse_block)},
+                                        act_hist, labels, class_counts, class_means, within,
+                                        inverse_block)},
     "gate_grads": of_gates("grads"),
     "gate_hess": of_gates("hess_diag"),
     "removal": of_gates("removal"),
