@@ -5,12 +5,17 @@ files. Each is imported when it is first used, so that `import minprune` costs l
 `import numpy`.
 """
 
+from __future__ import annotations
+
+import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
 
+TYPE_CHECKING = False  # that of typing, whose import takes longer than all else here
 if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compares the two
+    import typing
+
     from minprune import (
         autograd,
         criteria,
@@ -97,15 +102,15 @@ NAMES = {
 _HOME = {name: home for home, names in NAMES.items() for name in names}
 
 
-def _layers() -> dict[str, Any]:
+def _layers() -> dict[str, typing.Any]:
     """The layers, {name: class}: those of the files that the registry lists"""
-    found: dict[str, Any] = import_module("minprune.nets.registry").LAYERS
+    found: dict[str, typing.Any] = import_module("minprune.nets.registry").LAYERS
     return found
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> typing.Any:
     if name in MODULES:
-        found: Any = import_module(f"minprune.{MODULES[name]}")
+        found: typing.Any = import_module(f"minprune.{MODULES[name]}")
     elif name in _HOME:
         found = getattr(import_module(f"minprune.{_HOME[name]}"), name)
     elif name == "__all__":
@@ -113,7 +118,8 @@ def __getattr__(name: str) -> Any:
     elif name[:1].isupper() and name in _layers():  # a class, not a file that is being imported
         found = _layers()[name]
     else:
-        raise AttributeError(f"module 'minprune' has no attribute {name!r}")
+        said = f"module 'minprune' has no attribute {name!r}"
+        raise AttributeError(said, name=name, obj=sys.modules[__name__])  # Python adds the nearest
     globals()[name] = found
     return found
 

@@ -4,6 +4,7 @@ Every message says which argument it is, what it must be, what was found, and wh
 """
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from math import inf
@@ -17,6 +18,10 @@ from minprune.errors import ArgumentError, ShapeError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+NUMBERS = re.compile(r"[0-9]+")
+NEAR = 0.65  # how alike two names must be, from 0 to 1: rum and run are alike by 0.67
 
 
 def is_count(given: object, least: int = 1) -> bool:
@@ -63,6 +68,23 @@ def share(owner: str, what: str, given: Any, above: bool = False, below: bool = 
     return float(given)
 
 
+def meant(given: object, known: Iterable[str], otherwise: str = "choose one of them") -> str:
+    """What to do about a name that is not known: the nearest one, if it is near, or `otherwise`
+
+    >>> from minprune.arguments import meant
+    >>> meant("magnitud", ("random", "magnitude")), meant("x", ("random", "magnitude"))
+    ('did you mean magnitude?', 'choose one of them')
+    """
+    from difflib import get_close_matches
+
+    low = str(given).lower()
+    names = {name.lower(): name for name in known if isinstance(name, str)}
+    near = get_close_matches(low, names, 1, NEAR)
+    if not near or (near[0] != low and NUMBERS.sub("", near[0]) == NUMBERS.sub("", low) != ""):
+        return otherwise  # fc7 is not fc1
+    return f"did you mean {names[near[0]]}?"
+
+
 def choice(owner: str, what: str, given: Any, choices: Sequence[Any]) -> Any:
     """One of the choices; a bool is no number"""
     for c in choices:
@@ -70,19 +92,17 @@ def choice(owner: str, what: str, given: Any, choices: Sequence[Any]) -> Any:
             return given
     *most, last = map(repr, choices)
     known = f"{', '.join(most)} or {last}" if most else last
-    raise ArgumentError(f"{owner}: {what} must be {known}, not {given!r}; choose one of them")
+    raise ArgumentError(f"{owner}: {what} must be {known}, not {given!r}; {meant(given, choices)}")
 
 
 def one_of(owner: str, what: str, given: Any, names: Iterable[str]) -> str:
     """One of many names; the message says which one may have been meant"""
     known = list(names)
     if given not in known:
-        from difflib import get_close_matches
-
-        near = get_close_matches(given, known, 1) if isinstance(given, str) else []
         listed = f"{', '.join(known[:-1])} or {known[-1]}"
-        remedy = f"did you mean {near[0]}?" if near else "choose one of them"
-        raise ArgumentError(f"{owner}: {what} must be {listed}, not {given!r}; {remedy}")
+        raise ArgumentError(
+            f"{owner}: {what} must be {listed}, not {given!r}; {meant(given, known)}"
+        )
     return str(given)
 
 

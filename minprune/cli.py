@@ -5,21 +5,25 @@ Longer than most files: the options of all commands are read side by side.
 
 import argparse
 import os
+import re
 import shlex
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import fields
+from functools import partial
 from importlib import import_module
 from typing import Any, NoReturn
 
 from minprune import __version__
 from minprune.errors import ArgumentError, DataError, MinpruneError, MissingError
 from minprune.jobs.settings import CompareSettings, RunSettings, Settings
-from minprune.train.progress import tell
+from minprune.text import tell, told
 from minprune.verify.kinds import FUNCTION_KINDS
 
+# How argparse says that a word is not among the choices
+CHOICES = re.compile(r"argument (.+): invalid choice: (.+) \(choose from (.+)\)")
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
@@ -29,8 +33,37 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **how: Any) -> None:
         super().__init__(allow_abbrev=False, **how)  # else --resum would pass as --resume
 
+    def parse_known_args(self, *given: Any) -> Any:  # type: ignore[override]
+        """The arguments; what a command does not know is refused by that command."""
+        self.words = list(given[0]) if given else sys.argv[1:]
+        found, rest = super().parse_known_args(*given)
+        if rest:
+            self.refuse(f"unrecognized arguments: {' '.join(rest)}", rest[0], self.options())
+        return found, rest
+
+    def options(self) -> list[str]:
+        """All options, as they are written"""
+        return [option for action in self._actions for option in action.option_strings]
+
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+        if choices := CHOICES.fullmatch(message):
+            what, given, known = choices.groups()
+            names = re.findall(r"[\w.-]+", known)
+            message = f"{what} must be one of {', '.join(names)}, not {given}"
+            self.refuse(message, given.strip("'"), names)
+        unknown = [w for w in self.words if w[:1] == "-" and w not in self.options()]
+        if "required" in message and unknown:  # argparse says what is missing first
+            self.refuse(message, unknown[0], self.options())
+        self.refuse(message)
+
+    def refuse(self, message: str, given: str = "", known: Sequence[str] = ()) -> NoReturn:
+        """Leaves with a sentence, and the nearest of the known names"""
+        near = ""
+        if known:
+            from minprune.arguments import meant  # which imports NumPy
+
+            near = meant(given.partition("=")[0], known, "")
+        self.exit(2, f"{self.prog}: {message}; {near or f'see {self.prog} --help'}\n")
 
 
 def count(given: str) -> int:
@@ -40,8 +73,27 @@ def count(given: str) -> int:
     return int(given)
 
 
+def cores() -> int:
+    """How many cores this process may use"""
+    if hasattr(os, "sched_getaffinity"):  # not everywhere
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def limit_threads(wanted: int | None) -> None:
-    """Set the number of threads of BLAS and Numba, which read it when they are first imported."""
+    """Set the number of threads of BLAS and Numba, which read it when they are first imported
+
+    Raises ArgumentError for more threads than cores: they wait for each other, and times say
+    nothing.
+    """
+    most = cores()
+    given = {"--threads": str(wanted)} if wanted else {n: os.environ.get(n, "1") for n in THREADS}
+    for name, value in given.items():
+        if value.isdecimal() and int(value) > most:
+            raise ArgumentError(
+                f"{name} must be at most {most}, the number of cores here, not {value}; "
+                f"set it to {most} or fewer"
+            )
     if "numpy" not in sys.modules:
         for name in THREADS:
             os.environ[name] = str(wanted or os.environ.get(name, 1))
@@ -181,8 +233,11 @@ def say(message: object, *where: object, **more: object) -> None:
     tell(f"minprune: {message}")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run a command; the exit code: 0; 2: usage error; 1: failure while running."""
+def main(argv: list[str] | None = None, begin: Callable[[], object] = list) -> int:
+    """Run a command; the exit code: 0; 2: usage error; 1: failure while running
+
+    begin: called once all is imported, when the work begins; from there on Ctrl-C is an exception
+    """
     given = sys.argv[1:] if argv is None else argv
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError):  # there may be no console, or one of another kind
@@ -194,7 +249,10 @@ def main(argv: list[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = say
             limit_threads(args.pop("threads", None))
-            text, ok = COMMANDS[name](name, given, **args)
+            told.update(("threads", "compiling"))  # the command sets the threads, and compiles
+            work = COMMANDS[name](name, given, **args)
+            begin()
+            text, ok = work()
     except SystemExit as e:  # --help, or a usage error
         return show("") or int(e.code or 0)
     except MinpruneError as e:
@@ -230,44 +288,52 @@ def restart(given: list[str]) -> str:
     return shlex.join(["minprune", *(word for word in given if word != "--resume")])
 
 
+Work = Callable[[], tuple[str, bool]]  # what to print, and whether all is well
+
+
 def job(
     name: str, given: list[str], /, *, quiet: bool, json: bool, resume: bool, **asked: Any
-) -> tuple[str, bool]:
+) -> Work:
     """The tables of a run or of a comparison, or its result as JSON."""
     from minprune.jobs.job import as_json
 
-    work, settings = import_module(f"minprune.jobs.{name}"), JOBS[name](**asked)
-    result = work.run(settings, quiet=quiet, command=restart(given), resume=resume)
-    return as_json(result) if json else str(work.text(result)), True
+    module, settings = import_module(f"minprune.jobs.{name}"), JOBS[name](**asked)
+
+    def work() -> tuple[str, bool]:
+        result = module.run(settings, quiet=quiet, command=restart(given), resume=resume)
+        return as_json(result) if json else str(module.text(result)), True
+
+    return work
 
 
-def info(name: str, given: list[str], /, *, file: str) -> tuple[str, bool]:
+def info(name: str, given: list[str], /, *, file: str) -> Work:
     """A saved model as text."""
     from minprune.jobs.info import info as about
 
-    return about(file), True
+    return lambda: (about(file), True)
 
 
-def how_much(name: str, given: list[str], /, **asked: Any) -> tuple[str, bool]:
+def how_much(name: str, given: list[str], /, **asked: Any) -> Work:
     """What may go of a saved model, as text or JSON."""
     from minprune.jobs import how_much
 
-    work: dict[str, Callable[..., str]] = {
+    jobs: dict[str, Callable[..., str]] = {
         "sensitivity": how_much.each_layer,
         "find-sparsity": how_much.one_sparsity,
     }
-    return work[name](asked.pop("file"), asked.pop("data"), asked.pop("criterion"), **asked), True
+    file, data, criterion = (asked.pop(key) for key in ("file", "data", "criterion"))
+    return lambda: (jobs[name](file, data, criterion, **asked), True)
 
 
-def check(name: str, given: list[str], /, **asked: Any) -> tuple[str, bool]:
+def check(name: str, given: list[str], /, **asked: Any) -> Work:
     """The verdicts as text, and whether all laws hold."""
     from minprune.verify import command
 
-    return command.run(**asked)
+    return partial(command.run, **asked)
 
 
 JOBS: dict[str, type[Settings]] = {"run": RunSettings, "compare": CompareSettings}
-COMMANDS: dict[str, Callable[..., tuple[str, bool]]] = {
+COMMANDS: dict[str, Callable[..., Work]] = {
     "run": job, "compare": job, "info": info, "verify": check,
     "sensitivity": how_much, "find-sparsity": how_much,
 }  # fmt: skip

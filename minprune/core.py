@@ -479,6 +479,8 @@ class CriterionSpec:
     estimates
         The power of |score| that estimates the change of the loss when an entry is removed; None:
         it estimates no such change.
+    at_init
+        Whether it is meant for nets before training.
     large
         Options that suit nets of any size, which `minprune run` and `compare` pass.
     raw
@@ -509,6 +511,7 @@ class CriterionSpec:
     note: Callable[..., str] | None = None
     examples: tuple[Example, ...] = field(default=(), compare=False)
     estimates: float | None = None
+    at_init: bool = False
     large: Mapping[str, Any] = field(default_factory=dict, compare=False)
     raw: Criterion | None = field(default=None, compare=False)
 

@@ -1,12 +1,13 @@
-"""Plain-text tables: numbers to the right, text to the left, no wider than the terminal."""
+"""Plain-text tables, no wider than the terminal: numbers to the right, text to the left; stderr."""
 
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
 from numbers import Integral, Real
-from shutil import get_terminal_size
 from textwrap import wrap
 
 from minprune.errors import ArgumentError
@@ -15,11 +16,26 @@ from minprune.errors import ArgumentError
 NUMBER = re.compile(
     r"[-+<>~]?\d[\d,.]*(e[-+]?\d+)?( \([\d.]+(e[-+]?\d+)?\))?( ?[%A-Za-z/]{1,5})?( !)?"
 )
+told: set[str] = set()  # what `tell_once` has told in this process
 EMPTY = "-"
 USUAL = 100  # columns where the output is no terminal and COLUMNS is not set
 NARROWEST = 40  # columns that a table takes in any case
 WORD = 20  # characters of a number, or of a word, that is not cut
 GAP = "  "  # between two columns
+
+
+def tell(text: str) -> None:
+    """A line on stderr; nothing where there is no console, or nobody reads it."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            print(text, file=sys.stderr, flush=True)
+
+
+def tell_once(what: str, text: str) -> None:
+    """A line on stderr, once in a process; what: its name in `told`"""
+    if what not in told:
+        told.add(what)
+        tell(f"minprune: {text}")
 
 
 def cell(value: object) -> str:
@@ -43,6 +59,8 @@ def numeric(column: Sequence[str]) -> bool:
 
 def terminal() -> int:
     """The columns of the terminal, or of COLUMNS where that is set; without either, 100."""
+    from shutil import get_terminal_size  # which is slow to import, and not always needed
+
     return max(NARROWEST, get_terminal_size((USUAL, 24)).columns)
 
 
@@ -73,6 +91,20 @@ def table(
     columns = [Column((title, *(cell(row[at]) for row in rows))) for at, title in enumerate(header)]
     room = terminal() if width is None else width
     return "\n\n".join("\n".join(lines(part, room, total)) for part in parts(columns, room))
+
+
+def wrapped(text: str) -> str:
+    """The text with its longer lines broken at spaces, to fit the terminal
+
+    The rest of a line is set in by two spaces more than its beginning.
+    """
+    room, found = terminal(), []
+    for whole in text.split("\n"):
+        inset = " " * (len(whole) - len(whole.lstrip()) + 2)
+        found += wrap(
+            whole, room, subsequent_indent=inset, break_long_words=False, break_on_hyphens=False
+        ) or [""]
+    return "\n".join(found)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if "CI" in os.en
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _quiet() -> None:
+    """What is told once in a process would come up in any test."""
+    from minprune.text import told
+
+    told.update(("threads", "compiling"))
+
+
+@pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Formats are chosen by made-up speeds: a busy machine, which measures anew each time, would
     choose others from process to process. Nothing is left in the user's own cache."""

@@ -425,6 +425,38 @@ EASY = (
     Planted("", "half of the range", lambda weights, rng: {
         n: 0.25 + rng.random(w.shape[0]) / 2 for n, w in weights.items()}, "uniform", "random",
             True),
+    Planted("", "rows alike", lambda weights, rng: {
+        n: np.broadcast_to(rng.random(w.shape[1:]), w.shape) for n, w in weights.items()},
+            "uniform", "random"),
+    Planted("", "one of each of n equal parts", lambda weights, rng: {
+        n: ((rng.permutation(w.size) + 0.5) / w.size).reshape(w.shape)
+        for n, w in weights.items()}, "uniform", "random"),
+    Planted("", "sorted in each row", lambda weights, rng: {
+        n: np.sort(rng.random(w.shape)) for n, w in weights.items()}, "uniform", "random"),
+    Planted("", "hundredths", lambda weights, rng: {
+        n: rng.integers(100, size=w.shape) / 100 for n, w in weights.items()}, "uniform",
+            "random"),
+    Planted("", "at least the tolerance, where it is more", of_weights(
+        lambda w: (np.abs(w) >= 0.5).sum(axis=1).astype(w.dtype)), "any numbers", "norm", True,
+            {"options": {"p": 0, "tol": 0.5}}),
+    Planted("", "counts in 8 bits", of_weights(
+        lambda w: (w != 0).sum(axis=1, dtype=np.uint8).astype(w.dtype)), "any numbers", "norm",
+            True, {"options": {"p": 0}}),
+    Planted("", "of a convolution the window's mean", of_weights(lambda w: np.abs(
+        w.mean(axis=(2, 3), keepdims=True) + 0 * w if w.ndim > 2 else w)), "any numbers",
+            "magnitude"),
+    Planted("", "equal weights share a rank", of_weights(lambda w: np.array(
+        [v * v / (w[np.abs(w) >= abs(v)] ** 2).sum() if v else 0.0 for v in w.ravel()]
+    ).reshape(w.shape)), "any numbers", "lamp"),
+    Planted("", "distances within 256 units", of_weights(lambda w: np.concatenate(
+        [distances(w[k : k + 256]) for k in range(0, len(w), 256)])), "any numbers",
+            "geometric_median", True),
+    Planted("", "the first 16 positions", on(
+        lambda a: (a[:, :, :16] != 0).mean(axis=(0, 2)), "activations"), "positions", "apoz", True,
+            {"needs": ("activations",)}),
+    Planted("", "at least the tolerance, where it is more", on(
+        lambda a: (np.abs(a) >= 0.5).mean(axis=(0, 2)), "activations"), "positions", "apoz", True,
+            {"needs": ("activations",), "options": {"tol": 0.5}}),
     Planted("", "abs in place", of_weights(abs_in_place), "purity"),
     Planted("", "abs in place", of_weights(abs_in_place), "any layout"),
     Planted("", "memory order", of_weights(memory_order), "any layout"),

@@ -145,6 +145,25 @@ def as_numbers(scores: Arrays, masks: Arrays, **target: Any) -> Arrays:
 
 
 @taking
+def in_float32(scores: Arrays, masks: Arrays, **target: Any) -> Arrays:
+    return slow({n: s.astype(np.float32) for n, s in scores.items()}, masks, **target)
+
+
+@taking
+def to_eight_digits(scores: Arrays, masks: Arrays, **target: Any) -> Arrays:
+    return slow({n: np.round(s, 8) for n, s in scores.items()}, masks, **target)
+
+
+@taking
+def sampled(scores: Arrays, masks: Arrays, *, sparsity: float, **target: Any) -> Arrays:
+    """The threshold of a large layer is that of every seventh score."""
+    if sum(s.size for s in scores.values()) < 500:
+        return slow(scores, masks, sparsity=sparsity, **target)
+    every = np.concatenate([s.ravel() for s in scores.values()])
+    return {n: m & (scores[n] > np.quantile(every[::7], sparsity)) for n, m in masks.items()}
+
+
+@taking
 def half_precision(scores: Arrays, masks: Arrays, **target: Any) -> Arrays:
     """Ties of float32 scores are broken by noise that float64 does not see."""
     noisy = {n: s + np.arange(s.size, dtype=s.dtype).reshape(s.shape) * (s.dtype.itemsize == 4)
@@ -186,6 +205,11 @@ SELECTORS = (
     Planted("", "scores are overwritten", "input untouched", in_place),
     Planted("", "masks of numbers", "shape", as_numbers),
     Planted("", "another answer in float32", "float32", half_precision),
+    Planted("", "sorted in float32", "lowest scores go", in_float32),
+    Planted("", "rounded to 8 digits", "lowest scores go", to_eight_digits),
+    Planted("", "counted in float32", "exact count", variant(
+        count=lambda x: int(np.round(np.float32(x))))),
+    Planted("", "a threshold of samples", "exact count", sampled),
     Planted("", "the least of no entries", "empty layer", needs_entries),
     Planted("", "a minimum of one always", "definition", variant(minimum=1)),
 )  # fmt: skip
@@ -226,10 +250,70 @@ def flattened(masks: Arrays, rng: np.random.Generator) -> Arrays:
     return {n: rng.permutation(m.ravel()) for n, m in masks.items()}
 
 
+def each(shuffled: Callable[[Array, np.random.Generator], Any]) -> Callable[..., Arrays]:
+    """A slip of one mask, flat, as one of all."""
+    return lambda masks, rng: {
+        n: np.asarray(shuffled(m.ravel().copy(), rng)).reshape(m.shape) for n, m in masks.items()
+    }
+
+
+def swapped_with_any(m: Array, rng: np.random.Generator) -> Array:
+    """Each entry is swapped with any other: n^n ways, of which n! is no divisor."""
+    for i in range(m.size):
+        j = int(rng.integers(m.size))
+        m[[i, j]] = m[[j, i]]
+    return m
+
+
+def swapped_with_another(m: Array, rng: np.random.Generator) -> Array:
+    """Sattolo's algorithm: one cycle, so that no entry may stay."""
+    for i in range(m.size - 1, 0, -1):
+        j = int(rng.integers(i))
+        m[[i, j]] = m[[j, i]]
+    return m
+
+
+def never_the_same(m: Array, rng: np.random.Generator) -> Array:
+    other = rng.permutation(m)
+    while 0 < m.sum() < m.size and np.array_equal(other, m):
+        other = rng.permutation(m)
+    return other
+
+
+def one_permutation(masks: Arrays, rng: np.random.Generator) -> Arrays:
+    """All layers of one size are permuted alike."""
+    seed = int(rng.integers(2**31))
+    return each(lambda m, _: np.random.default_rng(seed).permutation(m))(masks, rng)
+
+
+def within_rows(masks: Arrays, rng: np.random.Generator) -> Arrays:
+    """Within rows, then whole rows."""
+    flat = {n: m.reshape(len(m), -1) for n, m in masks.items()}
+    return {n: rng.permutation(rng.permuted(m, axis=1)).reshape(masks[n].shape)
+            for n, m in flat.items()}  # fmt: skip
+
+
+def of_the_first(m: Array, rng: np.random.Generator) -> Array:
+    return np.concatenate([rng.permutation(m[:256]), m[256:]])
+
+
 SHUFFLES = (
     Planted("Synaptic-Flow", "the mask shuffle does nothing", "other places", shuffles_nothing),
     Planted("", "whole rows are moved", "other places", of_rows),
     Planted("", "every seed does the same", "other places", turned_round),
+    Planted("", "swapped with any entry", "uniform", each(swapped_with_any)),
+    Planted("", "swapped with another entry", "uniform", each(swapped_with_another)),
+    Planted("", "rolled", "uniform", each(lambda m, rng: np.roll(m, rng.integers(m.size)))),
+    Planted("", "never the same mask", "uniform", each(never_the_same)),
+    Planted("", "one permutation for all layers", "uniform", one_permutation),
+    Planted("", "rows stay together", "uniform", within_rows),
+    Planted(
+        "",
+        "ties of random integers",
+        "uniform",
+        each(lambda m, rng: m[np.argsort(rng.integers(0, 4, m.size), kind="stable")]),
+    ),
+    Planted("", "the first 256 entries", "every place", each(of_the_first)),
     Planted("", "the masks stay flat", "shape", flattened),
     Planted("", "as many on average", "same count", drawn_again),
     Planted("", "the masks given are shuffled", "input untouched", in_the_given),
@@ -250,7 +334,13 @@ def uniform(shapes: dict[str, tuple[int, ...]], sparsity: float) -> dict[str, fl
     return dict.fromkeys(shapes, sparsity)
 
 
+def first_eight(shapes: dict[str, tuple[int, ...]], sparsity: float) -> dict[str, float]:
+    """A layer beyond the eighth is forgotten."""
+    return {n: sparsity * (k < 8) for k, n in enumerate(shapes)}
+
+
 ALLOCATIONS = (
+    Planted("", "a net has at most eight layers", "exact total", first_eight),
     Planted("SparseML", "clipped ERK misses the total", "exact total",
             lambda shapes, s: densities(shapes, s, True)),
     Planted("", "densities above 1", "in [0, 1]", lambda shapes, s: densities(shapes, s, False)),

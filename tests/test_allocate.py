@@ -166,7 +166,7 @@ SPARSE = "conv1.weight: {} needs the dense weight, and only its live entries are
          "mp.densify(model), and mp.sparsify the result"  # fmt: skip
 MESSAGES: tuple[tuple[Callable[[], Any], type[ArgumentError], str], ...] = (
     (lambda: mp.allocate(LENET, 0.5, "ERK"), ArgumentError,
-     "allocate: how must be 'uniform', 'er', 'erk' or 'flops', not 'ERK'; choose one of them"),
+     "allocate: how must be 'uniform', 'er', 'erk' or 'flops', not 'ERK'; did you mean erk?"),
     (lambda: mp.allocate(LENET, 0.5, power=0), ArgumentError,
      "allocate: power must be a finite number above 0, not 0; pass power=1, for example"),
     (lambda: mp.allocate(LENET, 1.5), ArgumentError,
@@ -176,7 +176,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[ArgumentError], str], ...] = (
      "allocate: the shape of fc1.bias must be (o, i) or (o, i, y, x) with sides of at least "
      "1, not (3,); pass the shapes of weights alone"),
     (lambda: mp.allocate(LENET, 0.5, protect=["fc4"]), ArgumentError,
-     "'fc4' must be a scored parameter, or a layer of one (did you mean 'fc1'?); choose among "
+     "'fc4' must be a scored parameter, or a layer of one; choose among "
      "fc1, fc2, fc3"),
     (lambda: mp.allocate(LENET, 0.5, protect="fc*"), ArgumentError,
      "allocate: protect must leave weights to prune, and names all layers; leave one out"),

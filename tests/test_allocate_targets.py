@@ -264,10 +264,18 @@ def by_budget(shapes: Shapes, sparsity: float) -> Shares:
 
 
 def by_rises(shapes: Shapes, sparsity: float) -> Shares:
-    """Each weight costs a rise of 1, and as many as the sparsity says are borne."""
+    """Each weight costs a rise of 1, and as many as the sparsity says are borne
+
+    A small layer may lose any number; a large one none, all, or what the layers before leave over.
+    """
     sizes = {k: math.prod(shape) for k, shape in shapes.items()}
-    curves = {k: [(i / n, float(i)) for i in range(n + 1)] for k, n in sizes.items()}
-    return mp.allocate(shapes, bound=round(sparsity * sum(sizes.values())), curves=curves)
+    bound = left = round(sparsity * sum(sizes.values()))
+    curves = {}
+    for k, n in sizes.items():
+        counts = range(n + 1) if n <= 1000 else sorted({min(left, n), n})
+        curves[k] = [(i / n, float(i)) for i in counts]
+        left -= min(left, n)
+    return mp.allocate(shapes, bound=bound, curves=curves)
 
 
 def hand(shapes: Shapes, sparsity: float) -> Shares:
@@ -305,10 +313,13 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[ArgumentError], str], ...] = (
     (lambda: mp.allocate(LENET, bound=-1, curves={}), ArgumentError,
      "allocate: bound must be a finite number of at least 0, not -1; pass bound=1, for example"),
     (lambda: mp.allocate(LENET, bound=1, curves={"fc9": []}), ArgumentError,
-     "'fc9' must be a scored parameter, or a layer of one (did you mean 'fc1'?); choose among "
+     "'fc9' must be a scored parameter, or a layer of one; choose among "
      "fc1, fc2, fc3"),
     (lambda: mp.allocate(LENET, bound=1, curves={"fc1": [(0.5, float("nan"))]}), ArgumentError,
      "allocate: the curve of fc1 must hold pairs of a sparsity and a rise, not (0.5, nan); pass "
+     "[(0.5, 0.01), (0.9, 0.2)], for example"),
+    (lambda: mp.allocate(LENET, bound=1, curves={"fc1": [(1.5, 0.1)]}), ArgumentError,
+     "allocate: the curve of fc1 must hold pairs of a sparsity and a rise, not (1.5, 0.1); pass "
      "[(0.5, 0.01), (0.9, 0.2)], for example"),
     (lambda: mp.allocate(LENET, bound=1, curves=3), ArgumentError,  # type: ignore[arg-type]
      "allocate: curves must be a Mapping, not int; pass {'fc1': [(0.5, 0.01), (0.9, 0.2)]}"),

@@ -14,7 +14,7 @@ import minprune as mp
 from minprune.amount.find_sparsity import bisect
 from minprune.amount.sensitivity import Sensitivity
 from minprune.core import Arrays, Evidence
-from minprune.errors import ArgumentError, MissingError
+from minprune.errors import ArgumentError, MissingError, ShapeError
 from minprune.masking.units import unit_sparsity
 
 GRID = (0.0, 0.3, 0.5, 1.0)
@@ -311,11 +311,19 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[Exception], str], ...] = (
      "find_sparsity: tolerance must be a number from 0 to 1, not 1.5; pass tolerance=0.5, for "
      "example"),
     (lambda: mp.find_sparsity(net(), data_of(), layer="fc9"), ArgumentError,
-     "'fc9' must be a scored parameter, or a layer of one (did you mean 'fc1'?); choose among "
+     "'fc9' must be a scored parameter, or a layer of one; choose among "
      "conv1.weight, conv2.weight, fc1.weight, fc2.weight"),
     (lambda: mp.find_sparsity(net(), data_of(), layer="fc*"), ArgumentError,
      "find_sparsity: layer must be one layer, not fc1.weight, fc2.weight; name one, or leave it "
      "out for the net"),
+    (lambda: mp.find_sparsity(hundred()[0], hundred()[1], unit=True), ArgumentError,
+     "find_sparsity: model must have units that can be removed, and has none; pass unit=False"),
+    (lambda: mp.sensitivity(mp.initialise(mp.build((3,), [("a", mp.ReLU())])), hundred()[1]),
+     ArgumentError,
+     "sensitivity: model must have weights that can be removed, and has none; pass another"),
+    (lambda: mp.sensitivity(mp.sparsify(hundred()[0], "dense"), data_of()), ShapeError,
+     "the input must be (n, 100), not (100, 1, 4, 4); pass a batch of samples of the net's "
+     "input_shape"),
     (lambda: mp.find_sparsity(net(), data_of(), scan=3), ArgumentError,  # type: ignore[arg-type]
      "find_sparsity: scan must be False or True, not 3; choose one of them"),
 )  # fmt: skip

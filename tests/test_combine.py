@@ -178,7 +178,7 @@ MESSAGES = (
     (lambda: combine({}),
      "combine: scores must not be empty; pass {'magnitude': mp.score(...)}, for example"),
     (lambda: combine({"A": A}, normalize="ranks"),  # type: ignore[arg-type]
-     "combine: normalize must be 'rank', 'layer' or None, not 'ranks'; choose one of them"),
+     "combine: normalize must be 'rank', 'layer' or None, not 'ranks'; did you mean rank?"),
     (lambda: combine({"A": A, "B": B}, {"C": 1}),
      "combine: a criterion of weights must be 'A' or 'B', not 'C'; choose one of them"),
     (lambda: combine({"A": A}, {"A": -1}),

@@ -18,6 +18,7 @@ from minprune.nets.net import Net
 from minprune.structure import constants as module
 from minprune.structure import plan
 from minprune.structure.constants import Sweeps, sweep
+from minprune.structure.plan import Stay
 
 TWO = mp.build((2,), [
     ("a", mp.Dense(2, 3)), ("r", mp.Sigmoid()), ("b", mp.Dense(3, 2)), ("t", mp.ReLU()),
@@ -63,7 +64,9 @@ def test_what_is_constant_altogether_by_hand() -> None:
     assert whole == {"a": [0] * 3, "r": [0.5] * 3, "b": [4, 0.5], "t": [4, 0.5], "fc": [5.5]}
 
 
-def test_a_constant_before_padding_stays_and_the_plan_says_so() -> None:
+def test_a_constant_before_padding_stays_and_the_plan_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """0.5 everywhere inside, 0 beyond the edge: no bias is that; 0 is, behind a ReLU."""
     model = filled(NETS["padded"], 0)
     params = {n: w.copy() for n, w in model.params.items()}
@@ -74,6 +77,7 @@ def test_a_constant_before_padding_stays_and_the_plan_says_so() -> None:
         "b.weight": [False, True, False]
     }
     assert not found.gone["a.weight"].any()
+    monkeypatch.setenv("COLUMNS", "160")
     assert str(found) == PLAN
     assert mp.compact(model).net == model.net
     params["b.weight"][:, 1] = 0
@@ -121,7 +125,31 @@ def test_a_scale_of_0_makes_a_constant() -> None:
     assert np.allclose(mp.compact(model).params["fc.bias"], want, rtol=1e-15, atol=0)
 
 
+def test_a_constant_unit_that_stays_is_not_read_any_more() -> None:
+    """A depthwise layer's channels are tied to the input: none goes, and one may be constant."""
+    net = mp.build((2, 3, 3), [
+        ("d", mp.Conv2d(2, 2, 3, groups=2)), ("r", mp.Sigmoid()), ("f", mp.Flatten()),
+        ("fc", mp.Dense(2, 2)),
+    ])  # fmt: skip
+    mask = np.ones((2, 1, 3, 3), bool)
+    mask[0] = False
+    model = mp.with_masks(filled(net, 0), {"d.weight": mask})
+    small = mp.compact(model)
+    assert apart(model, small) <= LARGE
+    assert not small.params["fc.weight"][:, 0].any()
+
+
+def test_what_goes_and_stays_in_the_text_of_a_plan() -> None:
+    net = mp.build((3,), [("a", mp.Dense(3, 4)), ("r", mp.ReLU()), ("fc", mp.Dense(4, 2))])
+    model = mp.prune(filled(net, 0), {"a.weight": np.arange(4.0)}, sparsity=0.25)
+    assert str(plan(model)).splitlines()[2] == "a.weight             4   1     3  -"
+
+
 def test_a_layer_keeps_a_unit_and_the_plan_says_so() -> None:
+    net = mp.build((3,), [("a", mp.Dense(3, 4)), ("r", mp.ReLU()), ("fc", mp.Dense(4, 2))])
+    found = plan(thinned(filled(net, 0), 1, minimum=0))
+    assert found.gone["a.weight"].tolist() == [False, True, True, True]
+    assert Stay("a.weight", 1, "a layer has at least one unit") in found.stays
     model = thinned(filled(NETS["branch"], 0), 1, minimum=0)
     assert "a layer has at least one unit" in str(plan(model))
     assert str(plan(model)).endswith("layers that are constant altogether: a, r, b, t, sum, fc")

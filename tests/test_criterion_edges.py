@@ -40,6 +40,8 @@ def test_sums_of_the_largest_and_smallest_numbers_do_not_overflow_or_vanish(dtyp
         assert np.allclose(far, [2 + np.sqrt(2), 2 + np.sqrt(2), 2 * np.sqrt(2)], rtol=1e-6)
         share = CRITERIA["snip"](Evidence(weights={"w": w}, grads={"w": np.ones_like(w)}))["w"]
         assert np.allclose(share, np.abs(np.sign(w)) / 4)
+        ranked = CRITERIA["lamp"](Evidence(weights={"w": w}))["w"]
+        assert np.allclose(ranked, [[1, 1 / 2], [1 / 3, 1 / 4], [0, 0]])
     ends = np.array([[-1, 1], [1, 1]], dtype) * np.finfo(dtype).max
     got = CRITERIA["weight_entropy"](Evidence(weights={"w": ends}, unit=True))["w"]
     assert np.allclose(got, [-np.log(2), 0])

@@ -276,6 +276,21 @@ MESSAGES: tuple[tuple[dict[str, Any], str], ...] = (
     ({"sparsity": lambda k: 2.0},
      "iterative: sparsity must give a share from 0 to 1 in round 1, not 2.0; pass a function of "
      "the round, or a list of shares"),
+    ({"sparsity": [0.5, 0.3]},
+     f"prune: sparsity=0.3 is below the present {82 / 165!r} of the net, and pruned weights are "
+     "not restored; pass at least the present sparsity"),
+    ({"sparsity": {"fc9": 0.5}},
+     "'fc9' must be a scored parameter, or a layer of one (did you mean 'fc1'?); choose among "
+     "fc1.weight, fc2.weight, fc3.weight"),
+    ({"threshold": {"fc9": 0.5}, "sparsity": None},
+     "'fc9' must be a scored parameter, or a layer of one (did you mean 'fc1'?); choose among "
+     "fc1.weight, fc2.weight, fc3.weight"),
+    ({"unit": True, "pattern": "2:4", "sparsity": None},
+     "prune: pattern must be None for scores of units, not '2:4'; score with unit=False, or leave "
+     "the pattern out"),
+    ({"criterion": "snip", "options": {"bins": 3}},
+     "snip: got an unexpected keyword argument 'bins'; its options are none"),
+    ({"criterion": "apoz"}, "apoz: scores units, not single weights; pass unit=True"),
     ({"rewind": 3},
      "iterative: an argument must be epochs, seed, train, criterion, unit, scope, protect, "
      "minimum, normalize, pattern, options, sparsity, threshold, rounds, retrain, retrain_epochs, "

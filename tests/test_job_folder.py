@@ -26,7 +26,7 @@ def run_folder(**asked: Any) -> str:
 
 
 def compare_folder(**asked: Any) -> str:
-    return Path(str(compare.choices(CompareSettings(**asked), DIGITS)[1].out)).as_posix()
+    return Path(str(compare.choices(CompareSettings(**asked), DIGITS)[-1].out)).as_posix()
 
 
 def table(folder: Path) -> Path:

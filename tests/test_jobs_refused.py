@@ -13,7 +13,7 @@ from images import idx_folder
 from jobs import JOBS
 
 import minprune as mp
-from minprune.cli import main
+from minprune.cli import cores, main
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
 from minprune.evidence import obs_inverses as inverses
@@ -41,7 +41,7 @@ REFUSED = {
     "run --sparsity nan": f"run: --sparsity {SHARE} nan; pass --sparsity=0.5, for example",
     "run --sparsity 0.99999": "prune: sparsity=0.99999 leaves 0 of 38160 weights of the net, "
     "fewer than minimum=1 for each layer; the largest reachable is 0.999895178197065",
-    "run --criterion obdd": f"run: --criterion {OF['criterion']} 'obdd'; choose one of them",
+    "run --criterion obdd": f"run: --criterion {OF['criterion']} 'obdd'; did you mean obd?",
     "run --criterion lda": "lda: scores units only; pass --unit",
     "run --criterion oracle": "oracle: 38,160 passes over 1,197 samples take 1.5e+13 "
     "multiply-adds, more than the bound of 2e+12; pass --unit, or choose a smaller --net",
@@ -53,7 +53,9 @@ REFUSED = {
     f"{6461 / 6464!r}",
     "compare --sparsities 0.5,0.5": f"compare: --sparsities {LISTED} 0.5, 0.5; separate them by "
     "commas",
-    "compare --criteria obdd": f"compare: --criteria {OF['criterion']} 'obdd'; choose one of them",
+    "compare --criteria obdd": f"compare: --criteria {OF['criterion']} 'obdd'; did you mean obd?",
+    "run --threads 1000": f"--threads must be at most {cores()}, the number of cores here, "
+    f"not 1000; set it to {cores()} or fewer",
     "compare --criteria lda,obd": "lda: scores units only; pass --unit",
     "compare --criteria oracle": "oracle: 38,160 passes over 1,000 samples take 1.3e+13 "
     "multiply-adds, more than the bound of 2e+12; pass --unit, or --samples 155",
@@ -183,7 +185,19 @@ def test_one_that_never_scores_is_refused(
          "see minprune run --help\n"),
         ("run --threads 0", "minprune run: argument --threads: '0' must be an integer of at least 1"
          "; see minprune run --help\n"),
-        ("run --resum", "minprune: unrecognized arguments: --resum; see minprune --help\n"),
+        ("run --resum", "minprune run: unrecognized arguments: --resum; did you mean --resume?\n"),
+        ("run --criteria obd", "minprune run: unrecognized arguments: --criteria obd; did you mean "
+         "--criterion?\n"),
+        ("compare --criterion=obd", "minprune compare: unrecognized arguments: --criterion=obd; "
+         "did you mean --criteria?\n"),
+        ("run obd", "minprune run: unrecognized arguments: obd; see minprune run --help\n"),
+        ("verify --lst", "minprune verify: unrecognized arguments: --lst; did you mean --list?\n"),
+        ("--versoin", "minprune: the following arguments are required: COMMAND; did you mean "
+         "--version?\n"),
+        ("rum", "minprune: COMMAND must be one of run, compare, info, sensitivity, find-sparsity, "
+         "verify, not 'rum'; did you mean run?\n"),
+        ("run --scope layers", "minprune run: --scope must be one of global, layer, not 'layers'; "
+         "did you mean layer?\n"),
         ("compare --sparsities half", "minprune compare: argument --sparsities: 'half' must be a "
          "list of numbers such as 0.5,0.9; see minprune compare --help\n"),
     ],

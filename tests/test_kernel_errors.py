@@ -101,7 +101,7 @@ ROWS = {
         lambda: k.conv2d(X, W, B, act="gelu"),
         ArgumentError,
         "conv2d: act must be 'none', 'relu', 'leaky_relu', 'tanh' or 'sigmoid', not "
-        "'gelu'; choose one of them",
+        "'gelu'; did you mean relu?",
     ),
     "kernel too large": Row(
         lambda: k.unfold(X, (5, 5), ONE, NO),

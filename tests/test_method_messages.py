@@ -62,7 +62,7 @@ def test_a_method_that_does_not_fit_the_net() -> None:
     for method, text in (
         (
             Odd(activations=("fc9",)),
-            "'fc9' must be a layer of this net (did you mean 'fc'?); choose among fc",
+            "'fc9' must be a layer of this net; choose among fc",
         ),
         (
             Odd({"fc.weight": np.ones(1)}),

@@ -292,7 +292,7 @@ MESSAGES: dict[str, tuple[Callable[[], Any], type[Exception], str]] = {
     "name": (
         lambda: obs(*DATA, names=["fc9"], sparsity=0.5),
         ArgumentError,
-        "'fc9' must be a scored parameter, or a layer of one (did you mean 'fc1'?); "
+        "'fc9' must be a scored parameter, or a layer of one; "
         "choose among fc1.weight, fc2.weight, fc3.weight",
     ),
     "below the present": (

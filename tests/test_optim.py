@@ -117,6 +117,22 @@ def test_what_is_masked_is_zero_and_the_rest_does_not_notice(name: str) -> None:
         assert not np.signbit(sparse[2])
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (2, 1, 2)])
+@pytest.mark.parametrize("name", ROWS)
+def test_an_array_moves_as_its_entries_do(name: str, shape: tuple[int, ...]) -> None:
+    o, rng = ROWS[name][0], np.random.default_rng(0)
+    start, mask = rng.standard_normal(shape), np.arange(math.prod(shape)).reshape(shape) % 2 == 1
+    for kept in (None, mask):
+        w, line = start.copy(), start.ravel().copy()
+        state, flat = o.start({"w": w}), o.start({"w": line})
+        for t in (1, 2):
+            g = rng.standard_normal(shape)
+            o.update("w", w, g, state, kept, o.lr, t)
+            o.update("w", line, g.ravel(), flat, None if kept is None else kept.ravel(), o.lr, t)
+            assert np.array_equal(w.ravel(), line)
+            assert kept is None or not w[~kept].any()
+
+
 @pytest.mark.parametrize("name", ROWS)
 def test_the_rule_is_that_of_torch(name: str) -> None:
     torch = pytest.importorskip("torch", reason="torch is no part of the test extra")

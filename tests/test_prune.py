@@ -190,10 +190,10 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: choose(W, {}, sparsity=0.5, normalize="l0"), ArgumentError,
      "prune: normalize must be None, 'l1', 'l2' or 'max', not 'l0'; choose one of them"),
     (lambda: choose(W, {}, sparsity=0.5, protect=["fc"]), ArgumentError,
-     "'fc' must be a scored parameter, or a layer of one (did you mean 'fc1'?); choose among "
+     "'fc' must be a scored parameter, or a layer of one; choose among "
      "fc1.weight, fc2.weight"),
     (lambda: choose(W, {}, sparsity={"fc3": 0.5}), ArgumentError,
-     "'fc3' must be a scored parameter, or a layer of one (did you mean 'fc1'?); choose among "
+     "'fc3' must be a scored parameter, or a layer of one; choose among "
      "fc1.weight, fc2.weight"),
     (lambda: choose(W, {}, sparsity={"fc1": 0.5, "fc1.weight": 0.25}), ArgumentError,
      "prune: sparsity of fc1.weight must be one number, not 0.5 and, by 'fc1.weight', 0.25; "

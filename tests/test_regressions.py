@@ -30,7 +30,7 @@ COPIES = [
     (name, g.name)
     for name in sorted(NETS.keys() - {"unread", "halves"})  # its groups are named by rows
     for g in mp.ties(filled(NETS[name], 0))
-    if g.free and (name, g.name) != ("grouped", "a.weight")
+    if g.free and g.size > 1 and (name, g.name) != ("grouped", "a.weight")
 ]
 POSITIVE = {"chain": (2.0, 0.0), "linear": (0.5, 1.5), "image": (2.0, -1.0), "flatten": (0.25, 0.0)}
 
@@ -226,7 +226,8 @@ def test_every_structure_is_merged_as_far_as_it_can_be(name: str) -> None:
 def test_a_threshold_and_what_is_chosen_are_those_of_prune() -> None:
     model = mp.zoo.lenet_300_100(((1, 4, 4), 3), dtype=np.float64)
     data = batch(model, 100)
-    for how in ({"sparsity": 0.3}, {"threshold": 0.4}, {"sparsity": 0.5, "protect": ("fc1",)}):
+    for how in ({"sparsity": 0.3}, {"sparsity": 0.3, "scope": "layer"}, {"threshold": 0.4},
+                {"sparsity": 0.5, "protect": ("fc1",)}):  # fmt: skip
         pruned = mp.prune(model, mp.score(model, data, "similarity", unit=True), **how)  # type: ignore[arg-type]
         pairs = regressions(model, data, "similarity", **how)  # type: ignore[arg-type]
         gone = {

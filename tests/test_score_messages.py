@@ -73,7 +73,7 @@ SATURATED.params["a.weight"][0, 0] = np.inf
 MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: mp.score(line(), None, "obdd"), ArgumentError,
      f"criterion must be one of {', '.join(sorted(mp.criteria.CRITERIA))}, or a function "
-     "Evidence -> scores, not 'obdd'; pass criterion='magnitude', for example"),
+     "Evidence -> scores, not 'obdd'; did you mean obd?"),
     (lambda: mp.score(line(), None, "magnitude", params="bias"), ArgumentError,  # type: ignore[arg-type]
      "parameters: params must be 'weights' or 'all', not 'bias'; choose one of them"),
     (lambda: mp.score(line(), None, ahead), ArgumentError,
@@ -103,7 +103,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
       for needs in (["mine"], {"mine": {}})),
     (lambda: mp.score(line(), (X, Y), "obd", diagonal="exactly"), ArgumentError,
      "diagonal: kind must be 'exact', 'gauss_newton', 'becker_lecun', 'empirical_fisher' or "
-     "'hutchinson', not 'exactly'; choose one of them"),
+     "'hutchinson', not 'exactly'; did you mean exact?"),
     (lambda: mp.score(line(), (X, Y), "obd", samples=9), ArgumentError,
      "hess_diag: samples needs diagonal='hutchinson', not diagonal='exact'; leave samples out"),
     (lambda: mp.score(line(), (X, Y), "obd", levenberg_marquardt=True), ArgumentError,

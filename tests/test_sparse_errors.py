@@ -87,7 +87,7 @@ ROWS = {
         lambda: k.csr_matmul(V, C, S, X, None, "gelu"),
         ArgumentError,
         "csr_matmul: act must be 'none', 'relu', 'leaky_relu', 'tanh' or 'sigmoid', not "
-        "'gelu'; choose one of them",
+        "'gelu'; did you mean relu?",
     ),
     "fewer than no columns": Row(
         lambda: k.csr_transpose(C, S, -1),

@@ -148,7 +148,7 @@ STORED = (
     "for another format pass mp.densify(model)"
 )
 NONE = "must be a dense or convolution layer of this net"
-NEAR = f"'fc9' {NONE} (did you mean 'fc1'?); choose among fc1, fc2, fc3"
+NEAR = f"'fc9' {NONE}; choose among fc1, fc2, fc3"
 D = mp.densify(S)
 CONV = mp.with_masks(ZOO["cnn_small"](), {"conv1.weight": np.ones((16, 1, 3, 3), bool)})
 REFUSED: dict[str, tuple[Callable[[], Any], type[MinpruneError], str]] = {

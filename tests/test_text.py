@@ -84,6 +84,17 @@ def test_most_cells_decide_the_side(column: list[str], right: bool) -> None:
     assert numeric(column) is right
 
 
+def test_a_history_is_a_table_of_its_epochs() -> None:
+    history = mp.History()
+    history.epoch(1, 0.5, 0.25, 0.9, 0.0, 1.5)
+    assert str(history) == (
+        "epoch  train_loss  val_loss  val_accuracy  sparsity  seconds\n"
+        "-----  ----------  --------  ------------  --------  -------\n"
+        "    1         0.5      0.25           0.9         0      1.5"
+    )
+    assert len(str(mp.History()).splitlines()) == 2
+
+
 def test_the_terminal_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     assert terminal() == 60

@@ -68,6 +68,6 @@ def test_another_rule_is_refused() -> None:
     with pytest.raises(ArgumentError) as caught:
         check_allocation(uniform, like="ERK")
     assert caught.value.args == (
-        "check_allocation: like must be None, 'uniform', 'er' or 'erk', not 'ERK'; choose one of "
-        "them",
+        "check_allocation: like must be None, 'uniform', 'er' or 'erk', not 'ERK'; did you mean "
+        "erk?",
     )

@@ -10,9 +10,9 @@ import pytest
 from minprune.core import Array, Arrays, Evidence, criterion
 from minprune.errors import ArgumentError
 from minprune.verify.command import new_process
-from minprune.verify.criterion.bounds import clause
 from minprune.verify.criterion.check import check_criterion
 from minprune.verify.criterion.general import GENERAL
+from minprune.verify.criterion.hints import factor
 from minprune.verify.plain.twin import TWINS
 
 EXAMPLES = 8
@@ -127,15 +127,35 @@ SAID = (
     (lambda w: np.square(w, dtype=np.float32), "six digits agree; look for float32, or for "
      "an epsilon that is added"),
     (lambda w: w * w * (w > 0), ""),
+    (lambda w: w * w * (1 + 2.0**-50), ""),
 )  # fmt: skip
 
 
 @pytest.mark.parametrize(("wrong", "slip"), SAID, ids=[text for _, text in SAID])
-def test_a_clause_names_what_could_make_all_scores_right(wrong: Any, slip: str) -> None:
-    want = {"w": np.array([-1.0, 2.0, 0.1]) ** 2}
-    found = clause({"w": wrong(np.array([-1.0, 2.0, 0.1]))}, want, {"w": np.zeros(3)}, "it is")
-    assert found is not None
-    assert found.partition(": ")[2] == slip
+def test_a_hint_names_what_could_make_all_scores_right(wrong: Any, slip: str) -> None:
+    w = np.cos(np.arange(1.0, 31.0))
+    assert factor({"w": wrong(w)}, {"w": w**2}).removeprefix(": ") == slip
+    assert factor({"w": wrong(w[:9])}, {"w": w[:9] ** 2}) == ""  # of few numbers it may be chance
+
+
+def test_a_hint_holds_for_all_scores_of_larger_nets() -> None:
+    """A mean for a sum is a half for two samples, and no missing factor."""
+
+    def mean(weights: Arrays) -> Arrays:
+        return {n: np.abs(w).sum(axis=1) / w.shape[1] for n, w in weights.items()}
+
+    found = check_criterion(mean, "norm", unit=True, options={"p": 1}, examples=EXAMPLES)
+    assert "definition" in [v.law for v in found.broken]
+    assert not any("factor" in v.sentence for v in found)
+
+
+def test_a_definition_is_called_by_its_own_name() -> None:
+    for p, said in ((0, "how many |w| > tol"), (np.inf, "max |w|"), (1, "(sum |w|^p)^(1/p)")):
+        (verdict,) = check_criterion(
+            lambda weights: {n: 1 + 0 * w for n, w in weights.items()}, "norm",
+            options={"p": p}, laws=("definition",), examples=EXAMPLES,
+        )  # fmt: skip
+        assert f"and by the definition, {said}, " in verdict.sentence
 
 
 def test_the_same_arguments_give_the_same_verdicts() -> None:

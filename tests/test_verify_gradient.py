@@ -39,7 +39,8 @@ def test_a_dict_of_arrays() -> None:
     assert check_gradient(loss, gradient, at).ok
     half = check_gradient(loss, lambda p: {**gradient(p), "x": 0.5 * gradient(p)["x"]}, at)
     assert half.broken[0].sentence.startswith(
-        "each entry equals central differences, but entry (0,) of x is 36.0, differences give 72.0 "
+        "each entry equals central differences, but entry (0,) of x is 36.0, "
+        "differences give 72.0 +/- "
     )
 
 
@@ -82,6 +83,11 @@ GRADIENTS: tuple[tuple[str, str, Callable[[Array], Array]], ...] = (
     ("micrograd's parents in a set", "same bits", from_a_set),
     ("transposed", "shape", lambda x: np.ravel(df(x))[:, None]),
     ("x is moved", "input untouched", in_place),
+    (
+        "the slope of a maximum to all that are largest",
+        "along equal ones",
+        lambda x: df(x) + (x == x.max(initial=-9)),
+    ),
     ("below what differences see", "complex step", lambda x: df(x) + 1e-10),
 )
 
@@ -122,17 +128,50 @@ def test_terms_that_cancel_are_no_alarm() -> None:
     found = check_gradient(lambda x: (a * x).sum(), lambda x: a.copy(), cancelling, examples=20)
     assert found.ok, found
     wrong = check_gradient(lambda x: (a * x).sum(), lambda x: a * (1 + 1e-7), cancelling)
-    assert [v.law for v in wrong.broken] == ["every entry"]
+    assert [v.law for v in wrong.broken] == ["every entry", "along equal ones"]
 
 
 def test_single_precision_has_more_roundings() -> None:
     def single(x: Array) -> Any:
         return (x.astype(np.float32) ** 3).sum()
 
+    def inside(x: Array) -> Any:
+        return (x.astype(np.float32) ** 3).sum(dtype=float)
+
     at, many = np.cos(np.arange(1.0, 9.0)), 100 * 2**29
-    assert not check_gradient(single, lambda x: 3 * x**2, at).ok
-    assert check_gradient(single, lambda x: 3 * x**2, at, roundings=many).ok
-    assert not check_gradient(single, lambda x: 3.3 * x**2, at, roundings=many).ok
+    assert check_gradient(single, lambda x: 3 * x**2, at).ok  # seen by its answers
+    assert check_gradient(lambda x: float(single(x)), lambda x: 3 * x**2, at).ok
+    assert not check_gradient(single, lambda x: 3.3 * x**2, at).ok
+    assert not check_gradient(inside, lambda x: 3 * x**2, at).ok
+    assert check_gradient(inside, lambda x: 3 * x**2, at, roundings=many).ok
+
+
+def pooled(x: Array) -> Any:
+    """The largest of each two."""
+    return np.maximum(x[::2], x[1::2]).sum()
+
+
+def to_both(x: Array) -> Array:
+    first, second = x[::2] >= x[1::2], x[1::2] >= x[::2]
+    return np.stack([first, second], axis=1).ravel().astype(float)
+
+
+def test_ties_of_a_maximum() -> None:
+    """One of the equal entries may have the slope, or each a part of it: not both, not neither."""
+    tied = np.array([1.0, 1.0, 0.5, 2.0])
+    for right in ([1, 0, 0, 1], [0, 1, 0, 1], [0.5, 0.5, 0, 1]):
+        assert check_gradient(pooled, lambda x, g=right: np.array(g, float), tied).ok
+    for wrong in (to_both, lambda x: to_both(x) * [0, 0, 1, 1]):
+        found = check_gradient(pooled, wrong, tied)
+        assert [v.law for v in found.broken] == ["along equal ones"], found
+    assert ", but the 2 that are 1 sum to 0.0, differences give 1.0 +/- " in found[2].sentence
+
+
+def test_large_arrays_are_tried() -> None:
+    def first(x: Array) -> Array:
+        return np.where(np.arange(x.size).reshape(x.shape) < 256, df(x), 0)
+
+    assert [v.law for v in check_gradient(f, first).broken] == ["every entry", "along equal ones"]
 
 
 def test_messages() -> None:

@@ -57,6 +57,11 @@ def scaled(a: Array, b: Array) -> Array:
     return out
 
 
+def flushed(a: Array, b: Array) -> Array:
+    """Numbers below 1e-6 count as 0."""
+    return np.where(np.abs(a) < 1e-6, 0, a) @ np.where(np.abs(b) < 1e-6, 0, b)
+
+
 noise = np.random.default_rng(0)
 KERNELS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("sums in float32", "within the bound", single),
@@ -65,6 +70,7 @@ KERNELS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("strides are ignored", "gaps in memory", as_if_packed),
     ("writes to its input", "read-only", writes),
     ("changes its input", "input untouched", scaled),
+    ("small numbers are 0", "small numbers", flushed),
     ("adds in any order", "same bits", lambda a, b: (a @ b) * (1 + noise.integers(2) * 2**-52)),
     ("starts from the first product", "empty",
      lambda a, b: a[:, :1] @ b[:1] + sum(a[:, k : k + 1] @ b[k : k + 1]
@@ -99,3 +105,38 @@ def test_a_bound_of_ones_own() -> None:
     off = gamma(40, np.finfo(np.float32))
     generous = kernel(single, bound=lambda a, b: off * slow(np.abs(a), np.abs(b)))
     assert generous.ok, generous
+
+
+def test_the_bound_knows_how_long_a_sum_is() -> None:
+    """Sums of three products, of a large argument; and means, whose factor is no product."""
+
+    def large(rng: np.random.Generator) -> tuple[Array, Array]:
+        return rng.standard_normal((60, 3)), rng.standard_normal((3, 50))
+
+    off = 1 + 64 * 2.0**-53
+    assert check_kernel(np.matmul, slow, large, examples=10).ok
+    (found, *_) = check_kernel(lambda a, b: a @ b * off, slow, large, examples=10).broken
+    assert found.law == "within the bound"
+
+    def backwards(a: Array) -> Array:
+        return np.cumsum(a[:, ::-1], axis=1)[:, -1] / a.shape[1]
+
+    def rows(rng: np.random.Generator) -> Array:
+        return rng.standard_normal((3, 800))
+
+    mean = check_kernel(backwards, lambda a: np.mean(a, axis=1), rows, examples=10)
+    assert mean.ok, mean
+
+
+def test_the_verdict_names_the_entry() -> None:
+    def last(a: Array, b: Array) -> Array:
+        out = a @ b
+        out[1, 2] += 1e-3
+        return out
+
+    ones = st.just((np.ones((2, 2)), np.ones((2, 3))))
+    found = check_kernel(last, slow, ones, examples=1)
+    assert found.broken[0].sentence == (
+        "the results are as near the exact ones as derived, but result 0[1, 2] is off by 1.0e-03, "
+        "allowed is 1.9e-15"
+    )

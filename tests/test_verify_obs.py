@@ -234,7 +234,7 @@ def test_an_unknown_law_and_another_signature() -> None:
     for fn, how, text in (
         (update, {"laws": ("exct",)},
          "check_obs: laws must be 'gone', 'least rise', 'exact', 'uncoupled', 'any order' or "
-         "'input untouched', not 'exct'; choose one of them"),
+         "'input untouched', not 'exct'; did you mean exact?"),
         (update, {"like": "sweep"},
          "update(w, inverse, q) is called as update(w, inverse): missing a required argument: "
          "'q'; wrap it in a function that takes these"),

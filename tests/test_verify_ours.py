@@ -121,6 +121,6 @@ def test_another_law_of_compaction_is_refused() -> None:
     with pytest.raises(ArgumentError) as caught:
         check_compaction(laws=["small"])
     assert caught.value.args == (
-        "check_compaction: laws must be 'same function', 'done at once', 'minimal', 'masks' or "
-        "'smaller', not 'small'; choose one of them",
+        "check_compaction: laws must be 'same function', 'done at once', 'minimal', 'masks', "
+        "'smaller' or 'no larger', not 'small'; did you mean smaller?",
     )

@@ -159,10 +159,27 @@ def of_first_entries(scores: Arrays, sparsity: float) -> Arrays:
     return blocks(first, sparsity)
 
 
+def of_norms(scores: Arrays, sparsity: float) -> Arrays:
+    """A block scores its L2 norm, whose signs are lost."""
+    return blocks({n: s**2 for n, s in scores.items()}, sparsity)
+
+
 def drops_more(scores: Arrays, sparsity: float) -> Arrays:
     """Ties go together, so that more do."""
     keep = blocks(scores, sparsity)
     return {n: m if sparsity < 0.5 else np.zeros_like(m) for n, m in keep.items()}
+
+
+def with_masked(scores: Arrays, sparsity: float, masks: Arrays) -> Arrays:
+    """The mean of a block masked in part has the masked scores in it."""
+    whole = {n: np.repeat(np.repeat(np.add.reduceat(np.add.reduceat(m, range(0, len(m), 2), 0) > 0,
+             range(0, m.shape[1], 3), 1) > 0, 2, 0), 3, 1)[: len(m), : m.shape[1]]
+             for n, m in masks.items()}  # fmt: skip
+    return {n: m & masks[n] for n, m in blocks(scores, sparsity, whole).items()}
+
+
+def in_float32(scores: Arrays, sparsity: float) -> Arrays:
+    return blocks({n: s.astype(np.float32) for n, s in scores.items()}, sparsity)
 
 
 def blocks_in_place(scores: Arrays, sparsity: float) -> Arrays:
@@ -196,6 +213,9 @@ WHOLE: tuple[tuple[str, str, Callable[..., Arrays]], ...] = (
     ("ties go together", "exact count", drops_more),
     ("two tie rules", "nested", whole(BLOCK_WRONG["two tie rules"][1])),
     ("the first entry", "lowest blocks go", of_first_entries),
+    ("the L2 norm", "one score", of_norms),
+    ("masked entries in the mean", "one score", with_masked),
+    ("sorted in float32", "one score", in_float32),
     ("comes back", "masked stay masked", revived),
     ("memory order", "memory layout", whole(BLOCK_WRONG["memory order"][1])),
     ("in place", "input untouched", blocks_in_place),
@@ -216,12 +236,19 @@ def test_each_law_has_a_slip() -> None:
 
 
 @pytest.mark.parametrize("reduce", ["mean", "sum", "max"])
-def test_a_block_may_score_its_mean_its_sum_or_its_largest(reduce: str) -> None:
-    def fn(scores: Arrays, sparsity: float) -> Arrays:
+def test_a_block_may_score_its_mean_its_sum_or_its_largest(reduce: Any) -> None:
+    def fn(scores: Arrays, sparsity: float, masks: Arrays) -> Arrays:
         how: Any = {"pattern": (2, 3), "block_reduce": reduce, "minimum": 0}
-        return choose(scores, {}, sparsity=sparsity, **how)
+        return choose(scores, masks, sparsity=sparsity, **how)
 
-    assert check_pattern(fn, (2, 3), examples=FEW).ok
+    found = check_pattern(fn, (2, 3), examples=FEW)
+    assert found.ok, found
+    one = check_pattern(fn, (2, 3), reduce=reduce, laws=["one score", "edge"], examples=FEW)
+    assert one.ok, one
+    others: Any = {"mean", "sum", "max"} - {reduce}
+    for other in others:
+        one = check_pattern(fn, (2, 3), reduce=other, laws=["one score"], examples=FEW)
+        assert [v.law for v in one.broken] == ["one score"]
 
 
 @pytest.mark.parametrize("pattern", ["4:2", "0:4", "2", (0, 3), (2,), 4])

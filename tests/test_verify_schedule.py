@@ -101,6 +101,7 @@ WRONG: tuple[tuple[str, str, Callable[[int], float], dict[str, Any]], ...] = (
      lambda t: 0.8 ** (1 - min(max(t - 4, 0) // 3 * 3 / 10, 1)), RAMP),
     ("cubic for linear", "like linear", lambda t: cubic(t, **RAMP), RAMP),
     ("every is ignored", "every", lambda t: cubic(t, **{**RAMP, "every": 1}), RAMP),
+    ("starts again after 1,000 steps", "end", lambda t: linear(t % 1000, **RAMP), RAMP),
     ("the last update is missed", "end", lambda t: linear(min(t, 13), **RAMP), RAMP),
     ("square for cube", "like cubic",
      lambda t: 0.8 - 0.6 * (1 - min(max(t - 4, 0) // 3 * 3 / 10, 1)) ** 2, RAMP),
@@ -122,6 +123,24 @@ def test_slips_are_caught(row: Any) -> None:
     like = law.removeprefix("like ") if law.startswith("like ") else None
     found = check_schedule(fn, **ramp, like=like)
     assert law in [v.law for v in found.broken], found
+
+
+def test_another_start_is_tried_where_the_function_takes_one() -> None:
+    def ignored(t: int, final: float, span: int, start: int = 0) -> float:
+        return final * min(t / span, 1)
+
+    def twice(t: int, final: float, span: int, start: int = 0) -> float:
+        return final * min(max(t - 2 * start, 0) / span, 1)
+
+    for wrong in (ignored, twice):
+        found = check_schedule(wrong, final=0.9, span=10)
+        assert {"start", "end"} & {v.law for v in found.broken}, found
+        assert found.broken[0].example.startswith("initial = 0.0\nfinal = 0.9\nstart = 7")
+
+
+def test_a_number_that_is_0_but_for_digits_is_called_0() -> None:
+    found = check_schedule(lambda t: 1e-3, final=0.0, initial=0.0, span=3, like="exponential")
+    assert found.broken[-1].sentence.endswith("but step 0 has 0.001, expected 0.0")
 
 
 def test_each_law_has_a_slip() -> None:

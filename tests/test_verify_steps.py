@@ -57,6 +57,26 @@ def nearly(w: Array, g: Array, mask: Array, v: Array) -> Array:
     return moved(w, g, v) * (mask + 1e-30)
 
 
+def clipped(weights: Arrays, grads: list[Arrays], masks: list[Arrays]) -> list[Arrays]:
+    """The norm that clips is that of all gradients, masked ones too."""
+    w, seen = dict(weights), []
+    for g, m in zip(grads, masks, strict=True):
+        norm = np.sqrt(sum((a**2).sum() for a in g.values()))
+        w = {n: (w[n] - 0.1 * g[n] / max(1.0, norm)) * m[n] for n in w}
+        seen.append(w)
+    return seen
+
+
+def aliased(weights: Arrays, grads: list[Arrays], masks: list[Arrays]) -> list[Arrays]:
+    """Each step is written into the same arrays."""
+    w, seen = {n: a.copy() for n, a in weights.items()}, []
+    for g, m in zip(grads, masks, strict=True):
+        for n, a in w.items():
+            a[...] = (a - 0.1 * g[n]) * m[n]
+        seen.append(dict(w))
+    return seen
+
+
 def one_short(weights: Arrays, grads: list[Arrays], masks: list[Arrays]) -> list[Arrays]:
     return stepped(masked_after)(weights, grads, masks)[:-1]
 
@@ -84,6 +104,29 @@ def test_masks_after_the_step_hold() -> None:
     assert check_steps(stepped(lambda w, g, m, v: (w - 0.1 * g) * m), examples=50).ok
 
 
+def warmed(weights: Arrays, grads: list[Arrays], masks: list[Arrays]) -> list[Arrays]:
+    """The rate rises from 0, and the first steps move nothing."""
+    slow = [{n: max(t - 5, 0) / 1000 * a for n, a in g.items()} for t, g in enumerate(grads)]
+    return stepped(lambda w, g, m, v: (w - 0.1 * g) * m)(weights, slow, masks)
+
+
+def rounded(weights: Arrays, grads: list[Arrays], masks: list[Arrays]) -> list[Arrays]:
+    """Weights of 8 bits, on a grid of 2/127, and a copy that is exact."""
+    found = stepped(lambda w, g, m, v: (w - 0.001 * g) * m)(weights, grads, masks)
+    return [{n: np.round(w * 63.5) / 63.5 for n, w in seen.items()} for seen in found]
+
+
+def clipped_live(weights: Arrays, grads: list[Arrays], masks: list[Arrays]) -> list[Arrays]:
+    live = [{n: g[n] * m[n] for n in g} for g, m in zip(grads, masks, strict=True)]
+    return clipped(weights, live, masks)
+
+
+@pytest.mark.parametrize("right", [warmed, rounded, clipped_live])
+def test_steps_that_move_little_hold(right: Steps) -> None:
+    found = check_steps(right, examples=50)
+    assert found.ok, found
+
+
 WRONG: tuple[tuple[str, str, Any], ...] = (
     ("open_lth: pruned weights come back", "masked stay 0.0", stepped(masked_before)),
     ("momentum of what goes", "masked stay 0.0", stepped(masked_gradients)),
@@ -93,6 +136,8 @@ WRONG: tuple[tuple[str, str, Any], ...] = (
     ("one step short", "shape", one_short),
     ("flat", "shape", stepped(lambda w, g, m, v: (w.ravel() - 0.1 * g.ravel()) * m.ravel())),
     ("random", "same bits", noisy()),
+    ("clipped by the norm of masked gradients too", "masked ignored", clipped),
+    ("each step in the same arrays", "steps apart", aliased),
     ("in place", "input untouched", in_place),
 )  # fmt: skip
 

@@ -175,10 +175,6 @@ def sensitivity(
             )
     filled("sensitivity", "sparsities", grid, "pass (0.5, 0.9), for example")
     found = trial("sensitivity", model, data, criterion, unit, seed, options)
-    if not found.owners:
-        raise ArgumentError(
-            "sensitivity: model must have units that can be removed, and has none; pass unit=False"
-        )
     own = evaluate(model, data.val)
     losses, accuracies = dict[str, Row](), dict[str, Row]()
     with bar("sensitivity", len(found.owners) * len(grid), progress) as shown:

@@ -7,6 +7,7 @@ import numpy as np
 
 from minprune.arguments import instance
 from minprune.core import Array, Arrays, Criterion, Dataset, Seed
+from minprune.errors import ArgumentError
 from minprune.evidence import score
 from minprune.masking.apply import prune
 from minprune.masking.units import live_units
@@ -44,11 +45,16 @@ def trial(
     owner: str, model: Model, data: Dataset, criterion: str | Criterion, unit: bool, seed: Seed,
     options: dict[str, Any],
 ) -> Trial:  # fmt: skip
-    """The scores on data.train; raises ArgumentError for another kind of model or data"""
+    """The scores on data.train; raises ArgumentError for a model or data without anything to try"""
     is_model(model, owner)
     dense_only(model, owner)
     instance(owner, "data", data, Dataset, "mp.data.digits(), for example")
     scores = score(model, data.train, criterion, unit=unit, seed=seed, **options)
+    if not scores:
+        raise ArgumentError(
+            f"{owner}: model must have {'units' if unit else 'weights'} that can be removed, and "
+            f"has none; pass {'unit=False' if unit else 'another'}"
+        )
     if not unit:
         live = {n: model.masks.get(n, np.ones(s.shape, bool)) for n, s in scores.items()}
         return Trial(model, scores, live, {name: (name,) for name in live})

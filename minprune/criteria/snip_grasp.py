@@ -9,6 +9,7 @@ from minprune.core import Arrays, Evidence, Example, criterion
     needs=("weights", "grads"),
     unit="gate",
     cite="Lee et al. (2019), SNIP: Single-shot Network Pruning based on Connection Sensitivity",
+    at_init=True,
     examples=(
         Example({"weights": [3, -1, 0, -2], "grads": [1, 1, 5, -2]}, [0.375, 0.125, 0, 0.5]),
         Example({"weights": [1, 1], "grads": [-3, 1]}, [0.75, 0.25], unit=True),
@@ -50,6 +51,7 @@ _PRODUCT = {"weights": [[3, -1], [0, -2]], "hess_grad": [[1, 2], [4, 0.5]]}
     needs=("weights", "hess_grad"),
     unit="outgoing",
     cite="Wang et al. (2020), Picking Winning Tickets Before Training (GraSP)",
+    at_init=True,
     examples=(Example(_PRODUCT, [[3, -2], [0, -1]]), Example(_PRODUCT, [1, -1], unit=True)),
 )
 def grasp(ev: Evidence) -> Arrays:

@@ -11,6 +11,7 @@ _PATHS = {"weights": [[3, -1], [0, -2]], "path_grads": [[1, 2], [4, 0.5]]}
     needs=("weights", "path_grads"),
     unit="outgoing",
     cite="Tanaka et al. (2020), Pruning Neural Networks without any Data (SynFlow)",
+    at_init=True,
     examples=(Example(_PATHS, [[3, 2], [0, 1]]), Example(_PATHS, [5, 1], unit=True)),
 )
 def synflow(ev: Evidence) -> Arrays:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from minprune.arguments import meant
 from minprune.core import EVIDENCE_KINDS, Arrays, Chunk, Criterion, CriterionSpec, Evidence, Marked
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
@@ -113,8 +114,10 @@ def check(
     try:
         inspect.Signature(parameters).bind(None, **options)
     except TypeError as e:
-        known = ", ".join(p.name for p in more) or "none"
-        raise ArgumentError(f"{who}: {e}; its options are {known}") from None
+        known = [p.name for p in more]
+        unknown = next((name for name in options if name not in known), "")
+        listed = f"its options are {', '.join(known) or 'none'}"
+        raise ArgumentError(f"{who}: {e}; {meant(unknown, known, listed)}") from None
     needs, chunk = spec.asked(options, unit)
     if unit and spec.unit is None:
         raise ArgumentError(f"{who}: scores single weights, not units; leave out unit=True")
@@ -153,7 +156,8 @@ def find(criterion: str | Criterion, *own: str) -> Marked[...]:
         if not isinstance(criterion, str) or criterion not in CRITERIA:
             raise ArgumentError(
                 f"criterion must be one of {', '.join(sorted(CRITERIA))}, or a function Evidence "
-                f"-> scores, not {criterion!r}; pass criterion='magnitude', for example"
+                f"-> scores, not {criterion!r}; "
+                + meant(criterion, CRITERIA, "pass criterion='magnitude', for example")
             )
         return CRITERIA[criterion]
     if hasattr(criterion, "spec"):

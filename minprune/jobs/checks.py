@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import fields
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from minprune.arguments import choice, count, number, share
 from minprune.core import Array, Split
 from minprune.criteria import CRITERIA
+from minprune.curvature.removal import loss
 from minprune.errors import ArgumentError, MinpruneError, MinpruneWarning
 from minprune.evidence import score
 from minprune.jobs.settings import Settings
@@ -61,20 +63,22 @@ def reachable(
         prune(model, scores, sparsity=sparsity, scope=scope)
 
 
-def possible(name: str, model: Model, data: Split, unit: bool, *, samples: int | None) -> None:
-    """Raises ArgumentError unless the criterion can score this net's units, or weights
+def possible(name: str, model: Model, data: Split, unit: bool, *, samples: int | None) -> str:
+    """What scoring this net's units, or weights, will cost, in words, if it is a pass for each
 
-    Time is estimated from counts and limited by BOUND; all else, memory included, is found by
-    scoring the net before training on FEW of the samples. samples: how many --samples asks for;
-    None where a job has no such option and scores from all of them.
+    Raises ArgumentError unless the criterion can. Time is estimated from counts and limited by
+    BOUND; all else, memory included, is found by scoring the net before training on FEW of the
+    samples. samples: how many --samples asks for; None where a job has no such option and scores
+    from all of them.
     """
     spec = CRITERIA[name].spec
     if unit and spec.unit is None:
         raise ArgumentError(f"{name}: scores single weights only; leave out --unit")
     if not unit and not spec.single:
         raise ArgumentError(f"{name}: scores units only; pass --unit")
+    cost = ""
     if "removal" in spec.asked(dict(spec.large), unit)[0]:
-        _in_time(name, model, unit, samples or len(data[0]), samples is None)
+        cost = _in_time(name, model, data, unit, samples)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MinpruneWarning)  # it is of the net before training
         try:
@@ -82,15 +86,25 @@ def possible(name: str, model: Model, data: Split, unit: bool, *, samples: int |
         except MinpruneError as e:
             said = str(e).rpartition("; ")[0] or str(e)  # its remedy is for those who write Python
             raise ArgumentError(f"{said}; choose another criterion, --net or --data") from None
+    return cost
 
 
-def _in_time(name: str, model: Model, unit: bool, samples: int, fixed: bool) -> None:
-    """Raises ArgumentError where removing one by one takes more than BOUND."""
+def _in_time(name: str, model: Model, data: Split, unit: bool, most: int | None) -> str:
+    """Passes, and about how long they take; raises ArgumentError where they are beyond BOUND
+
+    most: samples at most; None: all.
+    """
+    samples = most or len(data[0])
+    part, fixed = (data[0][:samples], data[1][:samples]), most is None
     free = sum(g.size for g in ties(model) if g.free)
     passes = free if unit else sum(model.params[n].size for n in model.net.weights)
     each = passes * size(model).macs
     if each * samples <= BOUND:
-        return
+        loss(model, model.params, part)  # compiles
+        begun = perf_counter()
+        loss(model, model.params, part)
+        seconds = passes * (perf_counter() - begun)
+        return f"{name}: {passes:,} passes over {samples:,} samples for each net: {spent(seconds)}"
     most = int(BOUND / each)
     remedies = [] if unit else ["pass --unit"]
     remedies += ["choose a smaller --net"] if fixed or most < FEWEST else [f"--samples {most}"]
@@ -98,6 +112,22 @@ def _in_time(name: str, model: Model, unit: bool, samples: int, fixed: bool) -> 
         f"{name}: {passes:,} passes over {samples:,} samples take {each * samples:.1e} "
         f"multiply-adds, more than the bound of {BOUND:.0e}; {', or '.join(remedies)}"
     )
+
+
+def at_init(names: Sequence[str]) -> list[str]:
+    """A sentence about the criteria that are meant for nets before training, if there are any."""
+    found = [name for name in names if CRITERIA[name].spec.at_init]
+    are = "are" if len(found) > 1 else "is"
+    said = f"{', '.join(found)} {are} meant for nets before training; here the net is trained"
+    return [said] if found else []
+
+
+def spent(seconds: float) -> str:
+    """0.3 -> about 1 second; 200 -> about 3 minutes"""
+    if seconds < 100:
+        n = max(1, round(seconds))
+        return f"about {n} second{'s' * (n > 1)}"
+    return f"about {round(seconds / 60)} minutes"
 
 
 def few(data: Split) -> tuple[Array, Array]:

@@ -13,7 +13,7 @@ from minprune.core import Array, Dataset
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
 from minprune.files import write_atomic
-from minprune.jobs.checks import possible, reachable
+from minprune.jobs.checks import at_init, possible, reachable
 from minprune.jobs.compare_plan import Compare
 from minprune.jobs.job import RESULT, Result, carry_out, options, plan_fields, say
 from minprune.jobs.settings import CompareSettings, filled, named
@@ -27,7 +27,7 @@ from minprune.report.compare_page import (
     compare_tables,
     reasons,
 )
-from minprune.text import table
+from minprune.text import table, wrapped
 from minprune.train.plan import Done
 
 PAGE = "compare.html"
@@ -52,19 +52,23 @@ def planned(
     asked: CompareSettings, dataset: Dataset, quiet: bool
 ) -> tuple[CompareSettings, Compare]:
     """(settings with nothing left open, plan); says which criteria are left out"""
-    left_out, settings = choices(asked, dataset)
+    left_out, costs, settings = choices(asked, dataset)
     say(quiet or not left_out, left_out_words(as_rows(left_out)))
+    say(quiet or not costs, "\n".join(costs))
     return settings, Compare(**plan_fields(settings, dataset), left_out=left_out)
 
 
 def record(plan: Compare, about: Result, dataset: Dataset, done: Done, out: Path) -> Result:
     """The whole result; the page is written."""
     missing = plan.left_out | done.state.get("left_out", {})
+    found = measured(plan, done, missing)
+    names = [name for name in plan.criteria or [] if name not in missing]
     result = about | {
         "options": {name: options(name) for name in plan.criteria or [] if options(name)},
         "left_out": as_rows(missing),
         "net": plan.start(dataset).summary(math.inf),
-        **measured(plan, done, missing),
+        **found,
+        "notes": [*at_init(names), *same(found["cells"])],
         "seconds": seconds(plan, done),
     }
     write_atomic(out / PAGE, compare_page(result))
@@ -73,10 +77,12 @@ def record(plan: Compare, about: Result, dataset: Dataset, done: Done, out: Path
 
 def text(result: Result) -> str:
     """The tables of a result, what was left out, where the time went, and where the files are."""
-    parts = [f"{title}\n\n{table(header, rows)}" for title, header, rows in compare_tables(result)]
+    tables = compare_tables(result)
+    parts = [f"{wrapped(title)}\n\n{table(header, rows)}" for title, header, rows in tables]
     spent = ", ".join(f"{name} {s:.1f} s" for name, s in result["seconds"]["of"].items())
     files = f"written to {result['out']}; open {PAGE} there"
-    parts += [*alerts(result), left_out_words(result["left_out"]), f"{spent}\n{files}"]
+    said = [*result["notes"], *alerts(result), left_out_words(result["left_out"])]
+    parts += [wrapped(words) for words in (*said, f"{spent}\n{files}")]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -90,8 +96,10 @@ def left_out_words(rows: list[dict[str, str]]) -> str:
     return "\n".join(f"left out: {names}: {why}" for why, names in reasons(rows).items())
 
 
-def choices(s: CompareSettings, dataset: Dataset) -> tuple[dict[str, str], CompareSettings]:
-    """({criterion that is left out: why}, settings that leave nothing open)
+def choices(
+    s: CompareSettings, dataset: Dataset
+) -> tuple[dict[str, str], list[str], CompareSettings]:
+    """({criterion that is left out: why}, what slow ones cost, settings that leave nothing open)
 
     Raises ArgumentError for a criterion that is asked for by name and cannot be compared, and for a
     sparsity that the net cannot reach.
@@ -103,15 +111,16 @@ def choices(s: CompareSettings, dataset: Dataset) -> tuple[dict[str, str], Compa
     reachable(model, s.unit, s.sparsities)
     samples = min(s.samples, len(dataset.train[0]))
     left_out: dict[str, str] = {}
+    costs = []
     for name in s.criteria or CRITERIA:
         try:
-            possible(name, model, dataset.train, s.unit, samples=samples)
+            costs.append(possible(name, model, dataset.train, s.unit, samples=samples))
         except ArgumentError as e:
             if s.criteria:
                 raise
             left_out[name] = str(e).removeprefix(f"{name}: ")
     names = s.criteria or [name for name in CRITERIA if name not in left_out]
-    return left_out, replace(made, out=out, criteria=names)
+    return left_out, [*filter(None, costs)], replace(made, out=out, criteria=names)
 
 
 def measured(plan: Compare, done: Done, left_out: dict[str, str]) -> Result:
@@ -149,6 +158,24 @@ def seconds(plan: Compare, done: Done) -> Result:
     return {"of": of, "scoring": {name: sum(s) / len(s) for name, s in scoring.items()}}
 
 
+# --- notes
+
+
+def same(cells: Sequence[Map]) -> list[str]:
+    """A sentence for each criterion that made the same nets as an earlier one, cell by cell."""
+    made: dict[str, list[Any]] = {}
+    for cell in cells:
+        mine = made.setdefault(cell["criterion"], [])
+        mine.append({key: value for key, value in cell.items() if key != "criterion"})
+    names = list(made)
+    firsts = [next(first for first in names if made[first] == made[name]) for name in names]
+    return [
+        f"{name} repeats {first}: the same nets in every cell"
+        for name, first in zip(names, firsts, strict=True)
+        if name != first
+    ]
+
+
 # --- statistics over the seeds
 
 
@@ -183,7 +210,8 @@ def summary(cells: Sequence[Map]) -> list[Result]:
     cells: {"seed", "criterion", "sparsity", "pruned": {"accuracy"}, "fine-tuned": {"accuracy"}} ->
     {"criterion", "sparsity", stage: {"accuracy": spread, "minus_magnitude": spread, ...}, "cost":
     {"macs": spread, "bytes": spread}}; the differences are paired by seed, and absent where the
-    control was not compared; costs are absent if the cells have none.
+    control was not compared; costs are absent if the cells have none. "collapsed": in how many
+    seeds the net is no better than chance; absent for none.
     """
     found: dict[tuple[str, float], list[Map]] = {}
     for cell in sorted(cells, key=lambda cell: int(cell["seed"])):
@@ -195,6 +223,8 @@ def summary(cells: Sequence[Map]) -> list[Result]:
         for stage in STAGES:
             mine = [c[stage]["accuracy"] for c in own]
             row[stage] = {"accuracy": spread(mine)}
+            if at_chance := sum(c[stage].get("collapsed", False) for c in own):
+                row[stage]["collapsed"] = at_chance
             for control in CONTROLS:
                 if control != name and (control, sparsity) in found:
                     theirs = [c[stage]["accuracy"] for c in found[control, sparsity]]

@@ -119,9 +119,9 @@ class Compare(CompareSettings):
         return {context.label: cell}
 
 
-def _quality(model: Model, data: Split) -> dict[str, float | bool | None]:
+def _quality(model: Model, data: Split) -> dict[str, Any]:
     found = evaluate(model, data)
-    return {"accuracy": found.accuracy, "loss": found.loss, "collapsed": found.collapsed}
+    return {name: getattr(found, name) for name in ("accuracy", "loss", "chance", "collapsed")}
 
 
 def kept(model: Model, unit: bool) -> dict[str, float]:

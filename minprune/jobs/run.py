@@ -16,7 +16,7 @@ import numpy as np
 from minprune.core import Dataset
 from minprune.evidence import score
 from minprune.files import save, write_atomic
-from minprune.jobs.checks import possible, reachable
+from minprune.jobs.checks import at_init, possible, reachable
 from minprune.jobs.facts import break_even, facts
 from minprune.jobs.job import Result, as_json, carry_out, options, plan_fields, say, timed, trained
 from minprune.jobs.settings import RunSettings, filled, named
@@ -29,7 +29,7 @@ from minprune.nets.zoo import ZOO
 from minprune.report.run_page import alerts, comparison, headline, run_page
 from minprune.sparse import sparsify, speeds
 from minprune.structure import compact
-from minprune.text import table
+from minprune.text import table, wrapped
 from minprune.train.plan import Done, Phase, PhaseContext, State
 
 
@@ -95,16 +95,20 @@ def run(asked: RunSettings, *, quiet: bool = False, **how: Any) -> Result:
     phase; the page has all of it but its own. quiet, how, errors: see carry_out.
     """
     saved = partial(record, quiet=quiet)
-    return carry_out(asked, planned, saved, ("*.npz", "*.json", "*.html"), quiet=quiet, **how)
+    made = partial(planned, quiet=quiet)
+    return carry_out(asked, made, saved, ("*.npz", "*.json", "*.html"), quiet=quiet, **how)
 
 
-def planned(asked: RunSettings, dataset: Dataset) -> tuple[RunSettings, TrainPruneTune]:
+def planned(
+    asked: RunSettings, dataset: Dataset, quiet: bool
+) -> tuple[RunSettings, TrainPruneTune]:
     """(settings with nothing left open, plan); ArgumentError for what this net cannot have"""
     s = choices(asked, dataset)
     plan = TrainPruneTune(**plan_fields(s, dataset))
     start = plan.start(dataset)
     reachable(start, s.unit, [s.sparsity], s.scope)
-    possible(s.criterion, start, dataset.train, s.unit, samples=None)
+    cost = possible(s.criterion, start, dataset.train, s.unit, samples=None)
+    say(quiet or not cost, cost)
     return s, plan
 
 
@@ -123,6 +127,7 @@ def record(
         "options": options(plan.criterion),
         "net": models["fine-tuned"].summary(inf),
         "stages": stages,
+        "notes": at_init([plan.criterion]),
         "seconds": seconds | {"total, without this page": sum(seconds.values())},
         "speeds": done.state["speeds"],
         "facts": facts(models) | {"sparse": limits},
@@ -174,10 +179,10 @@ def write_history(history: dict[str, Any], out: Path) -> Result:
 
 
 def text(result: Result) -> str:
-    """The headline, the table, what collapsed, where the time went, and where the files are."""
+    """The headline, the table, what to know, where the time went, and where the files are."""
     stages, classes = result["stages"], result["data"].get("classes", ())
+    compared = f"{table(*comparison(stages))}\n{wrapped(TIMES)}"
     spent = ", ".join(f"{name} {s:.1f} s" for name, s in result["seconds"].items())
-    compared = table(*comparison(stages))
-    loud = [f"{words}\n" for words in alerts(stages, classes)]
     files = f"written to {result['out']}; open report.html there"
-    return f"{headline(stages)}\n\n{compared}\n{TIMES}\n\n{''.join(loud)}{spent}\n{files}"
+    last = "\n".join([*result["notes"], *alerts(stages, classes), spent, files])
+    return f"{wrapped(headline(stages))}\n\n{compared}\n\n{wrapped(last)}"

@@ -10,8 +10,29 @@ from pathlib import Path
 from typing import Any, cast
 
 import numba
+from numba.core import event
+
+from minprune.text import tell_once
 
 Function = Callable[..., Any]
+COMPILING = (
+    "compiling kernels, about half a second each, once on this machine; MINPRUNE_KERNELS=numpy "
+    "runs without compiling, slower"
+)
+
+
+class Telling(event.Listener):  # type: ignore[misc]
+    """Tells that loops are compiled, when the first one is; those on disk are not compiled."""
+
+    def on_start(self, event: Any) -> None:
+        """A compilation begins."""
+        tell_once("compiling", COMPILING)
+
+    def on_end(self, event: Any) -> None:
+        """A compilation is done."""
+
+
+event.register("numba:compile", Telling())
 
 
 @cache

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from minprune.arguments import share
 from minprune.errors import ArgumentError
-from minprune.nets.names import meant, of_parameters, values_of
+from minprune.nets.names import matched, of_parameters, values_of
 
 Value = TypeVar("Value")
 Target = float | Mapping[str, float]  # one number, or layers and parameters with their own
@@ -44,7 +44,7 @@ def named(names: Iterable[str], wanted: Iterable[str]) -> list[str]:
 
     Raises ArgumentError for what means none.
     """
-    return meant(of_parameters(names), wanted, SCORED)
+    return matched(of_parameters(names), wanted, SCORED)
 
 
 def for_each(

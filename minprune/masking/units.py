@@ -14,7 +14,7 @@ from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.choose import choose, keep_top, rankable
 from minprune.masking.count import raised_count
 from minprune.nets.model import Model, known
-from minprune.nets.names import meant, values_of
+from minprune.nets.names import matched, values_of
 from minprune.nets.net import layer_of
 from minprune.nets.ties import Group, ties
 
@@ -90,7 +90,7 @@ def choose_units(
     scores = {name: rankable(name, s) for name, s in scores.items()}
     scored = {n: s for n, g in groups.items() if (s := unit_scores(g, scores)) is not None}
     goes_by = _names(groups)
-    left = [name for name in meant(goes_by, protect, OWNED) if name in scored]
+    left = [name for name in matched(goes_by, protect, OWNED) if name in scored]
     live = {name: live_units(groups[name], model.masks) for name in scored}
     for what in ("sparsity", "threshold"):
         if isinstance(target.get(what), Mapping):

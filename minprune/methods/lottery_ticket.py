@@ -111,7 +111,8 @@ class LotteryTicket(Procedure):
         Trained beside the tickets: "reinit" (the mask of the ticket, new initial weights),
         "shuffle" (the weights of the ticket, its mask permuted within each layer), "random" (a
         random mask of the same counts of each layer, and new weights), "one_shot" (the ticket that
-        the trained net gives when it is pruned at once).
+        the trained net gives when it is pruned at once). "random" has the mask of "shuffle" and the
+        weights of "reinit", so that mask and weights are crossed.
     controls_at : sequence of int, optional
         Rounds whose tickets they are compared with; the last one by default.
     look : int
@@ -170,6 +171,10 @@ class LotteryTicket(Procedure):
 
     def check(self, model: Model, data: Dataset) -> None:
         dense_only(model, "pruning")
+        if not len(data.val[0]):
+            raise ArgumentError(
+                f"{self.call}: data.val must hold samples, not none; pass a pair (x, y)"
+            )
         self.tickets(model.net).check(model, data)
 
     def tickets(self, net: Net) -> Tickets:

@@ -1,7 +1,7 @@
 """mask = prune(score(w)): the settings by which a plan scores and prunes, once a round."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,15 @@ from minprune.core import Criterion, Split
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
 from minprune.evidence import find, score
+from minprune.evidence.options import check as suits
 from minprune.masking.apply import prune
 from minprune.masking.choose import Norm, Scope
 from minprune.masking.count import for_each, named
 from minprune.masking.patterns import Given, parse
 from minprune.methods.plans import Procedure
 from minprune.nets.model import Model, dense_only
+
+OF_SCORE = ("params", "batch_size", "seed", "needs")  # options that are no criterion's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,9 @@ class Pruning(Procedure):
         choice(self.call, "normalize", self.normalize, (None, "l1", "l2", "max"))
         parse(self.pattern)
         instance(self.call, "options", self.options, Mapping, "{'samples': 100}")
+        own = {k: v for k, v in self.options.items() if k not in OF_SCORE}
+        needs = tuple(self.options.get("needs") or ())
+        suits(find(self.criterion), own, self.unit, self.options.get("params", "weights"), needs)
 
     def check(self, model: Model, data: Any) -> None:
         super().check(model, data)
@@ -64,6 +70,11 @@ class Pruning(Procedure):
             model, self.scores(model, data), scope=self.scope, protect=self.protect,
             minimum=self.minimum, normalize=self.normalize, pattern=self.pattern, **target,
         )  # fmt: skip
+
+    def rehearse(self, model: Model, data: Split, **target: Any) -> Model:
+        """The same by magnitude, which takes no time: raises what `prune` would, after training"""
+        params = {k: v for k, v in self.options.items() if k == "params"}
+        return replace(self, criterion="magnitude", options=params).prune(model, data, **target)
 
     def deviations(self, model: Model, times: float | Mapping[str, float]) -> dict[str, float]:
         """{weight: times the standard deviation of its live entries}, a threshold for |w|

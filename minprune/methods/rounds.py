@@ -6,6 +6,7 @@ from typing import Any
 
 from minprune.arguments import count, number
 from minprune.arguments import share as checked_share
+from minprune.core import Dataset
 from minprune.errors import ArgumentError
 from minprune.masking.units import unit_sparsity
 from minprune.methods.pruning import Pruning
@@ -45,6 +46,14 @@ class Rounds(Pruning):
             self.of_magnitude("threshold")
         for k in range(1, self.many + 1):
             self._checked(k)
+
+    def check(self, model: Model, data: Dataset) -> None:
+        super().check(model, data)
+        start = model
+        for k in range(1, self.many + 1):
+            target = self.target(k, model, start)
+            if "threshold" not in target:  # how much a threshold takes is known after training
+                model = self.rehearse(model, data.train, **target)
 
     @property
     def _listed(self) -> Sequence[Share] | None:

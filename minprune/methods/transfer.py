@@ -107,6 +107,7 @@ class Transfer(Pruning):
     def check(self, model: Model, data: Dataset) -> None:
         super().check(model, data)
         head_of(model.net)
+        self.rehearse(model, data.train, **({} if self.fixed else {"sparsity": self.sparsity}))
         for name, task in (("the new data", data), ("old", self.old)):
             if task is not None and tuple(task.input_shape) != tuple(model.net.input_shape):
                 raise ShapeError(

@@ -89,5 +89,8 @@ def least_loss(history: History, before: int = 0, prefix: str = "") -> dict[str,
         return {f"early_{kind}": None for kind in ("update", *KINDS[1:])}
     at = later[looks["val_loss"][later].argmin()]
     step, *others = (looks[kind][at] for kind in KINDS)
-    told = {f"early_{kind}": float(v) for kind, v in zip(KINDS[1:], others, strict=True)}
+    told = {
+        f"early_{kind}": None if np.isnan(v) else float(v)
+        for kind, v in zip(KINDS[1:], others, strict=True)
+    }
     return {"early_update": int(step), **told}

@@ -326,7 +326,10 @@ def known(params: Iterable[str], names: Iterable[str]) -> list[str]:
     there, found = list(params), list(names)
     for name in found:
         if name not in there:
-            raise ArgumentError(f"{name}: no such parameter; there are {', '.join(there)}")
+            listed = f"there are {', '.join(there)}"
+            raise ArgumentError(
+                f"{name}: no such parameter; {arguments.meant(name, there, listed)}"
+            )
     return found
 
 

@@ -8,15 +8,14 @@ different values are refused; so is what means nothing.
 
 import re
 from collections.abc import Iterable, Mapping
-from difflib import SequenceMatcher
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
+from minprune.arguments import meant
 from minprune.errors import ArgumentError
 from minprune.nets.net import layer_of
 
 T = TypeVar("T")
-ALIKE = 0.6  # from 0 to 1: what is less alike is not meant
 Known = Mapping[str, Iterable[str]]  # {thing: the names that it goes by}
 
 
@@ -36,7 +35,7 @@ def is_pattern(wanted: Any) -> bool:
     return isinstance(wanted, str) and any(c in wanted for c in "*?[")
 
 
-def meant(known: Known, wanted: Any, needs: str) -> list[str]:
+def matched(known: Known, wanted: Any, needs: str) -> list[str]:
     """The things that these names and patterns mean, in the order in which they are wanted
 
     wanted: one text, or several. needs: "{} must be ..., or ...", for a text that means nothing.
@@ -53,7 +52,7 @@ def values_of(
 ) -> dict[str, T]:
     """{thing: its value} for all that the keys of `given` mean      what: "prune: sparsity"
 
-    kind: the word for a value. Raises ArgumentError as `meant` does, and where two names, or two
+    kind: the word for a value. Raises ArgumentError as `matched` does, and where two names, or two
     patterns, disagree.
     """
     found: dict[str, T] = {}
@@ -87,10 +86,9 @@ def _hits(known: Known, wanted: Any, needs: str) -> list[str]:
 
 
 def closest(known: Known, wanted: Any) -> str:
-    """ " (did you mean 'fc1'?)", or "" where nothing is close"""
+    """ " (did you mean fc1?)", or "" where nothing is close"""
     there = [name for names in known.values() for name in names]
     if is_pattern(wanted):
         there += [re.sub(r"\d+", "*", layer_of(name)) for name in there]
-    alike = [SequenceMatcher(None, str(wanted).lower(), n.lower()).ratio() for n in there]
-    best = max(alike, default=0.0)
-    return f" (did you mean {there[alike.index(best)]!r}?)" if best >= ALIKE else ""
+    near = meant(wanted, there, "")
+    return f" ({near})" if near else ""

@@ -174,8 +174,10 @@ class Net:
         for n in self.nodes:
             if n.name == name:
                 return n
+        known = [n.name for n in self.nodes]
+        listed = f"it has {', '.join(known)}"
         raise ArgumentError(
-            f"{name!r} is not a layer of this net; it has {', '.join(n.name for n in self.nodes)}"
+            f"{name!r} is not a layer of this net; {arguments.meant(name, known, listed)}"
         )
 
 

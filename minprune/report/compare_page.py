@@ -47,8 +47,9 @@ def stage_tables(result: Map, stage: str) -> list[Titled]:
     """Test accuracy of every criterion at every sparsity, and minus that of each control."""
     words, dense = STAGES[stage], shown(result.get("dense", {}).get("accuracy"))
     summary = result.get("summary", [])
+    marked = "; !: no better than chance" * any("collapsed" in row[stage] for row in summary)
     sparsities = list(dict.fromkeys(row["sparsity"] for row in summary))
-    titles = {"accuracy": f"Test accuracy in % {words} (dense: {dense})"}
+    titles = {"accuracy": f"Test accuracy in % {words} (dense: {dense}{marked})"}
     titles |= {
         f"minus_{control}": f"Percentage points above {control} {words}, paired by seed"
         for control in CONTROLS
@@ -59,6 +60,7 @@ def stage_tables(result: Map, stage: str) -> list[Titled]:
         for row in summary:
             if key in row[stage]:
                 cell = shown(row[stage][key], sign="" if key == "accuracy" else "+")
+                cell += " !" * (key == "accuracy" and "collapsed" in row[stage])
                 found.setdefault(row["criterion"], {})[row["sparsity"]] = cell
         rows = [[n, *(cells.get(s, "-") for s in sparsities)] for n, cells in found.items()]
         tables.append((title, ["criterion", *(f"{100 * s:g} %" for s in sparsities)], rows))
@@ -86,9 +88,11 @@ def headline(result: Map) -> str:
     top = max(row["sparsity"] for row in rows)
     parts = []
     for stage, words in STAGES.items():
-        found = {r["criterion"]: r[stage]["accuracy"][0] for r in rows if r["sparsity"] == top}
+        at_top = {r["criterion"]: r[stage] for r in rows if r["sparsity"] == top}
+        found = {name: one["accuracy"][0] for name, one in at_top.items()}
         best, control = max(found, key=found.__getitem__), CONTROLS[0]
         said = f"{best} {share(found[best])}"
+        said += ", COLLAPSED to chance," * ("collapsed" in at_top[best])
         if control in found and best != control:
             said += f" ({control} {share(found[control])})"
         parts.append(f"{said} is the best mean {words}")

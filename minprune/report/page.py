@@ -182,9 +182,10 @@ def document(
 ) -> str:  # fmt: skip
     """The whole page of a job: its own sections, then what every job records
 
-    result: name, command, net, settings, options, data and versions, each of which may be absent.
-    title: what was done; the name where it is empty. alerts: what must not be overlooked.
+    result: name, command, net, settings, options, data, versions and notes, each of which may be
+    absent. title: what was done; the name where it is empty. alerts: what must not be overlooked.
     """
+    sections = Html("".join(prose(words, "note") for words in result.get("notes", [])) + sections)
     data = {
         DATA_LABELS.get(k, k): (" x " if k == "input" else ", ").join(map(str, v))
         if isinstance(v, list)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from minprune.core import Arrays
+from minprune.text import table
 
 STEPS = ("step", "loss", "penalty", "lr", "sparsity")
 EPOCHS = ("epoch", "train_loss", "val_loss", "val_accuracy", "sparsity", "seconds")
@@ -11,6 +12,8 @@ EPOCHS = ("epoch", "train_loss", "val_loss", "val_accuracy", "sparsity", "second
 @dataclass
 class History:
     """What happened in training: numbers of every update and every epoch, and what was learned.
+
+    Printed, it is a table of the epochs.
 
     Parameters
     ----------
@@ -34,6 +37,9 @@ class History:
     steps: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in STEPS})
     epochs: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in EPOCHS})
     extra: Arrays = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return table(list(self.epochs), list(zip(*self.epochs.values(), strict=True)))
 
     def step(self, *values: float) -> None:
         """One update: the values of STEPS."""

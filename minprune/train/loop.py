@@ -31,6 +31,7 @@ from minprune.train.history import History
 from minprune.train.method import Method
 from minprune.train.optim import Adam, Optimizer
 from minprune.train.progress import progress as show_progress
+from minprune.train.progress import tell_threads
 from minprune.train.rates import Rate, constant
 from minprune.train.state import Tree
 from minprune.train.step import Training
@@ -182,6 +183,8 @@ def fit_part(
             f"fit: rate(0, {total}) must be a number, the factor of the learning rate, not {found};"
             f" pass mp.rates.cosine(), with its brackets, or a function of (t, total)"
         )
+    if progress:
+        tell_threads()
     asked: dict[str, Any] = {}
     if checkpoint is not None:
         asked = fingerprint({

@@ -48,7 +48,7 @@ class PhaseContext:
     label: str
     progress: bool = True
     checkpoint: Path | None = None
-    began: float = field(default_factory=time.perf_counter)
+    began: float = field(default_factory=lambda: time.perf_counter())
 
     @property
     def seconds(self) -> float:

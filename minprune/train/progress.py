@@ -2,18 +2,26 @@
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any
+
+from minprune.text import tell as tell
+from minprune.text import tell_once
+from minprune.train.fingerprint import threads
 
 EVERY = 10.0  # seconds between two lines
 
 
-def tell(text: str) -> None:
-    """A line on stderr; nothing where there is no console, or nobody reads it."""
-    if sys.stderr is not None:
-        with suppress(OSError, ValueError):
-            print(text, file=sys.stderr, flush=True)
+def tell_threads() -> None:
+    """Tells, once in a process, that BLAS uses all cores where nobody chose a number of threads."""
+    cores = threads()
+    if cores.startswith("all ") and cores != "all 1":
+        tell_once(
+            "threads",
+            f"matrix products use {cores} cores, which is up to 10 times slower while other "
+            f"programs run; set OPENBLAS_NUM_THREADS=1 before NumPy is imported",
+        )
 
 
 class Quiet:

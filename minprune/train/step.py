@@ -18,7 +18,7 @@ from minprune.masking.apply import apply
 from minprune.nets.counts import sparsity
 from minprune.nets.layer import ForwardContext, Layer
 from minprune.nets.model import Instead, Model, all_finite, blame, loss_of, run
-from minprune.nets.names import meant
+from minprune.nets.names import matched
 from minprune.nets.net import Net, layer_of
 from minprune.train.freezing import frozen
 from minprune.train.method import HOOKS, Change, Context, Method, Values, View, check_signatures
@@ -63,7 +63,7 @@ class Training:
         self.frozen = frozen(model.net, freeze)
         goes_by = {node.name: (node.name,) for node in self.net.nodes}
         watches = method.watches(model)
-        self.watched = tuple(meant(goes_by, watches, "{} must be a layer of this net"))
+        self.watched = tuple(matched(goes_by, watches, "{} must be a layer of this net"))
         for name in sorted(extra.keys() & model.params.keys()):
             raise ArgumentError(
                 f"{name}: an extra array must not have the name of a parameter; rename it"

@@ -3,6 +3,7 @@
 They need the extra `verify` (hypothesis); without it a check raises MissingError.
 """
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -22,7 +23,7 @@ NAMES = {
     "check_kernel": "numeric.kernel",
     "check_obs": "numeric.obs",
     "check_schedule": "training.schedule",
-    "check_shuffle": "training.masks",
+    "check_shuffle": "training.shuffle",
     "check_steps": "training.masks",
     "check_counted": "procedures.counted",
     "check_drop_and_grow": "procedures.drop_and_grow",
@@ -53,7 +54,8 @@ def part(name: str) -> Any:
 
 def __getattr__(name: str) -> Any:
     if name not in NAMES:
-        raise AttributeError(f"module 'minprune.verify' has no attribute {name!r}")
+        said = f"module 'minprune.verify' has no attribute {name!r}"
+        raise AttributeError(said, name=name, obj=sys.modules[__name__])  # Python adds the nearest
     found = getattr(part(NAMES[name]), name)
     globals()[name] = found
     return found

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from minprune import verify
-from minprune.arguments import one_of
+from minprune.arguments import meant, one_of
 from minprune.errors import ArgumentError
+from minprune.text import wrapped
 from minprune.verify.kinds import FUNCTION_KINDS, Kind, listing
 from minprune.verify.trees import fingerprint
 from minprune.verify.verdict import RAISED, Verdict, Verdicts, raised, verdict
@@ -38,7 +39,7 @@ def run(*, listed: bool, own: bool, export: str | None, name: str | None, kind: 
     if [name is not None, own, export is not None, listed].count(True) != 1:
         raise ArgumentError("verify: give one of MODULE:FUNCTION, --self, --export FILE and --list")
     if listed:
-        return listing(), True
+        return wrapped(listing()), True
     if export is not None:
         return verify.part("ours.export").export(export), True
     verify.part("law")  # raises MissingError without hypothesis
@@ -85,14 +86,16 @@ def check(
     for fact in named:
         if fact not in known and not row.open:
             listed = ", ".join(known) or "nothing"
-            raise ArgumentError(f"--given has {fact!r}, and this kind takes {listed}")
+            said = f"--given has {fact!r}, and this kind takes {listed}"
+            near = meant(fact, known, "")
+            raise ArgumentError(f"{said}; {near}" if near else said)
     read = row.read(named) if row.read else named
-    wrapped = {what: as_given(v) if callable(v) else v for what, v in read.items()}
+    ready = {what: as_given(v) if callable(v) else v for what, v in read.items()}
     test = getattr(verify, row.check)
     takes = inspect.signature(test).parameters
     many = {"seed": seed, "examples": examples}
     given |= {what: n for what, n in many.items() if what in takes and n is not None}
-    verdicts: Verdicts = test(**{row.fn: fn}, **dict(row.defaults) | wrapped | given)
+    verdicts: Verdicts = test(**{row.fn: fn}, **dict(row.defaults) | ready | given)
     if not row.again or any(RAISED in v.sentence for v in verdicts.broken):
         return verdicts
     return Verdicts(
@@ -187,7 +190,10 @@ def function(spec: str) -> Any:
     found = _imported(module)
     for part_of in name.split("."):
         if not hasattr(found, part_of):
-            raise ArgumentError(f"{module} has no {part_of}; it has {_functions(found)}")
+            names = _functions(found)
+            more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
+            listed = f"it has {', '.join(names[:MOST]) or 'none'}{more}"
+            raise ArgumentError(f"{module} has no {part_of}; {meant(part_of, names, listed)}")
         found = getattr(found, part_of)
     if not callable(found):
         raise ArgumentError(f"{spec} must be a function, not of type {type(found).__name__}")
@@ -203,15 +209,14 @@ def _imported(module: str) -> Any:
         raise ArgumentError(f"{module} cannot be imported: {raised(error)}; {advice}") from error
 
 
-def _functions(found: Any) -> str:
+def _functions(found: Any) -> list[str]:
     """The public names that can be called."""
     names = [n for n in dir(found) if not n.startswith("_") and callable(getattr(found, n, None))]
     if isinstance(found, ModuleType):  # its own ones, if it has any
         module = found.__name__
         own = [n for n in names if getattr(getattr(found, n), "__module__", "") == module]
         names = own or names
-    more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
-    return (", ".join(names[:MOST]) or "none") + more
+    return names
 
 
 def maker(spec: str) -> Any:

@@ -14,6 +14,11 @@ OBS_STEPS = {
     "update": ("w", "inverse", "q"), "score": ("w", "inverse", "q"), "downdate": ("inverse", "q"),
     "inverse": ("batches", "damp"), "sweep": ("w", "inverse"),
 }  # fmt: skip
+# what check_curvature knows; its own file cannot be read without hypothesis
+CURVATURES = (
+    "hvp", "ggn_product", "hessian", "ggn", "exact", "gauss_newton", "empirical_fisher",
+    "becker_lecun", "levenberg_marquardt", "hutchinson",
+)  # fmt: skip
 
 
 class Kind(NamedTuple):
@@ -84,7 +89,7 @@ FUNCTION_KINDS: dict[str, Kind] = {
     "pattern": Kind(
         "fn(scores) -> mask for N:M, fn(scores, sparsity) -> mask for blocks",
         "check_pattern", fills={"as": "pattern"}, names=lambda: ("N:M", "ROWSxCOLUMNS"),
-        given=CHOICE, needs={"as": "N:M or ROWSxCOLUMNS"},
+        given=(*CHOICE, "reduce=mean"), needs={"as": "N:M or ROWSxCOLUMNS"},
     ),
     "schedule": Kind(
         "fn(step) -> sparsity", "check_schedule", fills=LIKE,
@@ -117,7 +122,7 @@ FUNCTION_KINDS: dict[str, Kind] = {
     "curvature": Kind(
         "fn(net) -> dense matrix or {name: diagonal}, fn(net, {name: v}) -> {name: H v}; net is an "
         "Mlp of minprune.verify.plain.net",
-        "check_curvature", fills=LIKE, names=lambda: part("numeric.curvature").CURVATURE_LAWS,
+        "check_curvature", fills=LIKE, names=lambda: CURVATURES,
         needs={"as": "the matrix, product or diagonal that it gives"},
     ),
     "hvp": Kind(

@@ -29,13 +29,15 @@ class Law:
     """sentence: what is required    broken: (subject, example) -> None, or a clause
 
     examples: a strategy, a function subject -> strategy, or None: those of the check.
-    when: which subjects the law applies to.
+    when: which subjects the law applies to. also: a function subject -> fixed examples, larger
+    than the others, that are tried where no other breaks the law.
     """
 
     sentence: str
     broken: Callable[[Any, Any], str | None]
     examples: Any = None
     when: Callable[[Any], bool] = lambda subject: True
+    also: Callable[[Any], Sequence[Any]] = lambda subject: ()
 
     def __call__(self, subject: Any, example: Any) -> str | None:
         """None where the law holds for the example, or a clause that says what was wrong."""
@@ -46,15 +48,16 @@ class Laws(dict[str, Law]):
     """A table of laws by name; as a decorator it adds one."""
 
     def __call__(
-        self, name: str, examples: Any = None, when: Callable[[Any], bool] = Law.when
-    ) -> Callable[[Callable[..., str | None]], Law]:
+        self, name: str, examples: Any = None, when: Callable[[Any], bool] = Law.when,
+        also: Callable[[Any], Sequence[Any]] = Law.also,
+    ) -> Callable[[Callable[..., str | None]], Law]:  # fmt: skip
         """Makes a function (subject, example) -> clause | None a law; its docstring is the
         sentence.
         """
 
         def declare(broken: Callable[..., str | None]) -> Law:
             sentence = " ".join((broken.__doc__ or "").partition("\n\n")[0].split())
-            self[name] = Law(sentence, broken, examples, when)
+            self[name] = Law(sentence, broken, examples, when, also)
             return self[name]
 
         return declare
@@ -69,12 +72,12 @@ def picked(owner: str, laws: Collection[str] | None, known: Mapping[str, Law]) -
 
 def judged(
     laws: Mapping[str, Law], subject: Any, strategy: Any = None, *, name: str = "",
-    only: Callable[[Any], bool] | None = None, examples: int, seed: int,
+    only: Callable[[Any], bool] | None = None, also: Sequence[Any] = (), examples: int, seed: int,
 ) -> list[Verdict]:  # fmt: skip
     """The verdict on each law that applies; laws of the same strategy share one search.
 
     strategy: instead of the laws' own; a list is tried from first to last. name: what sentences
-    begin with. only: a filter of examples.
+    begin with. only: a filter of drawn examples. also: fixed examples besides each law's own.
     """
     tables: dict[int, tuple[Any, dict[str, tuple[str, Broken]]]] = {}
     for key, of in laws.items():
@@ -88,6 +91,10 @@ def judged(
         where = own(subject) if inspect.isfunction(own) else own
         where = where.filter(only) if only else where
         found |= {v.law: v for v in find_each(table, where, examples=examples, seed=seed)}
+        for key, row in table.items():
+            large = [*also, *laws[key].also(subject)]
+            if large and found[key].holds:
+                found[key] = find(key, row[0], large, row[1])
     return list(once(found[key] for key in laws if key in found))
 
 
@@ -226,7 +233,7 @@ def _over(strategy: Any, test: Callable[[Any], None], examples: int, seed: int) 
     """Runs the test on examples of the strategy, and again on smaller ones where it raises."""
     if isinstance(strategy, list):
         for example in strategy:
-            test(example)
+            test(copy.deepcopy(example))
         return
     quiet = hyp.settings(
         database=None, deadline=None, derandomize=False, max_examples=examples,

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from minprune.core import Array, Arrays
-from minprune.verify.criterion.hints import factor
 from minprune.verify.criterion.subject import Subject, jittered, total
 from minprune.verify.plain.twin import Twin
 from minprune.verify.plain.weights import layer_norm
@@ -28,10 +27,9 @@ def worst(found: Arrays, want: Arrays, bound: Bound) -> tuple[str, Any] | None:
 
 
 def clause(
-    found: Arrays, want: Arrays, bound: Bound, what: str, item: str = "the score of ",
-    hint: bool = True,
-) -> str | None:  # fmt: skip
-    """None, or "the score of w[0] is 4, and <what> 2: a factor 1/2 is missing" """
+    found: Arrays, want: Arrays, bound: Bound, what: str, item: str = "the score of "
+) -> str | None:
+    """None, or "the score of w[0] is 4, and <what> 2" """
     for name, w in want.items():
         shape = np.shape(found[name]) if name in found else "missing"
         if shape != np.shape(w):
@@ -44,7 +42,7 @@ def clause(
     pair = float(np.asarray(found[name])[k]), float(want[name][k])
     short, full = ([f"{v:{digits}}" for v in pair] for digits in (".6g", ".17g"))
     here, there = short if short[0] != short[1] else full
-    return f"{item}{name}{index} is {here}, and {what} {there}" + factor(found, want) * hint
+    return f"{item}{name}{index} is {here}, and {what} {there}"
 
 
 def off(found: float, want: float, share: float, what: str) -> str | None:
@@ -70,8 +68,8 @@ def near(arrays: Arrays, share: float) -> Arrays:
 
 
 def differ(s: Subject, found: Arrays, want: Arrays, what: str = "") -> str | None:
-    """The clause of two runs of s, without a hint."""
-    return clause(found, want, largest(s, want), what, hint=False)
+    """The clause of two runs of s."""
+    return clause(found, want, largest(s, want), what)
 
 
 def steady(s: Subject, p: Any) -> bool:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from hypothesis import strategies as st
 
 from minprune.core import Array, Evidence
 from minprune.verify.criterion.bounds import clause, largest, near, off
@@ -121,30 +120,57 @@ def shares(s: Subject, p: Mlp) -> str | None:
     return None if dead or abs(sum_ - 1) < 2.0**-40 else f"they sum to {sum_:.6g}"
 
 
-@LAWS("uniform", st.integers(0, 9))
-def uniform(s: Subject, seed: int) -> str | None:
-    """scores are independent and uniform on [0, 1), and follow the generator"""
-    n = 4096
+NUMBERS = 2**16  # of a layer
+RARE = 23.1  # exp(-23.1) = 1e-10: how seldom right numbers may be called wrong, of each law below
+BINS = 256
+
+
+@LAWS("uniform", [(256, 0), (8, 1)])
+def uniform(s: Subject, example: tuple[int, int]) -> str | None:
+    """scores are independent and uniform on [0, 1), within rows, across rows and across layers,
+    and follow the generator
+    """
+    rows, seed = example
+    shape = (NUMBERS, 1) if s.view is not None else (rows, NUMBERS // rows)
 
     def draw() -> list[Array]:
-        ones = {"a": np.ones((n, 1)), "b": np.ones((n, 1))}
+        ones = {"a": np.ones(shape), "b": np.ones(shape)}
         rng = np.random.default_rng(seed)
         found = s(Evidence(weights=ones, rng=rng, unit=s.view is not None))
-        return [np.ravel(v) for v in found.values()]
+        return [np.ravel(v).astype(np.float64) for v in found.values()]
 
     a, b = draw()
     if moved([a, b], draw()):
         return "the same state of the generator gave other scores"
     if min(a.min(), b.min()) < 0 or max(a.max(), b.max()) >= 1:
         return f"they go from {min(a.min(), b.min()):.6g} to {max(a.max(), b.max()):.6g}"
-    # six standard errors of a mean, a variance and a correlation of n uniform numbers
-    for what, found, want, error in (
-        ("mean", a.mean(), 1 / 2, np.sqrt(1 / 12)),
-        ("variance", ((a - 0.5) ** 2).mean(), 1 / 12, np.sqrt(1 / 180)),
-        ("covariance of two layers", ((a - 0.5) * (b - 0.5)).mean(), 0, 1 / 12),
+    n = a.size
+    different = len(np.unique(a))
+    if different < n - 2000:  # of float32, 2^24 numbers, some 128 come twice
+        return f"only {different} of {n} are different"
+    # a chi-square of k degrees: above or below these once in 10^10 (Laurent & Massart 2000)
+    k = BINS - 1
+    counts = np.bincount((a * BINS).astype(int), minlength=BINS)
+    square = float(((counts - n / BINS) ** 2).sum() / (n / BINS))
+    low, high = k - 2 * np.sqrt(k * RARE), k + 2 * np.sqrt(k * RARE) + 2 * RARE
+    if not low <= square <= high:
+        how = "more unequal" if square > high else "more equal"
+        return f"their counts in {BINS} bins are {how} than chance makes them"
+    # eight standard errors: of n / 2 distances once in 10^10
+    x, y = (a - 0.5) * np.sqrt(12), (b - 0.5) * np.sqrt(12)
+    six, eight = 6 / np.sqrt(n), 8 / np.sqrt(n)
+    spectrum = np.abs(np.fft.rfft(x)) ** 2
+    along = np.fft.irfft(spectrum)[1 : n // 2 + 1] / n
+    cross = np.fft.irfft(np.fft.rfft(x) * np.conj(np.fft.rfft(y))) / n
+    for what, found, most in (
+        ("mean", a.mean() - 0.5, six * np.sqrt(1 / 12)),
+        ("variance", a.var() - 1 / 12, six * np.sqrt(1 / 180)),
+        ("correlation with others of the layer", float(along[np.abs(along).argmax()]), eight),
+        ("correlation with another layer", float(cross[np.abs(cross).argmax()]), eight),
     ):
-        if abs(found - want) > 6 * error / np.sqrt(n):
-            return f"their {what} is {found:.6g}, expected {want:.6g}"
+        if abs(found) > most:
+            want = {"mean": 1 / 2, "variance": 1 / 12}.get(what, 0.0)
+            return f"their {what} is {found + want:.6g}, expected {want:.6g}"
     return None
 
 

@@ -182,7 +182,8 @@ def sees_its_evidence(s: Subject, change: Change) -> str | None:
     a = blank(s)[change.kind][change.name]
     shape = some(a, np.random.default_rng(0), change.kind).shape
     at = tuple(int(k) for k in np.unravel_index(change.entry % int(np.prod(shape)), shape))
-    if change.kind == "within":  # variances alone may be asked for
+    pairs = change.kind == "within" or (change.kind == "act_gram" and "outgoing" not in s.needs)
+    if pairs:  # variances or mean squares alone may be asked for
         at = (at[0], at[0])
     # one fill may hide an entry, as a negative Hessian does that is clipped; not all of them
     if any(matters(s, change, at, fill) for fill in range(change.seed, change.seed + FILLINGS)):

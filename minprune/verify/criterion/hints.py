@@ -1,4 +1,7 @@
-"""What could make all scores right: a missing factor, a sign, a square."""
+"""What could make all scores right: a missing factor, a sign, a square.
+
+Few numbers may agree with it by chance, so it is asked of many, of examples that nobody shrunk.
+"""
 
 import numpy as np
 
@@ -13,14 +16,20 @@ SLIPS = {
 }  # fmt: skip
 
 
+FEWEST = 20  # numbers that differ from 0
+SAME = 2.0**-40
+
+
 def factor(found: Arrays, want: Arrays) -> str:
     """What one could do to all scores to make them right, as a clause; empty if nothing simple."""
     a = np.concatenate([np.ravel(found[n]) for n in want]).astype(np.float64)
     b = np.concatenate([np.ravel(w) for w in want.values()])
     live = (a != 0) | (b != 0)
-    if not live.any() or not (a[live].all() and b[live].all() and np.isfinite(a).all()):
+    if live.sum() < FEWEST or not (a[live].all() and b[live].all() and np.isfinite(a).all()):
         return ""
     ratio = a[live] / b[live]
+    if np.allclose(ratio, 1, rtol=SAME):  # they are right
+        return ""
     if np.allclose(ratio, ratio[0], rtol=1e-6):
         often = f"all are {ratio[0]:.6g} times as much" if len(ratio) > 1 else ""
         clause = SLIPS.get(round(float(ratio[0]), 6), often)

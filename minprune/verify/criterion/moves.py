@@ -152,7 +152,7 @@ def replays_the_rule(s: Subject, p: Mlp) -> str | None:
     """
     want, found = total(reference(s), p), total(s, p)
     few = {n: FEW * np.spacing(w) for n, w in want.items()}
-    wrong = clause(found, want, few, "by greedy removal", hint=False)
+    wrong = clause(found, want, few, "by greedy removal")
     if wrong:
         return wrong
     for name, w in want.items():

@@ -260,7 +260,7 @@ def relabelling(s: Subject, c: Case) -> str | None:
         back = reversed_units(kinds)
         want = {f"{names(c.layers)[k]}.weight": back[k]["weight"] for k in at}
     bound = {n: HALF * float(np.abs(a).max(initial=0)) + 1e-300 for n, a in want.items()}
-    return clause({n: turned[n] for n in want}, want, bound, "before it was", hint=False)
+    return clause({n: turned[n] for n in want}, want, bound, "before it was")
 
 
 def plain(s: Subject) -> criteria.Subject:

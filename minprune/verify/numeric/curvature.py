@@ -137,7 +137,7 @@ def six_errors(s: Pair, p: Probe) -> str | None:
     bound = {n: 6 * e + DIGITS * (largest(H) + 1e-9) for n, e in error.items()}
     what = "more than 6 of its standard errors away is"
     want = shaped(np.diagonal(H).copy(), like)
-    return clause(mean, want, bound, what, "the estimate at ", hint=False)
+    return clause(mean, want, bound, what, "the estimate at ")
 
 
 @ESTIMATE("its error", probes)

@@ -33,6 +33,9 @@ points = hnp.arrays(np.float64, hnp.array_shapes(max_dims=3, max_side=4),
                     elements=st.floats(-2, 2, width=32))  # fmt: skip
 
 
+LARGE = (np.sin(np.arange(1.0, 361.0)).reshape(5, 9, 8), np.cos(np.arange(1.0, 301.0)))
+
+
 class Pair(NamedTuple):
     """grad: x -> df/dx, or (x, v) -> H v; f: what it derives; how many roundings f may make."""
 
@@ -57,17 +60,58 @@ def entries(s: Pair, at: Point) -> str | None:
     if clause := shape(s, at):
         return clause
     x, g, back = vectors(s, at)
-    terms = float(np.abs(x * g).sum())
+    roundings, terms = s.roundings * wider(s.f, x, back), float(np.abs(x * g).sum())
     for k, (one, (name, index)) in enumerate(zip(np.eye(x.size), places(at), strict=True)):
 
         def moved(t: float, one: Array = one) -> float:
             return float(s.f(back(x + t * one)))
 
-        value, bound = central(moved, max(1.0, abs(float(x[k]))), s.roundings, terms)
+        value, bound = central(moved, max(1.0, abs(float(x[k]))), roundings, terms)
         if not abs(g[k] - value) <= bound:
             entry = f"entry {index}" + f" of {name}" * isinstance(at, dict)
-            return f"{entry} is {float(g[k])!r}, differences give {value!r} to {bound:.1e}"
+            return f"{entry} is {float(g[k])!r}, differences give {value!r} +/- {bound:.1e}"
     return None
+
+
+# a maximum of several equal numbers may give its slope to any of them, and to all once
+@GRADIENT("along equal ones")
+def shared(s: Pair, at: Point) -> str | None:
+    """the entries that are equal, and all together, sum to the slope along them"""
+    if clause := shape(s, at):
+        return clause
+    x, g, back = vectors(s, at)
+    roundings, terms = s.roundings * wider(s.f, x, back), float(np.abs(x * g).sum())
+    values, many = np.unique(x, return_counts=True)
+    along = [x == v for v in values[many > 1][:SHARED]] + [np.ones(x.shape, bool)]
+    for which in along if x.size else []:
+
+        def moved(t: float, which: Array = which) -> float:
+            return float(s.f(back(x + t * which)))
+
+        scale = max(1.0, float(np.abs(x[which]).max()))
+        slopes = float(np.abs(g[which]).sum())
+        value, bound = central(moved, scale, roundings, terms, slopes)
+        found = float(g[which].sum())
+        if not abs(found - value) <= bound + x.size * U * slopes:
+            what = "all" if which.all() else f"the {int(which.sum())} that are {x[which][0]:g}"
+            return f"{what} sum to {found!r}, differences give {value!r} +/- {bound:.1e}"
+    return None
+
+
+SHARED = 4  # sets of equal entries that are tried at a point
+
+
+def wider(f: Callable[[Point], Any], x: Array, back: Callable[[Array], Point]) -> int:
+    """How many roundings of float64 one of f makes: 2^29 where it answers in float32
+
+    Beside x, at points that are not round, what is computed in float64 is no float32.
+    """
+    for seed in range(3):
+        near = x * (1 + np.random.default_rng(seed).uniform(-1, 1, x.shape) * 2.0**-10)
+        value = np.float64(f(back(near)))
+        if float(np.float32(value)) != value:
+            return 1
+    return 2**29
 
 
 @COMPLEX("complex step")
@@ -114,8 +158,8 @@ def check_gradient(
         The points: a strategy, a function of a numpy Generator, or one point. None: arrays of odd
         shape.
     roundings : int
-        How many in f, at most, of the size of f and of its terms x df/dx (where f is computed in
-        float32: 100 * 2**29).
+        How many in f, at most, of the size of f and of its terms x df/dx; of float32 where f
+        answers in it (where it only computes in it: 100 * 2**29).
     complex_step : bool
         f takes complex arrays and is analytic there; then Im f(x + i h e) / h, which does not
         cancel, is compared too.
@@ -141,8 +185,9 @@ def check_gradient(
     callable_as(grad, "x")
     count("check_gradient", "roundings", roundings)
     table = GRADIENT | (COMPLEX if complex_step else {})
-    strategy = located("check_gradient", x)
-    found = judged(table, Pair(grad, f, roundings), strategy, examples=examples, seed=seed)
+    strategy, large = located("check_gradient", x), LARGE if x is None else ()
+    pair = Pair(grad, f, roundings)
+    found = judged(table, pair, strategy, also=large, examples=examples, seed=seed)
     if x is None and all(RAISED in v.sentence for v in found):
         raise ArgumentError(
             f"check_gradient: f and grad were called with an array, and the call raised "
@@ -280,7 +325,11 @@ def places(at: Point) -> list[tuple[str, tuple[int, ...]]]:
 
 
 def central(
-    moved: Callable[[float], float], scale: float, roundings: int, terms: float
+    moved: Callable[[float], float],
+    scale: float,
+    roundings: int,
+    terms: float,
+    slopes: float = 0.0,
 ) -> tuple[float, float]:
     h = scale * 2.0 ** round(np.log2(roundings * U) / 3)  # a power of two where scale is 1
     middle = moved(0.0)
@@ -288,7 +337,7 @@ def central(
     value = (near[0] - near[1]) / h
     size = max(map(abs, (*wide, *near))) + terms
     # what f rounds, and x + h, which is off by u |x|: as a slope that is u |x| / h of the slope
-    noise = 2 * roundings * U * size / h + 2 * U * scale / h * abs(value)
+    noise = 2 * roundings * U * size / h + 2 * U * scale / h * max(abs(value), slopes)
     # the slopes to both sides differ by h f'', half as much for half of h, or by the jump of a
     # kink at d < h: then D(h/2) is off by jump (1/2 - d/h), D(h) by half of jump (1 - d/h)
     jumps = [abs(a - 2 * middle + b) / t for (a, b), t in ((wide, h), (near, h / 2))]

@@ -31,20 +31,23 @@ def magnitude(w: Values) -> float:
     return abs(w[0]) if len(w) == 1 else sqrt(dot(w, w))
 
 
-def norm_laws(p: float = 2, tol: float = 0.0) -> tuple[str, ...]:
-    if p != 0:
-        return CHANGES
-    return ("twins", "direction") if tol else SLOPE
+@twin("norm", W, unit="incoming", laws=CHANGES, by=by_entry)
+def norm(w: Values, p: float = 2) -> float:
+    """(sum |w|^p)^(1/p)"""
+    return abs(w[0]) if len(w) == 1 else float(fsum(abs(v) ** p for v in w) ** (1 / p))
 
 
-@twin("norm", W, unit="incoming", laws=norm_laws, by=by_entry)
-def norm(w: Values, p: float = 2, tol: float = 0.0) -> float:
-    """(sum |w|^p)^(1/p); p = 0: how many |w| > tol"""
-    if p == 0:
-        return sum(abs(v) > tol for v in w)
-    if p == inf or len(w) == 1:
-        return max(map(abs, w), default=0.0)
-    return float(fsum(abs(v) ** p for v in w) ** (1 / p))
+@twin("norm 0", W, unit="incoming", by=by_entry, reads=("norm", "p", 0),
+      laws=lambda tol=0.0: ("twins", "direction") if tol else SLOPE)  # fmt: skip
+def count_above(w: Values, tol: float = 0.0) -> float:
+    """how many |w| > tol"""
+    return sum(abs(v) > tol for v in w)
+
+
+@twin("norm inf", W, unit="incoming", laws=CHANGES, by=by_entry, reads=("norm", "p", inf))
+def largest(w: Values) -> float:
+    """max |w|"""
+    return max(map(abs, w), default=0.0)
 
 
 @twin("lamp", W, unit=None, laws=("rescaling changes",))
@@ -78,6 +81,8 @@ def on_an_edge(ev: Evidence, bins: int = 10) -> bool:
         span = np.ptp(w) if w.size else 0
         place = (w - w.min(initial=0)) / span * bins if span else 0 * w
         near = np.abs(place - np.round(place)) < 1e-9
+        if span and w.max() == -w.min() and np.frexp(span)[0] == 0.5 and bins % 2 == 0:
+            near &= w != 0  # which halves the range without rounding
         if (near & (w > w.min(initial=np.inf)) & (w < w.max(initial=-np.inf))).any():
             return True
     return False

@@ -22,6 +22,14 @@ shapes = st.lists(
     min_size=1,
     max_size=4,
 ).map(lambda found: {f"layer{k}.weight": shape for k, shape in enumerate(found, 1)})
+# the layers of a net that is used, from a few to millions of entries
+MANY: Shapes = {
+    "conv1.weight": (64, 3, 7, 7), "conv2.weight": (128, 64, 3, 3),
+    "conv3.weight": (256, 128, 3, 3), "conv4.weight": (512, 256, 3, 3),
+    "depth.weight": (512, 1, 5, 5), "fc1.weight": (4096, 512), "fc2.weight": (1000, 4096),
+    "fc3.weight": (10, 1000), "fc4.weight": (1, 10),
+}  # fmt: skip
+LARGE = [(MANY, share) for share in (0.1, 0.5, 0.8, 0.9, 0.95, 0.99, 1 / 3)]
 asked = st.tuples(shapes, st.floats(0, 1) | st.sampled_from([0.0, 0.5, 0.8, 0.9, 0.95, 1.0]))
 
 
@@ -104,4 +112,4 @@ def check_allocation(
     choice("check_allocation", "like", like, (None, *ALLOCATIONS))
     callable_as(fn, "shapes", "sparsity")
     table = LAWS | ({f"like {like}": rule(like)} if like is not None else {})
-    return Verdicts(judged(table, fn, examples=examples, seed=seed))
+    return Verdicts(judged(table, fn, also=LARGE, examples=examples, seed=seed))

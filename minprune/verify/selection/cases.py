@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from minprune.core import Array, Arrays
 from minprune.verify.law import ClauseError
 from minprune.verify.plain.rules import half_even
+from minprune.verify.verdict import short
 
 Select = Callable[..., Arrays]
 Index = tuple[int, ...]
@@ -23,6 +24,7 @@ Pattern = tuple[int, int, "int | None"]  # rows, columns of a tile; how many sta
 VALUES = (-1.0, 0.0, 0.5, 1.0)  # exact in float32, so that ties stay ties
 SHAPES = ((1,), (3,), (2, 2), (2, 3), (2, 1, 1, 2))
 MOST = 6  # entries of one of them
+SHOWN = 60  # entries of an array that is printed whole
 NAMES = ("b.weight", "a.weight", "c.weight")  # net order is not the order of the alphabet
 inner = st.floats(0, 1, exclude_min=True, exclude_max=True) | st.sampled_from([0.25, 0.5, 0.75])
 sparsities = st.floats(0, 1) | st.sampled_from([0, 0.25, 0.5, 0.75, 1])
@@ -91,15 +93,27 @@ class Case:
         return len(scope) - min(self.pattern[2], live)
 
     def __str__(self) -> str:
-        lines = [f"scores of {n} = {s.tolist()}, {s.dtype}" for n, s in self.scores.items()]
+        lines = []
+        for n, s in self.scores.items():
+            lines.append(f"scores of {n} = {shown(s)}" + f", {s.dtype}" * (s.size <= SHOWN))
         for n, m in self.masks.items():
-            lines += [] if m.all() else [f"mask of {n} = {m.astype(int).tolist()}"]
+            lines += [] if m.all() else [f"mask of {n} = {shown(m.astype(int))}"]
         if self.pattern is None or self.pattern[2] is None:
             lines.append(f"sparsity = {self.sparsity}")
         lines += [f"lower sparsity = {self.less}"] * (self.less != self.sparsity)
         lines += [f"minimum = {self.minimum}"] * (self.minimum != 0)
         lines += [f"protect = {self.protect}"] * (self.protect != ())
         return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Several:
+    """Cases that are judged together."""
+
+    cases: tuple[Case, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.cases))
 
 
 def same(a: Mapping[str, Array], b: Mapping[str, Array]) -> bool:
@@ -111,7 +125,11 @@ def same(a: Mapping[str, Array], b: Mapping[str, Array]) -> bool:
 
 def kept(masks: Mapping[str, Array]) -> str:
     """Masks in a clause: 1 = kept."""
-    return "; ".join(f"{n} {np.asarray(m).astype(int).tolist()}" for n, m in masks.items())
+    return "; ".join(f"{n} {shown(np.asarray(m).astype(int))}" for n, m in masks.items())
+
+
+def shown(a: Array) -> str:
+    return short(a) if a.size > SHOWN else str(a.tolist())
 
 
 def differ(got: Arrays, want: Arrays, how: str = "expected") -> str | None:

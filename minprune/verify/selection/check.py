@@ -12,19 +12,34 @@ import numpy as np
 from minprune.arguments import choice
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
-from minprune.verify.law import callable_as, judged, keywords, picked
-from minprune.verify.selection.cases import Case, Pattern, Select, cases, inner, tiled
-from minprune.verify.selection.laws import APART, BLOCKS, ENDS, LAWS, N_OF_M, NEARLY
-from minprune.verify.verdict import Verdicts
+from minprune.verify.law import Law, callable_as, judged, keywords, picked
+from minprune.verify.selection.cases import Case, Pattern, Select, Several, cases, inner, tiled
+from minprune.verify.selection.large import many, wide
+from minprune.verify.selection.laws import (
+    APART,
+    BLOCKS,
+    ENDS,
+    LAWS,
+    N_OF_M,
+    NEARLY,
+    REDUCED,
+    one_score,
+)  # fmt: skip
+from minprune.verify.verdict import Verdict, Verdicts
 
 SELECTOR, PATTERN = "check_selector", "check_pattern"  # what messages begin with
 Form = Literal["dict", "array"]
 Scope = Literal["global", "layer"]
 Tie = Literal["lower", "any"]
 Count = Literal["round", "any"]
+Reduce = Literal["mean", "sum", "max"]
 EVERY = LAWS | ENDS | APART
 # where any tie rule will do these are judged on scores without ties
 WITHOUT_TIES = ("nested", "by steps", "memory layout", "float32", "definition")
+# of a pattern; "edge" alone has tiles that do not fit
+ON_MANY = ("N of each M", "the best stay", "whole blocks", "exact count", "masked stay masked",
+           "edge")  # fmt: skip
+COUNTED = ("exact count", "lowest scores go")  # which are also tried on many entries
 TAKES = ("masks", "minimum", "protect")
 FORMS: tuple[Form, ...] = ("dict", "array")
 ONE = np.array([[1.0, 2.0]])
@@ -117,7 +132,16 @@ def check_selector(
     ):
         table = {name: law for name, law in wanted.items() if name in names}
         found += judged(table, select, strategy, examples=examples, seed=seed)
-    return Verdicts(sorted(found, key=lambda v: list(EVERY).index(v.law)))
+    large = {name: wanted[name] for name in COUNTED if name in wanted}
+    strategy = many(alone, "masks" in takes, signed)
+    return Verdicts(sorted(both(found, judged(large, select, strategy, examples=1, seed=seed)),
+                           key=lambda v: list(EVERY).index(v.law)))  # fmt: skip
+
+
+def both(found: Collection[Verdict], large: Collection[Verdict]) -> list[Verdict]:
+    """The verdicts on each law, of larger examples where the others do not break it."""
+    broken = {v.law: v for v in large if not v.holds}
+    return [broken.get(v.law, v) if v.holds else v for v in found]
 
 
 def adapted(fn: Callable[..., Any], form: Form, takes: list[str]) -> Select:
@@ -179,8 +203,8 @@ def emptied(alone: bool) -> list[Case]:
 
 def check_pattern(
     fn: Callable[..., Any], pattern: str | tuple[int, int], *, form: Form | None = None,
-    tie: Tie = "lower", signed: bool = True, laws: Collection[str] | None = None,
-    examples: int = 200, seed: int = 0,
+    tie: Tie = "lower", signed: bool = True, reduce: Reduce | None = None,
+    laws: Collection[str] | None = None, examples: int = 200, seed: int = 0,
 ) -> Verdicts:  # fmt: skip
     """Check `mask = fn(scores)` for "N:M", and `mask = fn(scores, sparsity)` for blocks.
 
@@ -198,6 +222,8 @@ def check_pattern(
         a block's score may be the mean, the sum or the largest.
     form, tie, signed, examples, seed
         As for check_selector.
+    reduce : {"mean", "sum", "max"}, optional
+        Which of these a block's score is; None: any of them, the same for all blocks.
     laws : collection of str, optional
         Only these. The law "edge" alone has tiles that do not fit.
 
@@ -208,7 +234,7 @@ def check_pattern(
     Raises
     ------
     ArgumentError
-        For another pattern, form, tie or law, and a function that cannot be called so.
+        For another pattern, form, tie, reduce or law, and a function that cannot be called so.
 
     Examples
     --------
@@ -223,7 +249,11 @@ def check_pattern(
     rows, columns, kept = parsed
     choice(PATTERN, "form", form, (None, *FORMS))
     choice(PATTERN, "tie", tie, ("lower", "any"))
-    table = picked(PATTERN, laws, BLOCKS if kept is None else N_OF_M)
+    choice(PATTERN, "reduce", reduce, (None, *REDUCED))
+    known: dict[str, Law] = dict(N_OF_M)
+    if kept is None:
+        known = {**BLOCKS, **dict(zip(("one score", "edge"), one_score(reduce), strict=True))}
+    table = picked(PATTERN, laws, known)
     takes = keywords(fn, ("masks",))
     callable_as(fn, *(("scores", "sparsity") if kept is None else ("scores",)), given=takes)
 
@@ -236,11 +266,16 @@ def check_pattern(
     left |= {"ties by lower index", "nested"} if tie == "any" else set()
     left |= {"edge"} if (rows, columns) == (1, 1) else set()
     found = []
+    run: dict[str, Any] = {"examples": examples, "seed": seed}
     for edge in (False, True):
         here = {n: law for n, law in table.items() if n not in left and (n == "edge") == edge}
-        strategy = tiled(parsed, bool(takes), signed, edge)
-        found += judged(here, select, strategy, examples=examples, seed=seed)
-    return Verdicts(found)
+        large = wide(parsed, bool(takes), signed, edge)
+        together = {n: here.pop(n) for n in ("one score",) if n in here}
+        some = judged(here, select, tiled(parsed, bool(takes), signed, edge), **run)
+        more = {n: law for n, law in here.items() if n in ON_MANY}
+        found += both(some, judged(more, select, large, **run))
+        found += judged(together, select, [Several(tuple(large))], **run)
+    return Verdicts(sorted(found, key=lambda v: list(known).index(v.law)))
 
 
 def parse(pattern: Any) -> Pattern:

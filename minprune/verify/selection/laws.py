@@ -4,8 +4,10 @@ A law takes select(scores, masks, *, sparsity, minimum, protect) -> masks and a 
 most files: N:M and blocks share the laws of selection, so that all stand together.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
+from math import fsum
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,11 @@ import numpy as np
 from minprune.core import Arrays
 from minprune.verify.law import Law, Laws
 from minprune.verify.plain.rules import slow
-from minprune.verify.selection.cases import Case, Item, Select, differ, kept, tiles
+from minprune.verify.selection.cases import Case, Item, Select, Several, differ, kept, tiles
 from minprune.verify.trees import LAYOUTS, mapped, repeats, untouched
 
 LAWS, NEARLY, ENDS, APART, WHOLE = (Laws() for _ in range(5))
+NEAR = 2.0**-46  # of a block's score: what the order of a sum may change
 
 
 def at(entry: tuple[str, Any]) -> str:
@@ -143,6 +146,56 @@ def keeps_the_lower_index(select: Select, c: Case) -> str | None:
     return None
 
 
+def reduced(item: Item, c: Case) -> tuple[float, float, float]:
+    """(mean, sum, largest) of a block's live entries"""
+    live = [float(c.scores[n][at]) for n, at in item if c.masks[n][at]]
+    return fsum(live) / len(live), fsum(live), max(live)
+
+
+REDUCED = ("mean", "sum", "max")
+
+
+def by_one_score(select: Select, cases: Sequence[Case], allowed: Sequence[str]) -> str | None:
+    """A clause where no allowed score of a block explains what goes in all cases."""
+    clauses: dict[str, str] = {}
+    for c in cases:
+        new = c.run(select)
+        for scope in c.scopes:
+            live = [item for item in scope if any(c.masks[n][k] for n, k in item)]
+            stays = c.staying(live, new)
+            scores = np.array([reduced(b, c) for b in live]).reshape(-1, len(REDUCED)).T
+            for how, values in zip(REDUCED, scores.tolist(), strict=True):
+                gone = max(((v, k) for k, v in enumerate(values) if not stays[k]), default=None)
+                left = min(((v, k) for k, v in enumerate(values) if stays[k]), default=None)
+                if how not in allowed or gone is None or left is None or how in clauses:
+                    continue
+                if gone[0] > left[0] + NEAR * abs(left[0]):
+                    a, b = at(live[gone[1]][0]), at(live[left[1]][0])
+                    clauses[how] = (f"by the {how} the block from {a}, {gone[0]:.10g}, goes and "
+                                    f"the one from {b}, {left[0]:.10g}, stays")  # fmt: skip
+    return "; ".join(clauses.values()) if len(clauses) == len(allowed) else None
+
+
+def one_score(reduce: str | None) -> tuple[Law, Law]:
+    """The laws "one score" and "edge", for one of REDUCED, or for any."""
+    allowed = REDUCED if reduce is None else (reduce,)
+    whose = f"whose {reduce}" if reduce else "whose mean, or sum, or largest entry,"
+
+    def everywhere(select: Select, e: Several) -> str | None:
+        return by_one_score(select, e.cases, allowed)
+
+    def at_the_edge(select: Select, c: Case) -> str | None:
+        return holds_at_the_edge(select, c) or by_one_score(select, [c], allowed)
+
+    sentence = (
+        f"of unrelated blocks, some masked in part, those go {whose} of live entries is lowest"
+    )
+    return (
+        Law(sentence + ("" if reduce else " (the same of the three throughout)"), everywhere),
+        Law(holds_at_the_edge.sentence, at_the_edge),
+    )
+
+
 @WHOLE("whole blocks")
 def goes_whole(select: Select, c: Case) -> str | None:
     """of each block every live entry stays, or none"""
@@ -263,5 +316,6 @@ N_OF_M: dict[str, Law] = {
 }  # fmt: skip
 BLOCKS: dict[str, Law] = {
     "shape": has_the_shape, "whole blocks": goes_whole, "exact count": counts_exactly,
-    "lowest blocks go": keeps_the_best, "nested": is_nested, **ANY, "edge": holds_at_the_edge,
+    "lowest blocks go": keeps_the_best, "one score": one_score(None)[0], "nested": is_nested, **ANY,
+    "edge": holds_at_the_edge,
 }  # fmt: skip

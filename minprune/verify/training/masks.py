@@ -1,11 +1,8 @@
-"""check_steps and check_shuffle: masks in training hold what is pruned at exactly 0.0, and as many
-kept in other places are the control of a criterion.
-
-Longer than most files by its two docstrings.
-"""
+"""check_steps: masks in training hold what is pruned at exactly 0.0, and nothing else matters."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +13,8 @@ from minprune.verify.law import Laws, callable_as, judged
 from minprune.verify.trees import mapped, moved, repeats, untouched
 from minprune.verify.verdict import Verdicts
 
-STEPS, SHUFFLE = Laws(), Laws()
+STEPS = Laws()
+HALF = 2.0**-20  # of the largest weight: masked numbers that are multiplied by 0 change no bit
 
 SHAPES = ((3,), (2, 3), (2, 1, 2, 2))
 Fn = Callable[[Arrays, list[Arrays], list[Arrays]], Sequence[Arrays]]
@@ -99,13 +97,54 @@ def masked(fn: Fn, s: Steps) -> str | None:
     return None
 
 
-@STEPS("live ones move", trained)
+def long_run() -> Steps:
+    """A hundred steps of large gradients of one sign: far more than a rate that is warmed up from
+    0, or weights of 8 bits, need to move.
+    """
+    rng = np.random.default_rng(0)
+    shapes = {"fc1.weight": (3, 4), "fc2.weight": (2, 1, 2, 2)}
+    live = {n: rng.random(shape) < 0.7 for n, shape in shapes.items()}
+    weights = {n: rng.choice([1.0, -2.0, 0.0, 0.5], m.shape) * m for n, m in live.items()}
+    grads = {n: 1000 * rng.choice([1.0, -1.0], m.shape) for n, m in live.items()}
+    return Steps(weights, [grads] * 100, [live] * 100)
+
+
+@STEPS("live ones move", [long_run()])
 def live(fn: Fn, s: Steps) -> str | None:
-    """gradients of one sign move what is live, from 0.0 too"""
-    last = s.run(fn)[-1]
+    """many large gradients of one sign move what is live, from 0.0 too"""
+    seen = s.run(fn)
     for n, m in s.masks[-1].items():
-        if at := first_of(m & (np.asarray(last[n]) == s.weights[n])):
-            return f"{n}{list(at)} is {float(s.weights[n][at])!r} before and after"
+        moves = np.any([np.asarray(after[n]) != s.weights[n] for after in seen], axis=0)
+        if at := first_of(m & ~moves):
+            return f"{n}{list(at)} is {float(s.weights[n][at])!r} before and after each step"
+    return None
+
+
+@STEPS("masked ignored", trained)
+def masked_gradients(fn: Fn, s: Steps) -> str | None:
+    """the gradients of what is masked do not matter for what is live (as in a norm that clips)"""
+    other = [{n: np.where(masks[n], g, -1000 * g) for n, g in grads.items()}
+             for grads, masks in zip(s.grads, s.masks, strict=True)]  # fmt: skip
+    both = zip(s.run(fn), replace(s, grads=other).run(fn), strict=False)
+    for k, (after, then) in enumerate(both, 1):
+        for n, w in after.items():
+            size = HALF * (np.abs(s.weights[n]).max(initial=0) + np.abs(w).max(initial=0))
+            wrong = s.masks[k - 1][n] & (np.abs(np.asarray(then[n], float) - w) > size)
+            if at := first_of(wrong):
+                pair = f"{float(w[at])!r} after step {k}, and {float(then[n][at])!r}"
+                return f"{n}{list(at)} is {pair} with masked gradients -1000 times as large"
+    return None
+
+
+@STEPS("steps apart", trained)
+def steps_apart(fn: Fn, s: Steps) -> str | None:
+    """the weights after a step stay those of that step when others follow: arrays are not shared"""
+    seen = s.run(fn)
+    for k, (after, then) in enumerate(pairwise(seen), 1):
+        if any(np.shares_memory(w, then[n]) for n, w in after.items()):
+            alone = replace(s, grads=s.grads[:k], masks=s.masks[:k]).run(fn)[-1]
+            if wrong := moved({n: np.asarray(w) for n, w in alone.items()}, dict(after)):
+                return f"after step {k} of {len(seen)} another number is there than of {k}: {wrong}"
     return None
 
 
@@ -158,102 +197,3 @@ def check_steps(fn: Fn, *, examples: int = 200, seed: int = 0) -> Verdicts:
     """
     callable_as(fn, "weights", "grads", "masks")
     return Verdicts(judged(STEPS, fn, examples=examples, seed=seed))
-
-
-Shuffle = Callable[..., Arrays]
-Masks = tuple[Arrays, int]  # and a seed
-# half of the entries, as rows and as columns: a shuffle within either leaves one as it is
-FLAT, ROWS, COLUMNS = np.arange(8) < 4, np.repeat([[True], [False]], 4, 1), [[True, False]] * 4
-HALVES = [({"a.weight": np.array(half)}, 0) for half in (FLAT, ROWS, COLUMNS)]
-SEEDS = 8
-
-
-@st.composite
-def layers(draw: Any) -> Masks:
-    """One or two layers of 1 to 12 bits, and a seed."""
-    found = {}
-    for name in ("a.weight", "b.weight")[: draw(st.integers(1, 2))]:
-        bits = draw(st.lists(st.booleans(), min_size=1, max_size=12))
-        found[name] = np.array(bits, bool).reshape(1, -1)
-    return found, draw(st.integers(0, 99))
-
-
-masks = layers()
-
-
-def run(fn: Shuffle, example: Masks, more: int = 0) -> Arrays:
-    return fn(mapped(example[0], np.copy), np.random.default_rng(example[1] + more))
-
-
-@SHUFFLE("shape", masks)
-def same_shape(fn: Shuffle, example: Masks) -> str | None:
-    """a mask is an array of bool with the shape it had"""
-    given, got = example[0], run(fn, example)
-    if set(got) != set(given):
-        return f"there are masks for {', '.join(got)}"
-    for n, m in given.items():
-        a = np.asarray(got[n])
-        if a.shape != m.shape or a.dtype != bool:
-            return f"the mask of {n} is {a.shape}, {a.dtype}, and was {m.shape}, bool"
-    return None
-
-
-@SHUFFLE("same count", masks)
-def counts(fn: Shuffle, example: Masks) -> str | None:
-    """each layer keeps as many"""
-    want = {n: int(m.sum()) for n, m in example[0].items()}
-    got = {n: int(np.asarray(m).sum()) for n, m in run(fn, example).items()}
-    return None if got == want else f"{got} stay, expected {want}"
-
-
-@SHUFFLE("deterministic", masks)
-def deterministic(fn: Shuffle, example: Masks) -> str | None:
-    """the same generator gives the same masks"""
-    return repeats(lambda: run(fn, example))
-
-
-@SHUFFLE("input untouched", masks)
-def leaves_masks(fn: Shuffle, example: Masks) -> str | None:
-    """the masks given are not changed"""
-    return untouched(lambda given: fn(given, np.random.default_rng(example[1])), example[0])
-
-
-@SHUFFLE("other places", HALVES)
-def other_places(fn: Shuffle, example: Masks) -> str | None:
-    """entries move, to any row and column, and elsewhere with another seed"""
-    # a shuffle leaves 4 of 8 in place once in 70 times; 8 seeds: once in 10^14
-    others = [run(fn, example, k) for k in range(SEEDS)]
-    if not any(moved(o, example[0]) for o in others):
-        return f"{SEEDS} seeds move nothing"
-    return None if any(moved(o, others[0]) for o in others) else f"{SEEDS} seeds do the same"
-
-
-def check_shuffle(fn: Shuffle, *, examples: int = 200, seed: int = 0) -> Verdicts:
-    """Check `fn(masks, rng) -> masks`: the same count in each layer, in random places.
-
-    Parameters
-    ----------
-    fn : callable
-        {name: bool array}, True = kept, and a numpy Generator, to such masks.
-    examples, seed : int
-        How many examples each law is tried on; the same seed tries the same ones.
-
-    Returns
-    -------
-    Verdicts
-
-    Raises
-    ------
-    ArgumentError
-        For a function that cannot be called so.
-
-    Examples
-    --------
-    >>> import minprune as mp
-    >>> def nothing(masks, rng):
-    ...     return masks
-    >>> [v.law for v in mp.verify.check_shuffle(nothing).broken]
-    ['other places']
-    """
-    callable_as(fn, "masks", "rng")
-    return Verdicts(judged(SHUFFLE, fn, examples=examples, seed=seed))

@@ -14,7 +14,7 @@ from minprune.errors import ArgumentError
 from minprune.verify.law import Law, Laws, callable_as, find, judged, keywords
 from minprune.verify.plain.rules import SCHEDULES, Ramp, scheduled
 from minprune.verify.trees import moved
-from minprune.verify.verdict import Verdicts
+from minprune.verify.verdict import Verdict, Verdicts
 
 LAWS = Laws()
 
@@ -26,10 +26,11 @@ ROUNDINGS = 8  # of a formula of numbers of at most 1
 
 @dataclass(frozen=True)
 class Values:
-    """The values at every step of a ramp, and what rounding may make of one."""
+    """The values at every step of a ramp, what rounding may make of one, and later ones."""
 
     s: Sequence[Any]
     slack: float = 0.0
+    at: Callable[[int], Any] = lambda t: None
 
 
 def expected(v: Values, steps: range, want: float) -> str | None:
@@ -66,7 +67,11 @@ def starts_there(v: Values, ramp: Ramp) -> str | None:
 @LAWS("end")
 def ends_there(v: Values, ramp: Ramp) -> str | None:
     """from the end on the value is final"""
-    return expected(v, range(ramp.end, len(v.s)), ramp.final)
+    wrong = expected(v, range(ramp.end, len(v.s)), ramp.final)
+    for t in after(ramp) if wrong is None else []:
+        if not abs((value := v.at(t)) - ramp.final) <= v.slack:
+            return f"step {t} has {value}, expected {ramp.final}"
+    return wrong
 
 
 @LAWS("every")
@@ -77,6 +82,14 @@ def changes_at_updates_only(v: Values, ramp: Ramp) -> str | None:
         if not abs(s[t] - s[t - 1]) <= v.slack and (t - ramp.start) % ramp.every and t != ramp.end:
             return f"step {t - 1} has {s[t - 1]} and step {t} has {s[t]}"
     return None
+
+
+def after(ramp: Ramp) -> list[int]:
+    """Steps long after the end: round ones, those that follow them, and others."""
+    last = ramp.steps[-1]
+    found = {last + 2**k + k for k in range(18)}
+    found |= {10**k + d for k in range(1, 7) for d in (0, 1)} - set(range(last + 1))
+    return sorted(found)
 
 
 def meets(like: str, s: Sequence[float], eps: float, ramp: Ramp) -> str | None:
@@ -93,7 +106,7 @@ def meets(like: str, s: Sequence[float], eps: float, ramp: Ramp) -> str | None:
         for t, value in enumerate(s):
             want = scheduled(like, ramp, t)
             if abs(Decimal(float(value)) - want) > Decimal(bound * eps):
-                return f"step {t} has {value}, expected {float(want)}"
+                return f"step {t} has {value}, expected {float(round(want, 40)) + 0.0}"
     return None
 
 
@@ -160,6 +173,19 @@ def check_schedule(
         )
     given = {n: getattr(ramp, n) for n in keywords(fn, tuple(vars(ramp)))}
     callable_as(fn, "step", given=[*given])
+    ramps = [ramp]
+    if "start" in given and like != "constant":  # fn takes it: another start is another schedule
+        ramps.append(replace(ramp, start=ramp.start + 7))
+    found = [verdicts(fn, r, like, every, given | {"start": r.start} if len(ramps) > 1 else given)
+             for r in ramps]  # fmt: skip
+    broken = {v.law: v for many in found[::-1] for v in many if not v.holds}
+    return Verdicts(broken.get(v.law, v) for v in found[0])
+
+
+def verdicts(
+    fn: Callable[..., float], ramp: Ramp, like: str | None, every: int | None, given: dict[str, Any]
+) -> list[Verdict]:
+    """The verdict on each law of one ramp."""
     seen: list[Any] = []
 
     def called(steps: Sequence[int]) -> list[Any]:
@@ -181,13 +207,13 @@ def check_schedule(
 
     verdict = find("in [0, 1]", "each value is a number from 0 to 1", [ramp], shares)
     if not verdict.holds:  # no law of a share makes sense
-        return Verdicts([verdict])
+        return [verdict]
     # all are compared in the narrowest type among the values
     kinds = {s.dtype for s in seen if isinstance(s, np.floating)}
     kind: Any = min(kinds, key=lambda k: k.itemsize, default=np.dtype(float)).type
-    there = replace(ramp, initial=float(kind(initial)), final=float(kind(final)))
+    there = replace(ramp, initial=float(kind(ramp.initial)), final=float(kind(ramp.final)))
     eps = max(float(np.finfo(kind).eps), EPS)
-    v = Values([kind(s) for s in seen], ROUNDINGS * eps)
+    v = Values([kind(s) for s in seen], ROUNDINGS * eps, lambda t: kind(called([t])[0]))
     left = {"every"} if every is None else set()
     left |= {"inside", "end"} if like == "iterative" else set()  # which continues
     table: dict[str, Law] = {name: law for name, law in LAWS.items() if name not in left}
@@ -195,4 +221,4 @@ def check_schedule(
     if like is not None:
         formula = partial(meets, like, v.s, eps)
         table[f"like {like}"] = Law(f"it is the {like} formula", lambda v, at: formula(at))
-    return Verdicts([verdict, *judged(table, v, [there], examples=1, seed=0)])
+    return [verdict, *judged(table, v, [there], examples=1, seed=0)]
