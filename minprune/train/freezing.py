@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from minprune.nets.names import meant, of_parameters
+from minprune.nets.names import matched, of_parameters
 from minprune.nets.net import Net, layer_of
 
 NEEDS = (
@@ -24,7 +24,7 @@ def frozen(net: Net, wanted: str | Iterable[str]) -> Frozen:
 
     Raises ArgumentError for a name that means nothing.
     """
-    names = set(meant(of_parameters((*net.params, *net.buffers)), wanted, NEEDS))
+    names = set(matched(of_parameters((*net.params, *net.buffers)), wanted, NEEDS))
     layers = {layer_of(name) for name in names if name in net.buffers}
     names |= {name for name in net.buffers if layer_of(name) in layers}
     return Frozen(frozenset(names), frozenset(layers))
