@@ -179,7 +179,7 @@ NEEDS = "must be a layer that has parameters, a parameter, or a pattern of eithe
 @pytest.mark.parametrize(
     ("how", "text"),
     [
-        ({"freeze": "bn2"}, f"fit: freeze: 'bn2' {NEEDS} (did you mean bn1?); "
+        ({"freeze": "bn1.weigth"}, f"fit: freeze: 'bn1.weigth' {NEEDS} (did you mean bn1.weight?); "
          f"choose among {ALL}"),
         ({"freeze": ["fc1", "relu1"]}, f"fit: freeze: 'relu1' {NEEDS}; choose among {ALL}"),
         ({"freeze": None}, f"fit: freeze: None {NEEDS}; choose among {ALL}"),
