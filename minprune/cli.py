@@ -116,13 +116,18 @@ def parser() -> Parser:
         "kernels; print one table and write a report.",
         epilog="Example: minprune run --criterion taylor --unit --sparsity 0.5",
     )
-    _job(
+    compare = _job(
         commands, CompareSettings,
         help="compare criteria on the same nets, at several sparsities, over several seeds",
         description="Train one net for each seed; prune it by every criterion at every sparsity, "
         "and fine-tune with equal budgets; print tables and write compare.html.",
         epilog="Example: minprune compare --criteria magnitude,taylor,random --seeds 5",
     )
+    compare.add_argument("--workers", type=count, metavar="N",
+        help="processes that work at the same time, with one thread each (default: 1); the same "
+        "result for any number")
+    compare.add_argument("--dask", metavar="HOST:PORT",
+        help="work on the cluster of that Dask scheduler instead")
     info = commands.add_parser(
         "info",
         help="describe a saved model",
@@ -134,7 +139,7 @@ def parser() -> Parser:
     return top
 
 
-def _job(commands: Any, kind: type[Settings], **words: str) -> None:
+def _job(commands: Any, kind: type[Settings], **words: str) -> Any:
     """A job's command: its options are the fields of its settings, where the defaults stand too."""
     job = commands.add_parser(kind.command, argument_default=argparse.SUPPRESS, **words)
     for f in fields(kind):
@@ -154,6 +159,7 @@ def _job(commands: Any, kind: type[Settings], **words: str) -> None:
     add("--quiet", action="store_true", default=False, help="show no progress")
     add("--json", action="store_true", default=False,
         help="print the result as JSON instead of tables")
+    return job
 
 
 def _how_much(commands: Any) -> None:
@@ -297,10 +303,12 @@ def job(
     """The tables of a run or of a comparison, or its result as JSON."""
     from minprune.jobs.job import as_json
 
-    module, settings = import_module(f"minprune.jobs.{name}"), JOBS[name](**asked)
+    module, own = import_module(f"minprune.jobs.{name}"), {f.name for f in fields(JOBS[name])}
+    settings = JOBS[name](**{k: v for k, v in asked.items() if k in own})
+    how = {k: v for k, v in asked.items() if k not in own}  # where it runs, not what
 
     def work() -> tuple[str, bool]:
-        result = module.run(settings, quiet=quiet, command=restart(given), resume=resume)
+        result = module.run(settings, quiet=quiet, command=restart(given), resume=resume, **how)
         return as_json(result) if json else str(module.text(result)), True
 
     return work
