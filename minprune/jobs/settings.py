@@ -72,7 +72,7 @@ class Settings:
         metavar="digits|PATH",
     )  # fmt: skip
     net: str | None = option(
-        None, "mlp, lenet_300_100, lenet_5, cnn_small, conv_4, resnet_small or "
+        None, "mlp, lenet_300_100, lenet_5, cnn_small, conv_4 or resnet_small, or "
         "package.module:function, which makes a net of (data, seed=) "
         "(default: lenet_5 for images of at least 16 x 16, cnn_small for smaller ones, mlp for "
         "what is no image)",
