@@ -129,7 +129,8 @@ class CompareSettings(Settings):
 
     criteria: list[str] | None = option(  # noqa: RUF009
         None, "criteria to compare, package.module:function among them (default: all that can "
-        "score what is pruned and are not too slow)", type=names, metavar="NAME,NAME,...", check="criterion",
+        "score what is pruned and are not too slow)", type=names, metavar="NAME,NAME,...",
+        check="criterion",
     )  # fmt: skip
     sparsities: list[float] = option(  # noqa: RUF009
         [0.5, 0.7, 0.8, 0.9, 0.95], "shares of the weights, or units, to prune", type=numbers,
