@@ -266,6 +266,6 @@ class Pool:
         """Nothing is left running of what was made here."""
         if self.make is not None:
             left = list((getattr(self.now, "_processes", None) or {}).values())
-            self.now.shutdown(wait=False, cancel_futures=True)
+            self.now.shutdown(wait=False)  # Dask's takes no more; a pool's cells end with it
             for process in left:
                 process.terminate()
