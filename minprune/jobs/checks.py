@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from minprune.arguments import choice, count, number, share
+from minprune.arguments import choice, count, number, one_of, share
 from minprune.core import Array, Split
 from minprune.criteria import CRITERIA
 from minprune.curvature.removal import loss
 from minprune.errors import ArgumentError, MinpruneError, MinpruneWarning
 from minprune.evidence import score
+from minprune.jobs.procedures import PROCEDURES
 from minprune.jobs.settings import Settings
 from minprune.masking.apply import prune
 from minprune.masking.choose import Scope
@@ -34,6 +35,7 @@ def check(s: Settings) -> None:
         "share": share, "number": number,
         "net": partial(choice, choices=list(ZOO)),
         "criterion": partial(choice, choices=sorted(CRITERIA)),
+        "method": partial(one_of, names=PROCEDURES),
     }  # fmt: skip
     if s.out is not None and not s.out.strip():
         raise ArgumentError(
