@@ -333,7 +333,7 @@ def info(name: str, given: list[str], /, *, file: str) -> Work:
     return lambda: (about(file), True)
 
 
-def methods(name: str, given: list[str], /) -> Work:
+def list_methods(name: str, given: list[str], /) -> Work:
     """The methods of `minprune run` as text."""
     from minprune.jobs.procedures import listed
 
@@ -361,6 +361,6 @@ def check(name: str, given: list[str], /, **asked: Any) -> Work:
 
 JOBS: dict[str, type[Settings]] = {"run": RunSettings, "compare": CompareSettings}
 COMMANDS: dict[str, Callable[..., Work]] = {
-    "run": job, "compare": job, "info": info, "methods": methods, "verify": check,
+    "run": job, "compare": job, "info": info, "methods": list_methods, "verify": check,
     "sensitivity": how_much, "find-sparsity": how_much,
 }  # fmt: skip

@@ -81,8 +81,8 @@ def listed() -> str:
     return wrapped("\n".join(lines))
 
 
-def plain(null: Mapping[str, Any]) -> str:
-    """ "; null setting: --set rounds=0" of {"rounds": 0}"""
+def plain(null: Own) -> str:
+    """What sets them, such as --set rounds=0"""
     options = [
         f"--{key} {value:g}" if key == "sparsity" else f"--set {key}={value:g}"
         for key, value in null.items()

@@ -137,7 +137,7 @@ def pictured(start: Model, masks: list[Arrays]) -> list[Result]:
 def method_text(result: Result) -> str:
     """The headline, the rounds, the models, where the time went, and where the files are."""
     stages, classes = result["stages"], result["data"].get("classes", ())
-    tables = [shown(result["rounds"]), *reported(result["report"]).values()]
+    tables = [shown(result["rounds"], "kind", "seed"), *reported(result["report"]).values()]
     rounds = "\n\n".join(table(*each) for each in tables)
     compared = f"{table(*comparison(stages))}\n{wrapped(TIMES)}"
     spent = ", ".join(f"{name} {s:.1f} s" for name, s in result["seconds"].items())

@@ -30,7 +30,7 @@ SET_HERE = ("model", "data", "epochs", "seed", "progress", "label", "checkpoint"
 OF_FIT = tuple(name for name in inspect.signature(fit).parameters if name not in SET_HERE)
 Row = dict[str, Any]
 SHOWN = (
-    "control", "round", "stage", "kind", "seed", "sparsity", "unit_sparsity",
+    "round", "stage", "sparsity", "unit_sparsity",
     "pruned_accuracy", "val_accuracy", "test_accuracy", "updates", "seconds",
 )  # fmt: skip
 
@@ -75,9 +75,9 @@ class Result:
         return table(*shown(self.rounds))
 
 
-def shown(rounds: list[Row]) -> tuple[list[str], list[list[Any]]]:
-    """(header, rows) of the table of rounds"""
-    header = [k for k in SHOWN if any(k in row for row in rounds)]
+def shown(rounds: list[Row], *more: str) -> tuple[list[str], list[list[Any]]]:
+    """(header, rows) of the table of rounds, and more columns before those SHOWN"""
+    header = [k for k in (*more, *SHOWN) if any(k in row for row in rounds)]
     return header, [[row.get(k) for k in header] for row in rounds]
 
 
