@@ -22,6 +22,7 @@ from minprune.cli import main
 from minprune.errors import FileError, MinpruneError
 from minprune.files import load, write_atomic
 from minprune.jobs.job import as_json
+from minprune.jobs.store import begun
 from minprune.train.state import load_tree
 
 SPENT = (
@@ -139,7 +140,8 @@ def ended(child: int) -> int:
 def unsound(out: Path) -> list[str]:
     """The files with a final name, in the folder and its checkpoint, that are not whole."""
     readers: dict[str, Callable[[Path], object]] = {
-        ".npz": load, ".html": page, ".json": lambda p: json.loads(p.read_text("utf-8"))
+        ".npz": load, ".html": page, ".json": lambda p: json.loads(p.read_text("utf-8")),
+        ".db": begun, ".db-wal": Path.exists, ".db-shm": Path.exists,  # read with the database
     }  # fmt: skip
     wrong = []
     for path in sorted(p for p in out.rglob("*") if p.is_file() and not p.name.startswith(".")):

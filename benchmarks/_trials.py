@@ -131,15 +131,13 @@ def reach(place: Path, test: str, files: list[str]) -> Reach:
 def reached(place: Path, files: list[str], tests: list[str], kept: Path) -> Reach:
     """What the tests reach; what is kept of test files and sources that did not change is used."""
     known = json.loads(kept.read_text()) if kept.exists() else {}
-    state = {f: hashlib.sha256((place / f).read_bytes()).hexdigest() for f in files}
+    state = {f: hashlib.sha256((place / f).read_bytes()).hexdigest() for f in [*files, *tests]}
     for test in tests:
-        mine = hashlib.sha256((place / test).read_bytes()).hexdigest()
-        old = known.get(test)
-        if old and old["test"] == mine and all(state[f] == old["files"][f] for f in old["files"]):
+        if test in known and known[test]["state"].items() <= state.items():
             continue
         found = reach(place, test, files)
         hit = {file for _, lines in found.values() for file in lines}
-        known[test] = {"test": mine, "files": {f: state[f] for f in hit}, "tests": found}
+        known[test] = {"state": {f: state[f] for f in (test, *sorted(hit))}, "tests": found}
         print(f"{test}: {len(found)} tests reach {len(hit)} files", flush=True)
         kept.write_text(json.dumps(known))
     return {t: tuple(at) for test in tests for t, at in known[test]["tests"].items()}
@@ -190,7 +188,7 @@ def trial(place: Path, mutant: Mutant, tests: list[list[str]], seconds: float) -
         cached.unlink()
     source.write_text(mutant.after)
     try:
-        answer = forked(place, int(5 * seconds + 20), work)
+        answer = forked(place, int(seconds + 30), work)
     finally:
         source.write_text(mutant.before)
     return "timeout" if answer is None else str(answer)

@@ -29,6 +29,7 @@ from benchmarks._damage import entries_of
 from benchmarks._hostile import damaged
 from benchmarks.harness import Row, within
 from minprune.errors import FileError
+from minprune.files import container
 from minprune.files.container import HEADER
 from minprune.train.state import load_tree, pack, save_tree
 
@@ -36,7 +37,7 @@ SEED = 0
 FILES, FEW = 200_000, 1_000
 PIECE, TRACED = 500, 40  # files a task; one of so many is read under tracemalloc
 LONGEST = 500  # characters of a sentence
-ROOM = 48 * 2**20  # bytes beside twice the file: a header of 1 MB as Python's lists and dicts
+ROOM = 2 * container.ROOM + 2**23  # bytes beside twice the file: a header, parsed and unpacked
 
 
 @cache

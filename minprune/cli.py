@@ -127,13 +127,28 @@ def parser() -> Parser:
         "kernels; print one table and write a report.",
         epilog="Example: minprune run --criterion taylor --unit --sparsity 0.5",
     )
-    _job(
+    compare = _job(
         commands, CompareSettings,
         help="compare criteria on the same nets, at several sparsities, over several seeds",
         description="Train one net for each seed; prune it by every criterion at every sparsity, "
         "and fine-tune with equal budgets; print tables and write compare.html.",
         epilog="Example: minprune compare --criteria magnitude,taylor,random --seeds 5",
     )
+    compare.add_argument("--workers", type=count, metavar="N",
+        help="processes that work at the same time, with one thread each (default: 1); the same "
+        "result for any number")
+    compare.add_argument("--dask", metavar="HOST:PORT",
+        help="work on the cluster of that Dask scheduler instead")
+    results = commands.add_parser(
+        "results",
+        help="print the tables of comparisons from their databases",
+        description="Print the tables of a comparison from its runs.db, or of several that were "
+        "made with the same settings, on one machine or on several.",
+        epilog="Example: minprune results seeds-0-2/runs.db seeds-3-5/runs.db --csv",
+    )
+    results.add_argument("files", metavar="FILE", nargs="+", help="a runs.db of minprune compare")
+    results.add_argument("--csv", dest="as_csv", action="store_true", default=False,
+        help="print a line for each net")
     info = commands.add_parser(
         "info",
         help="describe a saved model",
@@ -152,7 +167,7 @@ def parser() -> Parser:
     return top
 
 
-def _job(commands: Any, kind: type[Settings], **words: str) -> None:
+def _job(commands: Any, kind: type[Settings], **words: str) -> Any:
     """A job's command: its options are the fields of its settings, where the defaults stand too."""
     job = commands.add_parser(kind.command, argument_default=argparse.SUPPRESS, **words)
     for f in fields(kind):
@@ -174,6 +189,7 @@ def _job(commands: Any, kind: type[Settings], **words: str) -> None:
     add("--quiet", action="store_true", default=False, help="show no progress")
     add("--json", action="store_true", default=False,
         help="print the result as JSON instead of tables")
+    return job
 
 
 def _how_much(commands: Any) -> None:
@@ -317,13 +333,22 @@ def job(
     """The tables of a run or of a comparison, or its result as JSON."""
     from minprune.jobs.job import as_json
 
-    module, settings = import_module(f"minprune.jobs.{name}"), JOBS[name](**asked)
+    module, own = import_module(f"minprune.jobs.{name}"), {f.name for f in fields(JOBS[name])}
+    settings = JOBS[name](**{k: v for k, v in asked.items() if k in own})
+    how = {k: v for k, v in asked.items() if k not in own}  # where it runs, not what
 
     def work() -> tuple[str, bool]:
-        result = module.run(settings, quiet=quiet, command=restart(given), resume=resume)
+        result = module.run(settings, quiet=quiet, command=restart(given), resume=resume, **how)
         return as_json(result) if json else str(module.text(result)), True
 
     return work
+
+
+def results(name: str, given: list[str], /, *, files: list[str], as_csv: bool) -> Work:
+    """The tables of a comparison, or all its nets as CSV."""
+    from minprune.jobs.results import results as found
+
+    return lambda: (found(files, as_csv), True)
 
 
 def info(name: str, given: list[str], /, *, file: str) -> Work:
@@ -361,6 +386,7 @@ def check(name: str, given: list[str], /, **asked: Any) -> Work:
 
 JOBS: dict[str, type[Settings]] = {"run": RunSettings, "compare": CompareSettings}
 COMMANDS: dict[str, Callable[..., Work]] = {
-    "run": job, "compare": job, "info": info, "methods": list_methods, "verify": check,
+    "run": job, "compare": job, "results": results, "info": info, "methods": list_methods,
+    "verify": check,
     "sensitivity": how_much, "find-sparsity": how_much,
 }  # fmt: skip

@@ -306,6 +306,7 @@ class Evidence:
     outgoing: Arrays | None = _kind("the weights that read a unit, (units, entries)")
     act_mean: Arrays | None = _kind("mean over samples and positions of a", "one pass")
     act_gram: Arrays | None = _kind("mean over samples and positions of a a^T", "one pass")
+    act_cov: Arrays | None = _kind("mean of (a - mean)(a - mean)^T over both", "one pass")
     act_hist: Arrays | None = _kind("counts of each sample's mean a, in bins", "two passes")
     class_counts: Array | None = _kind("samples of each class, (classes,)")
     class_means: Arrays | None = _kind("class means of max a over positions", "one pass")

@@ -21,6 +21,8 @@ HOW: dict[str, Any] = {"epochs": 3, "batch_size": 4, "progress": False}  # 9 upd
 class Busy(mp.Method):
     """Draws, masks, resets optimizer state, trains an extra array, keeps a nested state."""
 
+    reads_total = False
+
     def start(self, model: Model, ctx: mp.Context) -> tuple[Model, Arrays, Any]:
         state = {"seen": [], "mean": np.zeros((), np.float32), "pair": (1, None), "n": np.int64(0)}
         return model, {"scale": np.ones(3, model.dtype)}, state
@@ -71,6 +73,7 @@ CASES: dict[str, dict[str, Any]] = {
     "dense": {"method": Kept()},
     "penalty": {"method": mp.methods.L1(0.1)},
     "patience": {"patience": 2, "optimizer": mp.SGD(0.8), "method": Busy(), "epochs": 9},
+    "frozen": {"optimizer": mp.SGD(0.1, momentum=0.9), "freeze": ("bn*", "fc1"), "dropout": 0.5},
     "generator": {"seed": 5, "generator": True},
 }
 

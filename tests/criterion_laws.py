@@ -17,7 +17,7 @@ from minprune.criteria import CRITERIA
 # The axes that count units, where that is not the first alone; and what has none.
 AXES: dict[str, tuple[int, ...]] = {
     "activations": (1,), "act_grads": (1,), "class_means": (1,), "act_gram": (0, 1),
-    "within": (0, 1),
+    "act_cov": (0, 1),    "within": (0, 1),
 }  # fmt: skip
 OF_ALL = ("labels", "class_counts")
 DEFINITE = ("inverse_diag", "inverse_block")  # never zero, never all ones

@@ -31,14 +31,15 @@ ACTIVATIONS = (
 # of x = (1, -1, 1, -1): 5 + x, 1 + 2 x, 3 - x, 2
 AFFINE = {
     "act_mean": [5.0, 1, 3, 2],
-    "act_gram": [[26.0, 7, 14, 10], [7, 5, 1, 2], [14, 1, 10, 6], [10, 2, 6, 4]],
+    "act_cov": [[1.0, 2, -1, 0], [2, 4, -2, 0], [-1, -2, 1, 0], [0, 0, 0, 0]],
     "outgoing": [[2.0], [1], [4], [8]],
 }
+BEYOND = 1 + 2.0**-51  # 2 + 2 of these, over 2, is above 2
 REDUNDANCY = (
     Row("similarity", "by hand: opposite", [2, above(2)],
         {"act_gram": [[1.0, -1], [-1, 1]], "outgoing": [[1.0], [-2]]}, unit=True),
     Row("similarity", "by hand: a product rounded beyond opposite", [2, above(2)],
-        {"act_gram": [[1.0, -above(1)], [-above(1), 1]], "outgoing": [[1.0], [2]]}, unit=True),
+        {"act_gram": [[1.0, -BEYOND], [-BEYOND, 1]], "outgoing": [[1.0], [2]]}, unit=True),
     Row("similarity", "by hand: two silent units", [0, 1, above(1)],
         {"act_gram": [[0.0, 0, 0], [0, 0, 0], [0, 0, 3]], "outgoing": [[1.0], [2], [3]]},
         unit=True),

@@ -25,11 +25,15 @@ COMPARE = [
 class Job:
     """words: the command, but for its folder; updates: of the whole job; writes: files it writes
 
+    again: updates that are lost when one is stopped; state: where what is done is kept.
+
     left: what its folder holds at the end; made: what a second run must repeat; stops: updates to
     stop in; other: {options: how they are refused}.
     """
 
     words: list[str]
+    again: Callable[[int], int]
+    state: tuple[str, ...]
     updates: int
     writes: int
     left: list[str]
@@ -52,9 +56,17 @@ def compared(out: Path) -> dict[str, Any]:
 
 
 FITS = 2 * (1 + 2 * 2)  # a seed: the net, 2 criteria at 2 sparsities
+
+
+def lost(at: int) -> int:
+    """Updates of the cell that the at-th update is in, up to it: two nets, then pairs of fits"""
+    fit, within = divmod(at - 1, STEPS)
+    return within + 1 + (STEPS if fit >= 2 and fit % 2 else 0)
+
+
 JOBS = {
     "run": Job(
-        RUN, 3 * STEPS,
+        RUN, lambda at: 0, ("checkpoint", "plan.npz"), 3 * STEPS,
         # plan; train, prune, tune, compact, sparsify; models, rest
         1 + (2 + 1) + 1 + (1 + 1) + 1 + 1 + 5 + 3,
         ["compacted.npz", "dense.npz", "fine-tuned.npz", "history.json", "pruned.npz",
@@ -65,10 +77,8 @@ JOBS = {
          "--fine-tune 3": "fine_tune 1, and this call has 3"},
     ),
     "compare": Job(
-        [*COMPARE, "--criteria", "random,obd"], FITS * STEPS,
-        # plan; a seed: training and it, truth, 2 criteria: scores, 2 cells (fit, plan); the rest
-        1 + 2 * (2 + 1 + 2 * (1 + 2 * 2)) + 2,
-        ["compare.html", "result.json"],
+        [*COMPARE, "--criteria", "random,obd"], lost, ("runs.db",), FITS * STEPS, 2,
+        ["compare.html", "result.json", "runs.db"],
         compared, (1, STEPS + 5, 5 * STEPS + 1, FITS * STEPS),
         {"--seeds 3": "seeds 2, and this call has 3",
          "--fine-tune 3": "fine_tune 1, and this call has 3",

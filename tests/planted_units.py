@@ -81,9 +81,9 @@ def shared(g: Array) -> Array:
 
 
 def uncorrelated(
-    mean: Array, gram: Array, centre: bool = True, sign: bool = True, most: float = 1
+    mean: Array, cov: Array, centre: bool = True, sign: bool = True, most: float = 1
 ) -> Array:
-    cov = gram - np.outer(mean, mean) * centre
+    cov = cov + np.outer(mean, mean) * (not centre)
     dev = np.sqrt(np.maximum(np.diagonal(cov), 0))
     both = np.outer(dev, dev)
     corr = cov / np.where(both > 1e-12, both, 1)
@@ -125,13 +125,13 @@ def by_outgoing(apart: Callable[..., Array], *kinds: str, how: str = "right") ->
 def silent(of: list[Array]) -> Array:
     """Zero vectors, or constant activations."""
     if len(of) == 2:
-        return np.diagonal(of[1]) - of[0] ** 2 <= 2.0**-46 * np.diagonal(of[1])
+        return np.diagonal(of[1]) <= 2.0**-46 * (np.diagonal(of[1]) + of[0] ** 2)
     return ~of[0].any(axis=1) if of[0].shape[0] != of[0].shape[1] else none(len(of[0]))
 
 
 W, COS = ("weights",), {"needs": ("weights", "outgoing")}
 G, SIM = ("act_gram",), {"needs": ("act_gram", "outgoing")}
-M, COR = ("act_mean", "act_gram"), {"needs": ("act_mean", "act_gram", "outgoing")}
+M, COR = ("act_mean", "act_cov"), {"needs": ("act_mean", "act_cov", "outgoing")}
 
 
 def cosine_without_bias(w: Array) -> Array:
@@ -139,8 +139,8 @@ def cosine_without_bias(w: Array) -> Array:
     return cosines(w[:, :-1])
 
 
-def centred_similarity(mean: Array, gram: Array) -> Array:
-    return shared(gram - np.outer(mean, mean))
+def centred_similarity(mean: Array, cov: Array) -> Array:
+    return shared(cov)
 
 
 # ------------------------------------------------------------------ classes

@@ -28,7 +28,6 @@ def other_judges() -> mp.Dataset:
 
 
 OTHER: dict[str, tuple[dict[str, Any], str]] = {
-    "epochs": ({"epochs": 4}, "epochs 3, and this call has 4"),
     "batches": ({"batch_size": 5}, "batch_size 4, and this call has 5"),
     "seed": ({"seed": 1}, "seed 0, and this call has 1"),
     "patience": ({"patience": 2}, "patience None, and this call has 2"),

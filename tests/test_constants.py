@@ -139,6 +139,17 @@ def test_a_constant_unit_that_stays_is_not_read_any_more() -> None:
     assert not small.params["fc.weight"][:, 0].any()
 
 
+def test_no_bias_is_made_for_units_that_go() -> None:
+    """Unit 1 of a is constant, and only unit 2 of b reads it, which nothing reads."""
+    masks = {n: np.ones(s, bool) for n, s in NETS["sigmoid"].params.items() if n.endswith("weight")}
+    masks["a.weight"][1] = masks["b.weight"][:2, 1] = masks["fc.weight"][:, 2] = False
+    model = mp.with_masks(filled(NETS["sigmoid"], 0), masks)
+    small = mp.compact(model)
+    assert small.net.params["b.weight"] == (2, 3)
+    assert "b.bias" not in small.params
+    assert apart(model, small) <= LARGE
+
+
 def test_what_goes_and_stays_in_the_text_of_a_plan() -> None:
     net = mp.build((3,), [("a", mp.Dense(3, 4)), ("r", mp.ReLU()), ("fc", mp.Dense(4, 2))])
     model = mp.prune(filled(net, 0), {"a.weight": np.arange(4.0)}, sparsity=0.25)

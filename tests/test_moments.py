@@ -22,7 +22,7 @@ from minprune.evidence.activations import activations
 from minprune.nets.model import Model
 from minprune.nets.net import Net, Node
 
-KINDS = ("act_mean", "act_gram", "act_hist", "class_counts", "class_means", "within")
+KINDS = ("act_mean", "act_gram", "act_cov", "act_hist", "class_counts", "class_means", "within")
 EPS = 2.0**-52
 
 
@@ -44,6 +44,8 @@ def at_once(model: Model, data: Split, before: bool = False) -> dict[str, Any]:
         flat = np.moveaxis(a, 1, 2).reshape(-1, a.shape[1])
         found["act_mean"][name] = flat.mean(axis=0)
         found["act_gram"][name] = flat.T @ flat / len(flat)
+        off = flat - flat.mean(axis=0)
+        found["act_cov"][name] = off.T @ off / len(flat)
         found["act_hist"][name] = np.array([np.histogram(m, 10)[0] for m in a.mean(axis=2).T])
         top = a.max(axis=2)
         means = np.array([top[y == c].mean(axis=0) if (y == c).any() else 0 * top[0]
@@ -59,7 +61,7 @@ def near(got: Any, want: Any, model: Model, data: Split) -> bool:
     terms = max(len(data[0]) * 64, 1)
     return all(
         np.allclose(got[kind][name], a, rtol=0, atol=terms * EPS * size)
-        for kind in ("act_mean", "act_gram", "class_means", "within")
+        for kind in ("act_mean", "act_gram", "act_cov", "class_means", "within")
         for name, a in want[kind].items()
     )
 

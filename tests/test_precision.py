@@ -8,18 +8,22 @@ from hypothesis import strategies as st
 import minprune as mp
 from minprune.core import Array
 from minprune.criteria import discriminant
+from minprune.evidence import activation_moments as home
 
 MEANS = ("activation", "lda", "lda_joint", "taylor_activation")
 DISTANCES = ("similarity", "correlation")
 BOUND = 1e-4  # of the layer's largest score
 
 
-def scores(seed: int, copies: int, offset: float, name: str) -> tuple[Array, Array]:
+def scores(
+    seed: int, copies: int, offset: float, name: str, deviation: float = 1
+) -> tuple[Array, Array]:
     """Of a float64 net, some of whose units are others times a factor, and of its float32 copy."""
     rng = np.random.default_rng(seed)
     net = mp.build((6,), [("a", mp.Dense(6, 8)), ("r", mp.ReLU()), ("o", mp.Dense(8, 3))])
     params = dict(mp.initialise(net, seed=seed, dtype=np.float64).params)
-    params["a.bias"] = rng.normal(size=8) + offset
+    params["a.bias"] = rng.normal(size=8) * deviation + offset
+    params["a.weight"] = params["a.weight"] * deviation
     for k in range(copies):
         factor = rng.uniform(0.3, 3)
         for kind in ("a.weight", "a.bias"):
@@ -45,6 +49,25 @@ def test_within_the_bound(name: str, seed: int, copies: int, offset: float) -> N
 def test_distances_are_within_the_bound(name: str, seed: int, offset: float) -> None:
     """Without copies, of which either may be dropped first."""
     assert close(*scores(seed, 0, offset, name))
+
+
+@given(st.integers(0, 999))
+def test_a_correlation_of_small_deviations_is_within_the_bound(seed: int) -> None:
+    assert close(*scores(seed, 0, 1.0, "correlation", 1e-3))
+
+
+def test_the_law_rejects_a_covariance_rebuilt_from_a_narrow_product(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    right = home.moments_of
+
+    def rebuilt(a: Array) -> home.Moments:
+        m = right(a)
+        gram = m.gram.astype(np.float32).astype(np.float64)
+        return home.Moments(m.weight, m.mean, gram - np.outer(m.mean, m.mean))
+
+    monkeypatch.setattr(home, "moments_of", rebuilt)
+    assert not all(close(*scores(seed, 0, 1.0, "correlation", 1e-3)) for seed in range(5))
 
 
 def test_the_law_rejects_a_ridge_below_the_rounding(monkeypatch: pytest.MonkeyPatch) -> None:

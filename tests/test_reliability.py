@@ -3,6 +3,7 @@
 import io
 import json
 import time
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from benchmarks._jobs import Job
 from benchmarks.harness import AbsentError
 from minprune.errors import FileError
 from minprune.files import atomic, write_atomic
-from minprune.files.container import HEADER
-from minprune.train.state import load_tree
+from minprune.files.container import HEADER, ROOM, room_of
+from minprune.train.state import load_tree, save_tree
 
 
 def saved(out: Path) -> None:
@@ -155,3 +156,50 @@ def test_a_history_whose_extra_is_text(tmp_path: Path) -> None:
         f"of arrays by full name, not str; pass {{'fc1.weight': array, ...}}); delete it to start "
         f"again",
     )
+
+
+def test_a_header_in_another_encoding_imports_nothing(tmp_path: Path) -> None:
+    """JSON in UTF-16 would be read by json.loads, with a codec that it imports."""
+    entries = entries_of(fuzz.originals()[0])
+    path = tmp_path / "m.npz"
+    path.write_bytes(packed(entries | {HEADER: entries[HEADER].decode().encode("utf-16-be")}))
+    with pytest.raises(FileError) as caught:
+        mp.load(path)
+    assert str(caught.value).startswith(f"{path}: must be a minprune model, and cannot be read (")
+
+
+PIECES = (
+    "[]", "{}", '""', '"ab"', '"abcdefgh"', "0.5", "1234567", "[[0]]", '{"a":[]}', '{"":0}', "true",
+    '{"a":1,"b":2}', '"\\ud83d\\ude00abc"', '{"ab":"cd"}', f'"{"x" * 200}\\u20ac"',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", PIECES)
+@pytest.mark.parametrize("form", ["[{}]", "{{{}}}"])
+def test_the_room_of_a_header_is_an_upper_bound(piece: str, form: str) -> None:
+    entries = [piece if form[0] == "[" else f'"k{k}":{piece}' for k in range(2_000)]
+    text = form.format(",".join(entries))
+    tracemalloc.start()
+    value = json.loads(text)
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert len(value) == 2_000
+    assert taken <= room_of(text.encode())
+
+
+def test_a_header_of_very_many_small_values(tmp_path: Path) -> None:
+    path, many = tmp_path / "s.npz", [[]] * 200_000
+    with pytest.raises(FileError) as caught:
+        save_tree(path, {"many": many}, "here")
+    need = room_of(json.dumps(many, separators=(",", ":")).encode())
+    told = str(caught.value)
+    assert told.startswith(f"{path}: its header must hold fewer values, which would take ")
+    assert told.endswith(f"more than {ROOM}; store numbers in arrays, in few of them")
+    assert need > ROOM
+    path.write_bytes(forged(fuzz.originals()[-1], lambda header: header.update(x=many)))
+    with pytest.raises(FileError) as caught:
+        load_tree(path)
+    assert str(caught.value).startswith(
+        f"{path}: its header.json must take at most {ROOM} bytes to read, not "
+    )
+    assert str(caught.value).endswith("; delete it to start again")

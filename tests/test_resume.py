@@ -60,7 +60,7 @@ def test_ctrl_c_says_how_to_go_on_and_that_works(
     real = Training.step
     monkeypatch.setattr(Training, "step", lambda *a: taken.append(1) or real(*a))
     assert main(again[1:]) == 0
-    assert len(taken) == 1 + job.updates - at  # none is done twice
+    assert len(taken) == 1 + job.updates - at + job.again(at)  # nothing else is done twice
     assert job.made(folder / "out") == whole
     assert sorted(os.listdir("out")) == job.left
     result = json.loads((folder / "out" / "result.json").read_text())
@@ -84,7 +84,7 @@ def test_other_settings_are_refused(
         assert main(job.at("out")) == 130
     capsys.readouterr()
     for out, made in (
-        (str(done), done / "result.json"), ("out", Path("out", "checkpoint", "plan.npz"))
+        (str(done), done / "result.json"), ("out", Path("out", *job.state))
     ):  # fmt: skip
         for options, differs in job.other.items():
             assert main([*job.at(out), *options.split(), "--resume"]) == 2
@@ -144,7 +144,7 @@ def test_killed_where_a_file_gets_its_name(
 ) -> None:
     """at: which of the files; at most 0: counted from the last one"""
     env = os.environ | {"PYTHONPATH": str(ROOT)}
-    nth = at if at > 0 else job.writes + at
+    nth = min(at, job.writes) if at > 0 else max(1, job.writes + at)
     command = [sys.executable, "-c", DIES, when, str(nth), *job.at("out")]
     assert subprocess.run(command, env=env, timeout=120).returncode == -signal.SIGKILL
     assert _jobs.unsound(folder / "out") == []

@@ -47,7 +47,7 @@ def test_every_threshold_is_a_start_of_each_row(
     sweep = swept(losses, seed)
     assert every_count_is_a_start(lambda s: sweep_scores(s, hull, dtype), sweep)
     found = levels(losses, hull, dtype)
-    assert found.dtype == dtype
+    assert found.dtype == sweep_scores(sweep, hull, dtype).dtype == dtype
     assert (np.diff(found, axis=1) > 0).all()
     for count in range(losses.size + 1):
         assert np.count_nonzero(~merge(sweep, count, hull)) == count

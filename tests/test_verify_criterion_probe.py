@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from test_verify_criterion import OURS
-from test_verify_criterion_curvature import ours
 
 import minprune as mp
 from minprune.verify.criterion.bounds import clause, steady
 from minprune.verify.criterion.subject import BATCH, Subject, reference, total, twin_of
+from minprune.verify.ours.networks import of_mlp
 from minprune.verify.plain.evidence import two_classes
 from minprune.verify.plain.hessian import DAMP, gauss_newton
 from minprune.verify.plain.net import Mlp, mlps, plain_net
@@ -46,7 +46,7 @@ def apart(name: str, unit: bool, options: dict[str, Any], net: Mlp, like: str) -
     want = reference(asked)
     if row.unsure(want.of(net), **known(row.unsure, options)):
         return None
-    model, data = ours(net)
+    model, data = of_mlp(net)
     how = {"damp": DAMP} if name == "obs" else {}
     found = mp.score(model, data, name, unit=unit, batch_size=BATCH, **how, **options)
     expected = total(want, net)

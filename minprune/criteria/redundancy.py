@@ -72,10 +72,10 @@ def correlation_apart(ev: Evidence, *, source: str = "activations") -> Apart:
             found[name] = np.minimum(_half_squares(v), 1), flat
         return found
     for name, mean in ev.of("act_mean").items():
-        m, g = mean.astype(np.float64), _symmetric(ev.of("act_gram")[name])
-        cov = g - np.outer(m, m)
-        flat = np.diagonal(cov) <= FLAT * np.diagonal(g)
-        dev = np.sqrt(np.where(flat, 1, np.diagonal(cov)))
+        m, cov = mean.astype(np.float64), _symmetric(ev.of("act_cov")[name])
+        var = np.diagonal(cov)
+        flat = var <= FLAT * (var + m * m)
+        dev = np.sqrt(np.where(flat, 1, var))
         found[name] = np.clip(1 - cov / np.outer(dev, dev), 0, 1), flat
     return found
 
@@ -187,7 +187,7 @@ def similarity(ev: Evidence) -> Arrays:
 
 def _correlation_needs(source: str = "activations", unit: bool = True) -> tuple[str, ...]:
     choice("correlation", "source", source, ("activations", "weights"))
-    kinds = ("act_mean", "act_gram") if source == "activations" else ("weights", "masks")
+    kinds = ("act_mean", "act_cov") if source == "activations" else ("weights", "masks")
     return (*kinds, "outgoing")
 
 
@@ -198,7 +198,7 @@ def _correlation_needs(source: str = "activations", unit: bool = True) -> tuple[
     cite=f"{_GREEDY} pruning by correlation; a merge makes up for it, Srinivas & Babu (2015)",
     examples=(
         Example(
-            {"act_mean": [0, 0], "act_gram": [[1, 1], [1, 4]], "outgoing": [[1], [2]]},
+            {"act_mean": [3, 5], "act_cov": [[1, 1], [1, 4]], "outgoing": [[1], [2]]},
             [0.5, 0.5 + 2.0**-53],
             unit=True,
         ),
@@ -221,14 +221,13 @@ def correlation(
     """s_j = 1 - max_k max(corr(a_j, a_k), 0) when j is dropped, k over units still kept
 
     Pearson: centred and without scale, so an affine copy is a twin; a unit of negative correlation
-    is complementary: s = 1. A constant unit goes before all pairs with score 0. Removal is greedy,
-    as for similarity. From the moments, cov = gram - mean mean^T has an error of about 2^-52 of the
-    mean square.
+    is complementary: s = 1. A constant unit (act_mean tells the size of rounding) goes before all
+    pairs with score 0. Removal is greedy, as for similarity.
 
     Parameters
     ----------
     ev : Evidence
-        act_mean: (units,) and act_gram: (units, units), or weights: (units, incoming), of which
+        act_mean: (units,) and act_cov: (units, units), or weights: (units, incoming), of which
         those that masks, if there are any, mask in all units are left out; outgoing: (units,
         entries).
     source
@@ -250,13 +249,13 @@ def correlation(
     --------
     >>> import numpy as np, minprune as mp
     >>> ev = mp.Evidence(
-    ...     act_mean={"w": np.zeros(2)}, act_gram={"w": np.array([[1.0, 1.0], [1.0, 4.0]])},
+    ...     act_mean={"w": np.ones(2)}, act_cov={"w": np.array([[1.0, 1.0], [1.0, 4.0]])},
     ...     outgoing={"w": np.array([[1.0], [2.0]])}, unit=True)
     >>> mp.criteria.correlation(ev)["w"].round(3)
     array([0.5, 0.5])
     """
     kind, *_ = _correlation_needs(source)
-    axes = {"weights": 1} if kind == "weights" else {"act_mean": 1, "act_gram": 2}
+    axes = {"weights": 1} if kind == "weights" else {"act_mean": 1, "act_cov": 2}
     return _scores(ev, correlation_apart, axes, source=source)
 
 

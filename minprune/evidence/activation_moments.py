@@ -176,7 +176,7 @@ def _sample_means(model: Model, data: Split, groups: Groups, before: bool) -> It
         yield {name: part.mean(axis=2, dtype=np.float64) for name, part in a.items()}
 
 
-MOMENTS = {"act_mean", "act_gram"}
+MOMENTS = {"act_mean", "act_gram", "act_cov"}
 CLASSES = {"class_counts", "class_means", "within"}
 SCORED = {"activations", "labels"}  # what a criterion that reads activations may read besides
 MOVING = MOMENTS | CLASSES | {"activations"}

@@ -206,6 +206,7 @@ SOURCES: dict[str, Source] = {
     ),
     "act_mean": Source(units=entry_of("moments", moments, "mean"), step=True, options=_A),
     "act_gram": Source(units=entry_of("moments", moments, "gram"), step=True, options=_A),
+    "act_cov": Source(units=entry_of("moments", moments, "cov"), step=True, options=_A),
     "act_hist": Source(units=act_hist, options=_A),
     "class_counts": Source(units=class_sizes, step=True),
     "class_means": Source(units=entry_of("classes", class_moments, "means"), step=True, options=_A),

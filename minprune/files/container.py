@@ -24,6 +24,7 @@ from minprune.files.atomic import write_atomic
 HEADER = "header.json"
 STORED, DEFLATED = 0, 8  # ways to compress, as archives number them
 SMALL = 2**20  # bytes of the largest entry that may be deflated: reading takes little room
+ROOM = 40 * 2**20  # bytes that a header may take as Python's values: see `room_of`
 
 
 Place = str | os.PathLike[str] | BinaryIO  # where a file is written or read
@@ -77,6 +78,11 @@ def write(kind: Kind, path: Place, about: dict[str, Any], arrays: Arrays) -> Non
             f"{named(path)}: its header must have at most {kind.most} bytes, not {len(text)}; "
             f"store numbers in arrays, in few of them"
         )
+    if room_of(text) > ROOM:
+        raise FileError(
+            f"{named(path)}: its header must hold fewer values, which would take {room_of(text)} "
+            f"bytes to read, more than {ROOM}; store numbers in arrays, in few of them"
+        )
     out = BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for key, body in ({HEADER: text} | bodies).items():
@@ -124,6 +130,13 @@ def digest_of(header: dict[str, Any]) -> Any:
     import hashlib
 
     return hashlib.sha256(_json(header))
+
+
+def room_of(text: bytes) -> int:
+    """At most how many bytes JSON takes as Python's values: small ones take 20 times their text"""
+    values, keys, holders = text.count(b","), text.count(b":"), text.count(b"[") + text.count(b"{")
+    wide = 4 if b"\\u" in text else 1  # bytes of a character, once there is one beyond ASCII
+    return 64 * values + 100 * keys + 240 * holders + wide * len(text)
 
 
 def _body(dtype: np.dtype[Any], row: Arrays) -> bytes:

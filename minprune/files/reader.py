@@ -19,6 +19,7 @@ from minprune.files.atomic import check_regular
 from minprune.files.container import (
     DEFLATED,
     HEADER,
+    ROOM,
     SMALL,
     STORED,
     Kind,
@@ -26,6 +27,7 @@ from minprune.files.container import (
     digest_of,
     head_of,
     named,
+    room_of,
 )  # fmt: skip
 
 T = TypeVar("T")
@@ -84,7 +86,10 @@ class Reader:
         text = body.read(claimed + 1)
         if len(text) != claimed:
             raise kind.bad(f"its {HEADER} must hold the {claimed} bytes it claims")
-        header = json.loads(text)
+        if (room := room_of(text)) > ROOM:
+            raise kind.bad(f"its {HEADER} must take at most {ROOM} bytes to read, not {room}")
+        header = json.loads(str(text, "ascii"))
+        del text
         found = header.get("format") if isinstance(header, dict) else None
         if found != kind.format:
             raise kind.foreign(f"it must be a {kind.format}, not {_other(found)}")

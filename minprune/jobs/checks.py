@@ -51,7 +51,8 @@ def check(s: Settings) -> None:
             )
         for value in given if isinstance(given, list) else [given]:
             if value is not None and "least" in f.metadata:
-                count(s.command, flag, value, f.metadata["least"])
+                least = f.metadata.get("each") if isinstance(given, list) else None
+                count(s.command, flag, value, f.metadata["least"] if least is None else least)
             elif value is not None and "check" in f.metadata:
                 checks[f.metadata["check"]](s.command, flag, value)
 

@@ -9,7 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from minprune.train.progress import tell
 from minprune.train.rates import cosine
 
 CHECKPOINT, RESULT = "checkpoint", "result.json"
+WARM = "compile and warm up"
 Result = dict[str, Any]
 
 
@@ -61,20 +62,41 @@ def plan_fields(settings: Settings, dataset: Dataset) -> dict[str, Any]:
     return asdict(replace(settings, data=dataset.name, out=None))
 
 
+@dataclass(frozen=True)
+class Works:
+    """How a job is done, and what is kept of it until the result is there
+
+    do(plan, about, dataset, out, progress) -> what is done; stopped(out): whether there is work to
+    resume in the folder; forget(out): removes it; kept: whether it stays beside the result.
+    """
+
+    do: Callable[[Any, Result, Dataset, Path, bool], Done]
+    stopped: Callable[[Path], bool]
+    forget: Callable[[Path], None]
+    kept: bool = False
+
+
+BY_PLAN = Works(
+    do=lambda plan, about, data, out, progress: run_plan(plan, data, out / CHECKPOINT, progress),
+    stopped=lambda out: (out / CHECKPOINT / FILE).exists(),
+    forget=lambda out: discard(out / CHECKPOINT),
+)  # fmt: skip
+
+
 def carry_out(
     asked: Settings, planned: Callable[[Any, Dataset], tuple[Any, Any]],
     record: Callable[[Any, Result, Dataset, Done, Path], Result], files: tuple[str, ...], *,
-    quiet: bool = False, command: str = "", resume: bool = False,
+    works: Works = BY_PLAN, quiet: bool = False, command: str = "", resume: bool = False,
 ) -> Result:  # fmt: skip
     """The result of a job, as result.json in its folder holds it; the result is written last
 
-    planned(asked, dataset) gives the settings with nothing left open, and the plan. While it runs,
-    out/checkpoint holds what is done, and with `resume` the plan continues from there, to the same
-    bits; the result of a finished job is returned. record(plan, about, dataset, done, out) writes
-    the job's other files and gives the whole result; about: what both jobs record; done.seconds
-    begin with those until the plan began; files: the names of all files. Raises MinpruneError, in
-    one sentence, for settings or data that cannot be used, or that are not those of the job to
-    resume.
+    planned(asked, dataset) gives the settings with nothing left open, and the plan. works: how; by
+    default out/checkpoint holds what is done while it runs, and with `resume` the plan continues
+    from there, to the same bits; the result of a finished job is returned. record(plan, about,
+    dataset, done, out) writes the job's other files and gives the whole result; about: what both
+    jobs record; done.seconds begin with those until the plan began; files: the names of all files.
+    Raises MinpruneError, in one sentence, for settings or data that cannot be used, or that are not
+    those of the job to resume.
     """
     began = time.perf_counter()
     check(asked)
@@ -82,13 +104,12 @@ def carry_out(
     settings, plan = planned(asked, dataset)
     out = Path(settings.out)
     with alone(out):
-        if finished := begin(out, settings, resume, *files):
+        if finished := begin(out, settings, resume, works, *files):
             say(quiet, f"{out}: this job is done; without --resume it starts from the beginning")
             return finished
         warm_up(plan.start(dataset), dataset, settings.batch_size)
         ready = time.perf_counter() - began
         say(quiet, f"kernels: {kernels.backend()}, ready after {ready:.1f} s")
-        done = run_plan(plan, dataset, out / CHECKPOINT, progress=not quiet)
         facts: Result = {part: len(getattr(dataset, part)[0]) for part in PARTS}
         facts |= {"classes": list(dataset.classes)} if dataset.classes else {}
         about = {
@@ -96,10 +117,12 @@ def carry_out(
             "data": {"name": dataset.name, **facts, "input": list(dataset.input_shape)},
             "versions": versions(),
         }  # fmt: skip
-        seconds = {"compile and warm up": ready} | done.seconds
+        done = works.do(plan, about, dataset, out, not quiet)
+        seconds = {WARM: ready} | done.seconds
         result = record(plan, about, dataset, Done(done.state, seconds), out)
         write_atomic(out / RESULT, as_json(result))
-        discard(out / CHECKPOINT)
+        if not works.kept:
+            works.forget(out)
         return result
 
 
@@ -137,7 +160,9 @@ def versions() -> dict[str, str]:
 # --- the folder
 
 
-def begin(out: Path, settings: Settings, resume: bool, *names: str) -> dict[str, Any] | None:
+def begin(
+    out: Path, settings: Settings, resume: bool, works: Works, *names: str
+) -> dict[str, Any] | None:
     """The result of a finished job in the folder, to resume; None: there is work to do
 
     Without `resume` the job starts from the beginning: what an earlier job left is removed, with a
@@ -145,7 +170,7 @@ def begin(out: Path, settings: Settings, resume: bool, *names: str) -> dict[str,
     Raises ArgumentError, naming what differs, if a result to resume was made with other settings;
     FileError if it cannot be read, or if what is in the way cannot be removed.
     """
-    path, stopped = out / RESULT, (out / CHECKPOINT / FILE).exists()
+    path, stopped = out / RESULT, works.stopped(out)
     asked = asdict(settings)
     if resume and path.exists() and not stopped:
         found = read(path)
@@ -160,7 +185,8 @@ def begin(out: Path, settings: Settings, resume: bool, *names: str) -> dict[str,
             lost = "a job that was stopped; --resume would continue it"
         if lost:
             warnings.warn(f"{out}: this replaces {lost}", MinpruneWarning, stacklevel=2)
-        discard(path, out / CHECKPOINT)
+        discard(path)
+        works.forget(out)
     sweep(out, *names)
     return None
 

@@ -62,6 +62,19 @@ def setting(given: str) -> tuple[str, Any]:
         return name.strip(), value
 
 
+def seeds(given: str) -> int | list[int]:
+    """ "3" -> 3, that many; "4,5,6" -> [4, 5, 6]"""
+    from argparse import ArgumentTypeError
+
+    try:
+        found = [int(seed) for seed in given.split(",") if seed.strip() or "," not in given]
+        return found if "," in given else found[0]
+    except ValueError:
+        raise ArgumentTypeError(
+            f"{given!r} must be a number of seeds, such as 3, or seeds such as 4,5,6"
+        ) from None
+
+
 @dataclass(frozen=True)
 class Settings:
     """The options of both jobs; None: what suits the data."""
@@ -141,12 +154,20 @@ class CompareSettings(Settings):
         [0.5, 0.7, 0.8, 0.9, 0.95], "shares of the weights, or units, to prune", type=numbers,
         metavar="S,S,...", check="share",
     )  # fmt: skip
-    seeds: int = option(3, "number of nets, with seeds 0, 1, ...", type=int, metavar="N", least=1)
+    seeds: int | list[int] = option(  # noqa: RUF009
+        3, "number of nets, with seeds 0, 1, ..., or the seeds themselves, such as 4,5,6",
+        type=seeds, metavar="N|N,N,...", least=1, each=0,
+    )  # fmt: skip
     fine_tune: int = option(10, "epochs after pruning", type=int, metavar="N", least=0)
     samples: int = option(
         1_000, "samples of the training part that scores are computed from", type=int, metavar="N",
         least=1,
     )  # fmt: skip
+
+
+def seeds_of(s: CompareSettings) -> list[int]:
+    """The seeds themselves."""
+    return list(range(s.seeds)) if isinstance(s.seeds, int) else list(s.seeds)
 
 
 def usual_epochs(data: str) -> int:

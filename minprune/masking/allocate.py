@@ -118,6 +118,10 @@ def allocate(
         instance("allocate", "layers", layers, Mapping, "a model, or {'fc1.weight': (300, 784)}")
     left = named(layers, protect)
     shapes = {name: shape for name, shape in layers.items() if name not in left}
+    if layers and not shapes:
+        raise ArgumentError(
+            "allocate: protect must leave weights to prune, and names all layers; leave one out"
+        )
     sizes = {name: size_of(name, shape) for name, shape in shapes.items()}
     if budget is not None:
         if not positions:

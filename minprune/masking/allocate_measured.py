@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from minprune.arguments import instance, is_number, number
+from minprune.arguments import guard, instance, is_number, number
 from minprune.core import Array
 from minprune.errors import ArgumentError
 from minprune.masking.count import for_each, pruned_count
 
 Curves = Mapping[str, Sequence[tuple[float, float]]]  # {layer: [(sparsity, rise of the loss), ...]}
+LIMIT = 2**31  # bytes
 ROUND = 2.0**-40  # of a sum of rises: choices are dropped early only where rounding cannot matter
 
 
@@ -37,6 +38,9 @@ def measured(
     sums, rises = np.zeros(1, np.int64), np.zeros(1)
     steps: list[tuple[Array, Array]] = []  # of each choice kept: the one before it, and its point
     for k, (mine, rise) in enumerate(points, 1):
+        guard(
+            "allocate: its choices", 48 * sums.size * mine.size, LIMIT, "pass fewer points a layer"
+        )
         total, risen = (sums[:, None] + mine).ravel(), (rises[:, None] + rise).ravel()
         order = np.lexsort((risen, -total))  # most pruned first; of equals, the least rise
         before = np.minimum.accumulate(np.concatenate([[np.inf], risen[order][:-1]]))

@@ -86,6 +86,7 @@ class Gradual(Method):
     minimum: int
     decay: float
     options: Mapping[str, Any]
+    reads_total = False  # but for its warning, and `settled`
 
     def __init__(
         self, schedule: Schedule, criterion: str | Criterion = "magnitude",

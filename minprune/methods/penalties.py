@@ -40,6 +40,7 @@ class L2(Method):
     """
 
     lam: float
+    reads_total = False
 
     def __post_init__(self) -> None:
         number("L2", "lam", self.lam)
@@ -80,6 +81,7 @@ class L1(Method):
     """
 
     lam: float
+    reads_total = False
 
     def __post_init__(self) -> None:
         number("L1", "lam", self.lam)

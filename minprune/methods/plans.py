@@ -22,6 +22,7 @@ from minprune.nets.counts import counts
 from minprune.nets.counts import sparsity as sparsity_of
 from minprune.nets.model import Model, is_model
 from minprune.text import table
+from minprune.train.freezing import frozen
 from minprune.train.history import History
 from minprune.train.loop import fit, updates_of
 from minprune.train.plan import Done, PhaseContext, State, run_plan
@@ -115,7 +116,8 @@ class Procedure:
     def updates(self, model: Model, data: Dataset) -> int:
         """The updates of an epoch."""
         size, last = self.train.get("batch_size", 64), self.train.get("drop_last", False)
-        return updates_of(model.net, len(data.train[0]), size, last)
+        still = frozen(model.net, self.train.get("freeze", ())).layers
+        return updates_of(model.net, len(data.train[0]), size, last, still)
 
 
 P = TypeVar("P", bound=Procedure)

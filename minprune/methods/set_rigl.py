@@ -27,6 +27,7 @@ class Dynamic(Method):
     fraction: float = 0.3
     every: int = 100
     stop: float = 1.0
+    reads_total = True
 
     def __post_init__(self) -> None:
         owner = type(self).__name__

@@ -47,6 +47,7 @@ class Validate(Method):
 
     data: Dataset = field(repr=False)
     every: int = 100
+    reads_total = False
 
     def __post_init__(self) -> None:
         instance("Validate", "data", self.data, Dataset, "mp.Dataset(train, val, test)")

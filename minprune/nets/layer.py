@@ -27,6 +27,12 @@ class ForwardContext:
     rng: np.random.Generator | None = None  # of dropout
     layer: str = ""  # the one that runs now
     buffers: Arrays = field(default_factory=dict)  # running statistics after this batch, by name
+    still: frozenset[str] = frozenset()  # the layers that run in evaluation mode all the same
+
+    def at(self, name: str) -> ForwardContext:
+        """The run as that layer sees it."""
+        self.layer = name
+        return ForwardContext(layer=name) if name in self.still else self
 
 
 @dataclass(frozen=True)

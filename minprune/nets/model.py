@@ -155,11 +155,11 @@ def run(
     values: dict[str, Value] = {INPUT: x}
     steps = net.steps_apart if watch or instead else net.steps
     for name, layer, inputs, to, act, spent, own in steps:
-        how.layer = name
+        now = how.at(name)
         xs = [values[i] for i in inputs]
         made = instead(name, layer, xs) if instead else None
         if made is None:
-            made = layer.apply({kind: p[full] for kind, full in own}, xs, how, act)
+            made = layer.apply({kind: p[full] for kind, full in own}, xs, now, act)
         values[to] = made
         if watch:
             watch(name, values[name])

@@ -184,11 +184,17 @@ def listed(words: Sequence[object]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def many_seeds(result: Map) -> int:
+    """The number of seeds, which the settings give, or list."""
+    seeds = result.get("settings", {}).get("seeds", 1)
+    return len(seeds) if isinstance(seeds, list) else int(seeds)
+
+
 def stage_section(result: Map, stage: str) -> str:
     """Panels and tables of one stage; nothing without a summary."""
     if not result.get("summary"):
         return ""
-    seeds = result.get("settings", {}).get("seeds", 1)
+    seeds = many_seeds(result)
     meaning = (
         f"Mean (standard deviation) over {seeds} seeds. Differences are taken between models of "
         f"the same seed; one that is not well above its standard deviation may be chance."
@@ -210,7 +216,7 @@ def cost_panels(result: Map) -> Html:
     if not all(row.get("cost") for row in result.get("summary") or [{}]):
         return Html("")
     said = "Test accuracy in % with fine-tuning against {}, in % of the dense net{}."
-    seeds = result.get("settings", {}).get("seeds", 1)
+    seeds = many_seeds(result)
     of = {words: accuracies(result, "fine-tuned", cost) for cost, words in COSTS.items()}
     if all(len(panels) == 1 for panels in of.values()):  # charts, side by side
         of = {" and against ".join(of): [one for panels in of.values() for one in panels]}

@@ -19,6 +19,7 @@ from minprune.files import alone_with, check_writable, sweep
 from minprune.nets.counts import sparsity
 from minprune.nets.model import Model, check_masks
 from minprune.nets.net import Net
+from minprune.train.continuing import Rates, continues
 from minprune.train.fingerprint import described, difference
 from minprune.train.history import History
 from minprune.train.state import Tree, load_tree, pack, save_tree, sound
@@ -74,9 +75,8 @@ class LoopPosition:
 def tree_of(training: Training) -> Tree:
     """All that the next update depends on, besides the position; the arrays are not copied."""
     streams = (training.dropout, *training.streams)
-    return {name: getattr(training, name) for name in HELD} | {
-        "net": described(training.net), "streams": [rng.bit_generator.state for rng in streams],
-    }  # fmt: skip
+    held = {name: getattr(training, name) for name in HELD}
+    return held | {"streams": [rng.bit_generator.state for rng in streams]}
 
 
 def restore(training: Training, tree: Tree) -> None:
@@ -113,16 +113,18 @@ class Checkpointer:
     from the file, delays Ctrl-C until an update is complete, and names the last good checkpoint
     when a value is not finite. A second Ctrl-C stops at once.
 
-    Raises ArgumentError, naming what differs, for a file that was made with other arguments.
+    Raises ArgumentError, naming what differs, for a file that was made with other arguments, but
+    for a number of epochs that leaves what is done as it is.
     """
 
     def __init__(
         self, path: str | os.PathLike[str] | None, every: int | None, asked: dict[str, Any],
-        training: Training, place: LoopPosition, history: History,
+        training: Training, place: LoopPosition, history: History, updates: int,
     ) -> None:  # fmt: skip
         self.path = None if path is None else file_path("fit", "checkpoint", path)
         self.every, self.asked, self.owner = every, asked, type(training.method).__name__
         self.training, self.place, self.history = training, place, history
+        self.rates = Rates(training.rate, updates)
         self.good: tuple[int, int] | None = None  # the step and the epoch of what the file holds
         self.interrupted = False
         self._before: Any = None
@@ -140,8 +142,10 @@ class Checkpointer:
         if self.path is None or at == self.good:
             return
         self.training.check()
+        rate = self.rates.digest(self.asked["epochs"], self.training.done)
         tree = tree_of(self.training) | {
-            "asked": self.asked, "place": self.place.tree(), "history": self.history,
+            "asked": self.asked | {"rate": rate}, "place": self.place.tree(),
+            "history": self.history, "net": described(self.training.net),
         }  # fmt: skip
         save_tree(self.path, tree, self.owner)
         self.good = at
@@ -149,8 +153,11 @@ class Checkpointer:
     def _read(self, path: Path) -> None:
         tree = load_tree(path)
         with sound(path):
-            asked = tree["asked"]
-        refuse(path, asked, self.asked)
+            asked, done = tree["asked"], int(tree["done"])
+            first = {"epochs": int(asked["epochs"]), "rate": str(asked["rate"])}
+        refuse(path, asked, self.asked | first)
+        epochs, patient = self.asked["epochs"], self.asked["patience"] is not None
+        continues(path, first, epochs, done, self.rates, self.training.method, patient)
         with sound(path):
             restore(self.training, tree)
             self.place.restore(tree["place"], self.training.net)

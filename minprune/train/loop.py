@@ -4,6 +4,7 @@ Longer than most files: a third is the docstring of `fit`.
 """
 
 import os
+from collections.abc import Iterable
 from copy import deepcopy
 from itertools import islice
 from numbers import Real
@@ -21,9 +22,11 @@ from minprune.masking.apply import apply
 from minprune.measures.quality import evaluate
 from minprune.nets.counts import sparsity
 from minprune.nets.model import Model, checked_input, checked_targets, is_model
+from minprune.nets.names import listed
 from minprune.nets.net import Net
 from minprune.train.checkpoint import Checkpointer, LoopPosition, restore, tree_of
 from minprune.train.fingerprint import data_print, fingerprint, machinery
+from minprune.train.freezing import frozen
 from minprune.train.history import History
 from minprune.train.method import Method
 from minprune.train.optim import Adam, Optimizer
@@ -50,6 +53,7 @@ def fit(
     label: str = "fit",
     checkpoint: str | os.PathLike[str] | None = None,
     every: int | None = None,
+    freeze: str | Iterable[str] = (),
 ) -> tuple[Model, History]:
     """Train a model: the model after `epochs` passes over data.train, and its history.
 
@@ -86,10 +90,16 @@ def fit(
     checkpoint : path, optional
         A file for the state of training, written every `every` updates, at Ctrl-C and at the end.
         If the file exists, training resumes from it, and ends with the same bits as if it had never
-        stopped (with one BLAS thread). The method's state is saved too: it must be None, numbers,
-        text, arrays, or lists, tuples and dicts of them.
+        stopped (with one BLAS thread). More epochs than before continue it, with the bits of all
+        at once; they are refused where the rate or the method depends on the total. The method's
+        state is saved too: it must be None, numbers, text, arrays, or lists, tuples and dicts of
+        them.
     every : int, optional
         Updates between two checkpoints; by default, one is written after each epoch.
+    freeze : name or names
+        Layers, parameters, or patterns of either, such as "bn*", that keep their values: they get
+        no updates, also not by momentum, weight decay or the method, which must not prune them. A
+        layer whose running statistics are frozen, as they are with the layer, uses these.
 
     Returns
     -------
@@ -115,7 +125,7 @@ def fit(
     return fit_part(
         model, data, epochs=epochs, seed=seed, batch_size=batch_size, drop_last=drop_last,
         optimizer=optimizer, rate=rate, method=method, patience=patience, progress=progress,
-        label=label, checkpoint=checkpoint, every=every,
+        label=label, checkpoint=checkpoint, every=every, freeze=freeze,
     )[:2]  # fmt: skip
 
 
@@ -137,7 +147,7 @@ def fit_part(
     drop_last: bool = False, optimizer: Optimizer | None = None, rate: Rate | None = None,
     method: Method | None = None, patience: int | None = None, progress: bool = True,
     label: str = "fit", checkpoint: str | os.PathLike[str] | None = None, every: int | None = None,
-    begin: Tree | None = None, until: int | None = None,
+    freeze: str | Iterable[str] = (), begin: Tree | None = None, until: int | None = None,
 ) -> Part:  # fmt: skip
     """The updates of `fit` from a point on, and until an update: two parts give the bits of one
 
@@ -164,7 +174,8 @@ def fit_part(
         )
     y = checked_targets(model.net, data.train[1], "fit: data.train")
     checked_targets(model.net, data.val[1], "fit: data.val")
-    updates = updates_of(model.net, len(x), batch_size, drop_last)
+    held = frozen(model.net, freeze := listed(freeze))
+    updates = updates_of(model.net, len(x), batch_size, drop_last, held.layers)
     samples, total = updates * batch_size if drop_last else len(x), epochs * updates
     factor, found = called(rate, 0, total) if total else (1.0, "")
     if factor is None:
@@ -179,12 +190,14 @@ def fit_part(
         asked = fingerprint({
             **({} if begin is None else {"begin": begin}),
             **({} if until is None else {"until": until}),
+            **({"freeze": sorted(held.names)} if held.names else {}),
             "model": model, "epochs": epochs, "batch_size": batch_size, "patience": patience,
             "drop_last": drop_last, "seed": seed, "optimizer": optimizer,
-            "rate": np.array([rate(t, total) for t in range(total)]),
             "method": method, **data_print(data, "train", "val"), **machinery(),
         })  # fmt: skip
-    state = Training(model, optimizer, rate, method, seed, len(x), batch_size, total)
+    state = Training(
+        model, optimizer, rate, method, seed, len(x), batch_size, total, freeze
+    )  # fmt: skip
     place, history = LoopPosition(stream(seed, "order")), History()
     if begin is not None:
         tree = deepcopy(begin["training"])
@@ -193,7 +206,7 @@ def fit_part(
         restore(state, tree | {"params": params, "masks": masks})
         place.restore(deepcopy(begin["place"]), state.net)
     last = total if until is None else min(until, total)
-    saver = Checkpointer(checkpoint, every, asked, state, place, history)
+    saver = Checkpointer(checkpoint, every, asked, state, place, history, updates)
     # Values that are not finite are found and named below; NumPy's warning would come first.
     quiet = np.errstate(over="ignore", invalid="ignore")
     with saver, kernels.lend(), quiet, show_progress(label, total, progress, state.done) as shown:
@@ -243,8 +256,13 @@ def _end_epoch(
     )
 
 
-def updates_of(net: Net, n: int, batch_size: int, drop_last: bool) -> int:
-    """The updates of an epoch; raises ArgumentError where a batch would be too small"""
+def updates_of(
+    net: Net, n: int, batch_size: int, drop_last: bool, still: frozenset[str] = frozenset()
+) -> int:
+    """The updates of an epoch; raises ArgumentError where a batch would be too small
+
+    still: the layers that run in evaluation mode, which takes any batch.
+    """
     if drop_last:
         if n < batch_size:
             raise ArgumentError(
@@ -253,7 +271,7 @@ def updates_of(net: Net, n: int, batch_size: int, drop_last: bool) -> int:
             )
         return n // batch_size
     last = n % batch_size or min(n, batch_size)
-    for node in net.nodes:
+    for node in (node for node in net.nodes if node.name not in still):
         if last < node.layer.least_batch(net.shapes[node.name]):
             raise ArgumentError(
                 f"fit: {node.name}: a batch must have at least "

@@ -187,6 +187,8 @@ class Method:
     dense: bool = False  # whether masked weights keep values and are updated, not stored as 0
     extra_lr: Mapping[str, float] = MappingProxyType({})  # factors on the learning rate
 
+    reads_total: bool | None = None  # whether what it does depends on ctx.total; None: not known
+
     def watches(self, model: Model) -> tuple[str, ...]:
         """The layers of this model whose outputs `after` sees; by default `activations`."""
         return self.activations

@@ -3,8 +3,9 @@
 Longer than most files: the arrays, the update, and what a method changes in them are read together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from minprune.nets.layer import ForwardContext, Layer
 from minprune.nets.model import Instead, Model, all_finite, blame, loss_of, run
 from minprune.nets.names import matched
 from minprune.nets.net import Net, layer_of
+from minprune.train.freezing import frozen
 from minprune.train.method import HOOKS, Change, Context, Method, Values, View, check_signatures
 from minprune.train.optim import Optimizer, OptState
 from minprune.train.rates import Rate
@@ -42,7 +44,7 @@ class Training:
 
     def __init__(
         self, model: Model, optimizer: Optimizer, rate: Rate, method: Method, seed: Seed,
-        samples: int = 1, batch_size: int = 1, total: int = 0,
+        samples: int = 1, batch_size: int = 1, total: int = 0, freeze: str | Iterable[str] = (),
     ) -> None:  # fmt: skip
         check_signatures(method)
         self.optimizer, self.rate, self.method = optimizer, rate, method
@@ -58,6 +60,7 @@ class Training:
         self.masks: Arrays = model.masks
         model, extra, self.state = method.start(model, self._context(ForwardContext()))
         self.net = model.net
+        self.frozen = frozen(model.net, freeze)
         goes_by = {node.name: (node.name,) for node in self.net.nodes}
         watches = method.watches(model)
         self.watched = tuple(matched(goes_by, watches, "{} must be a layer of this net"))
@@ -71,6 +74,11 @@ class Training:
         self.buffers: Arrays = dict(model.buffers)
         self.masks = dict(model.masks)
         self.extra: Arrays = {k: w.copy() for k, w in extra.items()}
+        left = (self.params | self.buffers).keys() - self.net.indices.keys() - self.frozen.names
+        if self.frozen.names and not left and not extra:
+            raise ArgumentError(
+                "fit: freeze must leave something to train, and names all layers; leave one out"
+            )
         self.factors = _factors(method, extra)
         self.opt_state: OptState = optimizer.start(self.params | self.extra)
         self.of_extra = optimizer.undecayed
@@ -102,7 +110,7 @@ class Training:
         method, uses = self.method, self.uses
         leaves = {k: Tensor(w) for k, w in self.params.items()}
         extra = {k: Tensor(w) for k, w in self.extra.items()}
-        how = ForwardContext(train=True, rng=self.dropout)
+        how = self._training()
         self.lr = self.rate_at(self.done)
         ctx = self._context(how)
         p = self._seen(leaves, extra, ctx) | self.buffers
@@ -126,10 +134,11 @@ class Training:
         if penalty is not None:
             more = grad(penalty, list(wrt.values()), free=True)
             grads = {k: g + m for (k, g), m in zip(grads.items(), more, strict=True)}
-        self.buffers.update(how.buffers)
+        held = self.frozen.names
+        self.buffers.update({k: a for k, a in how.buffers.items() if k not in held})
         self.done += 1
         masks = {} if self.dense else self.masks
-        for k, w in self.params.items():
+        for k, w in ((k, w) for k, w in self.params.items() if k not in held):
             self.optimizer.update(k, w, grads[k], self.opt_state, masks.get(k), self.lr, self.done)
         for k, w in self.extra.items():
             lr = self.lr * self.factors[k]
@@ -141,6 +150,10 @@ class Training:
             )  # fmt: skip
             self._take(method.after(view))
         return result
+
+    def _training(self) -> ForwardContext:
+        """A forward pass in training mode, but for frozen layers."""
+        return ForwardContext(train=True, rng=self.dropout, still=self.frozen.layers)
 
     def _context(self, how: ForwardContext) -> Context:
         """What a hook may know now."""
@@ -172,7 +185,8 @@ class Training:
 
         def instead(name: str, layer: Layer, xs: list[Value]) -> Value | None:
             x = xs[0] if len(xs) == 1 else xs
-            made = self.method.layer(name, layer, x, p, extra, ctx)
+            now = ctx._replace(forward=ctx.forward.at(name))
+            made = self.method.layer(name, layer, x, p, extra, now)
             wanted = (*self.net.shapes[name], *np.shape(value(xs[0]))[-1:])
             if made is not None:
                 what = f"{type(self.method).__name__}: the output of {name} that layer gives"
@@ -184,6 +198,7 @@ class Training:
     def _take(self, change: Change | None) -> None:
         if change is None:
             return
+        change = self._unfrozen(change)
         masks = change.masks or {}
         self.masks.update(masks)
         new = {k: self.params[k] for k in masks if k in self.params} | (change.params or {})
@@ -201,11 +216,30 @@ class Training:
         if masks:
             self.sparsity = sparsity(self.net, self.masks)
 
+    def _unfrozen(self, change: Change) -> Change:
+        """What is changed besides the frozen; raises ArgumentError where that would lose entries"""
+        held = self.frozen.names
+        if not held:
+            return change
+        full = {k: np.ones(w.shape, bool) for k, w in self.params.items()} | self.masks
+        before, after = full | self.buffers, (change.masks or {}) | (change.buffers or {})
+        for k in sorted(after.keys() & held & before.keys()):
+            if not np.array_equal(after[k], before[k]):
+                raise ArgumentError(
+                    f"{k}: {type(self.method).__name__} must not prune or move what is frozen; "
+                    f"leave {layer_of(k)} out of freeze"
+                )
+        slots = {s: _without(arrays, held) for s, arrays in (change.opt_state or {}).items()}
+        return replace(
+            change, params=_without(change.params or {}, held), opt_state=slots,
+            masks=_without(change.masks or {}, held), buffers=_without(change.buffers or {}, held),
+        )  # fmt: skip
+
     def _stopped(self, loss: float, p: Values, x: Array, instead: Instead | None) -> NonFiniteError:
         """The error that names the first layer whose output is not finite."""
         what, found, where = "penalty", self.penalty, "the data loss is finite"
         if not np.isfinite(loss):
-            how = ForwardContext(train=True, rng=self.dropout)
+            how = self._training()
             what, found, where = "loss", loss, blame(self.net, p, x, how, instead)
         return NonFiniteError(
             f"step {self.done + 1}: the {what} must be finite, not {found}: {where}, at learning "
@@ -235,6 +269,10 @@ def _factors(method: Method, extra: Mapping[str, Array]) -> dict[str, float]:
                 f", not {name!r}; rename it"
             )
     return {name: float(method.extra_lr.get(name, 1.0)) for name in extra}
+
+
+def _without(arrays: Arrays, names: frozenset[str]) -> Arrays:
+    return {k: a for k, a in arrays.items() if k not in names}
 
 
 def locked(a: Array) -> Array:

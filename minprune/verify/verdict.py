@@ -115,6 +115,7 @@ def described(value: Any) -> str:
         if type(value).__str__ is not object.__str__:
             return str(value)
         value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.repr}
+        value = {name: part for name, part in value.items() if part is not None}
     if isinstance(value, Mapping):
         return "\n".join(f"{name} = {short(part)}" for name, part in value.items())
     if isinstance(value, tuple):

@@ -101,7 +101,7 @@ def sample_order(s: Subject, p: Mlp) -> str | None:
 
 
 POSITIVE = ("squared_grads", "inverse_diag", "act_hist")
-FACTORS = (3, 0, 1000, -1000)
+FACTORS = (3, 0, 1000, -1000, 2.0**40)  # the last: what is compared with the size of rounding
 FILLINGS = 20
 
 

@@ -110,7 +110,7 @@ def numbers(
     kind: str, shape: tuple[int, ...], rng: np.random.Generator, how: str, tol: float
 ) -> Array:
     """Numbers of order 1, equal ones, zeros and +-tol among them; "wide": from 1e-5 to 1e3 too;
-    "positive": all far above 0
+    "positive": all at least 1
     """
     if kind == "act_hist":
         return np.floor(10.0 ** rng.uniform(0, 3, (*shape[:1], 10)))
@@ -125,7 +125,9 @@ def numbers(
     a = np.clip(a, -EDGE, EDGE)
     a.flat[0], a.flat[1] = EDGE, -EDGE
     if how == "positive":
-        return a + 2 * EDGE
+        a = np.abs(a) + 1
+        a.flat[0] += 0.3  # so that no multiple of 1/8 lies where two bins meet
+        return a
     if how == "wide":
         a *= 10.0 ** rng.integers(-5, 4, shape)
     return np.abs(a) + 0.25 if kind in POSITIVE else a

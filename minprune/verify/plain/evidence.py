@@ -16,8 +16,9 @@ Names = Sequence[str]
 BINS = 10  # of the histograms
 # all that units of several positions have, their gates included
 OF_MAPS = {
-    "activations", "act_grads", "act_mean", "act_gram", "act_hist", "labels", "class_counts",
-    "class_means", "within", "outgoing", "gate_grads", "weights", "grads", "squared_grads",
+    "activations", "act_grads", "act_mean", "act_gram", "act_cov", "act_hist", "labels",
+    "class_counts", "class_means", "within", "outgoing", "gate_grads", "weights", "grads",
+    "squared_grads",
 }  # fmt: skip
 
 
@@ -87,6 +88,15 @@ def act_gram(p: Units) -> Arrays:
             for name, a in activations(p).items()}  # fmt: skip
 
 
+def act_cov(p: Units) -> Arrays:
+    """mean over samples and positions of (a - mean)(a - mean)^T, (units, units)"""
+    found = {}
+    for name, a in activations(p).items():
+        off = a - a.mean(axis=(0, 2))[:, None]
+        found[name] = np.einsum("njp,nkp->jk", off, off) / (len(a) * a.shape[2])
+    return found
+
+
 def act_hist(p: Units) -> Arrays:
     """samples by their mean over positions, in 10 bins over the unit's own range, (units, 10)"""
     found = {}
@@ -148,8 +158,9 @@ def of_gates(kind: str) -> Callable[[Mlp], Arrays]:
 
 
 UNITS: dict[str, Callable[[Mlp], Any]] = {
-    **{made.__name__: made for made in (activations, act_grads, act_mean, act_gram, act_hist,
-                                        labels, class_counts, class_means, within, inverse_block)},
+    **{made.__name__: made for made in (activations, act_grads, act_mean, act_gram, act_cov,
+                                        act_hist, labels, class_counts, class_means, within,
+                                        inverse_block)},
     "gate_grads": of_gates("grads"),
     "gate_hess": of_gates("hess_diag"),
     "removal": of_gates("removal"),

@@ -135,15 +135,14 @@ def similarity(g: Rows) -> Pairs:
     return apart, [False for _ in n]
 
 
-@twin("correlation", "act_mean", "act_gram", "outgoing", unit="whole", laws=GREEDY, chunk="all",
+@twin("correlation", "act_mean", "act_cov", "outgoing", unit="whole", laws=GREEDY, chunk="all",
       **PAIRS)  # fmt: skip
-def correlation(m: Values, g: Rows) -> Pairs:
+def correlation(m: Values, cov: Rows) -> Pairs:
     """1 - max(corr(a_j, a_k), 0) to the nearest unit k left; greedy, constant ones first"""
-    n = range(len(g))
-    cov = [[g[j][k] - m[j] * m[k] for k in n] for j in n]
-    flat = [cov[j][j] <= FLAT * g[j][j] for j in n]
+    n = range(len(cov))
+    flat = [cov[j][j] <= FLAT * (cov[j][j] + m[j] * m[j]) for j in n]
     dev = [1.0 if flat[j] else sqrt(cov[j][j]) for j in n]
-    corr = [[cov[j][k] / (dev[j] * dev[k]) for k in n] for j in n]
+    corr = [[(cov[j][k] + cov[k][j]) / 2 / (dev[j] * dev[k]) for k in n] for j in n]
     return [[max(1 - max(c, 0), 0) for c in row] for row in corr], flat
 
 

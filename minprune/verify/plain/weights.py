@@ -2,14 +2,19 @@
 
 A function takes the values of one weight or unit (lists of floats), the rows of a layer, or
 Evidence. Beside it stands its row, see twin.py.
+
+Longer than most files: one list of definitions, each with its row.
 """
 
+from collections.abc import Callable
+from functools import update_wrapper
 from math import fsum, inf, log, sqrt
+from typing import Any
 
 import numpy as np
 
 from minprune.core import Arrays, Evidence
-from minprune.verify.plain.twin import Values, by_entry, by_layer, dot, twin
+from minprune.verify.plain.twin import Score, Values, by_entry, by_layer, dot, twin
 
 W, G = "weights", "grads"
 SLOPE = ("twins", "rescaling", "direction")
@@ -88,8 +93,22 @@ def on_an_edge(ev: Evidence, bins: int = 10) -> bool:
     return False
 
 
+def of_live(layer: Callable[..., Values], kind: str) -> Score:
+    """by_layer, of the entries that are not masked; masks may be absent"""
+
+    def scores(ev: Evidence, **options: Any) -> Arrays:
+        found = {}
+        for name, w in ev.of(kind).items():
+            live = np.ones(w.shape, bool) if ev.masks is None else ev.masks[name] != 0
+            rows = [row[m].tolist() for row, m in zip(np.asarray(w, float), live, strict=True)]
+            found[name] = np.array(layer(rows, **options), np.float64)
+        return found
+
+    return update_wrapper(scores, layer)
+
+
 @twin("weight_entropy", W, unit="incoming", laws=("rescaling changes", "twins", "constant unit"),
-      by=by_layer, single=False, unsure=on_an_edge, spread=lambda ev: {
+      by=of_live, single=False, unsure=on_an_edge, spread=lambda ev: {
           n: np.full(len(w), 1 + log(max(w.size, 1))) for n, w in ev.of(W).items()})  # fmt: skip
 def weight_entropy(rows: list[Values], bins: int = 10, prune: str = "high") -> Values:
     """sum_b p_b ln p_b of each unit; the bins cover the range of the LAYER's weights"""
