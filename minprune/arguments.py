@@ -7,14 +7,18 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from importlib import import_module
 from math import inf
 from numbers import Integral, Real
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from minprune.errors import ArgumentError, ShapeError
+
+LISTED = 20  # names that an error lists
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,3 +168,52 @@ def guard(what: str, nbytes: int, limit: int, remedy: str) -> None:
         raise ArgumentError(
             f"{what} would take {nbytes:,} bytes, more than the limit of {limit:,}; {remedy}"
         )
+
+
+def function(spec: str) -> Any:
+    """The function "package.module:name", also from the current folder
+
+    Raises ArgumentError, one sentence, if there is none.
+    """
+    import sys
+
+    module, _, name = spec.partition(":")
+    if not module or not name:
+        raise ArgumentError(f"{spec!r} names no function; write package.module:function")
+    if module.endswith(".py"):
+        dotted = module.removesuffix(".py").replace("\\", "/").strip("./").replace("/", ".")
+        raise ArgumentError(f"{module} is a file; write it as one imports it, {dotted}:{name}")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    found = _imported(module)
+    for part_of in name.split("."):
+        if not hasattr(found, part_of):
+            names = _functions(found)
+            more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+            listed = f"it has {', '.join(names[:LISTED]) or 'none'}{more}"
+            raise ArgumentError(f"{module} has no {part_of}; {meant(part_of, names, listed)}")
+        found = getattr(found, part_of)
+    if not callable(found):
+        raise ArgumentError(f"{spec} must be a function, not of type {type(found).__name__}")
+    return found
+
+
+def _imported(module: str) -> Any:
+    try:
+        return import_module(module)
+    except (Exception, SystemExit) as error:  # user code may raise anything
+        absent = isinstance(error, ModuleNotFoundError) and module.startswith(str(error.name))
+        lines = str(error).strip().splitlines() or [""]
+        said = f"{type(error).__name__}: {lines[0]}"
+        advice = "run from the folder that holds it, or install it" if absent else "fix it first"
+        raise ArgumentError(f"{module} cannot be imported: {said}; {advice}") from error
+
+
+def _functions(found: Any) -> list[str]:
+    """The public names that can be called."""
+    names = [n for n in dir(found) if not n.startswith("_") and callable(getattr(found, n, None))]
+    if isinstance(found, ModuleType):  # its own ones, if it has any
+        module = found.__name__
+        own = [n for n in names if getattr(getattr(found, n), "__module__", "") == module]
+        names = own or names
+    return names

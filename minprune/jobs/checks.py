@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from minprune.arguments import choice, count, number, one_of, share
+from minprune.arguments import count, number, one_of, share
 from minprune.core import Array, Split
-from minprune.criteria import CRITERIA
 from minprune.curvature.removal import loss
 from minprune.errors import ArgumentError, MinpruneError, MinpruneWarning
 from minprune.evidence import score
+from minprune.jobs.own import check_criterion, check_net, criterion
+from minprune.jobs.own import spec as spec_of
 from minprune.jobs.procedures import PROCEDURES
 from minprune.jobs.settings import Settings
 from minprune.masking.apply import prune
@@ -22,7 +23,6 @@ from minprune.masking.choose import Scope
 from minprune.measures.cost import size
 from minprune.nets.model import Model
 from minprune.nets.ties import ties
-from minprune.nets.zoo import ZOO
 
 BOUND = 2e12  # multiply-adds of removing one by one: a minute or two; the oracle beyond is refused
 FEWEST = 10  # samples that it makes sense to advise
@@ -33,8 +33,7 @@ def check(s: Settings) -> None:
     """Raises ArgumentError for a setting that no data makes possible."""
     checks: dict[str, Any] = {
         "share": share, "number": number,
-        "net": partial(choice, choices=list(ZOO)),
-        "criterion": partial(choice, choices=sorted(CRITERIA)),
+        "net": check_net, "criterion": check_criterion,
         "method": partial(one_of, names=PROCEDURES),
     }  # fmt: skip
     if s.out is not None and not s.out.strip():
@@ -74,7 +73,7 @@ def possible(name: str, model: Model, data: Split, unit: bool, *, samples: int |
     samples. samples: how many --samples asks for; None where a job has no such option and scores
     from all of them.
     """
-    spec = CRITERIA[name].spec
+    own, spec = criterion(name), spec_of(name)
     if unit and spec.unit is None:
         raise ArgumentError(f"{name}: scores single weights only; leave out --unit")
     if not unit and not spec.single:
@@ -85,7 +84,7 @@ def possible(name: str, model: Model, data: Split, unit: bool, *, samples: int |
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MinpruneWarning)  # it is of the net before training
         try:
-            score(model, few(data), name, unit=unit, **spec.large)
+            score(model, few(data), own, unit=unit, **spec.large)
         except MinpruneError as e:
             said = str(e).rpartition("; ")[0] or str(e)  # its remedy is for those who write Python
             raise ArgumentError(f"{said}; choose another criterion, --net or --data") from None
@@ -119,7 +118,7 @@ def _in_time(name: str, model: Model, data: Split, unit: bool, most: int | None)
 
 def at_init(names: Sequence[str]) -> list[str]:
     """A sentence about the criteria that are meant for nets before training, if there are any."""
-    found = [name for name in names if CRITERIA[name].spec.at_init]
+    found = [name for name in names if spec_of(name).at_init]
     are = "are" if len(found) > 1 else "is"
     said = f"{', '.join(found)} {are} meant for nets before training; here the net is trained"
     return [said] if found else []

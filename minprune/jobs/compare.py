@@ -23,11 +23,11 @@ from minprune.jobs.cells import dask as dask_pool
 from minprune.jobs.checks import at_init, possible, reachable, spent
 from minprune.jobs.compare_cells import Compare, code_print, printed, there, work
 from minprune.jobs.job import RESULT, Result, Works, carry_out, options, plan_fields, say
+from minprune.jobs.own import net
 from minprune.jobs.settings import CompareSettings, filled, named
 from minprune.jobs.store import DATABASE, Row, Store, begun, forget, read
 from minprune.masking.combine import ranks
 from minprune.measures.quality import evaluate
-from minprune.nets.zoo import ZOO
 from minprune.report.compare_page import (
     CONTROLS,
     STAGES,
@@ -244,7 +244,7 @@ def choices(
     made = filled(s, dataset.input_shape)
     base = f"compare-{dataset.name}-{made.net}-{'units' if s.unit else 'weights'}"
     out = named(base, made) if s.out is None else s.out
-    model = ZOO[str(made.net)](dataset, seed=0)
+    model = net(str(made.net), dataset, 0)
     reachable(model, s.unit, s.sparsities)
     samples = min(s.samples, len(dataset.train[0]))
     left_out: dict[str, str] = {}

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from minprune.arguments import function
 from minprune.core import Array, Arrays, Dataset, Split, stream
 from minprune.curvature.removal import removal, unit_removal
 from minprune.errors import DataError
@@ -22,6 +23,7 @@ from minprune.jobs.cells import Cell, Key
 from minprune.jobs.checks import BOUND
 from minprune.jobs.data import load_data
 from minprune.jobs.job import options, timed, trained
+from minprune.jobs.own import criterion, net
 from minprune.jobs.settings import CompareSettings, seeds_of
 from minprune.masking.apply import prune
 from minprune.masking.units import live_units, unit_scores
@@ -29,7 +31,6 @@ from minprune.measures.cost import size
 from minprune.measures.quality import evaluate
 from minprune.nets.model import Model
 from minprune.nets.ties import Group, ties
-from minprune.nets.zoo import ZOO
 from minprune.train.fingerprint import data_print, digest, fingerprint
 from minprune.train.loop import updates_of
 from minprune.train.plan import PhaseContext
@@ -53,20 +54,22 @@ class Compare(CompareSettings):
     def cells(self, data: Dataset, code: Mapping[str, Any]) -> Iterator[Cell]:
         """All cells, those that others need first; code: what a row depends on besides."""
         own = {k: v for k, v in asdict(self).items() if k not in OF_JOB}
-        same = digest(repr(fingerprint({"settings": own, "code": code})))
+        make = function(str(self.net)) if ":" in str(self.net) else None
+        same = digest(repr(fingerprint({"settings": own, "code": code, "net": make})))
         each = updates_of(self.start(data).net, len(data.train[0]), self.batch_size, False)
         again = len(self.sparsities) * (self.fine_tune or 0) * each
         nets: dict[int, Key] = {seed: ("train", seed) for seed in seeds_of(self)}
-        for net in nets.values():
-            yield Cell(digest(same, repr(net)), net, None, (self.epochs or 0) * each)
-        for seed, net in nets.items():
+        for first in nets.values():
+            yield Cell(digest(same, repr(first)), first, None, (self.epochs or 0) * each)
+        for seed, first in nets.items():
             for name in self.criteria or []:
                 key: Key = ("criterion", seed, name)
-                yield Cell(digest(same, repr(key)), key, digest(same, repr(net)), again)
+                own_code = repr(fingerprint(criterion(name)))
+                yield Cell(digest(same, repr(key), own_code), key, digest(same, repr(first)), again)
 
     def start(self, data: Dataset, seed: int = 0) -> Model:
         """The net before training."""
-        return ZOO[str(self.net)](data, seed=seed)
+        return net(str(self.net), data, seed)
 
     def calibration(self, data: Dataset, seed: int) -> Split:
         """The samples that scores are computed from: drawn from the training part, in its order."""
@@ -91,7 +94,7 @@ class Compare(CompareSettings):
         """Scores of one criterion, and at each sparsity the net pruned by them, and fine-tuned."""
         part, seconds = self.calibration(data, seed), dict[str, float]()
         with timed(seconds, "score"):
-            scores = score(model, part, name, unit=self.unit, seed=seed, **options(name))
+            scores = score(model, part, criterion(name), unit=self.unit, seed=seed, **options(name))
         there: Mapping[str, Any] = scores
         if self.unit:  # which has them for every producer of a group
             there = {g.name: unit_scores(g, scores) for g in ties(model) if g.free}

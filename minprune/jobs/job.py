@@ -16,11 +16,11 @@ from typing import Any
 
 from minprune import kernels
 from minprune.core import PARTS, Dataset
-from minprune.criteria import CRITERIA
 from minprune.errors import FileError, MinpruneWarning
 from minprune.files import alone, sweep, write_atomic
 from minprune.jobs.checks import check
 from minprune.jobs.data import load_data
+from minprune.jobs.own import spec
 from minprune.jobs.settings import WEIGHT_DECAY, Settings
 from minprune.nets.model import Model
 from minprune.train.checkpoint import refuse
@@ -54,7 +54,7 @@ def trained(
 
 def options(name: str) -> dict[str, Any]:
     """The options that a criterion is given by the jobs; none where the defaults suit."""
-    return dict(CRITERIA[name].spec.large)
+    return dict(spec(name).large)
 
 
 def plan_fields(settings: Settings, dataset: Dataset) -> dict[str, Any]:

@@ -16,13 +16,13 @@ from minprune.files import write_atomic
 from minprune.jobs.checks import at_init, possible, reachable
 from minprune.jobs.facts import break_even, facts
 from minprune.jobs.job import Result, carry_out, options, plan_fields, say, timed, trained
+from minprune.jobs.own import criterion, net
 from minprune.jobs.run_method import method_text, run_method
 from minprune.jobs.settings import RunSettings, filled, named
 from minprune.jobs.stages import measured, write_history
 from minprune.masking.apply import prune
 from minprune.measures.measure import TIMES
 from minprune.nets.model import Model
-from minprune.nets.zoo import ZOO
 from minprune.report.run_page import alerts, comparison, headline, run_page
 from minprune.sparse import sparsify, speeds
 from minprune.structure import compact
@@ -62,7 +62,7 @@ class TrainPruneTune(RunSettings):
 
     def start(self, data: Dataset) -> Model:
         """The net before training."""
-        return ZOO[str(self.net)](data, seed=self.seed)
+        return net(str(self.net), data, self.seed)
 
     def fit(self, stage: str, epochs: int | None, context: PhaseContext) -> State:
         """The stage after `epochs` of training: of the pruned net, if there is one"""
@@ -74,7 +74,7 @@ class TrainPruneTune(RunSettings):
     def prune(self, context: PhaseContext) -> State:
         """The pruned stage."""
         dense, how = context.state["dense"], options(self.by) | {"seed": self.seed}
-        scores = score(dense, context.data.train, self.by, unit=self.unit, **how)
+        scores = score(dense, context.data.train, criterion(self.by), unit=self.unit, **how)
         return {"pruned": prune(dense, scores, sparsity=self.sparsity, scope=self.scope)}
 
     def sparsify(self, context: PhaseContext) -> State:

@@ -15,6 +15,7 @@ from minprune.files import write_atomic
 from minprune.jobs.facts import first_layer
 from minprune.jobs.job import Result, carry_out, optimizer, say, timed
 from minprune.jobs.methods import Budget
+from minprune.jobs.own import criterion, net
 from minprune.jobs.procedures import asked
 from minprune.jobs.settings import RunSettings, filled, named
 from minprune.jobs.stages import measured, write_history
@@ -22,7 +23,6 @@ from minprune.measures.measure import TIMES
 from minprune.methods.plans import result as outcome
 from minprune.methods.plans import shown
 from minprune.nets.model import Model
-from minprune.nets.zoo import ZOO
 from minprune.report.method_page import method_page, reported
 from minprune.report.run_page import alerts, comparison, headline
 from minprune.structure import compact
@@ -43,7 +43,7 @@ class MethodRun:
 
     def start(self, data: Dataset) -> Model:
         """The net before training."""
-        return ZOO[self.net](data, seed=self.seed)
+        return net(self.net, data, self.seed)
 
     def next_phase(self, state: State) -> Phase | None:
         """The phases of the procedure, once there is a net."""
@@ -77,11 +77,11 @@ def planned(given: RunSettings, dataset: Dataset) -> tuple[RunSettings, MethodRu
     assert s.fine_tune is not None
     train = {"optimizer": optimizer(s.lr), "rate": cosine(), "batch_size": s.batch_size}
     budget = Budget(
-        s.sparsity, s.epochs or 0, s.fine_tune, seed=s.seed, criterion=s.criterion, unit=s.unit,
-        train=train,
+        s.sparsity, s.epochs or 0, s.fine_tune, seed=s.seed, unit=s.unit, train=train,
+        criterion=None if s.criterion is None else criterion(s.criterion),
     )  # fmt: skip
     own = s.set if s.scope == "global" else {"scope": s.scope} | s.set
-    start = ZOO[str(s.net)](dataset, seed=s.seed)
+    start = net(str(s.net), dataset, s.seed)
     procedure = asked(s.method, budget, start, dataset, own)
     return replace(s, out=folder(s, dataset)), MethodRun(str(s.net), s.seed, procedure)
 

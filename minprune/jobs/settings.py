@@ -87,7 +87,8 @@ class Settings:
         metavar="digits|PATH",
     )  # fmt: skip
     net: str | None = option(
-        None, "mlp, lenet_300_100, lenet_5, cnn_small, conv_4 or resnet_small "
+        None, "mlp, lenet_300_100, lenet_5, cnn_small, conv_4 or resnet_small, or "
+        "package.module:function, which makes a net of (data, seed=) "
         "(default: lenet_5 for images of at least 16 x 16, cnn_small for smaller ones, mlp for "
         "what is no image)",
         check="net",
@@ -119,8 +120,8 @@ class RunSettings(Settings):
     command = "run"
 
     criterion: str | None = option(
-        None, "name of a criterion; the README lists all (default: magnitude; with --method, that "
-        "of the method)", metavar="NAME", check="criterion",
+        None, "name of a criterion (the README lists all), or package.module:function (default: "
+        "magnitude; with --method, that of the method)", metavar="NAME", check="criterion",
     )  # fmt: skip
     sparsity: float = option(
         0.9, "share of the weights, or units, to prune", type=float, metavar="SHARE",
@@ -147,8 +148,9 @@ class CompareSettings(Settings):
     command = "compare"
 
     criteria: list[str] | None = option(  # noqa: RUF009
-        None, "criteria to compare (default: all that can score what is pruned and are not too "
-        "slow)", type=names, metavar="NAME,NAME,...", check="criterion",
+        None, "criteria to compare, package.module:function among them (default: all that can "
+        "score what is pruned and are not too slow)", type=names, metavar="NAME,NAME,...",
+        check="criterion",
     )  # fmt: skip
     sparsities: list[float] = option(  # noqa: RUF009
         [0.5, 0.7, 0.8, 0.9, 0.95], "shares of the weights, or units, to prune", type=numbers,
@@ -197,6 +199,7 @@ def named(base: str, settings: Settings) -> str:
         value = getattr(settings, key, None)
         if value != getattr(usual, key, None):
             name += f"-{word}{'+'.join(map(str, value)) if isinstance(value, list) else value}"
+    name = name.replace(":", ".")  # of a function of one's own
     if len(name) > LONGEST:
         name = f"{name[: LONGEST - 9]}-{zlib.crc32(name.encode()):08x}"
     return str(Path("runs", name))

@@ -3,27 +3,24 @@
 Longer than most files: how a function is found and called again stands with its options.
 """
 
-import importlib
 import inspect
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from minprune import verify
-from minprune.arguments import meant, one_of
+from minprune.arguments import function, meant, one_of
 from minprune.errors import ArgumentError
 from minprune.text import wrapped
 from minprune.verify.kinds import FUNCTION_KINDS, Kind, listing
 from minprune.verify.trees import fingerprint
 from minprune.verify.verdict import RAISED, Verdict, Verdicts, raised, verdict
 
-MOST = 20  # names that an error lists
 PROBE = """
 import sys
 from math import inf, nan
@@ -177,46 +174,6 @@ def summary(found: Mapping[str, Verdicts]) -> tuple[str, bool]:
     for name, v in found.items():
         lines += ["", f"{name}:", str(v)] if v.broken else []
     return "\n".join(lines), all(v.ok for v in found.values())
-
-
-def function(spec: str) -> Any:
-    """The function "package.module:name"; raises ArgumentError, one sentence, if there is none."""
-    module, _, name = spec.partition(":")
-    if not module or not name:
-        raise ArgumentError(f"{spec!r} names no function; write package.module:function")
-    if module.endswith(".py"):
-        dotted = module.removesuffix(".py").replace("\\", "/").strip("./").replace("/", ".")
-        raise ArgumentError(f"{module} is a file; write it as one imports it, {dotted}:{name}")
-    found = _imported(module)
-    for part_of in name.split("."):
-        if not hasattr(found, part_of):
-            names = _functions(found)
-            more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
-            listed = f"it has {', '.join(names[:MOST]) or 'none'}{more}"
-            raise ArgumentError(f"{module} has no {part_of}; {meant(part_of, names, listed)}")
-        found = getattr(found, part_of)
-    if not callable(found):
-        raise ArgumentError(f"{spec} must be a function, not of type {type(found).__name__}")
-    return found
-
-
-def _imported(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except (Exception, SystemExit) as error:  # user code may raise anything
-        absent = isinstance(error, ModuleNotFoundError) and module.startswith(str(error.name))
-        advice = "run from the folder that holds it, or install it" if absent else "fix it first"
-        raise ArgumentError(f"{module} cannot be imported: {raised(error)}; {advice}") from error
-
-
-def _functions(found: Any) -> list[str]:
-    """The public names that can be called."""
-    names = [n for n in dir(found) if not n.startswith("_") and callable(getattr(found, n, None))]
-    if isinstance(found, ModuleType):  # its own ones, if it has any
-        module = found.__name__
-        own = [n for n in names if getattr(getattr(found, n), "__module__", "") == module]
-        names = own or names
-    return names
 
 
 def maker(spec: str) -> Any:

@@ -1,0 +1,76 @@
+"""A criterion and a net of one's own in both jobs, from the current folder, on a table."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from minprune.cli import main
+
+CODE = """
+import minprune as mp
+import numpy as np
+
+def small(weights):
+    return {name: abs(w) for name, w in weights.items()}
+
+def raises(weights):
+    if sum(float(np.abs(w).sum()) for w in weights.values()) > LIMIT:
+        raise KeyError("a slip")
+    return small(weights)
+
+LIMIT = 1e9
+
+def make_net(data, seed=0):
+    return mp.zoo.mlp(data, hidden=(6,), seed=seed)
+
+def no_net(data, seed=0):
+    return 3
+"""
+SHORT = ["--net", "own_code:make_net", "--epochs", "1", "--fine-tune", "1", "--quiet"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_code", raising=False)
+    (tmp_path / "own_code.py").write_text(CODE)
+    rows = "".join(f"{k},{k * 7 % 5},{'no' if k % 3 else 'yes'}\n" for k in range(90))
+    (tmp_path / "t.csv").write_text(f"a,b,class\n{rows}")
+    return tmp_path
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_compare(folder: Path, workers: str) -> None:
+    names = "own_code:small,magnitude,own_code:raises"
+    words = ["compare", "--data", "t.csv", *SHORT, "--criteria", names, "--seeds", "1"]
+    assert main([*words, "--sparsities", "0.5", "--out", "out", "--workers", workers]) == 0
+    found = json.loads((folder / "out" / "result.json").read_text())
+    cells = {c["criterion"]: {k: v for k, v in c.items() if k != "criterion"}
+             for c in found["cells"]}  # fmt: skip
+    assert list(cells) == names.split(",")
+    assert cells["own_code:small"] == cells["magnitude"] == cells["own_code:raises"]
+
+
+def test_run(folder: Path) -> None:
+    words = ["run", "--data", "t.csv", *SHORT, "--sparsity", "0.5"]
+    assert main([*words, "--criterion", "own_code:small"]) == 0
+    (made,) = (folder / "runs").iterdir()
+    assert made.name.startswith("t-own_code.make_net-own_code.small-0.5-seed0")
+
+
+REFUSED = {
+    "compare --criteria own_code:smal": "own_code has no smal; did you mean small?",
+    "compare --criteria none_such:f": "none_such cannot be imported: ModuleNotFoundError: No "
+    "module named 'none_such'; run from the folder that holds it, or install it",
+    "run --criterion own_code:": "'own_code:' names no function; write package.module:function",
+    "run --net own_code:no_net": "own_code:no_net: must return a Model, not int; end it with "
+    "mp.initialise(mp.build(...), seed=seed)",
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_what_is_refused(words: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*words.split(), "--quiet"]) == 2
+    assert capsys.readouterr().err == f"minprune: {REFUSED[words]}\n"
