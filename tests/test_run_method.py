@@ -1,7 +1,7 @@
 """`minprune run --method`: every procedure by name, its files, its refusals, and resuming."""
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from minprune.errors import ArgumentError
 from minprune.jobs import procedures, run_method
 from minprune.jobs.methods import Budget
 from minprune.jobs.procedures import PROCEDURES, asked
-from minprune.methods.plans import result
+from minprune.methods.plans import OF_FIT, result
 from minprune.train.plan import run_plan
 from minprune.train.step import Training
 
@@ -147,11 +147,8 @@ def test_a_job_that_was_stopped_ends_with_the_same_bytes(
     assert both[0] == both[1]
 
 
-ITERATIVE = (
-    "epochs, seed, train, criterion, unit, scope, protect, minimum, normalize, pattern, options, "
-    "sparsity, threshold, rounds, retrain, retrain_epochs, retrain_rate, rewind_to, "
-    "rewind_to_epoch, scheme, batch_size, drop_last, optimizer, rate, method, patience or every"
-)
+OF_ROUNDS = [*(f.name for f in fields(mp.methods.Iterative)), *OF_FIT]
+ITERATIVE = f"{', '.join(OF_ROUNDS[:-1])} or {OF_ROUNDS[-1]}"
 NAMES = f"{', '.join(list(PROCEDURES)[:-1])} or {list(PROCEDURES)[-1]}"
 REFUSED: dict[str, list[str]] = {
     f"minprune: run: --method must be {NAMES}, not 'finetun'; did you mean finetune?": [
