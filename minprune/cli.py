@@ -66,6 +66,17 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; {near or f'see {self.prog} --help'}\n")
 
 
+class Collect(argparse.Action):
+    """An option that may be repeated, for pairs (name, value): a dict of them, each name once."""
+
+    def __call__(self, parser: Any, found: argparse.Namespace, pair: Any, *more: Any) -> None:
+        name, value = pair
+        known = getattr(found, self.dest, {})
+        if name in known:
+            parser.error(f"argument {self.option_strings[0]}: {name} is given twice; keep one")
+        setattr(found, self.dest, known | {name: value})
+
+
 def count(given: str) -> int:
     """An integer of at least 1."""
     if not given.isdecimal() or int(given) < 1:
@@ -144,6 +155,13 @@ def parser() -> Parser:
         description="Print the net, the counts, the sparsity and the bytes of a saved model.",
     )
     info.add_argument("file", metavar="FILE", help="a model, such as fine-tuned.npz")
+    commands.add_parser(
+        "methods",
+        help="list what minprune run --method takes",
+        description="Print each method, what it does, and the settings at which it is plain "
+        "training.",
+        epilog="Example: minprune run --method lottery_ticket --set rounds=3",
+    )
     _how_much(commands)
     _verify(commands)
     return top
@@ -156,9 +174,11 @@ def _job(commands: Any, kind: type[Settings], **words: str) -> Any:
         how = {k: v for k, v in f.metadata.items() if k in ("type", "metavar", "choices")}
         default = f.default_factory() if callable(f.default_factory) else f.default
         shown = ",".join(map(str, default)) if isinstance(default, list) else default
-        usual = "" if default is None or default is False else f" (default: {shown})"
+        usual = "" if default in (None, False, {}) else f" (default: {shown})"
         if isinstance(default, bool):
             how = {"action": "store_true"}
+        if isinstance(default, dict):
+            how |= {"action": Collect}
         job.add_argument(f"--{f.name.replace('_', '-')}", help=f.metadata["words"] + usual, **how)
     add = job.add_argument
     add("--threads", type=count, default=None, metavar="N",
@@ -338,6 +358,13 @@ def info(name: str, given: list[str], /, *, file: str) -> Work:
     return lambda: (about(file), True)
 
 
+def list_methods(name: str, given: list[str], /) -> Work:
+    """The methods of `minprune run` as text."""
+    from minprune.jobs.procedures import listed
+
+    return lambda: (listed(), True)
+
+
 def how_much(name: str, given: list[str], /, **asked: Any) -> Work:
     """What may go of a saved model, as text or JSON."""
     from minprune.jobs import how_much
@@ -359,6 +386,7 @@ def check(name: str, given: list[str], /, **asked: Any) -> Work:
 
 JOBS: dict[str, type[Settings]] = {"run": RunSettings, "compare": CompareSettings}
 COMMANDS: dict[str, Callable[..., Work]] = {
-    "run": job, "compare": job, "results": results, "info": info, "verify": check,
+    "run": job, "compare": job, "results": results, "info": info, "methods": list_methods,
+    "verify": check,
     "sensitivity": how_much, "find-sparsity": how_much,
 }  # fmt: skip

@@ -15,7 +15,8 @@ from minprune.criteria import CRITERIA
 from minprune.jobs import compare
 from minprune.jobs.job import load_data
 from minprune.jobs.run import choices
-from minprune.jobs.settings import LONGEST, CompareSettings, RunSettings, named
+from minprune.jobs.run_method import folder as method_folder
+from minprune.jobs.settings import LONGEST, CompareSettings, RunSettings, filled, named
 
 DIGITS = mp.data.digits()
 IMAGES = mp.Dataset(*[(np.zeros((2, 1, 28, 28)), np.arange(2))] * 3, name="mnist")
@@ -99,7 +100,8 @@ OTHER: dict[str, Any] = {
     ("kind", "folder"), [(RunSettings, run_folder), (CompareSettings, compare_folder)]
 )
 def test_other_settings_have_another_folder(kind: Any, folder: Any) -> None:
-    asked = {f.name for f in fields(kind)} - {"data", "out"}  # the data's own name is in it
+    left = {"data", "out", "method", "set"}  # the data's own name is in it; methods: below
+    asked = {f.name for f in fields(kind)} - left
     short = {} if kind is RunSettings else {"criteria": ["magnitude", "random"]}
     found = {name: folder(**short | {name: OTHER[name]}) for name in asked}
     assert len({folder(**short), *found.values()}) == 1 + len(found), found
@@ -114,3 +116,18 @@ def test_long_names_are_cut_and_still_differ(a: list[str], b: list[str]) -> None
     first, second = (named("compare-x", replace(usual, criteria=c)) for c in (a, b))
     assert (first == second) == (a == b)
     assert len(Path(first).name) <= LONGEST
+
+
+def test_methods_and_their_settings_have_folders_of_their_own() -> None:
+    asked: list[dict[str, Any]] = [
+        {"method": "finetune"}, {"method": "scratch"}, {"method": "finetune", "set": {"rounds": 2}},
+        {"method": "finetune", "set": {"scope": "layer"}}, {"method": "finetune", "scope": "layer"},
+        {"method": "finetune", "unit": True}, {"method": "finetune", "criterion": "obd"},
+        {"method": "finetune", "sparsity": 0.8}, {"method": "finetune", "seed": 1},
+        {"method": "finetune", "epochs": 29},
+    ]  # fmt: skip
+    found = [
+        method_folder(filled(RunSettings(**each), DIGITS.input_shape), DIGITS) for each in asked
+    ]
+    assert len(set(found)) == len(asked)
+    assert Path(found[2]).as_posix() == "runs/digits-cnn_small-finetune-0.9-rounds=2-seed0"

@@ -13,7 +13,7 @@ from jobs import JOBS, STEPS, press
 from benchmarks import _jobs, resilience
 from minprune.cli import main
 from minprune.files import load
-from minprune.jobs import run
+from minprune.jobs import run, stages
 from minprune.sparse import Speeds
 from minprune.sparse.speeds import names
 from minprune.train.step import Training
@@ -63,7 +63,7 @@ def test_formats_are_chosen_once(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     every = ["fc1.weight", "fc2.weight", "fc3.weight"]
     monkeypatch.setattr(run, "speeds", lambda: fastest("csr"))
     with monkeypatch.context() as patch:
-        patch.setattr(run, "save", stop)
+        patch.setattr(stages, "save", stop)
         assert main(SHORT) == 130
     monkeypatch.setattr(run, "speeds", lambda: fastest("dense"))
     assert main([*SHORT, "--resume"]) == 0

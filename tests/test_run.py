@@ -18,7 +18,7 @@ from places import ROOT
 
 import minprune as mp
 from minprune.cli import main
-from minprune.jobs import job, run
+from minprune.jobs import job, run, stages
 from minprune.train import plan as trained
 from minprune.train.history import History
 
@@ -105,7 +105,7 @@ def test_all_that_takes_time_is_in_the_total(
     takes(1, job, "load_data")
     takes(2, job, "warm_up")
     takes(4, run, "speeds")
-    takes(8, run, "save")  # five times
+    takes(8, stages, "save")  # five times
     takes(64, run, "break_even")
     takes(128, run, "run_page")
     assert main([*RUN, "--out", "out"]) == 0

@@ -3,18 +3,20 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import fields
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from minprune.arguments import count, number, share
+from minprune.arguments import count, number, one_of, share
 from minprune.core import Array, Split
 from minprune.curvature.removal import loss
 from minprune.errors import ArgumentError, MinpruneError, MinpruneWarning
 from minprune.evidence import score
 from minprune.jobs.own import check_criterion, check_net, criterion
 from minprune.jobs.own import spec as spec_of
+from minprune.jobs.procedures import PROCEDURES
 from minprune.jobs.settings import Settings
 from minprune.masking.apply import prune
 from minprune.masking.choose import Scope
@@ -32,6 +34,7 @@ def check(s: Settings) -> None:
     checks: dict[str, Any] = {
         "share": share, "number": number,
         "net": check_net, "criterion": check_criterion,
+        "method": partial(one_of, names=PROCEDURES),
     }  # fmt: skip
     if s.out is not None and not s.out.strip():
         raise ArgumentError(

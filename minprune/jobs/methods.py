@@ -63,7 +63,8 @@ class Way:
     """A method by name: words: what it does; make(budget, model, data, own settings): its plan
 
     criteria: whether it takes another criterion; units: whether it prunes units; shared: whether
-    its first training is the same at every sparsity.
+    its first training is the same at every sparsity. null: settings at which it is plain training
+    of the model it begins with.
     """
 
     words: str
@@ -71,15 +72,20 @@ class Way:
     criteria: bool = True
     units: bool = False
     shared: bool = False
+    null: Mapping[str, Any] = field(default_factory=dict)
 
 
-def plan(name: str, budget: Budget, model: Model, data: Dataset, **own: Any) -> Procedure:
+def plan(
+    name: str, budget: Budget, model: Model, data: Dataset, *,
+    among: Mapping[str, Way] | None = None, **own: Any,
+) -> Procedure:  # fmt: skip
     """The plan of a method, checked with this model and these data
 
-    own: settings of the method that replace those of the budget. Raises ArgumentError for a method
-    that is not known, and for what it cannot do.
+    among: METHODS by default. own: settings of the method that replace those of the budget. Raises
+    ArgumentError for a method that is not known, and for what it cannot do.
     """
-    way = METHODS[one_of("methods", "a method", name, METHODS)]
+    known = METHODS if among is None else among
+    way = known[one_of("methods", "a method", name, known)]
     if budget.criterion is not None and not way.criteria:
         raise ArgumentError(f"{name}: takes no criterion, not {budget.criterion!r}; leave it out")
     if budget.unit and not way.units:
@@ -178,9 +184,10 @@ def dense(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
 
 def during(kind: type | None, how: Own, b: Budget, **more: Any) -> Procedure:
     """One training with the method kind(**how)."""
-    known = inspect.signature(kind).parameters if kind else ()
     for name in how:
-        one_of(kind.__name__ if kind else "dense", "an argument", name, known)
+        if kind is None:
+            raise ArgumentError(f"dense: takes no settings, not {name!r}; leave it out")
+        one_of(kind.__name__, "an argument", name, inspect.signature(kind).parameters)
     method = {"method": kind(**how)} if kind else {}
     return During(epochs=b.total, seed=b.seed, train={**b.train, **method}, **more)
 
@@ -188,7 +195,7 @@ def during(kind: type | None, how: Own, b: Budget, **more: Any) -> Procedure:
 METHODS: dict[str, Way] = {
     "dense": Way("no pruning: as many epochs for the dense net", dense, criteria=False, units=True),
     **{
-        name: Way(words, partial(retrained, name), units=True, shared=True)
+        name: Way(words, partial(retrained, name), units=True, shared=True, null={"rounds": 0})
         for name, words in {
             "finetune": "train, prune, train on at the last rate (Han et al. 2015)",
             "lr_rewind": "train, prune, repeat the last rates (Renda et al. 2020)",
@@ -199,12 +206,14 @@ METHODS: dict[str, Way] = {
     },
     "lottery_ticket": Way(
         "prune the smallest weights of each layer, return to the start (Frankle & Carbin 2018)",
-        tickets, criteria=False, shared=True,
+        tickets, criteria=False, shared=True, null={"rounds": 0},
     ),
-    "at_init": Way("prune before training (synflow, or another criterion)", before, units=True),
-    "gradual": Way("prune during training (Zhu & Gupta 2017)", gradual, units=True),
+    "at_init": Way("prune before training (synflow, or another criterion)", before, units=True,
+                   null={"sparsity": 0.0}),
+    "gradual": Way("prune during training (Zhu & Gupta 2017)", gradual, units=True,
+                   null={"sparsity": 0.0}),
     "set": Way("sparse from the start, weights move at random (Mocanu et al. 2018)",
-               partial(moving, SET), criteria=False),
+               partial(moving, SET), criteria=False, null={"fraction": 0.0}),
     "rigl": Way("sparse from the start, weights move by gradient (Evci et al. 2020)",
-                partial(moving, RigL), criteria=False),
+                partial(moving, RigL), criteria=False, null={"fraction": 0.0}),
 }  # fmt: skip

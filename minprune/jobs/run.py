@@ -1,30 +1,27 @@
 """`minprune run`: train, prune, fine-tune, compact, sparsify; measure each stage, write it down.
 
 A stage is a row of `phases` here; what is measured of it, and how that is printed, is a row of ROWS
-in measures/measure.py.
+in measures/measure.py. With --method another procedure is run: jobs/run_method.py.
 """
 
-import io
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from minprune.core import Dataset
 from minprune.evidence import score
-from minprune.files import save, write_atomic
+from minprune.files import write_atomic
 from minprune.jobs.checks import at_init, possible, reachable
 from minprune.jobs.facts import break_even, facts
-from minprune.jobs.job import Result, as_json, carry_out, options, plan_fields, say, timed, trained
+from minprune.jobs.job import Result, carry_out, options, plan_fields, say, timed, trained
 from minprune.jobs.own import criterion, net
+from minprune.jobs.run_method import method_text, run_method
 from minprune.jobs.settings import RunSettings, filled, named
+from minprune.jobs.stages import measured, write_history
 from minprune.masking.apply import prune
-from minprune.measures.cost import latencies, size, speedup
-from minprune.measures.measure import BATCHES, TIMES, Measures
-from minprune.measures.quality import evaluate
+from minprune.measures.measure import TIMES
 from minprune.nets.model import Model
 from minprune.report.run_page import alerts, comparison, headline, run_page
 from minprune.sparse import sparsify, speeds
@@ -43,6 +40,11 @@ class TrainPruneTune(RunSettings):
     state[stage]: the model of each stage; state["history"][phase]: of each training;
     state["speeds"]: those that the formats of the sparse stage were chosen by.
     """
+
+    @property
+    def by(self) -> str:
+        """The criterion."""
+        return str(self.criterion)
 
     def next_phase(self, state: State) -> Phase | None:
         """The phase that makes the first stage that is missing."""
@@ -71,8 +73,8 @@ class TrainPruneTune(RunSettings):
 
     def prune(self, context: PhaseContext) -> State:
         """The pruned stage."""
-        dense, how = context.state["dense"], options(self.criterion) | {"seed": self.seed}
-        scores = score(dense, context.data.train, criterion(self.criterion), unit=self.unit, **how)
+        dense, how = context.state["dense"], options(self.by) | {"seed": self.seed}
+        scores = score(dense, context.data.train, criterion(self.by), unit=self.unit, **how)
         return {"pruned": prune(dense, scores, sparsity=self.sparsity, scope=self.scope)}
 
     def sparsify(self, context: PhaseContext) -> State:
@@ -94,6 +96,8 @@ def run(asked: RunSettings, *, quiet: bool = False, **how: Any) -> Result:
     machine besides; they are chosen once. "seconds" covers this call and the last attempt at each
     phase; the page has all of it but its own. quiet, how, errors: see carry_out.
     """
+    if asked.method is not None or asked.set:
+        return run_method(asked, quiet=quiet, **how)
     saved = partial(record, quiet=quiet)
     made = partial(planned, quiet=quiet)
     return carry_out(asked, made, saved, ("*.npz", "*.json", "*.html"), quiet=quiet, **how)
@@ -107,7 +111,7 @@ def planned(
     plan = TrainPruneTune(**plan_fields(s, dataset))
     start = plan.start(dataset)
     reachable(start, s.unit, [s.sparsity], s.scope)
-    cost = possible(s.criterion, start, dataset.train, s.unit, samples=None)
+    cost = possible(plan.by, start, dataset.train, s.unit, samples=None)
     say(quiet or not cost, cost)
     return s, plan
 
@@ -124,10 +128,10 @@ def record(
     with timed(seconds, "break-even"):
         limits = break_even(models.pop("sparse"))
     result = about | {
-        "options": options(plan.criterion),
+        "options": options(plan.by),
         "net": models["fine-tuned"].summary(inf),
         "stages": stages,
-        "notes": at_init([plan.criterion]),
+        "notes": at_init([plan.by]),
         "seconds": seconds | {"total, without this page": sum(seconds.values())},
         "speeds": done.state["speeds"],
         "facts": facts(models) | {"sparse": limits},
@@ -140,46 +144,16 @@ def record(
 
 def choices(s: RunSettings, dataset: Dataset) -> RunSettings:
     """The settings with nothing left open: as asked for, else what suits the data."""
-    made = filled(s, dataset.input_shape)
-    kind = f"{s.criterion}-units" if s.unit else s.criterion
+    made = filled(replace(s, criterion=s.criterion or "magnitude"), dataset.input_shape)
+    kind = f"{made.criterion}-units" if s.unit else made.criterion
     base = f"{dataset.name}-{made.net}-{kind}-{s.sparsity}-seed{s.seed}"
     return replace(made, out=named(base, made) if s.out is None else s.out)
 
 
-def measured(models: dict[str, Model], dataset: Dataset, out: Path) -> list[Result]:
-    """The entry of each stage, once its model is saved."""
-    for name, model in models.items():
-        save(model, out / f"{name}.npz")
-    times = [latencies(models, batch) for batch in BATCHES]
-    found: list[Result] = []
-    for name, model in models.items():
-        of = tuple(each[name] for each in times)
-        numbers = Measures(evaluate(model, dataset.test), size(model), of).numbers()
-        own = {"stage": name, "val_accuracy": evaluate(model, dataset.val).accuracy}
-        for each in times if found else ():  # of the first stage there is none
-            gain = speedup(next(iter(each.values())), each[name])
-            words = {"": gain.times, "_spread": gain.spread, "_told": gain.told}
-            own |= {f"speedup_{each[name].batch}{word}": value for word, value in words.items()}
-        found.append(own | numbers | {"file_bytes": (out / f"{name}.npz").stat().st_size})
-    return found
-
-
-def write_history(history: dict[str, Any], out: Path) -> Result:
-    """Write history.json, and what methods learned, as "phase/name" arrays, to history.npz."""
-    extra: dict[str, Any] = {}
-    plain: Result = {}
-    for phase, one in history.items():
-        plain[phase] = {"steps": one.steps, "epochs": one.epochs}
-        extra |= {f"{phase}/{name}": array for name, array in one.extra.items()}
-    write_atomic(out / "history.json", as_json(plain))
-    if extra:
-        np.savez(content := io.BytesIO(), **extra)
-        write_atomic(out / "history.npz", content.getbuffer())
-    return plain
-
-
 def text(result: Result) -> str:
     """The headline, the table, what to know, where the time went, and where the files are."""
+    if result["settings"].get("method"):
+        return method_text(result)
     stages, classes = result["stages"], result["data"].get("classes", ())
     compared = f"{table(*comparison(stages))}\n{wrapped(TIMES)}"
     spent = ", ".join(f"{name} {s:.1f} s" for name, s in result["seconds"].items())

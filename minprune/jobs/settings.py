@@ -4,6 +4,7 @@ The command line, the checks and the jobs read them here. Imports nothing that i
 command line sets the number of threads before NumPy is loaded.
 """
 
+import json
 import zlib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,7 +29,8 @@ def option(default: Any, words: str, **how: Any) -> Any:
     "check": another check, one of those in jobs/checks.py. A default other than None and False is
     added to the help.
     """
-    make = {"default_factory": default.copy} if isinstance(default, list) else {"default": default}
+    many = isinstance(default, list | dict)
+    make = {"default_factory": default.copy} if many else {"default": default}
     return field(**make, metadata={"words": words, **how})
 
 
@@ -45,6 +47,19 @@ def numbers(given: str) -> list[float]:
         return [float(share) for share in given.split(",")]
     except ValueError:
         raise ArgumentTypeError(f"{given!r} must be a list of numbers such as 0.5,0.9") from None
+
+
+def setting(given: str) -> tuple[str, Any]:
+    """ "rounds=3" -> ("rounds", 3): a name, and a value as JSON, else text"""
+    from argparse import ArgumentTypeError
+
+    name, equals, value = given.partition("=")
+    if not equals or not name.strip():
+        raise ArgumentTypeError(f"{given!r} must be NAME=VALUE, such as rounds=3")
+    try:
+        return name.strip(), json.loads(value)
+    except (ValueError, RecursionError):
+        return name.strip(), value
 
 
 def seeds(given: str) -> int | list[int]:
@@ -104,12 +119,10 @@ class RunSettings(Settings):
 
     command = "run"
 
-    criterion: str = option(
-        "magnitude",
-        "name of a criterion (the README lists all), or package.module:function",
-        metavar="NAME",
-        check="criterion",
-    )
+    criterion: str | None = option(
+        None, "name of a criterion (the README lists all), or package.module:function (default: "
+        "magnitude; with --method, that of the method)", metavar="NAME", check="criterion",
+    )  # fmt: skip
     sparsity: float = option(
         0.9, "share of the weights, or units, to prune", type=float, metavar="SHARE",
         check="share",
@@ -119,6 +132,13 @@ class RunSettings(Settings):
         choices=("global", "layer"),
     )  # fmt: skip
     seed: int = option(0, "same seed, same bits", type=int, metavar="N", least=0)
+    method: str | None = option(
+        None, "another procedure; minprune methods lists them", metavar="NAME", check="method"
+    )
+    set: dict[str, Any] = option(  # noqa: RUF009
+        {}, "a setting of the method, as JSON or text, such as rounds=3; may be repeated",
+        type=setting, metavar="NAME=VALUE",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

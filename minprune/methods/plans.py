@@ -31,8 +31,8 @@ SET_HERE = ("model", "data", "epochs", "seed", "progress", "label", "checkpoint"
 OF_FIT = tuple(name for name in inspect.signature(fit).parameters if name not in SET_HERE)
 Row = dict[str, Any]
 SHOWN = (
-    "round", "stage", "sparsity", "unit_sparsity", "pruned_accuracy", "val_accuracy",
-    "test_accuracy", "updates", "seconds",
+    "round", "stage", "sparsity", "unit_sparsity",
+    "pruned_accuracy", "val_accuracy", "test_accuracy", "updates", "seconds",
 )  # fmt: skip
 
 
@@ -73,8 +73,13 @@ class Result:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        shown = [k for k in SHOWN if self.rounds and k in self.rounds[0]]
-        return table(shown, [[row[k] for k in shown] for row in self.rounds])
+        return table(*shown(self.rounds))
+
+
+def shown(rounds: list[Row], *more: str) -> tuple[list[str], list[list[Any]]]:
+    """(header, rows) of the table of rounds, and more columns before those SHOWN"""
+    header = [k for k in (*more, *SHOWN) if any(k in row for row in rounds)]
+    return header, [[row.get(k) for k in header] for row in rounds]
 
 
 PARTS = tuple(f.name for f in fields(Result) if f.name != "seconds")
