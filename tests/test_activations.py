@@ -164,7 +164,7 @@ def test_messages() -> None:
     (h,) = grad(g, [x], create_graph=True)
     for call, text in (
         (lambda: ag.act(x, kind="swish"),
-         f"act: kind must be {known}, not 'swish'; choose one of them"),
+         f"act: kind must be {known}, not 'swish'; did you mean hardswish?"),
         (lambda: grad(h, [x]), third),
         (lambda: mp.GELU(approximate="erf"),
          "GELU: approximate must be 'none' or 'tanh', not 'erf'; choose one of them"),

@@ -129,12 +129,12 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
      "seed=1, for example"),
     (lambda: small(lr=0.1),
      "at_init: an argument must be epochs, seed, train, sparsity, criterion, rounds, tries, "
-     "trial_epochs, options, batch_size, drop_last, optimizer, rate, method, patience or every, "
-     "not 'lr'; choose one of them"),
+     "trial_epochs, options, batch_size, drop_last, optimizer, rate, method, patience, "
+     "every or freeze, not 'lr'; choose one of them"),
     (lambda: small(checkpoint="fit.npz"),
      "at_init: an argument must be epochs, seed, train, sparsity, criterion, rounds, tries, "
-     "trial_epochs, options, batch_size, drop_last, optimizer, rate, method, patience or every, "
-     "not 'checkpoint'; choose one of them"),
+     "trial_epochs, options, batch_size, drop_last, optimizer, rate, method, patience, "
+     "every or freeze, not 'checkpoint'; choose one of them"),
     (lambda: small(options={"rounds": 3}),
      "at_init: options must not hold rounds; pass it to at_init itself, or leave it out"),
     (lambda: small(rounds=0), "at_init: rounds must be an integer of at least 1, not 0; pass "

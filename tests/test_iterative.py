@@ -280,10 +280,10 @@ MESSAGES: tuple[tuple[dict[str, Any], str], ...] = (
      f"prune: sparsity=0.3 is below the present {82 / 165!r} of the net, and pruned weights are "
      "not restored; pass at least the present sparsity"),
     ({"sparsity": {"fc9": 0.5}},
-     "'fc9' must be a scored parameter, or a layer of one (did you mean 'fc1'?); choose among "
+     "'fc9' must be a scored parameter, or a layer of one; choose among "
      "fc1.weight, fc2.weight, fc3.weight"),
     ({"threshold": {"fc9": 0.5}, "sparsity": None},
-     "'fc9' must be a scored parameter, or a layer of one (did you mean 'fc1'?); choose among "
+     "'fc9' must be a scored parameter, or a layer of one; choose among "
      "fc1.weight, fc2.weight, fc3.weight"),
     ({"unit": True, "pattern": "2:4", "sparsity": None},
      "prune: pattern must be None for scores of units, not '2:4'; score with unit=False, or leave "
@@ -295,7 +295,7 @@ MESSAGES: tuple[tuple[dict[str, Any], str], ...] = (
      "iterative: an argument must be epochs, seed, train, criterion, unit, scope, protect, "
      "minimum, normalize, pattern, options, sparsity, threshold, rounds, retrain, retrain_epochs, "
      "retrain_rate, rewind_to, rewind_to_epoch, scheme, batch_size, drop_last, optimizer, rate, "
-     "method, patience or every, not 'rewind'; did you mean rewind_to?"),
+     "method, patience, every or freeze, not 'rewind'; did you mean rewind_to?"),
 )  # fmt: skip
 
 

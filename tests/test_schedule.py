@@ -110,7 +110,7 @@ def broken(law: str, schedule: Callable[..., float], ramp: Ramp) -> str | None:
     values = [schedule(t, **vars(ramp)) for t in ramp.steps]
     if law in RAMPS:
         return meets(law, values, EPS, ramp)
-    return LAWS[law](Values(values), ramp)
+    return LAWS[law](Values(values, 0.0, lambda t: schedule(t, **vars(ramp))), ramp)
 
 
 @pytest.mark.parametrize("name", RAMPS)

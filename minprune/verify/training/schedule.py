@@ -29,8 +29,8 @@ class Values:
     """The values at every step of a ramp, what rounding may make of one, and later ones."""
 
     s: Sequence[Any]
-    slack: float = 0.0
-    at: Callable[[int], Any] = lambda t: None
+    slack: float
+    at: Callable[[int], Any]
 
 
 def expected(v: Values, steps: range, want: float) -> str | None:
