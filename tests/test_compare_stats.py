@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minprune.jobs import compare
-from minprune.jobs.compare import agreement, paired, spearman, spread, summary
+from minprune.jobs import compare_stats
+from minprune.jobs.compare_stats import agreement, paired, spearman, spread, summary
 
 ULPS = 1e-12  # of figures below 1, from sums of fewer than ten terms: some thousand roundings
 
@@ -67,7 +67,7 @@ def summary_is_right(cells: list[dict[str, Any]]) -> bool:
     want = recomputed(cells)
     have = {
         (row["criterion"], row["sparsity"], stage, figure): value
-        for row in compare.summary(cells)
+        for row in compare_stats.summary(cells)
         for stage in ("pruned", "fine-tuned")
         for figure, value in row[stage].items()
     }
@@ -97,12 +97,12 @@ def unpaired(a: list[float], b: list[float]) -> list[float]:
 
 def turned(a: list[float], b: list[float]) -> list[float]:
     """The control's accuracy minus one's own."""
-    return compare.spread([y - x for x, y in zip(a, b, strict=True)])
+    return compare_stats.spread([y - x for x, y in zip(a, b, strict=True)])
 
 
 def shifted(a: list[float], b: list[float]) -> list[float]:
     """Pairs a seed with the next one."""
-    return compare.spread([x - y for x, y in zip(a, b[1:] + b[:1], strict=True)])
+    return compare_stats.spread([x - y for x, y in zip(a, b[1:] + b[:1], strict=True)])
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def shifted(a: list[float], b: list[float]) -> list[float]:
 def test_a_wrong_summary_is_seen(
     name: str, slip: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compare, name, slip)
+    monkeypatch.setattr(compare_stats, name, slip)
     assert not summary_is_right(CELLS)
 
 

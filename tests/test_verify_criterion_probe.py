@@ -25,19 +25,6 @@ INVERTED = 2.0**-26  # damped by 1e-4 of its mean, H has a condition below 2^20
 CASES = [row for row in OURS if row[0] != "random" and row[2].get("scale") != "layer"]
 
 
-def centring(ev: Any) -> dict[str, float]:
-    """64 roundings of the mean square, over the variance: what E[a^2] - E[a]^2 loses of corr
-
-    The largest of a layer's units; those of variance 0 to rounding have no correlation.
-    """
-    found = {}
-    for name, gram in (ev.act_gram or {}).items():
-        square = np.diag(gram)
-        share = (square - ev.act_mean[name] ** 2) / np.where(square > 0, square, 1)
-        found[name] = 64 * 2.0**-52 / share[share > 2.0**-46].min(initial=1.0)
-    return found
-
-
 def apart(name: str, unit: bool, options: dict[str, Any], net: Mlp, like: str) -> str | None:
     """A clause where mp.score(name) is not the definition of `like`."""
     row = twin_of(like, options, unit)
@@ -51,11 +38,7 @@ def apart(name: str, unit: bool, options: dict[str, Any], net: Mlp, like: str) -
     found = mp.score(model, data, name, unit=unit, batch_size=BATCH, **how, **options)
     expected = total(want, net)
     near = INVERTED if name in ("obs", "lda_joint") else NEAR
-    lost = centring(want.of(net)) if name == "correlation" else {}
-    bound = {
-        n: np.full(a.shape, near * np.abs(a).max() + lost.get(n, 0.0) + 1e-14)
-        for n, a in expected.items()
-    }
+    bound = {n: np.full(a.shape, near * np.abs(a).max() + 1e-14) for n, a in expected.items()}
     wrong = clause(found, expected, bound, "by the definition")
     return wrong if wrong and steady(want, net) else None
 

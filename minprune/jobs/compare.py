@@ -1,4 +1,7 @@
-"""`minprune compare`: every criterion on the same nets, with equal budgets, over several seeds."""
+"""`minprune compare`: every criterion on the same nets, with equal budgets, over several seeds.
+
+Longer than most files: the run, what it tells while it works, and the whole result from its rows.
+"""
 
 import math
 import warnings
@@ -11,10 +14,8 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import numpy as np
-
 from minprune.arguments import count
-from minprune.core import Array, Dataset
+from minprune.core import Dataset
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError, MinpruneError, MinpruneWarning
 from minprune.files import write_atomic
@@ -22,15 +23,13 @@ from minprune.jobs.cells import Cell, Factory, Here, one_thread, processes, run_
 from minprune.jobs.cells import dask as dask_pool
 from minprune.jobs.checks import at_init, possible, reachable, spent
 from minprune.jobs.compare_cells import Compare, code_print, printed, there, work
+from minprune.jobs.compare_stats import agreement, spread, summary
 from minprune.jobs.job import RESULT, Result, Works, carry_out, options, plan_fields, say
 from minprune.jobs.own import net
 from minprune.jobs.settings import CompareSettings, filled, named
 from minprune.jobs.store import DATABASE, Row, Store, begun, forget, read
-from minprune.masking.combine import ranks
 from minprune.measures.quality import evaluate
 from minprune.report.compare_page import (
-    CONTROLS,
-    STAGES,
     alerts,
     compare_page,
     compare_tables,
@@ -46,7 +45,6 @@ WORK = ("train", "true changes", "score", "prune and fine-tune")
 PASSES = 3  # of the time of an evaluation that an update takes
 DASK = 16  # cells that Dask is given at once, at least
 Map = Mapping[str, Any]
-Spread = list[float | None]  # [mean, sd]; no sd of a single value
 
 
 def run(
@@ -318,79 +316,4 @@ def same(cells: Sequence[Map]) -> list[str]:
         f"{name} repeats {first}: the same nets in every cell"
         for name, first in zip(names, firsts, strict=True)
         if name != first
-    ]
-
-
-# --- statistics over the seeds
-
-
-def spread(values: Sequence[float]) -> Spread:
-    """[mean, sample standard deviation]: n - 1, since the seeds are a sample; None if n = 1"""
-    n = len(values)
-    mean = math.fsum(values) / n
-    if n < 2:
-        return [mean, None]
-    return [mean, math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))]
-
-
-def paired(a: Sequence[float], b: Sequence[float]) -> Spread:
-    """spread of a_k - b_k: what the model of seed k adds to both cancels"""
-    return spread([x - y for x, y in zip(a, b, strict=True)])
-
-
-def spearman(x: Array, y: Array) -> float | None:
-    """rho = corr(rank x, rank y), equal values share their mean rank      x, y: (n,)
-
-    None if one of them is constant.
-    """
-    both = [ranks({"v": np.asarray(v, np.float64)})["v"] for v in (x, y)]
-    a, b = (r - r.mean() for r in both)
-    size = math.sqrt(float(a @ a) * float(b @ b))
-    return float(a @ b) / size if size else None
-
-
-def summary(cells: Sequence[Map]) -> list[Result]:
-    """One row for each (criterion, sparsity), in the order of the cells
-
-    cells: {"seed", "criterion", "sparsity", "pruned": {"accuracy"}, "fine-tuned": {"accuracy"}} ->
-    {"criterion", "sparsity", stage: {"accuracy": spread, "minus_magnitude": spread, ...}, "cost":
-    {"macs": spread, "bytes": spread}}; the differences are paired by seed, and absent where the
-    control was not compared; costs are absent if the cells have none. "collapsed": in how many
-    seeds the net is no better than chance; absent for none.
-    """
-    found: dict[tuple[str, float], list[Map]] = {}
-    for cell in sorted(cells, key=lambda cell: int(cell["seed"])):
-        found.setdefault((cell["criterion"], cell["sparsity"]), []).append(cell)
-    rows = []
-    for (name, sparsity), own in found.items():
-        row: Result = {"criterion": name, "sparsity": sparsity}
-        row["cost"] = {k: spread([c["cost"][k] for c in own]) for k in own[0].get("cost", {})}
-        for stage in STAGES:
-            mine = [c[stage]["accuracy"] for c in own]
-            row[stage] = {"accuracy": spread(mine)}
-            if at_chance := sum(c[stage].get("collapsed", False) for c in own):
-                row[stage]["collapsed"] = at_chance
-            for control in CONTROLS:
-                if control != name and (control, sparsity) in found:
-                    theirs = [c[stage]["accuracy"] for c in found[control, sparsity]]
-                    row[stage][f"minus_{control}"] = paired(mine, theirs)
-        rows.append(row)
-    return rows
-
-
-def agreement(truth: Sequence[Map], predicted: Sequence[Map]) -> list[Result]:
-    """Spearman's rho of each criterion's scores with the true changes, and with their sizes
-
-    truth: {"seed", "change": (n,)}; predicted: {"seed", "criterion", "scores": (n,)} ->
-    {"criterion", "change": spread, "size": spread}; None if a seed has no rho.
-    """
-    changes = {t["seed"]: np.asarray(t["change"], np.float64) for t in truth}
-    found: dict[str, dict[str, list[Any]]] = {}
-    for p in predicted:
-        row, change = found.setdefault(p["criterion"], {}), changes[p["seed"]]
-        for kind, moved in {"change": change, "size": np.abs(change)}.items():
-            row.setdefault(kind, []).append(spearman(p["scores"], moved))
-    return [
-        {"criterion": name} | {k: None if None in rho else spread(rho) for k, rho in row.items()}
-        for name, row in found.items()
     ]
