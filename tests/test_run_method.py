@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,8 @@ def test_a_run_writes_rounds_models_and_a_page(
     assert ["round", "sparsity", "pruned_accuracy", "val_accuracy", "test_accuracy", "updates",
             "seconds"] in lines  # fmt: skip
     page = (folder / "out" / "report.html").read_text()
-    for words in ("accuracy after pruning", "accuracy against updates", "Round 2", "reinit"):
+    drawn = ["accuracy against updates", "Round 2"] if find_spec("matplotlib") else []
+    for words in ("accuracy after pruning", "reinit", *drawn):
         assert words in page
 
 
