@@ -11,7 +11,7 @@ from procedures import DATA, HOW, UPDATES, iterative, net
 from watching import Watching, same
 
 import minprune as mp
-from minprune.core import Arrays
+from minprune.core import Arrays, stream
 from minprune.errors import ArgumentError
 from minprune.methods import RETRAIN, Before, Retraining, Start
 from minprune.methods.retrain import weight_rewind
@@ -134,7 +134,8 @@ def test_scratch_is_weight_rewinding_to_the_start() -> None:
 def test_reinit_has_the_masks_and_other_weights() -> None:
     new = iterative(retrain="reinit", epochs=0, retrain_epochs=0)
     for name, mask in new.model.masks.items():
-        want = mp.initialise(net().net, seed=1, dtype=np.float64).params[name]
+        seed = stream(1, "new weights")
+        want = mp.initialise(net().net, seed=seed, dtype=np.float64).params[name]
         assert np.array_equal(new.model.params[name], np.where(mask, want, 0))
 
 
@@ -327,3 +328,10 @@ def test_the_model_given_is_not_changed() -> None:
 
 def test_every_kind_of_retraining_is_listed() -> None:
     assert list(RETRAIN) == ["finetune", "lr_rewind", "weight_rewind", "scratch", "reinit"]
+
+
+def test_new_weights_are_not_those_that_a_net_began_with() -> None:
+    model = mp.zoo.mlp(((4,), 3), (5,), seed=1)
+    how = Before(model, model, None, None, 1, 1, 1, None, None, 1, "he")
+    new = RETRAIN["reinit"].start(how).model
+    assert not np.array_equal(new.params["fc1.weight"], model.params["fc1.weight"])

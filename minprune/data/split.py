@@ -23,8 +23,8 @@ def split(
 ) -> Dataset:
     """Divide samples into training, validation and test, each with the class shares of the whole
 
-    Each part has floor or ceil of its share of each class; where targets are floats, of each range
-    of them. The samples of a part keep their order.
+    Validation and test have floor or ceil of their share of each class, where targets are floats,
+    of each range of them; training has what is left. The samples of a part keep their order.
 
     Parameters
     ----------

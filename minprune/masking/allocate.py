@@ -46,7 +46,8 @@ def allocate(
     """sparsity_l = round(n_l (1 - d_l)) / n_l, with d_l = min(1, e r_l^power), for `prune`
 
     With a sparsity, e is such that round(sparsity n) of all n weights are pruned. With a budget, it
-    is such that the live multiply-adds are at most `budget` of those of the dense net. Each layer
+    is such that the live multiply-adds are `budget` of those of the dense net, rounded (or fewer,
+    where one weight has several). Each layer
     gets the whole part of n_l (1 - d_l); then one weight is added to the layers with the largest
     remainders, the earlier layer among equals, until the target is reached.
 
@@ -181,7 +182,7 @@ def within_budget(
     shapes: Mapping[str, Shape], budget: float, how: str, power: float,
     positions: Mapping[str, int], dense: int,
 ) -> dict[str, int]:  # fmt: skip
-    """The pruned counts for which sum of live n_l c_l <= budget (dense + sum of n_l c_l)
+    """The pruned counts for which sum of live n_l c_l <= round(budget (dense + sum of n_l c_l))
 
     c: positions; dense: the multiply-adds of the layers that are left as they are.
     """

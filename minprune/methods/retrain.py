@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
+from minprune.core import stream
 from minprune.errors import MinpruneWarning
 from minprune.masking.apply import with_masks
 from minprune.nets.initialise import initialise
@@ -150,7 +151,8 @@ def scratch(b: Before) -> Start:
 
 def reinit(b: Before) -> Start:
     """The masks stay; the weights are new."""
-    new = initialise(b.pruned.net, seed=b.seed, scheme=b.scheme, dtype=b.pruned.dtype)
+    fresh = stream(b.seed, "new weights")  # never those that a net of the zoo began with
+    new = initialise(b.pruned.net, seed=fresh, scheme=b.scheme, dtype=b.pruned.dtype)
     return Start(with_masks(new, b.pruned.masks), b.again, b.again_rate or b.rate)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from minprune.arguments import count, instance, one_of, share
-from minprune.core import Criterion, Dataset
+from minprune.core import Criterion, Dataset, stream
 from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.apply import with_masks
 from minprune.methods.lottery_ticket import output_weights
@@ -177,7 +177,8 @@ class Transfer(Pruning):
             assert self.old is not None
             new = with_head(self._pruned(start, self.old), outputs, self.seed, self.scheme)
         elif name == "scratch":
-            drawn = initialise(new.net, seed=self.seed + 1, scheme=self.scheme, dtype=new.dtype)
+            fresh = stream(self.seed, "scratch")
+            drawn = initialise(new.net, seed=fresh, scheme=self.scheme, dtype=new.dtype)
             new = with_masks(drawn, state["pruned"].masks)
         model, history = self._fit(here, new, self.epochs)
         found = row(here, 1, model, len(history.steps["step"]), unit=self.unit)
@@ -208,7 +209,7 @@ def with_head(model: Model, outputs: int, seed: int, scheme: str) -> Model:
             layer = replace(layer, outputs=outputs)
         nodes.append(node._replace(layer=layer))
     net = replace(model.net, nodes=tuple(nodes))
-    new = initialise(net, seed=seed, scheme=scheme, dtype=model.dtype)
+    new = initialise(net, seed=stream(seed, "head"), scheme=scheme, dtype=model.dtype)
     kept = {k: w for k, w in model.params.items() if layer_of(k) != head}
     masks = {k: m for k, m in model.masks.items() if layer_of(k) != head}
     read = model.masks.get(f"{head}.weight")
