@@ -193,3 +193,9 @@ def test_messages(how: dict[str, Any], text: str, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ArgumentError) as caught:
         lottery_ticket(**{"rounds": 2, **how})
     assert caught.value.args == (text,)
+
+
+@pytest.mark.parametrize(("what", "given"), [("controls", True), ("controls_at", 5)])
+def test_what_is_no_sequence_is_refused(what: str, given: Any) -> None:
+    with pytest.raises(ArgumentError, match=f"{what} must be a Sequence, not "):
+        mp.methods.LotteryTicket(rounds=2, epochs=1, **{what: given})

@@ -48,7 +48,7 @@ def csv(
     ----------
     train_path, test_path : path
         One header line, then one sample per line. Without `test_path` the test part is drawn from
-        the training file.
+        the training file, as `test` says.
     label : str
         The column of labels.
     one_hot : bool, "all" or sequence of str

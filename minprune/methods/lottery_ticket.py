@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from minprune.arguments import choice, count, one_of, share
+from minprune.arguments import choice, count, instance, one_of, share
 from minprune.core import Dataset, Split, stream
 from minprune.errors import ArgumentError
 from minprune.masking.apply import prune, with_masks
@@ -164,6 +164,8 @@ class LotteryTicket(Procedure):
         count(self.call, "look", self.look)
         choice(self.call, "scope", self.scope, ("layer", "global"))
         one_of(self.call, "scheme", self.scheme, SCHEMES)
+        instance(self.call, "controls", self.controls, Sequence, "controls=('reinit',)")
+        instance(self.call, "controls_at", self.controls_at or (), Sequence, "controls_at=(1,)")
         for name in self.controls:
             one_of(self.call, "a control", name, CONTROLS)
         for k in self.controls_at or ():
