@@ -286,6 +286,12 @@ MESSAGES: tuple[tuple[dict[str, Any], str], ...] = (
     ({"threshold": {"fc9": 0.5}, "sparsity": None},
      "'fc9' must be a scored parameter, or a layer of one; choose among "
      "fc1.weight, fc2.weight, fc3.weight"),
+    ({"threshold": 1.0, "sparsity": None, "normalize": "l2"},
+     "iterative: normalize must be None with threshold, not 'l2'; leave it out, or pass sparsity "
+     "instead"),
+    ({"threshold": 1.0, "sparsity": None, "pattern": (2, 2)},
+     "iterative: pattern must be None with threshold, not (2, 2); leave it out, or pass sparsity "
+     "instead"),
     ({"unit": True, "pattern": "2:4", "sparsity": None},
      "prune: pattern must be None for scores of units, not '2:4'; score with unit=False, or leave "
      "the pattern out"),

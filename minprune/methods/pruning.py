@@ -98,3 +98,9 @@ class Pruning(Procedure):
                 f"{self.call}: {what} must be with criterion='magnitude' of single weights, whose "
                 f"standard deviation it is a multiple of; pass sparsity instead"
             )
+        for name in ("normalize", "pattern"):  # which compare other numbers than |w|
+            if getattr(self, name) is not None:
+                raise ArgumentError(
+                    f"{self.call}: {name} must be None with {what}, not {getattr(self, name)!r}; "
+                    f"leave it out, or pass sparsity instead"
+                )

@@ -36,7 +36,7 @@ CONTROLS = ("dense", "old_task", "scratch")
 class Transfer(Pruning):
     """A new head, pruned by what matters to the new task, fine-tuned; `mp.methods.transfer`.
 
-    Null setting: sparsity=0 is training with the new head.
+    Null setting: sparsity=0 with before=0 is training with the new head.
 
     Parameters
     ----------
