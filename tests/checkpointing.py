@@ -151,7 +151,17 @@ PATIENT = ("best", "best_loss", "waited")
 FORGETFUL: dict[str, Forget] = (
     {
         part: forget(part)
-        for part in ("params", "buffers", "masks", "extra", "opt_state", "state", "done", "history")
+        for part in (
+            "params",
+            "buffers",
+            "masks",
+            "extra",
+            "opt_state",
+            "state",
+            "done",
+            "taken",
+            "history",
+        )
     }
     | {
         "dropout's stream": forget_stream(0),

@@ -15,6 +15,7 @@ from minprune.core import Arrays, stream
 from minprune.errors import ArgumentError
 from minprune.methods import RETRAIN, Before, Retraining, Start
 from minprune.methods.retrain import weight_rewind
+from minprune.train.loop import fit_part
 
 TOTAL = 4 * UPDATES
 
@@ -113,6 +114,18 @@ def test_lr_rewinding_replays_the_schedule_and_keeps_the_weights(to: int, optimi
     assert [v.ctx.step for v in again.views] == [v.ctx.step for v in first.views[to:]]
     for a, b in zip(first.batches[to:], again.batches, strict=True):
         assert np.array_equal(a[0], b[0])
+
+
+def test_lr_rewinding_keeps_the_optimizers_count_of_updates() -> None:
+    """Adam's means are those of all updates, so their bias is corrected as such."""
+    part = fit_part(net(), DATA, epochs=2, until=3, **HOW | {"optimizer": mp.Adam(0.01)})
+    whole = fit_part(net(), DATA, epochs=2, **HOW | {"optimizer": mp.Adam(0.01)})
+    none: Any = None
+    before = Before(none, none, part.point, whole.point, 1, 2, 1, None, None, 0, "he")
+    begin = RETRAIN["lr_rewind"].start(before).begin
+    assert begin is not None
+    assert begin["training"]["done"] == part.point["training"]["done"] == 3
+    assert begin["training"]["taken"] == whole.point["training"]["taken"] > 3
 
 
 def test_lr_rewinding_begins_with_the_trained_weights() -> None:

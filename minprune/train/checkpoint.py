@@ -26,7 +26,7 @@ from minprune.train.state import Tree, load_tree, pack, save_tree, sound
 from minprune.train.step import Parts, Training, locked
 
 COUNTERS = ("epoch", "batch", "losses", "waited", "stopped", "best_loss")  # of LoopPosition
-HELD = ("params", "buffers", "masks", "extra", "opt_state", "state", "done")  # of Training
+HELD = ("params", "buffers", "masks", "extra", "opt_state", "state", "done", "taken")
 
 
 @dataclass
@@ -88,7 +88,8 @@ def restore(training: Training, tree: Tree) -> None:
         _refill(arrays, tree["opt_state"][slot], slot)
     check_masks(tree["masks"], training.net.params)
     training.masks = tree["masks"]
-    training.state, training.done = tree["state"], int(tree["done"])
+    training.state = tree["state"]
+    training.done, training.taken = int(tree["done"]), int(tree["taken"])
     training.lr = training.rate_at(training.done - 1)
     for rng, state in zip((training.dropout, *training.streams), tree["streams"], strict=True):
         rng.bit_generator.state = state

@@ -56,6 +56,7 @@ class Training:
         ends = self.uses["finish"] or self.uses["learned"]
         self.unused = deepcopy(self.streams) if ends else None  # as they were, to repeat the end
         self.done, self.lr, self.penalty, self.state = 0, optimizer.lr, 0.0, None
+        self.taken = 0  # updates that the optimizer's state is of: a rewound schedule keeps them
         self.net: Net = model.net
         self.masks: Arrays = model.masks
         model, extra, self.state = method.start(model, self._context(ForwardContext()))
@@ -137,12 +138,13 @@ class Training:
         held = self.frozen.names
         self.buffers.update({k: a for k, a in how.buffers.items() if k not in held})
         self.done += 1
+        self.taken += 1
         masks = {} if self.dense else self.masks
         for k, w in ((k, w) for k, w in self.params.items() if k not in held):
-            self.optimizer.update(k, w, grads[k], self.opt_state, masks.get(k), self.lr, self.done)
+            self.optimizer.update(k, w, grads[k], self.opt_state, masks.get(k), self.lr, self.taken)
         for k, w in self.extra.items():
             lr = self.lr * self.factors[k]
-            self.of_extra.update(k, w, grads[k], self.opt_state, None, lr, self.done)
+            self.of_extra.update(k, w, grads[k], self.opt_state, None, lr, self.taken)
         if uses["after"]:
             view = View(
                 self._context(how), self.params, self.buffers, of_loss,
