@@ -3,7 +3,8 @@
 from minprune.methods.at_init import AtInit, at_init
 from minprune.methods.chain import chain
 from minprune.methods.during import Fit
-from minprune.methods.gradual import Gradual
+from minprune.methods.dynamic_surgery import DynamicSurgery, dynamic_surgery
+from minprune.methods.gradual import Gradual, gradual
 from minprune.methods.in_rounds import in_rounds
 from minprune.methods.iterative import Iterative, iterative
 from minprune.methods.large_sparse import LargeSparse, large_sparse
@@ -17,6 +18,7 @@ from minprune.methods.rewind_on_plateau import RewindOnPlateau, rewind_on_platea
 from minprune.methods.scratch_against_joint import ScratchAgainstJoint, scratch_against_joint
 from minprune.methods.sequence import Stages, sequence
 from minprune.methods.set_rigl import SET, RigL, rigl
+from minprune.methods.soft import Soft, soft
 from minprune.methods.start_sparse import start_sparse
 from minprune.methods.transfer import Transfer, transfer
 from minprune.methods.validate import Validate
@@ -30,9 +32,10 @@ PLANS: dict[str, type[Procedure]] = {
 }  # by the name of the call  # fmt: skip
 
 __all__ = [
-    "L1", "L2", "PLANS", "RETRAIN", "SET", "AtInit", "Before", "Fit", "Gradual", "Iterative",
-    "LargeSparse", "LotteryTicket", "Result", "Retraining", "RewindOnPlateau", "RigL",
-    "ScratchAgainstJoint", "Stages", "Start", "Transfer", "Validate", "at_init", "chain",
-    "in_rounds", "iterative", "l1", "l2", "large_sparse", "lottery_ticket", "obs", "overlap",
-    "rewind_on_plateau", "rigl", "scratch_against_joint", "sequence", "start_sparse", "transfer",
+    "L1", "L2", "PLANS", "RETRAIN", "SET", "AtInit", "Before", "DynamicSurgery", "Fit", "Gradual",
+    "Iterative", "LargeSparse", "LotteryTicket", "Result", "Retraining", "RewindOnPlateau", "RigL",
+    "ScratchAgainstJoint", "Soft", "Stages", "Start", "Transfer", "Validate", "at_init", "chain",
+    "dynamic_surgery", "gradual", "in_rounds", "iterative", "l1", "l2", "large_sparse",
+    "lottery_ticket", "obs", "overlap", "rewind_on_plateau", "rigl", "scratch_against_joint",
+    "sequence", "soft", "start_sparse", "transfer",
 ]  # fmt: skip
