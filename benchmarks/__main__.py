@@ -18,8 +18,13 @@ HELPERS = ("__main__", "harness")
 
 def names() -> list[str]:
     """The benchmarks in this folder."""
-    found = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
-    return sorted(name for name in found if name not in HELPERS and not name.startswith("_"))
+    here = Path(__file__).parent
+    found = [*pkgutil.iter_modules([str(here)])]
+    found += pkgutil.iter_modules([str(here / "papers")], "papers.")
+    return sorted(
+        module.name for module in found
+        if not module.ispkg and module.name not in HELPERS and "_" not in module.name.split(".")[-1][0]
+    )  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
