@@ -21,10 +21,12 @@ def names() -> list[str]:
     here = Path(__file__).parent
     found = [*pkgutil.iter_modules([str(here)])]
     found += pkgutil.iter_modules([str(here / "papers")], "papers.")
+    hidden = ("_", "papers._")
     return sorted(
-        module.name for module in found
-        if not module.ispkg and module.name not in HELPERS and "_" not in module.name.split(".")[-1][0]
-    )  # fmt: skip
+        module.name
+        for module in found
+        if not (module.ispkg or module.name in HELPERS or module.name.startswith(hidden))
+    )
 
 
 def main(argv: list[str] | None = None) -> int:
