@@ -16,10 +16,9 @@ from minprune import schedule
 from minprune.arguments import one_of
 from minprune.core import Criterion, Dataset
 from minprune.errors import ArgumentError
-from minprune.methods import SET, AtInit, Gradual, Iterative, LotteryTicket, RigL, start_sparse
-from minprune.methods.plans import Procedure, made, row
+from minprune.methods import SET, AtInit, Fit, Gradual, Iterative, LotteryTicket, RigL
+from minprune.methods.plans import Procedure, made
 from minprune.nets.model import Model
-from minprune.train.plan import Phase, PhaseContext, State
 
 PRUNINGS = 100  # of a gradual method, at most
 MOVES = 10  # of SET and RigL, at least
@@ -95,30 +94,6 @@ def plan(
     return found
 
 
-@dataclass(frozen=True, kw_only=True)
-class During(Procedure):
-    """w_0 -> trained, pruned by train["method"] meanwhile, or sparse from the start
-
-    sparsity: of random masks before the first update, by ERK.
-    """
-
-    sparsity: float = 0.0
-
-    def next_phase(self, state: State) -> Phase | None:
-        """One training."""
-        return None if "model" in state else Phase("train", self._train)
-
-    def _train(self, here: PhaseContext) -> State:
-        start = here.state["start"]
-        begin = start_sparse(start, self.sparsity, seed=self.seed) if self.sparsity else start
-        model, history = here.fit(begin, epochs=self.epochs, seed=self.seed, **self.train)
-        last = row(here, 1, model, len(history.steps["step"]))
-        return {
-            "model": model, "history": {"train": history},
-            "rounds": [row(here, 0, start, 0), last], "masks": [start.masks, model.masks],
-        }  # fmt: skip
-
-
 def updates(budget: Budget, epochs: int, model: Model, data: Dataset) -> int:
     """The updates of that many epochs."""
     return epochs * Procedure(epochs=epochs, train=budget.train).updates(model, data)
@@ -177,6 +152,13 @@ def moving(kind: type, b: Budget, model: Model, data: Dataset, own: Own) -> Proc
     return during(kind, {"every": every} | dict(own), b, sparsity=b.sparsity)
 
 
+def acting(kind: type, b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+    """One training with a method that takes what it prunes to, where it takes it at all."""
+    given = {"sparsity": b.sparsity, "unit": b.unit, **b.scored}
+    known = inspect.signature(kind).parameters
+    return during(kind, {k: v for k, v in given.items() if k in known} | dict(own), b)
+
+
 def dense(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
     """No pruning."""
     return during(None, own, b)
@@ -189,7 +171,7 @@ def during(kind: type | None, how: Own, b: Budget, **more: Any) -> Procedure:
             raise ArgumentError(f"dense: takes no settings, not {name!r}; leave it out")
         one_of(kind.__name__, "an argument", name, inspect.signature(kind).parameters)
     method = {"method": kind(**how)} if kind else {}
-    return During(epochs=b.total, seed=b.seed, train={**b.train, **method}, **more)
+    return Fit(epochs=b.total, seed=b.seed, train={**b.train, **method}, **more)
 
 
 METHODS: dict[str, Way] = {

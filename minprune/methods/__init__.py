@@ -2,6 +2,7 @@
 
 from minprune.methods.at_init import AtInit, at_init
 from minprune.methods.chain import chain
+from minprune.methods.during import Fit
 from minprune.methods.gradual import Gradual
 from minprune.methods.in_rounds import in_rounds
 from minprune.methods.iterative import Iterative, iterative
@@ -9,13 +10,14 @@ from minprune.methods.large_sparse import LargeSparse, large_sparse
 from minprune.methods.lottery_ticket import LotteryTicket, lottery_ticket
 from minprune.methods.obs import obs
 from minprune.methods.overlap import overlap
-from minprune.methods.penalties import L1, L2
+from minprune.methods.penalties import L1, L2, l1, l2
 from minprune.methods.plans import Procedure, Result
 from minprune.methods.retrain import RETRAIN, Before, Retraining, Start
 from minprune.methods.rewind_on_plateau import RewindOnPlateau, rewind_on_plateau
 from minprune.methods.scratch_against_joint import ScratchAgainstJoint, scratch_against_joint
-from minprune.methods.sequence import Fit, Stages, sequence
-from minprune.methods.set_rigl import SET, RigL, start_sparse
+from minprune.methods.sequence import Stages, sequence
+from minprune.methods.set_rigl import SET, RigL, rigl
+from minprune.methods.start_sparse import start_sparse
 from minprune.methods.transfer import Transfer, transfer
 from minprune.methods.validate import Validate
 
@@ -31,6 +33,6 @@ __all__ = [
     "L1", "L2", "PLANS", "RETRAIN", "SET", "AtInit", "Before", "Fit", "Gradual", "Iterative",
     "LargeSparse", "LotteryTicket", "Result", "Retraining", "RewindOnPlateau", "RigL",
     "ScratchAgainstJoint", "Stages", "Start", "Transfer", "Validate", "at_init", "chain",
-    "in_rounds", "iterative", "large_sparse", "lottery_ticket", "obs", "overlap",
-    "rewind_on_plateau", "scratch_against_joint", "sequence", "start_sparse", "transfer",
+    "in_rounds", "iterative", "l1", "l2", "large_sparse", "lottery_ticket", "obs", "overlap",
+    "rewind_on_plateau", "rigl", "scratch_against_joint", "sequence", "start_sparse", "transfer",
 ]  # fmt: skip

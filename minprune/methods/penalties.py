@@ -7,6 +7,7 @@ import numpy as np
 from minprune.arguments import number
 from minprune.autograd import Value, mul, total
 from minprune.core import Array
+from minprune.methods.during import one_call
 from minprune.train.method import Change, Context, Method, Values, View
 
 
@@ -97,3 +98,7 @@ def soft(v: Array, t: float) -> Array:
     """sign(v) max(|v| - t, 0) = argmin_x (x - v)^2 / 2 + t |x|"""
     shrunk: Array = np.sign(v) * np.maximum(np.abs(v) - v.dtype.type(t), 0)
     return shrunk
+
+
+l1 = one_call(L1, "l1", "lam=1e-4")
+l2 = one_call(L2, "l2", "lam=1e-4")

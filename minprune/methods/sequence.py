@@ -10,42 +10,13 @@ from typing import Any
 from minprune.arguments import filled
 from minprune.core import Dataset
 from minprune.errors import ArgumentError
+from minprune.methods.during import Fit
 from minprune.methods.plans import Procedure, Result, added, longer, row, run
 from minprune.nets.model import Model
 from minprune.train.method import Method
 from minprune.train.plan import Phase, PhaseContext, State
 
 Stage = Procedure | Method | Callable[[Model], Model]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fit(Procedure):
-    """Plain training, with a method or without one: a stage of `mp.methods.sequence`.
-
-    Parameters
-    ----------
-    epochs, seed, train : int, int, dict
-        Of `mp.fit`; `train` holds its other arguments, such as method and optimizer.
-
-    Examples
-    --------
-    >>> import minprune as mp
-    >>> mp.methods.Fit(epochs=5, train={"method": mp.methods.L1(1e-4)}).epochs
-    5
-    """
-
-    def next_phase(self, state: State) -> Phase | None:
-        """One phase."""
-        return None if "model" in state else Phase("train", self._train)
-
-    def _train(self, here: PhaseContext) -> State:
-        start = here.state["start"]
-        model, history = here.fit(start, **{"epochs": self.epochs, "seed": self.seed, **self.train})
-        last = row(here, 1, model, len(history.steps["step"]))
-        return {
-            "model": model, "history": {"train": history},
-            "rounds": [row(here, 0, start, 0), last], "masks": [start.masks, model.masks],
-        }  # fmt: skip
 
 
 @dataclass(frozen=True)

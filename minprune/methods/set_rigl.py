@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 
 from minprune.arguments import count, share
-from minprune.core import Array, Arrays, Seed, stream
+from minprune.core import Array, Arrays
 from minprune.errors import MinpruneWarning
-from minprune.masking.allocate import allocate
-from minprune.masking.apply import prune
 from minprune.methods.drop_grow import check_movable, how_many, move, whole_grads
-from minprune.nets.model import Model, dense_only, is_model
+from minprune.methods.during import one_call
+from minprune.nets.model import Model
 from minprune.train.method import Change, Context, Method, View
 
 
@@ -158,48 +157,4 @@ class RigL(Dynamic):
         return lambda name: np.abs(grads(name))
 
 
-def start_sparse(
-    model: Model,
-    sparsity: float,
-    how: str = "erk",
-    *,
-    power: float = 1.0,
-    protect: Iterable[str] = (),
-    seed: Seed = 0,
-) -> Model:
-    """Mask a random share of the weights, to train sparse: round(sparsity n) of n are masked.
-
-    Parameters
-    ----------
-    model : Model
-        A dense model; `mp.sparsify(..., "csr")` of the result stores the live weights only.
-    sparsity : float
-        The share of all weights to mask.
-    how, power, protect : str, float, names
-        The sparsity of each layer, see `mp.allocate`.
-    seed : int or numpy Generator
-        Of the masks.
-
-    Returns
-    -------
-    Model
-        The masked model.
-
-    Raises
-    ------
-    UnreachableError
-        Where a layer would keep nothing; ArgumentError as `allocate` and `prune` raise it.
-
-    Examples
-    --------
-    >>> import minprune as mp
-    >>> model = mp.methods.start_sparse(mp.zoo.mlp(mp.data.digits(), hidden=(32,)), 0.8)
-    >>> {name: int(mask.sum()) for name, mask in model.masks.items()}
-    {'fc1.weight': 330, 'fc2.weight': 144}
-    """
-    is_model(model, "start_sparse")
-    dense_only(model, "start_sparse")
-    rng = stream(seed, "start_sparse")
-    shares = allocate(model, sparsity, how, power=power, protect=protect)
-    scores = {name: rng.random(model.params[name].shape) for name in model.net.weights}
-    return prune(model, scores, sparsity=shares)
+rigl = one_call(RigL, "rigl", "sparsity=0.8, every=5")
