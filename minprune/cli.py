@@ -146,7 +146,8 @@ def parser() -> Parser:
         "made with the same settings, on one machine or on several.",
         epilog="Example: minprune results seeds-0-2/runs.db seeds-3-5/runs.db --csv",
     )
-    results.add_argument("files", metavar="FILE", nargs="+", help="a runs.db of minprune compare, or its folder")
+    results.add_argument("files", metavar="FILE", nargs="+",
+        help="a runs.db of minprune compare, or its folder")
     results.add_argument("--csv", dest="as_csv", action="store_true", default=False,
         help="print a line for each net")
     info = commands.add_parser(

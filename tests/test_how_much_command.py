@@ -80,19 +80,6 @@ def test_refusals(
     assert text is None or error == text
 
 
-def test_a_criterion_of_ones_own(
-    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "own_how_much.py").write_text(
-        "def size(weights):\n    return {k: abs(w) for k, w in weights.items()}\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    assert main(["sensitivity", file, "--quiet"]) == 0
-    magnitude = capsys.readouterr().out.replace("magnitude", "")
-    assert main(["sensitivity", file, "--quiet", "--criterion", "own_how_much:size"]) == 0
-    assert capsys.readouterr().out.replace("own_how_much:size", "").replace("size", "") == magnitude
-
-
 def test_other_data_than_the_models_are_refused(
     file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

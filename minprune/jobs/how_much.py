@@ -11,7 +11,7 @@ from minprune.errors import ArgumentError, ShapeError
 from minprune.files import check_writable, load, save, write_atomic
 from minprune.jobs.data import load_data
 from minprune.jobs.job import options
-from minprune.jobs.own import check_criterion
+from minprune.jobs.own import check_criterion, of_own
 from minprune.jobs.own import criterion as named
 from minprune.nets.model import Model
 from minprune.report.sensitivity_figure import axes
@@ -30,9 +30,10 @@ def each_layer(
     ending = "" if plot is None else picture(plot)
     check_criterion("sensitivity", "criterion", criterion)
     model, dataset = read(file, data, plot)
-    found = sensitivity(
-        model, dataset, named(criterion), unit=unit, progress=not quiet, **options(criterion)
-    )
+    with of_own(criterion):
+        found = sensitivity(
+            model, dataset, named(criterion), unit=unit, progress=not quiet, **options(criterion)
+        )
     if plot is not None:
         content = io.BytesIO()
         found.plot().figure.savefig(content, format=ending)
@@ -50,10 +51,11 @@ def one_sparsity(
     """
     check_criterion("find_sparsity", "criterion", criterion)
     model, dataset = read(file, data, out)
-    found = find_sparsity(
-        model, dataset, named(criterion), unit=unit, tolerance=tolerance, layer=layer, scan=scan,
-        progress=not quiet, **options(criterion),
-    )  # fmt: skip
+    with of_own(criterion):
+        found = find_sparsity(
+            model, dataset, named(criterion), unit=unit, tolerance=tolerance, layer=layer,
+            scan=scan, progress=not quiet, **options(criterion),
+        )  # fmt: skip
     if out is not None:
         save(found.model, out)
     if not as_json:
