@@ -6,23 +6,30 @@ A run that was stopped continues with the cells that the file lacks; to measure 
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.harness import version
+from benchmarks.harness import Row, version
 from minprune.cli import THREADS
 from minprune.files import write_atomic
 from minprune.jobs.job import as_json
+from minprune.measures.intervals import t_interval
+from minprune.text import table, tell
 
 RESULTS = Path(__file__).parent / "results"
 Cell = dict[str, Any]
+HOLDS, FAILS, OPEN = "holds", "fails", "not told apart"
 
 
 def cells(
     path: Path | None, protocol: Mapping[str, Any], works: Mapping[str, Callable[[], Cell]]
 ) -> dict[str, Cell]:
-    """{name: what its work measured}; of the file where it has the cell, by the same protocol."""
+    """{name: what its work measured}; of the file where it has the cell, by the same protocol
+
+    path: None for cells that are not kept.
+    """
     told = json.loads(as_json(protocol))
     kept = json.loads(path.read_text("utf-8")) if path and path.exists() else {}
     found: dict[str, Cell] = kept.get("cells", {}) if kept.get("protocol") == told else {}
@@ -30,7 +37,7 @@ def cells(
         if name not in found:
             found[name] = json.loads(as_json(work()))
             if path:
-                print(f"{path.stem}: {name}", flush=True)
+                tell(f"{path.stem}: {name}")
                 write(path, {"protocol": told, "cells": found})
     return {name: found[name] for name in works}
 
@@ -43,5 +50,59 @@ def write(path: Path, record: Mapping[str, Any]) -> None:
         "versions": {module: version(module) for module in ("minprune", "numpy", "numba")},
         "threads": {variable: os.environ.get(variable) for variable in THREADS},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(path, as_json({**record, "machine": machine}))
+
+
+@dataclass(frozen=True)
+class Claim:
+    """mean(differences) >= bound: differences of one pair for each seed, in `unit`s"""
+
+    name: str
+    differences: Sequence[float]
+    bound: float = 0.0
+    unit: str = "points"
+
+    @property
+    def told(self) -> Cell:
+        """The mean with its 95 % t interval, and the verdict."""
+        mean, low, high = t_interval(self.differences)
+        return {
+            "claim": self.name, "bound": self.bound, "unit": self.unit, "mean": mean,
+            "interval": [low, high], "differences": list(self.differences),
+            "verdict": verdict(low, high, self.bound),
+        }  # fmt: skip
+
+    @property
+    def row(self) -> Row:
+        """A row of the benchmark: a claim that is not told apart is neither met nor missed."""
+        told = self.told
+        low, high = told["interval"]
+        ok = {HOLDS: True, FAILS: False}.get(told["verdict"])
+        return Row(
+            self.name, told["mean"], None, None, self.bound, ok, unit=self.unit,
+            note=f"{told['verdict']}; 95 %: {low:+.2f} to {high:+.2f}, {len(self.differences)} seeds",
+        )  # fmt: skip
+
+
+def verdict(low: float, high: float, bound: float) -> str:
+    """Whether an interval of a difference lies above the bound, below it, or around it"""
+    return HOLDS if low >= bound else FAILS if high < bound else OPEN
+
+
+def mean(values: Sequence[float]) -> str:
+    """98.10 +- 0.12: the mean and half of its 95 % t interval"""
+    middle, low, _ = t_interval(values)
+    return f"{middle:.2f} +- {middle - low:.2f}" if len(values) > 1 else f"{middle:.2f}"
+
+
+def shown(
+    path: Path | None, header: Sequence[str], body: Sequence[Sequence[Any]], claims: Sequence[Claim]
+) -> list[Row]:
+    """The rows of the claims; table and verdicts are printed, and added to the file."""
+    print(table(header, body), end="\n\n")
+    if path:
+        record = json.loads(path.read_text("utf-8"))
+        lines = [dict(zip(header, line, strict=True)) for line in body]
+        told = {"table": lines, "claims": [claim.told for claim in claims]}
+        write(path, {"protocol": record["protocol"], **told, "cells": record["cells"]})
+    return [claim.row for claim in claims]
