@@ -7,7 +7,7 @@ import json
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,20 +55,20 @@ def write(path: Path, record: Mapping[str, Any]) -> None:
 
 @dataclass(frozen=True)
 class Claim:
-    """mean(differences) >= bound: differences of one pair for each seed, in `unit`s"""
+    """mean(values) >= bound: values are differences, or ratios, of one pair for each seed."""
 
     name: str
-    differences: Sequence[float]
+    values: Sequence[float]
     bound: float = 0.0
     unit: str = "points"
 
     @property
     def told(self) -> Cell:
         """The mean with its 95 % t interval, and the verdict."""
-        mean, low, high = t_interval(self.differences)
+        mean, low, high = t_interval(self.values)
         return {
             "claim": self.name, "bound": self.bound, "unit": self.unit, "mean": mean,
-            "interval": [low, high], "differences": list(self.differences),
+            "interval": [low, high], "values": list(self.values),
             "verdict": verdict(low, high, self.bound),
         }  # fmt: skip
 
@@ -77,11 +77,10 @@ class Claim:
         """A row of the benchmark: a claim that is not told apart is neither met nor missed."""
         told = self.told
         low, high = told["interval"]
+        above = sum(v >= self.bound for v in self.values)
+        note = f"{told['verdict']}; 95 %: {low:.2f} to {high:.2f}; {above} of {len(self.values)}"
         ok = {HOLDS: True, FAILS: False}.get(told["verdict"])
-        return Row(
-            self.name, told["mean"], None, None, self.bound, ok, unit=self.unit,
-            note=f"{told['verdict']}; 95 %: {low:+.2f} to {high:+.2f}, {len(self.differences)} seeds",
-        )  # fmt: skip
+        return Row(self.name, told["mean"], None, None, self.bound, ok, unit=self.unit, note=note)
 
 
 def verdict(low: float, high: float, bound: float) -> str:
@@ -96,13 +95,22 @@ def mean(values: Sequence[float]) -> str:
 
 
 def shown(
-    path: Path | None, header: Sequence[str], body: Sequence[Sequence[Any]], claims: Sequence[Claim]
+    path: Path | None,
+    tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[Any]]]],
+    claims: Sequence[Claim],
 ) -> list[Row]:
-    """The rows of the claims; table and verdicts are printed, and added to the file."""
-    print(table(header, body), end="\n\n")
+    """The rows of the claims; tables are printed, and added to the file with the verdicts
+
+    tables: {title: (header, body)}. Without a file nothing is claimed: it was a quick run.
+    """
+    for title, (header, body) in tables.items():
+        print(f"{title}\n\n{table(header, body)}\n")
     if path:
         record = json.loads(path.read_text("utf-8"))
-        lines = [dict(zip(header, line, strict=True)) for line in body]
-        told = {"table": lines, "claims": [claim.told for claim in claims]}
-        write(path, {"protocol": record["protocol"], **told, "cells": record["cells"]})
-    return [claim.row for claim in claims]
+        record["claims"] = [claim.told for claim in claims]
+        record["tables"] = {
+            title: [dict(zip(header, line, strict=True)) for line in body]
+            for title, (header, body) in tables.items()
+        }
+        write(path, {k: record[k] for k in ("protocol", "tables", "claims", "cells")})
+    return [claim.row if path else replace(claim.row, ok=None) for claim in claims]

@@ -11,7 +11,7 @@ from typing import Any
 
 import minprune as mp
 from benchmarks.harness import Row, attempt, data_file
-from benchmarks.papers._cells import RESULTS, Cell, cells
+from benchmarks.papers._cells import RESULTS, Cell, Claim, cells, mean, shown
 
 SPARSITIES = (0.9, 0.965, 0.985)
 METHODS = ("finetune", "weight_rewind", "lr_rewind")
@@ -20,6 +20,11 @@ PROTOCOL: dict[str, dict[str, Any]] = {
     "lenet_300_100": {"epochs": 20, "lr": 0.1, "train": 55_000, "val": 5_000},
     "lenet_5": {"epochs": 6, "lr": 0.03, "train": 20_000, "val": 2_000},
 }
+QUICK: dict[str, Any] = {"epochs": 3, "lr": 0.1, "train": 600, "val": 100}
+PAIRS = {  # (first, second): the least difference of their accuracies, in points
+    ("lr_rewind", "weight_rewind"): -0.15, ("lr_rewind", "finetune"): 0.0,
+    ("weight_rewind", "finetune"): 0.0,
+}  # fmt: skip
 COMMON: dict[str, Any] = {
     "optimizer": "SGD, momentum 0.9", "batch_size": 100, "drops": {"0.5": 0.1, "0.75": 0.01},
     "criterion": "magnitude", "scope": "global", "sparsities": SPARSITIES, "rewind_to_epoch": 1,
@@ -32,9 +37,8 @@ def drops(t: int, total: int) -> float:
     return 1.0 if 2 * t < total else 0.1 if 4 * t < 3 * total else 0.01
 
 
-def cell(data: mp.Dataset, net: str, method: str, seed: int) -> Cell:
+def cell(data: mp.Dataset, net: str, how: dict[str, Any], method: str, seed: int) -> Cell:
     """The rounds of one procedure from one initialisation."""
-    how = PROTOCOL[net]
     found = mp.methods.iterative(
         getattr(mp.zoo, net)(data, seed=seed), cut(data, how["train"], how["val"]),
         sparsity=list(SPARSITIES), retrain=method, epochs=how["epochs"], seed=seed,
@@ -52,21 +56,42 @@ def cut(data: mp.Dataset, train: int, val: int) -> mp.Dataset:
     return mp.Dataset(*first, data.test)
 
 
-def works(data: mp.Dataset) -> dict[str, Any]:
-    return {
-        f"{net} {seed} {method}": partial(cell, data, net, method, seed)
-        for net in PROTOCOL for seed in range(SEEDS) for method in METHODS
-    }  # fmt: skip
-
-
 def run(quick: bool, data: Path | None) -> list[Row]:
-    """The cells, one after the other."""
+    """Both nets, five seeds; with --quick a moment of the digits, two seeds."""
     return attempt("renda", partial(rows, quick, data))
 
 
 def rows(quick: bool, data: Path | None) -> list[Row]:
-    found = cells(
-        RESULTS / "renda.json", {"nets": PROTOCOL, **COMMON},
-        works(mp.data.idx(data_file(data, "mnist"))),
-    )  # fmt: skip
-    return [Row(f"renda, {len(found)} cells", None, None, None, None, None)]
+    """The claims, one for each pair of procedures, net and sparsity."""
+    if quick:
+        path, nets, seeds, samples = None, {"lenet_300_100": QUICK}, 2, mp.data.digits()
+    else:
+        path, nets, seeds = RESULTS / "renda.json", PROTOCOL, SEEDS
+        samples = mp.data.idx(data_file(data, "mnist"))
+    works = {
+        f"{net} {seed} {method}": partial(cell, samples, net, how, method, seed)
+        for net, how in nets.items() for seed in range(seeds) for method in METHODS
+    }  # fmt: skip
+    found = cells(path, {"nets": nets, **COMMON}, works)
+    tables, claims = {}, []
+    for net in nets:
+        accuracy = {m: tests([found[f"{net} {s} {m}"] for s in range(seeds)]) for m in METHODS}
+        tables[f"{net}: test accuracy in %, mean and half a 95 % interval of {seeds} seeds"] = (
+            ["sparsity", *METHODS],
+            [["dense", *(mean(v[0]) for v in accuracy.values())]]
+            + [[f"{100 * s:g} %", *(mean(v[k]) for v in accuracy.values())]
+               for k, s in enumerate(SPARSITIES, 1)],
+        )  # fmt: skip
+        for k, sparsity in enumerate(SPARSITIES, 1):
+            for (first, second), bound in PAIRS.items():
+                name = f"{net}, {100 * sparsity:g} %: {first} - {second}"
+                pairs = zip(accuracy[first][k], accuracy[second][k], strict=True)
+                claims.append(Claim(name, [a - b for a, b in pairs], bound))
+    return shown(path, tables, claims)
+
+
+def tests(found: list[Cell]) -> list[list[float]]:
+    """Test accuracies in % of each round, of all seeds"""
+    return [list(v) for v in zip(*(
+        [100 * row["test_accuracy"] for row in one["rounds"]] for one in found
+    ), strict=True)]  # fmt: skip

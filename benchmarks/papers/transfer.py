@@ -5,7 +5,6 @@ inference. MNIST's digits 0-4 to 5-9 with LeNet-5, and MNIST, in the size of the
 these with a small convolutional net. The new task has few samples.
 """
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,11 @@ PROTOCOL: dict[str, Any] = {
     "optimizer": "SGD 0.03, momentum 0.9, cosine", "batch_size": 50, "criterion": "taylor",
     "before": 2, "sparsities of units": SPARSITIES, "seeds": SEEDS,
 }  # fmt: skip
+QUICK = {"tasks": {"0-4 to 5-9": {"net": "cnn_small", "old_epochs": 1, "epochs": 3, "train": 100}}}
+BOUNDS = {"old_task": 0.0, "scratch": 0.0, "dense": -0.5}  # least differences, in points
+KINDS = ("new_task", *CONTROLS)
 Split = tuple[Any, Any]
+Tasks = dict[str, tuple[mp.Dataset, mp.Dataset]]  # (old, new)
 
 
 def some(part: Split, classes: range) -> Split:
@@ -58,18 +61,12 @@ def small(mnist: mp.Dataset) -> tuple[mp.Dataset, mp.Dataset]:
     return old, mp.data.digits()
 
 
-TASKS: dict[str, Callable[[mp.Dataset], tuple[mp.Dataset, mp.Dataset]]] = {
-    "0-4 to 5-9": halves, "MNIST to digits": small,
-}  # fmt: skip
-
-
-def cell(mnist: mp.Dataset, task: str, seed: int) -> Cell:
+def cell(tasks: Tasks, how: dict[str, Any], task: str, seed: int) -> Cell:
     """Accuracies of a net moved from the old task to the new one, and of its controls."""
-    how = PROTOCOL["tasks"][task]
-    old, new = TASKS[task](mnist)
+    old, new = tasks[task]
     x, y = new.train
     new = mp.Dataset((x[: how["train"]], y[: how["train"]]), new.val, new.test)
-    train = {"optimizer": mp.SGD(0.03, momentum=0.9), "rate": mp.rates.cosine()}
+    train: dict[str, Any] = {"optimizer": mp.SGD(0.03, momentum=0.9), "rate": mp.rates.cosine()}
     train |= {"batch_size": 50, "progress": False}
     start = getattr(mp.zoo, how["net"])(old, seed=seed)
     model, _ = mp.fit(start, old, epochs=how["old_epochs"], seed=seed, **train)
@@ -92,14 +89,36 @@ def cell(mnist: mp.Dataset, task: str, seed: int) -> Cell:
 
 
 def run(quick: bool, data: Path | None) -> list[Row]:
-    """Every task, five seeds; with --quick the digits 0-4 to 5-9 of the embedded ones, one seed."""
-    return attempt("transfer", partial(rows, quick, data))
+    """Both tasks, five seeds; with --quick the embedded digits 0-4 to 5-9, two seeds."""
+    if quick:
+        return rows(None, QUICK, {"0-4 to 5-9": halves(mp.data.digits())}, 2)
+
+    def full() -> list[Row]:
+        mnist = mp.data.idx(data_file(data, "mnist"))
+        tasks = {"0-4 to 5-9": halves(mnist), "MNIST to digits": small(mnist)}
+        return rows(RESULTS / "transfer.json", PROTOCOL, tasks, SEEDS)
+
+    return attempt("transfer", full)
 
 
-def rows(quick: bool, data: Path | None) -> list[Row]:
-    tasks, seeds = list(TASKS), range(SEEDS)
-    mnist = mp.data.idx(data_file(data, "mnist"))
-    works = {f"{t} {seed}": partial(cell, mnist, t, seed) for t in tasks for seed in seeds}
-    path = RESULTS / "transfer.json"
-    cells(path, PROTOCOL, works)
-    return []
+def rows(path: Path | None, how: dict[str, Any], tasks: Tasks, seeds: int) -> list[Row]:
+    """The claims, one for each control, task and sparsity."""
+    works = {
+        f"{task} {seed}": partial(cell, tasks, how["tasks"][task], task, seed)
+        for task in tasks for seed in range(seeds)
+    }  # fmt: skip
+    found, tables, claims = cells(path, how, works), {}, []
+    for task in tasks:
+        each = [found[f"{task} {seed}"] for seed in range(seeds)]
+        body = []
+        for sparsity in SPARSITIES:
+            here = [one[f"{sparsity:g}"] for one in each]
+            accuracy = {name: [one[name]["test"] for one in here] for name in KINDS}
+            body.append([f"{100 * sparsity:g} %", *map(mean, accuracy.values())])
+            for control, bound in BOUNDS.items():
+                pairs = zip(accuracy["new_task"], accuracy[control], strict=True)
+                name = f"{task}, {100 * sparsity:g} %: new_task - {control}"
+                claims.append(Claim(name, [a - b for a, b in pairs], bound))
+        title = f"{task}: test accuracy in %, mean and half a 95 % interval of {seeds} seeds"
+        tables[title] = ["units pruned", *KINDS], body
+    return shown(path, tables, claims)
