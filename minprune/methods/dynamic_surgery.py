@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune.arguments import choice, number, share
+from minprune.arguments import choice, is_number, number, share
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
 from minprune.masking.choose import choose
@@ -96,8 +96,11 @@ class DynamicSurgery(Method):
                 f"{'none' if self.c is None else 'both'}; pass sparsity=0.9 alone, for example"
             )
         for c in self.c.values() if isinstance(self.c, Mapping) else (self.c,):
-            if c is not None:
-                number(owner, "c", c, least=-1e9)
+            if c is not None and not (is_number(c) and np.isfinite(c)):
+                raise ArgumentError(
+                    f"{owner}: c must be a finite number, or a dict of them, not {c!r}; pass c=1, "
+                    f"for example"
+                )
         if self.sparsity is not None:
             share(owner, "sparsity", self.sparsity)
         share(owner, "begin", self.begin, below=True)
