@@ -6,6 +6,7 @@ themselves, penalties, another task, and several stages.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
@@ -40,10 +41,14 @@ OBJECTS = ("optimizer", "method", "retrain_rate", "schedule", "small")  # no tex
 LAM = 1e-4  # of a penalty, where it is not set
 
 
-def asked(name: str, budget: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+def asked(
+    name: str, budget: Budget, model: Model, data: Dataset, own: Own,
+    among: Mapping[str, Way] | None = None,
+) -> Procedure:  # fmt: skip
     """The plan of a procedure with its own settings, checked with this model and these data
 
-    Raises ArgumentError for a setting that is not known, or has an option of its own.
+    among: PROCEDURES by default. Raises ArgumentError for a setting that is not known, or has an
+    option of its own.
     """
     for key in OPTIONS:
         if key in own:
@@ -60,9 +65,10 @@ def asked(name: str, budget: Budget, model: Model, data: Dataset, own: Own) -> P
             "run: --set sparsity must be a list or a dict of shares; pass --sparsity for one number"
         )
     many = own.get("rounds")
-    if PROCEDURES[name].shared and isinstance(many, int) and many > 0:
+    known = PROCEDURES if among is None else among
+    if known[name].shared and isinstance(many, int) and many > 0:
         budget = replace(budget, rounds=many)
-    return plan(name, budget, model, data, among=PROCEDURES, **completed(own))
+    return plan(name, budget, model, data, among=known, **completed(own))
 
 
 def completed(own: Own) -> dict[str, Any]:

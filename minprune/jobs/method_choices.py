@@ -1,0 +1,94 @@
+"""Which methods can be compared: each one is tried on a few samples before the work starts.
+
+With all its epochs, so that what a method spends is counted, not declared: a method that does not
+spend the budget, or prunes nothing, is told here.
+"""
+
+import warnings
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from minprune.core import Dataset
+from minprune.errors import ArgumentError, MinpruneError, MinpruneWarning, NonFiniteError
+from minprune.jobs.checks import few, reachable
+from minprune.jobs.method_cells import (
+    DENSE,
+    Entry,
+    entries,
+    epochs_of,
+    procedure,
+    reached,
+    sparsities,
+    spent,
+)  # fmt: skip
+from minprune.jobs.own import net
+from minprune.jobs.procedures import PROCEDURES
+from minprune.jobs.settings import ALL, CompareSettings, filled, named
+from minprune.methods.plans import result
+from minprune.nets.model import Model
+from minprune.train.plan import run_plan
+
+
+def method_choices(s: CompareSettings, dataset: Dataset) -> tuple[dict[str, str], CompareSettings]:
+    """({what is left out: why}, settings that leave nothing open)
+
+    Raises ArgumentError for a method that is asked for by name and cannot be compared, and for a
+    sparsity that the net cannot reach.
+    """
+    made = filled(s, dataset.input_shape)
+    base = f"compare-{dataset.name}-{made.net}-{'units' if s.unit else 'weights'}"
+    out = named(base, made) if s.out is None else s.out
+    model, asked = net(str(made.net), dataset, 0), s.methods or []
+    reachable(model, s.unit, s.sparsities)
+    own = [name for name in asked if name != ALL]
+    names = list(dict.fromkeys([*PROCEDURES, *own])) if ALL in asked else own
+    little = replace(
+        dataset, train=few(dataset.train), test=few(dataset.test),
+        val=few(dataset.val) if len(dataset.val[0]) else dataset.val,
+    )  # fmt: skip
+    left_out: dict[str, str] = {}
+    there = entries(made, names)
+    for e in there[1:]:
+        try:
+            tried(made, e, model, little)
+        except MinpruneError as error:
+            if e.criterion is None and e.method in own:
+                raise
+            left_out[str(e)] = str(error).removeprefix(f"{e.method}: ")
+    kept = {e.method for e in there if str(e) not in left_out}
+    if kept == {DENSE} and left_out:
+        raise ArgumentError(f"no method could be compared: {'; '.join(left_out.values())}")
+    if ALL in asked:
+        names = [name for name in names if name in kept]
+    return left_out, replace(made, out=out, methods=names)
+
+
+def tried(s: CompareSettings, e: Entry, model: Model, data: Dataset) -> None:
+    """Raises MinpruneError for an entry that cannot be compared
+
+    data: a few samples. A training that diverges on them is no reason.
+    """
+    plans: list[Any] = [procedure(s, e, sparsity, 0, model, data) for sparsity in sparsities(s, e)]
+    run = partial(run_plan, plans[-1], data, None, False, {"start": model})
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MinpruneWarning)  # they are of a few samples
+            found = result(run())
+    except NonFiniteError:
+        return
+    except MinpruneError:
+        raise
+    except Exception as error:  # user code may raise anything
+        raise ArgumentError(
+            f"{e.method}: must train on {len(data.train[0])} samples, but raised "
+            f"{type(error).__name__}: {error}; fix it first"
+        ) from error
+    each, total = plans[-1].updates(model, data), epochs_of(s)
+    if spent(found) != each * total:
+        raise ArgumentError(
+            f"{e.method}: must spend {total} epochs, as the others do, not "
+            f"{spent(found) / each:g}; leave it out"
+        )
+    if not reached(found.model, s.unit):
+        raise ArgumentError(f"{e.method}: must prune, and masks nothing; leave it out")
