@@ -55,7 +55,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     from minprune.sparse.convert import densify, sparsify
     from minprune.structure.compact import compact
     from minprune.train import rates
-    from minprune.train.history import History
+    from minprune.train.history import History, Learned
     from minprune.train.loop import fit
     from minprune.train.method import Change, Context, Method, View
     from minprune.train.optim import SGD, Adam, AdamW
@@ -85,7 +85,7 @@ NAMES = {
     "nets.ties": ("ties",),
     "train.optim": ("SGD", "Adam", "AdamW"),
     "train.method": ("Method", "Context", "View", "Change"),
-    "train.history": ("History",),
+    "train.history": ("History", "Learned"),
     "train.loop": ("fit",),
     "evidence": ("score",),
     "masking.combine": ("combine",),

@@ -148,7 +148,8 @@ def parser() -> Parser:
         "made with the same settings, on one machine or on several.",
         epilog="Example: minprune results seeds-0-2/runs.db seeds-3-5/runs.db --csv",
     )
-    results.add_argument("files", metavar="FILE", nargs="+", help="a runs.db of minprune compare")
+    results.add_argument("files", metavar="FILE", nargs="+",
+        help="a runs.db of minprune compare, or its folder")
     results.add_argument("--csv", dest="as_csv", action="store_true", default=False,
         help="print a line for each net")
     info = commands.add_parser(
@@ -216,7 +217,7 @@ def _how_much(commands: Any) -> None:
         add("--data", default="digits", metavar="DATA",
             help="the data, as for minprune run (default: digits)")
         add("--criterion", default="magnitude", metavar="NAME",
-            help="what goes first (default: magnitude)")
+            help="what goes first; package.module:function too (default: magnitude)")
         add("--unit", action="store_true", help="prune whole units instead of weights")
         add("--quiet", action="store_true", help="show no progress")
         add("--json", action="store_true", dest="as_json", help="print JSON")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import minprune as mp
 from minprune.cli import main
 
 CODE = """
@@ -27,7 +28,20 @@ def make_net(data, seed=0):
 
 def no_net(data, seed=0):
     return 3
+
+def many(data, seed=0):
+    return mp.zoo.mlp((data.input_shape, 9), seed=seed)
+
+def wide(data, seed=0):
+    return mp.zoo.mlp(((4,), 2), seed=seed)
+
+def slips(data, seed=0):
+    return data.no
+
+def zero(weights):
+    return {name: w / (1 // 0) for name, w in weights.items()}
 """
+LINE = CODE.splitlines().index("    return {name: w / (1 // 0) for name, w in weights.items()}") + 1
 SHORT = ["--net", "own_code:make_net", "--epochs", "1", "--fine-tune", "1", "--quiet"]
 
 
@@ -67,7 +81,34 @@ REFUSED = {
     "run --criterion own_code:": "'own_code:' names no function; write package.module:function",
     "run --net own_code:no_net": "own_code:no_net: must return a Model, not int; end it with "
     "mp.initialise(mp.build(...), seed=seed)",
+    "run --net own_code:many --data t.csv": "own_code:many: must make a net of 2 outputs, as many "
+    "as the data have, not 9; size it by data.outputs",
+    "compare --net own_code:wide --data t.csv": "own_code:wide: must make a net for inputs of (2,)"
+    ", as those of the data, not of (4,); size it by data.input_shape",
+    "run --net own_code:slips --data t.csv": "own_code:slips: must make a net by slips(data, "
+    "seed=0), but raised AttributeError: 'Dataset' object has no attribute 'no'; fix it first",
 }
+RAISES = "minprune: own_code:zero: raised ZeroDivisionError: integer division or modulo by zero "
+
+
+@pytest.mark.parametrize("words", ["run", "run --method gradual", "compare"])
+def test_what_a_criterion_raises(
+    words: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    compare = words == "compare"
+    name = ["--sparsities", "0.5", "--criteria"] if compare else ["--criterion"]
+    assert main([*words.split(), "--data", "t.csv", *SHORT, *name, "own_code:zero"]) == 2
+    assert capsys.readouterr().err == f"{RAISES}(line {LINE} of own_code.py); fix it first\n"
+    assert not (folder / "runs").exists()
+
+
+def test_sensitivity(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mp.save(mp.zoo.mlp(((2,), 2), (6,)), "net.npz")
+    words = ["sensitivity", "net.npz", "--data", "t.csv", "--quiet", "--criterion"]
+    assert main([*words, "magnitude"]) == main([*words, "own_code:small"]) == 0
+    assert len({*capsys.readouterr().out.replace("small", "magnitude").split("validation")}) == 2
+    assert main([*words, "own_code:zero"]) == 2
+    assert capsys.readouterr().err == f"{RAISES}(line {LINE} of own_code.py); fix it first\n"
 
 
 @pytest.mark.parametrize("words", REFUSED)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from minprune.core import Array
 from minprune.nets.counts import counts
 from minprune.nets.model import Model
 from minprune.nets.net import layer_of
@@ -52,12 +53,22 @@ def histograms(before: Model, after: Model) -> list[dict[str, Any]]:
     for name in before.net.weights:
         kept = [m.params[name][m.masks.get(name, ...)] for m in (before, after)]
         both = [w.ravel().astype(np.float64) for w in kept]
-        edges = np.histogram_bin_edges(np.concatenate(both), 1)  # of one value: half to each side
-        low, high = map(float, edges)
+        low, high = span(np.concatenate(both))
         bins = min(BINS, max(8, math.isqrt(before.params[name].size)))
         was, now = (np.histogram(w, bins, (low, high))[0].tolist() for w in both)
         found.append({"name": name, "low": low, "high": high, "before": was, "after": now})
     return found
+
+
+def span(values: Array) -> tuple[float, float]:
+    """(low, high) of float64 values, further apart where BINS bins could not be told apart"""
+    if not values.size:
+        return 0.0, 1.0
+    low, high = (float(v) for v in np.clip((values.min(), values.max()), -1e300, 1e300))
+    if not high - low > 1e-9 * max(abs(low), abs(high), 1e-290):
+        pad = 0.5 if abs(low) < 1 else abs(low) / 2
+        low, high = low - pad, high + pad
+    return low, high
 
 
 def first_layer(model: Model) -> dict[str, Any]:

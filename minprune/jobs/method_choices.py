@@ -6,7 +6,6 @@ spend the budget, or prunes nothing, is told here.
 
 import warnings
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from minprune.core import Dataset
@@ -22,7 +21,7 @@ from minprune.jobs.method_cells import (
     sparsities,
     spent,
 )  # fmt: skip
-from minprune.jobs.own import net
+from minprune.jobs.own import net, of_own
 from minprune.jobs.procedures import PROCEDURES
 from minprune.jobs.settings import ALL, CompareSettings, filled, named
 from minprune.methods.plans import result
@@ -69,21 +68,15 @@ def tried(s: CompareSettings, e: Entry, model: Model, data: Dataset) -> None:
 
     data: a few samples. A training that diverges on them is no reason.
     """
-    plans: list[Any] = [procedure(s, e, sparsity, 0, model, data) for sparsity in sparsities(s, e)]
-    run = partial(run_plan, plans[-1], data, None, False, {"start": model})
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), of_own(e.method, e.criterion):
             warnings.simplefilter("ignore", MinpruneWarning)  # they are of a few samples
-            found = result(run())
+            plans: list[Any] = [
+                procedure(s, e, share, 0, model, data) for share in sparsities(s, e)
+            ]
+            found = result(run_plan(plans[-1], data, None, False, {"start": model}))
     except NonFiniteError:
         return
-    except MinpruneError:
-        raise
-    except Exception as error:  # user code may raise anything
-        raise ArgumentError(
-            f"{e.method}: must train on {len(data.train[0])} samples, but raised "
-            f"{type(error).__name__}: {error}; fix it first"
-        ) from error
     each, total = plans[-1].updates(model, data), epochs_of(s)
     if spent(found) != each * total:
         raise ArgumentError(

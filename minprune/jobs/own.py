@@ -1,7 +1,12 @@
 """Criteria, nets and methods by name: ours, or of one's own, "package.module:name"."""
 
 import inspect
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from minprune.arguments import choice, function, instance, one_of
@@ -71,12 +76,24 @@ def net(name: str, data: Dataset, seed: int) -> Model:
     except Exception as e:  # user code may raise anything
         raise ArgumentError(
             f"{name}: must make a net by {name.partition(':')[2]}(data, seed=0), but raised "
-            f"{type(e).__name__}: {e}; fix it first"
+            f"{_said(e)}; fix it first"
         ) from e
     if not isinstance(found, Model):
         raise ArgumentError(
             f"{name}: must return a Model, not {type(found).__name__}; end it with mp.initialise("
             f"mp.build(...), seed=seed)"
+        )
+    asked, made = tuple(data.input_shape), tuple(found.net.input_shape)
+    if asked != made:
+        raise ArgumentError(
+            f"{name}: must make a net for inputs of {asked}, as those of the data, not of {made}; "
+            f"size it by data.input_shape"
+        )
+    outputs = found.net.shapes[found.net.nodes[-1].name][0]
+    if outputs > data.outputs:
+        raise ArgumentError(
+            f"{name}: must make a net of {data.outputs} outputs, as many as the data have, not "
+            f"{outputs}; size it by data.outputs"
         )
     return found
 
@@ -102,14 +119,36 @@ def of_ones_own(fn: Any, name: str, b: Budget, model: Model, data: Dataset, own:
     """The plan that fn(budget, model, data) gives."""
     for key in own:
         raise ArgumentError(f"{name}: takes no settings, not {key!r}; leave it out")
-    try:
+    with of_own(name):
         found = fn(b, model, data)
+    plan = "a plan such as mp.methods.Iterative(...), or be a class of mp.Method"
+    return instance(name, "what it returns", found, Procedure, plan)  # type: ignore[no-any-return]
+
+
+@contextmanager
+def of_own(*names: str | None) -> Iterator[None]:
+    """Raises ArgumentError for what a function of one's own, of these names, raised meanwhile
+
+    Names of ours and None may be among them. Errors of minprune pass, and what no line of theirs
+    raised.
+    """
+    try:
+        yield
     except MinpruneError:
         raise
     except Exception as e:  # user code may raise anything
-        raise ArgumentError(
-            f"{name}: must make a plan by {name.partition(':')[2]}(budget, model, data), but "
-            f"raised {type(e).__name__}: {e}; fix it first"
-        ) from e
-    plan = "a plan such as mp.methods.Iterative(...), or be a class of mp.Method"
-    return instance(name, "what it returns", found, Procedure, plan)  # type: ignore[no-any-return]
+        for name in names:
+            if name is not None and (place := _line(name, e)):
+                raise ArgumentError(f"{name}: raised {_said(e)} ({place}); fix it first") from e
+        raise
+
+
+def _said(e: Exception) -> str:
+    return f"{type(e).__name__}: {e}".rstrip(": ")
+
+
+def _line(name: str, e: Exception) -> str:
+    """The last line of the file of this function that the error passed; "" for none"""
+    file = getattr(sys.modules.get(name.partition(":")[0]), "__file__", None) if ":" in name else ""
+    lines = [f.lineno for f in traceback.extract_tb(e.__traceback__) if f.filename == file]
+    return f"line {lines[-1]} of {Path(file).name}" if lines and file else ""

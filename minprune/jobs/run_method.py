@@ -12,8 +12,10 @@ from typing import Any
 from minprune.core import Arrays, Dataset
 from minprune.errors import ArgumentError
 from minprune.files import write_atomic
+from minprune.jobs.checks import possible
 from minprune.jobs.facts import first_layer
 from minprune.jobs.job import Result, carry_out, optimizer, say, timed
+from minprune.jobs.learned import learned
 from minprune.jobs.methods import Budget
 from minprune.jobs.own import criterion, net, way
 from minprune.jobs.procedures import PROCEDURES, asked
@@ -84,6 +86,8 @@ def planned(given: RunSettings, dataset: Dataset) -> tuple[RunSettings, MethodRu
     start = net(str(s.net), dataset, s.seed)
     known = PROCEDURES | {s.method: way(s.method)}
     procedure = asked(s.method, budget, start, dataset, own, known)
+    if s.criterion is not None:
+        possible(s.criterion, start, dataset.train, s.unit, samples=None)
     return replace(s, out=folder(s, dataset)), MethodRun(str(s.net), s.seed, procedure)
 
 
@@ -112,6 +116,7 @@ def record(
         "rounds": found.rounds,
         "report": found.report,
         "masks": pictured(start, found.masks),
+        "learned": learned(found.history, plan.procedure.pictures),
         "seconds": seconds | {"total, without this page": sum(seconds.values())},
     }
     with timed(seconds, "page"):

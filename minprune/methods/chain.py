@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from minprune.errors import ArgumentError
 from minprune.masking.apply import apply
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model
+from minprune.train.history import Learned
 from minprune.train.method import Change, Context, Method, Values, View
 
 ONE = "mp.methods.L1(1e-4)"
@@ -79,6 +80,10 @@ class Chain(Method):
     @property
     def extra_lr(self) -> Mapping[str, float]:  # type: ignore[override]
         return _joined([part.extra_lr for part in self.parts])
+
+    @property
+    def pictures(self) -> tuple[Learned, ...]:  # type: ignore[override]
+        return chained([part.pictures for part in self.parts])
 
     def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
         extras, states = [], []
@@ -164,6 +169,13 @@ class Chain(Method):
                 f"chain: one part may replace {what}, not {names}; leave out all but one"
             )
         return answers[given[0]] if given else None
+
+
+def chained(parts: Sequence[tuple[Learned, ...]]) -> tuple[Learned, ...]:
+    """The pictures of part k, of the arrays that it names in a chain"""
+    return tuple(
+        replace(one, names=f"{k}.{one.names}") for k, own in enumerate(parts) for one in own
+    )
 
 
 def _own(arrays: Mapping[str, Any], k: int) -> dict[str, Any]:

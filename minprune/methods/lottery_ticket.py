@@ -17,7 +17,7 @@ from minprune.core import Dataset, Split, stream
 from minprune.errors import ArgumentError
 from minprune.masking.apply import prune, with_masks
 from minprune.masking.choose import Scope
-from minprune.methods.chain import chain
+from minprune.methods.chain import chain, chained
 from minprune.methods.iterative import Iterative
 from minprune.methods.overlap import overlap
 from minprune.methods.plans import Procedure, Result, added, longer, row, run
@@ -27,7 +27,7 @@ from minprune.nets.initialise import SCHEMES
 from minprune.nets.model import Model, dense_only
 from minprune.nets.net import INPUT, Net, layer_of
 from minprune.schedule import iterative as fixed_share
-from minprune.train.history import History
+from minprune.train.history import History, Learned
 from minprune.train.loop import Part
 from minprune.train.plan import Phase, PhaseContext, State
 
@@ -170,6 +170,11 @@ class LotteryTicket(Procedure):
             one_of(self.call, "a control", name, CONTROLS)
         for k in self.controls_at or ():
             choice(self.call, "a round of controls_at", k, range(1, self.rounds + 1))
+
+    @property
+    def pictures(self) -> tuple[Learned, ...]:
+        looks, own = Validate.pictures, super().pictures
+        return chained([own, looks]) if "method" in self.train else looks
 
     def check(self, model: Model, data: Dataset) -> None:
         dense_only(model, "pruning")

@@ -23,8 +23,9 @@ from minprune.nets.counts import sparsity as sparsity_of
 from minprune.nets.model import Model, is_model
 from minprune.text import table
 from minprune.train.freezing import frozen
-from minprune.train.history import History
+from minprune.train.history import History, Learned
 from minprune.train.loop import fit, updates_of
+from minprune.train.method import Method
 from minprune.train.plan import Done, PhaseContext, State, run_plan
 
 SET_HERE = ("model", "data", "epochs", "seed", "progress", "label", "checkpoint")  # of fit
@@ -104,6 +105,12 @@ class Procedure:
     def call(self) -> str:
         """The name that messages begin with."""
         return self.name()
+
+    @property
+    def pictures(self) -> tuple[Learned, ...]:
+        """How the arrays of `history.extra` are drawn: as the method in `train` says."""
+        method = self.train.get("method")
+        return method.pictures if isinstance(method, Method) else ()
 
     @classmethod
     def name(cls) -> str:

@@ -13,6 +13,7 @@ from minprune.errors import ArgumentError
 from minprune.methods.during import Fit
 from minprune.methods.plans import Procedure, Result, added, longer, row, run
 from minprune.nets.model import Model
+from minprune.train.history import Learned
 from minprune.train.method import Method
 from minprune.train.plan import Phase, PhaseContext, State
 
@@ -100,6 +101,11 @@ class Stages(Procedure):
             f"{self.call}: a stage must be a plan, a method or a function of a model, not {kind}; "
             f"pass mp.methods.Iterative(sparsity=0.9, epochs=5), with its brackets, for example"
         )
+
+    @property
+    def pictures(self) -> tuple[Learned, ...]:
+        plans = [plan for plan in self.plans() if isinstance(plan, Procedure)]
+        return tuple(one for plan in plans for one in plan.pictures)
 
     def check(self, model: Model, data: Dataset) -> None:
         for plan in self.plans():

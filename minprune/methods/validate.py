@@ -9,7 +9,7 @@ from minprune.arguments import count, instance
 from minprune.core import Arrays, Dataset
 from minprune.measures.quality import evaluate
 from minprune.nets.model import Model
-from minprune.train.history import History
+from minprune.train.history import History, Learned
 from minprune.train.method import Change, Context, Method, View
 
 KINDS = ("step", "val_loss", "val_accuracy", "test_accuracy")
@@ -48,6 +48,10 @@ class Validate(Method):
     data: Dataset = field(repr=False)
     every: int = 100
     reads_total = False
+    pictures = (
+        Learned("val_loss", "validation loss", over="step"),
+        Learned("*_accuracy", "accuracy", over="step"),
+    )
 
     def __post_init__(self) -> None:
         instance("Validate", "data", self.data, Dataset, "mp.Dataset(train, val, test)")

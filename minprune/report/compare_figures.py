@@ -82,6 +82,8 @@ def chart(
         for name, (means, sds) in found.items()
     ]
     curve(ax, drawn, across, "accuracy in %", (DENSE, dense))
+    low, high = ax.get_ylim()
+    ax.set_ylim(max(low, -2.0), min(high, 102.0))  # an interval may be wider than that
     axis(ax)
 
 

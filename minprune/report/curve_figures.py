@@ -8,6 +8,7 @@ from minprune.report.pictures import INK, LANES
 
 DASHES = ("-", "--", "-.", (0, (1, 1.2)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")  # 6 colours, 4 dashes, 7 markers: 84 looks
+MARKED = 20  # points of a curve that have a marker, about
 LEVEL = {"color": INK, "linewidth": 0.9, "linestyle": ":"}
 
 
@@ -43,7 +44,7 @@ def curve(
         ax.errorbar(
             one.x, one.y, one.error, label=name, color=LANES[k % len(LANES)],
             linestyle=DASHES[k % len(DASHES)], marker=MARKERS[k % len(MARKERS)], markersize=4,
-            capsize=2.5, elinewidth=1,
+            markevery=max(1, len(one.x) // MARKED), capsize=2.5, elinewidth=1,
         )  # fmt: skip
     if level is not None:
         name, value = level

@@ -10,6 +10,7 @@ from minprune.measures.measure import TIMES
 from minprune.methods.plans import shown
 from minprune.report.class_table import classes
 from minprune.report.curve_figures import Curve, curve
+from minprune.report.learned_figures import learned
 from minprune.report.mask_figures import masks
 from minprune.report.page import Html, document, element, fill, table
 from minprune.report.pictures import Picture, figure
@@ -33,7 +34,8 @@ def method_page(result: Map, history: Map) -> str:
     """The page of a procedure as text; same arguments, same text
 
     result: what result.json holds: name, command, settings, data, net, stages, rounds, masks
-    (see jobs/facts.py, a round each), seconds, versions; each part may be absent.
+    (see jobs/facts.py, a round each), learned (see jobs/learned.py), seconds, versions;
+    each part may be absent.
     history: {phase: {"epochs": {"epoch": [...], "train_loss": [...], ...}}}
     """
     stages, rounds = result.get("stages", []), result.get("rounds", [])
@@ -47,6 +49,7 @@ def method_page(result: Map, history: Map) -> str:
         accuracies=figure(pictures(rounds), "At the end of each round."),
         stages=table("models", *comparison(stages), begin=BEGIN),
         curves=figure(curves(history), "Each epoch's values; a gap separates two phases."),
+        learned=learned(result.get("learned", [])),
         classes=classes(stages, data.get("classes", ()), unit_of(data)),
         masks=Html("".join(element("h3", f"Round {one['round']}") + masks(one) for one in found)),
         times=TIMES.capitalize(),

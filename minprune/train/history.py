@@ -9,6 +9,34 @@ STEPS = ("step", "loss", "penalty", "lr", "sparsity")
 EPOCHS = ("epoch", "train_loss", "val_loss", "val_accuracy", "sparsity", "seconds")
 
 
+@dataclass(frozen=True)
+class Learned:
+    """How the arrays of `history.extra` with such names are drawn; see `Method.pictures`.
+
+    Parameters
+    ----------
+    names : a pattern of their names, such as "* log alpha".
+    what : what the values are, for the axis; "": they are not drawn.
+    mark : a value that is marked by a dotted line, or the name of an array with that one value.
+    says : what the mark is, such as "pruned above"; its value is written behind it.
+    over : "": a histogram of each array. Else each is a line against this, such as "epoch", in one
+        chart: against the array of that name, or against 1, 2, ... where there is none. An array
+        (n, k) is k lines.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> mp.methods.Validate.pictures[0].over
+    'step'
+    """
+
+    names: str
+    what: str
+    mark: float | str | None = None
+    says: str = ""
+    over: str = ""
+
+
 @dataclass
 class History:
     """What happened in training: numbers of every update and every epoch, and what was learned.

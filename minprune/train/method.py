@@ -19,6 +19,7 @@ from minprune.errors import ArgumentError
 from minprune.nets.layer import ForwardContext, Layer
 from minprune.nets.model import Model
 from minprune.nets.net import Net
+from minprune.train.history import Learned
 from minprune.train.optim import OptState
 
 Values = dict[str, Value]  # arrays, or Tensors over them, by name
@@ -156,7 +157,8 @@ class Method:
     a layer's own forward pass; and ctx.state. A method made of several `parts` has one generator
     for each of them in ctx.streams, so that a part draws the same whatever the others draw.
     `learned` gives what is to be read in `history.extra`, by default the extra arrays; override it
-    where something else says more, such as log alpha in place of log sigma.
+    where something else says more, such as log alpha in place of log sigma. `pictures` says how the
+    page of `minprune run --method` draws them; what it does not name has a histogram.
 
     Examples
     --------
@@ -187,6 +189,7 @@ class Method:
     dense: bool = False  # whether masked weights keep values and are updated, not stored as 0
     extra_lr: Mapping[str, float] = MappingProxyType({})  # factors on the learning rate
 
+    pictures: tuple[Learned, ...] = ()  # how what is learned is drawn; the first that fits
     reads_total: bool | None = None  # whether what it does depends on ctx.total; None: not known
 
     def watches(self, model: Model) -> tuple[str, ...]:
