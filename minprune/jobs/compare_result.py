@@ -36,8 +36,8 @@ def gathered(about: Result, rows: Sequence[Row], since: Map) -> Result:
 def again(rows: Sequence[Row]) -> list[str]:
     """What to do about cells that failed."""
     failed = sum(row["error"] is not None for row in rows)
-    s = "s" * (failed > 1)
-    return [f"{failed} cell{s} failed; --retry runs the job again from there"] if failed else []
+    words = f"{failed} cells failed; --retry runs them again"
+    return ["1 cell failed; --retry runs it again" if failed == 1 else words] * bool(failed)
 
 
 def tables(result: Result) -> str:

@@ -18,7 +18,7 @@ from minprune.core import Dataset
 from minprune.jobs.cells import Cell, Key
 from minprune.jobs.job import optimizer
 from minprune.jobs.methods import Budget, plan
-from minprune.jobs.own import code_of, criterion, way
+from minprune.jobs.own import code_of, criterion, of_own, way
 from minprune.jobs.settings import CompareSettings, seeds_of
 from minprune.masking.units import unit_sparsity
 from minprune.measures.cost import size
@@ -154,8 +154,9 @@ def method(
     shared = {} if body is None else load_tree(io.BytesIO(body))
     cells = []
     for sparsity in sparsities(s, e):
-        plan: Any = procedure(s, e, sparsity, seed, model, data)
-        found = result(run_plan(plan, data, None, False, {"start": model} | shared))
+        with of_own(name, by):
+            plan: Any = procedure(s, e, sparsity, seed, model, data)
+            found = result(run_plan(plan, data, None, False, {"start": model} | shared))
         cells.append(
             {"seed": seed, "method": name, "criterion": by, "sparsity": sparsity}
             | told(found, data, s.unit)

@@ -1,7 +1,7 @@
 """Which methods can be compared: each one is tried on a few samples before the work starts.
 
 With all its epochs, so that what a method spends is counted, not declared: a method that does not
-spend the budget, or prunes nothing, is told here.
+spend the budget is told here.
 """
 
 import warnings
@@ -17,11 +17,10 @@ from minprune.jobs.method_cells import (
     entries,
     epochs_of,
     procedure,
-    reached,
     sparsities,
     spent,
 )  # fmt: skip
-from minprune.jobs.own import net, of_own
+from minprune.jobs.own import net, of_own, way
 from minprune.jobs.procedures import PROCEDURES
 from minprune.jobs.settings import ALL, CompareSettings, filled, named
 from minprune.methods.plans import result
@@ -68,6 +67,8 @@ def tried(s: CompareSettings, e: Entry, model: Model, data: Dataset) -> None:
 
     data: a few samples. A training that diverges on them is no reason.
     """
+    if not way(e.method).prunes:
+        raise ArgumentError(f"{e.method}: must be a method that prunes; leave it out")
     try:
         with warnings.catch_warnings(), of_own(e.method, e.criterion):
             warnings.simplefilter("ignore", MinpruneWarning)  # they are of a few samples
@@ -83,5 +84,3 @@ def tried(s: CompareSettings, e: Entry, model: Model, data: Dataset) -> None:
             f"{e.method}: must spend {total} epochs, as the others do, not "
             f"{spent(found) / each:g}; leave it out"
         )
-    if not reached(found.model, s.unit):
-        raise ArgumentError(f"{e.method}: must prune, and masks nothing; leave it out")

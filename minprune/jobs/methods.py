@@ -62,8 +62,8 @@ class Way:
     """A method by name: words: what it does; make(budget, model, data, own settings): its plan
 
     criteria: whether it takes another criterion; units: whether it prunes units; shared: whether
-    its first training is the same at every sparsity. null: settings at which it is plain training
-    of the model it begins with.
+    its first training is the same at every sparsity; prunes: whether it prunes at all. null:
+    settings at which it is plain training of the model it begins with.
     """
 
     words: str
@@ -71,6 +71,7 @@ class Way:
     criteria: bool = True
     units: bool = False
     shared: bool = False
+    prunes: bool = True
     null: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -175,7 +176,8 @@ def during(kind: type | None, how: Own, b: Budget, **more: Any) -> Procedure:
 
 
 METHODS: dict[str, Way] = {
-    "dense": Way("no pruning: as many epochs for the dense net", dense, criteria=False, units=True),
+    "dense": Way("no pruning: as many epochs for the dense net", dense, criteria=False, units=True,
+                 prunes=False),
     **{
         name: Way(words, partial(retrained, name), units=True, shared=True, null={"rounds": 0})
         for name, words in {

@@ -220,7 +220,7 @@ PROCEDURES: dict[str, Way] = METHODS | {
               partial(penalised, L2), units=True, shared=True, null={"lam": 0, "rounds": 0}),
     "rewind_on_plateau": Way(
         "no pruning: back to the best epoch when validation stagnates, with a lower rate",
-        partial(whole, RewindOnPlateau), criteria=False, null={"times": 0},
+        partial(whole, RewindOnPlateau), criteria=False, prunes=False, null={"times": 0},
     ),
     "scratch_against_joint": Way(
         "gradual pruning against its masks trained from scratch, over seeds (Gale et al. 2019)",

@@ -84,7 +84,10 @@ def headline(result: Map) -> str:
         return ""
     top, reference = max(row["sparsity"] for row in rows), result["reference"]
     at = {row["label"]: row for row in rows if row["sparsity"] == top}
-    best = max((label for label in at if label != DENSE), key=lambda n: at[n]["accuracy"][0])
+    pruned = [label for label in at if label != DENSE and not misses(at[label])]
+    if not pruned:
+        return ""
+    best = max(pruned, key=lambda label: at[label]["accuracy"][0])
     said = f"At {percent(top)} % sparsity {best} {share(at[best]['accuracy'][0])} is the best"
     said += " mean" * (most_seeds(rows) > 1) + ", COLLAPSED to chance" * bool(at[best]["collapsed"])
     if best != reference and reference in at:
@@ -103,8 +106,13 @@ def notes(result: Map, test: int) -> list[str]:
         f"{row['label']} has a sparsity of {100 * row['reached']:.1f} % where "
         f"{percent(row['sparsity'])} % was asked"
         for row in rows
-        if row["label"] != DENSE and abs(row["reached"] - row["sparsity"]) > 0.005
+        if row["label"] != DENSE and misses(row)
     ]
+
+
+def misses(row: Map) -> bool:
+    """Whether its nets have another sparsity than was asked, by half a point"""
+    return bool(abs(row["reached"] - row["sparsity"]) > 0.005)
 
 
 def budget(result: Map) -> str:
