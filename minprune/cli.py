@@ -158,6 +158,7 @@ def parser() -> Parser:
         description="Print the net, the counts, the sparsity and the bytes of a saved model.",
     )
     info.add_argument("file", metavar="FILE", help="a model, such as fine-tuned.npz")
+    _own_layers(info)
     commands.add_parser(
         "methods",
         help="list what minprune run --method takes",
@@ -195,6 +196,12 @@ def _job(commands: Any, kind: type[Settings], **words: str) -> Any:
     return job
 
 
+def _own_layers(command: Any) -> None:
+    """The option of what reads a saved model."""
+    command.add_argument("--import", dest="module", metavar="MODULE",
+        help="import this module first, which registers layers of the model by @mp.layer")
+
+
 def _how_much(commands: Any) -> None:
     """The options of `minprune sensitivity` and `minprune find-sparsity`."""
     each = commands.add_parser(
@@ -221,6 +228,7 @@ def _how_much(commands: Any) -> None:
         add("--unit", action="store_true", help="prune whole units instead of weights")
         add("--quiet", action="store_true", help="show no progress")
         add("--json", action="store_true", dest="as_json", help="print JSON")
+        _own_layers(command)
     each.add_argument("--plot", metavar="FILE", help="write a picture, such as layers.svg")
     add = find.add_argument
     add("--tolerance", type=float, default=0.01, metavar="SHARE",
@@ -356,10 +364,13 @@ def results(name: str, given: list[str], /, *, files: list[str], as_csv: bool) -
     return lambda: (found(files, as_csv), True)
 
 
-def info(name: str, given: list[str], /, *, file: str) -> Work:
+def info(name: str, given: list[str], /, *, file: str, module: str | None) -> Work:
     """A saved model as text."""
+    from minprune.arguments import imported
     from minprune.jobs.info import info as about
 
+    if module is not None:
+        imported(module)
     return lambda: (about(file), True)
 
 
@@ -372,7 +383,11 @@ def list_methods(name: str, given: list[str], /) -> Work:
 
 def how_much(name: str, given: list[str], /, **asked: Any) -> Work:
     """What may go of a saved model, as text or JSON."""
+    from minprune.arguments import imported
     from minprune.jobs import how_much
+
+    if (module := asked.pop("module")) is not None:
+        imported(module)
 
     jobs: dict[str, Callable[..., str]] = {
         "sensitivity": how_much.each_layer,

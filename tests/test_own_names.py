@@ -1,5 +1,6 @@
 """A criterion and a net of one's own in both jobs, from the current folder, on a table."""
 
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -38,8 +39,25 @@ def wide(data, seed=0):
 def slips(data, seed=0):
     return data.no
 
+class OwnNamesTwice(mp.ReLU):
+    pass
+
+def unregistered(data, seed=0):
+    layers = [("fc1", mp.Dense(2, 2)), ("own", OwnNamesTwice())]
+    return mp.initialise(mp.build(data.input_shape, layers), seed=seed)
+
 def zero(weights):
     return {name: w / (1 // 0) for name, w in weights.items()}
+"""
+LAYER = """
+import minprune as mp
+
+@mp.layer
+class Own(mp.ReLU):
+    pass
+
+def make():
+    return mp.initialise(mp.build((2,), [("fc1", mp.Dense(2, 2)), ("own", Own())]))
 """
 LINE = CODE.splitlines().index("    return {name: w / (1 // 0) for name, w in weights.items()}") + 1
 SHORT = ["--net", "own_code:make_net", "--epochs", "1", "--fine-tune", "1", "--quiet"]
@@ -85,6 +103,9 @@ REFUSED = {
     "as the data have, not 9; size it by data.outputs",
     "compare --net own_code:wide --data t.csv": "own_code:wide: must make a net for inputs of (2,)"
     ", as those of the data, not of (4,); size it by data.input_shape",
+    "run --net own_code:unregistered --data t.csv": "own_code:unregistered: own: "
+    "its class must be registered to be saved, and OwnNamesTwice is not; put @mp.layer above the "
+    "class",
     "run --net own_code:slips --data t.csv": "own_code:slips: must make a net by slips(data, "
     "seed=0), but raised AttributeError: 'Dataset' object has no attribute 'no'; fix it first",
 }
@@ -115,3 +136,22 @@ def test_sensitivity(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_is_refused(words: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*words.split(), "--quiet"]) == 2
     assert capsys.readouterr().err == f"minprune: {REFUSED[words]}\n"
+
+
+def test_a_saved_layer_of_ones_own(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("minprune.nets.registry.OWN", {})
+    monkeypatch.delitem(sys.modules, "own_layer", raising=False)
+    (folder / "own_layer.py").write_text(LAYER)
+    mp.save(importlib.import_module("own_layer").make(), "net.npz")
+    monkeypatch.setattr("minprune.nets.registry.OWN", {})
+    monkeypatch.delitem(sys.modules, "own_layer")
+    assert main(["info", "net.npz"]) == 1
+    assert "import it first (--import MODULE)" in capsys.readouterr().err
+    assert main(["info", "net.npz", "--import", "own_layer"]) == 0
+    words = ["net.npz", "--import", "own_layer", "--data", "t.csv", "--quiet"]
+    assert main(["sensitivity", *words]) == main(["find-sparsity", *words]) == 0
+    capsys.readouterr()
+    assert main(["info", "net.npz", "--import", "none_such"]) == 2
+    assert capsys.readouterr().err.startswith("minprune: none_such cannot be imported: ")

@@ -12,8 +12,9 @@ from typing import Any
 from minprune.arguments import choice, function, instance, one_of
 from minprune.core import Criterion, Dataset
 from minprune.criteria import CRITERIA
-from minprune.errors import ArgumentError, MinpruneError
+from minprune.errors import ArgumentError, FileError, MinpruneError
 from minprune.evidence import find
+from minprune.files.model import describe
 from minprune.jobs.methods import Budget, Own, Way, acting
 from minprune.jobs.procedures import PROCEDURES
 from minprune.methods.plans import Procedure
@@ -95,6 +96,10 @@ def net(name: str, data: Dataset, seed: int) -> Model:
             f"{name}: must make a net of {data.outputs} outputs, as many as the data have, not "
             f"{outputs}; size it by data.outputs"
         )
+    try:
+        describe(found.net)
+    except FileError as e:  # it could not be saved in the end
+        raise ArgumentError(f"{name}: {e}") from e
     return found
 
 
