@@ -117,7 +117,7 @@ def equal(a: Fitted, b: Fitted) -> bool:
     """The same bits, masks and history, but for the seconds."""
     epochs = [{k: v for k, v in h.epochs.items() if k != "seconds"} for h in (a[1], b[1])]
     masks = [{k: m.tolist() for k, m in model.masks.items()} for model in (a[0], b[0])]
-    extra = [{k: v.tolist() for k, v in h.extra.items()} for h in (a[1], b[1])]
+    extra = [{k: repr(v.tolist()) for k, v in h.extra.items()} for h in (a[1], b[1])]
     whole = extra[0] == extra[1] and a[1].steps == b[1].steps and repr(epochs[0]) == repr(epochs[1])
     lengths = len(a[1].epochs["seconds"]) == len(b[1].epochs["seconds"])
     return same(a[0], b[0]) and masks[0] == masks[1] and whole and lengths

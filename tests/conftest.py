@@ -1,5 +1,6 @@
 """Hypothesis profiles: quick (default), ci (where CI is set), deep (HYPOTHESIS_PROFILE=deep)."""
 
+import gc
 import os
 import signal
 
@@ -62,3 +63,9 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Workers for the whole suite alone: starting them takes longer than most files do."""
     return None if config.args_source is config.ArgsSource.TESTPATHS else 0
+
+
+def pytest_collection_finish() -> None:
+    """Modules and tests live to the end; the collector need not look at them again and again."""
+    gc.collect()
+    gc.freeze()

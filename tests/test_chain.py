@@ -15,7 +15,7 @@ from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
-from minprune.methods import L1, L2, SET, Gradual, chain, start_sparse
+from minprune.methods import L1, L2, Gradual, chain
 from minprune.methods.chain import Chain
 from minprune.nets.model import Model
 
@@ -245,14 +245,6 @@ def test_a_part_that_does_nothing_changes_no_bit(method: mp.Method) -> None:
         }
     if isinstance(method, L1 | L2):  # which draw nothing, nor name anything
         assert same(fit(chain(mp.Method(), method))[0], alone)
-
-
-def test_stored_weights_move_in_a_chain_as_they_do_alone() -> None:
-    """Buffers, masks and optimizer state of SET, on masked and on sparse models."""
-    model = start_sparse(small_net(), 0.6, "er")
-    for form in (model, mp.sparsify(model, "csr")):
-        method = SET(0.4, every=2)
-        assert same(fit(chain(method, L2(0.0)), form)[0], fit(method, form)[0])
 
 
 class Answering(mp.Method):

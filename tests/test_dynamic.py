@@ -22,7 +22,7 @@ from moving import (
     trained,
     what_comes_is_new,
 )
-from watching import same, small_data
+from watching import small_data
 
 import minprune as mp
 from minprune import kernels
@@ -173,18 +173,6 @@ def test_cosine_decay_by_hand() -> None:
     live = int(trained(plan)[0][0].live["fc1.weight"].sum())
     decay = (0.933013, 0.75, 0.5, 0.25, 0.066987, 0.0)
     assert moved == [min(round(share * live), 60 - live) for share in decay]
-
-
-@pytest.mark.parametrize("stored", [False, True])
-@pytest.mark.parametrize("kind", [SET, RigL])
-def test_fraction_0_is_plain_training_bit_for_bit(kind: Any, stored: bool) -> None:
-    plan = Run(kind, fraction=0.0, every=1, stored=stored)
-    plain, history = mp.fit(plan.model(0.5), small_data(), **plan.how())
-    same_, dynamic_ = mp.fit(plan.model(0.5), small_data(), method=plan.method(), **plan.how())
-    assert same(plain, same_)
-    assert history.steps == dynamic_.steps
-    little = replace(plan, fraction=0.1).method()
-    assert not same(plain, mp.fit(plan.model(0.5), small_data(), method=little, **plan.how())[0])
 
 
 @pytest.mark.parametrize("adam", [False, True])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
-from watching import context, half_masked, same, small_data, small_net
+from watching import context, half_masked, small_data, small_net
 
 import minprune as mp
 from minprune import schedule
@@ -144,18 +144,6 @@ class Afresh(Recorded):
 )
 def test_the_laws_reject(law: Callable[..., bool], kind: type[Recorded]) -> None:
     find(plans, lambda plan: not law(kind, plan), settings=QUIET)
-
-
-@pytest.mark.parametrize("scope", ["global", "layer"])
-@pytest.mark.parametrize("which", CRITERIA)
-def test_a_schedule_of_0_is_plain_training_bit_for_bit(which: str | Criterion, scope: Any) -> None:
-    method = Gradual(partial(schedule.constant, final=0.0), criterion=which, scope=scope)
-    plain, history = mp.fit(small_net(0.5), small_data(), **HOW)
-    pruned, gradual = mp.fit(small_net(0.5), small_data(), method=method, **HOW)
-    assert same(plain, pruned)
-    assert history.steps == gradual.steps
-    little = Gradual(partial(schedule.constant, final=0.02), criterion=which, scope=scope)
-    assert not same(plain, mp.fit(small_net(0.5), small_data(), method=little, **HOW)[0])
 
 
 def size(model: Model) -> int:

@@ -3,17 +3,15 @@
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from checkpointing import equal, written
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from randomnets import batch, filled
 from structures import NETS
-from watching import same, small_data, small_net
+from watching import small_data, small_net
 
 import minprune as mp
 from minprune import schedule
@@ -167,36 +165,8 @@ def test_moving_scores_and_classes_forget_alike() -> None:
     assert found["classes"]["w"]["counts"].tolist() == [0.5 + 1 + 2, 0.5 + 1 + 1]
 
 
-@pytest.mark.parametrize("name", KINDS)
-def test_a_schedule_of_0_is_plain_training_bit_for_bit(name: str) -> None:
-    plain, history = mp.fit(small_net(0.5), small_data(), **HOW)
-    method = Gradual(partial(schedule.constant, final=0.0), name, unit=True, **KINDS[name])
-    got, other = mp.fit(small_net(0.5), small_data(), method=method, **HOW)
-    assert same(plain, got)
-    assert history.steps == other.steps
-
-
 def ramp(step: int) -> float:
     return min(step / 10, 0.5)
-
-
-@pytest.mark.parametrize("name", ["apoz", "correlation", "lda", "random"])
-def test_it_repeats_and_resumes_to_the_same_bits(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def run(path: Path | None) -> tuple[Model, mp.History]:
-        method = Gradual(ramp, name, unit=True)
-        every = {} if path is None else {"checkpoint": path, "every": 1}
-        return mp.fit(small_net(), small_data(), method=method, **HOW, **every)
-
-    whole, path = run(None), tmp_path / "fit.npz"
-    assert equal(whole, run(None))
-    kept, files = written(monkeypatch, path, lambda: run(path))
-    assert equal(whole, kept)
-    assert len(files) >= 6
-    for content in files:
-        path.write_bytes(content)
-        assert equal(whole, run(path))
 
 
 class Restless(Recorded):

@@ -140,19 +140,6 @@ def test_the_history_has_the_penalty_beside_the_loss() -> None:
     assert not any(plain.steps["penalty"])
 
 
-@pytest.mark.parametrize("optimizer", [mp.SGD(0.1, momentum=0.9), mp.Adam(0.1)], ids=str)
-@pytest.mark.parametrize("kind", [L1, L2])
-def test_a_lam_of_0_is_plain_training_bit_for_bit(
-    kind: type[L1] | type[L2], optimizer: Any
-) -> None:
-    how = HOW | {"optimizer": optimizer}
-    plain, history = mp.fit(small_net(0.5), small_data(), **how)
-    null, same_history = mp.fit(small_net(0.5), small_data(), method=kind(0.0), **how)
-    assert same(plain, null)
-    assert history.steps == same_history.steps
-    assert not same(plain, mp.fit(small_net(0.5), small_data(), method=kind(1e-3), **how)[0])
-
-
 @pytest.mark.parametrize("kind", [L1, L2])
 @pytest.mark.parametrize("lam", [-0.1, float("nan"), float("inf"), "0.1", None, True])
 def test_messages(kind: type[L1] | type[L2], lam: Any) -> None:

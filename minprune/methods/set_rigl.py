@@ -115,7 +115,7 @@ class RigL(Dynamic):
     share(t) = fraction / 2 (1 + cos(pi t / (stop total))) at update t. The gradient is of absent
     entries too: of the loss in training mode on the batch of update t, at the weights after it
     (one more pass at each move, with new draws of dropout from the method's stream), one layer at a
-    time.
+    time. Null setting: fraction = 0.
 
     Parameters
     ----------

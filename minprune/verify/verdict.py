@@ -128,7 +128,9 @@ def short(value: Any) -> str:
     if isinstance(value, np.ndarray):
         large = value.size > 12
         how: dict[str, Any] = {"precision": 4} if large else {"floatmode": "unique"}
-        text = np.array2string(value, separator=", ", threshold=12, edgeitems=2, **how)
+        text = np.array2string(
+            value, separator=", ", threshold=12, edgeitems=1 if value.ndim > 2 else 2, **how
+        )
         return f"{' '.join(text.split())} of shape {value.shape}, {value.dtype}"
     if isinstance(value, Mapping):
         return "{" + "; ".join(f"{name}: {short(part)}" for name, part in value.items()) + "}"

@@ -1,0 +1,103 @@
+"""Every method that acts during training, with settings for a tiny net: a row gets all laws.
+
+The laws are in test_methods_table.py, which also asks for a row of each class of mp.methods.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+from watching import small_data, small_net
+
+import minprune as mp
+from minprune.masking.units import live_units
+from minprune.methods import L1, L2, SET, Gradual, RigL, Validate, start_sparse
+from minprune.nets.counts import counts
+from minprune.nets.model import Model
+
+DATA = small_data()
+HOW: dict[str, Any] = {
+    "epochs": 2, "batch_size": 4, "optimizer": mp.SGD(0.1, momentum=0.9), "progress": False,
+}  # 6 updates  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """kind(**how) trains `net`; kind(**how, **null) is plain training, null=None: it has none
+
+    share: of the weights, or units, that are masked at the end; None: it learns how many. call: the
+    name of the one-line call in mp.methods. way: the row of PROCEDURES, or why there is none.
+    """
+
+    kind: type[mp.Method]
+    how: dict[str, Any]
+    null: dict[str, Any] | None
+    share: float | None = 0.0
+    call: str = ""
+    way: str = ""
+    net: Callable[[], Model] = lambda: small_net(0.5)
+    units: bool = False
+    fit: dict[str, Any] = field(default_factory=dict)  # of fit, besides HOW
+
+    def method(self, **more: Any) -> mp.Method:
+        return self.kind(**self.how | more)
+
+    def masked(self, model: Model) -> tuple[int, int]:
+        """(how many of the weights, or units, are masked, or not stored; how many there are)"""
+        if not self.units:
+            of = [c for c in counts(model.net, model.masks) if len(c.shape) > 1]
+            return sum(c.total - c.live for c in of), sum(c.total for c in of)
+        live = np.concatenate([live_units(g, model.masks) for g in mp.ties(model) if g.free])
+        return int((~live).sum()), live.size
+
+
+def sparse(form: str = "") -> Model:
+    model = start_sparse(small_net(0.5), 0.6, "er")
+    return mp.sparsify(model, form) if form else model
+
+
+def ramp(step: int) -> float:
+    return min(step / 10, 0.5)
+
+
+def zero(step: int) -> float:
+    return 0.0
+
+
+NO_CALL = "mp.fit takes it, since it changes nothing"
+gradual = partial(Row, Gradual, null={"schedule": zero}, share=0.5, way="gradual")
+set_ = partial(Row, SET, null={"fraction": 0.0}, share=0.6, way="set")
+rigl = partial(Row, RigL, null={"fraction": 0.0}, share=0.6, call="rigl", way="rigl")
+
+ROWS: dict[str, Row] = {
+    "L1": Row(L1, {"lam": 0.5}, {"lam": 0.0}, call="l1", way="l1"),
+    "L2": Row(L2, {"lam": 0.5}, {"lam": 0.0}, call="l2", way="l2"),
+    "Gradual": gradual({"schedule": ramp}),
+    "Gradual, random": gradual({"schedule": ramp, "criterion": "random", "scope": "layer"}),
+    "Gradual, by gradient": gradual({"schedule": ramp, "criterion": "snip"}),
+    **{
+        f"Gradual, units by {name}": gradual(
+            {"schedule": ramp, "criterion": name, "unit": True}, units=True
+        )
+        for name in ("apoz", "activation", "correlation", "lda", "random")
+    },
+    "SET": set_({"fraction": 0.4, "every": 2}, net=sparse),
+    "SET, stored": set_({"fraction": 0.4, "every": 2}, net=partial(sparse, "csr")),
+    "RigL": rigl({"fraction": 0.4, "every": 2}, net=sparse),
+    "RigL, stored": rigl({"fraction": 0.4, "every": 2}, net=partial(sparse, "csr")),
+    "Validate": Row(Validate, {"data": DATA, "every": 2}, {}, way=NO_CALL),
+}
+
+Fitted = tuple[Model, mp.History]
+
+
+def fit(row: Row, method: mp.Method | None, **how: Any) -> Fitted:
+    return mp.fit(row.net(), DATA, method=method, **HOW | row.fit | how)
+
+
+@cache
+def done(row: Row) -> Fitted:
+    """The row's own training, never stopped."""
+    return fit(row, row.method())
