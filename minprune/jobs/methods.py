@@ -16,7 +16,17 @@ from minprune import schedule
 from minprune.arguments import one_of
 from minprune.core import Criterion, Dataset
 from minprune.errors import ArgumentError
-from minprune.methods import SET, AtInit, Fit, Gradual, Iterative, LotteryTicket, RigL
+from minprune.methods import (
+    SET,
+    AtInit,
+    Fit,
+    Gradual,
+    Iterative,
+    LotteryTicket,
+    RigL,
+    SparseVariationalDropout,
+    TargetedDropout,
+)
 from minprune.methods.plans import Procedure, made
 from minprune.nets.model import Model
 
@@ -198,4 +208,13 @@ METHODS: dict[str, Way] = {
                partial(moving, SET), criteria=False, null={"fraction": 0.0}),
     "rigl": Way("sparse from the start, weights move by gradient (Evci et al. 2020)",
                 partial(moving, RigL), criteria=False, null={"fraction": 0.0}),
+    "targeted_dropout": Way(
+        "drop the smallest weights at random, and prune them at the end (Gomez et al. 2019)",
+        partial(acting, TargetedDropout), criteria=False, units=True, null={"sparsity": 0.0},
+    ),
+    "sparse_variational_dropout": Way(
+        "learn the noise of each weight, prune the noisiest (Molchanov et al. 2017); --set "
+        "threshold=3 for its own number of them",
+        partial(acting, SparseVariationalDropout), criteria=False,
+    ),
 }  # fmt: skip

@@ -6,6 +6,7 @@ themselves, penalties, another task, and several stages.
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
@@ -20,12 +21,14 @@ from minprune.masking.apply import prune
 from minprune.methods import (
     L1,
     L2,
+    Dropout,
     Iterative,
     LargeSparse,
     RewindOnPlateau,
     ScratchAgainstJoint,
     Stages,
     Transfer,
+    VariationalDropout,
 )
 from minprune.methods.plans import Procedure, made
 from minprune.methods.transfer import with_head
@@ -122,10 +125,12 @@ def narrowed(model: Model, part: float) -> Model:
 
 def penalised(kind: type[Any], b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
     """As finetune, with a penalty in all its training."""
+    takes = inspect.signature(kind).parameters
     for key in own:
-        one_of(kind.__name__, "an argument", key, ("lam", *(f.name for f in fields(Iterative))))
-    rest = {key: value for key, value in own.items() if key != "lam"}
-    method = kind(own.get("lam", LAM))
+        one_of(kind.__name__, "an argument", key, (*takes, *(f.name for f in fields(Iterative))))
+    sizes = {name: LAM for name, p in takes.items() if p.default is p.empty}
+    method = kind(**sizes | {key: value for key, value in own.items() if key in takes})
+    rest = {key: value for key, value in own.items() if key not in takes}
     return retrained("finetune", replace(b, train={**b.train, "method": method}), model, data, rest)
 
 
@@ -212,6 +217,13 @@ PROCEDURES: dict[str, Way] = METHODS | {
               partial(penalised, L1), units=True, shared=True, null={"lam": 0, "rounds": 0}),
     "l2": Way("as finetune, with a penalty on squared weights; --set lam=1e-4",
               partial(penalised, L2), units=True, shared=True, null={"lam": 0, "rounds": 0}),
+    "dropout": Way("as finetune, with dropout in all its training; --set rate=0.5 noise=gaussian",
+                   partial(penalised, Dropout), units=True, shared=True,
+                   null={"rate": 0, "rounds": 0}),
+    "variational_dropout": Way(
+        "as finetune, with dropout of learned rates (Kingma et al. 2015); --set by=unit",
+        partial(penalised, VariationalDropout), units=True, shared=True,
+    ),
     "rewind_on_plateau": Way(
         "no pruning: back to the best epoch when validation stagnates, with a lower rate",
         partial(whole, RewindOnPlateau), criteria=False, null={"times": 0},

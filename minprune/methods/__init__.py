@@ -2,6 +2,7 @@
 
 from minprune.methods.at_init import AtInit, at_init
 from minprune.methods.chain import chain
+from minprune.methods.dropout import Dropout, dropout
 from minprune.methods.during import Fit
 from minprune.methods.gradual import Gradual
 from minprune.methods.in_rounds import in_rounds
@@ -17,9 +18,15 @@ from minprune.methods.rewind_on_plateau import RewindOnPlateau, rewind_on_platea
 from minprune.methods.scratch_against_joint import ScratchAgainstJoint, scratch_against_joint
 from minprune.methods.sequence import Stages, sequence
 from minprune.methods.set_rigl import SET, RigL, rigl
+from minprune.methods.sparse_variational_dropout import (
+    SparseVariationalDropout,
+    sparse_variational_dropout,
+)
 from minprune.methods.start_sparse import start_sparse
+from minprune.methods.targeted_dropout import TargetedDropout, targeted_dropout
 from minprune.methods.transfer import Transfer, transfer
 from minprune.methods.validate import Validate
+from minprune.methods.variational_dropout import VariationalDropout, variational_dropout
 
 PLANS: dict[str, type[Procedure]] = {
     plan.name(): plan
@@ -30,9 +37,11 @@ PLANS: dict[str, type[Procedure]] = {
 }  # by the name of the call  # fmt: skip
 
 __all__ = [
-    "L1", "L2", "PLANS", "RETRAIN", "SET", "AtInit", "Before", "Fit", "Gradual", "Iterative",
-    "LargeSparse", "LotteryTicket", "Result", "Retraining", "RewindOnPlateau", "RigL",
-    "ScratchAgainstJoint", "Stages", "Start", "Transfer", "Validate", "at_init", "chain",
-    "in_rounds", "iterative", "l1", "l2", "large_sparse", "lottery_ticket", "obs", "overlap",
-    "rewind_on_plateau", "rigl", "scratch_against_joint", "sequence", "start_sparse", "transfer",
+    "L1", "L2", "PLANS", "RETRAIN", "SET", "AtInit", "Before", "Dropout", "Fit", "Gradual",
+    "Iterative", "LargeSparse", "LotteryTicket", "Result", "Retraining", "RewindOnPlateau", "RigL",
+    "ScratchAgainstJoint", "SparseVariationalDropout", "Stages", "Start", "TargetedDropout",
+    "Transfer", "Validate", "VariationalDropout", "at_init", "chain", "dropout", "in_rounds",
+    "iterative", "l1", "l2", "large_sparse", "lottery_ticket", "obs", "overlap",
+    "rewind_on_plateau", "rigl", "scratch_against_joint", "sequence", "sparse_variational_dropout",
+    "start_sparse", "targeted_dropout", "transfer", "variational_dropout",
 ]  # fmt: skip

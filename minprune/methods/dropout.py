@@ -49,9 +49,9 @@ class Dropout(Method):
     --------
     >>> import minprune as mp
     >>> data = mp.data.digits()
-    >>> model = mp.zoo.mlp(data, hidden=(16,))
+    >>> model = mp.zoo.mlp(data, hidden=(32,))
     >>> method = mp.methods.Dropout(0.2, noise="gaussian")
-    >>> trained, _ = mp.fit(model, data, epochs=3, method=method, progress=False)
+    >>> trained, _ = mp.fit(model, data, epochs=5, method=method, progress=False)
     >>> bool(mp.evaluate(trained, data.test).accuracy > 0.5)
     True
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minprune import kernels
-from minprune.autograd import Op, Value, add, exp, mul, sigmoid, sub
+from minprune.autograd import Op, Value, add, div, exp, mul, sub
 from minprune.core import Array
 
 K1, K2, K3 = 0.63576, 1.87320, 1.48695
@@ -37,8 +37,8 @@ def _sparse_kl(a: Array) -> Array:
 def _sparse_kl_rule(g: Value, k: Value, inputs: Any, need: Any) -> Any:
     """da = -g (K1 K3 s (1 - s) + sigmoid(-a) / 2)      s = sigmoid(K2 + K3 a)"""
     (a,) = inputs
-    s = sigmoid(add(mul(a, K3), K2))
-    slope = sub(mul(mul(s, sub(s, 1.0)), K1 * K3), mul(sigmoid(mul(a, -1.0)), 0.5))
+    s = div(1.0, add(exp(sub(mul(a, -K3), K2)), 1.0))
+    slope = sub(mul(mul(s, sub(s, 1.0)), K1 * K3), div(0.5, add(exp(a), 1.0)))
     return (mul(g, slope),)
 
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import exp, log
+from math import exp
 from typing import Any
 
 import numpy as np
 
 from minprune import kernels
 from minprune.arguments import filled, number, share
-from minprune.autograd import Op, Value, mul, sub, total, value
+from minprune.autograd import Op, Value, mul, total, value
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
 from minprune.masking.apply import prune
@@ -61,7 +61,7 @@ def _variance(theta: Array, log_sigma2: Array) -> Array:
 
 def _variance_rule(g: Value, v: Value, inputs: Any, need: Any) -> Any:
     """dlog_sigma2 = g v between the bounds; dtheta = g 2 v / theta at them, where a is constant"""
-    theta, log_sigma2 = inputs
+    theta = inputs[0]
     square = np.square(value(theta))
     free = _between(value(v), square * exp(LOW), square * exp(HIGH))
     g = mul(g, v)
@@ -71,7 +71,8 @@ def _variance_rule(g: Value, v: Value, inputs: Any, need: Any) -> Any:
 
 def _between(x: Array, low: Any, high: Any) -> Array:
     """1 where low < x < high, else 0, in the dtype of x"""
-    return ((x > low) & (x < high)).astype(x.dtype)
+    found: Array = ((x > low) & (x < high)).astype(x.dtype)
+    return found
 
 
 log_alpha, variance = Op(_log_alpha, _log_alpha_rule), Op(_variance, _variance_rule)
@@ -86,8 +87,8 @@ class SparseVariationalDropout(Method):
     alpha theta^2, KL of `minprune.methods.kl`, and w growing from 0 to `scale` in equal steps. The
     model is that of theta, with the weights of log alpha > threshold pruned, in each epoch's
     validation too; they train on until the end. `history.extra` holds "NAME log alpha", "NAME
-    theta", the weights before they were pruned, and "threshold". It has no null setting: noise is
-    what it is.
+    theta", the weights before they were pruned, and "threshold". It has no null setting: its
+    noise never ends.
 
     Parameters
     ----------
@@ -104,8 +105,8 @@ class SparseVariationalDropout(Method):
     log_sigma2 : float
         Where log sigma^2 starts.
     lr_factor : float
-        The learning rate of log sigma^2 over that of the weights: it has a long way to go, about 10,
-        which takes Adam 10 / lr updates.
+        The learning rate of log sigma^2 over that of the weights: it has about 10 to go, for which
+        Adam takes 10 / lr updates.
 
     Raises
     ------
@@ -160,3 +161,86 @@ class SparseVariationalDropout(Method):
             Learned("* log alpha", "log alpha", "threshold", "pruned above"),
             Learned("* theta", ""),
         )
+
+    @property
+    def extra_lr(self) -> Mapping[str, float]:  # type: ignore[override]
+        return {extra_name("*"): self.lr_factor}
+
+    def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
+        names = noisy_weights("SparseVariationalDropout", model, self.layers)
+        if self.sparsity is not None:  # a share that cannot be reached is refused before training
+            self._pruned(model, {k: np.zeros(model.params[k].shape) for k in names})
+        first = model.dtype.type(self.log_sigma2)
+        return model, {extra_name(k): np.full(model.params[k].shape, first) for k in names}, None
+
+    def layer(
+        self, name: str, layer: Layer, x: Value, params: Values, extra: Values, ctx: Context
+    ) -> Value | None:
+        weight = next((k for k in weights_of(extra) if layer_of(k) == name), None)
+        if weight is None:
+            return None
+        var = variance(params[weight], extra[extra_name(weight)])
+        return outputs(weight, layer, x, var, params, ctx.forward, ctx.rng)
+
+    def penalty(self, params: Values, extra: Values, ctx: Context) -> Value | None:
+        share = ctx.step / (self.warm * ctx.total) if self.warm else 1.0
+        w = self.scale * min(1.0, share) / ctx.samples
+        kls = [
+            total(sparse_kl(log_alpha(params[k], extra[extra_name(k)]))) for k in weights_of(extra)
+        ]
+        return mul(sum(kls[1:], kls[0]), w)
+
+    def settled(self, step: int, total: int) -> bool:
+        return step >= self.warm * total
+
+    def finish(self, model: Model, extra: Arrays, ctx: Context) -> Model:
+        return self._pruned(model, {k: -a for k, a in self._log_alphas(model, extra).items()})
+
+    def learned(self, model: Model, extra: Arrays, ctx: Context) -> Arrays:
+        found = self._log_alphas(model, extra)
+        masks = self.finish(model, extra, ctx).masks
+        kept = max((a[masks[k]].max(initial=LOW) for k, a in found.items()), default=LOW)
+        cut = self._threshold if self.sparsity is None else kept
+        return {
+            **{f"{k} log alpha": np.clip(a, LOW, HIGH) for k, a in found.items()},
+            **{f"{k} theta": model.params[k] for k in found},
+            "threshold": np.clip(np.array(cut), LOW, HIGH),
+        }
+
+    def unpruned(self, model: Model, learned: Arrays) -> tuple[Model, Arrays]:
+        found = {k.removesuffix(" theta"): a for k, a in learned.items() if k.endswith(" theta")}
+        whole = replace(model, params=model.params | found, masks={})
+        return whole, {k: -learned[f"{k} log alpha"] for k in found}
+
+    @property
+    def _threshold(self) -> float:
+        return THRESHOLD if self.threshold is None else self.threshold
+
+    def _pruned(self, model: Model, scores: Arrays) -> Model:
+        """The model without the weights of the lowest -log alpha, and at least one a layer with"""
+        if self.sparsity is None:
+            return prune(model, scores, threshold=-self._threshold)
+        return prune(model, scores, sparsity=self.sparsity)
+
+    def _log_alphas(self, model: Model, extra: Arrays) -> Arrays:
+        """log sigma^2 - log theta^2, not clipped: so that those beyond the bounds have an order"""
+        floor = np.finfo(model.dtype).tiny
+        return {
+            k: extra[extra_name(k)] - np.log(np.maximum(np.square(model.params[k]), floor))
+            for k in weights_of(extra)
+        }
+
+
+def extra_name(weight: str) -> str:
+    """The name of its log sigma^2"""
+    return f"{weight} log sigma^2"
+
+
+def weights_of(extra: Mapping[str, Any]) -> list[str]:
+    """The weights that have one"""
+    return [name.removesuffix(extra_name("")) for name in extra]
+
+
+sparse_variational_dropout = one_call(
+    SparseVariationalDropout, "sparse_variational_dropout", "sparsity=0.5"
+)

@@ -15,11 +15,12 @@ CHUNK = 8192  # pairs of normal numbers at a time, which stay in the cache
 def bernoulli(rng: np.random.Generator, shape: Shape, dtype: np.dtype[Any], rate: float) -> Array:
     """m / (1 - rate), m ~ Bernoulli(1 - rate): mean 1, variance rate / (1 - rate)"""
     kept: Array = rng.random(shape, np.float32) >= rate
-    return kept * dtype.type(1 / (1 - rate))
+    scaled: Array = kept * dtype.type(1 / (1 - rate))
+    return scaled
 
 
 def gaussian(rng: np.random.Generator, shape: Shape, dtype: np.dtype[Any], rate: float) -> Array:
-    """1 + sqrt(alpha) e, e ~ N(0, 1), alpha = rate / (1 - rate): mean and variance of `bernoulli`"""
+    """1 + sqrt(alpha) e, e ~ N(0, 1), alpha = rate / (1 - rate): as `bernoulli` in both moments"""
     noise = normal(rng, shape, dtype)
     noise *= dtype.type(math.sqrt(rate / (1 - rate)))
     noise += dtype.type(1)
