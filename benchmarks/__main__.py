@@ -18,8 +18,15 @@ HELPERS = ("__main__", "harness")
 
 def names() -> list[str]:
     """The benchmarks in this folder."""
-    found = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
-    return sorted(name for name in found if name not in HELPERS and not name.startswith("_"))
+    here = Path(__file__).parent
+    found = [*pkgutil.iter_modules([str(here)])]
+    found += pkgutil.iter_modules([str(here / "papers")], "papers.")
+    hidden = ("_", "papers._")
+    return sorted(
+        module.name
+        for module in found
+        if not (module.ispkg or module.name in HELPERS or module.name.startswith(hidden))
+    )
 
 
 def main(argv: list[str] | None = None) -> int:

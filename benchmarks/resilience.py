@@ -1,4 +1,4 @@
-"""SIGKILL at random moments of fit, run and compare, then again: the same results to the byte.
+"""SIGKILL at random moments of fit, run, compare and every plan: then the same results to the byte.
 
 After each kill every file that has its final name must be whole. Speeds of kernels, by which
 formats are chosen, are measured once, beforehand.
@@ -12,19 +12,23 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import _plans
 from benchmarks._jobs import JOBS, Job, ended, fork, unsound
 from benchmarks.harness import Row, within
 
 EACH = 4  # kills of one job at most
 KILLS = {"fit": 80, "run": 60, "compare": 60}
+OF_PLANS = 100  # or more, as many of each plan
 
 
 def run(quick: bool, data: Path | None) -> list[Row]:
-    """Two hundred kills (six with --quick), as many jobs as that takes."""
-    found = []
-    for name, kills in KILLS.items():
+    """Three hundred kills (twenty with --quick), as many jobs as that takes."""
+    plans, found = _plans.jobs(), []
+    tried = [(JOBS[name], 2 if quick else kills) for name, kills in KILLS.items()]
+    tried += [(job, 1 if quick else -(-OF_PLANS // len(plans))) for job in plans.values()]
+    for job, kills in tried:
         with tempfile.TemporaryDirectory() as folder:
-            found += rows(Path(folder), JOBS[name], kills=2 if quick else kills)
+            found += rows(Path(folder), job, kills=kills)
     return found
 
 

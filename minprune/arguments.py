@@ -175,17 +175,13 @@ def function(spec: str) -> Any:
 
     Raises ArgumentError, one sentence, if there is none.
     """
-    import sys
-
     module, _, name = spec.partition(":")
     if not module or not name:
         raise ArgumentError(f"{spec!r} names no function; write package.module:function")
     if module.endswith(".py"):
         dotted = module.removesuffix(".py").replace("\\", "/").strip("./").replace("/", ".")
         raise ArgumentError(f"{module} is a file; write it as one imports it, {dotted}:{name}")
-    if "" not in sys.path:
-        sys.path.insert(0, "")
-    found = _imported(module)
+    found = imported(module)
     for part_of in name.split("."):
         if not hasattr(found, part_of):
             names = _functions(found)
@@ -198,7 +194,12 @@ def function(spec: str) -> Any:
     return found
 
 
-def _imported(module: str) -> Any:
+def imported(module: str) -> Any:
+    """The module of that name, also from the current folder; raises ArgumentError if it fails"""
+    import sys
+
+    if "" not in sys.path:
+        sys.path.insert(0, "")
     try:
         return import_module(module)
     except (Exception, SystemExit) as error:  # user code may raise anything

@@ -146,7 +146,8 @@ def parser() -> Parser:
         "made with the same settings, on one machine or on several.",
         epilog="Example: minprune results seeds-0-2/runs.db seeds-3-5/runs.db --csv",
     )
-    results.add_argument("files", metavar="FILE", nargs="+", help="a runs.db of minprune compare")
+    results.add_argument("files", metavar="FILE", nargs="+",
+        help="a runs.db of minprune compare, or its folder")
     results.add_argument("--csv", dest="as_csv", action="store_true", default=False,
         help="print a line for each net")
     info = commands.add_parser(
@@ -155,6 +156,7 @@ def parser() -> Parser:
         description="Print the net, the counts, the sparsity and the bytes of a saved model.",
     )
     info.add_argument("file", metavar="FILE", help="a model, such as fine-tuned.npz")
+    _own_layers(info)
     commands.add_parser(
         "methods",
         help="list what minprune run --method takes",
@@ -192,6 +194,12 @@ def _job(commands: Any, kind: type[Settings], **words: str) -> Any:
     return job
 
 
+def _own_layers(command: Any) -> None:
+    """The option of what reads a saved model."""
+    command.add_argument("--import", dest="module", metavar="MODULE",
+        help="import this module first, which registers layers of the model by @mp.layer")
+
+
 def _how_much(commands: Any) -> None:
     """The options of `minprune sensitivity` and `minprune find-sparsity`."""
     each = commands.add_parser(
@@ -214,10 +222,11 @@ def _how_much(commands: Any) -> None:
         add("--data", default="digits", metavar="DATA",
             help="the data, as for minprune run (default: digits)")
         add("--criterion", default="magnitude", metavar="NAME",
-            help="what goes first (default: magnitude)")
+            help="what goes first; package.module:function too (default: magnitude)")
         add("--unit", action="store_true", help="prune whole units instead of weights")
         add("--quiet", action="store_true", help="show no progress")
         add("--json", action="store_true", dest="as_json", help="print JSON")
+        _own_layers(command)
     each.add_argument("--plot", metavar="FILE", help="write a picture, such as layers.svg")
     add = find.add_argument
     add("--tolerance", type=float, default=0.01, metavar="SHARE",
@@ -351,10 +360,13 @@ def results(name: str, given: list[str], /, *, files: list[str], as_csv: bool) -
     return lambda: (found(files, as_csv), True)
 
 
-def info(name: str, given: list[str], /, *, file: str) -> Work:
+def info(name: str, given: list[str], /, *, file: str, module: str | None) -> Work:
     """A saved model as text."""
+    from minprune.arguments import imported
     from minprune.jobs.info import info as about
 
+    if module is not None:
+        imported(module)
     return lambda: (about(file), True)
 
 
@@ -367,7 +379,11 @@ def list_methods(name: str, given: list[str], /) -> Work:
 
 def how_much(name: str, given: list[str], /, **asked: Any) -> Work:
     """What may go of a saved model, as text or JSON."""
+    from minprune.arguments import imported
     from minprune.jobs import how_much
+
+    if (module := asked.pop("module")) is not None:
+        imported(module)
 
     jobs: dict[str, Callable[..., str]] = {
         "sensitivity": how_much.each_layer,

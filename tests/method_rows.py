@@ -14,12 +14,16 @@ from watching import small_data, small_net
 import minprune as mp
 from minprune.masking.units import live_units
 from minprune.methods import (
+    L0,
     L1,
     L2,
     SET,
     Dropout,
+    ElasticNet,
     Gradual,
+    GroupLasso,
     RigL,
+    SparseGroupLasso,
     SparseVariationalDropout,
     TargetedDropout,
     Validate,
@@ -97,6 +101,25 @@ noisy = partial(
 ROWS: dict[str, Row] = {
     "L1": Row(L1, {"lam": 0.5}, {"lam": 0.0}, call="l1", way="l1"),
     "L2": Row(L2, {"lam": 0.5}, {"lam": 0.0}, call="l2", way="l2"),
+    "L0": Row(L0, {"lam": 0.01}, {"lam": 0.0}, call="l0", way="l0"),
+    "ElasticNet": Row(
+        ElasticNet,
+        {"lam1": 0.1, "lam2": 0.5},
+        {"lam1": 0.0, "lam2": 0.0},
+        call="elastic_net",
+        way="elastic_net",
+    ),
+    "GroupLasso": Row(
+        GroupLasso, {"lam": 0.1}, {"lam": 0.0}, call="group_lasso", way="group_lasso"
+    ),
+    "SparseGroupLasso": Row(
+        SparseGroupLasso,
+        {"lam1": 0.1, "lam_group": 0.1},
+        {"lam1": 0.0, "lam_group": 0.0},
+        call="sparse_group_lasso",
+        way="sparse_group_lasso",
+        fit={"optimizer": mp.Adam(0.01)},
+    ),
     "Gradual": gradual({"schedule": ramp}),
     "Gradual, random": gradual({"schedule": ramp, "criterion": "random", "scope": "layer"}),
     "Gradual, by gradient": gradual({"schedule": ramp, "criterion": "snip"}),

@@ -1,6 +1,5 @@
 """Every procedure around training, on a small net: a row gets all laws of test_procedures.py."""
 
-import hashlib
 import json
 from collections.abc import Callable
 from functools import partial
@@ -10,6 +9,7 @@ import numpy as np
 from watching import small_data
 
 import minprune as mp
+from benchmarks._plans import digest
 from minprune.methods import Result
 
 DATA = small_data()
@@ -112,32 +112,6 @@ NULL: dict[str, Call] = {  # settings at which the model is that of plain traini
         lottery_ticket, rate=0.0, output_rate=0.0, rounds=2, rewind_to=3, controls=()
     ),
 }  # fmt: skip
-
-
-def digest(found: Result) -> str:
-    """Of all that a procedure gives, but for the seconds."""
-    sha = hashlib.sha256()
-
-    def take(value: Any) -> None:
-        if isinstance(value, np.ndarray):
-            sha.update(f"{value.dtype}{value.shape}".encode() + value.tobytes())
-        elif isinstance(value, mp.Model):
-            take({"params": value.params, "buffers": value.buffers, "masks": value.masks})
-        elif isinstance(value, mp.History):
-            take({"steps": value.steps, "epochs": value.epochs, "extra": value.extra})
-        elif isinstance(value, dict):
-            for key in sorted(value):
-                sha.update(key.encode())
-                if key != "seconds":
-                    take(value[key])
-        elif isinstance(value, list | tuple):
-            for each in value:
-                take(each)
-        else:
-            sha.update(repr(value).encode())
-
-    take(vars(found) | {"seconds": sorted(found.seconds)})
-    return sha.hexdigest()
 
 
 if __name__ == "__main__":

@@ -129,8 +129,7 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     "unknown layer": (
         other_layer,
         "layer 'fc1' must be of a known kind, not 'Attention'; put @mp.layer above its "
-        "class, or use a "
-        "newer minprune",
+        "class and import it first (--import MODULE), or use a newer minprune",
     ),
     "layers that do not fit": (
         wide_layer,

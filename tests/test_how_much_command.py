@@ -78,3 +78,16 @@ def test_refusals(
     error = capsys.readouterr().err
     assert len(error.splitlines()) == 1
     assert text is None or error == text
+
+
+def test_other_data_than_the_models_are_refused(
+    file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "t.csv"
+    table.write_text("a,b,class\n" + "1,2,x\n3,4,y\n" * 30)
+    for command in ("sensitivity", "find-sparsity"):
+        assert main([command, file, "--data", str(table)]) == 2
+        assert capsys.readouterr().err == (
+            f"minprune: {file}: takes inputs of (1, 8, 8), and those of {table} are (2,); pass by "
+            f"--data what the model was trained on\n"
+        )

@@ -70,7 +70,7 @@ def test_a_file_with_a_layer_that_is_not_registered_here(
         mp.load(tmp_path / "m.npz")
     assert caught.value.args == (
         f"{tmp_path / 'm.npz'}: layer 'o' must be of a known kind, not 'Twice'; put @mp.layer "
-        f"above its class, or use a newer minprune",
+        f"above its class and import it first (--import MODULE), or use a newer minprune",
     )
 
 

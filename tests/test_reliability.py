@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import minprune as mp
-from benchmarks import _jobs, disk_full, fuzz, reliability, resilience, same_bits
+from benchmarks import _jobs, _plans, disk_full, fuzz, reliability, resilience, same_bits
 from benchmarks._damage import entries_of, packed, signed
 from benchmarks._jobs import Job
 from benchmarks.harness import AbsentError
@@ -70,6 +70,13 @@ def test_a_job_that_does_not_continue_is_seen(tmp_path: Path) -> None:
 
     rows = resilience.rows(tmp_path, Job("careless", careless, _jobs.everything), kills=4)
     assert "careless: jobs whose files differ" in wrong(rows)
+
+
+def test_every_plan_is_killed() -> None:
+    plans = _plans.plans()
+    assert {name.split(",")[0] for name in plans} == set(mp.methods.PLANS)
+    tried = {plan.retrain for plan in plans.values() if type(plan) is mp.methods.Iterative}
+    assert tried == set(mp.methods.RETRAIN)
 
 
 def test_what_is_measured_in_time_does_not_count() -> None:

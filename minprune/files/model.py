@@ -139,7 +139,8 @@ def rebuild(description: dict[str, Any]) -> Net:
         if kind is None:
             raise FileError(
                 f"layer {entry['name']!r} must be of a known kind, not {entry['kind']!r}; put "
-                f"@mp.layer above its class, or use a newer minprune"
+                f"@mp.layer above its class and import it first (--import MODULE), or use a newer "
+                f"minprune"
             )
         own = {k: tuple(v) if isinstance(v, list) else v for k, v in entry["fields"].items()}
         for name, value in own.items():

@@ -14,7 +14,7 @@ from minprune.core import Array, Split
 from minprune.curvature.removal import loss
 from minprune.errors import ArgumentError, MinpruneError, MinpruneWarning
 from minprune.evidence import score
-from minprune.jobs.own import check_criterion, check_net, criterion
+from minprune.jobs.own import check_criterion, check_net, criterion, of_own
 from minprune.jobs.own import spec as spec_of
 from minprune.jobs.procedures import PROCEDURES
 from minprune.jobs.settings import Settings
@@ -83,11 +83,12 @@ def possible(name: str, model: Model, data: Split, unit: bool, *, samples: int |
         cost = _in_time(name, model, data, unit, samples)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MinpruneWarning)  # it is of the net before training
-        try:
-            score(model, few(data), own, unit=unit, **spec.large)
-        except MinpruneError as e:
-            said = str(e).rpartition("; ")[0] or str(e)  # its remedy is for those who write Python
-            raise ArgumentError(f"{said}; choose another criterion, --net or --data") from None
+        with of_own(name):
+            try:
+                score(model, few(data), own, unit=unit, **spec.large)
+            except MinpruneError as e:
+                said = str(e).rpartition("; ")[0] or str(e)  # its remedy is for Python
+                raise ArgumentError(f"{said}; choose another criterion, --net or --data") from None
     return cost
 
 

@@ -7,11 +7,12 @@ import os
 from minprune.amount.find_sparsity import find_sparsity
 from minprune.amount.sensitivity import sensitivity
 from minprune.core import Dataset
-from minprune.criteria import CRITERIA
-from minprune.errors import ArgumentError
+from minprune.errors import ArgumentError, ShapeError
 from minprune.files import check_writable, load, save, write_atomic
 from minprune.jobs.data import load_data
 from minprune.jobs.job import options
+from minprune.jobs.own import check_criterion, of_own
+from minprune.jobs.own import criterion as named
 from minprune.nets.model import Model
 from minprune.report.sensitivity_figure import axes
 
@@ -27,9 +28,12 @@ def each_layer(
     plot: where the picture goes, its format by the ending. Raises MinpruneError, in one sentence.
     """
     ending = "" if plot is None else picture(plot)
+    check_criterion("sensitivity", "criterion", criterion)
     model, dataset = read(file, data, plot)
-    more = options(criterion) if criterion in CRITERIA else {}
-    found = sensitivity(model, dataset, criterion, unit=unit, progress=not quiet, **more)
+    with of_own(criterion):
+        found = sensitivity(
+            model, dataset, named(criterion), unit=unit, progress=not quiet, **options(criterion)
+        )
     if plot is not None:
         content = io.BytesIO()
         found.plot().figure.savefig(content, format=ending)
@@ -45,12 +49,13 @@ def one_sparsity(
 
     Raises MinpruneError, in one sentence.
     """
+    check_criterion("find_sparsity", "criterion", criterion)
     model, dataset = read(file, data, out)
-    more = options(criterion) if criterion in CRITERIA else {}
-    found = find_sparsity(
-        model, dataset, criterion, unit=unit, tolerance=tolerance, layer=layer, scan=scan,
-        progress=not quiet, **more,
-    )  # fmt: skip
+    with of_own(criterion):
+        found = find_sparsity(
+            model, dataset, named(criterion), unit=unit, tolerance=tolerance, layer=layer,
+            scan=scan, progress=not quiet, **options(criterion),
+        )  # fmt: skip
     if out is not None:
         save(found.model, out)
     if not as_json:
@@ -74,4 +79,10 @@ def read(file: Path, data: str, out: str | None) -> tuple[Model, Dataset]:
     """The model and the data; refused now where `out` cannot be written in the end"""
     if out is not None:
         check_writable(out)
-    return load(file), load_data(data)
+    model, dataset = load(file), load_data(data)
+    if tuple(dataset.input_shape) != tuple(model.net.input_shape):
+        raise ShapeError(
+            f"{file}: takes inputs of {tuple(model.net.input_shape)}, and those of {data} are "
+            f"{tuple(dataset.input_shape)}; pass by --data what the model was trained on"
+        )
+    return model, dataset

@@ -89,6 +89,8 @@ def _panel(name: str, a: Array, mark: float | None) -> Entry:
 
 def _lines(how: Learned, name: str, a: Array, extra: Arrays) -> list[Entry]:
     """Of an array (n,) one, of (n, k) k; none without points."""
+    if not a.size:
+        return []
     a = a.reshape(len(a), -1) if a.ndim else a.reshape(1, 1)
     x = extra.get(beside(name, how.over), np.arange(1, len(a) + 1)).ravel()
     every = max(1, -(-len(a) // POINTS))

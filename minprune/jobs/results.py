@@ -9,7 +9,7 @@ from typing import Any
 from minprune.errors import ArgumentError
 from minprune.jobs.compare import gathered, tables
 from minprune.jobs.compare_cells import OF_JOB
-from minprune.jobs.store import Row, read
+from minprune.jobs.store import DATABASE, Row, read
 from minprune.train.fingerprint import difference
 
 MACHINE = ("host", "cpu", "blas")
@@ -22,7 +22,8 @@ def results(files: Sequence[str], as_csv: bool = False) -> str:
     Raises FileError for a file that is no database of `minprune compare`, and ArgumentError for
     databases that were made with different settings.
     """
-    about, rows = together([Path(name) for name in files])
+    paths = [Path(name, DATABASE) if Path(name).is_dir() else Path(name) for name in files]
+    about, rows = together(paths)
     return lines(rows) if as_csv else tables(gathered(about, rows, {}))
 
 

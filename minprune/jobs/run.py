@@ -16,7 +16,7 @@ from minprune.files import write_atomic
 from minprune.jobs.checks import at_init, possible, reachable
 from minprune.jobs.facts import break_even, facts
 from minprune.jobs.job import Result, carry_out, options, plan_fields, say, timed, trained
-from minprune.jobs.own import criterion, net
+from minprune.jobs.own import criterion, net, of_own
 from minprune.jobs.run_method import method_text, run_method
 from minprune.jobs.settings import RunSettings, filled, named
 from minprune.jobs.stages import measured, write_history
@@ -96,11 +96,12 @@ def run(asked: RunSettings, *, quiet: bool = False, **how: Any) -> Result:
     machine besides; they are chosen once. "seconds" covers this call and the last attempt at each
     phase; the page has all of it but its own. quiet, how, errors: see carry_out.
     """
-    if asked.method is not None or asked.set:
-        return run_method(asked, quiet=quiet, **how)
-    saved = partial(record, quiet=quiet)
-    made = partial(planned, quiet=quiet)
-    return carry_out(asked, made, saved, ("*.npz", "*.json", "*.html"), quiet=quiet, **how)
+    with of_own(asked.criterion):
+        if asked.method is not None or asked.set:
+            return run_method(asked, quiet=quiet, **how)
+        saved = partial(record, quiet=quiet)
+        made = partial(planned, quiet=quiet)
+        return carry_out(asked, made, saved, ("*.npz", "*.json", "*.html"), quiet=quiet, **how)
 
 
 def planned(

@@ -12,6 +12,7 @@ from typing import Any
 from minprune.core import Arrays, Dataset
 from minprune.errors import ArgumentError
 from minprune.files import write_atomic
+from minprune.jobs.checks import possible
 from minprune.jobs.facts import first_layer
 from minprune.jobs.job import Result, carry_out, optimizer, say, timed
 from minprune.jobs.learned import learned
@@ -84,6 +85,8 @@ def planned(given: RunSettings, dataset: Dataset) -> tuple[RunSettings, MethodRu
     own = s.set if s.scope == "global" else {"scope": s.scope} | s.set
     start = net(str(s.net), dataset, s.seed)
     procedure = asked(s.method, budget, start, dataset, own)
+    if s.criterion is not None:
+        possible(s.criterion, start, dataset.train, s.unit, samples=None)
     return replace(s, out=folder(s, dataset)), MethodRun(str(s.net), s.seed, procedure)
 
 

@@ -5,14 +5,28 @@ from minprune.methods.chain import chain
 from minprune.methods.dropout import Dropout, dropout
 from minprune.methods.during import Fit
 from minprune.methods.gradual import Gradual
+from minprune.methods.group_lasso import (
+    GroupLasso,
+    SparseGroupLasso,
+    group_lasso,
+    sparse_group_lasso,
+)
 from minprune.methods.in_rounds import in_rounds
 from minprune.methods.iterative import Iterative, iterative
 from minprune.methods.large_sparse import LargeSparse, large_sparse
 from minprune.methods.lottery_ticket import LotteryTicket, lottery_ticket
 from minprune.methods.obs import obs
 from minprune.methods.overlap import overlap
-from minprune.methods.penalties import L1, L2, l1, l2
+from minprune.methods.penalties import L0, L1, L2, ElasticNet, elastic_net, l0, l1, l2
 from minprune.methods.plans import Procedure, Result
+from minprune.methods.prox import (
+    prox_elastic_net,
+    prox_group_lasso,
+    prox_l0,
+    prox_l1,
+    prox_l2,
+    prox_sparse_group_lasso,
+)
 from minprune.methods.retrain import RETRAIN, Before, Retraining, Start
 from minprune.methods.rewind_on_plateau import RewindOnPlateau, rewind_on_plateau
 from minprune.methods.scratch_against_joint import ScratchAgainstJoint, scratch_against_joint
@@ -37,11 +51,14 @@ PLANS: dict[str, type[Procedure]] = {
 }  # by the name of the call  # fmt: skip
 
 __all__ = [
-    "L1", "L2", "PLANS", "RETRAIN", "SET", "AtInit", "Before", "Dropout", "Fit", "Gradual",
-    "Iterative", "LargeSparse", "LotteryTicket", "Result", "Retraining", "RewindOnPlateau", "RigL",
-    "ScratchAgainstJoint", "SparseVariationalDropout", "Stages", "Start", "TargetedDropout",
-    "Transfer", "Validate", "VariationalDropout", "at_init", "chain", "dropout", "in_rounds",
-    "iterative", "l1", "l2", "large_sparse", "lottery_ticket", "obs", "overlap",
-    "rewind_on_plateau", "rigl", "scratch_against_joint", "sequence", "sparse_variational_dropout",
-    "start_sparse", "targeted_dropout", "transfer", "variational_dropout",
+    "L0", "L1", "L2", "PLANS", "RETRAIN", "SET", "AtInit", "Before", "Dropout", "ElasticNet", "Fit",
+    "Gradual", "GroupLasso", "Iterative", "LargeSparse", "LotteryTicket", "Result", "Retraining",
+    "RewindOnPlateau", "RigL", "ScratchAgainstJoint", "SparseGroupLasso",
+    "SparseVariationalDropout", "Stages", "Start", "TargetedDropout", "Transfer", "Validate",
+    "VariationalDropout", "at_init", "chain", "dropout", "elastic_net", "group_lasso", "in_rounds",
+    "iterative", "l0", "l1", "l2", "large_sparse", "lottery_ticket", "obs", "overlap",
+    "prox_elastic_net", "prox_group_lasso", "prox_l0", "prox_l1", "prox_l2",
+    "prox_sparse_group_lasso", "rewind_on_plateau", "rigl", "scratch_against_joint", "sequence",
+    "sparse_group_lasso", "sparse_variational_dropout", "start_sparse", "targeted_dropout",
+    "transfer", "variational_dropout",
 ]  # fmt: skip

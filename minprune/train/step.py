@@ -150,6 +150,7 @@ class Training:
             view = View(
                 self._context(how), self.params, self.buffers, of_loss,
                 self.extra, self.opt_state, (np.moveaxis(x, -1, 0), y), activations,
+                lambda k: self.optimizer.metric(k, self.opt_state, self.taken),
             )  # fmt: skip
             self._take(method.after(view))
         return result
