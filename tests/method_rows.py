@@ -19,10 +19,12 @@ from minprune.methods import (
     L2,
     SET,
     Dropout,
+    DynamicSurgery,
     ElasticNet,
     Gradual,
     GroupLasso,
     RigL,
+    Soft,
     SparseGroupLasso,
     SparseVariationalDropout,
     TargetedDropout,
@@ -78,12 +80,23 @@ def ramp(step: int) -> float:
     return min(step / 10, 0.5)
 
 
+def at_once(step: int) -> float:
+    return 0.5
+
+
 def zero(step: int) -> float:
     return 0.0
 
 
 NO_CALL = "mp.fit takes it, since it changes nothing"
-gradual = partial(Row, Gradual, null={"schedule": zero}, share=0.5, way="gradual")
+gradual = partial(
+    Row, Gradual, null={"schedule": zero}, share=0.5, call="gradual", way="gradual"
+)  # fmt: skip
+soft = partial(Row, Soft, null={"sparsity": 0.0}, share=0.5, call="soft", way="soft")
+surgery = partial(
+    Row, DynamicSurgery, null={"sparsity": 0.0, "c": None}, share=0.5, call="dynamic_surgery",
+    way="dynamic_surgery",
+)  # fmt: skip
 set_ = partial(Row, SET, null={"fraction": 0.0}, share=0.6, way="set")
 rigl = partial(Row, RigL, null={"fraction": 0.0}, share=0.6, call="rigl", way="rigl")
 drop = partial(Row, Dropout, null={"rate": 0.0}, call="dropout", way="dropout")
@@ -129,6 +142,19 @@ ROWS: dict[str, Row] = {
         )
         for name in ("apoz", "activation", "correlation", "lda", "random")
     },
+    "Gradual, to 50 %": gradual({"sparsity": 0.5}, null={"sparsity": 0.0}),
+    "Gradual, dense": gradual(
+        {"sparsity": 0.5, "regrow": "dense", "criterion": "snip"}, null={"sparsity": 0.0}
+    ),
+    "Gradual, dense, again": gradual(
+        {"schedule": at_once, "regrow": "dense", "criterion": "random", "every": 2}
+    ),
+    "Gradual, 2:4": gradual({"pattern": "2:4", "regrow": "dense"}, null=None, share=None),
+    "Gradual, blocks": gradual({"schedule": ramp, "pattern": (2, 3)}, share=None),
+    "Soft": soft({"sparsity": 0.5}),
+    "Soft, units": soft({"sparsity": 0.5, "factor": 0.5, "unit": True}, units=True),
+    "DynamicSurgery": surgery({"sparsity": 0.5, "gamma": 0.5}),
+    "DynamicSurgery, by deviations": surgery({"c": 0.5, "begin": 0.3, "params": "all"}, share=None),
     "SET": set_({"fraction": 0.4, "every": 2}, net=sparse),
     "SET, stored": set_({"fraction": 0.4, "every": 2}, net=partial(sparse, "csr")),
     "RigL": rigl({"fraction": 0.4, "every": 2}, net=sparse),

@@ -19,11 +19,13 @@ from minprune.errors import ArgumentError
 from minprune.methods import (
     SET,
     AtInit,
+    DynamicSurgery,
     Fit,
     Gradual,
     Iterative,
     LotteryTicket,
     RigL,
+    Soft,
     SparseVariationalDropout,
     TargetedDropout,
 )
@@ -151,6 +153,8 @@ def before(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
 
 def gradual(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
     """By the cubic schedule, to the sparsity at the end of `epochs`, and held from there."""
+    if isinstance(own.get("pattern"), str):  # N:M says how much
+        return during(Gradual, {**b.scored, **own}, b)
     span = max(1, updates(b, b.epochs, model, data))
     grows = partial(schedule.cubic, final=b.sparsity, span=span, every=max(1, span // PRUNINGS))
     return during(Gradual, {"schedule": grows, "unit": b.unit, **b.scored} | dict(own), b)
@@ -204,6 +208,12 @@ METHODS: dict[str, Way] = {
                    null={"sparsity": 0.0}),
     "gradual": Way("prune during training (Zhu & Gupta 2017)", gradual, units=True,
                    null={"sparsity": 0.0}),
+    "dynamic_surgery": Way(
+        "weights are cut below a threshold, and spliced back above another (Guo et al. 2016)",
+        partial(acting, DynamicSurgery), criteria=False, null={"sparsity": 0.0},
+    ),
+    "soft": Way("the smallest are set to 0 each epoch and go on training (He et al. 2018)",
+                partial(acting, Soft), units=True, null={"sparsity": 0.0}),
     "set": Way("sparse from the start, weights move at random (Mocanu et al. 2018)",
                partial(moving, SET), criteria=False, null={"fraction": 0.0}),
     "rigl": Way("sparse from the start, weights move by gradient (Evci et al. 2020)",
