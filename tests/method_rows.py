@@ -19,6 +19,7 @@ from minprune.methods import (
     L2,
     SET,
     Distil,
+    Dropout,
     DynamicSurgery,
     ElasticNet,
     Gradual,
@@ -26,7 +27,10 @@ from minprune.methods import (
     RigL,
     Soft,
     SparseGroupLasso,
+    SparseVariationalDropout,
+    TargetedDropout,
     Validate,
+    VariationalDropout,
     start_sparse,
 )
 from minprune.nets.counts import counts
@@ -96,6 +100,17 @@ surgery = partial(
 )  # fmt: skip
 set_ = partial(Row, SET, null={"fraction": 0.0}, share=0.6, way="set")
 rigl = partial(Row, RigL, null={"fraction": 0.0}, share=0.6, call="rigl", way="rigl")
+drop = partial(Row, Dropout, null={"rate": 0.0}, call="dropout", way="dropout")
+target = partial(
+    Row, TargetedDropout, null={"sparsity": 0.0}, call="targeted_dropout", way="targeted_dropout"
+)
+noisy = partial(
+    Row,
+    SparseVariationalDropout,
+    null=None,
+    call="sparse_variational_dropout",
+    way="sparse_variational_dropout",
+)
 
 ROWS: dict[str, Row] = {
     "L1": Row(L1, {"lam": 0.5}, {"lam": 0.0}, call="l1", way="l1"),
@@ -152,6 +167,24 @@ ROWS: dict[str, Row] = {
     "SET, stored": set_({"fraction": 0.4, "every": 2}, net=partial(sparse, "csr")),
     "RigL": rigl({"fraction": 0.4, "every": 2}, net=sparse),
     "RigL, stored": rigl({"fraction": 0.4, "every": 2}, net=partial(sparse, "csr")),
+    "Dropout": drop({"rate": 0.5}),
+    "Dropout, Gaussian": drop({"rate": 0.5, "noise": "gaussian", "layers": ("conv*", "fc2")}),
+    "TargetedDropout": target({"sparsity": 0.5, "rate": 0.5}, share=0.5),
+    "TargetedDropout, units": target(
+        {"sparsity": 0.5, "rate": 0.5, "unit": True, "ramp": 0.5}, share=0.5, units=True
+    ),
+    **{
+        f"VariationalDropout by {by}": Row(
+            VariationalDropout,
+            {"by": by, "lr_factor": 4.0},
+            None,
+            call="variational_dropout",
+            way="variational_dropout",
+        )
+        for by in ("layer", "unit", "weight")
+    },
+    "SparseVariationalDropout": noisy({"threshold": -2.0, "log_sigma2": -6.0}, share=None),
+    "SparseVariationalDropout, a share": noisy({"sparsity": 0.5}, share=0.5),
     "Validate": Row(Validate, {"data": DATA, "every": 2}, {}, way=NO_CALL),
 }
 

@@ -28,6 +28,8 @@ from minprune.methods import (
     LotteryTicket,
     RigL,
     Soft,
+    SparseVariationalDropout,
+    TargetedDropout,
 )
 from minprune.methods.plans import Procedure, made
 from minprune.methods.retrain import Retraining, distilled
@@ -75,8 +77,8 @@ class Way:
     """A method by name: words: what it does; make(budget, model, data, own settings): its plan
 
     criteria: whether it takes another criterion; units: whether it prunes units; shared: whether
-    its first training is the same at every sparsity. null: settings at which it is plain training
-    of the model it begins with.
+    its first training is the same at every sparsity; prunes: whether it prunes at all. null:
+    settings at which it is plain training of the model it begins with.
     """
 
     words: str
@@ -84,6 +86,7 @@ class Way:
     criteria: bool = True
     units: bool = False
     shared: bool = False
+    prunes: bool = True
     null: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -201,7 +204,8 @@ def during(kind: type | None, how: Own, b: Budget, **more: Any) -> Procedure:
 
 
 METHODS: dict[str, Way] = {
-    "dense": Way("no pruning: as many epochs for the dense net", dense, criteria=False, units=True),
+    "dense": Way("no pruning: as many epochs for the dense net", dense, criteria=False, units=True,
+                 prunes=False),
     **{
         name: Way(words, partial(retrained, name), units=True, shared=True, null={"rounds": 0})
         for name, words in {
@@ -232,4 +236,13 @@ METHODS: dict[str, Way] = {
                partial(moving, SET), criteria=False, null={"fraction": 0.0}),
     "rigl": Way("sparse from the start, weights move by gradient (Evci et al. 2020)",
                 partial(moving, RigL), criteria=False, null={"fraction": 0.0}),
+    "targeted_dropout": Way(
+        "drop the smallest weights at random, and prune them at the end (Gomez et al. 2019)",
+        partial(acting, TargetedDropout), criteria=False, units=True, null={"sparsity": 0.0},
+    ),
+    "sparse_variational_dropout": Way(
+        "learn the noise of each weight, prune the noisiest (Molchanov et al. 2017); --set "
+        "threshold=3 for its own number of them",
+        partial(acting, SparseVariationalDropout), criteria=False,
+    ),
 }  # fmt: skip

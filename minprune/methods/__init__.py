@@ -3,6 +3,7 @@
 from minprune.methods.at_init import AtInit, at_init
 from minprune.methods.chain import chain
 from minprune.methods.distil import Distil, distil
+from minprune.methods.dropout import Dropout, dropout
 from minprune.methods.during import Fit
 from minprune.methods.dynamic_surgery import DynamicSurgery, dynamic_surgery
 from minprune.methods.gradual import Gradual, gradual
@@ -34,9 +35,15 @@ from minprune.methods.scratch_against_joint import ScratchAgainstJoint, scratch_
 from minprune.methods.sequence import Stages, sequence
 from minprune.methods.set_rigl import SET, RigL, rigl
 from minprune.methods.soft import Soft, soft
+from minprune.methods.sparse_variational_dropout import (
+    SparseVariationalDropout,
+    sparse_variational_dropout,
+)
 from minprune.methods.start_sparse import start_sparse
+from minprune.methods.targeted_dropout import TargetedDropout, targeted_dropout
 from minprune.methods.transfer import Transfer, transfer
 from minprune.methods.validate import Validate
+from minprune.methods.variational_dropout import VariationalDropout, variational_dropout
 
 PLANS: dict[str, type[Procedure]] = {
     plan.name(): plan
@@ -47,13 +54,15 @@ PLANS: dict[str, type[Procedure]] = {
 }  # by the name of the call  # fmt: skip
 
 __all__ = [
-    "L0", "L1", "L2", "PLANS", "RETRAIN", "SET", "AtInit", "Before", "Distil", "DynamicSurgery",
-    "ElasticNet", "Fit", "Gradual", "GroupLasso", "Iterative", "LargeSparse", "LotteryTicket",
-    "Result", "Retraining", "RewindOnPlateau", "RigL", "ScratchAgainstJoint", "Soft",
-    "SparseGroupLasso", "Stages", "Start", "Transfer", "Validate", "at_init", "chain", "distil",
+    "L0", "L1", "L2", "PLANS", "RETRAIN", "SET", "AtInit", "Before", "Distil", "Dropout",
+    "DynamicSurgery", "ElasticNet", "Fit", "Gradual", "GroupLasso", "Iterative", "LargeSparse",
+    "LotteryTicket", "Result", "Retraining", "RewindOnPlateau", "RigL", "ScratchAgainstJoint",
+    "Soft", "SparseGroupLasso", "SparseVariationalDropout", "Stages", "Start", "TargetedDropout",
+    "Transfer", "Validate", "VariationalDropout", "at_init", "chain", "distil", "dropout",
     "dynamic_surgery", "elastic_net", "gradual", "group_lasso", "in_rounds", "iterative", "l0",
     "l1", "l2", "large_sparse", "lottery_ticket", "obs", "overlap", "prox_elastic_net",
     "prox_group_lasso", "prox_l0", "prox_l1", "prox_l2", "prox_sparse_group_lasso",
     "rewind_on_plateau", "rigl", "scratch_against_joint", "sequence", "soft", "sparse_group_lasso",
-    "start_sparse", "transfer",
+    "sparse_variational_dropout", "start_sparse", "targeted_dropout", "transfer",
+    "variational_dropout",
 ]  # fmt: skip
