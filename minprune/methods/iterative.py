@@ -159,13 +159,17 @@ class Iterative(Rounds):
 
     def fit(self, here: PhaseContext, model: Model, **how: Any) -> Part:
         """`fit_part` with the plan's settings, and what `how` has instead"""
-        return here.fit_part(
-            model, **{"epochs": self.epochs, "seed": self.seed, **self.train, **how}
-        )
+        usual = {"epochs": self.epochs, "seed": self.seed, "keep_best": self.kind.rewinds}
+        return here.fit_part(model, **{**usual, **self.train, **how})
 
     def _to_point(self, here: PhaseContext) -> State:
         start = here.state["start"]
-        part = self.fit(here, start, until=self._point(start, here.data))
+        part = self.fit(here, start, until=(to := self._point(start, here.data)))
+        if (done := part.point["training"]["done"]) < to:
+            raise ArgumentError(
+                f"{self.call}: the update to return to must be at most {done}, after which patience "
+                f"stopped training, not {to}; pass a smaller rewind_to, or more patience"
+            )
         return {"point": part.point, **added(here.state, "history", train=part.history)}
 
     def _train(self, here: PhaseContext) -> State:
@@ -181,7 +185,7 @@ class Iterative(Rounds):
         self, here: PhaseContext, phase: str, history: History, found: dict[str, Any], part: Part
     ) -> State:
         """What a round leaves"""
-        end = {"end": part.point} if self.kind.rewinds else {}
+        end = {"end": part.point | {"training": part.best}} if self.kind.rewinds else {}
         return {
             "model": part.model, **end, **added(here.state, "history", **{phase: history}),
             **longer(here.state, "rounds", [found | self.noted(history)]),
