@@ -8,7 +8,7 @@ read together.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -110,7 +110,7 @@ class Transfer(Pruning):
     def check(self, model: Model, data: Dataset) -> None:
         super().check(model, data)
         head_of(model.net)
-        self.rehearse(model, data.train, **({} if self.fixed else {"sparsity": self.sparsity}))
+        self._masked(model, self.rehearsed(model, data.train))
         for name, task in (("the new data", data), ("old", self.old)):
             if task is not None and tuple(task.input_shape) != tuple(model.net.input_shape):
                 raise ShapeError(
@@ -147,20 +147,18 @@ class Transfer(Pruning):
             "masks": [part.last.masks], "history": {here.label: part.history},
         }  # fmt: skip
 
-    def _pruned(self, model: Model, data: Dataset) -> Model:
-        """The model pruned by its scores on data, its head protected"""
-        if self.fixed:
-            return self.prune(model, data.train)
-        return self.prune(model, data.train, sparsity=self.sparsity)
-
-    def prune(self, model: Model, data: Any, **target: Any) -> Model:
+    def _masked(self, model: Model, scores: Mapping[str, Any]) -> Model:
+        """The model pruned by these scores, its head protected"""
+        target = {} if self.fixed else {"sparsity": self.sparsity}
         if self.unit:  # units of the head are outputs, which have no scores
-            return super().prune(model, data, **target)
+            return self.prune(model, scores, **target)
         protect = (*self.protect, head_of(model.net))
-        return Pruning.prune(replace(self, protect=protect), model, data, **target)
+        return replace(self, protect=protect).prune(model, scores, **target)
 
     def _prune(self, here: PhaseContext) -> State:
-        return {"pruned": self._pruned(here.state["headed"], here.data), "spent": here.seconds}
+        model = here.state["headed"]
+        pruned = self._masked(model, self.scores(model, here.data.train))
+        return {"pruned": pruned, "spent": here.seconds}
 
     def _tune(self, here: PhaseContext) -> State:
         state, pruned, point = here.state, here.state["pruned"], here.state["point"]
@@ -182,7 +180,8 @@ class Transfer(Pruning):
         outputs, new = here.data.outputs, state["new"]
         if name == "old_task":
             assert self.old is not None
-            new = with_head(self._pruned(start, self.old), outputs, self.seed, self.scheme)
+            pruned = self._masked(start, self.scores(start, self.old.train))
+            new = with_head(pruned, outputs, self.seed, self.scheme)
         elif name == "scratch":
             fresh = stream(self.seed, "scratch")
             drawn = initialise(new.net, seed=fresh, scheme=self.scheme, dtype=new.dtype)

@@ -234,9 +234,9 @@ def fit_part(
             saver.reached(epoch_end=True)
         saver.write()
     trained, history.extra = state.finished(place.best or state.parts())
-    last = state.finished(state.parts())[0] if place.best else trained
+    now = state.finished(state.parts())[0] if place.best else trained
     point = {"training": tree_of(state), "place": place.tree()}
-    return Part(trained, history, point, last, place.held or point["training"])
+    return Part(trained, history, point, now, place.held or point["training"])
 
 
 def _end_epoch(
