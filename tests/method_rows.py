@@ -13,7 +13,25 @@ from watching import small_data, small_net
 
 import minprune as mp
 from minprune.masking.units import live_units
-from minprune.methods import L1, L2, SET, Gradual, RigL, Validate, start_sparse
+from minprune.methods import (
+    L0,
+    L1,
+    L2,
+    SET,
+    Dropout,
+    DynamicSurgery,
+    ElasticNet,
+    Gradual,
+    GroupLasso,
+    RigL,
+    Soft,
+    SparseGroupLasso,
+    SparseVariationalDropout,
+    TargetedDropout,
+    Validate,
+    VariationalDropout,
+    start_sparse,
+)
 from minprune.nets.counts import counts
 from minprune.nets.model import Model
 
@@ -62,18 +80,59 @@ def ramp(step: int) -> float:
     return min(step / 10, 0.5)
 
 
+def at_once(step: int) -> float:
+    return 0.5
+
+
 def zero(step: int) -> float:
     return 0.0
 
 
 NO_CALL = "mp.fit takes it, since it changes nothing"
-gradual = partial(Row, Gradual, null={"schedule": zero}, share=0.5, way="gradual")
+gradual = partial(
+    Row, Gradual, null={"schedule": zero}, share=0.5, call="gradual", way="gradual"
+)  # fmt: skip
+soft = partial(Row, Soft, null={"sparsity": 0.0}, share=0.5, call="soft", way="soft")
+surgery = partial(
+    Row, DynamicSurgery, null={"sparsity": 0.0, "c": None}, share=0.5, call="dynamic_surgery",
+    way="dynamic_surgery",
+)  # fmt: skip
 set_ = partial(Row, SET, null={"fraction": 0.0}, share=0.6, way="set")
 rigl = partial(Row, RigL, null={"fraction": 0.0}, share=0.6, call="rigl", way="rigl")
+drop = partial(Row, Dropout, null={"rate": 0.0}, call="dropout", way="dropout")
+target = partial(
+    Row, TargetedDropout, null={"sparsity": 0.0}, call="targeted_dropout", way="targeted_dropout"
+)
+noisy = partial(
+    Row,
+    SparseVariationalDropout,
+    null=None,
+    call="sparse_variational_dropout",
+    way="sparse_variational_dropout",
+)
 
 ROWS: dict[str, Row] = {
     "L1": Row(L1, {"lam": 0.5}, {"lam": 0.0}, call="l1", way="l1"),
     "L2": Row(L2, {"lam": 0.5}, {"lam": 0.0}, call="l2", way="l2"),
+    "L0": Row(L0, {"lam": 0.01}, {"lam": 0.0}, call="l0", way="l0"),
+    "ElasticNet": Row(
+        ElasticNet,
+        {"lam1": 0.1, "lam2": 0.5},
+        {"lam1": 0.0, "lam2": 0.0},
+        call="elastic_net",
+        way="elastic_net",
+    ),
+    "GroupLasso": Row(
+        GroupLasso, {"lam": 0.1}, {"lam": 0.0}, call="group_lasso", way="group_lasso"
+    ),
+    "SparseGroupLasso": Row(
+        SparseGroupLasso,
+        {"lam1": 0.1, "lam_group": 0.1},
+        {"lam1": 0.0, "lam_group": 0.0},
+        call="sparse_group_lasso",
+        way="sparse_group_lasso",
+        fit={"optimizer": mp.Adam(0.01)},
+    ),
     "Gradual": gradual({"schedule": ramp}),
     "Gradual, random": gradual({"schedule": ramp, "criterion": "random", "scope": "layer"}),
     "Gradual, by gradient": gradual({"schedule": ramp, "criterion": "snip"}),
@@ -83,10 +142,41 @@ ROWS: dict[str, Row] = {
         )
         for name in ("apoz", "activation", "correlation", "lda", "random")
     },
+    "Gradual, to 50 %": gradual({"sparsity": 0.5}, null={"sparsity": 0.0}),
+    "Gradual, dense": gradual(
+        {"sparsity": 0.5, "regrow": "dense", "criterion": "snip"}, null={"sparsity": 0.0}
+    ),
+    "Gradual, dense, again": gradual(
+        {"schedule": at_once, "regrow": "dense", "criterion": "random", "every": 2}
+    ),
+    "Gradual, 2:4": gradual({"pattern": "2:4", "regrow": "dense"}, null=None, share=None),
+    "Gradual, blocks": gradual({"schedule": ramp, "pattern": (2, 3)}, share=None),
+    "Soft": soft({"sparsity": 0.5}),
+    "Soft, units": soft({"sparsity": 0.5, "factor": 0.5, "unit": True}, units=True),
+    "DynamicSurgery": surgery({"sparsity": 0.5, "gamma": 0.5}),
+    "DynamicSurgery, by deviations": surgery({"c": 0.5, "begin": 0.3, "params": "all"}, share=None),
     "SET": set_({"fraction": 0.4, "every": 2}, net=sparse),
     "SET, stored": set_({"fraction": 0.4, "every": 2}, net=partial(sparse, "csr")),
     "RigL": rigl({"fraction": 0.4, "every": 2}, net=sparse),
     "RigL, stored": rigl({"fraction": 0.4, "every": 2}, net=partial(sparse, "csr")),
+    "Dropout": drop({"rate": 0.5}),
+    "Dropout, Gaussian": drop({"rate": 0.5, "noise": "gaussian", "layers": ("conv*", "fc2")}),
+    "TargetedDropout": target({"sparsity": 0.5, "rate": 0.5}, share=0.5),
+    "TargetedDropout, units": target(
+        {"sparsity": 0.5, "rate": 0.5, "unit": True, "ramp": 0.5}, share=0.5, units=True
+    ),
+    **{
+        f"VariationalDropout by {by}": Row(
+            VariationalDropout,
+            {"by": by, "lr_factor": 4.0},
+            None,
+            call="variational_dropout",
+            way="variational_dropout",
+        )
+        for by in ("layer", "unit", "weight")
+    },
+    "SparseVariationalDropout": noisy({"threshold": -2.0, "log_sigma2": -6.0}, share=None),
+    "SparseVariationalDropout, a share": noisy({"sparsity": 0.5}, share=0.5),
     "Validate": Row(Validate, {"data": DATA, "every": 2}, {}, way=NO_CALL),
 }
 

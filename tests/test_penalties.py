@@ -14,7 +14,7 @@ from minprune.autograd import Tensor, grad
 from minprune.core import Array
 from minprune.errors import ArgumentError
 from minprune.methods import L1, L2
-from minprune.methods.penalties import soft
+from minprune.methods import prox_l1 as soft
 from minprune.nets.model import Model
 
 HALF = 2.0**-53

@@ -6,6 +6,8 @@ themselves, penalties, another task, and several stages.
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
@@ -18,14 +20,20 @@ from minprune.jobs.data import load_data
 from minprune.jobs.methods import METHODS, Budget, Own, Way, plan, retrained
 from minprune.masking.apply import prune
 from minprune.methods import (
+    L0,
     L1,
     L2,
+    Dropout,
+    ElasticNet,
+    GroupLasso,
     Iterative,
     LargeSparse,
     RewindOnPlateau,
     ScratchAgainstJoint,
+    SparseGroupLasso,
     Stages,
     Transfer,
+    VariationalDropout,
 )
 from minprune.methods.plans import Procedure, made
 from minprune.methods.transfer import with_head
@@ -40,10 +48,14 @@ OBJECTS = ("optimizer", "method", "retrain_rate", "schedule", "small")  # no tex
 LAM = 1e-4  # of a penalty, where it is not set
 
 
-def asked(name: str, budget: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+def asked(
+    name: str, budget: Budget, model: Model, data: Dataset, own: Own,
+    among: Mapping[str, Way] | None = None,
+) -> Procedure:  # fmt: skip
     """The plan of a procedure with its own settings, checked with this model and these data
 
-    Raises ArgumentError for a setting that is not known, or has an option of its own.
+    among: PROCEDURES by default. Raises ArgumentError for a setting that is not known, or has an
+    option of its own.
     """
     for key in OPTIONS:
         if key in own:
@@ -60,9 +72,10 @@ def asked(name: str, budget: Budget, model: Model, data: Dataset, own: Own) -> P
             "run: --set sparsity must be a list or a dict of shares; pass --sparsity for one number"
         )
     many = own.get("rounds")
-    if PROCEDURES[name].shared and isinstance(many, int) and many > 0:
+    known = PROCEDURES if among is None else among
+    if known[name].shared and isinstance(many, int) and many > 0:
         budget = replace(budget, rounds=many)
-    return plan(name, budget, model, data, among=PROCEDURES, **completed(own))
+    return plan(name, budget, model, data, among=known, **completed(own))
 
 
 def completed(own: Own) -> dict[str, Any]:
@@ -122,11 +135,25 @@ def narrowed(model: Model, part: float) -> Model:
 
 def penalised(kind: type[Any], b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
     """As finetune, with a penalty in all its training."""
+    takes = inspect.signature(kind).parameters
     for key in own:
-        one_of(kind.__name__, "an argument", key, ("lam", *(f.name for f in fields(Iterative))))
-    rest = {key: value for key, value in own.items() if key != "lam"}
-    method = kind(own.get("lam", LAM))
+        one_of(kind.__name__, "an argument", key, (*takes, *(f.name for f in fields(Iterative))))
+    sizes = {name: LAM for name, p in takes.items() if p.default is p.empty}
+    method = kind(**sizes | {key: value for key, value in own.items() if key in takes})
+    rest = {key: value for key, value in own.items() if key not in takes}
     return retrained("finetune", replace(b, train={**b.train, "method": method}), model, data, rest)
+
+
+def penalty(kind: type[Any], words: str, *sizes: str) -> Way:
+    """A row for a penalty of these sizes, each LAM unless it is set."""
+    options = " ".join(f"{name}={LAM:g}" for name in sizes)
+    return Way(
+        f"as finetune, with a penalty on {words}; --set {options}",
+        partial(penalised, kind),
+        units=True,
+        shared=True,
+        null=dict.fromkeys(sizes, 0) | {"rounds": 0},
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,13 +235,24 @@ PROCEDURES: dict[str, Way] = METHODS | {
         "train, prune, train again, in rounds; --set retrain=finetune, lr_rewind, ...", iterative,
         units=True, shared=True, null={"rounds": 0},
     ),
-    "l1": Way("as finetune, with a penalty on absolute weights; --set lam=1e-4",
-              partial(penalised, L1), units=True, shared=True, null={"lam": 0, "rounds": 0}),
-    "l2": Way("as finetune, with a penalty on squared weights; --set lam=1e-4",
-              partial(penalised, L2), units=True, shared=True, null={"lam": 0, "rounds": 0}),
+    "dropout": Way("as finetune, with dropout in all its training; --set rate=0.5 noise=gaussian",
+                   partial(penalised, Dropout), units=True, shared=True,
+                   null={"rate": 0, "rounds": 0}),
+    "variational_dropout": Way(
+        "as finetune, with dropout of learned rates (Kingma et al. 2015); --set by=unit",
+        partial(penalised, VariationalDropout), units=True, shared=True,
+    ),
+    "l1": penalty(L1, "absolute weights", "lam"),
+    "l2": penalty(L2, "squared weights", "lam"),
+    "elastic_net": penalty(ElasticNet, "absolute and squared weights", "lam1", "lam2"),
+    "group_lasso": penalty(GroupLasso, "the norms of units", "lam"),
+    "sparse_group_lasso": penalty(
+        SparseGroupLasso, "absolute weights and the norms of units", "lam1", "lam_group"
+    ),
+    "l0": penalty(L0, "the number of weights that are not 0", "lam"),
     "rewind_on_plateau": Way(
         "no pruning: back to the best epoch when validation stagnates, with a lower rate",
-        partial(whole, RewindOnPlateau), criteria=False, null={"times": 0},
+        partial(whole, RewindOnPlateau), criteria=False, prunes=False, null={"times": 0},
     ),
     "scratch_against_joint": Way(
         "gradual pruning against its masks trained from scratch, over seeds (Gale et al. 2019)",

@@ -141,6 +141,10 @@ class Iterative(Rounds):
                 f"{self._point(model, data)}; pass a smaller rewind_to, or more epochs"
             )
 
+    def first(self, model: Model, data: Dataset) -> tuple[Any, int | None] | None:
+        point = self._point(model, data) if self.kind.rewinds and self.many else None
+        return {"epochs": self.epochs, "seed": self.seed, "train": self.train}, point
+
     def _point(self, model: Model, data: Dataset) -> int:
         """The update that rewinds return to."""
         if self.rewind_to_epoch is not None:

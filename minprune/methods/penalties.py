@@ -1,14 +1,22 @@
-"""L + lam sum w^2 / 2 in the loss, or lam sum |w| by its proximal step after each update."""
+"""L + lam sum w^2 / 2 in the loss; lam sum |w|, lam [w != 0] by their proximal step afterwards."""
 
 from dataclasses import dataclass
+from typing import Literal
 
-import numpy as np
-
-from minprune.arguments import number
+from minprune.arguments import choice, number
 from minprune.autograd import Value, mul, total
 from minprune.core import Array
 from minprune.methods.during import one_call
+from minprune.methods.prox import prox_elastic_net, prox_l0, prox_l1
 from minprune.train.method import Change, Context, Method, Values, View
+
+Metric = Literal["optimizer", "euclidean"]
+
+
+def pace(view: View, name: str, metric: Metric) -> Array | float:
+    """lr / D, D: the metric of the optimizer; or lr"""
+    lr = view.ctx.lr
+    return lr / view.metric(name) if metric == "optimizer" else lr
 
 
 @dataclass(frozen=True)
@@ -63,11 +71,16 @@ class L1(Method):
     ----------
     lam : float
         At least 0.
+    metric : {"euclidean", "optimizer"}
+        "optimizer": the step is taken in the optimizer's own metric D, w = soft(w, lr lam / D), as
+        `ElasticNet` does; where it stands still is then a minimum of L + lam sum |w|. With plain
+        SGD the two are the same; with Adam, or momentum, the Euclidean step has another fixed
+        point.
 
     Raises
     ------
     ArgumentError
-        For a lam below 0.
+        For a lam below 0, or another metric.
 
     Examples
     --------
@@ -82,23 +95,124 @@ class L1(Method):
     """
 
     lam: float
+    metric: Metric = "euclidean"
     reads_total = False
 
     def __post_init__(self) -> None:
         number("L1", "lam", self.lam)
+        choice("L1", "metric", self.metric, ("euclidean", "optimizer"))
 
     def after(self, view: View) -> Change | None:
         if self.lam == 0:
             return None
-        t = view.ctx.lr * self.lam
-        return Change(params={k: soft(view.params[k], t) for k in view.ctx.net.every_weight})
+        now, names = view.params, view.ctx.net.every_weight
+        return Change({k: prox_l1(now[k], pace(view, k, self.metric) * self.lam) for k in names})
 
 
-def soft(v: Array, t: float) -> Array:
-    """sign(v) max(|v| - t, 0) = argmin_x (x - v)^2 / 2 + t |x|"""
-    shrunk: Array = np.sign(v) * np.maximum(np.abs(v) - v.dtype.type(t), 0)
-    return shrunk
+@dataclass(frozen=True)
+class ElasticNet(Method):
+    """Shrinks the weights after each update: w = soft(w, t lam1) / (1 + t lam2), t = lr / D.
+
+    The proximal step of lam1 sum |w| + lam2/2 sum w^2, over the weights, in the metric D of the
+    optimizer: sqrt(shat) + eps of Adam, entry by entry, 1 - momentum of SGD. So where the whole
+    update stands still is a minimum of L + penalty with any optimizer. Of a sparse layer, the
+    stored weights count. Null setting: lam1 = 0, lam2 = 0.
+
+    Parameters
+    ----------
+    lam1, lam2 : float, float
+        At least 0.
+    metric : {"optimizer", "euclidean"}
+        "euclidean": D = 1, for any optimizer.
+
+    Raises
+    ------
+    ArgumentError
+        For a number below 0, or another metric.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,))
+    >>> method = mp.methods.ElasticNet(1e-3, 1e-3)
+    >>> shrunk, _ = mp.fit(model, data, epochs=3, method=method, progress=False)
+    >>> bool((shrunk.params["fc1.weight"] == 0).mean() > 0.1)
+    True
+
+    Source: Zou & Hastie (2005); the step in Adam's metric: Yun, Lozano, Yang (2021).
+    """
+
+    lam1: float
+    lam2: float
+    metric: Metric = "optimizer"
+    reads_total = False
+
+    def __post_init__(self) -> None:
+        number("ElasticNet", "lam1", self.lam1)
+        number("ElasticNet", "lam2", self.lam2)
+        choice("ElasticNet", "metric", self.metric, ("optimizer", "euclidean"))
+
+    def after(self, view: View) -> Change | None:
+        if self.lam1 == self.lam2 == 0:
+            return None
+        new = {}
+        for k in view.ctx.net.every_weight:
+            t = pace(view, k, self.metric)
+            new[k] = prox_elastic_net(view.params[k], t * self.lam1, t * self.lam2)
+        return Change(new)
+
+
+@dataclass(frozen=True)
+class L0(Method):
+    """Sets small weights to 0 after each update: w = w if w^2 > 2 t lam else 0, t = lr / D.
+
+    The proximal step of lam times the number of weights that are not 0, in the metric D of the
+    optimizer, as `ElasticNet`. They are not masked: the next update may bring them back. The
+    penalty is not convex: where the update stands still no single step is better, which is less
+    than a minimum. Of a sparse layer, the stored weights count. Null setting: lam = 0.
+
+    Parameters
+    ----------
+    lam : float
+        At least 0.
+    metric : {"optimizer", "euclidean"}
+        "euclidean": D = 1, for any optimizer.
+
+    Raises
+    ------
+    ArgumentError
+        For a lam below 0, or another metric.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(4,))
+    >>> some, _ = mp.fit(model, data, epochs=3, method=mp.methods.L0(1e-3), progress=False)
+    >>> bool((some.params["fc1.weight"] == 0).mean() > 0.1)
+    True
+
+    Source: Blumensath & Davies (2008), iterative hard thresholding. With gates that are learned:
+    Louizos et al. (2018).
+    """
+
+    lam: float
+    metric: Metric = "optimizer"
+    reads_total = False
+
+    def __post_init__(self) -> None:
+        number("L0", "lam", self.lam)
+        choice("L0", "metric", self.metric, ("optimizer", "euclidean"))
+
+    def after(self, view: View) -> Change | None:
+        if self.lam == 0:
+            return None
+        now, names = view.params, view.ctx.net.every_weight
+        return Change({k: prox_l0(now[k], pace(view, k, self.metric) * self.lam) for k in names})
 
 
 l1 = one_call(L1, "l1", "lam=1e-4")
 l2 = one_call(L2, "l2", "lam=1e-4")
+l0 = one_call(L0, "l0", "lam=1e-4")
+elastic_net = one_call(ElasticNet, "elastic_net", "lam1=1e-4, lam2=1e-4")

@@ -5,7 +5,7 @@ Longer than most files: the whole interface is here, and two thirds are its docs
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import signature
 from types import MappingProxyType
@@ -87,6 +87,8 @@ class View:
     batch : (x, y) of this update, batch-first.
     activations : {layer: output, batch-first} of the layers that the method names, or matches by
         patterns such as "relu*", from the forward pass of this update.
+    metric : parameter -> D, by which the optimizer divides its gradient: w - lr D^-1 g, of Adam
+        sqrt(shat) + eps, of SGD 1 - momentum, since the velocity tends to g / (1 - momentum).
 
     Examples
     --------
@@ -111,6 +113,7 @@ class View:
     opt_state: OptState
     batch: tuple[Array, Array]
     activations: Arrays
+    metric: Callable[[str], Array | float] = lambda name: 1.0
 
 
 @dataclass(frozen=True)
@@ -187,7 +190,7 @@ class Method:
 
     activations: tuple[str, ...] = ()  # the layers whose outputs `after` sees
     dense: bool = False  # whether masked weights keep values and are updated, not stored as 0
-    extra_lr: Mapping[str, float] = MappingProxyType({})  # factors on the learning rate
+    extra_lr: Mapping[str, float] = MappingProxyType({})  # factors on the rate, by name or pattern
 
     pictures: tuple[Learned, ...] = ()  # how what is learned is drawn; the first that fits
     reads_total: bool | None = None  # whether what it does depends on ctx.total; None: not known

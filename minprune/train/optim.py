@@ -43,6 +43,10 @@ class Optimizer:
         """Move w in place by its gradient g; t counts updates from 1; mask None: all of it"""
         raise NotImplementedError(type(self).__name__)
 
+    def metric(self, name: str, state: OptState, t: int) -> Array | float:
+        """D of one parameter after update t: w - lr D^-1 g, on a gradient g that stays the same"""
+        return 1.0
+
 
 @dataclass(frozen=True)
 class SGD(Optimizer):
@@ -94,6 +98,10 @@ class SGD(Optimizer):
     ) -> None:
         v = state["velocity"][name] if self.momentum else None
         kernels.sgd_step(w, g, v, mask, lr, self.momentum, self.nesterov, self.weight_decay)
+
+    def metric(self, name: str, state: OptState, t: int) -> Array | float:
+        """1 - momentum: the velocity tends to g / (1 - momentum)"""
+        return 1 - self.momentum
 
 
 @dataclass(frozen=True)
@@ -152,6 +160,14 @@ class Adam(Optimizer):
             w, g, state["mean"][name], state["square"][name], mask, lr,
             self.beta1, self.beta2, self.eps, self.weight_decay, self.decoupled, t,
         )  # fmt: skip
+
+    def metric(self, name: str, state: OptState, t: int) -> Array | float:
+        """sqrt(shat) + eps"""
+        square = state["square"][name]
+        root: Array = np.sqrt(square)
+        root *= square.dtype.type((1 - self.beta2**t) ** -0.5)
+        root += square.dtype.type(self.eps)
+        return root
 
 
 @dataclass(frozen=True)
