@@ -19,10 +19,10 @@ from minprune.arguments import count, instance, one_of, share
 from minprune.core import Criterion, Dataset, stream
 from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.apply import with_masks
-from minprune.methods.lottery_ticket import output_weights
 from minprune.methods.plans import Result, added, longer, row, run
 from minprune.methods.pruning import Pruning
 from minprune.methods.retrain import FORGOTTEN
+from minprune.methods.tickets import output_weights
 from minprune.nets.counts import counts
 from minprune.nets.dense import Dense
 from minprune.nets.initialise import SCHEMES, initialise
