@@ -114,10 +114,11 @@ def test_a_model_that_is_pruned_already_loses_shares_of_what_is_left() -> None:
         how: dict[str, Any] = {"rounds": 2, "epochs": 1, "scope": scope, "progress": False}
         live = mp.methods.lottery_ticket(half, DATA, controls=(), **how).rounds[2]["live"]
         assert live["fc3.weight"] == 15 - round(0.19 * 15)
-        left = {"layer": (live["fc1.weight"], 38), "global": (150 - 60, 0)}[scope]
-        if scope == "global":
-            left = live["fc1.weight"] + live["fc2.weight"], 150 - round((1 - 0.6 * 0.64) * 150)
-        assert left[0] == left[1]
+        if scope == "layer":  # 120 and 30 weights, of which 60 are masked
+            assert live["fc1.weight"] == 120 - round((1 - 0.5 * 0.64) * 120)
+            assert live["fc2.weight"] == 30 - round((1 - 0.64) * 30)
+        else:
+            assert live["fc1.weight"] + live["fc2.weight"] == 150 - round((1 - 0.6 * 0.64) * 150)
 
 
 def test_a_shuffled_mask_is_of_the_same_counts_in_other_places() -> None:

@@ -21,10 +21,10 @@ from minprune.masking.choose import Scope
 from minprune.methods.chain import chained
 from minprune.methods.overlap import overlap, together
 from minprune.methods.plans import Procedure, Result, added, longer, row, run
-from minprune.methods.retrain import Before, Start, reinit, weight_rewind
+from minprune.methods.retrain import Before, Start, reinit, renewed, weight_rewind
 from minprune.methods.tickets import Tickets, output_weights
 from minprune.methods.validate import Validate
-from minprune.nets.initialise import SCHEMES, initialise
+from minprune.nets.initialise import SCHEMES
 from minprune.nets.model import Model, dense_only
 from minprune.nets.net import Net
 from minprune.train.history import Learned
@@ -188,17 +188,12 @@ class LotteryTicket(Procedure):
         if more >= self.seeds:
             return None
         plan = replace(self.tickets(state["start"].net), seed=self.seed + more)
-        inner = state.get("inner") or {"start": self._drawn(state["start"], plan.seed)}
+        fresh = stream(plan.seed, "tickets")
+        inner = state.get("inner") or {"start": renewed(state["start"], fresh, self.scheme)}
         phase = plan.next_phase(inner)
         assert phase is not None
         work = partial(self._another, plan, phase, inner)
         return Phase(f"seed {plan.seed}: {phase.name}", work)
-
-    def _drawn(self, start: Model, seed: int) -> Model:
-        """New initial weights, with the masks of the start."""
-        fresh = stream(seed, "tickets")  # never those that a net of the zoo began with
-        new = initialise(start.net, seed=fresh, scheme=self.scheme, dtype=start.dtype)
-        return with_masks(new, start.masks)
 
     def _another(self, plan: Tickets, phase: Phase, inner: State, here: PhaseContext) -> State:
         """A phase of the rounds of another seed."""
