@@ -10,6 +10,7 @@ from minprune.methods.group_lasso import (
     group_lasso,
     sparse_group_lasso,
 )
+from minprune.methods.growing_regularization import GrowingRegularization, growing_regularization
 from minprune.methods.in_rounds import in_rounds
 from minprune.methods.iterative import Iterative, iterative
 from minprune.methods.large_sparse import LargeSparse, large_sparse
@@ -31,6 +32,8 @@ from minprune.methods.rewind_on_plateau import RewindOnPlateau, rewind_on_platea
 from minprune.methods.scratch_against_joint import ScratchAgainstJoint, scratch_against_joint
 from minprune.methods.sequence import Stages, sequence
 from minprune.methods.set_rigl import SET, RigL, rigl
+from minprune.methods.slimming import Slimming, slimming
+from minprune.methods.soft_threshold import SoftThreshold, soft_threshold
 from minprune.methods.start_sparse import start_sparse
 from minprune.methods.transfer import Transfer, transfer
 from minprune.methods.validate import Validate
@@ -45,11 +48,12 @@ PLANS: dict[str, type[Procedure]] = {
 
 __all__ = [
     "L0", "L1", "L2", "PLANS", "RETRAIN", "SET", "AtInit", "Before", "ElasticNet", "Fit", "Gradual",
-    "GroupLasso", "Iterative", "LargeSparse", "LotteryTicket", "Result", "Retraining",
-    "RewindOnPlateau", "RigL", "ScratchAgainstJoint", "SparseGroupLasso", "Stages", "Start",
-    "Transfer", "Validate", "at_init", "chain", "elastic_net", "group_lasso", "in_rounds",
-    "iterative", "l0", "l1", "l2", "large_sparse", "lottery_ticket", "obs", "overlap",
-    "prox_elastic_net", "prox_group_lasso", "prox_l0", "prox_l1", "prox_l2",
-    "prox_sparse_group_lasso", "rewind_on_plateau", "rigl", "scratch_against_joint", "sequence",
+    "GroupLasso", "GrowingRegularization", "Iterative", "LargeSparse", "LotteryTicket", "Result",
+    "Retraining", "RewindOnPlateau", "RigL", "ScratchAgainstJoint", "Slimming", "SoftThreshold",
+    "SparseGroupLasso", "Stages", "Start", "Transfer", "Validate", "at_init", "chain",
+    "elastic_net", "group_lasso", "growing_regularization", "in_rounds", "iterative", "l0", "l1",
+    "l2", "large_sparse", "lottery_ticket", "obs", "overlap", "prox_elastic_net",
+    "prox_group_lasso", "prox_l0", "prox_l1", "prox_l2", "prox_sparse_group_lasso",
+    "rewind_on_plateau", "rigl", "scratch_against_joint", "sequence", "slimming", "soft_threshold",
     "sparse_group_lasso", "start_sparse", "transfer",
 ]  # fmt: skip

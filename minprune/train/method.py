@@ -190,7 +190,7 @@ class Method:
 
     activations: tuple[str, ...] = ()  # the layers whose outputs `after` sees
     dense: bool = False  # whether masked weights keep values and are updated, not stored as 0
-    extra_lr: Mapping[str, float] = MappingProxyType({})  # factors on the learning rate
+    extra_lr: Mapping[str, float] = MappingProxyType({})  # factors on the rate, by name or pattern
 
     pictures: tuple[Learned, ...] = ()  # how what is learned is drawn; the first that fits
     reads_total: bool | None = None  # whether what it does depends on ctx.total; None: not known

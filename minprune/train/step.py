@@ -6,6 +6,7 @@ Longer than most files: the arrays, the update, and what a method changes in the
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -263,15 +264,17 @@ def check_finite(step: int, what: str, a: Array, lr: float) -> None:
 
 def _factors(method: Method, extra: Mapping[str, Array]) -> dict[str, float]:
     """The factor on the learning rate of each extra array, 1 unless given; see Method.extra_lr"""
-    owner = type(method).__name__
+    owner, found = type(method).__name__, dict.fromkeys(extra, 1.0)
     for name, factor in method.extra_lr.items():
         number(owner, f"extra_lr[{name!r}]", factor)
-        if name not in extra:
+        hits = [k for k in extra if k == name or fnmatchcase(k, name)]
+        found |= dict.fromkeys(hits, float(factor))
+        if not hits:
             raise ArgumentError(
                 f"{owner}: extra_lr must name extra arrays ({', '.join(extra) or 'there are none'})"
                 f", not {name!r}; rename it"
             )
-    return {name: float(method.extra_lr.get(name, 1.0)) for name in extra}
+    return found
 
 
 def _without(arrays: Arrays, names: frozenset[str]) -> Arrays:
