@@ -18,15 +18,22 @@ from minprune.methods import (
     L1,
     L2,
     SET,
+    Distil,
+    Dropout,
+    DynamicSurgery,
     ElasticNet,
     Gradual,
     GroupLasso,
     GrowingRegularization,
     RigL,
     Slimming,
+    Soft,
     SoftThreshold,
     SparseGroupLasso,
+    SparseVariationalDropout,
+    TargetedDropout,
     Validate,
+    VariationalDropout,
     start_sparse,
 )
 from minprune.nets.counts import counts
@@ -77,13 +84,16 @@ def ramp(step: int) -> float:
     return min(step / 10, 0.5)
 
 
+def at_once(step: int) -> float:
+    return 0.5
+
+
 def zero(step: int) -> float:
     return 0.0
 
 
 NO_CALL = "mp.fit takes it, since it changes nothing"
-gradual = partial(Row, Gradual, null={"schedule": zero}, share=0.5, way="gradual")
-soft = partial(
+threshold = partial(
     Row, SoftThreshold, null={"decay": 0.0, "initial": -3200.0, "sparsity": None}, share=None,
     call="soft_threshold", way="soft_threshold",
 )  # fmt: skip
@@ -92,8 +102,27 @@ growing = partial(
     Row, GrowingRegularization, null={"sparsity": 0.0}, share=0.5, call="growing_regularization",
     way="growing_regularization",
 )  # fmt: skip
+gradual = partial(
+    Row, Gradual, null={"schedule": zero}, share=0.5, call="gradual", way="gradual"
+)  # fmt: skip
+soft = partial(Row, Soft, null={"sparsity": 0.0}, share=0.5, call="soft", way="soft")
+surgery = partial(
+    Row, DynamicSurgery, null={"sparsity": 0.0, "c": None}, share=0.5, call="dynamic_surgery",
+    way="dynamic_surgery",
+)  # fmt: skip
 set_ = partial(Row, SET, null={"fraction": 0.0}, share=0.6, way="set")
 rigl = partial(Row, RigL, null={"fraction": 0.0}, share=0.6, call="rigl", way="rigl")
+drop = partial(Row, Dropout, null={"rate": 0.0}, call="dropout", way="dropout")
+target = partial(
+    Row, TargetedDropout, null={"sparsity": 0.0}, call="targeted_dropout", way="targeted_dropout"
+)
+noisy = partial(
+    Row,
+    SparseVariationalDropout,
+    null=None,
+    call="sparse_variational_dropout",
+    way="sparse_variational_dropout",
+)
 
 ROWS: dict[str, Row] = {
     "L1": Row(L1, {"lam": 0.5}, {"lam": 0.0}, call="l1", way="l1"),
@@ -117,9 +146,9 @@ ROWS: dict[str, Row] = {
         way="sparse_group_lasso",
         fit={"optimizer": mp.Adam(0.01)},
     ),
-    "SoftThreshold": soft({"decay": 2.0, "initial": -3.0, "s_lr": 2.0}),
-    "SoftThreshold, of units": soft({"decay": 2.0, "initial": -3.0, "by": "unit"}),
-    "SoftThreshold, to a share": soft({"initial": -3.0, "sparsity": 0.5}, share=0.5),
+    "SoftThreshold": threshold({"decay": 2.0, "initial": -3.0, "s_lr": 2.0}),
+    "SoftThreshold, of units": threshold({"decay": 2.0, "initial": -3.0, "by": "unit"}),
+    "SoftThreshold, to a share": threshold({"initial": -3.0, "sparsity": 0.5}, share=0.5),
     "Slimming": slim({"lam": 0.5}),
     "Slimming, to a share": slim(
         {"lam": 0.1, "step": "proximal", "sparsity": 0.5}, share=0.5, units=True
@@ -139,10 +168,48 @@ ROWS: dict[str, Row] = {
         )
         for name in ("apoz", "activation", "correlation", "lda", "random")
     },
+    "Gradual, to 50 %": gradual({"sparsity": 0.5}, null={"sparsity": 0.0}),
+    "Gradual, dense": gradual(
+        {"sparsity": 0.5, "regrow": "dense", "criterion": "snip"}, null={"sparsity": 0.0}
+    ),
+    "Gradual, dense, again": gradual(
+        {"schedule": at_once, "regrow": "dense", "criterion": "random", "every": 2}
+    ),
+    "Gradual, 2:4": gradual({"pattern": "2:4", "regrow": "dense"}, null=None, share=None),
+    "Gradual, blocks": gradual({"schedule": ramp, "pattern": (2, 3)}, share=None),
+    "Soft": soft({"sparsity": 0.5}),
+    "Soft, units": soft({"sparsity": 0.5, "factor": 0.5, "unit": True}, units=True),
+    "DynamicSurgery": surgery({"sparsity": 0.5, "gamma": 0.5}),
+    "DynamicSurgery, by deviations": surgery({"c": 0.5, "begin": 0.3, "params": "all"}, share=None),
+    "Distil": Row(
+        Distil,
+        {"teacher": small_net(seed=1), "alpha": 0.5},
+        {"alpha": 0.0},
+        call="distil",
+        way="distil",
+    ),
     "SET": set_({"fraction": 0.4, "every": 2}, net=sparse),
     "SET, stored": set_({"fraction": 0.4, "every": 2}, net=partial(sparse, "csr")),
     "RigL": rigl({"fraction": 0.4, "every": 2}, net=sparse),
     "RigL, stored": rigl({"fraction": 0.4, "every": 2}, net=partial(sparse, "csr")),
+    "Dropout": drop({"rate": 0.5}),
+    "Dropout, Gaussian": drop({"rate": 0.5, "noise": "gaussian", "layers": ("conv*", "fc2")}),
+    "TargetedDropout": target({"sparsity": 0.5, "rate": 0.5}, share=0.5),
+    "TargetedDropout, units": target(
+        {"sparsity": 0.5, "rate": 0.5, "unit": True, "ramp": 0.5}, share=0.5, units=True
+    ),
+    **{
+        f"VariationalDropout by {by}": Row(
+            VariationalDropout,
+            {"by": by, "lr_factor": 4.0},
+            None,
+            call="variational_dropout",
+            way="variational_dropout",
+        )
+        for by in ("layer", "unit", "weight")
+    },
+    "SparseVariationalDropout": noisy({"threshold": -2.0, "log_sigma2": -6.0}, share=None),
+    "SparseVariationalDropout, a share": noisy({"sparsity": 0.5}, share=0.5),
     "Validate": Row(Validate, {"data": DATA, "every": 2}, {}, way=NO_CALL),
 }
 

@@ -46,7 +46,7 @@ def test_rounds_spend_their_share(name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name, way in METHODS.items() if way.units])
 def test_units_are_counted_as_units(name: str) -> None:
-    criterion = {} if name == "dense" else {"criterion": "magnitude"}
+    criterion = {"criterion": "magnitude"} if METHODS[name].criteria else {}
     found = made(name, unit=True, **criterion)
     live = {k: int(m.any(1).sum()) for k, m in found.model.masks.items() if k in NET.weights}
     left = sum(live.get(name, units) for name, units in {"fc1.weight": 6, "fc2.weight": 5}.items())

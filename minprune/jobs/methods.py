@@ -13,21 +13,28 @@ from functools import partial
 from typing import Any
 
 from minprune import schedule
-from minprune.arguments import one_of
+from minprune.arguments import instance, one_of
 from minprune.core import Criterion, Dataset
 from minprune.errors import ArgumentError
+from minprune.files import load
 from minprune.methods import (
     SET,
     AtInit,
+    Distil,
+    DynamicSurgery,
     Fit,
     Gradual,
     GrowingRegularization,
     Iterative,
     LotteryTicket,
     RigL,
+    Soft,
     SoftThreshold,
+    SparseVariationalDropout,
+    TargetedDropout,
 )
 from minprune.methods.plans import Procedure, made
+from minprune.methods.retrain import Retraining, distilled
 from minprune.nets.model import Model
 
 PRUNINGS = 100  # of a gradual method, at most
@@ -72,8 +79,8 @@ class Way:
     """A method by name: words: what it does; make(budget, model, data, own settings): its plan
 
     criteria: whether it takes another criterion; units: whether it prunes units; shared: whether
-    its first training is the same at every sparsity. null: settings at which it is plain training
-    of the model it begins with.
+    its first training is the same at every sparsity; prunes: whether it prunes at all. null:
+    settings at which it is plain training of the model it begins with.
     """
 
     words: str
@@ -81,6 +88,7 @@ class Way:
     criteria: bool = True
     units: bool = False
     shared: bool = False
+    prunes: bool = True
     null: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -127,6 +135,17 @@ def retrained(kind: str, b: Budget, model: Model, data: Dataset, own: Own) -> Pr
     return made(Iterative, how | dict(own))
 
 
+def taught(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+    """As finetune, by the outputs of the trained dense net, or of a model in a file."""
+    given = {key: own[key] for key in ("teacher", "temperature", "alpha") if key in own}
+    if "teacher" in given:
+        given["teacher"] = load(instance("distil", "teacher", given["teacher"], str, "its path"))
+    Distil(**({"teacher": model} | given)).check(model)
+    rest = {key: value for key, value in own.items() if key not in given}
+    kind = Retraining(partial(distilled, **given))
+    return retrained("finetune", b, model, data, rest | {"retrain": kind})
+
+
 def tickets(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
     """Trainings of the same length from the same initial weights, one before each round."""
     each, left = divmod(b.total, b.rounds + 1)
@@ -151,6 +170,8 @@ def before(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
 
 def gradual(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
     """By the cubic schedule, to the sparsity at the end of `epochs`, and held from there."""
+    if isinstance(own.get("pattern"), str):  # N:M says how much
+        return during(Gradual, {**b.scored, **own}, b)
     span = max(1, updates(b, b.epochs, model, data))
     grows = partial(schedule.cubic, final=b.sparsity, span=span, every=max(1, span // PRUNINGS))
     return during(Gradual, {"schedule": grows, "unit": b.unit, **b.scored} | dict(own), b)
@@ -195,7 +216,8 @@ def during(kind: type | None, how: Own, b: Budget, **more: Any) -> Procedure:
 
 
 METHODS: dict[str, Way] = {
-    "dense": Way("no pruning: as many epochs for the dense net", dense, criteria=False, units=True),
+    "dense": Way("no pruning: as many epochs for the dense net", dense, criteria=False, units=True,
+                 prunes=False),
     **{
         name: Way(words, partial(retrained, name), units=True, shared=True, null={"rounds": 0})
         for name, words in {
@@ -206,6 +228,8 @@ METHODS: dict[str, Way] = {
             "reinit": "the masks found by training, with new initial weights",
         }.items()
     },
+    "distil": Way("as finetune, taught by the dense net, or by --set teacher=FILE (Hinton et al. "
+                  "2015)", taught, units=True, shared=True, null={"rounds": 0}),
     "lottery_ticket": Way(
         "prune the smallest weights of each layer, return to the start (Frankle & Carbin 2018)",
         tickets, criteria=False, shared=True, null={"rounds": 0},
@@ -223,8 +247,23 @@ METHODS: dict[str, Way] = {
         partial(acting, SoftThreshold), criteria=False,
         null={"decay": 0, "initial": -3200, "sparsity": 0.0},
     ),
+    "dynamic_surgery": Way(
+        "weights are cut below a threshold, and spliced back above another (Guo et al. 2016)",
+        partial(acting, DynamicSurgery), criteria=False, null={"sparsity": 0.0},
+    ),
+    "soft": Way("the smallest are set to 0 each epoch and go on training (He et al. 2018)",
+                partial(acting, Soft), units=True, null={"sparsity": 0.0}),
     "set": Way("sparse from the start, weights move at random (Mocanu et al. 2018)",
                partial(moving, SET), criteria=False, null={"fraction": 0.0}),
     "rigl": Way("sparse from the start, weights move by gradient (Evci et al. 2020)",
                 partial(moving, RigL), criteria=False, null={"fraction": 0.0}),
+    "targeted_dropout": Way(
+        "drop the smallest weights at random, and prune them at the end (Gomez et al. 2019)",
+        partial(acting, TargetedDropout), criteria=False, units=True, null={"sparsity": 0.0},
+    ),
+    "sparse_variational_dropout": Way(
+        "learn the noise of each weight, prune the noisiest (Molchanov et al. 2017); --set "
+        "threshold=3 for its own number of them",
+        partial(acting, SparseVariationalDropout), criteria=False,
+    ),
 }  # fmt: skip

@@ -7,6 +7,7 @@ themselves, penalties, another task, and several stages.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ from minprune.methods import (
     L0,
     L1,
     L2,
+    Dropout,
     ElasticNet,
     GroupLasso,
     Iterative,
@@ -32,6 +34,7 @@ from minprune.methods import (
     SparseGroupLasso,
     Stages,
     Transfer,
+    VariationalDropout,
 )
 from minprune.methods.plans import Procedure, made
 from minprune.methods.transfer import with_head
@@ -46,10 +49,14 @@ OBJECTS = ("optimizer", "method", "retrain_rate", "schedule", "small")  # no tex
 LAM = 1e-4  # of a penalty, where it is not set
 
 
-def asked(name: str, budget: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+def asked(
+    name: str, budget: Budget, model: Model, data: Dataset, own: Own,
+    among: Mapping[str, Way] | None = None,
+) -> Procedure:  # fmt: skip
     """The plan of a procedure with its own settings, checked with this model and these data
 
-    Raises ArgumentError for a setting that is not known, or has an option of its own.
+    among: PROCEDURES by default. Raises ArgumentError for a setting that is not known, or has an
+    option of its own.
     """
     for key in OPTIONS:
         if key in own:
@@ -66,9 +73,10 @@ def asked(name: str, budget: Budget, model: Model, data: Dataset, own: Own) -> P
             "run: --set sparsity must be a list or a dict of shares; pass --sparsity for one number"
         )
     many = own.get("rounds")
-    if PROCEDURES[name].shared and isinstance(many, int) and many > 0:
+    known = PROCEDURES if among is None else among
+    if known[name].shared and isinstance(many, int) and many > 0:
         budget = replace(budget, rounds=many)
-    return plan(name, budget, model, data, among=PROCEDURES, **completed(own))
+    return plan(name, budget, model, data, among=known, **completed(own))
 
 
 def completed(own: Own) -> dict[str, Any]:
@@ -234,6 +242,13 @@ PROCEDURES: dict[str, Way] = METHODS | {
         "train, prune, train again, in rounds; --set retrain=finetune, lr_rewind, ...", iterative,
         units=True, shared=True, null={"rounds": 0},
     ),
+    "dropout": Way("as finetune, with dropout in all its training; --set rate=0.5 noise=gaussian",
+                   partial(penalised, Dropout), units=True, shared=True,
+                   null={"rate": 0, "rounds": 0}),
+    "variational_dropout": Way(
+        "as finetune, with dropout of learned rates (Kingma et al. 2015); --set by=unit",
+        partial(penalised, VariationalDropout), units=True, shared=True,
+    ),
     "l1": penalty(L1, "absolute weights", "lam"),
     "l2": penalty(L2, "squared weights", "lam"),
     "elastic_net": penalty(ElasticNet, "absolute and squared weights", "lam1", "lam2"),
@@ -248,7 +263,7 @@ PROCEDURES: dict[str, Way] = METHODS | {
     ),
     "rewind_on_plateau": Way(
         "no pruning: back to the best epoch when validation stagnates, with a lower rate",
-        partial(whole, RewindOnPlateau), criteria=False, null={"times": 0},
+        partial(whole, RewindOnPlateau), criteria=False, prunes=False, null={"times": 0},
     ),
     "scratch_against_joint": Way(
         "gradual pruning against its masks trained from scratch, over seeds (Gale et al. 2019)",

@@ -2,8 +2,11 @@
 
 from minprune.methods.at_init import AtInit, at_init
 from minprune.methods.chain import chain
+from minprune.methods.distil import Distil, distil
+from minprune.methods.dropout import Dropout, dropout
 from minprune.methods.during import Fit
-from minprune.methods.gradual import Gradual
+from minprune.methods.dynamic_surgery import DynamicSurgery, dynamic_surgery
+from minprune.methods.gradual import Gradual, gradual
 from minprune.methods.group_lasso import (
     GroupLasso,
     SparseGroupLasso,
@@ -33,10 +36,17 @@ from minprune.methods.scratch_against_joint import ScratchAgainstJoint, scratch_
 from minprune.methods.sequence import Stages, sequence
 from minprune.methods.set_rigl import SET, RigL, rigl
 from minprune.methods.slimming import Slimming, slimming
+from minprune.methods.soft import Soft, soft
 from minprune.methods.soft_threshold import SoftThreshold, soft_threshold
+from minprune.methods.sparse_variational_dropout import (
+    SparseVariationalDropout,
+    sparse_variational_dropout,
+)
 from minprune.methods.start_sparse import start_sparse
+from minprune.methods.targeted_dropout import TargetedDropout, targeted_dropout
 from minprune.methods.transfer import Transfer, transfer
 from minprune.methods.validate import Validate
+from minprune.methods.variational_dropout import VariationalDropout, variational_dropout
 
 PLANS: dict[str, type[Procedure]] = {
     plan.name(): plan
@@ -47,13 +57,16 @@ PLANS: dict[str, type[Procedure]] = {
 }  # by the name of the call  # fmt: skip
 
 __all__ = [
-    "L0", "L1", "L2", "PLANS", "RETRAIN", "SET", "AtInit", "Before", "ElasticNet", "Fit", "Gradual",
-    "GroupLasso", "GrowingRegularization", "Iterative", "LargeSparse", "LotteryTicket", "Result",
-    "Retraining", "RewindOnPlateau", "RigL", "ScratchAgainstJoint", "Slimming", "SoftThreshold",
-    "SparseGroupLasso", "Stages", "Start", "Transfer", "Validate", "at_init", "chain",
-    "elastic_net", "group_lasso", "growing_regularization", "in_rounds", "iterative", "l0", "l1",
-    "l2", "large_sparse", "lottery_ticket", "obs", "overlap", "prox_elastic_net",
-    "prox_group_lasso", "prox_l0", "prox_l1", "prox_l2", "prox_sparse_group_lasso",
-    "rewind_on_plateau", "rigl", "scratch_against_joint", "sequence", "slimming", "soft_threshold",
-    "sparse_group_lasso", "start_sparse", "transfer",
+    "L0", "L1", "L2", "PLANS", "RETRAIN", "SET", "AtInit", "Before", "Distil", "Dropout",
+    "DynamicSurgery", "ElasticNet", "Fit", "Gradual", "GroupLasso", "GrowingRegularization",
+    "Iterative", "LargeSparse", "LotteryTicket", "Result", "Retraining", "RewindOnPlateau", "RigL",
+    "ScratchAgainstJoint", "Slimming", "Soft", "SoftThreshold", "SparseGroupLasso",
+    "SparseVariationalDropout", "Stages", "Start", "TargetedDropout", "Transfer", "Validate",
+    "VariationalDropout", "at_init", "chain", "distil", "dropout", "dynamic_surgery", "elastic_net",
+    "gradual", "group_lasso", "growing_regularization", "in_rounds", "iterative", "l0", "l1", "l2",
+    "large_sparse", "lottery_ticket", "obs", "overlap", "prox_elastic_net", "prox_group_lasso",
+    "prox_l0", "prox_l1", "prox_l2", "prox_sparse_group_lasso", "rewind_on_plateau", "rigl",
+    "scratch_against_joint", "sequence", "slimming", "soft", "soft_threshold", "sparse_group_lasso",
+    "sparse_variational_dropout", "start_sparse", "targeted_dropout", "transfer",
+    "variational_dropout",
 ]  # fmt: skip

@@ -6,39 +6,36 @@ import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-
-from minprune.arguments import choice, share
+from minprune import schedule as schedules
+from minprune.arguments import choice, count, only_with, share
 from minprune.core import Arrays, Criterion, Split
 from minprune.errors import ArgumentError, MinpruneWarning
-from minprune.evidence import find
-from minprune.evidence.activation_moments import MOVING, SCORED, held, moved
-from minprune.evidence.activations import laid_out, spots
-from minprune.evidence.options import ask, check, free_groups
-from minprune.evidence.scoring import finished, fitting, gather
-from minprune.evidence.sources import SOURCES
-from minprune.masking.apply import with_masks
-from minprune.masking.choose import Scope, choose
-from minprune.masking.count import pruned_count
-from minprune.masking.units import live_units, silenced
-from minprune.nets.model import Model, dense_only, masks_of
+from minprune.masking.apply import apply
+from minprune.masking.choose import Scope
+from minprune.masking.patterns import Given
+from minprune.methods.choosing import Choosing
+from minprune.methods.during import one_call
+from minprune.nets.model import Model
 from minprune.train.loop import called
-from minprune.train.method import Change, Context, Method, View
+from minprune.train.method import Change, Context, View
 
 Schedule = Callable[[int], float]
 LATER = 1000  # trainings after which a schedule is taken to be at its end
+SPAN = 0.75  # the share of the training over which sparsity= grows
+PRUNINGS = 100  # of sparsity=, at most
 
 
 @dataclass(frozen=True, init=False)
-class Gradual(Method):
-    """After update t, round(schedule(t) n) of the n weights, or units, are masked, and stay so.
+class Gradual(Choosing):
+    """After update t, round(schedule(t) n) of the n weights, units or blocks are masked.
 
     The lowest scores go first. Gradients are of the update's batch; activations are those of the
     passes of training, by moving moments (evidence/activation_moments.py). The masks of schedule(0)
     are made before the first update, or with it where the criterion needs gradients or activations.
-    With patience the best epoch is one at the last sparsity. Null setting: a schedule of 0.
+    With patience the best epoch is one at the last sparsity. Null setting: a sparsity of 0, or a
+    schedule of 0.
 
     Parameters
     ----------
@@ -54,15 +51,28 @@ class Gradual(Method):
         Whether units are silenced, rather than single weights.
     decay
         The weight of the activations of the update before; 1: all updates count alike.
+    sparsity
+        Instead of a schedule: the cubic one to this sparsity over the first three quarters of the
+        training, in at most 100 prunings.
+    regrow
+        "none": masked weights get no updates, and stay masked. "dense": they keep their values and
+        get the dense gradient (straight-through masks), and wherever the schedule rises the masks
+        are chosen anew among all weights, so that they may come back; those that the model masked
+        from the start stay masked.
+    every
+        With regrow="dense": masks are also chosen anew at every so many updates.
+    pattern
+        (4, 4): sparsity counts blocks. "2:4": of every 4 consecutive inputs the schedule leaves 3,
+        then 2: the share that goes of each, up to 1 - 2/4, which needs no sparsity.
     **options
         Of the criterion, and nonlinearity.
 
     Raises
     ------
     ArgumentError
-        For a criterion that needs more, options that it does not take, a decay outside (0, 1] and a
-        schedule that is none; in training, for a net without units. UnreachableError, at the first
-        update, where the last sparsity leaves a layer less than the minimum.
+        For a criterion that needs more, options that it does not take, settings out of their range
+        or that do not go together; in training, for a net without units. UnreachableError, at the
+        first update, where the last sparsity leaves a layer less than the minimum.
 
     Examples
     --------
@@ -72,129 +82,144 @@ class Gradual(Method):
     >>> model = mp.zoo.mlp(data, hidden=(16,), seed=0)
     >>> half = partial(mp.schedule.cubic, final=0.5, span=20)
     >>> method = mp.methods.Gradual(half, "apoz", unit=True)
-    >>> model, _ = mp.fit(model, data, epochs=1, method=method, progress=False)
-    >>> mp.compact(model).net.params["fc1.weight"]
+    >>> small, _ = mp.fit(model, data, epochs=1, method=method, progress=False)
+    >>> mp.compact(small).net.params["fc1.weight"]
     (8, 64)
+    >>> method = mp.methods.Gradual(sparsity=0.9, regrow="dense")
+    >>> sparse, history = mp.fit(model, data, epochs=2, method=method, progress=False)
+    >>> round(history.steps["sparsity"][-1], 2)
+    0.9
 
-    Zhu & Gupta (2017), To Prune, or Not to Prune: magnitude and the cubic schedule.
+    Zhu & Gupta (2017), To Prune, or Not to Prune: magnitude and the cubic schedule. Masks that the
+    gradient passes straight through: Guo et al. (2016); with N:M, Zhou et al. (2021), without the
+    decay of masked weights that they add.
     """
 
-    schedule: Schedule
+    schedule: Schedule | None
     criterion: str | Criterion
     scope: Scope
     unit: bool
     minimum: int
     decay: float
+    sparsity: float | None
+    regrow: Literal["none", "dense"]
+    every: int | None
+    pattern: Given
     options: Mapping[str, Any]
-    reads_total = False  # but for its warning, and `settled`
 
     def __init__(
-        self, schedule: Schedule, criterion: str | Criterion = "magnitude",
+        self, schedule: Schedule | None = None, criterion: str | Criterion = "magnitude",
         scope: Scope = "global", unit: bool = False, minimum: int = 1, decay: float = 0.9,
-        **options: Any,
+        *, sparsity: float | None = None, regrow: Literal["none", "dense"] = "none",
+        every: int | None = None, pattern: Given = None, **options: Any,
     ) -> None:  # fmt: skip
-        given = (schedule, criterion, scope, unit, minimum, decay, options)
+        given = (
+            schedule, criterion, scope, unit, minimum, decay, sparsity, regrow, every, pattern,
+            options,
+        )  # fmt: skip
         for name, value in zip(self.__dataclass_fields__, given, strict=True):
             object.__setattr__(self, name, value)
-        share("Gradual", "decay", decay, above=True)
-        more = {k for k in self._needs if SOURCES[k].data and not SOURCES[k].step}
-        if "activations" in self._needs:  # scored at every update, without the rest of the model
-            more |= self._needs - SCORED
-        if more:
-            there = sorted(k for k, row in SOURCES.items() if row.step or not row.data)
+        self.check_choosing()
+        choice("Gradual", "regrow", regrow, ("none", "dense"))
+        if regrow == "dense" and unit:
             raise ArgumentError(
-                f"Gradual: criterion must need what a training step has ({', '.join(there)}), not "
-                f"{', '.join(sorted(more))}; choose another criterion"
+                "Gradual: regrow must be 'none' where units are pruned, not 'dense', since no "
+                "gradient reaches a silent unit; use mp.methods.Soft, which keeps its outputs"
             )
-        found, said = called(schedule, 0)
-        if found is None or not 0 <= found <= 1:
+        if every is not None:
+            count("Gradual", "every", every)
+            if regrow == "none":
+                only_with("Gradual", "every", "regrow='dense'", regrow)
+        self._check_target()
+
+    def _check_target(self) -> None:
+        if self.schedule is not None and self.sparsity is not None:
             raise ArgumentError(
-                f"Gradual: schedule must give a share from 0 to 1 at step 0, not {said}; pass a "
-                f"function of the step, such as functools.partial(mp.schedule.cubic, final=0.9, "
-                f"span=1000)"
+                "Gradual: one of schedule and sparsity must be given, not both; leave one out"
             )
+        if self.sparsity is not None and self.kept_of is not None:
+            raise ArgumentError(
+                f"Gradual: sparsity must not be given with the pattern {self.pattern}, which fixes "
+                f"how many weights stay; leave sparsity out"
+            )
+        if self.schedule is not None:
+            found, said = called(self.schedule, 0)
+            if found is None or not 0 <= found <= 1:
+                raise ArgumentError(
+                    f"Gradual: schedule must give a share from 0 to 1 at step 0, not {said}; pass "
+                    f"a function of the step, such as functools.partial(mp.schedule.cubic, "
+                    f"final=0.9, span=1000)"
+                )
+        elif self.kept_of is None:
+            share("Gradual", "sparsity", self.sparsity)
 
     @property
-    def _needs(self) -> set[str]:
-        return set(check(find(self.criterion), self.options, self.unit)["needs"])
+    def dense(self) -> bool:  # type: ignore[override]
+        return self.regrow == "dense"
 
-    def _places(self, model: Model) -> dict[str, tuple[str, Any]]:
-        """{group: (layer, rows)} of the activations that the criterion reads"""
-        given = self.options.get("nonlinearity", "after")
-        where = choice("Gradual", "nonlinearity", given, ("after", "before"))
-        return spots(model, free_groups(model), where == "before") if self._needs & MOVING else {}
+    @property
+    def reads_total(self) -> bool:  # type: ignore[override]
+        return self.schedule is None  # with one, but for its warning, and `settled`
 
-    def watches(self, model: Model) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(layer for layer, _ in self._places(model).values()))
+    def at(self, step: int, total: int) -> float:
+        """The sparsity after that many updates of a training of `total`."""
+        if self.schedule is not None:
+            return self.schedule(step)
+        span = max(1, round(SPAN * total))
+        final = self.share_of_pattern if self.sparsity is None else self.sparsity
+        return schedules.cubic(step, final=final, span=span, every=max(1, span // PRUNINGS))
 
     def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
-        dense_only(model, "pruning")
-        if self.unit and not free_groups(model):
-            raise ArgumentError(
-                "Gradual: the net must have units that may be removed, in a hidden layer, not "
-                "none; print(mp.ties(model)) shows its groups"
-            )
-        reached = later = self.schedule(ctx.total)
+        self.check_model(model)
+        reached = later = self.at(ctx.total, ctx.total)
         with suppress(Exception):  # a function of one's own may end with the training
-            later = self.schedule(ctx.total * LATER)
+            later = self.at(ctx.total * LATER, ctx.total)
+        if self.kept_of is not None and (asked := self.share_of_pattern) > later:
+            raise ArgumentError(
+                f"Gradual: schedule must reach {asked:g}, the share that the pattern "
+                f"{self.pattern} masks, not {later:.4g}; leave the schedule out"
+            )
         if ctx.total and later > reached:
             warnings.warn(
                 f"Gradual: the schedule reaches {reached:.4g} in the {ctx.total} updates of this "
                 f"training, and {later:.4g} later; train longer, or pass a shorter span",
                 MinpruneWarning, stacklevel=3,
             )  # fmt: skip
-        if self.schedule(0) > 0 and not any(SOURCES[k].data for k in self._needs):
-            masks = self._masks(model, self.schedule(0), ctx, {}, {}, None)
-            model = with_masks(model, masks) if masks else model
-        places = self._places(model)
-        return model, {}, {"places": places, "moving": {}} if places else None
+        state: dict[str, Any] = {"held": model.masks} if self.dense else {}
+        if self.at(0, ctx.total) > 0 and not self.reads_data:
+            masks = model.masks | (
+                self._masks(model, self.at(0, ctx.total), ctx, {}, {}, None) or {}
+            )
+            values = model.params if self.dense else apply(model.params, masks)
+            model = Model(model.net, values, model.buffers, masks)
+        if places := self.places(model):
+            state |= {"places": places, "moving": {}}
+        return model, {}, state or None
 
     def after(self, view: View) -> Change | None:
         ctx, state = view.ctx, view.ctx.state
-        if state is not None:
-            seen = {
-                name: laid_out(np.moveaxis(view.activations[at], 0, -1), rows)
-                for name, (at, rows) in state["places"].items()
-            }
-            asked = check(find(self.criterion), self.options, self.unit)
-            moving = moved(state["moving"], seen, view.batch, asked, self.decay)
-            state = state | {"moving": moving}
-        now = self.schedule(ctx.step)
-        if ctx.step > 1 and now == self.schedule(ctx.step - 1):
+        if state is not None and "places" in state:
+            state = state | {"moving": self.moved(view, state)}
+        now = self.at(ctx.step, ctx.total)
+        again = self.every is not None and ctx.step % self.every == 0
+        if ctx.step > 1 and now == self.at(ctx.step - 1, ctx.total) and not again:
             return Change(state=state)
-        model = Model(ctx.net, dict(view.params), dict(view.buffers), dict(ctx.masks))
-        moving = state["moving"] if state else {}
+        held = state["held"] if self.dense else ctx.masks
+        model = Model(ctx.net, dict(view.params), dict(view.buffers), dict(held))
+        moving = state.get("moving", {}) if state else {}
         masks = self._masks(model, now, ctx, view.grads, moving, view.batch)
         return Change(masks=masks, state=state)
 
     def settled(self, step: int, total: int) -> bool:
-        return self.schedule(step) == self.schedule(total)
+        return self.at(step, total) == self.at(total, total)
 
     def _masks(
         self, model: Model, sparsity: float, ctx: Context, grads: Arrays, moving: dict[str, Any],
         batch: Split | None,
     ) -> Arrays | None:  # fmt: skip
-        """New masks, or None where no count grows"""
-        groups = free_groups(model) if self.unit else {}
-        live = {name: live_units(g, model.masks) for name, g in groups.items()}
-        live = live or masks_of(model, model.net.weights)
-        things = "units" if self.unit else "weights"
-        how: dict[str, Any] = {"scope": self.scope, "minimum": self.minimum, "things": things}
-        if ctx.step == 1:  # refused at the first update, not after hours
-            nothing = {name: np.zeros(m.shape) for name, m in live.items()}
-            choose(nothing, live, sparsity=self.schedule(ctx.total), **how)
-        parts = [m.ravel() for m in live.values()]
-        parts = [np.concatenate(parts)] if self.scope == "global" else parts
-        if all(pruned_count(sparsity, m.size) == m.size - np.count_nonzero(m) for m in parts):
-            return None
-        known = held(moving) | {"grads": grads}
-        asked = ask(
-            model, self.criterion, self.options, ctx.rng, unit=self.unit, groups=groups, held=known
-        )
-        raw = moving.get("scores")
-        if raw is None:
-            raw = fitting(asked, asked.raw(gather(asked, batch), **asked.options))
-        masks = choose(finished(asked, raw), live, sparsity=sparsity, **how)
-        if not self.unit:
-            return masks
-        return silenced(model, {name: (groups[name], ~mask) for name, mask in masks.items()})
+        last = self.at(ctx.total, ctx.total)
+        chosen = self.chosen(model, sparsity, ctx, grads, moving, batch, last)
+        return None if chosen is None else self.as_masks(model, chosen)
+
+
+gradual = one_call(Gradual, "gradual", "sparsity=0.5")

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from minprune import arguments
 from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.errors import ArgumentError
 from minprune.nets.layer import ForwardContext, Params, Passing
+from minprune.nets.noise import bernoulli
 
 
 @dataclass(frozen=True)
@@ -49,5 +48,4 @@ class Dropout(Passing):
         if run.rng is None:
             raise ArgumentError(f"{run.layer}: dropout needs randomness; pass a Generator as rng=")
         x = ag.value(xs[0])
-        kept = run.rng.random(x.shape, np.float32) >= self.rate
-        return ag.mul(xs[0], kept * x.dtype.type(1 / (1 - self.rate)))
+        return ag.mul(xs[0], bernoulli(run.rng, x.shape, x.dtype, self.rate))

@@ -1,0 +1,246 @@
+"""L + KL / N, W ~ N(theta, sigma^2); pruned where log alpha = log sigma^2 - log theta^2 is high.
+
+Longer than most files: the ops, each with its rule, stand beside the method that is made of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import exp
+from typing import Any
+
+import numpy as np
+
+from minprune import kernels
+from minprune.arguments import filled, number, share
+from minprune.autograd import Op, Value, mul, total, value
+from minprune.core import Array, Arrays
+from minprune.errors import ArgumentError
+from minprune.masking.apply import prune
+from minprune.methods.dropout import Names
+from minprune.methods.during import one_call
+from minprune.methods.kl import sparse_kl
+from minprune.methods.local_reparameterization import noisy_weights, outputs
+from minprune.nets.layer import Layer
+from minprune.nets.model import Model
+from minprune.nets.names import listed
+from minprune.nets.net import layer_of
+from minprune.train.history import Learned
+from minprune.train.method import Context, Method, Values
+
+LOW, HIGH = -8.0, 8.0  # of log alpha
+THRESHOLD = 3.0  # alpha = 20: a dropout rate of 0.95
+
+
+def _log_alpha(theta: Array, log_sigma2: Array) -> Array:
+    """a = log sigma^2 - log theta^2, in [LOW, HIGH]      derivative 0 at both; HIGH at theta = 0"""
+    a = np.multiply(theta, theta, out=kernels.empty(theta.shape, theta.dtype))
+    np.maximum(a, np.finfo(a.dtype).tiny, out=a)
+    np.subtract(log_sigma2, np.log(a, out=a), out=a)
+    return np.clip(a, LOW, HIGH, out=a)
+
+
+def _log_alpha_rule(g: Value, a: Value, inputs: Any, need: Any) -> Any:
+    theta, _ = inputs
+    free = _between(value(a), LOW, HIGH)
+    g = mul(g, free)
+    return mul(g, -2.0) / (theta + (1 - free)) if need[0] else None, g
+
+
+def _variance(theta: Array, log_sigma2: Array) -> Array:
+    """v = exp(a) theta^2, a: `log_alpha`; that is sigma^2, in [e^LOW theta^2, e^HIGH theta^2]"""
+    v, bound = (kernels.empty(theta.shape, theta.dtype) for _ in range(2))
+    np.exp(log_sigma2, out=v)
+    np.multiply(theta, theta, out=bound)
+    np.multiply(bound, exp(LOW), out=bound)
+    np.maximum(v, bound, out=v)
+    np.multiply(bound, exp(HIGH - LOW), out=bound)
+    return np.minimum(v, bound, out=v)
+
+
+def _variance_rule(g: Value, v: Value, inputs: Any, need: Any) -> Any:
+    """dlog_sigma2 = g v between the bounds; dtheta = g 2 v / theta at them, where a is constant"""
+    theta = inputs[0]
+    square = np.square(value(theta))
+    free = _between(value(v), square * exp(LOW), square * exp(HIGH))
+    g = mul(g, v)
+    rest = 1 - free
+    return mul(mul(g, rest), 2.0) / (theta + (value(theta) == 0)) if need[0] else None, mul(g, free)
+
+
+def _between(x: Array, low: Any, high: Any) -> Array:
+    """1 where low < x < high, else 0, in the dtype of x"""
+    found: Array = ((x > low) & (x < high)).astype(x.dtype)
+    return found
+
+
+log_alpha, variance = Op(_log_alpha, _log_alpha_rule), Op(_variance, _variance_rule)
+
+
+@dataclass(frozen=True)
+class SparseVariationalDropout(Method):
+    """Learns Gaussian noise of its own size for each weight, and prunes the noisiest at the end.
+
+    W ~ N(theta, sigma^2), drawn at the outputs of layers (local reparameterization); the loss is
+    L + w KL / N, with N the samples, log alpha = log sigma^2 - log theta^2 in [-8, 8], variance
+    alpha theta^2, KL of `minprune.methods.kl`, and w growing from 0 to `scale` in equal steps. The
+    model is that of theta, with the weights of log alpha > threshold pruned, in each epoch's
+    validation too; they train on until the end. `history.extra` holds "NAME log alpha", "NAME
+    theta", the weights before they were pruned, and "threshold". It has no null setting: its
+    noise never ends.
+
+    Parameters
+    ----------
+    threshold : float, optional
+        Of log alpha; 3 by default. With 8 nothing is pruned.
+    sparsity : float, optional
+        Instead of it: the share of the weights that is pruned, those of the highest log alpha.
+    layers : name or names, optional
+        Dense and convolution layers, or patterns of them; None: all.
+    warm : float
+        The share of the training in which w grows to its full size.
+    scale : float
+        That size; 1: the variational bound.
+    log_sigma2 : float
+        Where log sigma^2 starts.
+    lr_factor : float
+        The learning rate of log sigma^2 over that of the weights: it has about 10 to go, for which
+        Adam takes 10 / lr updates.
+
+    Raises
+    ------
+    ArgumentError
+        For settings out of their range, threshold beside sparsity; in `fit`, for layers that cannot
+        have noise, and a sparsity below the present one.
+
+    Examples
+    --------
+    >>> import minprune as mp
+    >>> data = mp.data.digits()
+    >>> model = mp.zoo.mlp(data, hidden=(16,))
+    >>> method = mp.methods.SparseVariationalDropout(sparsity=0.5)
+    >>> trained, history = mp.fit(model, data, epochs=1, method=method, progress=False)
+    >>> history.epochs["sparsity"], history.extra["fc1.weight log alpha"].shape
+    ([0.5], (16, 64))
+
+    Source: Molchanov, Ashukha & Vetrov (2017), Variational Dropout Sparsifies Deep Neural Networks.
+    """
+
+    threshold: float | None = None
+    sparsity: float | None = None
+    layers: Names = None
+    warm: float = 0.5
+    scale: float = 1.0
+    log_sigma2: float = -10.0
+    lr_factor: float = 10.0
+    reads_total = True
+
+    def __post_init__(self) -> None:
+        owner = "SparseVariationalDropout"
+        if self.sparsity is not None:
+            share(owner, "sparsity", self.sparsity)
+            if self.threshold is not None:
+                raise ArgumentError(
+                    f"{owner}: threshold must be None beside sparsity, which finds it, not "
+                    f"{self.threshold!r}; leave one of them out"
+                )
+        if self.threshold is not None:
+            number(owner, "threshold", self.threshold, LOW)
+        share(owner, "warm", self.warm)
+        number(owner, "scale", self.scale)
+        number(owner, "log_sigma2", self.log_sigma2, -50.0)
+        number(owner, "lr_factor", self.lr_factor)
+        if self.layers is not None:
+            object.__setattr__(self, "layers", tuple(listed(self.layers)))
+            filled(owner, "layers", self.layers, "name one, or leave it out")
+
+    @property
+    def pictures(self) -> tuple[Learned, ...]:  # type: ignore[override]
+        return (
+            Learned("* log alpha", "log alpha", "threshold", "pruned above"),
+            Learned("* theta", ""),
+        )
+
+    @property
+    def extra_lr(self) -> Mapping[str, float]:  # type: ignore[override]
+        return {extra_name("*"): self.lr_factor}
+
+    def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
+        names = noisy_weights("SparseVariationalDropout", model, self.layers)
+        if self.sparsity is not None:  # a share that cannot be reached is refused before training
+            self._pruned(model, {k: np.zeros(model.params[k].shape) for k in names})
+        first = model.dtype.type(self.log_sigma2)
+        return model, {extra_name(k): np.full(model.params[k].shape, first) for k in names}, None
+
+    def layer(
+        self, name: str, layer: Layer, x: Value, params: Values, extra: Values, ctx: Context
+    ) -> Value | None:
+        weight = next((k for k in weights_of(extra) if layer_of(k) == name), None)
+        if weight is None:
+            return None
+        var = variance(params[weight], extra[extra_name(weight)])
+        return outputs(weight, layer, x, var, params, ctx.forward, ctx.rng)
+
+    def penalty(self, params: Values, extra: Values, ctx: Context) -> Value | None:
+        share = ctx.step / (self.warm * ctx.total) if self.warm else 1.0
+        w = self.scale * min(1.0, share) / ctx.samples
+        kls = [
+            total(sparse_kl(log_alpha(params[k], extra[extra_name(k)]))) for k in weights_of(extra)
+        ]
+        return mul(sum(kls[1:], kls[0]), w)
+
+    def settled(self, step: int, total: int) -> bool:
+        return step >= self.warm * total
+
+    def finish(self, model: Model, extra: Arrays, ctx: Context) -> Model:
+        return self._pruned(model, {k: -a for k, a in self._log_alphas(model, extra).items()})
+
+    def learned(self, model: Model, extra: Arrays, ctx: Context) -> Arrays:
+        found = self._log_alphas(model, extra)
+        masks = self.finish(model, extra, ctx).masks
+        kept = max((a[masks[k]].max(initial=LOW) for k, a in found.items()), default=LOW)
+        cut = self._threshold if self.sparsity is None else kept
+        return {
+            **{f"{k} log alpha": np.clip(a, LOW, HIGH) for k, a in found.items()},
+            **{f"{k} theta": model.params[k] for k in found},
+            "threshold": np.clip(np.array(cut), LOW, HIGH),
+        }
+
+    def unpruned(self, model: Model, learned: Arrays) -> tuple[Model, Arrays]:
+        found = {k.removesuffix(" theta"): a for k, a in learned.items() if k.endswith(" theta")}
+        whole = replace(model, params=model.params | found, masks={})
+        return whole, {k: -learned[f"{k} log alpha"] for k in found}
+
+    @property
+    def _threshold(self) -> float:
+        return THRESHOLD if self.threshold is None else self.threshold
+
+    def _pruned(self, model: Model, scores: Arrays) -> Model:
+        """The model without the weights of the lowest -log alpha, and at least one a layer with"""
+        if self.sparsity is None:
+            return prune(model, scores, threshold=-self._threshold)
+        return prune(model, scores, sparsity=self.sparsity)
+
+    def _log_alphas(self, model: Model, extra: Arrays) -> Arrays:
+        """log sigma^2 - log theta^2, not clipped: so that those beyond the bounds have an order"""
+        floor = np.finfo(model.dtype).tiny
+        return {
+            k: extra[extra_name(k)] - np.log(np.maximum(np.square(model.params[k]), floor))
+            for k in weights_of(extra)
+        }
+
+
+def extra_name(weight: str) -> str:
+    """The name of its log sigma^2"""
+    return f"{weight} log sigma^2"
+
+
+def weights_of(extra: Mapping[str, Any]) -> list[str]:
+    """The weights that have one"""
+    return [name.removesuffix(extra_name("")) for name in extra]
+
+
+sparse_variational_dropout = one_call(
+    SparseVariationalDropout, "sparse_variational_dropout", "sparsity=0.5"
+)
