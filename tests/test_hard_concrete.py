@@ -145,13 +145,13 @@ def test_what_is_refused(said: str) -> None:
 
 def test_what_is_refused_before_training() -> None:
     known = "conv1.weight, conv2.weight, fc1.weight, fc2.weight"
-    for model, how, said in (
-        (small_net(), {"lam": {"fc9": 1.0}},
+    for model, data, how, said in (
+        (small_net(), small_data(), {"lam": {"fc9": 1.0}},
          f"'fc9' must be a scored parameter, or a layer of one; choose among {known}"),
-        (line(), {"unit": True},
+        (line(), DATA, {"unit": True},
          "HardConcrete: groups of units must not be empty; print(mp.ties(model)) shows which may "
          "be removed"),
     ):  # fmt: skip
         with pytest.raises(ArgumentError) as e:
-            mp.fit(model, small_data(), epochs=1, method=HardConcrete(**how), progress=False)
+            mp.fit(model, data, epochs=1, method=HardConcrete(**how), progress=False)
         assert str(e.value) == said

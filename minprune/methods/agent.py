@@ -85,7 +85,7 @@ class Agent(Procedure):
     --------
     >>> import minprune as mp
     >>> mp.methods.Agent(epochs=20, by="unit", episodes=400).lam
-    1.0
+    0.3
 
     Source: Huang et al. (2018), Learning to Prune Filters in Convolutional Neural Networks, for
     the filters, one agent a layer there. Keep ratios by layer: He et al. (2018), AMC, by DDPG
@@ -93,10 +93,10 @@ class Agent(Procedure):
     """
 
     by: str = "layer"
-    lam: float = 1.0
+    lam: float = 0.3
     sparsity: float | None = None
     episodes: int = 400
-    rate: float = 0.1
+    rate: float = 0.3
     ratios: Sequence[float] = RATIOS
     samples: int = 1000
     criterion: str | Criterion = "magnitude"
@@ -156,8 +156,9 @@ class Agent(Procedure):
         raw = score(model, here.data.train, self.criterion, unit=True, seed=self.seed)
         orders, logits = {}, {}
         for name, g in free_groups(model).items():
-            found, live = unit_scores(g, raw), live_units(g, model.masks)
-            ranked = np.argsort(-np.where(live, found, -np.inf), kind="stable")
+            own = np.asarray(unit_scores(g, raw), np.float64)
+            own = np.where(live_units(g, model.masks), own, -np.inf)
+            ranked = np.argsort(-own, kind="stable")
             orders[name] = np.argsort(ranked)  # 0: the unit that goes last
             wide = len(self.ratios) if self.by == "layer" else g.size
             logits[name] = np.full(wide, 0.0 if self.by == "layer" else FIRST)

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from minprune.arguments import count, filled, number, share
+from minprune.arguments import choice, count, filled, number, share
 from minprune.autograd import Value, add, matmul, mul, reshape, sigmoid, sum_to, value
-from minprune.core import Array, Arrays
+from minprune.core import Arrays
 from minprune.evidence.options import free_groups
 from minprune.masking.apply import prune
+from minprune.masking.choose import Scope
 from minprune.methods.during import one_call
 from minprune.nets.layer import ForwardContext, Layer
 from minprune.nets.model import Model, dense_only, run
@@ -32,13 +33,15 @@ class AttentionGates(Method):
     pruned, the mean gates of the others are multiplied into their weights and biases, and the heads
     are gone; the rest of the training, the share `fine_tune`, is that of the ordinary net. In
     each epoch's validation before, the same is done to a copy. `history.extra` holds "LAYER mean
-    gate" and "threshold". It has no null setting: the heads change what the net computes.
+    gate". It has no null setting: the heads change what the net computes.
 
     Parameters
     ----------
     sparsity : float, optional
         The share of the filters that is pruned; tied ones go by their mean score, and count once.
         None: those whose mean gate is below `threshold`.
+    scope : {"layer", "global"}
+        Of `sparsity`, as for `mp.prune`: gates of one layer may all be larger than another's.
     threshold : float
         In [0, 1].
     fine_tune : float
@@ -62,13 +65,14 @@ class AttentionGates(Method):
     >>> method = mp.methods.AttentionGates(0.5)
     >>> trained, history = mp.fit(model, data, epochs=1, method=method, progress=False)
     >>> model.net.params["conv1.weight"][0], mp.compact(trained).net.params["conv1.weight"][0]
-    (8, 5)
+    (16, 8)
 
     Source: the head is that of Hu, Shen & Sun (2018), Squeeze-and-Excitation Networks, with one
     layer in place of two.
     """
 
     sparsity: float | None = None
+    scope: Scope = "layer"
     threshold: float = 0.5
     fine_tune: float = 0.25
     every: int = 4
@@ -78,6 +82,7 @@ class AttentionGates(Method):
         owner = "AttentionGates"
         if self.sparsity is not None:
             share(owner, "sparsity", self.sparsity)
+        choice(owner, "scope", self.scope, ("global", "layer"))
         share(owner, "threshold", self.threshold)
         share(owner, "fine_tune", self.fine_tune, below=True)
         count(owner, "every", self.every)
@@ -89,7 +94,8 @@ class AttentionGates(Method):
 
     @property
     def pictures(self) -> tuple[Learned, ...]:  # type: ignore[override]
-        return (Learned("* mean gate", "mean gate", "threshold", "pruned below"),)
+        mark = self.threshold if self.sparsity is None else None
+        return (Learned("* mean gate", "mean gate", mark, "pruned below"),)
 
     @property
     def extra_lr(self) -> Mapping[str, float]:  # type: ignore[override]
@@ -146,13 +152,7 @@ class AttentionGates(Method):
         return model if "fixed" in ctx.state else self._pruned(model, ctx.state["gates"])
 
     def learned(self, model: Model, extra: Arrays, ctx: Context) -> Arrays:
-        mean, masks = ctx.state["gates"], self.finish(model, extra, ctx).masks
-        cut = self.threshold
-        if self.sparsity is not None:
-            live = {k: m.reshape(len(m), -1).any(axis=1) for k, m in masks.items()}
-            scores = self._scores(model, mean)
-            cut = min(float(a[live[k]].min(initial=1.0)) for k, a in scores.items())
-        return {**{f"{k} mean gate": a for k, a in mean.items()}, "threshold": np.array(cut)}
+        return {f"{k} mean gate": a for k, a in ctx.state["gates"].items()}
 
     def _last(self, total: int) -> int:
         """The update after which the heads are gone."""
@@ -176,8 +176,11 @@ class AttentionGates(Method):
             ctx.forward, None, noting)  # fmt: skip
         return found
 
-    def _scores(self, model: Model, mean: Arrays) -> Arrays:
-        """{weight: (filters,) the mean gate, over all that are tied}"""
+    def _pruned(self, model: Model, mean: Arrays) -> Model:
+        """Without the filters of the lowest mean gates, which are multiplied into the others"""
+        how: dict[str, Any] = {"threshold": self.threshold}
+        if self.sparsity is not None:
+            how = {"sparsity": self.sparsity, "scope": self.scope}
         scores: Arrays = {}
         for g in free_groups(model).values():
             makers = [m for m in g.producers if layer_of(m.param) in mean]
@@ -185,13 +188,7 @@ class AttentionGates(Method):
             for m in g.producers if own else ():
                 found = scores.setdefault(m.param, np.zeros(len(model.params[m.param])))
                 found[m.index] = np.mean(own, axis=0)[:, None]
-        return scores
-
-    def _pruned(self, model: Model, mean: Arrays) -> Model:
-        """Without the filters of the lowest mean gates, which are multiplied into the others"""
-        own, given = self.threshold, self.sparsity
-        how = {"threshold": own} if given is None else {"sparsity": given}
-        pruned = prune(model, self._scores(model, mean), **how)
+        pruned = prune(model, scores, **how)
         new = dict(pruned.params)
         for name, a in mean.items():
             layer = model.net.node(name).layer
@@ -215,4 +212,4 @@ def gates(y: Value, name: str, extra: Mapping[str, Value]) -> Value:
     return sigmoid(add(matmul(extra[f"{name} head weight"], m), extra[f"{name} head bias"]))
 
 
-attention_gates = one_call(AttentionGates, "attention_gates", "sparsity=0.5")
+attention_gates = one_call(AttentionGates, "attention_gates", "sparsity=0.5", "cnn_small(data)")

@@ -182,8 +182,8 @@ class HardConcrete(Method):
         extra = self._averaged(model, extra, ctx.state)[1]
         masks = self._pruned(model, extra, ctx.state).masks
         live = {k: live_units(g, masks) for k, g in free_groups(model).items()}
-        live = live if self.unit else masks
-        gone = np.concatenate([extra[extra_name(k)][~m] for k, m in live.items()] or [[]])
+        live = live if self.unit else {k: masks[k] for k in ctx.state["lam"]}
+        gone = np.concatenate([extra[extra_name(k)][~m] for k, m in live.items()])
         cut = gone.max(initial=-MOST) if self.sparsity is not None else SHIFT
         return {
             **extra, "expected L0": np.array(ctx.state["expected"]), "threshold": np.array(cut)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
+import numpy as np
+
 from minprune.core import stream
 from minprune.errors import MinpruneWarning
 from minprune.masking.apply import with_masks
@@ -23,7 +25,9 @@ from minprune.train.rates import Rate, constant
 from minprune.train.state import Tree
 
 LEAST = 1e-4  # a last factor of the learning rate below it is worth a warning
-FORGOTTEN = {"best": None, "best_loss": inf, "waited": 0, "stopped": False}  # of patience
+FORGOTTEN = {  # of patience
+    "best": None, "best_loss": inf, "held": None, "waited": 0, "stopped": False,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,9 @@ class Before:
     ----------
     start : the model before training.
     pruned : the model after it, with the new masks.
-    point, end : where training was at the update to return to, and at its end (`Part.point` of
-        train/loop.py); of a kind that rewinds.
+    point, end : where training was at the update to return to, and with the model that it gave:
+        at its end, or with patience at the end of its best epoch (`Part.point` of train/loop.py);
+        of a kind that rewinds.
     total : the updates of training.
     epochs, rate : of training.
     again, again_rate : the epochs of retraining, and its rate where it has its own.
@@ -167,9 +172,17 @@ def scratch(b: Before) -> Start:
 
 def reinit(b: Before) -> Start:
     """The masks stay; the weights are new."""
-    fresh = stream(b.seed, "new weights")  # never those that a net of the zoo began with
-    new = initialise(b.pruned.net, seed=fresh, scheme=b.scheme, dtype=b.pruned.dtype)
-    return Start(with_masks(new, b.pruned.masks), b.again, b.again_rate or b.rate)
+    fresh = stream(b.seed, "new weights")
+    return Start(renewed(b.pruned, fresh, b.scheme), b.again, b.again_rate or b.rate)
+
+
+def renewed(model: Model, fresh: np.random.Generator, scheme: str) -> Model:
+    """The net and the masks with new weights
+
+    fresh: a stream of its own, so that they are never those that a net of the zoo began with.
+    """
+    new = initialise(model.net, seed=fresh, scheme=scheme, dtype=model.dtype)
+    return with_masks(new, model.masks)
 
 
 RETRAIN: dict[str, Retraining] = {

@@ -233,8 +233,8 @@ def checks() -> Iterator[tuple[str, Check]]:
     for name, move in (("rigl", procedures.rigl), ("set", procedures.set_)):
         of = few(verify.check_drop_and_grow, move, name, count="round")
         yield f"drop_and_grow {name}", of
-    for name, fn in procedures.GATES.items():
-        yield f"gate {name}", few(verify.check_gate, fn, name)
+    for name, of_gates in procedures.GATES.items():
+        yield f"gate {name}", few(verify.check_gate, of_gates, name)
     for name, step in OBS.items():
         yield f"obs {name}", partial(verify.check_obs, step, name)
     for name, criterion in CRITERIA.items():

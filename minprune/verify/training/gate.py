@@ -91,7 +91,7 @@ def gate_is_the_definition(fn: Fn, p: Drawn) -> str | None:
 @SAMPLE("closed and open", both)
 def gate_can_be_exactly_zero(fn: Fn, p: Drawn) -> str | None:
     """gates are exactly 0.0 and exactly 1.0 where the stretched noise is outside"""
-    a, u = p
+    a = p[0]
     low, high = np.full(a.size, 1e-6), np.full(a.size, 1 - 1e-6)
     for drawn, want in ((low, 0.0), (high, 1.0)):
         found = np.asarray(fn(a.copy(), drawn))
@@ -136,13 +136,14 @@ def still_gate_is_the_definition(fn: Fn, a: Array) -> str | None:
 
 @TEST("closed and open", alphas)
 def still_gate_closes_there(fn: Fn, a: Array) -> str | None:
-    """a gate is exactly 0.0 iff log_alpha <= log(-gamma / zeta), and 1.0 iff it is >= its negative"""
+    """a gate is 0.0 iff log_alpha <= log(-gamma / zeta), and 1.0 iff it is >= its negative"""
     a = a[np.abs(np.abs(a) + EDGE) > 2.0**-40]  # where rounding does not decide
     found = np.asarray(fn(a.copy()))
     for got, where, value in ((found == 0, a < EDGE, 0), (found == 1, a > -EDGE, 1)):
         if (got != where).any():
             k = int((got != where).argmax())
-            return f"at {a[k]:.6g} it is {found[k]:.6g}, and {value} is {'' if where[k] else 'not '}due"
+            due = "expected" if where[k] else "not expected"
+            return f"at {a[k]:.6g} it is {found[k]:.6g}, and {value} is {due}"
     return None
 
 
