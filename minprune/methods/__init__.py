@@ -34,6 +34,7 @@ from minprune.methods.rewind_on_plateau import RewindOnPlateau, rewind_on_platea
 from minprune.methods.scratch_against_joint import ScratchAgainstJoint, scratch_against_joint
 from minprune.methods.sequence import Stages, sequence
 from minprune.methods.set_rigl import SET, RigL, rigl
+from minprune.methods.snfs import SNFS, snfs
 from minprune.methods.soft import Soft, soft
 from minprune.methods.sparse_variational_dropout import (
     SparseVariationalDropout,
@@ -54,7 +55,7 @@ PLANS: dict[str, type[Procedure]] = {
 }  # by the name of the call  # fmt: skip
 
 __all__ = [
-    "L0", "L1", "L2", "PLANS", "RETRAIN", "SET", "AtInit", "Before", "Distil", "Dropout",
+    "L0", "L1", "L2", "PLANS", "RETRAIN", "SET", "SNFS", "AtInit", "Before", "Distil", "Dropout",
     "DynamicSurgery", "ElasticNet", "Fit", "Gradual", "GroupLasso", "Iterative", "LargeSparse",
     "LotteryTicket", "Result", "Retraining", "RewindOnPlateau", "RigL", "ScratchAgainstJoint",
     "Soft", "SparseGroupLasso", "SparseVariationalDropout", "Stages", "Start", "TargetedDropout",
@@ -62,7 +63,7 @@ __all__ = [
     "dynamic_surgery", "elastic_net", "gradual", "group_lasso", "in_rounds", "iterative", "l0",
     "l1", "l2", "large_sparse", "lottery_ticket", "obs", "overlap", "prox_elastic_net",
     "prox_group_lasso", "prox_l0", "prox_l1", "prox_l2", "prox_sparse_group_lasso",
-    "rewind_on_plateau", "rigl", "scratch_against_joint", "sequence", "soft", "sparse_group_lasso",
-    "sparse_variational_dropout", "start_sparse", "targeted_dropout", "transfer",
-    "variational_dropout",
+    "rewind_on_plateau", "rigl", "scratch_against_joint", "sequence", "snfs", "soft",
+    "sparse_group_lasso", "sparse_variational_dropout", "start_sparse", "targeted_dropout",
+    "transfer", "variational_dropout",
 ]  # fmt: skip
