@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from procedures import DATA, NET, UPDATES
-from watching import same
+from watching import same, small_net
 
 import minprune as mp
 from minprune.cli import main
@@ -43,9 +43,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+NETS = {"slimming": small_net(0.2)}  # where it is not MODEL
+
+
 def made(name: str, budget: Budget = BUDGET, **own: Any) -> Any:
-    plan: Any = asked(name, budget, MODEL, DATA, OWN.get(name, {}) | own)
-    return result(run_plan(plan, DATA, None, False, {"start": MODEL}))
+    model = NETS.get(name, MODEL)
+    plan: Any = asked(name, budget, model, DATA, OWN.get(name, {}) | own)
+    return result(run_plan(plan, DATA, None, False, {"start": model}))
 
 
 @pytest.mark.parametrize("name", PROCEDURES)
@@ -54,7 +58,7 @@ def test_every_procedure_runs_by_its_name_and_its_result_is_json(name: str) -> N
     assert json.loads(json.dumps(found.rounds)) == found.rounds
     assert json.loads(json.dumps(found.report)) == found.report
     assert found.history
-    assert run_method.pictured(MODEL, found.masks) is not None
+    assert run_method.pictured(NETS.get(name, MODEL), found.masks) is not None
 
 
 @pytest.mark.parametrize("name", [name for name, way in PROCEDURES.items() if way.null])
@@ -64,7 +68,7 @@ def test_the_null_setting_is_plain_training(name: str) -> None:
     found = made(name, budget, **null)
     kinds = [found.models[kind] for kind in ("joint", "large sparse") if kind in found.models]
     model = kinds[0] if kinds else found.model
-    start = MODEL
+    start = NETS.get(name, MODEL)
     if name in ("set", "rigl", "snfs"):  # they begin sparse
         start = mp.methods.start_sparse(MODEL, 0.5, seed=0)
     if name == "transfer":

@@ -25,10 +25,12 @@ from minprune.methods import (
     DynamicSurgery,
     Fit,
     Gradual,
+    GrowingRegularization,
     Iterative,
     LotteryTicket,
     RigL,
     Soft,
+    SoftThreshold,
     SparseVariationalDropout,
     TargetedDropout,
 )
@@ -176,6 +178,16 @@ def gradual(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
     return during(Gradual, {"schedule": grows, "unit": b.unit, **b.scored} | dict(own), b)
 
 
+def growing(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+    """Chosen after half of `epochs`, masked at their end."""
+    span = updates(b, b.epochs, model, data)
+    begin = span // 2
+    steps = max(1, min(PRUNINGS, span - begin))  # of a factor that grows to 1
+    how = {"sparsity": b.sparsity, "begin": begin, "delta": 1 / steps,
+           "every": max(1, (span - begin) // steps), "unit": b.unit}  # fmt: skip
+    return during(GrowingRegularization, how | dict(own), b)
+
+
 def moving(kind: type, b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
     """Sparse from the start; weights move."""
     every = min(100, max(1, updates(b, b.total, model, data) // MOVES))
@@ -227,6 +239,15 @@ METHODS: dict[str, Way] = {
                    null={"sparsity": 0.0}),
     "gradual": Way("prune during training (Zhu & Gupta 2017)", gradual, units=True,
                    null={"sparsity": 0.0}),
+    "growing_regularization": Way(
+        "train, then a growing penalty on the smallest weights, until they go (Wang et al. 2021)",
+        growing, criteria=False, units=True, null={"sparsity": 0.0},
+    ),
+    "soft_threshold": Way(
+        "layers learn thresholds of their weights; --set decay=0.5 (Kusupati et al. 2020)",
+        partial(acting, SoftThreshold), criteria=False,
+        null={"decay": 0, "initial": -3200, "sparsity": 0.0},
+    ),
     "dynamic_surgery": Way(
         "weights are cut below a threshold, and spliced back above another (Guo et al. 2016)",
         partial(acting, DynamicSurgery), criteria=False, null={"sparsity": 0.0},

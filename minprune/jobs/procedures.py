@@ -30,6 +30,7 @@ from minprune.methods import (
     LargeSparse,
     RewindOnPlateau,
     ScratchAgainstJoint,
+    Slimming,
     SparseGroupLasso,
     Stages,
     Transfer,
@@ -144,6 +145,12 @@ def penalised(kind: type[Any], b: Budget, model: Model, data: Dataset, own: Own)
     return retrained("finetune", replace(b, train={**b.train, "method": method}), model, data, rest)
 
 
+def slimmed(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+    """As `penalised`, by the scales of units."""
+    how = replace(b, criterion="scale" if b.criterion is None else b.criterion, unit=True)
+    return penalised(Slimming, how, model, data, own)
+
+
 def penalty(kind: type[Any], words: str, *sizes: str) -> Way:
     """A row for a penalty of these sizes, each LAM unless it is set."""
     options = " ".join(f"{name}={LAM:g}" for name in sizes)
@@ -250,6 +257,10 @@ PROCEDURES: dict[str, Way] = METHODS | {
         SparseGroupLasso, "absolute weights and the norms of units", "lam1", "lam_group"
     ),
     "l0": penalty(L0, "the number of weights that are not 0", "lam"),
+    "slimming": Way(
+        "as finetune, of units, with a penalty on the scales of BatchNorm (Liu et al. 2017); "
+        "--set lam=0.0001", slimmed, units=True, shared=True, null={"lam": 0, "rounds": 0},
+    ),
     "rewind_on_plateau": Way(
         "no pruning: back to the best epoch when validation stagnates, with a lower rate",
         partial(whole, RewindOnPlateau), criteria=False, prunes=False, null={"times": 0},
