@@ -7,29 +7,34 @@ epochs + rounds * again epochs in total, however it spends them. A new method is
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from minprune import schedule
-from minprune.arguments import one_of
+from minprune.arguments import instance, one_of
 from minprune.core import Criterion, Dataset
 from minprune.errors import ArgumentError
+from minprune.files import load
 from minprune.methods import (
     SET,
     AtInit,
+    Distil,
     DynamicSurgery,
     Fit,
     Gradual,
+    GrowingRegularization,
     Iterative,
     LotteryTicket,
     RigL,
     Soft,
+    SoftThreshold,
     SparseVariationalDropout,
     TargetedDropout,
 )
 from minprune.methods.plans import Procedure, made
+from minprune.methods.retrain import Retraining, distilled
 from minprune.nets.model import Model
 
 PRUNINGS = 100  # of a gradual method, at most
@@ -130,8 +135,24 @@ def retrained(kind: str, b: Budget, model: Model, data: Dataset, own: Own) -> Pr
     return made(Iterative, how | dict(own))
 
 
-def tickets(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
-    """Trainings of the same length from the same initial weights, one before each round."""
+def taught(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+    """As finetune, by the outputs of the trained dense net, or of a model in a file."""
+    given = {key: own[key] for key in ("teacher", "temperature", "alpha") if key in own}
+    if "teacher" in given:
+        given["teacher"] = load(instance("distil", "teacher", given["teacher"], str, "its path"))
+    Distil(**({"teacher": model} | given)).check(model)
+    rest = {key: value for key, value in own.items() if key not in given}
+    kind = Retraining(partial(distilled, **given))
+    return retrained("finetune", b, model, data, rest | {"retrain": kind})
+
+
+def tickets(
+    b: Budget, model: Model, data: Dataset, own: Own, controls: Sequence[str] = ()
+) -> Procedure:
+    """Trainings of the same length from the same initial weights, one before each round
+
+    All layers at one rate, which reaches the sparsity, unless the rate is set.
+    """
     each, left = divmod(b.total, b.rounds + 1)
     if left:
         raise ArgumentError(
@@ -140,8 +161,8 @@ def tickets(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
         )
     rate = 1 - (1 - b.sparsity) ** (1 / b.rounds)
     how = {
-        "rate": rate, "output_rate": rate, "rounds": b.rounds, "epochs": each, "seed": b.seed,
-        "controls": (), "train": b.train,
+        "rounds": b.rounds, "epochs": each, "seed": b.seed, "controls": controls, "train": b.train,
+        **({} if "rate" in own else {"rate": rate, "output_rate": rate}),
     }  # fmt: skip
     return made(LotteryTicket, how | dict(own))
 
@@ -159,6 +180,16 @@ def gradual(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
     span = max(1, updates(b, b.epochs, model, data))
     grows = partial(schedule.cubic, final=b.sparsity, span=span, every=max(1, span // PRUNINGS))
     return during(Gradual, {"schedule": grows, "unit": b.unit, **b.scored} | dict(own), b)
+
+
+def growing(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+    """Chosen after half of `epochs`, masked at their end."""
+    span = updates(b, b.epochs, model, data)
+    begin = span // 2
+    steps = max(1, min(PRUNINGS, span - begin))  # of a factor that grows to 1
+    how = {"sparsity": b.sparsity, "begin": begin, "delta": 1 / steps,
+           "every": max(1, (span - begin) // steps), "unit": b.unit}  # fmt: skip
+    return during(GrowingRegularization, how | dict(own), b)
 
 
 def moving(kind: type, b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
@@ -202,6 +233,8 @@ METHODS: dict[str, Way] = {
             "reinit": "the masks found by training, with new initial weights",
         }.items()
     },
+    "distil": Way("as finetune, taught by the dense net, or by --set teacher=FILE (Hinton et al. "
+                  "2015)", taught, units=True, shared=True, null={"rounds": 0}),
     "lottery_ticket": Way(
         "prune the smallest weights of each layer, return to the start (Frankle & Carbin 2018)",
         tickets, criteria=False, shared=True, null={"rounds": 0},
@@ -210,6 +243,15 @@ METHODS: dict[str, Way] = {
                    null={"sparsity": 0.0}),
     "gradual": Way("prune during training (Zhu & Gupta 2017)", gradual, units=True,
                    null={"sparsity": 0.0}),
+    "growing_regularization": Way(
+        "train, then a growing penalty on the smallest weights, until they go (Wang et al. 2021)",
+        growing, criteria=False, units=True, null={"sparsity": 0.0},
+    ),
+    "soft_threshold": Way(
+        "layers learn thresholds of their weights; --set decay=0.5 (Kusupati et al. 2020)",
+        partial(acting, SoftThreshold), criteria=False,
+        null={"decay": 0, "initial": -3200, "sparsity": 0.0},
+    ),
     "dynamic_surgery": Way(
         "weights are cut below a threshold, and spliced back above another (Guo et al. 2016)",
         partial(acting, DynamicSurgery), criteria=False, null={"sparsity": 0.0},

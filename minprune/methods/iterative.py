@@ -12,6 +12,7 @@ from typing import Any
 from minprune.arguments import count, one_of
 from minprune.core import Dataset
 from minprune.errors import ArgumentError
+from minprune.methods.chain import chain
 from minprune.methods.plans import Result, added, longer, row, run
 from minprune.methods.retrain import RETRAIN, Before, Retraining
 from minprune.methods.rounds import Rounds
@@ -27,15 +28,18 @@ from minprune.train.rates import Rate
 class Iterative(Rounds):
     """Train, then prune and train again, `rounds` times; the plan of `mp.methods.iterative`.
 
-    Round k prunes to a share s_k of the ORIGINAL number of weights, so that nothing drifts. Null
-    setting: rounds=0 is `mp.fit`; so is sparsity=0 where weights return to an update.
+    Round k of n prunes to a share s_k = 1 - (1 - s_0) ((1 - s) / (1 - s_0))^(k/n) of the ORIGINAL
+    number of weights, so that nothing drifts. s_0 is the share that is masked before, of what is
+    pruned: protected layers are not counted. Null setting: rounds=0 is `mp.fit`; so is sparsity=0
+    where weights return to an update.
 
     Parameters
     ----------
     sparsity : float, dict, list or function
-        The share that is masked at the end; round k of n then reaches 1 - (1 - s)^(k/n). A list
-        has the shares of all rounds; a function k -> share gives that of round k = 1, 2, ..., such
-        as `functools.partial(mp.schedule.iterative, fraction=0.2)`. A dict gives layers their own.
+        The share that is masked at the end. A list has the shares of all rounds; a function
+        k -> share gives that of round k = 1, 2, ..., such as
+        `functools.partial(mp.schedule.iterative, fraction=0.2)`. A dict gives layers their own;
+        with it, and with scope="layer", each layer has its own s_0.
     threshold : float, dict or list
         Instead of it: weights go whose size is below this multiple of the standard deviation of
         the live weights of their layer; the same in each round, or a list.
@@ -44,9 +48,10 @@ class Iterative(Rounds):
     retrain : str or Retraining
         "finetune": the weights stay, at the last rate of the schedule. "lr_rewind": the weights and
         the optimizer's state stay, the schedule (and with it the order of the data) returns to
-        update `rewind_to`. "weight_rewind": all returns to it, weights, optimizer state, data order
-        and schedule. "scratch": the original initial weights. "reinit": new initial weights. The
-        masks stay in all of them.
+        update `rewind_to`. "distil": as finetune, by the outputs of the net before any pruning, see
+        `mp.methods.Distil`. "weight_rewind": all returns to it, weights, optimizer state, data
+        order and schedule. "scratch": the original initial weights. "reinit": new initial weights.
+        The masks stay in all of them.
     epochs : int
         Of training before the first round. 0: the model is trained already; then rewinds and
         scratch are refused.
@@ -76,8 +81,8 @@ class Iterative(Rounds):
     --------
     >>> import minprune as mp
     >>> plan = mp.methods.Iterative(sparsity=0.9, rounds=3, retrain="lr_rewind", epochs=20)
-    >>> [round(plan.share(k, 0.0), 3) for k in (1, 2, 3)]
-    [0.536, 0.785, 0.9]
+    >>> plan.many, plan.kind.rewinds
+    (3, True)
     """
 
     retrain: str | Retraining = "finetune"
@@ -163,13 +168,17 @@ class Iterative(Rounds):
 
     def fit(self, here: PhaseContext, model: Model, **how: Any) -> Part:
         """`fit_part` with the plan's settings, and what `how` has instead"""
-        return here.fit_part(
-            model, **{"epochs": self.epochs, "seed": self.seed, **self.train, **how}
-        )
+        usual = {"epochs": self.epochs, "seed": self.seed, "keep_best": self.kind.rewinds}
+        return here.fit_part(model, **{**usual, **self.train, **how})
 
     def _to_point(self, here: PhaseContext) -> State:
         start = here.state["start"]
-        part = self.fit(here, start, until=self._point(start, here.data))
+        part = self.fit(here, start, until=(to := self._point(start, here.data)))
+        if (done := part.point["training"]["done"]) < to:
+            raise ArgumentError(
+                f"{self.call}: the update to return to must be at most {done}, after which "
+                f"patience stopped training, not {to}; pass a smaller rewind_to, or more patience"
+            )
         return {"point": part.point, **added(here.state, "history", train=part.history)}
 
     def _train(self, here: PhaseContext) -> State:
@@ -185,7 +194,7 @@ class Iterative(Rounds):
         self, here: PhaseContext, phase: str, history: History, found: dict[str, Any], part: Part
     ) -> State:
         """What a round leaves"""
-        end = {"end": part.point} if self.kind.rewinds else {}
+        end = {"end": part.point | {"training": part.best}} if self.kind.rewinds else {}
         return {
             "model": part.model, **end, **added(here.state, "history", **{phase: history}),
             **longer(here.state, "rounds", [found | self.noted(history)]),
@@ -198,13 +207,18 @@ class Iterative(Rounds):
 
     def _prune(self, here: PhaseContext) -> State:
         model, k = here.state["model"], len(here.state["rounds"])
-        pruned = self.prune(model, here.data.train, **self.target(k, model, here.state["start"]))
+        scores = self.scores(model, here.data.train)
+        pruned = self.prune(model, scores, **self.target(k, model, here.state["start"], scores))
         return {"pruned": pruned, "spent": here.seconds}
 
     def _retrain(self, here: PhaseContext) -> State:
         state, k = here.state, len(here.state["rounds"])
         how = self.kind.start(self.before(here, state["pruned"], k))
-        part = self.fit(here, how.model, epochs=how.epochs, rate=how.rate, begin=how.begin)
+        acting = [m for m in (self.train.get("method"), how.method) if m is not None]
+        method = {"method": chain(*acting)} if how.method else {}
+        part = self.fit(
+            here, how.model, epochs=how.epochs, rate=how.rate, begin=how.begin, **method
+        )
         found = row(
             here, k, part.model, len(part.history.steps["step"]), pruned=state["pruned"],
             unit=self.unit, seconds=state["spent"],
@@ -219,7 +233,7 @@ class Iterative(Rounds):
             start=start, pruned=pruned, point=state.get("point"), end=state.get("end"),
             total=(self.epochs or again) * self.updates(start, here.data), epochs=self.epochs,
             again=again, rate=self.train.get("rate"), again_rate=self.retrain_rate,
-            seed=self.seed + k, scheme=self.scheme,
+            seed=self.seed + k, scheme=self.scheme, trained=state["models"]["trained"],
         )  # fmt: skip
 
 

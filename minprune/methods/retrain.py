@@ -2,24 +2,32 @@
 
 Each kind of retraining is a function of what there is, `Before`, that gives a `Start`; RETRAIN
 lists them by name. Sources: Han et al. (2015), fine-tuning; Frankle et al. (2019), weight
-rewinding; Renda et al. (2020), learning-rate rewinding; Frankle & Carbin (2018), new weights.
+rewinding; Renda et al. (2020), learning-rate rewinding; Frankle & Carbin (2018), new weights;
+Hinton et al. (2015), distillation.
 """
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
+from typing import Any
+
+import numpy as np
 
 from minprune.core import stream
 from minprune.errors import MinpruneWarning
 from minprune.masking.apply import with_masks
+from minprune.methods.distil import Distil
 from minprune.nets.initialise import initialise
 from minprune.nets.model import Model
+from minprune.train.method import Method
 from minprune.train.rates import Rate, constant
 from minprune.train.state import Tree
 
 LEAST = 1e-4  # a last factor of the learning rate below it is worth a warning
-FORGOTTEN = {"best": None, "best_loss": inf, "waited": 0, "stopped": False}  # of patience
+FORGOTTEN = {  # of patience
+    "best": None, "best_loss": inf, "held": None, "waited": 0, "stopped": False,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,12 +38,14 @@ class Before:
     ----------
     start : the model before training.
     pruned : the model after it, with the new masks.
-    point, end : where training was at the update to return to, and at its end (`Part.point` of
-        train/loop.py); of a kind that rewinds.
+    point, end : where training was at the update to return to, and with the model that it gave:
+        at its end, or with patience at the end of its best epoch (`Part.point` of train/loop.py);
+        of a kind that rewinds.
     total : the updates of training.
     epochs, rate : of training.
     again, again_rate : the epochs of retraining, and its rate where it has its own.
     seed, scheme : of new weights; another seed in each round.
+    trained : the model after training, before any pruning.
 
     Examples
     --------
@@ -55,6 +65,7 @@ class Before:
     again_rate: Rate | None
     seed: int
     scheme: str
+    trained: Model | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +77,7 @@ class Start:
     model : with the masks to hold.
     epochs, rate : as of `mp.fit`.
     begin : where training is, if it returns to a point: weights, optimizer state, position.
+    method : what acts in it, behind the method of all training, if there is one.
 
     Examples
     --------
@@ -78,6 +90,7 @@ class Start:
     epochs: int
     rate: Rate | None
     begin: Tree | None = None
+    method: Method | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +145,14 @@ def finetune(b: Before) -> Start:
     return Start(b.pruned, b.again, b.again_rate or (lambda t, total: last))
 
 
+def distilled(
+    b: Before, *, teacher: Model | None = None, temperature: float = 4.0, alpha: float = 0.9
+) -> Start:
+    """As finetune, with `Distil`; the teacher is the net as it was before any pruning."""
+    known: Any = b.trained if teacher is None else teacher
+    return replace(finetune(b), method=Distil(known, temperature, alpha))
+
+
 def lr_rewind(b: Before) -> Start:
     """The schedule, and with it the order of the data, return to the update; all else stays."""
     training = b.end["training"] | {"done": b.point["training"]["done"]}
@@ -151,13 +172,22 @@ def scratch(b: Before) -> Start:
 
 def reinit(b: Before) -> Start:
     """The masks stay; the weights are new."""
-    fresh = stream(b.seed, "new weights")  # never those that a net of the zoo began with
-    new = initialise(b.pruned.net, seed=fresh, scheme=b.scheme, dtype=b.pruned.dtype)
-    return Start(with_masks(new, b.pruned.masks), b.again, b.again_rate or b.rate)
+    fresh = stream(b.seed, "new weights")
+    return Start(renewed(b.pruned, fresh, b.scheme), b.again, b.again_rate or b.rate)
+
+
+def renewed(model: Model, fresh: np.random.Generator, scheme: str) -> Model:
+    """The net and the masks with new weights
+
+    fresh: a stream of its own, so that they are never those that a net of the zoo began with.
+    """
+    new = initialise(model.net, seed=fresh, scheme=scheme, dtype=model.dtype)
+    return with_masks(new, model.masks)
 
 
 RETRAIN: dict[str, Retraining] = {
     "finetune": Retraining(finetune),
+    "distil": Retraining(distilled),
     "lr_rewind": Retraining(lr_rewind, rewinds=True, first=True),
     "weight_rewind": Retraining(weight_rewind, rewinds=True, first=True),
     "scratch": Retraining(scratch, first=True),
