@@ -40,6 +40,7 @@ from minprune.methods.scratch_against_joint import ScratchAgainstJoint, scratch_
 from minprune.methods.sequence import Stages, sequence
 from minprune.methods.set_rigl import SET, RigL, rigl
 from minprune.methods.slimming import Slimming, slimming
+from minprune.methods.snfs import SNFS, snfs
 from minprune.methods.soft import Soft, soft
 from minprune.methods.soft_threshold import SoftThreshold, soft_threshold
 from minprune.methods.sparse_variational_dropout import (
@@ -61,8 +62,8 @@ PLANS: dict[str, type[Procedure]] = {
 }  # by the name of the call  # fmt: skip
 
 __all__ = [
-    "L0", "L1", "L2", "PLANS", "RETRAIN", "SET", "Agent", "AtInit", "AttentionGates", "Before",
-    "Distil", "Dropout", "DynamicSurgery", "ElasticNet", "Fit", "Gradual", "GroupLasso",
+    "L0", "L1", "L2", "PLANS", "RETRAIN", "SET", "SNFS", "Agent", "AtInit", "AttentionGates",
+    "Before", "Distil", "Dropout", "DynamicSurgery", "ElasticNet", "Fit", "Gradual", "GroupLasso",
     "GrowingRegularization", "HardConcrete", "Iterative", "LargeSparse", "LearnedMasks",
     "LotteryTicket", "Result", "Retraining", "RewindOnPlateau", "RigL", "ScratchAgainstJoint",
     "Slimming", "Soft", "SoftThreshold", "SparseGroupLasso", "SparseVariationalDropout", "Stages",
@@ -71,7 +72,7 @@ __all__ = [
     "group_lasso", "growing_regularization", "hard_concrete", "in_rounds", "iterative", "l0", "l1",
     "l2", "large_sparse", "learned_masks", "lottery_ticket", "obs", "overlap", "prox_elastic_net",
     "prox_group_lasso", "prox_l0", "prox_l1", "prox_l2", "prox_sparse_group_lasso",
-    "rewind_on_plateau", "rigl", "scratch_against_joint", "sequence", "slimming", "soft",
+    "rewind_on_plateau", "rigl", "scratch_against_joint", "sequence", "slimming", "snfs", "soft",
     "soft_threshold", "sparse_group_lasso", "sparse_variational_dropout", "start_sparse",
     "targeted_dropout", "transfer", "variational_dropout",
 ]  # fmt: skip
