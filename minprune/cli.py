@@ -137,6 +137,8 @@ def parser() -> Parser:
     compare.add_argument("--workers", type=count, metavar="N",
         help="processes that work at the same time, with one thread each (default: 1); the same "
         "result for any number")
+    compare.add_argument("--retry", action="store_true", default=False,
+        help="as --resume, but cells that failed run again")
     compare.add_argument("--dask", metavar="HOST:PORT",
         help="work on the cluster of that Dask scheduler instead")
     results = commands.add_parser(
@@ -330,7 +332,9 @@ def show(text: str) -> int:
 
 def restart(given: list[str]) -> str:
     """The command that starts the job from the beginning."""
-    return shlex.join(["minprune", *(word for word in given if word != "--resume")])
+    return shlex.join(
+        ["minprune", *(word for word in given if word not in ("--resume", "--retry"))]
+    )
 
 
 Work = Callable[[], tuple[str, bool]]  # what to print, and whether all is well

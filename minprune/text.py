@@ -13,8 +13,9 @@ from textwrap import wrap
 from minprune.errors import ArgumentError
 
 # A number, with or without spread, unit and mark: -3, 1,024, 97.2 %, 1.5x, 0.12 (0.01) ms, 9.8 !
+# or what is gained and lost: +12 -7 =
 NUMBER = re.compile(
-    r"[-+<>~]?\d[\d,.]*(e[-+]?\d+)?( \([\d.]+(e[-+]?\d+)?\))?( ?[%A-Za-z/]{1,5})?( !)?"
+    r"[-+<>~]?\d[\d,.]*(e[-+]?\d+)?( -\d+| \([\d.]+(e[-+]?\d+)?\))?( ?[%A-Za-z/]{1,5})?( [!=])?"
 )
 told: set[str] = set()  # what `tell_once` has told in this process
 EMPTY = "-"

@@ -12,7 +12,7 @@ import pytest
 import minprune as mp
 from minprune import cli, text
 from minprune.cli import cores, main
-from minprune.jobs import checks, compare
+from minprune.jobs import checks, compare_result
 from minprune.jobs.data import load_data
 from minprune.train import progress
 from minprune.verify.kinds import CURVATURES
@@ -180,7 +180,7 @@ def test_what_the_notes_of_a_job_say() -> None:
         for name, value in (("magnitude", 0.5), ("norm", 0.5), ("obd", 0.75))
         for seed in (0, 1)
     ]
-    assert compare.same(cells) == ["norm repeats magnitude: the same nets in every cell"]
+    assert compare_result.same(cells) == ["norm repeats magnitude: the same nets in every cell"]
 
 
 def test_what_removing_one_by_one_costs() -> None:

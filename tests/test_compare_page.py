@@ -2,6 +2,7 @@
 
 import copy
 import re
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from test_report import HOSTILE, Reader, panels, pictures, reaches_out
 
 from minprune.report import compare_figures
 from minprune.report import pictures as drawing
-from minprune.report.compare_figures import FLOOR, accuracy_panel, lines
+from minprune.report.compare_figures import FLOOR, accuracy_panel, lines, scale
 from minprune.report.compare_page import alerts, compare_page, compare_tables, headline, heat, shown
 from minprune.text import NUMBER
 
@@ -131,7 +132,14 @@ def test_a_panel_draws_its_own_costs() -> None:
     found = {"a": ([90.0, 50.0], [0.0, 0.0]), "b": ([80.0, 60.0], [0.0, 0.0])}
     x = {"a": [40.0, 4.0], "b": [30.0, 20.0]}
     accuracy_panel(
-        ax, name="b", found=found, x=x, dense=95.0, limits=(0, 100), colour="k", ticks=()
+        ax,
+        name="b",
+        found=found,
+        x=x,
+        dense=95.0,
+        limits=(0, 100),
+        colour="k",
+        axis=partial(scale, x=x, ticks=()),
     )
     drawn = [[v.tolist() for v in map(np.asarray, line.get_data())] for line in ax.lines]
     assert [x["a"], found["a"][0]] in drawn

@@ -255,13 +255,12 @@ def test_regression_has_no_accuracy() -> None:
     assert found.rounds[1]["val_accuracy"] is None
 
 
+KINDS = "finetune, distil, lr_rewind, weight_rewind, scratch or reinit"
 MESSAGES: tuple[tuple[dict[str, Any], str], ...] = (
     ({"retrain": "fine_tune"},
-     "iterative: retrain must be finetune, lr_rewind, weight_rewind, scratch or reinit, not "
-     "'fine_tune'; did you mean finetune?"),
+     f"iterative: retrain must be {KINDS}, not 'fine_tune'; did you mean finetune?"),
     ({"retrain": None},
-     "iterative: retrain must be finetune, lr_rewind, weight_rewind, scratch or reinit, not None; "
-     "choose one of them"),
+     f"iterative: retrain must be {KINDS}, not None; choose one of them"),
     ({"epochs": 0, "retrain": "lr_rewind"},
      "iterative: retrain must not be 'lr_rewind' with epochs=0, since a model that is trained "
      "already does not tell its earlier weights; pass the untrained model and its epochs, or "
@@ -346,7 +345,14 @@ def test_the_model_given_is_not_changed() -> None:
 
 
 def test_every_kind_of_retraining_is_listed() -> None:
-    assert list(RETRAIN) == ["finetune", "lr_rewind", "weight_rewind", "scratch", "reinit"]
+    assert list(RETRAIN) == [
+        "finetune",
+        "distil",
+        "lr_rewind",
+        "weight_rewind",
+        "scratch",
+        "reinit",
+    ]
 
 
 def test_new_weights_are_not_those_that_a_net_began_with() -> None:

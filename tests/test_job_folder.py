@@ -96,11 +96,22 @@ OTHER: dict[str, Any] = {
 }  # fmt: skip
 
 
+OF_METHODS: dict[str, Any] = {"methods": ["set"], "rounds": 2, "last_rate": 0.1}
+
+
+def test_other_methods_have_another_folder() -> None:
+    asked = [{}, *({name: value} for name, value in OF_METHODS.items())]
+    made = [CompareSettings(**{"methods": ["finetune", "set"], **one}) for one in asked]
+    found = {named("a", filled(one, DIGITS.input_shape)) for one in made}
+    assert len(found) == len(asked)
+    assert Path("runs", "a-finetune+set").as_posix() in {Path(one).as_posix() for one in found}
+
+
 @pytest.mark.parametrize(
     ("kind", "folder"), [(RunSettings, run_folder), (CompareSettings, compare_folder)]
 )
 def test_other_settings_have_another_folder(kind: Any, folder: Any) -> None:
-    left = {"data", "out", "method", "set"}  # the data's own name is in it; methods: below
+    left = {"data", "out", "method", "set", *OF_METHODS}  # the data's own name is in it
     asked = {f.name for f in fields(kind)} - left
     short = {} if kind is RunSettings else {"criteria": ["magnitude", "random"]}
     found = {name: folder(**short | {name: OTHER[name]}) for name in asked}

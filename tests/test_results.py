@@ -10,7 +10,7 @@ import pytest
 from jobs import COMPARE
 
 from minprune.cli import main
-from minprune.jobs import compare
+from minprune.jobs import compare_result
 
 TWO = ["--criteria", "magnitude,random"]
 TIMES = ("compile and warm up", "train 0.", "written to")
@@ -38,7 +38,7 @@ def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 def test_the_tables_are_those_of_the_job(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     result: dict[str, Any] = json.loads((folder / "all" / "result.json").read_text())
-    want = compare.tables(result)
+    want = compare_result.tables(result)
     found = printed(capsys, str(folder / "all" / "runs.db"))
     tables = "Rank correlation"
     assert found.partition(tables)[0] == want.partition(tables)[0]

@@ -30,7 +30,7 @@ class Watching(mp.Method):
         self.views.append(view)
 
 
-def small_net(dropout: float = 0.0, dtype: type = np.float64) -> Model:
+def small_net(dropout: float = 0.0, dtype: type = np.float64, seed: int = 0) -> Model:
     """Two convolutions, BatchNorm, a sum, dropout, two dense layers."""
     layers: list[Any] = [
         ("conv1", mp.Conv2d(1, 3, 3, padding=1)), ("bn1", mp.BatchNorm(3)), ("relu1", mp.ReLU()),
@@ -38,7 +38,7 @@ def small_net(dropout: float = 0.0, dtype: type = np.float64) -> Model:
         ("pool", mp.MaxPool(2)), ("flatten", mp.Flatten()), ("drop", mp.Dropout(dropout)),
         ("fc1", mp.Dense(12, 5)), ("tanh1", mp.Tanh()), ("fc2", mp.Dense(5, 3)),
     ]  # fmt: skip
-    return mp.initialise(mp.build((1, 4, 5), layers), dtype=dtype)
+    return mp.initialise(mp.build((1, 4, 5), layers), dtype=dtype, seed=seed)
 
 
 def small_data(n: int = 11, dtype: type = np.float64) -> mp.Dataset:

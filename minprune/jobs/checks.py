@@ -3,21 +3,19 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import fields
-from functools import partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from minprune.arguments import count, number, one_of, share
+from minprune.arguments import count, number, share
 from minprune.core import Array, Split
 from minprune.curvature.removal import loss
 from minprune.errors import ArgumentError, MinpruneError, MinpruneWarning
 from minprune.evidence import score
-from minprune.jobs.own import check_criterion, check_net, criterion, of_own
+from minprune.jobs.own import check_criterion, check_method, check_net, criterion, of_own
 from minprune.jobs.own import spec as spec_of
-from minprune.jobs.procedures import PROCEDURES
-from minprune.jobs.settings import Settings
+from minprune.jobs.settings import ALL, CompareSettings, Settings
 from minprune.masking.apply import prune
 from minprune.masking.choose import Scope
 from minprune.measures.cost import size
@@ -29,18 +27,31 @@ FEWEST = 10  # samples that it makes sense to advise
 FEW = 20  # samples of a rehearsal
 
 
+def check_methods(owner: str, what: str, name: str) -> None:
+    """Raises ArgumentError unless there is a method of that name, or it is "all"."""
+    if name != ALL:
+        check_method(owner, what, name)
+
+
 def check(s: Settings) -> None:
     """Raises ArgumentError for a setting that no data makes possible."""
     checks: dict[str, Any] = {
         "share": share, "number": number,
         "net": check_net, "criterion": check_criterion,
-        "method": partial(one_of, names=PROCEDURES),
+        "method": check_method, "methods": check_methods,
     }  # fmt: skip
     if s.out is not None and not s.out.strip():
         raise ArgumentError(
             f"{s.command}: --out must be the path of a folder, not {s.out!r}; leave it out for a "
             f"folder in runs/"
         )
+    if isinstance(s, CompareSettings) and s.methods is None:
+        for name in ("rounds", "last_rate"):
+            if getattr(s, name) is not None:
+                raise ArgumentError(
+                    f"{s.command}: --{name.replace('_', '-')} must be given with --methods, which "
+                    f"it is for; leave it out"
+                )
     for f in fields(s):
         given, flag = getattr(s, f.name), f"--{f.name.replace('_', '-')}"
         if isinstance(given, list) and (not given or len(set(given)) < len(given)):

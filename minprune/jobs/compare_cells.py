@@ -1,7 +1,8 @@
 """The cells of a comparison: for each seed a net and its true changes, for each criterion a cell.
 
-A cell is a function of (settings, key, model). ("train", seed) trains the net and removes weights
-one at a time; ("criterion", seed, name) scores it, and prunes and fine-tunes it at every sparsity.
+A cell is a function of (settings, key, what the cell it needs left). ("train", seed) trains the net
+and removes weights one at a time; ("criterion", seed, name) scores it, and prunes and fine-tunes it
+at every sparsity. Those of methods are in method_cells.py.
 """
 
 import io
@@ -23,6 +24,7 @@ from minprune.jobs.cells import Cell, Key
 from minprune.jobs.checks import BOUND
 from minprune.jobs.data import load_data
 from minprune.jobs.job import options, timed, trained
+from minprune.jobs.method_cells import first, method, method_cells
 from minprune.jobs.own import criterion, net
 from minprune.jobs.settings import CompareSettings, seeds_of
 from minprune.masking.apply import prune
@@ -36,7 +38,13 @@ from minprune.train.loop import updates_of
 from minprune.train.plan import PhaseContext
 
 TRUTH, LEAST = 200, 20  # most and fewest weights, or units, that are removed one at a time
-OF_JOB = ("criteria", "seeds", "out", "left_out")  # which cells there are, not what is in one
+OF_JOB = (
+    "criteria",
+    "methods",
+    "seeds",
+    "out",
+    "left_out",
+)  # which cells there are, not what is in one
 Made = tuple[dict[str, Any], bytes | None]  # what a cell gives: JSON, and a model
 
 
@@ -56,16 +64,19 @@ class Compare(CompareSettings):
         own = {k: v for k, v in asdict(self).items() if k not in OF_JOB}
         make = function(str(self.net)) if ":" in str(self.net) else None
         same = digest(repr(fingerprint({"settings": own, "code": code, "net": make})))
+        if self.methods is not None:
+            yield from method_cells(self, data, same)
+            return
         each = updates_of(self.start(data).net, len(data.train[0]), self.batch_size, False)
         again = len(self.sparsities) * (self.fine_tune or 0) * each
         nets: dict[int, Key] = {seed: ("train", seed) for seed in seeds_of(self)}
-        for first in nets.values():
-            yield Cell(digest(same, repr(first)), first, None, (self.epochs or 0) * each)
-        for seed, first in nets.items():
+        for of in nets.values():
+            yield Cell(digest(same, repr(of)), of, None, (self.epochs or 0) * each)
+        for seed, of in nets.items():
             for name in self.criteria or []:
                 key: Key = ("criterion", seed, name)
                 own_code = repr(fingerprint(criterion(name)))
-                yield Cell(digest(same, repr(key), own_code), key, digest(same, repr(first)), again)
+                yield Cell(digest(same, repr(key), own_code), key, digest(same, repr(of)), again)
 
     def start(self, data: Dataset, seed: int = 0) -> Model:
         """The net before training."""
@@ -78,7 +89,7 @@ class Compare(CompareSettings):
         at = np.sort(stream(seed, "calibration").permutation(len(x))[:few])
         return x[at], y[at]
 
-    def train(self, data: Dataset, model: None, progress: bool, seed: int) -> Made:
+    def train(self, data: Dataset, body: None, progress: bool, seed: int) -> Made:
         """The net of a seed, its quality, and the true changes of its loss."""
         here, seconds = PhaseContext({}, data, f"train, seed {seed}", progress), dict[str, float]()
         with timed(seconds, "train"):
@@ -87,11 +98,12 @@ class Compare(CompareSettings):
         with timed(seconds, "true changes"):
             part = self.calibration(data, seed)
             truth = {"seed": seed} | removed(net, part, self.unit, stream(seed, "truth"))
-        save(net, body := io.BytesIO())
-        return {"dense": dense, "truth": truth, "seconds": seconds}, body.getvalue()
+        save(net, held := io.BytesIO())
+        return {"dense": dense, "truth": truth, "seconds": seconds}, held.getvalue()
 
-    def criterion(self, data: Dataset, model: Model, progress: bool, seed: int, name: str) -> Made:
+    def criterion(self, data: Dataset, body: bytes, progress: bool, seed: int, name: str) -> Made:
         """Scores of one criterion, and at each sparsity the net pruned by them, and fine-tuned."""
+        model = load(io.BytesIO(body))
         part, seconds = self.calibration(data, seed), dict[str, float]()
         with timed(seconds, "score"):
             scores = score(model, part, criterion(name), unit=self.unit, seed=seed, **options(name))
@@ -123,18 +135,22 @@ class Compare(CompareSettings):
         }  # fmt: skip
 
 
-KINDS = {"train": Compare.train, "criterion": Compare.criterion}
+KINDS = {
+    "train": Compare.train, "criterion": Compare.criterion, "first": first, "method": method,
+}  # fmt: skip
 
 
 def work(
     plan: dict[str, Any], where: str, found: dict[str, str], progress: bool,
-    key: Key, model: bytes | None,
+    key: Key, body: bytes | None,
 ) -> Made:  # fmt: skip
-    """What the cell gives; plan: the fields of Compare; where: the data; found: their digests"""
-    net = None if model is None else load(io.BytesIO(model))
+    """What the cell gives; plan: the fields of Compare; where: the data; found: their digests
+
+    body: what the cell that it needs left.
+    """
     kind, *of = key
     make: Any = KINDS[str(kind)]
-    made: Made = make(Compare(**plan), there(where, tuple(found.items())), net, progress, *of)
+    made: Made = make(Compare(**plan), there(where, tuple(found.items())), body, progress, *of)
     return made
 
 

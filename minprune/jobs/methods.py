@@ -13,12 +13,14 @@ from functools import partial
 from typing import Any
 
 from minprune import schedule
-from minprune.arguments import one_of
+from minprune.arguments import instance, one_of
 from minprune.core import Criterion, Dataset
 from minprune.errors import ArgumentError
+from minprune.files import load
 from minprune.methods import (
     SET,
     AtInit,
+    Distil,
     DynamicSurgery,
     Fit,
     Gradual,
@@ -30,6 +32,7 @@ from minprune.methods import (
     TargetedDropout,
 )
 from minprune.methods.plans import Procedure, made
+from minprune.methods.retrain import Retraining, distilled
 from minprune.nets.model import Model
 
 PRUNINGS = 100  # of a gradual method, at most
@@ -74,8 +77,8 @@ class Way:
     """A method by name: words: what it does; make(budget, model, data, own settings): its plan
 
     criteria: whether it takes another criterion; units: whether it prunes units; shared: whether
-    its first training is the same at every sparsity. null: settings at which it is plain training
-    of the model it begins with.
+    its first training is the same at every sparsity; prunes: whether it prunes at all. null:
+    settings at which it is plain training of the model it begins with.
     """
 
     words: str
@@ -83,6 +86,7 @@ class Way:
     criteria: bool = True
     units: bool = False
     shared: bool = False
+    prunes: bool = True
     null: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -127,6 +131,17 @@ def retrained(kind: str, b: Budget, model: Model, data: Dataset, own: Own) -> Pr
             )
         how["rewind_to_epoch"] = b.epochs - b.again
     return made(Iterative, how | dict(own))
+
+
+def taught(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+    """As finetune, by the outputs of the trained dense net, or of a model in a file."""
+    given = {key: own[key] for key in ("teacher", "temperature", "alpha") if key in own}
+    if "teacher" in given:
+        given["teacher"] = load(instance("distil", "teacher", given["teacher"], str, "its path"))
+    Distil(**({"teacher": model} | given)).check(model)
+    rest = {key: value for key, value in own.items() if key not in given}
+    kind = Retraining(partial(distilled, **given))
+    return retrained("finetune", b, model, data, rest | {"retrain": kind})
 
 
 def tickets(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
@@ -189,7 +204,8 @@ def during(kind: type | None, how: Own, b: Budget, **more: Any) -> Procedure:
 
 
 METHODS: dict[str, Way] = {
-    "dense": Way("no pruning: as many epochs for the dense net", dense, criteria=False, units=True),
+    "dense": Way("no pruning: as many epochs for the dense net", dense, criteria=False, units=True,
+                 prunes=False),
     **{
         name: Way(words, partial(retrained, name), units=True, shared=True, null={"rounds": 0})
         for name, words in {
@@ -200,6 +216,8 @@ METHODS: dict[str, Way] = {
             "reinit": "the masks found by training, with new initial weights",
         }.items()
     },
+    "distil": Way("as finetune, taught by the dense net, or by --set teacher=FILE (Hinton et al. "
+                  "2015)", taught, units=True, shared=True, null={"rounds": 0}),
     "lottery_ticket": Way(
         "prune the smallest weights of each layer, return to the start (Frankle & Carbin 2018)",
         tickets, criteria=False, shared=True, null={"rounds": 0},

@@ -1,20 +1,27 @@
-"""Criteria and nets by name: ours, or a function of one's own, "package.module:name"."""
+"""Criteria, nets and methods by name: ours, or of one's own, "package.module:name"."""
 
+import inspect
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from minprune.arguments import choice, function
+from minprune.arguments import choice, function, instance, one_of
 from minprune.core import Criterion, Dataset
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError, FileError, MinpruneError
 from minprune.evidence import find
 from minprune.files.model import describe
+from minprune.jobs.methods import Budget, Own, Way, acting
+from minprune.jobs.procedures import PROCEDURES
+from minprune.methods.plans import Procedure
 from minprune.nets.model import Model
 from minprune.nets.zoo import ZOO
+from minprune.train.fingerprint import fingerprint
+from minprune.train.method import Method
 
 
 def check_criterion(owner: str, what: str, name: str) -> None:
@@ -33,12 +40,27 @@ def check_net(owner: str, what: str, name: str) -> None:
         choice(owner, what, name, list(ZOO))
 
 
+def check_method(owner: str, what: str, name: str) -> None:
+    """Raises ArgumentError unless there is a method of that name."""
+    if ":" in name:
+        function(name)
+    else:
+        one_of(owner, what, name, PROCEDURES)
+
+
 def criterion(name: str) -> str | Criterion:
     """The function of one's own, or the name of ours"""
     if ":" not in name:
         return name
     found: Criterion = function(name)
     return found
+
+
+def code_of(name: str) -> Any:
+    """What the bits of one's own function or class depend on, as JSON; of ours, its name"""
+    found = function(name) if ":" in name else name
+    parts = vars(found).values() if isinstance(found, type) else ()
+    return [fingerprint(found), *(fingerprint(part) for part in parts if callable(part))]
 
 
 def spec(name: str) -> Any:
@@ -79,6 +101,33 @@ def net(name: str, data: Dataset, seed: int) -> Model:
     except FileError as e:  # it could not be saved in the end
         raise ArgumentError(f"{name}: {e}") from e
     return found
+
+
+def way(name: str) -> Way:
+    """The row of that name, or one's own, "package.module:name"
+
+    One's own is a class of methods that act during training, or a function of (budget, model, data)
+    that gives a plan.
+    """
+    if ":" not in name:
+        return PROCEDURES[name]
+    found = function(name)
+    if isinstance(found, type) and issubclass(found, Method):
+        takes = inspect.signature(found).parameters
+        words = inspect.getdoc(found) or name
+        make = partial(acting, found)
+        return Way(words, make, criteria="criterion" in takes, units="unit" in takes)
+    return Way(name, partial(of_ones_own, found, name), units=True)
+
+
+def of_ones_own(fn: Any, name: str, b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+    """The plan that fn(budget, model, data) gives."""
+    for key in own:
+        raise ArgumentError(f"{name}: takes no settings, not {key!r}; leave it out")
+    with of_own(name):
+        found = fn(b, model, data)
+    plan = "a plan such as mp.methods.Iterative(...), or be a class of mp.Method"
+    return instance(name, "what it returns", found, Procedure, plan)  # type: ignore[no-any-return]
 
 
 @contextmanager

@@ -7,6 +7,7 @@ themselves, penalties, another task, and several stages.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
@@ -47,10 +48,14 @@ OBJECTS = ("optimizer", "method", "retrain_rate", "schedule", "small")  # no tex
 LAM = 1e-4  # of a penalty, where it is not set
 
 
-def asked(name: str, budget: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+def asked(
+    name: str, budget: Budget, model: Model, data: Dataset, own: Own,
+    among: Mapping[str, Way] | None = None,
+) -> Procedure:  # fmt: skip
     """The plan of a procedure with its own settings, checked with this model and these data
 
-    Raises ArgumentError for a setting that is not known, or has an option of its own.
+    among: PROCEDURES by default. Raises ArgumentError for a setting that is not known, or has an
+    option of its own.
     """
     for key in OPTIONS:
         if key in own:
@@ -67,9 +72,10 @@ def asked(name: str, budget: Budget, model: Model, data: Dataset, own: Own) -> P
             "run: --set sparsity must be a list or a dict of shares; pass --sparsity for one number"
         )
     many = own.get("rounds")
-    if PROCEDURES[name].shared and isinstance(many, int) and many > 0:
+    known = PROCEDURES if among is None else among
+    if known[name].shared and isinstance(many, int) and many > 0:
         budget = replace(budget, rounds=many)
-    return plan(name, budget, model, data, among=PROCEDURES, **completed(own))
+    return plan(name, budget, model, data, among=known, **completed(own))
 
 
 def completed(own: Own) -> dict[str, Any]:
@@ -246,7 +252,7 @@ PROCEDURES: dict[str, Way] = METHODS | {
     "l0": penalty(L0, "the number of weights that are not 0", "lam"),
     "rewind_on_plateau": Way(
         "no pruning: back to the best epoch when validation stagnates, with a lower rate",
-        partial(whole, RewindOnPlateau), criteria=False, null={"times": 0},
+        partial(whole, RewindOnPlateau), criteria=False, prunes=False, null={"times": 0},
     ),
     "scratch_against_joint": Way(
         "gradual pruning against its masks trained from scratch, over seeds (Gale et al. 2019)",

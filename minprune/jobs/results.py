@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from minprune.errors import ArgumentError
-from minprune.jobs.compare import gathered, tables
+from minprune.jobs.compare import look
 from minprune.jobs.compare_cells import OF_JOB
 from minprune.jobs.store import DATABASE, Row, read
 from minprune.train.fingerprint import difference
@@ -24,7 +24,10 @@ def results(files: Sequence[str], as_csv: bool = False) -> str:
     """
     paths = [Path(name, DATABASE) if Path(name).is_dir() else Path(name) for name in files]
     about, rows = together(paths)
-    return lines(rows) if as_csv else tables(gathered(about, rows, {}))
+    if as_csv:
+        return lines(rows) if about["settings"].get("methods") is None else method_lines(rows)
+    shown = look(about["settings"])
+    return shown.tables(shown.gathered(about, rows, {}))
 
 
 def together(paths: Sequence[Path]) -> tuple[dict[str, Any], list[Row]]:
@@ -33,8 +36,7 @@ def together(paths: Sequence[Path]) -> tuple[dict[str, Any], list[Row]]:
     A row without an error is taken before one with.
     """
     about, found = read(paths[0])
-    seeds: set[int] = set()
-    names: dict[str, None] = {}
+    names: dict[str, dict[str, None]] = {"criteria": {}, "methods": {}}
     left_out = about["left_out"]
     for path in paths:
         other, rows = read(path)
@@ -45,14 +47,19 @@ def together(paths: Sequence[Path]) -> tuple[dict[str, Any], list[Row]]:
                 f"{differs.replace('this call', paths[0].name)}; pass databases of one comparison"
             )
         found |= {k: row for k, row in rows.items() if k not in found or not row["error"]}
-        names |= dict.fromkeys(other["settings"]["criteria"])
+        for kind, known in names.items():
+            known |= dict.fromkeys(other["settings"].get(kind) or [])
         left_out = {k: why for k, why in left_out.items() if k in other["left_out"]}
     seeds = {row["key"][1] for row in found.values()}
-    about["settings"] |= {"seeds": sorted(seeds), "criteria": list(names)}
-    place = {name: k for k, name in enumerate(names)}
-    kept = sorted(
-        found.values(), key=lambda r: (r["key"][1], place.get(r["key"][-1], -1), r["key"][0])
-    )
+    about["settings"] |= {"seeds": sorted(seeds)} | {k: [*v] or None for k, v in names.items()}
+    places = [{name: at for at, name in enumerate(known)} for known in reversed(names.values())]
+
+    def order(row: Row) -> tuple[Any, ...]:
+        kind, seed, *of = row["key"]
+        known = places if len(of) > 1 else places[1:]
+        return seed, [at.get(name, -1) for at, name in zip(known, of, strict=False)], kind
+
+    kept = sorted(found.values(), key=order)
     return about | {"left_out": left_out}, kept
 
 
@@ -84,4 +91,24 @@ def lines(rows: Sequence[Row]) -> str:
             cost = cell.get("cost", {})
             told |= {"multiply_adds": cost.get("macs", ""), "bytes": cost.get("bytes", "")}
             table.writerow(own | told | {"sparsity": cell.get("sparsity", "")})
+    return body.getvalue().rstrip("\n")
+
+
+def method_lines(rows: Sequence[Row]) -> str:
+    """The same of methods"""
+    own = ["seed", "method", "criterion"]
+    of_net = ["sparsity", "reached", "updates", "accuracy", "loss", "collapsed"]
+    names = [*own, *of_net, "multiply_adds", "bytes", "seconds_of_cell", *MACHINE, "error"]
+    body = io.StringIO()
+    table = csv.DictWriter(body, names, restval="", lineterminator="\n")
+    table.writeheader()
+    for row in rows:
+        cell = dict(zip(own, row["key"][1:], strict=True)) | {k: row[k] for k in MACHINE}
+        cell |= {"seconds_of_cell": row["seconds"], "error": row["error"] or ""}
+        if row["key"][0] == "method" or row["error"]:
+            for net in (row["made"] or {}).get("nets", [{}]):
+                cost = net.get("cost", {})
+                told = {k: net[k] for k in of_net if k in net}
+                told |= {"multiply_adds": cost.get("macs", ""), "bytes": cost.get("bytes", "")}
+                table.writerow(cell | told)
     return body.getvalue().rstrip("\n")

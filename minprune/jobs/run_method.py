@@ -17,8 +17,8 @@ from minprune.jobs.facts import first_layer
 from minprune.jobs.job import Result, carry_out, optimizer, say, timed
 from minprune.jobs.learned import learned
 from minprune.jobs.methods import Budget
-from minprune.jobs.own import criterion, net
-from minprune.jobs.procedures import asked
+from minprune.jobs.own import criterion, net, way
+from minprune.jobs.procedures import PROCEDURES, asked
 from minprune.jobs.settings import RunSettings, filled, named
 from minprune.jobs.stages import measured, write_history
 from minprune.measures.measure import TIMES
@@ -84,7 +84,8 @@ def planned(given: RunSettings, dataset: Dataset) -> tuple[RunSettings, MethodRu
     )  # fmt: skip
     own = s.set if s.scope == "global" else {"scope": s.scope} | s.set
     start = net(str(s.net), dataset, s.seed)
-    procedure = asked(s.method, budget, start, dataset, own)
+    known = PROCEDURES | {s.method: way(s.method)}
+    procedure = asked(s.method, budget, start, dataset, own, known)
     if s.criterion is not None:
         possible(s.criterion, start, dataset.train, s.unit, samples=None)
     return replace(s, out=folder(s, dataset)), MethodRun(str(s.net), s.seed, procedure)

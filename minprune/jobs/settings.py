@@ -12,11 +12,14 @@ from typing import Any, ClassVar, Literal, TypeVar
 
 EPOCHS, EPOCHS_OF_DIGITS = 10, 30  # of training, where --epochs is not given
 WEIGHT_DECAY = 5e-4  # of SGD in every training
+LAST_RATE = 0.01  # of the first, with --methods
+ALL = "all"  # for --methods
 SIDES = (("lenet_5", 16), ("cnn_small", 4), ("mlp", 0))  # the net for images of at least that side
 
 WORDS = {  # what a setting is called in the name of a folder
     "criteria": "", "sparsities": "at", "seeds": "seeds", "scope": "", "epochs": "epochs",
-    "fine_tune": "tune", "samples": "samples", "batch_size": "batch", "lr": "lr",
+    "fine_tune": "tune", "samples": "samples", "batch_size": "batch", "lr": "lr", "methods": "",
+    "rounds": "rounds", "last_rate": "last",
 }  # fmt: skip
 LONGEST = 100  # characters of a name
 Kind = TypeVar("Kind", bound="Settings")
@@ -162,8 +165,22 @@ class CompareSettings(Settings):
     )  # fmt: skip
     fine_tune: int = option(10, "epochs after pruning", type=int, metavar="N", least=0)
     samples: int = option(
-        1_000, "samples of the training part that scores are computed from", type=int, metavar="N",
-        least=1,
+        1_000, "samples of the training part that scores are computed from (methods score on all)",
+        type=int, metavar="N", least=1,
+    )  # fmt: skip
+    methods: list[str] | None = option(  # noqa: RUF009
+        None, "procedures to compare instead, each by every one of --criteria that it takes: "
+        "finetune, gradual, ... as minprune methods lists them, package.module:name, or all",
+        type=names, metavar="NAME,NAME,...", check="methods",
+    )  # fmt: skip
+    rounds: int | None = option(
+        None, "with --methods: prunings, each followed by --fine-tune epochs (default: 1)",
+        type=int, metavar="N", least=1,
+    )  # fmt: skip
+    last_rate: float | None = option(
+        None, "with --methods: the last learning rate of each training, at which finetune "
+        f"continues, as a share of --lr (default: {LAST_RATE})", type=float, metavar="SHARE",
+        check="share",
     )  # fmt: skip
 
 
@@ -183,7 +200,11 @@ def filled(s: Kind, shape: tuple[int, ...]) -> Kind:
     net = s.net or next(net for net, side in SIDES if least >= side)
     epochs = usual_epochs(s.data) if s.epochs is None else s.epochs
     fine_tune = epochs if s.fine_tune is None else s.fine_tune
-    return replace(s, net=net, epochs=epochs, fine_tune=fine_tune)
+    found = replace(s, net=net, epochs=epochs, fine_tune=fine_tune)
+    if isinstance(found, CompareSettings) and found.methods is not None:
+        last = LAST_RATE if found.last_rate is None else found.last_rate
+        return replace(found, rounds=found.rounds or 1, last_rate=last)
+    return found
 
 
 def named(base: str, settings: Settings) -> str:
@@ -195,6 +216,8 @@ def named(base: str, settings: Settings) -> str:
     name, usual = base, type(settings)(epochs=usual_epochs(settings.data))
     if usual.fine_tune is None:
         usual = replace(usual, fine_tune=settings.epochs)
+    if isinstance(usual, CompareSettings) and getattr(settings, "methods", None) is not None:
+        usual = replace(usual, rounds=1, last_rate=LAST_RATE)
     for key, word in WORDS.items():
         value = getattr(settings, key, None)
         if value != getattr(usual, key, None):

@@ -66,6 +66,11 @@ class Store:
         with as_file_error(self.path):
             return dict(self.db.execute("select id, model from cells"))
 
+    def forget_failed(self) -> None:
+        """Remove the rows of cells that failed."""
+        with as_file_error(self.path):
+            self.db.execute("delete from cells where error is not null")
+
     def close(self) -> None:
         """The log goes into the database."""
         self.db.close()

@@ -1,7 +1,11 @@
-"""mean +- t s / sqrt(n): confidence intervals of a mean over seeds, Student's t without tables."""
+"""mean +- t s / sqrt(n): confidence intervals of a mean over seeds, Student's t without tables.
+
+And of shares of test samples: Wilson's interval of one, McNemar's test of two on the same samples.
+"""
 
 import math
 from collections.abc import Sequence
+from statistics import NormalDist
 
 from minprune.arguments import count, filled, share
 
@@ -46,3 +50,27 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, flo
     spread = math.sqrt(math.fsum((v - mean) ** 2 for v in values) / (n - 1))
     half = t_quantile((1 + level) / 2, n - 1) * spread / math.sqrt(n)
     return mean, mean - half, mean + half
+
+
+def wilson(right: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """(low, high): all p with |right / n - p| <= z sqrt(p (1 - p) / n)
+
+    The share of right answers that a model may have, if n samples have so many. Raises
+    ArgumentError for a level outside (0, 1). Source: Wilson (1927).
+    """
+    share("wilson", "level", level, above=True, below=True)
+    z2, p = NormalDist().inv_cdf((1 + level) / 2) ** 2, right / n
+    middle, whole = p + z2 / (2 * n), 1 + z2 / n
+    half = math.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n * n)))
+    return max((middle - half) / whole, 0.0), min((middle + half) / whole, 1.0)
+
+
+def mcnemar(gained: int, lost: int) -> float:
+    """p = min(1, 2 P(X <= min(gained, lost))), X ~ binomial(gained + lost, 1/2)
+
+    gained: samples that the one model alone has right; lost: the other alone. The exact two-sided
+    test of whether both are right equally often. Source: McNemar (1947).
+    """
+    n = gained + lost
+    tail = sum(math.comb(n, k) for k in range(min(gained, lost) + 1))
+    return min(1.0, float(2 * tail / 2**n))

@@ -119,6 +119,13 @@ def evaluate(model: Model, data: Split) -> Quality:
     return replace(found, calibration=calibration_error(out, right)) if rule.softmax else found
 
 
+def right_answers(model: Model, data: Split) -> Array | None:
+    """Whether each answer is right, as `evaluate` counts them; None where targets are numbers."""
+    x, y = checked(model, data, "right_answers")
+    judged = LOSSES[model.net.loss].answers(model(x), y)
+    return None if judged is None else np.asarray(judged[0] == judged[1]).ravel()
+
+
 def accuracy_of(model: Model, data: Split, owner: str) -> float:
     """The accuracy; raises ArgumentError where the targets are numbers      owner: what needs it"""
     found = evaluate(model, data).accuracy

@@ -2,6 +2,7 @@
 
 from minprune.methods.at_init import AtInit, at_init
 from minprune.methods.chain import chain
+from minprune.methods.distil import Distil, distil
 from minprune.methods.dropout import Dropout, dropout
 from minprune.methods.during import Fit
 from minprune.methods.dynamic_surgery import DynamicSurgery, dynamic_surgery
@@ -53,14 +54,15 @@ PLANS: dict[str, type[Procedure]] = {
 }  # by the name of the call  # fmt: skip
 
 __all__ = [
-    "L0", "L1", "L2", "PLANS", "RETRAIN", "SET", "AtInit", "Before", "Dropout", "DynamicSurgery",
-    "ElasticNet", "Fit", "Gradual", "GroupLasso", "Iterative", "LargeSparse", "LotteryTicket",
-    "Result", "Retraining", "RewindOnPlateau", "RigL", "ScratchAgainstJoint", "Soft",
-    "SparseGroupLasso", "SparseVariationalDropout", "Stages", "Start", "TargetedDropout",
-    "Transfer", "Validate", "VariationalDropout", "at_init", "chain", "dropout", "dynamic_surgery",
-    "elastic_net", "gradual", "group_lasso", "in_rounds", "iterative", "l0", "l1", "l2",
-    "large_sparse", "lottery_ticket", "obs", "overlap", "prox_elastic_net", "prox_group_lasso",
-    "prox_l0", "prox_l1", "prox_l2", "prox_sparse_group_lasso", "rewind_on_plateau", "rigl",
-    "scratch_against_joint", "sequence", "soft", "sparse_group_lasso", "sparse_variational_dropout",
-    "start_sparse", "targeted_dropout", "transfer", "variational_dropout",
+    "L0", "L1", "L2", "PLANS", "RETRAIN", "SET", "AtInit", "Before", "Distil", "Dropout",
+    "DynamicSurgery", "ElasticNet", "Fit", "Gradual", "GroupLasso", "Iterative", "LargeSparse",
+    "LotteryTicket", "Result", "Retraining", "RewindOnPlateau", "RigL", "ScratchAgainstJoint",
+    "Soft", "SparseGroupLasso", "SparseVariationalDropout", "Stages", "Start", "TargetedDropout",
+    "Transfer", "Validate", "VariationalDropout", "at_init", "chain", "distil", "dropout",
+    "dynamic_surgery", "elastic_net", "gradual", "group_lasso", "in_rounds", "iterative", "l0",
+    "l1", "l2", "large_sparse", "lottery_ticket", "obs", "overlap", "prox_elastic_net",
+    "prox_group_lasso", "prox_l0", "prox_l1", "prox_l2", "prox_sparse_group_lasso",
+    "rewind_on_plateau", "rigl", "scratch_against_joint", "sequence", "soft", "sparse_group_lasso",
+    "sparse_variational_dropout", "start_sparse", "targeted_dropout", "transfer",
+    "variational_dropout",
 ]  # fmt: skip

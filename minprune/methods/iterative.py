@@ -12,6 +12,7 @@ from typing import Any
 from minprune.arguments import count, one_of
 from minprune.core import Dataset
 from minprune.errors import ArgumentError
+from minprune.methods.chain import chain
 from minprune.methods.plans import Result, added, longer, row, run
 from minprune.methods.retrain import RETRAIN, Before, Retraining
 from minprune.methods.rounds import Rounds
@@ -44,9 +45,10 @@ class Iterative(Rounds):
     retrain : str or Retraining
         "finetune": the weights stay, at the last rate of the schedule. "lr_rewind": the weights and
         the optimizer's state stay, the schedule (and with it the order of the data) returns to
-        update `rewind_to`. "weight_rewind": all returns to it, weights, optimizer state, data order
-        and schedule. "scratch": the original initial weights. "reinit": new initial weights. The
-        masks stay in all of them.
+        update `rewind_to`. "distil": as finetune, by the outputs of the net before any pruning, see
+        `mp.methods.Distil`. "weight_rewind": all returns to it, weights, optimizer state, data
+        order and schedule. "scratch": the original initial weights. "reinit": new initial weights.
+        The masks stay in all of them.
     epochs : int
         Of training before the first round. 0: the model is trained already; then rewinds and
         scratch are refused.
@@ -138,6 +140,10 @@ class Iterative(Rounds):
                 f"{self._point(model, data)}; pass a smaller rewind_to, or more epochs"
             )
 
+    def first(self, model: Model, data: Dataset) -> tuple[Any, int | None] | None:
+        point = self._point(model, data) if self.kind.rewinds and self.many else None
+        return {"epochs": self.epochs, "seed": self.seed, "train": self.train}, point
+
     def _point(self, model: Model, data: Dataset) -> int:
         """The update that rewinds return to."""
         if self.rewind_to_epoch is not None:
@@ -200,7 +206,11 @@ class Iterative(Rounds):
     def _retrain(self, here: PhaseContext) -> State:
         state, k = here.state, len(here.state["rounds"])
         how = self.kind.start(self.before(here, state["pruned"], k))
-        part = self.fit(here, how.model, epochs=how.epochs, rate=how.rate, begin=how.begin)
+        acting = [m for m in (self.train.get("method"), how.method) if m is not None]
+        method = {"method": chain(*acting)} if how.method else {}
+        part = self.fit(
+            here, how.model, epochs=how.epochs, rate=how.rate, begin=how.begin, **method
+        )
         found = row(
             here, k, part.model, len(part.history.steps["step"]), pruned=state["pruned"],
             unit=self.unit, seconds=state["spent"],
@@ -215,7 +225,7 @@ class Iterative(Rounds):
             start=start, pruned=pruned, point=state.get("point"), end=state.get("end"),
             total=(self.epochs or again) * self.updates(start, here.data), epochs=self.epochs,
             again=again, rate=self.train.get("rate"), again_rate=self.retrain_rate,
-            seed=self.seed + k, scheme=self.scheme,
+            seed=self.seed + k, scheme=self.scheme, trained=state["models"]["trained"],
         )  # fmt: skip
 
 

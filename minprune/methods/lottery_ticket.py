@@ -184,6 +184,11 @@ class LotteryTicket(Procedure):
             )
         self.tickets(model.net).check(model, data)
 
+    def first(self, model: Model, data: Dataset) -> tuple[Any, int | None] | None:
+        return {
+            "epochs": self.epochs, "seed": self.seed, "train": self.train, "look": self.look,
+        }, self.rewind_to * (self.rounds > 0)  # fmt: skip
+
     def tickets(self, net: Net) -> Tickets:
         """The rounds, without controls."""
         own = self.train.get("method")

@@ -120,6 +120,14 @@ class Procedure:
     def check(self, model: Model, data: Dataset) -> None:
         """Raises ArgumentError for what cannot be done with this model and these data."""
 
+    def first(self, model: Model, data: Dataset) -> tuple[Any, int | None] | None:
+        """(what its training before any pruning depends on, the update that it splits it at)
+
+        The state up to its first row of `rounds` is then that of any plan with the same values.
+        None: there is no such training.
+        """
+        return None
+
     def updates(self, model: Model, data: Dataset) -> int:
         """The updates of an epoch."""
         size, last = self.train.get("batch_size", 64), self.train.get("drop_last", False)

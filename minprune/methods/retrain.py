@@ -2,19 +2,23 @@
 
 Each kind of retraining is a function of what there is, `Before`, that gives a `Start`; RETRAIN
 lists them by name. Sources: Han et al. (2015), fine-tuning; Frankle et al. (2019), weight
-rewinding; Renda et al. (2020), learning-rate rewinding; Frankle & Carbin (2018), new weights.
+rewinding; Renda et al. (2020), learning-rate rewinding; Frankle & Carbin (2018), new weights;
+Hinton et al. (2015), distillation.
 """
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
+from typing import Any
 
 from minprune.core import stream
 from minprune.errors import MinpruneWarning
 from minprune.masking.apply import with_masks
+from minprune.methods.distil import Distil
 from minprune.nets.initialise import initialise
 from minprune.nets.model import Model
+from minprune.train.method import Method
 from minprune.train.rates import Rate, constant
 from minprune.train.state import Tree
 
@@ -36,6 +40,7 @@ class Before:
     epochs, rate : of training.
     again, again_rate : the epochs of retraining, and its rate where it has its own.
     seed, scheme : of new weights; another seed in each round.
+    trained : the model after training, before any pruning.
 
     Examples
     --------
@@ -55,6 +60,7 @@ class Before:
     again_rate: Rate | None
     seed: int
     scheme: str
+    trained: Model | None = None
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ class Start:
     model : with the masks to hold.
     epochs, rate : as of `mp.fit`.
     begin : where training is, if it returns to a point: weights, optimizer state, position.
+    method : what acts in it, behind the method of all training, if there is one.
 
     Examples
     --------
@@ -78,6 +85,7 @@ class Start:
     epochs: int
     rate: Rate | None
     begin: Tree | None = None
+    method: Method | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +140,14 @@ def finetune(b: Before) -> Start:
     return Start(b.pruned, b.again, b.again_rate or (lambda t, total: last))
 
 
+def distilled(
+    b: Before, *, teacher: Model | None = None, temperature: float = 4.0, alpha: float = 0.9
+) -> Start:
+    """As finetune, with `Distil`; the teacher is the net as it was before any pruning."""
+    known: Any = b.trained if teacher is None else teacher
+    return replace(finetune(b), method=Distil(known, temperature, alpha))
+
+
 def lr_rewind(b: Before) -> Start:
     """The schedule, and with it the order of the data, return to the update; all else stays."""
     training = b.end["training"] | {"done": b.point["training"]["done"]}
@@ -158,6 +174,7 @@ def reinit(b: Before) -> Start:
 
 RETRAIN: dict[str, Retraining] = {
     "finetune": Retraining(finetune),
+    "distil": Retraining(distilled),
     "lr_rewind": Retraining(lr_rewind, rewinds=True, first=True),
     "weight_rewind": Retraining(weight_rewind, rewinds=True, first=True),
     "scratch": Retraining(scratch, first=True),

@@ -1,6 +1,6 @@
 """Charts of a comparison: few criteria are curves of one chart, others have a panel each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -30,10 +30,14 @@ def lines(summary: Sequence[Mapping[str, Any]], group: str, key: str) -> dict[st
     return found
 
 
-def accuracies(result: Mapping[str, Any], stage: str, against: str = "sparsity") -> list[Picture]:
+def accuracies(
+    result: Mapping[str, Any], stage: str, against: str = "sparsity", *,
+    what: str = "criterion", bar: str = "one standard deviation to each side",
+) -> list[Picture]:  # fmt: skip
     """Mean accuracies with their standard deviations, and the dense line: one chart, or panels
 
-    against: "sparsity", or a cost: "macs" or "bytes". Panels have one scale, which the lowest
+    against: "sparsity", or a cost: "macs" or "bytes". what, bar: what a curve is of, and what its
+    band means. Panels have one scale, which the lowest
     quarter of the criteria may leave: a control that fails would compress all others.
     """
     summary = result["summary"]
@@ -43,18 +47,14 @@ def accuracies(result: Mapping[str, Any], stage: str, against: str = "sparsity")
     if not ticks:
         x |= {name: means for name, (means, _) in lines(summary, "cost", against).items()}
     dense, label = 100 * result["dense"]["accuracy"][0], f"accuracy against {against}, {stage}"
+    axis = partial(scale, x=x, ticks=ticks)
     if len(found) <= FEW:
-        draw = partial(
-            chart, found=found, x=x, dense=dense, ticks=ticks, across=f"{AXES[against]} in %"
-        )
+        across = f"{AXES[against]} in %"
+        draw = partial(chart, found=found, x=x, dense=dense, axis=axis, across=across)
         return [Picture(label, LARGE, draw)]
-    means, sds = np.array(list(found.values())).transpose(1, 0, 2)
-    low = max(float(np.quantile((means - sds).min(axis=1), 0.25)), 0.0)
-    high = max(min(float((means + sds).max()), 100.0), dense)
-    pad = 0.06 * (high - low) or 1.0
     panel = partial(
-        accuracy_panel, found=found, x=x, dense=dense, limits=(low - pad, high + pad), ticks=ticks,
-        colour=LINE_1 if stage == "fine-tuned" else LINE_2,
+        accuracy_panel, found=found, x=x, dense=dense, limits=bounds(found, dense), axis=axis,
+        colour=LINE_2 if stage == "pruned" else LINE_1, what=what, bar=bar,
     )  # fmt: skip
     return [
         Picture(f"{name}, {label}", SIZE, partial(panel, name=name), name, font=9.5)
@@ -62,9 +62,19 @@ def accuracies(result: Mapping[str, Any], stage: str, against: str = "sparsity")
     ]
 
 
+def bounds(found: Mapping[str, Line], dense: float | None) -> tuple[float, float]:
+    """The scale of all panels"""
+    low = [min(m - s for m, s in zip(*line, strict=True)) for line in found.values()]
+    high = [max(m + s for m, s in zip(*line, strict=True)) for line in found.values()]
+    bottom, top = max(float(np.quantile(low, 0.25)), 0.0), min(max(high), 100.0)
+    top = top if dense is None else max(top, dense)
+    pad = 0.06 * (top - bottom) or 1.0
+    return bottom - pad, top + pad
+
+
 def chart(
     ax: Any, found: Mapping[str, Line], x: Mapping[str, Sequence[float]], dense: float,
-    ticks: Sequence[float], across: str,
+    axis: Callable[[Any], None], across: str,
 ) -> None:  # fmt: skip
     """All criteria as curves with bars of one standard deviation."""
     drawn = [
@@ -72,7 +82,9 @@ def chart(
         for name, (means, sds) in found.items()
     ]
     curve(ax, drawn, across, "accuracy in %", (DENSE, dense))
-    scale(ax, x, ticks)
+    low, high = ax.get_ylim()
+    ax.set_ylim(max(low, -2.0), min(high, 102.0))  # an interval may be wider than that
+    axis(ax)
 
 
 def scale(ax: Any, x: Mapping[str, Sequence[float]], ticks: Sequence[float]) -> None:
@@ -88,27 +100,29 @@ def scale(ax: Any, x: Mapping[str, Sequence[float]], ticks: Sequence[float]) -> 
 
 
 def accuracy_panel(
-    ax: Any, name: str, found: Mapping[str, Line], x: Mapping[str, Sequence[float]], dense: float,
-    limits: tuple[float, float], colour: str, ticks: Sequence[float],
+    ax: Any, name: str, found: Mapping[str, Line], x: Mapping[str, Sequence[float]],
+    dense: float | None, limits: tuple[float, float], colour: str, axis: Callable[[Any], None],
+    what: str = "criterion", bar: str = "one standard deviation to each side",
 ) -> None:  # fmt: skip
     """One criterion in colour, the others in grey, the dense nets dotted, triangles: below"""
     for other, (others, _) in found.items():
         if other != name:
-            ax.plot(x[other], others, color=FAINT, linewidth=0.6, label="the other criteria")
-    ax.axhline(dense, label=DENSE, **LEVEL)
+            ax.plot(x[other], others, color=FAINT, linewidth=0.6, label="the others")
+    if dense is not None:
+        ax.axhline(dense, label=DENSE, **LEVEL)
     (means, sds), mine = map(np.array, found[name]), np.asarray(x[name])
     if sds.any():
         ax.fill_between(mine, means - sds, means + sds, color=colour, alpha=0.25, linewidth=0,
-                        label="one standard deviation to each side")  # fmt: skip
+                        label=bar)  # fmt: skip
     ax.plot(mine, means, color=colour, marker="o", markersize=2.5, linewidth=1.6,
-            label="the panel's criterion, mean over the seeds")  # fmt: skip
+            label=f"the panel's {what}, mean over the seeds")  # fmt: skip
     below = mine[means < limits[0]]
     if len(below):
         floor = [limits[0]] * len(below)
         (marks,) = ax.plot(below, floor, "v", color=colour, markersize=4, linewidth=0,
                            clip_on=False, label="a mean below the panel")  # fmt: skip
         marks.set_in_layout(False)  # all panels alike
-    scale(ax, x, ticks)
+    axis(ax)
     ax.set_ylim(*limits)
 
 

@@ -1,6 +1,5 @@
 """State of training and of plans as one tree of plain values <-> a file: JSON, arrays by name."""
 
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ import numpy as np
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError, FileError
 from minprune.files import describe, rebuild
-from minprune.files.container import Kind, write
+from minprune.files.container import Kind, Place, named, write
 from minprune.files.reader import Reader, line, read
 from minprune.nets.model import Model, hold_arrays
 from minprune.train.history import History
@@ -25,13 +24,13 @@ KIND = Kind(
 NAME = r"[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*"  # no path out of anywhere
 
 
-def save_tree(path: str | os.PathLike[str], tree: Tree, owner: str) -> None:
+def save_tree(path: Place, tree: Tree, owner: str) -> None:
     """Write the tree to `path`; raises as `pack` does, and FileError where it cannot be written."""
     arrays, meta = pack(tree, owner)
     write(KIND, path, {"meta": meta}, arrays)
 
 
-def load_tree(path: str | os.PathLike[str]) -> Tree:
+def load_tree(path: Place) -> Tree:
     """The tree that `save_tree` wrote; raises FileError for other files."""
     arrays, meta = read(KIND, path, content)
     with sound(path):
@@ -50,14 +49,14 @@ def content(file: Reader) -> tuple[Arrays, Any]:
 
 
 @contextmanager
-def sound(path: str | os.PathLike[str]) -> Iterator[None]:
+def sound(path: Place) -> Iterator[None]:
     """Turns whatever a wrong value in the file at `path` raises into a FileError."""
     try:
         yield
     except Exception as e:  # whatever a wrong value provokes
         raise FileError(
-            f"{path}: must be a checkpoint, and cannot be read ({type(e).__name__}: {line(e)}); "
-            f"delete it to start again"
+            f"{named(path)}: must be a checkpoint, and cannot be read ({type(e).__name__}: "
+            f"{line(e)}); delete it to start again"
         ) from None
 
 
