@@ -139,6 +139,50 @@ def test_lr_rewinding_begins_with_the_trained_weights() -> None:
     assert not same(moved.model, restored.model)
 
 
+PATIENT: dict[str, Any] = {**HOW, "optimizer": mp.SGD(1.0, momentum=0.9), "patience": 2}
+
+
+def best_update(history: mp.History) -> int:
+    """The update after which the validation loss was least; before the last one."""
+    losses = history.epochs["val_loss"]
+    best = UPDATES * (1 + int(np.argmin(losses)))
+    assert best < UPDATES * len(losses)
+    return best
+
+
+def retrained_by_hand(retrain: str, at_best: bool = True) -> mp.Model:
+    """Training that patience stops, and that again from its best epoch, or from its last one."""
+    whole = fit_part(net(), DATA, epochs=8, **PATIENT)
+    best = best_update(whole.history)
+    plain = {k: v for k, v in PATIENT.items() if k != "patience"}
+    end = fit_part(net(), DATA, epochs=8, until=best, **plain) if at_best else whole
+    pruned = mp.prune(whole.model, mp.score(whole.model, None, "magnitude"), sparsity=0.5)
+    point = fit_part(net(), DATA, epochs=8, until=1, **PATIENT).point
+    before = Before(net(), pruned, point, end.point, 8 * UPDATES, 8, 2, HOW["rate"], None, 1, "he")
+    how = RETRAIN[retrain].start(before)
+    given = {**PATIENT, "epochs": how.epochs, "rate": how.rate, "begin": how.begin}
+    return fit_part(how.model, DATA, **given).model
+
+
+@pytest.mark.parametrize("retrain", RETRAIN)
+def test_patience_goes_on_from_the_best_epoch(retrain: str) -> None:
+    """All of it: weights, optimizer state, generators; those of the last epoch give other bits."""
+    rewinds = RETRAIN[retrain].rewinds
+    own: dict[str, Any] = {"rewind_to": 1} if rewinds else {"retrain_epochs": 2}
+    found = iterative(**{**PATIENT, "epochs": 8, "sparsity": 0.5, "retrain": retrain, **own})
+    assert same(found.model, retrained_by_hand(retrain))
+    assert same(found.model, retrained_by_hand(retrain, False)) == (retrain != "lr_rewind")
+
+
+def test_a_point_that_patience_did_not_reach_is_refused() -> None:
+    with pytest.raises(ArgumentError) as caught:
+        iterative(**PATIENT, epochs=8, retrain="weight_rewind", rewind_to=23)
+    assert caught.value.args == (
+        "iterative: the update to return to must be at most 12, after which patience stopped "
+        "training, not 23; pass a smaller rewind_to, or more patience",
+    )
+
+
 def test_scratch_is_weight_rewinding_to_the_start() -> None:
     a, b = iterative(retrain="scratch", rounds=2), iterative(retrain="weight_rewind", rounds=2)
     assert same(a.model, b.model)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from procedures import DATA, HOW, net, rewind_on_plateau
+from procedures import DATA, HOW, UPDATES, net, rewind_on_plateau
 from watching import same
 
 import minprune as mp
@@ -38,11 +38,52 @@ def test_the_first_return_by_hand(back: str) -> None:
     last = mp.Model(net().net, tree["params"], tree["buffers"])
     start = first.model if back == "weights" else last
     how = {**HOW, "optimizer": mp.SGD(0.5, momentum=0.9), "rate": shifted(3 * best, 36)}
-    again, history = mp.fit(start, DATA, epochs=12 - spent, patience=1, seed=1, **how)
-    assert found.history["return 1"].steps == history.steps
-    better = min(history.epochs["val_loss"]) < min(losses)
-    assert turn["better"] == better
-    assert same(found.model, again if better else first.model)
+    _, whole = mp.fit(start, DATA, epochs=12 - spent, seed=1, **how)  # without patience
+    after = whole.epochs["val_loss"]
+    seen = stops(after, min(losses))
+    assert found.history["return 1"].epochs["val_loss"] == after[:seen]
+    assert found.history["return 1"].steps["loss"] == whole.steps["loss"][: UPDATES * seen]
+    assert turn["better"] == (min(after[:seen]) < min(losses))
+    assert mp.evaluate(found.model, DATA.val).loss == min(losses + after[:seen])
+
+
+def stops(losses: list[float], best: float = np.inf, patience: int = 1) -> int:
+    """How many epochs are trained, where `best` is the least loss before them."""
+    waited = 0
+    for k, loss in enumerate(losses):
+        waited = 0 if loss < best else waited + 1
+        best = min(best, loss)
+        if waited == patience:
+            return k + 1
+    return len(losses)
+
+
+@pytest.mark.parametrize("back", ["weights", "rate"])
+def test_patience_counts_from_the_best_of_all_epochs(back: str) -> None:
+    """A return whose every epoch is worse than the best one stops after `patience` epochs."""
+    found = rewind_on_plateau(back=back, times=3, factor=1.0, patience=2, epochs=20)
+    best, own = np.inf, []
+    for history in found.history.values():
+        losses = history.epochs["val_loss"]
+        assert len(losses) == stops(losses, best, 2)
+        own.append(len(losses) == stops([*losses, np.inf], patience=2))
+        best = min(best, *losses)
+    assert not all(own)  # counting from the best of each phase is another law
+    assert mp.evaluate(found.model, DATA.val).loss == best
+
+
+def test_epochs_before_a_method_is_settled_are_not_the_best() -> None:
+    """As with patience in `fit`: the dense net does not count, however good."""
+
+    class Late(mp.Method):
+        def settled(self, step: int, total: int) -> bool:
+            return step > 4 * UPDATES
+
+    found = rewind_on_plateau(method=Late(), optimizer=mp.SGD(2.0), times=1, patience=2)
+    losses = found.history["train"].epochs["val_loss"]
+    best = 4 + int(np.argmin(losses[4:]))
+    assert min(losses[:4]) < losses[best]
+    assert found.report["returns"][0]["to_epoch"] == best + 1
 
 
 def test_the_model_is_the_best_of_all_epochs() -> None:

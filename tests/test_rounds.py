@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_at_init import DATA, NET, TOTAL, live, net
 
 import minprune as mp
@@ -124,3 +126,105 @@ def test_the_bar_counts_every_round(
     last = re.split(r"[\r\n]", capsys.readouterr().err.strip())[-1]
     assert last.startswith("rounds: 100%" if tqdm else "rounds: 3 of 3 steps")
     assert not tqdm or " 3/3 " in last
+
+
+# --- a model that is pruned already: each round is on the way from what is masked of what counts
+
+SIZES = {"fc1.weight": 160, "fc2.weight": 64, "fc3.weight": 24}
+CASES = st.fixed_dictionaries({
+    "before": st.fixed_dictionaries(dict.fromkeys(SIZES, st.floats(0, 0.5))),
+    "protect": st.sampled_from([(), ("fc2",), ("fc1", "fc3")]),
+    "kind": st.sampled_from(["global", "layer", "dict"]),
+    "rounds": st.integers(1, 4), "final": st.floats(0.55, 0.95),
+})  # fmt: skip
+
+
+def begun(before: dict[str, float]) -> mp.Model:
+    return mp.prune(net(), mp.score(net(), None, "magnitude"), sparsity=before, minimum=0)
+
+
+def wanted(case: dict[str, Any], start: mp.Model, whole_net: bool = False) -> list[dict[str, int]]:
+    """{what is pruned together: how many are masked} after each round, by hand
+
+    whole_net: the wrong variant, from the share of all weights of the net.
+    """
+    masked = {name: int((~m).sum()) for name, m in start.masks.items()}
+    names = [name for name in SIZES if name.partition(".")[0] not in case["protect"]]
+    groups = [names] if case["kind"] == "global" else [[name] for name in names]
+    found = []
+    for k in range(1, case["rounds"] + 1):
+        now = {}
+        for group in groups:
+            n, gone = (sum(of[name] for name in group) for of in (SIZES, masked))
+            s0 = sum(masked.values()) / TOTAL if whole_net else gone / n
+            s = 1 - (1 - s0) * ((1 - case["final"]) / (1 - s0)) ** (k / case["rounds"])
+            now["+".join(group)] = round((s if k < case["rounds"] else case["final"]) * n)
+        found.append(now)
+    return found
+
+
+def pruned(case: dict[str, Any], start: mp.Model) -> list[dict[str, int]]:
+    """The same, of the plan without training."""
+    names = [name for name in SIZES if name.partition(".")[0] not in case["protect"]]
+    final = case["final"]
+    how = mp.methods.iterative(
+        start, DATA, sparsity=dict.fromkeys(names, final) if case["kind"] == "dict" else final,
+        scope="layer" if case["kind"] == "layer" else "global", protect=case["protect"],
+        rounds=case["rounds"], epochs=0, retrain_epochs=0, minimum=0, progress=False,
+    )  # fmt: skip
+    groups = ["+".join(names)] if case["kind"] == "global" else names
+    return [
+        {g: sum(int((~masks[name]).sum()) for name in g.split("+")) for g in groups}
+        for masks in how.masks[1:]
+    ]
+
+
+@settings(max_examples=15)
+@given(case=CASES)
+def test_rounds_of_a_pruned_model_are_on_the_way_from_what_is_masked(case: dict[str, Any]) -> None:
+    start = begun(case["before"])
+    got, want = pruned(case, start), wanted(case, start)
+    assert got == want
+    if not case["protect"] and case["kind"] != "dict":
+        assert of_in_rounds(case, start) == want
+
+
+def of_in_rounds(case: dict[str, Any], start: mp.Model) -> list[dict[str, int]]:
+    """The same, of `in_rounds`: what each scoring found to be 0, and the end."""
+    seen: list[dict[str, int]] = []
+
+    def noting(weights: Any) -> Any:
+        seen.append({name: int((w == 0).sum()) for name, w in weights.items()})
+        return {k: np.abs(w) for k, w in weights.items()}
+
+    last = in_rounds(start, None, noting, sparsity=case["final"], rounds=case["rounds"],
+                     scope=case["kind"], progress=False)  # fmt: skip
+    seen.append({name: int((~m).sum()) for name, m in last.masks.items()})
+    together = case["kind"] == "global"
+    return [{"+".join(SIZES): sum(now.values())} if together else now for now in seen[1:]]
+
+
+@pytest.mark.parametrize("kind", ["global", "layer", "dict"])
+def test_counting_the_whole_net_is_another_law(kind: str) -> None:
+    case = {"protect": ("fc2",), "kind": kind, "rounds": 3, "final": 0.9,
+            "before": {"fc1.weight": 0.5, "fc2.weight": 0.0, "fc3.weight": 0.0}}  # fmt: skip
+    start = begun(case["before"])  # type: ignore[arg-type]
+    assert pruned(case, start) == wanted(case, start) != wanted(case, start, True)
+
+
+@pytest.mark.parametrize("how", [{"unit": True, "criterion": "taylor"}, {"pattern": (2, 2)}])
+def test_units_and_blocks_are_on_the_way_as_they_are_counted(how: dict[str, Any]) -> None:
+    """fc1 and fc2 have 8 units, of which half and none are masked; as many rows and blocks."""
+    start = net()
+    masks = {name: np.ones(start.params[name].shape, bool) for name in ("fc1.weight", "fc2.weight")}
+    masks["fc1.weight"][:4] = masks["fc2.weight"][:, :4] = False
+    if how.get("unit"):
+        masks["fc1.bias"] = np.arange(8) >= 4
+    found = mp.methods.iterative(
+        mp.with_masks(start, masks), DATA, sparsity=0.75, rounds=2, scope="layer",
+        epochs=0, retrain_epochs=0, minimum=0, progress=False, **how,
+    )  # fmt: skip
+    rows = [int(m["fc1.weight"].any(1).sum()) for m in found.masks[1:]]
+    blocks = [int(m["fc1.weight"].sum()) // 4 for m in found.masks[1:]]
+    n, half = (8, rows) if how.get("unit") else (40, blocks)
+    assert half == [n - round((1 - 0.5 * 0.5**0.5) * n), n // 4]

@@ -4,12 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from procedures import DATA, HOW, NEW, net, transfer
+from procedures import DATA, HOW, NEW, UPDATES, net, transfer
 from watching import same
 
 import minprune as mp
 from minprune.errors import ArgumentError, ShapeError
 from minprune.methods.transfer import with_head
+from minprune.train.loop import fit_part
 
 
 def test_only_the_head_is_new() -> None:
@@ -30,11 +31,11 @@ def test_only_the_head_is_new() -> None:
 
 def test_the_new_task_scores() -> None:
     found = transfer(before=1)
-    headed, _ = mp.fit(with_head(net(), 2, 0, "he"), NEW, epochs=1, **HOW)
-    scores = mp.score(headed, NEW.train, "taylor", unit=True)
-    pruned = mp.prune(headed, scores, sparsity=0.5)
-    tuned, _ = mp.fit(pruned, NEW, epochs=1, **HOW)
-    assert same(found.model, tuned)
+    first = fit_part(with_head(net(), 2, 0, "he"), NEW, epochs=2, until=UPDATES, **HOW)
+    scores = mp.score(first.model, NEW.train, "taylor", unit=True)
+    pruned = mp.prune(first.model, scores, sparsity=0.5)
+    tuned = fit_part(pruned, NEW, epochs=2, begin=first.point, **HOW)
+    assert same(found.model, tuned.model)
     assert found.rounds[1]["unit_sparsity"] == 1 - 5 / 11
 
 
@@ -44,6 +45,11 @@ def test_controls_have_equal_budgets() -> None:
     assert list(rows) == ["dense", "old_task", "scratch"]
     spent = sum(row["updates"] for row in found.rounds)
     assert all(row["updates"] == spent for row in rows.values())
+    own, dense = (
+        [step for name in names for step in found.history[name].steps["lr"]]
+        for names in (("train with the new head", "fine-tune"), ("dense",))
+    )
+    assert own == dense == [0.1] * 4 + [0.05] * 2  # one schedule, over all epochs
     assert rows["dense"]["unit_sparsity"] == 0
     assert rows["scratch"]["live"] == found.rounds[1]["live"]
     assert rows["old_task"]["unit_sparsity"] == found.rounds[1]["unit_sparsity"]
@@ -60,11 +66,39 @@ def test_single_weights_of_the_head_stay() -> None:
     assert live["fc1.weight"] + live["fc2.weight"] == 75
 
 
-def test_a_sparsity_of_0_is_training_with_a_new_head() -> None:
-    found = transfer(sparsity=0.0, before=0)
-    want, _ = mp.fit(with_head(net(), 2, 0, "he"), NEW, epochs=2, **HOW)
+NULLS: dict[str, dict[str, Any]] = {
+    "before": {"before": 1}, "not before": {"before": 0}, "all before": {"before": 2},
+    "Adam": {"optimizer": mp.Adam(0.01), "rate": mp.rates.cosine()},
+    "patience": {"before": 4, "epochs": 9, "patience": 2, "optimizer": mp.SGD(1.0)},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NULLS)
+def test_a_sparsity_of_0_is_training_with_a_new_head(name: str) -> None:
+    """The null setting, to the bit, however the epochs are divided; so the schedule is one."""
+    how = NULLS[name]
+    found = transfer(sparsity=0.0, **how)
+    plain = {"epochs": 2, **HOW, **{k: v for k, v in how.items() if k != "before"}}
+    want, _ = mp.fit(with_head(net(), 2, 0, "he"), NEW, **plain)
     assert same(found.model, want)
     assert same(found.models["dense"], want)
+
+
+def test_two_trainings_would_be_another_one() -> None:
+    """So the law above sees a schedule and an optimizer that begin anew after the head's phase."""
+    start = with_head(net(), 2, 0, "he")
+    half, _ = mp.fit(start, NEW, epochs=1, **HOW)
+    assert not same(mp.fit(half, NEW, epochs=1, **HOW)[0], mp.fit(start, NEW, epochs=2, **HOW)[0])
+
+
+def test_patience_forgets_the_net_before_pruning() -> None:
+    """Else the best epoch could be one in which nothing was pruned."""
+    how = {"before": 4, "epochs": 9, "patience": 2, "optimizer": mp.SGD(1.0)}
+    found = transfer(**how)
+    assert found.rounds[1]["unit_sparsity"] == 1 - 5 / 11
+    assert mp.evaluate(found.model, NEW.val).loss == min(
+        found.history["fine-tune"].epochs["val_loss"]
+    )
 
 
 def branched() -> mp.Model:

@@ -41,6 +41,16 @@ def unit_sparsity(model: Model) -> float:
     return 1 - float(np.mean(np.concatenate(live))) if live else 0.0
 
 
+def scored_groups(
+    model: Model, scores: Mapping[str, Array], protect: Iterable[str] = ()
+) -> dict[str, Group]:
+    """{name: group} of the removable units that have scores and are not protected"""
+    groups = {g.name: g for g in ties(model) if g.free}
+    left = matched(names_of(groups), protect, OWNED)
+    scored = {n: g for n, g in groups.items() if any(m.param in scores for m in g.producers)}
+    return {n: g for n, g in scored.items() if n not in left}
+
+
 def unit_scores(group: Group, scores: Mapping[str, Array]) -> Array | None:
     """(units,) one score for each unit of the group; None where none of its weights is scored
 
@@ -89,11 +99,12 @@ def choose_units(
             )
     scores = {name: rankable(name, s) for name, s in scores.items()}
     scored = {n: s for n, g in groups.items() if (s := unit_scores(g, scores)) is not None}
-    goes_by = _names(groups)
+    goes_by = names_of(groups)
     left = [name for name in matched(goes_by, protect, OWNED) if name in scored]
     live = {name: live_units(groups[name], model.masks) for name in scored}
     for what in ("sparsity", "threshold"):
-        if isinstance(target.get(what), Mapping):
+        given = target.get(what)
+        if isinstance(given, Mapping) and given.keys() != scored.keys() - set(left):
             target[what] = values_of(goes_by, target[what], f"prune: {what}", OWNED)
     chosen = choose(scored, live, protect=left, things="units", **target)
     if round_to > 1:
@@ -136,7 +147,7 @@ def is_unit_score(scores: Mapping[str, Array], shapes: Mapping[str, tuple[int, .
     return bool(units)
 
 
-def _names(groups: Mapping[str, Group]) -> dict[str, list[str]]:
+def names_of(groups: Mapping[str, Group]) -> dict[str, list[str]]:
     """{group: the parameters that make its units, and their layers}"""
     made = {name: [m.param for m in g.members if m.axis == 0] for name, g in groups.items()}
     return {name: [*params, *map(layer_of, params)] for name, params in made.items()}

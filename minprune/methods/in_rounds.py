@@ -11,10 +11,8 @@ from minprune.core import Criterion, Seed, Split, stream
 from minprune.evidence import score
 from minprune.masking.apply import prune
 from minprune.masking.count import pruned_count
-from minprune.masking.units import unit_sparsity
-from minprune.nets.counts import sparsity as sparsity_of
+from minprune.masking.present import Present, on_the_way, present
 from minprune.nets.model import Model, is_model
-from minprune.schedule import exponential
 from minprune.train.progress import progress as bar
 
 
@@ -35,7 +33,8 @@ def in_rounds(
     """Prune to `sparsity` in rounds of scoring and pruning, without training between them.
 
     After round k the share kept is keep_0 ((1 - s) / keep_0)^(k/rounds). A model that is pruned
-    already continues from its own share. A sparsity of 1 takes one round.
+    already continues from its own share, or, with scope="layer", from that of each layer. A
+    sparsity of 1 takes one round.
 
     Parameters
     ----------
@@ -86,17 +85,17 @@ def in_rounds(
     is_model(model, "in_rounds")
     pruned_count(sparsity, 1)  # raises unless it is a share
     seeds = stream(seed, "rounds")
-    before = unit_sparsity(model) if unit else sparsity_of(model.net, model.masks)
-    if sparsity == 1 or sparsity < before:  # the latter is refused, and at once
-        rounds = 1
+    start: Present | None = None
 
     def less(model: Model, k: int) -> Model:
-        share = sparsity
-        if k < rounds:
-            share = exponential(k, final=sparsity, initial=before, span=rounds)
+        nonlocal start
         scores = score(model, data, criterion, unit=unit, seed=seeds, **options)
+        start = present(model, scores) if start is None else start
+        share = on_the_way(start, sparsity, scope, k, rounds)
         return prune(model, scores, sparsity=share, minimum=minimum, scope=scope)
 
+    if sparsity == 1:
+        rounds = 1
     model = less(model, 1)  # before there is a bar: what can be refused is refused here
     with bar("rounds", rounds, progress and rounds > 1, done=1) as shown:
         for k in range(2, rounds + 1):

@@ -28,15 +28,18 @@ from minprune.train.rates import Rate
 class Iterative(Rounds):
     """Train, then prune and train again, `rounds` times; the plan of `mp.methods.iterative`.
 
-    Round k prunes to a share s_k of the ORIGINAL number of weights, so that nothing drifts. Null
-    setting: rounds=0 is `mp.fit`; so is sparsity=0 where weights return to an update.
+    Round k of n prunes to a share s_k = 1 - (1 - s_0) ((1 - s) / (1 - s_0))^(k/n) of the ORIGINAL
+    number of weights, so that nothing drifts. s_0 is the share that is masked before, of what is
+    pruned: protected layers are not counted. Null setting: rounds=0 is `mp.fit`; so is sparsity=0
+    where weights return to an update.
 
     Parameters
     ----------
     sparsity : float, dict, list or function
-        The share that is masked at the end; round k of n then reaches 1 - (1 - s)^(k/n). A list
-        has the shares of all rounds; a function k -> share gives that of round k = 1, 2, ..., such
-        as `functools.partial(mp.schedule.iterative, fraction=0.2)`. A dict gives layers their own.
+        The share that is masked at the end. A list has the shares of all rounds; a function
+        k -> share gives that of round k = 1, 2, ..., such as
+        `functools.partial(mp.schedule.iterative, fraction=0.2)`. A dict gives layers their own;
+        with it, and with scope="layer", each layer has its own s_0.
     threshold : float, dict or list
         Instead of it: weights go whose size is below this multiple of the standard deviation of
         the live weights of their layer; the same in each round, or a list.
@@ -78,8 +81,8 @@ class Iterative(Rounds):
     --------
     >>> import minprune as mp
     >>> plan = mp.methods.Iterative(sparsity=0.9, rounds=3, retrain="lr_rewind", epochs=20)
-    >>> [round(plan.share(k, 0.0), 3) for k in (1, 2, 3)]
-    [0.536, 0.785, 0.9]
+    >>> plan.many, plan.kind.rewinds
+    (3, True)
     """
 
     retrain: str | Retraining = "finetune"
@@ -165,13 +168,17 @@ class Iterative(Rounds):
 
     def fit(self, here: PhaseContext, model: Model, **how: Any) -> Part:
         """`fit_part` with the plan's settings, and what `how` has instead"""
-        return here.fit_part(
-            model, **{"epochs": self.epochs, "seed": self.seed, **self.train, **how}
-        )
+        usual = {"epochs": self.epochs, "seed": self.seed, "keep_best": self.kind.rewinds}
+        return here.fit_part(model, **{**usual, **self.train, **how})
 
     def _to_point(self, here: PhaseContext) -> State:
         start = here.state["start"]
-        part = self.fit(here, start, until=self._point(start, here.data))
+        part = self.fit(here, start, until=(to := self._point(start, here.data)))
+        if (done := part.point["training"]["done"]) < to:
+            raise ArgumentError(
+                f"{self.call}: the update to return to must be at most {done}, after which "
+                f"patience stopped training, not {to}; pass a smaller rewind_to, or more patience"
+            )
         return {"point": part.point, **added(here.state, "history", train=part.history)}
 
     def _train(self, here: PhaseContext) -> State:
@@ -187,7 +194,7 @@ class Iterative(Rounds):
         self, here: PhaseContext, phase: str, history: History, found: dict[str, Any], part: Part
     ) -> State:
         """What a round leaves"""
-        end = {"end": part.point} if self.kind.rewinds else {}
+        end = {"end": part.point | {"training": part.best}} if self.kind.rewinds else {}
         return {
             "model": part.model, **end, **added(here.state, "history", **{phase: history}),
             **longer(here.state, "rounds", [found | self.noted(history)]),
@@ -200,7 +207,8 @@ class Iterative(Rounds):
 
     def _prune(self, here: PhaseContext) -> State:
         model, k = here.state["model"], len(here.state["rounds"])
-        pruned = self.prune(model, here.data.train, **self.target(k, model, here.state["start"]))
+        scores = self.scores(model, here.data.train)
+        pruned = self.prune(model, scores, **self.target(k, model, here.state["start"], scores))
         return {"pruned": pruned, "spent": here.seconds}
 
     def _retrain(self, here: PhaseContext) -> State:

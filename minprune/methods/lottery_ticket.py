@@ -7,13 +7,13 @@ to an early update. Longer than most files: a third is docstrings.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from minprune.arguments import choice, count, instance, one_of, share
-from minprune.core import Dataset, Split, stream
+from minprune.core import Dataset, stream
 from minprune.errors import ArgumentError
 from minprune.masking.apply import prune, with_masks
 from minprune.masking.choose import Scope
@@ -48,14 +48,16 @@ class Tickets(Iterative):
     def call(self) -> str:
         return "lottery_ticket"
 
-    def target(self, k: int, model: Model, start: Model) -> dict[str, Any]:
+    def target(
+        self, k: int, model: Model, start: Model, scores: Mapping[str, Any]
+    ) -> dict[str, Any]:
         return {
             "rest": fixed_share(k, fraction=self.rate),
             "output": fixed_share(k, fraction=self.output_rate),
         }
 
-    def prune(self, model: Model, data: Split, **target: Any) -> Model:
-        scores, last = self.scores(model, data), list(self.outputs)
+    def prune(self, model: Model, scores: Mapping[str, Any], **target: Any) -> Model:
+        last = list(self.outputs)
         if set(scores) - set(last):
             model = prune(model, scores, sparsity=target["rest"], scope=self.scope, protect=last)
         return prune(model, scores, sparsity=dict.fromkeys(last, target["output"]))
@@ -217,8 +219,9 @@ class LotteryTicket(Procedure):
         state = here.state
         plan, trained = self.tickets(state["start"].net), state["models"]["trained"]
         ticket = with_masks(trained, state["masks"][k])
-        target = plan.target(k, trained, state["start"])
-        once = partial(plan.prune, trained, here.data.train, **target)
+        scores = plan.scores(trained, here.data.train)
+        target = plan.target(k, trained, state["start"], scores)
+        once = partial(plan.prune, trained, scores, **target)
         how = CONTROLS[name](plan.before(here, ticket, k), once)
         part = plan.fit(here, how.model, epochs=how.epochs, rate=how.rate, begin=how.begin)
         told = row(here, k, part.model, len(part.history.steps["step"]))

@@ -64,17 +64,17 @@ class Pruning(Procedure):
         how = {"seed": self.seed, **self.options}
         return score(model, data, self.criterion, unit=self.unit, **how)
 
-    def prune(self, model: Model, data: Split, **target: Any) -> Model:
+    def prune(self, model: Model, scores: Mapping[str, Any], **target: Any) -> Model:
         """The model with the lowest scores masked: sparsity= or threshold= of `mp.prune`"""
         return prune(
-            model, self.scores(model, data), scope=self.scope, protect=self.protect,
-            minimum=self.minimum, normalize=self.normalize, pattern=self.pattern, **target,
+            model, scores, scope=self.scope, protect=self.protect, minimum=self.minimum,
+            normalize=self.normalize, pattern=self.pattern, **target,
         )  # fmt: skip
 
-    def rehearse(self, model: Model, data: Split, **target: Any) -> Model:
-        """The same by magnitude, which takes no time: raises what `prune` would, after training"""
+    def rehearsed(self, model: Model, data: Split) -> Mapping[str, Any]:
+        """Scores by magnitude, which take no time: `prune` raises with them what it would later"""
         params = {k: v for k, v in self.options.items() if k == "params"}
-        return replace(self, criterion="magnitude", options=params).prune(model, data, **target)
+        return replace(self, criterion="magnitude", options=params).scores(model, data)
 
     def deviations(self, model: Model, times: float | Mapping[str, float]) -> dict[str, float]:
         """{weight: times the standard deviation of its live entries}, a threshold for |w|

@@ -23,7 +23,9 @@ from minprune.train.rates import Rate, constant
 from minprune.train.state import Tree
 
 LEAST = 1e-4  # a last factor of the learning rate below it is worth a warning
-FORGOTTEN = {"best": None, "best_loss": inf, "waited": 0, "stopped": False}  # of patience
+FORGOTTEN = {  # of patience
+    "best": None, "best_loss": inf, "held": None, "waited": 0, "stopped": False,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,9 @@ class Before:
     ----------
     start : the model before training.
     pruned : the model after it, with the new masks.
-    point, end : where training was at the update to return to, and at its end (`Part.point` of
-        train/loop.py); of a kind that rewinds.
+    point, end : where training was at the update to return to, and with the model that it gave:
+        at its end, or with patience at the end of its best epoch (`Part.point` of train/loop.py);
+        of a kind that rewinds.
     total : the updates of training.
     epochs, rate : of training.
     again, again_rate : the epochs of retraining, and its rate where it has its own.

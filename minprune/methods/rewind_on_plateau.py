@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
-
-import numpy as np
 
 from minprune.arguments import choice, count, number
 from minprune.core import Dataset
 from minprune.errors import ArgumentError
 from minprune.methods.plans import Procedure, Result, added, longer, row, run
 from minprune.nets.model import Model
-from minprune.train.history import History
 from minprune.train.optim import Adam
 from minprune.train.plan import Phase, PhaseContext, State
 
@@ -27,7 +25,7 @@ class RewindOnPlateau(Procedure):
     Parameters
     ----------
     patience : int
-        Epochs without a lower validation loss after which training returns.
+        Epochs without a lower validation loss than all before, after which training returns.
     times : int
         Returns, at most.
     back : {"weights", "rate"}
@@ -82,7 +80,7 @@ class RewindOnPlateau(Procedure):
 
     def _train(self, here: PhaseContext) -> State:
         state, k = here.state, len(here.state.get("rounds", []))
-        past, best = state.get("epochs", 0), state.get("best", {"loss": np.inf, "epoch": 0})
+        past, best = state.get("epochs", 0), state.get("best", {"loss": inf, "epoch": 0})
         model, each = state["start"], self.updates(state["start"], here.data)
         if k:
             model = state["model"] if self.back == "weights" else state["last"]
@@ -95,41 +93,29 @@ class RewindOnPlateau(Procedure):
             rate = rate and _from(rate, begin, total)
         part = here.fit_part(
             model, epochs=self.epochs - past, patience=self.patience, seed=self.seed + k,
-            optimizer=optimizer, rate=rate, **train,
+            optimizer=optimizer, rate=rate, beat=best["loss"], **train,
         )  # fmt: skip
-        spent, (loss, at) = len(part.history.epochs["epoch"]), least(part.history)
-        if not k or loss < best["loss"]:
-            best = {"loss": loss, "epoch": (best["epoch"] if k else 0) + at}
-            kept = part.model
-        else:
-            kept = state["model"]
+        place, spent = part.point["place"], len(part.history.epochs["epoch"])
+        better = place["best"] is not None  # than all epochs before
+        if better:
+            best = {"loss": place["best_loss"], "epoch": best["epoch"] + place["best"][-1] // each}
+        kept = part.model if better or not k else state["model"]
         phase = f"return {k}" if k else "train"
         found = row(here, k, kept, len(part.history.steps["step"]))
         turn = {
             "return": k, "after_epoch": past, "to_epoch": (state.get("best") or best)["epoch"],
-            "factor": lower, "val_loss": loss, "better": kept is part.model,
+            "factor": lower, "val_loss": min(part.history.epochs["val_loss"], default=inf),
+            "better": better,
         }  # fmt: skip
         report = state.get("report", {"returns": []})
-        last = ended(part.point, model) if self.back == "rate" else None
+        last = part.last if self.back == "rate" else None
         return {
             "model": kept, "last": last, "best": best, "epochs": past + spent,
-            "plateau": bool(part.point["place"]["stopped"]),
+            "plateau": bool(place["stopped"]),
             **longer(state, "rounds", [found]), **longer(state, "masks", [kept.masks]),
             **added(state, "history", **{phase: part.history}),
             "report": longer(report, "returns", [turn] if k else []),
         }  # fmt: skip
-
-
-def least(history: History) -> tuple[float, int]:
-    """(the least validation loss, its epoch from 1)"""
-    losses = history.epochs["val_loss"]
-    return (min(losses), 1 + losses.index(min(losses))) if losses else (np.inf, 0)
-
-
-def ended(point: Any, model: Model) -> Model:
-    """The model at the last update, which is not the best one"""
-    tree = point["training"]
-    return Model(model.net, tree["params"], tree["buffers"], tree["masks"])
 
 
 def _from(rate: Any, begin: int, total: int) -> Any:
@@ -146,7 +132,7 @@ def rewind_on_plateau(
 ) -> Result:
     """Train; where validation stagnates, return to the best epoch, lower the rate, and go on.
 
-    w, lr <- w_best, factor lr, after `patience` epochs without a lower validation loss.
+    w, lr <- w_best, factor lr, after `patience` epochs without a lower validation loss than before.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""s_k = 1 - (1 - s)^(k/n): how much round k of n prunes, or below which threshold."""
+"""s_k = 1 - (1 - s_0) ((1 - s) / (1 - s_0))^(k/n): how much round k of n prunes, or a threshold."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,11 +8,9 @@ from minprune.arguments import count, number
 from minprune.arguments import share as checked_share
 from minprune.core import Dataset
 from minprune.errors import ArgumentError
-from minprune.masking.units import unit_sparsity
+from minprune.masking.present import on_the_way, present
 from minprune.methods.pruning import Pruning
-from minprune.nets.counts import sparsity as sparsity_of
 from minprune.nets.model import Model
-from minprune.schedule import exponential
 from minprune.train.loop import called
 
 Share = float | Mapping[str, float]  # of all that is scored, or of each layer named
@@ -51,9 +49,10 @@ class Rounds(Pruning):
         super().check(model, data)
         start = model
         for k in range(1, self.many + 1):
-            target = self.target(k, model, start)
+            scores = self.rehearsed(model, data.train)
+            target = self.target(k, model, start, scores)
             if "threshold" not in target:  # how much a threshold takes is known after training
-                model = self.rehearse(model, data.train, **target)
+                model = self.prune(model, scores, **target)
 
     @property
     def _listed(self) -> Sequence[Share] | None:
@@ -67,34 +66,21 @@ class Rounds(Pruning):
             return self.rounds
         return 1 if self._listed is None else len(self._listed)
 
-    def target(self, k: int, model: Model, start: Model) -> dict[str, Any]:
+    def target(
+        self, k: int, model: Model, start: Model, scores: Mapping[str, Any]
+    ) -> dict[str, Any]:
         """What `prune` is told in round k = 1, 2, ...      start: the model before the first"""
         if self.threshold is not None:
             return {"threshold": self.deviations(model, self._level(k))}
         if self.sparsity is None:
             return {}
-        before = unit_sparsity(start) if self.unit else sparsity_of(start.net, start.masks)
-        return {"sparsity": self.share(k, before)}
-
-    def share(self, k: int, before: float = 0.0) -> Share:
-        """The sparsity after round k = 1, 2, ..., from `before`"""
         s = self.sparsity
         if callable(s):
-            return float(s(k))
-        if isinstance(s, Mapping):
-            return {name: self._between(0.0, final, k) for name, final in s.items()}
-        if s is None or isinstance(s, Sequence):
-            return s[k - 1] if s else 0.0
-        return self._between(before, s, k)
-
-    def _between(self, before: float, final: float, k: int) -> float:
-        """1 - (1 - before) ((1 - final) / (1 - before))^(k/n)
-
-        `final` itself where it is 1, which takes one round, or below `before`, which is refused.
-        """
-        if k >= self.many or final == 1 or final < before:
-            return final
-        return exponential(k, final=final, initial=before, span=self.many)
+            return {"sparsity": float(s(k))}
+        if isinstance(s, Sequence):
+            return {"sparsity": s[k - 1]}
+        found = present(start, scores, protect=self.protect, pattern=self.pattern)
+        return {"sparsity": on_the_way(found, s, self.scope, k, self.many)}
 
     def _level(self, k: int) -> Share:
         """The threshold of round k, in standard deviations."""

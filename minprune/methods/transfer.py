@@ -8,7 +8,7 @@ read together.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -22,11 +22,13 @@ from minprune.masking.apply import with_masks
 from minprune.methods.lottery_ticket import output_weights
 from minprune.methods.plans import Result, added, longer, row, run
 from minprune.methods.pruning import Pruning
+from minprune.methods.retrain import FORGOTTEN
+from minprune.nets.counts import counts
 from minprune.nets.dense import Dense
 from minprune.nets.initialise import SCHEMES, initialise
 from minprune.nets.model import Model
 from minprune.nets.net import Net, layer_of
-from minprune.train.history import History
+from minprune.train.loop import Part
 from minprune.train.plan import Phase, PhaseContext, State
 
 CONTROLS = ("dense", "old_task", "scratch")
@@ -36,7 +38,8 @@ CONTROLS = ("dense", "old_task", "scratch")
 class Transfer(Pruning):
     """A new head, pruned by what matters to the new task, fine-tuned; `mp.methods.transfer`.
 
-    Null setting: sparsity=0 with before=0 is training with the new head.
+    It and its controls have the same schedule of the rate over all epochs, and pruning leaves the
+    optimizer's state as it is. Null setting: sparsity=0 is training with the new head.
 
     Parameters
     ----------
@@ -107,7 +110,7 @@ class Transfer(Pruning):
     def check(self, model: Model, data: Dataset) -> None:
         super().check(model, data)
         head_of(model.net)
-        self.rehearse(model, data.train, **({} if self.fixed else {"sparsity": self.sparsity}))
+        self._masked(model, self.rehearsed(model, data.train))
         for name, task in (("the new data", data), ("old", self.old)):
             if task is not None and tuple(task.input_shape) != tuple(model.net.input_shape):
                 raise ShapeError(
@@ -130,44 +133,46 @@ class Transfer(Pruning):
             else None
         )
 
-    def _fit(self, here: PhaseContext, model: Model, epochs: int) -> tuple[Model, History]:
-        return here.fit(model, **{"epochs": epochs, "seed": self.seed, **self.train})
+    def _fit(self, here: PhaseContext, model: Model, **how: Any) -> Part:
+        return here.fit_part(
+            model, **{"epochs": self.epochs, "seed": self.seed, **self.train, **how}
+        )
 
     def _head(self, here: PhaseContext) -> State:
         new = with_head(here.state["start"], here.data.outputs, self.seed, self.scheme)
-        model, history = self._fit(here, new, self.before)
-        first = row(here, 0, model, len(history.steps["step"]), unit=self.unit)
+        part = self._fit(here, new, until=self.before * self.updates(new, here.data))
+        first = row(here, 0, part.last, len(part.history.steps["step"]), unit=self.unit)
         return {
-            "new": new, "headed": model, "rounds": [first], "masks": [model.masks],
-            "history": {here.label: history},
+            "new": new, "headed": part.last, "point": part.point, "rounds": [first],
+            "masks": [part.last.masks], "history": {here.label: part.history},
         }  # fmt: skip
 
-    def _pruned(self, model: Model, data: Dataset) -> Model:
-        """The model pruned by its scores on data, its head protected"""
-        if self.fixed:
-            return self.prune(model, data.train)
-        return self.prune(model, data.train, sparsity=self.sparsity)
-
-    def prune(self, model: Model, data: Any, **target: Any) -> Model:
+    def _masked(self, model: Model, scores: Mapping[str, Any]) -> Model:
+        """The model pruned by these scores, its head protected"""
+        target = {} if self.fixed else {"sparsity": self.sparsity}
         if self.unit:  # units of the head are outputs, which have no scores
-            return super().prune(model, data, **target)
+            return self.prune(model, scores, **target)
         protect = (*self.protect, head_of(model.net))
-        return Pruning.prune(replace(self, protect=protect), model, data, **target)
+        return replace(self, protect=protect).prune(model, scores, **target)
 
     def _prune(self, here: PhaseContext) -> State:
-        return {"pruned": self._pruned(here.state["headed"], here.data), "spent": here.seconds}
+        model = here.state["headed"]
+        pruned = self._masked(model, self.scores(model, here.data.train))
+        return {"pruned": pruned, "spent": here.seconds}
 
     def _tune(self, here: PhaseContext) -> State:
-        state, pruned = here.state, here.state["pruned"]
-        model, history = self._fit(here, pruned, self.epochs - self.before)
+        state, pruned, point = here.state, here.state["pruned"], here.state["point"]
+        if live_of(pruned) < live_of(state["headed"]):  # the best epoch so far has another net
+            point = point | {"place": point["place"] | FORGOTTEN}
+        part = self._fit(here, pruned, begin=point)
         last = row(
-            here, 1, model, len(history.steps["step"]), pruned=pruned, unit=self.unit,
+            here, 1, part.model, len(part.history.steps["step"]), pruned=pruned, unit=self.unit,
             seconds=state["spent"],
         )  # fmt: skip
         return {
-            "model": model, **longer(state, "rounds", [last]),
-            **longer(state, "masks", [model.masks]), "report": {"controls": []},
-            **added(state, "history", **{here.label: history}),
+            "model": part.model, "point": None, **longer(state, "rounds", [last]),
+            **longer(state, "masks", [part.model.masks]), "report": {"controls": []},
+            **added(state, "history", **{here.label: part.history}),
         }  # fmt: skip
 
     def _control(self, name: str, here: PhaseContext) -> State:
@@ -175,18 +180,24 @@ class Transfer(Pruning):
         outputs, new = here.data.outputs, state["new"]
         if name == "old_task":
             assert self.old is not None
-            new = with_head(self._pruned(start, self.old), outputs, self.seed, self.scheme)
+            pruned = self._masked(start, self.scores(start, self.old.train))
+            new = with_head(pruned, outputs, self.seed, self.scheme)
         elif name == "scratch":
             fresh = stream(self.seed, "scratch")
             drawn = initialise(new.net, seed=fresh, scheme=self.scheme, dtype=new.dtype)
             new = with_masks(drawn, state["pruned"].masks)
-        model, history = self._fit(here, new, self.epochs)
+        model, history = self._fit(here, new)[:2]
         found = row(here, 1, model, len(history.steps["step"]), unit=self.unit)
         report = {"controls": [*state["report"]["controls"], {**found, "control": name}]}
         return {
             "report": report, **added(state, "history", **{name: history}),
             **added(state, "models", **{name: model}),
         }  # fmt: skip
+
+
+def live_of(model: Model) -> int:
+    """How many entries are not masked."""
+    return sum(c.live for c in counts(model.net, model.masks))
 
 
 def head_of(net: Net) -> str:

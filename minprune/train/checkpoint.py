@@ -41,6 +41,7 @@ class LoopPosition:
     stopped: bool = False
     best_loss: float = np.inf
     best: Parts | None = None
+    held: Tree = None  # all of Training at that epoch, where it is asked for
     began: float = field(default_factory=time.perf_counter)
     shuffle: dict[str, Any] = field(init=False)  # of `order`, as this epoch found it
 
@@ -59,7 +60,8 @@ class LoopPosition:
             model, *learned = self.best
             best = [model.params, model.buffers, model.masks, *learned]
         counters = {name: getattr(self, name) for name in (*COUNTERS, "shuffle")}
-        return counters | {"best": best, "seconds": time.perf_counter() - self.began}
+        spent = time.perf_counter() - self.began
+        return counters | {"best": best, "held": self.held, "seconds": spent}
 
     def restore(self, tree: Tree, net: Net) -> None:
         """Continue from what `tree` gave."""
@@ -67,6 +69,7 @@ class LoopPosition:
             setattr(self, name, type(getattr(self, name))(tree[name]))
         self.order.bit_generator.state = self.shuffle = tree["shuffle"]
         self.began = time.perf_counter() - tree["seconds"]
+        self.held = tree["held"]
         if tree["best"] is not None:
             params, buffers, masks, extra, state, done = tree["best"]
             self.best = Model(net, params, buffers, masks), extra, state, int(done)

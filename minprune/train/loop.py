@@ -134,12 +134,15 @@ class Part(NamedTuple):
 
     point: all that the next update depends on, a tree as in train/state.py: "training" holds the
     weights, the optimizer's state, the method's and the generators; "place" the position in the
-    data and in the schedule.
+    data and in the schedule. last: the model there; with patience `model` is that of the best
+    epoch. best: "training" as it was with `model`, where it was kept.
     """
 
     model: Model
     history: History
     point: Tree
+    last: Model
+    best: Tree
 
 
 def fit_part(
@@ -148,11 +151,14 @@ def fit_part(
     method: Method | None = None, patience: int | None = None, progress: bool = True,
     label: str = "fit", checkpoint: str | os.PathLike[str] | None = None, every: int | None = None,
     freeze: str | Iterable[str] = (), begin: Tree | None = None, until: int | None = None,
+    beat: float = np.inf, keep_best: bool = False,
 ) -> Part:  # fmt: skip
     """The updates of `fit` from a point on, and until an update: two parts give the bits of one
 
     begin: the `point` of another part of the same training: all that it holds, and what `model`
-    masks is masked besides. until: the last update; without it, the end.
+    masks is masked besides. until: the last update; without it, the end. With patience, beat: the
+    validation loss that an epoch must be below, as if an epoch before had it; keep_best: whether
+    all that the next update depends on is kept of the best epoch too.
     """
     optimizer = Adam() if optimizer is None else optimizer
     rate, method = constant() if rate is None else rate, Method() if method is None else method
@@ -190,6 +196,7 @@ def fit_part(
         asked = fingerprint({
             **({} if begin is None else {"begin": begin}),
             **({} if until is None else {"until": until}),
+            **({} if beat == np.inf else {"beat": beat}),
             **({"freeze": sorted(held.names)} if held.names else {}),
             "model": model, "epochs": epochs, "batch_size": batch_size, "patience": patience,
             "drop_last": drop_last, "seed": seed, "optimizer": optimizer,
@@ -198,7 +205,7 @@ def fit_part(
     state = Training(
         model, optimizer, rate, method, seed, len(x), batch_size, total, freeze
     )  # fmt: skip
-    place, history = LoopPosition(stream(seed, "order")), History()
+    place, history = LoopPosition(stream(seed, "order"), best_loss=beat), History()
     if begin is not None:
         tree = deepcopy(begin["training"])
         masks = tree["masks"] | {k: m & tree["masks"].get(k, m) for k, m in state.masks.items()}
@@ -220,21 +227,25 @@ def fit_part(
                 saver.reached(epoch_end=False)
             if place.batch < updates:  # `until` is reached
                 break
-            shown.epoch(_end_epoch(state, data, place, history, epochs, patience, samples))
+            shown.epoch(
+                _end_epoch(state, data, place, history, epochs, patience, samples, keep_best)
+            )
             place.next_epoch()
             saver.reached(epoch_end=True)
         saver.write()
     trained, history.extra = state.finished(place.best or state.parts())
-    return Part(trained, history, {"training": tree_of(state), "place": place.tree()})
+    now = state.finished(state.parts())[0] if place.best else trained
+    point = {"training": tree_of(state), "place": place.tree()}
+    return Part(trained, history, point, now, place.held or point["training"])
 
 
 def _end_epoch(
     state: Training, data: Dataset, place: LoopPosition, history: History, epochs: int,
-    patience: int | None, samples: int,
+    patience: int | None, samples: int, keep_best: bool,
 ) -> str:  # fmt: skip
     """Validate, note the epoch, keep the best model if there is patience; a line of text
 
-    samples: how many the epoch was trained on.
+    samples: how many the epoch was trained on. keep_best: whether its state is kept too.
     """
     state.check()
     now = state.parts()
@@ -249,6 +260,7 @@ def _end_epoch(
         place.waited += 1
         if val_loss < place.best_loss:
             place.best, place.best_loss, place.waited = now, val_loss, 0
+            place.held = deepcopy(tree_of(state)) if keep_best else None
         place.stopped = place.waited >= patience
     return (
         f"epoch {place.epoch}/{epochs}, loss {train_loss:.4f}, val loss {val_loss:.4f}, "
