@@ -268,7 +268,7 @@ class Method:
         """(the model before it was pruned, the scores that it was pruned by), if it learned scores
 
         model, learned: what training gave, and its `history.extra`. For
-        `mp.methods.threshold_curve`.
+        `mp.threshold_curve`.
         """
         return None
 
