@@ -304,6 +304,7 @@ class Evidence:
     act_grads: Arrays | None = _kind("dl_p/da of each sample's own loss", "one gradient")
     labels: Array | None = _kind("the classes of the chunk's samples, (n,)")
     outgoing: Arrays | None = _kind("the weights that read a unit, (units, entries)")
+    scales: Arrays | None = _kind("gamma of what normalises a unit, (units, k); 1 without it")
     act_mean: Arrays | None = _kind("mean over samples and positions of a", "one pass")
     act_gram: Arrays | None = _kind("mean over samples and positions of a a^T", "one pass")
     act_cov: Arrays | None = _kind("mean of (a - mean)(a - mean)^T over both", "one pass")

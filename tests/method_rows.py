@@ -24,8 +24,11 @@ from minprune.methods import (
     ElasticNet,
     Gradual,
     GroupLasso,
+    GrowingRegularization,
     RigL,
+    Slimming,
     Soft,
+    SoftThreshold,
     SparseGroupLasso,
     SparseVariationalDropout,
     TargetedDropout,
@@ -90,6 +93,15 @@ def zero(step: int) -> float:
 
 
 NO_CALL = "mp.fit takes it, since it changes nothing"
+threshold = partial(
+    Row, SoftThreshold, null={"decay": 0.0, "initial": -3200.0, "sparsity": None}, share=None,
+    call="soft_threshold", way="soft_threshold",
+)  # fmt: skip
+slim = partial(Row, Slimming, null={"lam": 0.0, "sparsity": None}, call="slimming", way="slimming")
+growing = partial(
+    Row, GrowingRegularization, null={"sparsity": 0.0}, share=0.5, call="growing_regularization",
+    way="growing_regularization",
+)  # fmt: skip
 gradual = partial(
     Row, Gradual, null={"schedule": zero}, share=0.5, call="gradual", way="gradual"
 )  # fmt: skip
@@ -133,6 +145,19 @@ ROWS: dict[str, Row] = {
         call="sparse_group_lasso",
         way="sparse_group_lasso",
         fit={"optimizer": mp.Adam(0.01)},
+    ),
+    "SoftThreshold": threshold({"decay": 2.0, "initial": -3.0, "s_lr": 2.0}),
+    "SoftThreshold, of units": threshold({"decay": 2.0, "initial": -3.0, "by": "unit"}),
+    "SoftThreshold, to a share": threshold({"initial": -3.0, "sparsity": 0.5}, share=0.5),
+    "Slimming": slim({"lam": 0.5}),
+    "Slimming, to a share": slim(
+        {"lam": 0.1, "step": "proximal", "sparsity": 0.5}, share=0.5, units=True
+    ),
+    "GrowingRegularization": growing({"sparsity": 0.5, "delta": 0.25}),
+    "GrowingRegularization, of units": growing(
+        {"sparsity": 0.25, "delta": 0.5, "begin": 2, "unit": True},
+        units=True,
+        share=0.25,
     ),
     "Gradual": gradual({"schedule": ramp}),
     "Gradual, random": gradual({"schedule": ramp, "criterion": "random", "scope": "layer"}),

@@ -47,7 +47,7 @@ OF_UNITS: list[tuple[str, dict[str, Any]]] = [
 ]  # fmt: skip
 # What other files hold to their definitions: inverses, sweeps, moments of activations.
 ELSEWHERE = {"lamp", "obs", "apoz", "activation", "similarity", "correlation", "cosine", "lda",
-             "lda_joint", "activation_entropy"}  # fmt: skip
+             "lda_joint", "activation_entropy", "scale"}  # fmt: skip
 
 
 def case(net: str, seed: int = 1) -> tuple[Model, Split]:

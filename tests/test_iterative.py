@@ -158,9 +158,12 @@ def retrained_by_hand(retrain: str, at_best: bool = True) -> mp.Model:
     end = fit_part(net(), DATA, epochs=8, until=best, **plain) if at_best else whole
     pruned = mp.prune(whole.model, mp.score(whole.model, None, "magnitude"), sparsity=0.5)
     point = fit_part(net(), DATA, epochs=8, until=1, **PATIENT).point
-    before = Before(net(), pruned, point, end.point, 8 * UPDATES, 8, 2, HOW["rate"], None, 1, "he")
+    before = Before(
+        net(), pruned, point, end.point, 8 * UPDATES, 8, 2, HOW["rate"], None, 1, "he", whole.model
+    )
     how = RETRAIN[retrain].start(before)
     given = {**PATIENT, "epochs": how.epochs, "rate": how.rate, "begin": how.begin}
+    given |= {"method": how.method}
     return fit_part(how.model, DATA, **given).model
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from procedures import DATA, NET, UPDATES
-from watching import same
+from watching import same, small_net
 
 import minprune as mp
 from minprune.cli import main
@@ -17,6 +17,7 @@ from minprune.jobs import procedures, run_method
 from minprune.jobs.methods import Budget
 from minprune.jobs.procedures import PROCEDURES, asked
 from minprune.methods.plans import OF_FIT, result
+from minprune.report.method_page import reported
 from minprune.train.plan import run_plan
 from minprune.train.step import Training
 
@@ -43,9 +44,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+NETS = {"slimming": small_net(0.2)}  # where it is not MODEL
+
+
 def made(name: str, budget: Budget = BUDGET, **own: Any) -> Any:
-    plan: Any = asked(name, budget, MODEL, DATA, OWN.get(name, {}) | own)
-    return result(run_plan(plan, DATA, None, False, {"start": MODEL}))
+    model = NETS.get(name, MODEL)
+    plan: Any = asked(name, budget, model, DATA, OWN.get(name, {}) | own)
+    return result(run_plan(plan, DATA, None, False, {"start": model}))
 
 
 @pytest.mark.parametrize("name", PROCEDURES)
@@ -54,7 +59,7 @@ def test_every_procedure_runs_by_its_name_and_its_result_is_json(name: str) -> N
     assert json.loads(json.dumps(found.rounds)) == found.rounds
     assert json.loads(json.dumps(found.report)) == found.report
     assert found.history
-    assert run_method.pictured(MODEL, found.masks) is not None
+    assert run_method.pictured(NETS.get(name, MODEL), found.masks) is not None
 
 
 @pytest.mark.parametrize("name", [name for name, way in PROCEDURES.items() if way.null])
@@ -64,7 +69,7 @@ def test_the_null_setting_is_plain_training(name: str) -> None:
     found = made(name, budget, **null)
     kinds = [found.models[kind] for kind in ("joint", "large sparse") if kind in found.models]
     model = kinds[0] if kinds else found.model
-    start = MODEL
+    start = NETS.get(name, MODEL)
     if name in ("set", "rigl"):  # they begin sparse
         start = mp.methods.start_sparse(MODEL, 0.5, seed=0)
     if name == "transfer":
@@ -220,6 +225,19 @@ def test_a_penalty_knows_its_own_setting_and_those_of_the_rounds() -> None:
 def test_shares_of_rounds(own: dict[str, Any], want: list[float]) -> None:
     found = made("finetune", **own)
     assert [round(row["sparsity"], 1) for row in found.rounds[1:]] == want
+
+
+def test_tickets_have_their_controls_unless_they_are_left_out() -> None:
+    of = [asked("lottery_ticket", BUDGET, MODEL, DATA, own) for own in ({}, {"controls": []})]
+    plans: list[Any] = of
+    assert [len(plan.controls) for plan in plans] == [4, 0]
+    assert "beside controls; --set controls=[] for none" in PROCEDURES["lottery_ticket"].words
+    alone: Any = asked("lottery_ticket", BUDGET, MODEL, DATA, {"rate": 0.4})
+    assert alone.rate_of_outputs == 0.2
+    found = made("lottery_ticket", seeds=2, controls=[])
+    header, rows = reported(found.report)["overlap"]
+    assert header == ["between seeds", "after round", "shared", "expected", "deviation"]
+    assert rows[0][:2] == ["0, 1", 1]
 
 
 def test_rounds_of_tickets_reach_the_sparsity_together() -> None:

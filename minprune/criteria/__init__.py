@@ -13,6 +13,7 @@ from minprune.core import EVIDENCE_KINDS, CriterionSpec, Marked
 from minprune.criteria.random import *  # noqa: F403
 from minprune.criteria.norms import *  # noqa: F403
 from minprune.criteria.geometric_median import *  # noqa: F403
+from minprune.criteria.scales import *  # noqa: F403
 from minprune.criteria.synflow import *  # noqa: F403
 from minprune.criteria.entropy import *  # noqa: F403
 from minprune.criteria.activations import *  # noqa: F403

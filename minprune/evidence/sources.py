@@ -21,7 +21,7 @@ from minprune.evidence.activations import act_grads, activations
 from minprune.evidence.obs_inverses import inverse_block, inverse_diag, sweep_loss
 from minprune.nets.model import CHUNK, Model, batch_last, loss_of, masks_of, run
 from minprune.nets.net import INPUT
-from minprune.nets.ties import incoming, outgoing
+from minprune.nets.ties import incoming, outgoing, scaling
 
 if TYPE_CHECKING:
     from minprune.evidence.options import Request
@@ -55,6 +55,17 @@ def gradients(asked: Request, data: Split) -> Arrays:
         for name, g in zip(asked.names, gs, strict=True):
             found[name] += g.astype(np.float64) * part.shape[-1]
     return {name: (t / len(x)).astype(model.dtype) for name, t in found.items()}
+
+
+def scales(asked: Request, _: object) -> Arrays:
+    """gamma of the normalisation layers that a group's units pass, (units, k), or 1"""
+    params, found = asked.model.params, {}
+    for name, g in asked.groups.items():
+        gammas = [params[m.param][m.index] for m in scaling(asked.model, g)]
+        found[name] = np.concatenate(
+            [np.ones((g.size, int(not gammas)), asked.model.dtype), *gammas], 1
+        )
+    return found
 
 
 def gate_grads(asked: Request, data: Split) -> Arrays:
@@ -204,6 +215,7 @@ SOURCES: dict[str, Source] = {
         units=lambda a, _: {name: outgoing(a.model.params, g) for name, g in a.groups.items()},
         data=False,
     ),
+    "scales": Source(units=scales, data=False),
     "act_mean": Source(units=entry_of("moments", moments, "mean"), step=True, options=_A),
     "act_gram": Source(units=entry_of("moments", moments, "gram"), step=True, options=_A),
     "act_cov": Source(units=entry_of("moments", moments, "cov"), step=True, options=_A),

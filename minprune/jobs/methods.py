@@ -7,7 +7,7 @@ epochs + rounds * again epochs in total, however it spends them. A new method is
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -24,10 +24,12 @@ from minprune.methods import (
     DynamicSurgery,
     Fit,
     Gradual,
+    GrowingRegularization,
     Iterative,
     LotteryTicket,
     RigL,
     Soft,
+    SoftThreshold,
     SparseVariationalDropout,
     TargetedDropout,
 )
@@ -144,8 +146,13 @@ def taught(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
     return retrained("finetune", b, model, data, rest | {"retrain": kind})
 
 
-def tickets(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
-    """Trainings of the same length from the same initial weights, one before each round."""
+def tickets(
+    b: Budget, model: Model, data: Dataset, own: Own, controls: Sequence[str] = ()
+) -> Procedure:
+    """Trainings of the same length from the same initial weights, one before each round
+
+    All layers at one rate, which reaches the sparsity, unless the rate is set.
+    """
     each, left = divmod(b.total, b.rounds + 1)
     if left:
         raise ArgumentError(
@@ -154,8 +161,8 @@ def tickets(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
         )
     rate = 1 - (1 - b.sparsity) ** (1 / b.rounds)
     how = {
-        "rate": rate, "output_rate": rate, "rounds": b.rounds, "epochs": each, "seed": b.seed,
-        "controls": (), "train": b.train,
+        "rounds": b.rounds, "epochs": each, "seed": b.seed, "controls": controls, "train": b.train,
+        **({} if "rate" in own else {"rate": rate, "output_rate": rate}),
     }  # fmt: skip
     return made(LotteryTicket, how | dict(own))
 
@@ -173,6 +180,16 @@ def gradual(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
     span = max(1, updates(b, b.epochs, model, data))
     grows = partial(schedule.cubic, final=b.sparsity, span=span, every=max(1, span // PRUNINGS))
     return during(Gradual, {"schedule": grows, "unit": b.unit, **b.scored} | dict(own), b)
+
+
+def growing(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+    """Chosen after half of `epochs`, masked at their end."""
+    span = updates(b, b.epochs, model, data)
+    begin = span // 2
+    steps = max(1, min(PRUNINGS, span - begin))  # of a factor that grows to 1
+    how = {"sparsity": b.sparsity, "begin": begin, "delta": 1 / steps,
+           "every": max(1, (span - begin) // steps), "unit": b.unit}  # fmt: skip
+    return during(GrowingRegularization, how | dict(own), b)
 
 
 def moving(kind: type, b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
@@ -226,6 +243,15 @@ METHODS: dict[str, Way] = {
                    null={"sparsity": 0.0}),
     "gradual": Way("prune during training (Zhu & Gupta 2017)", gradual, units=True,
                    null={"sparsity": 0.0}),
+    "growing_regularization": Way(
+        "train, then a growing penalty on the smallest weights, until they go (Wang et al. 2021)",
+        growing, criteria=False, units=True, null={"sparsity": 0.0},
+    ),
+    "soft_threshold": Way(
+        "layers learn thresholds of their weights; --set decay=0.5 (Kusupati et al. 2020)",
+        partial(acting, SoftThreshold), criteria=False,
+        null={"decay": 0, "initial": -3200, "sparsity": 0.0},
+    ),
     "dynamic_surgery": Way(
         "weights are cut below a threshold, and spliced back above another (Guo et al. 2016)",
         partial(acting, DynamicSurgery), criteria=False, null={"sparsity": 0.0},

@@ -17,7 +17,7 @@ from minprune.core import Dataset
 from minprune.errors import ArgumentError
 from minprune.evidence import score
 from minprune.jobs.data import load_data
-from minprune.jobs.methods import METHODS, Budget, Own, Way, plan, retrained
+from minprune.jobs.methods import METHODS, Budget, Own, Way, plan, retrained, tickets
 from minprune.masking.apply import prune
 from minprune.methods import (
     L0,
@@ -30,11 +30,13 @@ from minprune.methods import (
     LargeSparse,
     RewindOnPlateau,
     ScratchAgainstJoint,
+    Slimming,
     SparseGroupLasso,
     Stages,
     Transfer,
     VariationalDropout,
 )
+from minprune.methods.lottery_ticket import CONTROLS
 from minprune.methods.plans import Procedure, made
 from minprune.methods.transfer import with_head
 from minprune.nets.model import Model
@@ -144,6 +146,12 @@ def penalised(kind: type[Any], b: Budget, model: Model, data: Dataset, own: Own)
     return retrained("finetune", replace(b, train={**b.train, "method": method}), model, data, rest)
 
 
+def slimmed(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+    """As `penalised`, by the scales of units."""
+    how = replace(b, criterion="scale" if b.criterion is None else b.criterion, unit=True)
+    return penalised(Slimming, how, model, data, own)
+
+
 def penalty(kind: type[Any], words: str, *sizes: str) -> Way:
     """A row for a penalty of these sizes, each LAM unless it is set."""
     options = " ".join(f"{name}={LAM:g}" for name in sizes)
@@ -231,6 +239,11 @@ def stage(given: Any, b: Budget, model: Model, data: Dataset) -> Any:
 
 
 PROCEDURES: dict[str, Way] = METHODS | {
+    "lottery_ticket": replace(
+        METHODS["lottery_ticket"], make=partial(tickets, controls=tuple(CONTROLS)),
+        words="prune the smallest weights of each layer, return to the start, beside controls; "
+        "--set controls=[] for none, --set seeds=3 for overlaps (Frankle & Carbin 2018)",
+    ),
     "iterative": Way(
         "train, prune, train again, in rounds; --set retrain=finetune, lr_rewind, ...", iterative,
         units=True, shared=True, null={"rounds": 0},
@@ -250,6 +263,10 @@ PROCEDURES: dict[str, Way] = METHODS | {
         SparseGroupLasso, "absolute weights and the norms of units", "lam1", "lam_group"
     ),
     "l0": penalty(L0, "the number of weights that are not 0", "lam"),
+    "slimming": Way(
+        "as finetune, of units, with a penalty on the scales of BatchNorm (Liu et al. 2017); "
+        "--set lam=0.0001", slimmed, units=True, shared=True, null={"lam": 0, "rounds": 0},
+    ),
     "rewind_on_plateau": Way(
         "no pruning: back to the best epoch when validation stagnates, with a lower rate",
         partial(whole, RewindOnPlateau), criteria=False, prunes=False, null={"times": 0},

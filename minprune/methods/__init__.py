@@ -13,6 +13,7 @@ from minprune.methods.group_lasso import (
     group_lasso,
     sparse_group_lasso,
 )
+from minprune.methods.growing_regularization import GrowingRegularization, growing_regularization
 from minprune.methods.in_rounds import in_rounds
 from minprune.methods.iterative import Iterative, iterative
 from minprune.methods.large_sparse import LargeSparse, large_sparse
@@ -34,7 +35,9 @@ from minprune.methods.rewind_on_plateau import RewindOnPlateau, rewind_on_platea
 from minprune.methods.scratch_against_joint import ScratchAgainstJoint, scratch_against_joint
 from minprune.methods.sequence import Stages, sequence
 from minprune.methods.set_rigl import SET, RigL, rigl
+from minprune.methods.slimming import Slimming, slimming
 from minprune.methods.soft import Soft, soft
+from minprune.methods.soft_threshold import SoftThreshold, soft_threshold
 from minprune.methods.sparse_variational_dropout import (
     SparseVariationalDropout,
     sparse_variational_dropout,
@@ -55,14 +58,15 @@ PLANS: dict[str, type[Procedure]] = {
 
 __all__ = [
     "L0", "L1", "L2", "PLANS", "RETRAIN", "SET", "AtInit", "Before", "Distil", "Dropout",
-    "DynamicSurgery", "ElasticNet", "Fit", "Gradual", "GroupLasso", "Iterative", "LargeSparse",
-    "LotteryTicket", "Result", "Retraining", "RewindOnPlateau", "RigL", "ScratchAgainstJoint",
-    "Soft", "SparseGroupLasso", "SparseVariationalDropout", "Stages", "Start", "TargetedDropout",
-    "Transfer", "Validate", "VariationalDropout", "at_init", "chain", "distil", "dropout",
-    "dynamic_surgery", "elastic_net", "gradual", "group_lasso", "in_rounds", "iterative", "l0",
-    "l1", "l2", "large_sparse", "lottery_ticket", "obs", "overlap", "prox_elastic_net",
-    "prox_group_lasso", "prox_l0", "prox_l1", "prox_l2", "prox_sparse_group_lasso",
-    "rewind_on_plateau", "rigl", "scratch_against_joint", "sequence", "soft", "sparse_group_lasso",
+    "DynamicSurgery", "ElasticNet", "Fit", "Gradual", "GroupLasso", "GrowingRegularization",
+    "Iterative", "LargeSparse", "LotteryTicket", "Result", "Retraining", "RewindOnPlateau", "RigL",
+    "ScratchAgainstJoint", "Slimming", "Soft", "SoftThreshold", "SparseGroupLasso",
+    "SparseVariationalDropout", "Stages", "Start", "TargetedDropout", "Transfer", "Validate",
+    "VariationalDropout", "at_init", "chain", "distil", "dropout", "dynamic_surgery", "elastic_net",
+    "gradual", "group_lasso", "growing_regularization", "in_rounds", "iterative", "l0", "l1", "l2",
+    "large_sparse", "lottery_ticket", "obs", "overlap", "prox_elastic_net", "prox_group_lasso",
+    "prox_l0", "prox_l1", "prox_l2", "prox_sparse_group_lasso", "rewind_on_plateau", "rigl",
+    "scratch_against_joint", "sequence", "slimming", "soft", "soft_threshold", "sparse_group_lasso",
     "sparse_variational_dropout", "start_sparse", "targeted_dropout", "transfer",
     "variational_dropout",
 ]  # fmt: skip

@@ -64,8 +64,10 @@ class Fit(Procedure):
         }  # fmt: skip
 
 
-def one_call(kind: type[Method], name: str, example: str = "") -> Callable[..., Result]:
-    """The one-line call of a method; example: settings of its docstring, such as lam=1e-4"""
+def one_call(
+    kind: type[Method], name: str, example: str = "", net: str = "mlp(data, hidden=(4,))"
+) -> Callable[..., Result]:
+    """The one-line call of a method; example: settings of its docstring, of a net of mp.zoo"""
     own = [k for k, p in inspect.signature(kind).parameters.items() if p.kind is not p.VAR_KEYWORD]
     of_plan = ("epochs", "seed", "sparsity") if "sparsity" not in own else ("epochs", "seed")
 
@@ -115,7 +117,7 @@ def one_call(kind: type[Method], name: str, example: str = "") -> Callable[..., 
     --------
     >>> import minprune as mp
     >>> data, how = mp.data.digits(), {{"epochs": 1, "progress": False}}
-    >>> model = mp.zoo.mlp(data, hidden=(4,))
+    >>> model = mp.zoo.{net}
     >>> found = mp.methods.{name}(model, data{settings}, **how)
     >>> len(found.rounds)
     2

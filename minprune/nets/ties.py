@@ -240,6 +240,12 @@ def outgoing(arrays: Mapping[str, Array], group: Group) -> Array:
     return _entries(arrays, group.readers, group.size)
 
 
+def scaling(model: Model, group: Group) -> list[Member]:
+    """The scales (gamma) of the normalisation layers that the units pass, in net order"""
+    gammas = {f"{n.name}.weight" for n in model.net.nodes if n.layer.normalises}
+    return [m for m in group.members if m.role == "shifts" and m.param in gammas]
+
+
 def _entries(arrays: Mapping[str, Array], members: Sequence[Member], size: int) -> Array:
     rows = [np.moveaxis(arrays[m.param], m.axis, 0)[m.index].reshape(size, -1) for m in members]
     return np.concatenate(rows, axis=1) if rows else np.zeros((size, 0))  # no readers

@@ -21,7 +21,7 @@ from minprune.verify.plain.twin import READINGS, TWINS, Twin, known
 
 CHECK = "check_criterion"
 SYMMETRIC = ("act_gram", "act_cov", "within", "inverse_block")
-OF_WEIGHTS = {"weights", "outgoing", "rng"}  # what needs no derivative and no data
+OF_WEIGHTS = {"weights", "outgoing", "scales", "rng"}  # what needs no derivative and no data
 BATCH = 2  # samples of a minibatch, where a chunk is one
 Options = dict[str, Any]
 

@@ -165,6 +165,8 @@ UNITS: dict[str, Callable[[Mlp], Any]] = {
     "gate_hess": of_gates("hess_diag"),
     "removal": of_gates("removal"),
     "outgoing": lambda p: unit_rows(p, weights(p, p.weights), "outgoing"),
+    # nothing here normalises: any numbers of a unit will do
+    "scales": lambda p: unit_rows(p, weights(p, p.weights), "incoming"),
 }  # fmt: skip
 
 

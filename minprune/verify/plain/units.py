@@ -31,6 +31,13 @@ def over_outputs(ev: Evidence, of: Callable[[float], float]) -> Arrays:
     return found
 
 
+@twin("scale", "scales", unit="whole", single=False, laws=("twins",))
+def scale(ev: Evidence) -> Arrays:
+    """max |gamma| of each unit"""
+    return {n: np.array([max(map(abs, row), default=0) for row in a.tolist()], float)
+            for n, a in ev.of("scales").items()}  # fmt: skip
+
+
 @twin("apoz", "activations", unit="whole", single=False, laws=lambda tol=0.0: (
     (*SLOPE[::2], "merge") if tol else (*SLOPE, "merge")))  # fmt: skip
 def apoz(ev: Evidence, tol: float = 0.0) -> Arrays:
