@@ -161,8 +161,9 @@ def check_kl(
 ) -> Verdicts:
     """Check `fn(log_alpha) -> KL(N(theta, alpha theta^2) || p)`, p(log|w|) constant.
 
-    It gives one value for each entry. Or fn(theta, log_sigma2), which finds log alpha = log sigma^2 - log theta^2 itself: a function
-    of two arrays is called so. The integral is taken in minprune.verify.plain.kl.
+    It gives one value for each entry. Or fn(theta, log_sigma2), which finds log alpha =
+    log sigma^2 - log theta^2 itself: a function of two arrays is called so. The integral is taken
+    in minprune.verify.plain.kl.
 
     Parameters
     ----------
