@@ -65,8 +65,10 @@ def cell(data: mp.Dataset, lam: float, criterion: str, part: float, seed: int) -
             "widths": widths, "parameters removed": 100 * (1 - left),
         })  # fmt: skip
     scales = np.concatenate([a.ravel() for a in history.extra.values()] or [np.zeros(0)])
-    return {"rounds": rounds, "seconds": sum(history.epochs["seconds"]),
-            "scales below 0.01": float((scales < 0.01).mean()) if scales.size else None}  # fmt: skip
+    return {
+        "rounds": rounds, "seconds": sum(history.epochs["seconds"]),
+        "scales below 0.01": float((scales < 0.01).mean()) if scales.size else None,
+    }  # fmt: skip
 
 
 def error(model: mp.Model, data: mp.Dataset) -> float:

@@ -22,6 +22,7 @@ NAMES = {
     "check_hvp": "numeric.gradient",
     "check_kernel": "numeric.kernel",
     "check_obs": "numeric.obs",
+    "check_prox": "numeric.prox",
     "check_schedule": "training.schedule",
     "check_shuffle": "training.shuffle",
     "check_steps": "training.masks",
