@@ -81,7 +81,9 @@ def large_sparse(**how: Any) -> Result:
 
 Call = Callable[..., Result]  # (folder=) and settings
 PROCEDURES: dict[str, Call] = {
-    "at_init, tries": partial(at_init, criterion="random", sparsity=0.5, tries=2),
+    "at_init, tries": partial(
+        at_init, criterion="random", sparsity=0.5, tries=2, new_weights=True
+    ),
     "iterative, finetune": partial(iterative, rounds=2, retrain_epochs=1),
     "iterative, weight_rewind": partial(iterative, rounds=2, retrain="weight_rewind", rewind_to=4),
     "iterative, lr_rewind": partial(
@@ -90,6 +92,7 @@ PROCEDURES: dict[str, Call] = {
     "iterative, scratch": partial(iterative, retrain="scratch", method=mp.methods.L1(0.01)),
     "iterative, reinit": partial(iterative, retrain="reinit", unit=True, sparsity=0.5),
     "lottery_ticket": partial(lottery_ticket, rounds=2, rewind_to=2, method=mp.methods.L1(0.01)),
+    "lottery_ticket, seeds": partial(lottery_ticket, rounds=1, controls=["reinit"], seeds=2),
     "rewind_on_plateau, weights": rewind_on_plateau,
     "rewind_on_plateau, rate": partial(rewind_on_plateau, back="rate"),
     "transfer": transfer,
@@ -100,6 +103,8 @@ PROCEDURES: dict[str, Call] = {
 }  # fmt: skip
 NULL: dict[str, Call] = {  # settings at which the model is that of plain training for 2 epochs
     "at_init": partial(at_init, sparsity=0.0),
+    "rewind_on_plateau": partial(rewind_on_plateau, epochs=2, times=0, patience=3,
+                                 optimizer=HOW["optimizer"]),
     "iterative, no rounds": partial(iterative, rounds=0, retrain="weight_rewind", rewind_to=4),
     "iterative, weight_rewind": partial(
         iterative, sparsity=0.0, rounds=2, retrain="weight_rewind", rewind_to=4

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from watching import small_data
+from watching import same, small_data
 
 import minprune as mp
+from minprune.core import stream
 from minprune.errors import ArgumentError
 from minprune.methods import at_init, in_rounds
+from minprune.report.method_page import method_page, reported
 from minprune.train import plan
 
 DATA = small_data()
@@ -52,6 +54,27 @@ def test_synflow_takes_100_rounds_unless_told() -> None:
     got, once = small(sparsity=0.9).models["pruned"], small(sparsity=0.9, rounds=1).models["pruned"]
     assert all(np.array_equal(got.masks[n], m) for n, m in want.masks.items())
     assert any(not np.array_equal(got.masks[n], m) for n, m in once.masks.items())
+
+
+def test_new_weights_under_the_masks_of_those_that_were_scored() -> None:
+    old, new = small(criterion="snip"), small(criterion="snip", new_weights=True)
+    for name, mask in old.models["pruned"].masks.items():
+        assert np.array_equal(new.models["pruned"].masks[name], mask)
+    fresh = mp.initialise(NET, seed=stream(0, "new weights"), dtype=np.float64)
+    start = mp.with_masks(fresh, old.models["pruned"].masks)
+    plain, _ = mp.fit(start, DATA, epochs=2, progress=False)
+    assert same(new.model, plain)
+    assert not same(new.model, old.model)
+
+
+def test_layer_collapse_is_reported_and_on_the_page() -> None:
+    found = small(sparsity=0.99, criterion="magnitude", epochs=0)
+    gone = [n for n, m in found.model.masks.items() if not m.any()]
+    assert 0 < len(gone) < 3
+    assert found.report["collapsed"] == gone
+    assert reported(found.report)["collapsed"] == (["collapsed"], [[name] for name in gone])
+    page = method_page({"rounds": found.rounds, "report": found.report}, {})
+    assert all(f">{name}</td>" in page or f">{name}</th>" in page for name in gone)
 
 
 def test_the_best_of_several_tries_is_trained() -> None:
@@ -129,12 +152,12 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
      "seed=1, for example"),
     (lambda: small(lr=0.1),
      "at_init: an argument must be epochs, seed, train, sparsity, criterion, rounds, tries, "
-     "trial_epochs, options, batch_size, drop_last, optimizer, rate, method, patience, "
-     "every or freeze, not 'lr'; choose one of them"),
+     "trial_epochs, new_weights, scheme, options, batch_size, drop_last, optimizer, rate, method, "
+     "patience, every or freeze, not 'lr'; choose one of them"),
     (lambda: small(checkpoint="fit.npz"),
      "at_init: an argument must be epochs, seed, train, sparsity, criterion, rounds, tries, "
-     "trial_epochs, options, batch_size, drop_last, optimizer, rate, method, patience, "
-     "every or freeze, not 'checkpoint'; choose one of them"),
+     "trial_epochs, new_weights, scheme, options, batch_size, drop_last, optimizer, rate, method, "
+     "patience, every or freeze, not 'checkpoint'; choose one of them"),
     (lambda: small(options={"rounds": 3}),
      "at_init: options must not hold rounds; pass it to at_init itself, or leave it out"),
     (lambda: small(rounds=0), "at_init: rounds must be an integer of at least 1, not 0; pass "

@@ -3,7 +3,12 @@
 import csv
 import io
 import json
+import os
+import signal
+import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,11 +17,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from jobs import COMPARE, STEPS
+from jobs import COMPARE, STEPS, compared
 from watching import small_data
 
 import minprune as mp
 from minprune.cli import main
+from minprune.errors import FileError
 from minprune.jobs import method_cells
 from minprune.jobs.compare_cells import Compare
 from minprune.jobs.job import plan_fields
@@ -24,6 +30,7 @@ from minprune.jobs.method_cells import Entry, entries, sharing
 from minprune.jobs.method_choices import method_choices
 from minprune.jobs.procedures import PROCEDURES
 from minprune.jobs.settings import CompareSettings
+from minprune.jobs.store import read
 
 METHODS = ["compare", *COMPARE[1:], "--methods"]
 DATA = small_data(dtype=np.float32)
@@ -234,6 +241,53 @@ def test_results_of_several_machines_merge(
     assert lines[0][1]["accuracy"] == str(result(folder)["nets"][1]["accuracy"])
     tables = printed(capsys, "results", *files)
     assert "Percentage points above finetune, obd, paired by seed" in tables
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            state, parent = path.read_text().rpartition(")")[2].split()[:2]
+            found += [int(path.parent.name)] * (int(parent) == pid and state != "Z")
+    return found
+
+
+def wait(until: Callable[[], Any]) -> None:
+    for _ in range(1000):
+        if until():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it never comes")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_killed_parent_leaves_no_process_and_its_rows_are_kept(
+    folder: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    words = [*METHODS, "finetune,weight_rewind,set,at_init", "--criteria", "obd", "--out", str(out)]
+    child = os.fork()
+    if child == 0:
+        try:
+            main([*words, "--workers", "2"])
+        finally:
+            os._exit(1)
+
+    def ended() -> int:
+        with suppress(FileError):
+            return len(read(out / "runs.db")[1])
+        return 0
+
+    wait(ended)
+    workers = children(child)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert workers
+    wait(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+    done = ended()
+    assert main([*words, "--resume"]) == 0
+    assert compared(out) == compared(folder)
+    assert done >= 1
 
 
 OWN = """

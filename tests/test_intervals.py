@@ -1,7 +1,9 @@
 """Student's t against its integral, its table, and what intervals are for."""
 
+import itertools
 import math
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minprune.errors import ArgumentError
-from minprune.measures.intervals import t_cdf, t_interval, t_quantile
+from minprune.measures.intervals import mcnemar, t_cdf, t_interval, t_quantile, wilson
 
 TABLE = [  # (p, df, t): printed in every textbook, and to 7 digits in NIST's handbook
     (0.975, 1, 12.7062047), (0.975, 2, 4.30265273), (0.975, 4, 2.77644511),
@@ -62,3 +64,65 @@ def test_no_values_are_refused() -> None:
     with pytest.raises(ArgumentError) as caught:
         t_interval([])
     assert caught.value.args == ("t_interval: values must not be empty; pass one for each seed",)
+
+
+# --- shares of test samples
+
+
+def allows(right: int, n: int, p: float) -> bool:
+    """Whether the score test does not reject p at 95 %"""
+    return abs(right / n - p) <= 1.959964 * math.sqrt(p * (1 - p) / n) + 1e-7
+
+
+def is_wilson(interval: Any, right: int, n: int) -> bool:
+    low, high = interval(right, n)
+    inside = all(allows(right, n, p) for p in np.linspace(low, high, 9))
+    beyond = [p for p in (low - 1e-4, high + 1e-4) if 0 <= p <= 1]
+    return inside and not any(allows(right, n, p) for p in beyond)
+
+
+shares = st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+@given(shares)
+def test_wilson_holds_what_the_test_allows(given: tuple[int, int]) -> None:
+    assert is_wilson(wilson, *given)
+
+
+def wald(right: int, n: int) -> tuple[float, float]:
+    """p +- z sqrt(p (1 - p) / n): empty at the ends."""
+    p = right / n
+    half = 1.959964 * math.sqrt(p * (1 - p) / n)
+    return p - half, p + half
+
+
+def test_a_wrong_interval_of_a_share_is_seen() -> None:
+    assert not is_wilson(wald, 97, 100)
+    assert not is_wilson(lambda right, n: wilson(right, n, 0.9), 97, 100)
+
+
+def by_coins(gained: int, lost: int) -> float:
+    """The share of all outcomes of so many coins that are as uneven, or more"""
+    n = gained + lost
+    far = [sum(c) for c in itertools.product((0, 1), repeat=n)]
+    return sum(abs(2 * k - n) >= abs(gained - lost) for k in far) / len(far)
+
+
+@given(st.integers(0, 5), st.integers(0, 5))
+def test_mcnemar_is_the_share_of_outcomes(gained: int, lost: int) -> None:
+    assert mcnemar(gained, lost) == pytest.approx(by_coins(gained, lost))
+
+
+def one_sided(gained: int, lost: int) -> float:
+    return mcnemar(gained, lost) / 2
+
+
+def of_chi(gained: int, lost: int) -> float:
+    """The square of the difference by the chi-squared distribution: only for many samples."""
+    return math.erfc(abs(gained - lost) / math.sqrt(2 * (gained + lost)))
+
+
+@pytest.mark.parametrize("wrong", [one_sided, of_chi])
+def test_a_wrong_mcnemar_is_seen(wrong: Any) -> None:
+    assert wrong(5, 1) != pytest.approx(by_coins(5, 1))
+    assert mcnemar(5, 1) == pytest.approx(14 / 64)

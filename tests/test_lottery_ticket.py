@@ -13,9 +13,11 @@ from procedures import DATA, HOW, lottery_ticket, net
 from watching import same
 
 import minprune as mp
+from minprune.core import stream
 from minprune.errors import ArgumentError
-from minprune.methods.lottery_ticket import output_weights, shuffled
+from minprune.methods.lottery_ticket import shuffled
 from minprune.methods.overlap import chance
+from minprune.methods.tickets import output_weights
 from minprune.methods.validate import least_loss
 from minprune.train.loop import fit_part
 
@@ -63,6 +65,60 @@ def test_controls_keep_what_they_say() -> None:
     dense = found.history["retrain 1"].steps["loss"][0]
     assert first["one_shot"] == dense
     assert len(set(first.values())) == 4  # other weights, other masks
+
+
+def test_output_layers_have_half_the_rate_unless_told() -> None:
+    plan = mp.methods.LotteryTicket
+    assert plan(epochs=1).rate_of_outputs == 0.1
+    assert plan(epochs=1, rate=0.5).rate_of_outputs == 0.25
+    assert plan(epochs=1, rate=0.5, output_rate=0.0).rate_of_outputs == 0.0
+    found = lottery_ticket(rounds=1, rate=0.4, controls=())
+    assert found.rounds[1]["live"]["fc3.weight"] == 15 - round(0.2 * 15)
+
+
+def test_tickets_of_seeds_are_compared_with_chance() -> None:
+    """Each other seed is the same call from new weights; the first is what it is without them."""
+    found, alone = lottery_ticket(rounds=2, controls=(), seeds=3), lottery_ticket(rounds=2)
+    assert same(found.model, alone.model)
+    masks = [found.masks]
+    for s in (1, 2):
+        start = mp.initialise(net().net, seed=stream(s, "tickets"), dtype=np.float64)
+        train = {k: v for k, v in HOW.items() if k != "progress"}
+        how: dict[str, Any] = {"rounds": 2, "epochs": 2, "look": 2, "train": train, "seed": s}
+        own = mp.methods.lottery_ticket(start, DATA, controls=(), progress=False, **how)
+        rows = [row for row in found.report["seeds"] if row["seed"] == s]
+        assert [row["val_accuracy"] for row in rows] == [r["val_accuracy"] for r in own.rounds]
+        assert found.history[f"seed {s}: retrain 2"].steps == own.history["retrain 2"].steps
+        masks.append(own.masks)
+    told = found.report["overlap"]
+    assert [(row["between seeds"], row["after round"]) for row in told] == [
+        (pair, k) for k in (1, 2) for pair in ("0, 1", "0, 2", "1, 2")
+    ]
+    for row, (k, a, b) in zip(
+        told, [(k, *pair) for k in (1, 2) for pair in ((0, 1), (0, 2), (1, 2))], strict=True
+    ):
+        each = mp.methods.overlap(masks[a][k], masks[b][k])
+        assert row["layers"] == each
+        both = sum(int((masks[a][k][name] & masks[b][k][name]).sum()) for name in SIZES)
+        assert row["shared"] == both
+        by_chance = sum(m["a"] * m["b"] / m["n"] for m in each.values())
+        assert row["expected"] == pytest.approx(by_chance)
+        assert row["deviation"] == pytest.approx(
+            sum(m["deviation"] ** 2 for m in each.values()) ** 0.5
+        )
+
+
+def test_a_model_that_is_pruned_already_loses_shares_of_what_is_left() -> None:
+    half = mp.prune(net(), mp.score(net(), None, "magnitude"), sparsity={"fc1": 0.5}, minimum=0)
+    for scope in ("layer", "global"):
+        how: dict[str, Any] = {"rounds": 2, "epochs": 1, "scope": scope, "progress": False}
+        live = mp.methods.lottery_ticket(half, DATA, controls=(), **how).rounds[2]["live"]
+        assert live["fc3.weight"] == 15 - round(0.19 * 15)
+        if scope == "layer":  # 120 and 30 weights, of which 60 are masked
+            assert live["fc1.weight"] == 120 - round((1 - 0.5 * 0.64) * 120)
+            assert live["fc2.weight"] == 30 - round((1 - 0.64) * 30)
+        else:
+            assert live["fc1.weight"] + live["fc2.weight"] == 150 - round((1 - 0.6 * 0.64) * 150)
 
 
 def test_a_shuffled_mask_is_of_the_same_counts_in_other_places() -> None:

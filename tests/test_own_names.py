@@ -106,6 +106,9 @@ REFUSED = {
     "run --net own_code:unregistered --data t.csv": "own_code:unregistered: own: "
     "its class must be registered to be saved, and OwnNamesTwice is not; put @mp.layer above the "
     "class",
+    "compare --methods own_code:no_net --data t.csv": "own_code:no_net: must give a plan by "
+    "no_net(budget, model, data), but raised TypeError: no_net() takes from 1 to 2 positional "
+    "arguments but 3 were given; fix it first",
     "run --net own_code:slips --data t.csv": "own_code:slips: must make a net by slips(data, "
     "seed=0), but raised AttributeError: 'Dataset' object has no attribute 'no'; fix it first",
 }

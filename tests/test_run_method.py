@@ -17,6 +17,7 @@ from minprune.jobs import procedures, run_method
 from minprune.jobs.methods import Budget
 from minprune.jobs.procedures import PROCEDURES, asked
 from minprune.methods.plans import OF_FIT, result
+from minprune.report.method_page import reported
 from minprune.train.plan import run_plan
 from minprune.train.step import Training
 
@@ -224,6 +225,19 @@ def test_a_penalty_knows_its_own_setting_and_those_of_the_rounds() -> None:
 def test_shares_of_rounds(own: dict[str, Any], want: list[float]) -> None:
     found = made("finetune", **own)
     assert [round(row["sparsity"], 1) for row in found.rounds[1:]] == want
+
+
+def test_tickets_have_their_controls_unless_they_are_left_out() -> None:
+    of = [asked("lottery_ticket", BUDGET, MODEL, DATA, own) for own in ({}, {"controls": []})]
+    plans: list[Any] = of
+    assert [len(plan.controls) for plan in plans] == [4, 0]
+    assert "beside controls; --set controls=[] for none" in PROCEDURES["lottery_ticket"].words
+    alone: Any = asked("lottery_ticket", BUDGET, MODEL, DATA, {"rate": 0.4})
+    assert alone.rate_of_outputs == 0.2
+    found = made("lottery_ticket", seeds=2, controls=[])
+    header, rows = reported(found.report)["overlap"]
+    assert header == ["between seeds", "after round", "shared", "expected", "deviation"]
+    assert rows[0][:2] == ["0, 1", 1]
 
 
 def test_rounds_of_tickets_reach_the_sparsity_together() -> None:

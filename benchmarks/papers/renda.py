@@ -18,7 +18,7 @@ METHODS = ("finetune", "weight_rewind", "lr_rewind")
 SEEDS = 5
 PROTOCOL: dict[str, dict[str, Any]] = {
     "lenet_300_100": {"epochs": 20, "lr": 0.1, "train": 55_000, "val": 5_000},
-    "lenet_5": {"epochs": 6, "lr": 0.03, "train": 20_000, "val": 2_000},
+    "lenet_5": {"epochs": 5, "lr": 0.03, "train": 10_000, "val": 2_000},
 }
 QUICK: dict[str, Any] = {"epochs": 3, "lr": 0.1, "train": 600, "val": 100}
 PAIRS = {  # (first, second): the least difference of their accuracies, in points

@@ -96,8 +96,8 @@ def rows(path: Path | None, data: mp.Dataset, how: dict[str, Any], work: Path | 
     each = [found[f"seed {s}"] for s in seeds]
     pairs = found["across seeds"]["pairs"]
     tables = {
-        f"test accuracy in % at early stop and at the end, and updates to it, {len(each)} seeds":
-        accuracies(each),
+        "test accuracy in % at early stop and at the end, means and half 95 % intervals, and the "
+        "updates to early stop": accuracies(each),
         "share of the weights that the tickets of two seeds have in common, against chance":
         overlaps(pairs),
     }  # fmt: skip
@@ -105,8 +105,11 @@ def rows(path: Path | None, data: mp.Dataset, how: dict[str, Any], work: Path | 
 
 
 def values(each: Sequence[Cell], k: int, kind: str, what: str) -> list[float]:
-    """Of round k of each seed; kind: ticket, or a control"""
-    return [next(row[what] for row in rows_of(one, kind) if row["round"] == k) for one in each]
+    """Of round k, of each seed that has it; kind: ticket, or a control
+
+    The last seed may have been stopped: it has its first rounds, and its first controls.
+    """
+    return [row[what] for one in each for row in rows_of(one, kind) if row["round"] == k]
 
 
 def rows_of(one: Cell, kind: str) -> list[Cell]:
@@ -127,11 +130,12 @@ def accuracies(each: Sequence[Cell]) -> tuple[list[str], list[list[Any]]]:
         for kind in ("ticket", *(CONTROLS if k else ())):
             body.append([
                 f"{left} %", kind if k else "dense", values(each, k, kind, "live")[0],
+                len(values(each, k, kind, "live")),
                 mean(percent(each, k, kind)), mean(percent(each, k, kind, "test_accuracy")),
                 f"{np.mean(values(each, k, kind, 'early_update')):.0f}",
                 REPLICATION[k] if kind == "ticket" else None,
             ])  # fmt: skip
-    header = ["left", "kind", "weights", "early stop", "end", "updates", "a replication"]
+    header = ["left", "kind", "weights", "seeds", "early stop", "end", "updates", "a replication"]
     return header, body
 
 
@@ -159,7 +163,7 @@ def claims(each: Sequence[Cell]) -> list[Claim]:
     """Frankle & Carbin's, at early stop."""
 
     def less(a: Sequence[float], b: Sequence[float]) -> list[float]:
-        return [x - y for x, y in zip(a, b, strict=True)]
+        return [x - y for x, y in zip(a, b, strict=False)]
 
     acc = partial(percent, each)
     dense = acc(0, "ticket")
@@ -173,7 +177,7 @@ def claims(each: Sequence[Cell]) -> list[Claim]:
             name, gap = f"at {LEVELS[k]} %", less(acc(k, "ticket"), acc(k, control))
             found.append(Claim(f"{name}: ticket - {control}", gap, points))
         stops = [values(each, k, kind, "early_update") for kind in ("reinit", "ticket")]
-        ratio = [a / b for a, b in zip(*stops, strict=True)]
+        ratio = [a / b for a, b in zip(*stops, strict=False)]
         found.append(Claim(f"{name}: updates, reinit / ticket", ratio, times, "x"))
     return found
 

@@ -7,7 +7,7 @@ epochs + rounds * again epochs in total, however it spends them. A new method is
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -146,8 +146,13 @@ def taught(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
     return retrained("finetune", b, model, data, rest | {"retrain": kind})
 
 
-def tickets(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
-    """Trainings of the same length from the same initial weights, one before each round."""
+def tickets(
+    b: Budget, model: Model, data: Dataset, own: Own, controls: Sequence[str] = ()
+) -> Procedure:
+    """Trainings of the same length from the same initial weights, one before each round
+
+    All layers at one rate, which reaches the sparsity, unless the rate is set.
+    """
     each, left = divmod(b.total, b.rounds + 1)
     if left:
         raise ArgumentError(
@@ -156,8 +161,8 @@ def tickets(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
         )
     rate = 1 - (1 - b.sparsity) ** (1 / b.rounds)
     how = {
-        "rate": rate, "output_rate": rate, "rounds": b.rounds, "epochs": each, "seed": b.seed,
-        "controls": (), "train": b.train,
+        "rounds": b.rounds, "epochs": each, "seed": b.seed, "controls": controls, "train": b.train,
+        **({} if "rate" in own else {"rate": rate, "output_rate": rate}),
     }  # fmt: skip
     return made(LotteryTicket, how | dict(own))
 

@@ -124,8 +124,16 @@ def of_ones_own(fn: Any, name: str, b: Budget, model: Model, data: Dataset, own:
     """The plan that fn(budget, model, data) gives."""
     for key in own:
         raise ArgumentError(f"{name}: takes no settings, not {key!r}; leave it out")
-    with of_own(name):
-        found = fn(b, model, data)
+    try:
+        with of_own(name):
+            found = fn(b, model, data)
+    except MinpruneError:
+        raise
+    except Exception as e:  # user code may raise anything
+        raise ArgumentError(
+            f"{name}: must give a plan by {name.partition(':')[2]}(budget, model, data), but "
+            f"raised {_said(e)}; fix it first"
+        ) from e
     plan = "a plan such as mp.methods.Iterative(...), or be a class of mp.Method"
     return instance(name, "what it returns", found, Procedure, plan)  # type: ignore[no-any-return]
 

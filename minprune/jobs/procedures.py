@@ -17,7 +17,7 @@ from minprune.core import Dataset
 from minprune.errors import ArgumentError
 from minprune.evidence import score
 from minprune.jobs.data import load_data
-from minprune.jobs.methods import METHODS, Budget, Own, Way, plan, retrained
+from minprune.jobs.methods import METHODS, Budget, Own, Way, plan, retrained, tickets
 from minprune.masking.apply import prune
 from minprune.methods import (
     L0,
@@ -36,6 +36,7 @@ from minprune.methods import (
     Transfer,
     VariationalDropout,
 )
+from minprune.methods.lottery_ticket import CONTROLS
 from minprune.methods.plans import Procedure, made
 from minprune.methods.transfer import with_head
 from minprune.nets.model import Model
@@ -238,6 +239,11 @@ def stage(given: Any, b: Budget, model: Model, data: Dataset) -> Any:
 
 
 PROCEDURES: dict[str, Way] = METHODS | {
+    "lottery_ticket": replace(
+        METHODS["lottery_ticket"], make=partial(tickets, controls=tuple(CONTROLS)),
+        words="prune the smallest weights of each layer, return to the start, beside controls; "
+        "--set controls=[] for none, --set seeds=3 for overlaps (Frankle & Carbin 2018)",
+    ),
     "iterative": Way(
         "train, prune, train again, in rounds; --set retrain=finetune, lr_rewind, ...", iterative,
         units=True, shared=True, null={"rounds": 0},

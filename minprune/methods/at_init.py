@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from minprune.arguments import count, instance, share
-from minprune.core import Criterion, Dataset
+from minprune.arguments import choice, count, instance, one_of, share
+from minprune.core import Criterion, Dataset, stream
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
 from minprune.evidence import find
@@ -19,6 +19,8 @@ from minprune.masking.apply import collapsed
 from minprune.measures.quality import accuracy_of
 from minprune.methods.in_rounds import in_rounds
 from minprune.methods.plans import Procedure, Result, longer, row, run
+from minprune.methods.retrain import renewed
+from minprune.nets.initialise import SCHEMES
 from minprune.nets.model import Model, dense_only
 from minprune.train.plan import Phase, PhaseContext, State
 
@@ -29,7 +31,7 @@ OF_ROUNDS = ("model", "data", "criterion", "sparsity", "rounds", "seed", "progre
 class AtInit(Procedure):
     """Prune an untrained model, then train it with its masks held; the plan of `mp.methods.at_init`
 
-    Null setting: sparsity=0 is `mp.fit`.
+    Null setting: sparsity=0 is `mp.fit`, without new_weights.
 
     Parameters
     ----------
@@ -44,6 +46,11 @@ class AtInit(Procedure):
         first among equals, is trained. For criteria that draw, such as random.
     trial_epochs : int
         Of the training of each try.
+    new_weights : bool
+        Whether new initial weights are trained under the masks, as Lee et al. (2019) do, not those
+        that were scored.
+    scheme : {"he", "glorot", "lecun"}
+        Of new initial weights.
     options : dict
         Of `in_rounds` (minimum=0, unit, scope) and of the criterion.
     epochs : int
@@ -70,6 +77,8 @@ class AtInit(Procedure):
     rounds: int | None = None
     tries: int = 1
     trial_epochs: int = 1
+    new_weights: bool = False
+    scheme: str = "he"
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -79,6 +88,8 @@ class AtInit(Procedure):
         count(self.call, "rounds", 1 if self.rounds is None else self.rounds)
         count(self.call, "tries", self.tries)
         count(self.call, "trial_epochs", self.trial_epochs)
+        choice(self.call, "new_weights", self.new_weights, (False, True))
+        one_of(self.call, "scheme", self.scheme, SCHEMES)
         instance(self.call, "options", self.options, Mapping, "{'minimum': 1}")
         for name in sorted(self.options.keys() & set(OF_ROUNDS)):
             raise ArgumentError(
@@ -105,6 +116,8 @@ class AtInit(Procedure):
             "seed": self.seed + len(known), "progress": here.progress,
         }  # fmt: skip
         pruned, accuracy = in_rounds(start, here.data.train, self.criterion, **how), 0.0
+        if self.new_weights:
+            pruned = renewed(pruned, stream(self.seed, "new weights"), self.scheme)
         if self.tries > 1:
             short = {**self.train, "epochs": self.trial_epochs, "seed": self.seed}
             accuracy = accuracy_of(here.fit(pruned, **short)[0], here.data.val, self.call)
@@ -158,7 +171,8 @@ def at_init(
         resumed, and ends with the same bits.
     **how : Any
         The settings of `mp.methods.AtInit`: sparsity, epochs, criterion="synflow", rounds, tries,
-        trial_epochs, options, seed; and those of `mp.fit`: optimizer, rate, batch_size, ...
+        trial_epochs, new_weights=False, options, seed; and those of `mp.fit`: optimizer, rate,
+        batch_size, ...
 
     Returns
     -------

@@ -7,69 +7,30 @@ to an early update. Longer than most files: a third is docstrings.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 from minprune.arguments import choice, count, instance, one_of, share
-from minprune.core import Dataset, stream
+from minprune.core import Arrays, Dataset, stream
 from minprune.errors import ArgumentError
-from minprune.masking.apply import prune, with_masks
+from minprune.masking.apply import with_masks
 from minprune.masking.choose import Scope
-from minprune.methods.chain import chain, chained
-from minprune.methods.iterative import Iterative
-from minprune.methods.overlap import overlap
+from minprune.methods.chain import chained
+from minprune.methods.overlap import overlap, together
 from minprune.methods.plans import Procedure, Result, added, longer, row, run
-from minprune.methods.retrain import Before, Start, reinit, weight_rewind
-from minprune.methods.validate import Validate, least_loss
+from minprune.methods.retrain import Before, Start, reinit, renewed, weight_rewind
+from minprune.methods.tickets import Tickets, output_weights
+from minprune.methods.validate import Validate
 from minprune.nets.initialise import SCHEMES
 from minprune.nets.model import Model, dense_only
-from minprune.nets.net import INPUT, Net, layer_of
-from minprune.schedule import iterative as fixed_share
-from minprune.train.history import History, Learned
-from minprune.train.loop import Part
+from minprune.nets.net import Net
+from minprune.train.history import Learned
 from minprune.train.plan import Phase, PhaseContext, State
 
 Control = Callable[[Before, Callable[[], Model]], Start]  # (.., the model pruned in one shot)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tickets(Iterative):
-    """Iterative, at one rate for the output layers and another for the rest."""
-
-    outputs: tuple[str, ...] = ()
-    output_rate: float = 0.1
-    rate: float = 0.2
-    look: int = 100
-    prefix: str = ""  # of the arrays of `Validate`
-
-    @property
-    def call(self) -> str:
-        return "lottery_ticket"
-
-    def target(
-        self, k: int, model: Model, start: Model, scores: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        return {
-            "rest": fixed_share(k, fraction=self.rate),
-            "output": fixed_share(k, fraction=self.output_rate),
-        }
-
-    def prune(self, model: Model, scores: Mapping[str, Any], **target: Any) -> Model:
-        last = list(self.outputs)
-        if set(scores) - set(last):
-            model = prune(model, scores, sparsity=target["rest"], scope=self.scope, protect=last)
-        return prune(model, scores, sparsity=dict.fromkeys(last, target["output"]))
-
-    def fit(self, here: PhaseContext, model: Model, **how: Any) -> Part:
-        own, looks = self.train.get("method"), Validate(here.data, self.look)
-        method = looks if own is None else chain(own, looks)
-        return super().fit(here, model, **{**how, "method": method})
-
-    def noted(self, history: History) -> dict[str, Any]:
-        steps = history.steps["step"]
-        return least_loss(history, int(steps[0]) - 1 if steps else 0, self.prefix)
 
 
 def shuffled(model: Model, seed: int) -> Model:
@@ -105,8 +66,8 @@ class LotteryTicket(Procedure):
     rewind_to : int
         The update that everything but the masks returns to: weights, optimizer state, order of the
         data, schedule. 0: the initial weights.
-    output_rate : float
-        The same of the output layers.
+    output_rate : float, optional
+        The same of the output layers; half of rate by default.
     scope : {"layer", "global"}
         Whether each layer is pruned by that share, or all but the output layers together.
     controls : sequence of str
@@ -117,6 +78,9 @@ class LotteryTicket(Procedure):
         weights of "reinit", so that mask and weights are crossed.
     controls_at : sequence of int, optional
         Rounds whose tickets they are compared with; the last one by default.
+    seeds : int
+        Of how many seeds, `seed` and those after it, tickets are found. The others begin with new
+        initial weights and have other orders of the data; the overlap of their masks is reported.
     look : int
         Updates between two looks at data.val, for early stopping.
     epochs : int
@@ -137,17 +101,18 @@ class LotteryTicket(Procedure):
     --------
     >>> import minprune as mp
     >>> plan = mp.methods.LotteryTicket(rounds=15, epochs=20, controls_at=(3, 15))
-    >>> plan.rate, plan.output_rate, plan.rewind_to
+    >>> plan.rate, plan.rate_of_outputs, plan.rewind_to
     (0.2, 0.1, 0)
     """
 
     rate: float = 0.2
     rounds: int = 5
     rewind_to: int = 0
-    output_rate: float = 0.1
+    output_rate: float | None = None
     scope: Scope = "layer"
     controls: Sequence[str] = tuple(CONTROLS)
     controls_at: Sequence[int] | None = None
+    seeds: int = 1
     look: int = 100
     scheme: str = "he"
 
@@ -159,8 +124,9 @@ class LotteryTicket(Procedure):
                 f"{self.call}: rate must be the share that each round removes, not a schedule of "
                 f"the learning rate; pass that as train={{'rate': mp.rates.cosine()}}"
             )
-        for what in ("rate", "output_rate"):
-            share(self.call, what, getattr(self, what), below=True)
+        share(self.call, "rate", self.rate, below=True)
+        share(self.call, "output_rate", self.rate_of_outputs, below=True)
+        count(self.call, "seeds", self.seeds)
         count(self.call, "rounds", self.rounds, 0)
         count(self.call, "rewind_to", self.rewind_to, 0)
         count(self.call, "look", self.look)
@@ -172,6 +138,11 @@ class LotteryTicket(Procedure):
             one_of(self.call, "a control", name, CONTROLS)
         for k in self.controls_at or ():
             choice(self.call, "a round of controls_at", k, range(1, self.rounds + 1))
+
+    @property
+    def rate_of_outputs(self) -> float:
+        """The rate of the output layers."""
+        return self.rate / 2 if self.output_rate is None else self.output_rate
 
     @property
     def pictures(self) -> tuple[Learned, ...]:
@@ -198,22 +169,58 @@ class LotteryTicket(Procedure):
             epochs=self.epochs, seed=self.seed, train=self.train, sparsity=self.rate,
             rounds=self.rounds, retrain="weight_rewind", rewind_to=self.rewind_to,
             scope=self.scope, scheme=self.scheme, outputs=output_weights(net),
-            output_rate=self.output_rate, rate=self.rate, look=self.look,
+            output_rate=self.rate_of_outputs, rate=self.rate, look=self.look,
             prefix="" if own is None else f"{len(own.parts)}.",
         )  # fmt: skip
 
     def next_phase(self, state: State) -> Phase | None:
-        """The rounds, then a phase for each control."""
+        """The rounds, then a phase for each control, then the rounds of each other seed."""
         phase = self.tickets(state["start"].net).next_phase(state)
         if phase is not None:
             return phase
         at = self.controls_at if self.controls_at is not None else [self.rounds] * (self.rounds > 0)
         wanted = [(name, k) for k in at for name in self.controls]
         done = len(state.get("report", {}).get("controls", []))
-        if done == len(wanted):
+        if done < len(wanted):
+            name, k = wanted[done]
+            return Phase(f"{name} {k}", partial(self._control, name, k))
+        more = 1 + len(state.get("others", []))
+        if more >= self.seeds:
             return None
-        name, k = wanted[done]
-        return Phase(f"{name} {k}", partial(self._control, name, k))
+        plan = replace(self.tickets(state["start"].net), seed=self.seed + more)
+        fresh = stream(plan.seed, "tickets")
+        inner = state.get("inner") or {"start": renewed(state["start"], fresh, self.scheme)}
+        phase = plan.next_phase(inner)
+        assert phase is not None
+        work = partial(self._another, plan, phase, inner)
+        return Phase(f"seed {plan.seed}: {phase.name}", work)
+
+    def _another(self, plan: Tickets, phase: Phase, inner: State, here: PhaseContext) -> State:
+        """A phase of the rounds of another seed."""
+        state, name = here.state, f"seed {plan.seed}: "
+        new = phase.work(replace(here, state=dict(inner), label=phase.name))
+        inner = {**inner, **new}
+        if plan.next_phase(inner) is not None:
+            return {"inner": inner}
+        rows = [{"seed": plan.seed, **each} for each in inner["rounds"]]
+        others = [*state.get("others", []), inner["masks"]]
+        report, found = state.get("report", {}), [state["masks"], *others]
+        return {
+            "inner": None, "others": others,
+            **added(state, "history", **{name + k: v for k, v in inner["history"].items()}),
+            "report": {
+                **report, **longer(report, "seeds", rows), "overlap": self._overlaps(found),
+            },
+        }  # fmt: skip
+
+    def _overlaps(self, masks: list[list[Arrays]]) -> list[dict[str, Any]]:
+        """A row for each round of each pair of seeds      masks: by seed and round"""
+        return [
+            {"between seeds": f"{self.seed + a}, {self.seed + b}", "after round": k}
+            | together(overlap(masks[a][k], masks[b][k]))
+            for k in range(1, self.rounds + 1)
+            for a, b in combinations(range(len(masks)), 2)
+        ]
 
     def _control(self, name: str, k: int, here: PhaseContext) -> State:
         state = here.state
@@ -232,17 +239,6 @@ class LotteryTicket(Procedure):
             "report": {**report, **longer(report, "controls", [told])},
             **added(state, "history", **{here.label: part.history}),
         }
-
-
-def output_weights(net: Net) -> tuple[str, ...]:
-    """The weights with no other weight between them and the output of the net"""
-    found, left = set(), [net.nodes[-1].name]
-    while left:
-        name = left.pop()
-        own = {w for w in net.weights if layer_of(w) == name}
-        found |= own
-        left += () if own or name == INPUT else net.node(name).inputs
-    return tuple(w for w in net.weights if w in found)
 
 
 def lottery_ticket(
@@ -270,8 +266,8 @@ def lottery_ticket(
         resumed, and ends with the same bits.
     **how : Any
         The settings of `mp.methods.LotteryTicket`: epochs, rate=0.2, rounds=5, rewind_to=0,
-        output_rate=0.1, scope="layer", controls, controls_at, look=100, seed, ...; and those of
-        `mp.fit`: optimizer, rate, batch_size, ... (`train={"rate": ...}` is the schedule.)
+        output_rate=rate/2, scope="layer", controls, controls_at, seeds=1, look=100, seed, ...; and
+        those of `mp.fit`: optimizer, rate, batch_size, ... (`train={"rate": ...}` is the schedule.)
 
     Returns
     -------
@@ -279,7 +275,11 @@ def lottery_ticket(
         .rounds have besides "early_update", the update of the least validation loss,
         "early_val_loss", "early_val_accuracy" and "early_test_accuracy" there;
         .report["controls"] has such a row for each control, with "control", its name, and
-        "overlap", that of its masks with the ticket's, see `mp.methods.overlap`.
+        "overlap", that of its masks with the ticket's, see `mp.methods.overlap`. With seeds above
+        1, .report["seeds"] has the rows of the others, and .report["overlap"] a row for each round
+        of each pair of seeds: how many live weights are "shared", how many are "expected" by
+        chance, the "deviation" by chance, and "layers", the same of each. .masks are of the first;
+        rounds of one seed are nested, so that their overlap is the whole smaller ticket.
 
     Raises
     ------

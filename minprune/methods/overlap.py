@@ -54,6 +54,19 @@ def overlap(a: Model | Mapping[str, Array], b: Model | Mapping[str, Array]) -> R
     return {name: _row(mask, second[name]) for name, mask in first.items()}
 
 
+def together(rows: Rows) -> dict[str, Any]:
+    """{"shared", "expected", "deviation"} of all layers together, and "layers": the rows
+
+    The layers are drawn independently, so that their variances add up.
+    """
+    return {
+        "shared": sum(row["shared"] for row in rows.values()),
+        "expected": sum(row["expected"] for row in rows.values()),
+        "deviation": float(np.sqrt(sum(row["deviation"] ** 2 for row in rows.values()))),
+        "layers": rows,
+    }
+
+
 def chance(n: int, a: int, b: int) -> Array:
     """P(X = x) for x = 0 ... min(a, b)      float64"""
     logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])  # of factorials

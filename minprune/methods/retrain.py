@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
+import numpy as np
+
 from minprune.core import stream
 from minprune.errors import MinpruneWarning
 from minprune.masking.apply import with_masks
@@ -170,9 +172,17 @@ def scratch(b: Before) -> Start:
 
 def reinit(b: Before) -> Start:
     """The masks stay; the weights are new."""
-    fresh = stream(b.seed, "new weights")  # never those that a net of the zoo began with
-    new = initialise(b.pruned.net, seed=fresh, scheme=b.scheme, dtype=b.pruned.dtype)
-    return Start(with_masks(new, b.pruned.masks), b.again, b.again_rate or b.rate)
+    fresh = stream(b.seed, "new weights")
+    return Start(renewed(b.pruned, fresh, b.scheme), b.again, b.again_rate or b.rate)
+
+
+def renewed(model: Model, fresh: np.random.Generator, scheme: str) -> Model:
+    """The net and the masks with new weights
+
+    fresh: a stream of its own, so that they are never those that a net of the zoo began with.
+    """
+    new = initialise(model.net, seed=fresh, scheme=scheme, dtype=model.dtype)
+    return with_masks(new, model.masks)
 
 
 RETRAIN: dict[str, Retraining] = {

@@ -19,10 +19,10 @@ from minprune.arguments import count, instance, one_of, share
 from minprune.core import Criterion, Dataset, stream
 from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.apply import with_masks
-from minprune.methods.lottery_ticket import output_weights
 from minprune.methods.plans import Result, added, longer, row, run
 from minprune.methods.pruning import Pruning
-from minprune.methods.retrain import FORGOTTEN
+from minprune.methods.retrain import FORGOTTEN, renewed
+from minprune.methods.tickets import output_weights
 from minprune.nets.counts import counts
 from minprune.nets.dense import Dense
 from minprune.nets.initialise import SCHEMES, initialise
@@ -183,9 +183,7 @@ class Transfer(Pruning):
             pruned = self._masked(start, self.scores(start, self.old.train))
             new = with_head(pruned, outputs, self.seed, self.scheme)
         elif name == "scratch":
-            fresh = stream(self.seed, "scratch")
-            drawn = initialise(new.net, seed=fresh, scheme=self.scheme, dtype=new.dtype)
-            new = with_masks(drawn, state["pruned"].masks)
+            new = renewed(state["pruned"], stream(self.seed, "scratch"), self.scheme)
         model, history = self._fit(here, new)[:2]
         found = row(here, 1, model, len(history.steps["step"]), unit=self.unit)
         report = {"controls": [*state["report"]["controls"], {**found, "control": name}]}

@@ -74,13 +74,16 @@ def table_of(rounds: Sequence[Map]) -> tuple[list[str], list[list[str]]]:
 
 
 def reported(report: Map) -> dict[str, tuple[list[str], list[list[Any]]]]:
-    """{what: (header, rows)} of what else was found: rows of controls, differences of kinds"""
+    """{what: (header, rows)} of what else was found: rows of controls, differences, names"""
     found: dict[str, tuple[list[str], list[list[Any]]]] = {}
     for name, entry in report.items():
         if isinstance(entry, list) and entry and isinstance(entry[0], dict):
-            found[name] = shown(entry, "control")
+            found[name] = shown(entry, "control", "seed")
             if not found[name][0]:
-                found[name] = list(entry[0]), [list(row.values()) for row in entry]
+                there = [k for k, v in entry[0].items() if not isinstance(v, dict)]
+                found[name] = there, [[row[k] for k in there] for row in entry]
+        elif isinstance(entry, list) and entry and isinstance(entry[0], str):
+            found[name] = [name], [[one] for one in entry]  # such as the layers that collapsed
     gaps = {name: d for name, d in report.items() if isinstance(d, dict) and "mean" in d}
     if gaps:
         header = ["test accuracy", "mean", "low", "high", "level"]

@@ -122,7 +122,7 @@ def budget(result: Map) -> str:
     total = s["epochs"] + s["rounds"] * s["fine_tune"]
     prunings = f"{s['rounds']} prunings" if s["rounds"] > 1 else "a pruning"
     return (
-        f"each net is trained for {spent}, {total} epochs: {s['epochs']}, then {prunings} with "
+        f"Each net is trained for {spent}, {total} epochs: {s['epochs']}, then {prunings} with "
         f"{s['fine_tune']} after it, or as its method divides them; the learning rate falls from "
         f"{s['lr']:g} to {s['lr'] * s['last_rate']:g} by a cosine in each training, and finetune "
         f"continues at the last"
@@ -131,7 +131,7 @@ def budget(result: Map) -> str:
 
 def doubt(result: Map, test: int) -> str:
     """What one test sample is, and what = means"""
-    rows, image = result["summary"], f"one test sample of {test:,} is {100 / test:.2f} points"
+    rows, image = result["summary"], f"One test sample of {test:,} is {100 / test:.2f} points"
     if most_seeds(rows) > 1:
         return f"{image}; =: the 95 % t interval of the differences over the seeds holds 0"
     mine = [row for row in rows if row["label"] == result["reference"] and row["binomial"]]
@@ -141,7 +141,7 @@ def doubt(result: Map, test: int) -> str:
         for row in mine[-1:]
         for low, high in [row["binomial"]]
     )
-    return f"one seed: {image}{where}; =: McNemar's test tells no difference at 95 %"
+    return f"{image}{where}; =: McNemar's test tells no difference at 95 % (one seed)"
 
 
 def method_alerts(result: Map) -> list[str]:

@@ -29,7 +29,9 @@ from minprune.report.run_page import percent
 Map = Mapping[str, Any]
 FINAL = "at the end"
 BAR = f"{HALF} to each side"
-UPDATES = "Validation accuracy in % after each epoch, against the updates so far; seeds: mean."
+UPDATES = (
+    "Validation accuracy in % after each epoch, against the updates so far, means over the seeds"
+)
 COSTS = "Test accuracy in % against multiply-adds and bytes that are left, in % of the dense net"
 
 
@@ -49,11 +51,13 @@ def methods_page(result: Map) -> str:
         f"<h3>{text(title)}</h3>\n{table(title, header, rows)}"
         for title, header, rows in method_tables(result)
     ]
+    highest = max((row["sparsity"] for row in result.get("summary", [])), default=0)
+    at = f", at {percent(highest)} % sparsity" if len(panels) > 1 else ""
     sections = fill(
         "methods.html",
         tables=Html("".join(tables)),
         accuracies=figure(panels, f"Test accuracy in % against sparsity in %{bars}."),
-        updates=figure(by_updates(result), UPDATES),
+        updates=figure(by_updates(result), f"{UPDATES}{at}."),
         costs=figure(costs, f"{COSTS}{bars}."),
         left_out=element("ul", Html("".join(left_out)), class_="words") if left_out else "",
     )
@@ -113,10 +117,11 @@ def by_updates(result: Map) -> list[Picture]:
                 dense=None, limits=bounds(found, None), colour=LINE_1, axis=plain, what="method",
             )  # fmt: skip
             drawn += [
-                Picture(f"{label}, against updates", SIZE, partial(panel, name=label), label,
-                        f"{percent(sparsity)} %", 9.5)
+                Picture(
+                    f"{label}, against updates", SIZE, partial(panel, name=label), label, font=9.5
+                )
                 for label in means
-            ]  # fmt: skip
+            ]
     return drawn
 
 
