@@ -1,9 +1,9 @@
 """error(decay), sparsity(decay): soft threshold reparameterization on MNIST.
 
 Kusupati et al. (2020), Soft Threshold Weight Reparameterization for Learnable Sparsity, whose nets
-are those of ImageNet: one s a layer, begun at -3200, SGD with momentum, a cosine rate, one decay of
-s and weights. Here LeNet-300-100; s falls in size by about the factor exp(-decay sum lr / (1 -
-momentum)), so the decays are those that end with s from -30 to -1.
+are those of ImageNet: one s a layer, begun at -3200, SGD with momentum, a cosine rate, and the decay
+of the weights for s too. Here LeNet-300-100, in few epochs, and so s has a larger decay of its own:
+|s| falls by about the factor exp(-decay sum lr / (1 - momentum)), from 3200 to between 8 and 2.
 """
 
 from functools import partial
@@ -15,18 +15,17 @@ import minprune as mp
 from benchmarks.harness import Row, attempt, data_file
 from benchmarks.papers._cells import RESULTS, Cell, Claim, cells, shown
 
-DECAYS = (0.0, 9e-4, 1e-3, 1.1e-3, 1.2e-3, 1.3e-3, 1.5e-3)
+DECAYS = (0.0, 2.2e-3, 2.4e-3, 2.6e-3)
 PROTOCOL: dict[str, Any] = {
-    "net": "lenet_300_100", "epochs": 20, "batch_size": 100, "lr": 0.1, "momentum": 0.9,
-    "rate": "cosine", "initial": -3200.0, "decays": DECAYS, "decay of the weights": "that of s",
-    "dense": "decay 0: the weights have 5e-4", "seeds": 1,
+    "net": "lenet_300_100", "epochs": 10, "batch_size": 100, "lr": 0.1, "momentum": 0.9,
+    "rate": "cosine", "initial": -3200.0, "decays": DECAYS, "weight_decay": 5e-4, "seeds": 1,
 }  # fmt: skip
 SPARSE, CLOSE = 95.0, 0.5  # the claim: that sparsity in %, and the error in points above dense
 
 
 def cell(data: mp.Dataset, decay: float, epochs: int, seed: int) -> Cell:
     """One training; decay 0: dense."""
-    optimizer = mp.SGD(PROTOCOL["lr"], momentum=0.9, weight_decay=decay or 5e-4)
+    optimizer = mp.SGD(PROTOCOL["lr"], momentum=0.9, weight_decay=PROTOCOL["weight_decay"])
     method = mp.methods.SoftThreshold(decay, -3200.0, s_lr=1.0) if decay else None
     model, history = mp.fit(
         mp.zoo.lenet_300_100(data, seed=seed), data, epochs=epochs, batch_size=100, seed=seed,
