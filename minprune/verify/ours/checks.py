@@ -20,9 +20,9 @@ from minprune.curvature.record import record
 from minprune.curvature.removal import loss
 from minprune.masking.allocate import allocate
 from minprune.masking.choose import choose
+from minprune.methods import prox
 from minprune.methods.kl import gaussian_kl, sparse_kl
 from minprune.methods.sparse_variational_dropout import log_alpha
-from minprune.methods import prox
 from minprune.nets.model import Model
 from minprune.schedule import SCHEDULES
 from minprune.train.optim import SGD, Adam, AdamW, Optimizer
@@ -249,6 +249,8 @@ def checks() -> Iterator[tuple[str, Check]]:
     for name, move in (("rigl", procedures.rigl), ("set", procedures.set_)):
         of = few(verify.check_drop_and_grow, move, name, count="round")
         yield f"drop_and_grow {name}", of
+    for name, of_gates in procedures.GATES.items():
+        yield f"gate {name}", few(verify.check_gate, of_gates, name)
     for name, term in KL.items():
         like = "gaussian" if name == "gaussian" else "sparse"
         yield f"kl {name}", partial(verify.check_kl, term, like=like)
