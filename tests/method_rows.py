@@ -18,6 +18,7 @@ from minprune.methods import (
     L1,
     L2,
     SET,
+    SNFS,
     Distil,
     Dropout,
     DynamicSurgery,
@@ -191,6 +192,13 @@ ROWS: dict[str, Row] = {
     "SET": set_({"fraction": 0.4, "every": 2}, net=sparse),
     "SET, stored": set_({"fraction": 0.4, "every": 2}, net=partial(sparse, "csr")),
     "RigL": rigl({"fraction": 0.4, "every": 2}, net=sparse),
+    "SET, by sign": set_({"fraction": 0.4, "every": 2, "by": "sign"}, net=sparse),
+    "RigL, across layers": rigl(
+        {"fraction": 0.4, "every": 2, "redistribute": "gradient"}, net=sparse
+    ),
+    "SNFS": Row(
+        SNFS, {"fraction": 0.4, "every": 2}, {"fraction": 0.0}, 0.6, "snfs", "snfs", sparse
+    ),
     "RigL, stored": rigl({"fraction": 0.4, "every": 2}, net=partial(sparse, "csr")),
     "Dropout": drop({"rate": 0.5}),
     "Dropout, Gaussian": drop({"rate": 0.5, "noise": "gaussian", "layers": ("conv*", "fc2")}),

@@ -19,6 +19,7 @@ from minprune.errors import ArgumentError
 from minprune.files import load
 from minprune.methods import (
     SET,
+    SNFS,
     AtInit,
     Distil,
     DynamicSurgery,
@@ -262,6 +263,10 @@ METHODS: dict[str, Way] = {
                partial(moving, SET), criteria=False, null={"fraction": 0.0}),
     "rigl": Way("sparse from the start, weights move by gradient (Evci et al. 2020)",
                 partial(moving, RigL), criteria=False, null={"fraction": 0.0}),
+    "snfs": Way(
+        "sparse from the start, weights move by momentum, across layers too (Dettmers & "
+        "Zettlemoyer 2019)", partial(moving, SNFS), criteria=False, null={"fraction": 0.0},
+    ),
     "targeted_dropout": Way(
         "drop the smallest weights at random, and prune them at the end (Gomez et al. 2019)",
         partial(acting, TargetedDropout), criteria=False, units=True, null={"sparsity": 0.0},

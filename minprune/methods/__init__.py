@@ -36,6 +36,7 @@ from minprune.methods.scratch_against_joint import ScratchAgainstJoint, scratch_
 from minprune.methods.sequence import Stages, sequence
 from minprune.methods.set_rigl import SET, RigL, rigl
 from minprune.methods.slimming import Slimming, slimming
+from minprune.methods.snfs import SNFS, snfs
 from minprune.methods.soft import Soft, soft
 from minprune.methods.soft_threshold import SoftThreshold, soft_threshold
 from minprune.methods.sparse_variational_dropout import (
@@ -57,7 +58,7 @@ PLANS: dict[str, type[Procedure]] = {
 }  # by the name of the call  # fmt: skip
 
 __all__ = [
-    "L0", "L1", "L2", "PLANS", "RETRAIN", "SET", "AtInit", "Before", "Distil", "Dropout",
+    "L0", "L1", "L2", "PLANS", "RETRAIN", "SET", "SNFS", "AtInit", "Before", "Distil", "Dropout",
     "DynamicSurgery", "ElasticNet", "Fit", "Gradual", "GroupLasso", "GrowingRegularization",
     "Iterative", "LargeSparse", "LotteryTicket", "Result", "Retraining", "RewindOnPlateau", "RigL",
     "ScratchAgainstJoint", "Slimming", "Soft", "SoftThreshold", "SparseGroupLasso",
@@ -66,7 +67,7 @@ __all__ = [
     "gradual", "group_lasso", "growing_regularization", "in_rounds", "iterative", "l0", "l1", "l2",
     "large_sparse", "lottery_ticket", "obs", "overlap", "prox_elastic_net", "prox_group_lasso",
     "prox_l0", "prox_l1", "prox_l2", "prox_sparse_group_lasso", "rewind_on_plateau", "rigl",
-    "scratch_against_joint", "sequence", "slimming", "soft", "soft_threshold", "sparse_group_lasso",
-    "sparse_variational_dropout", "start_sparse", "targeted_dropout", "transfer",
-    "variational_dropout",
+    "scratch_against_joint", "sequence", "slimming", "snfs", "soft", "soft_threshold",
+    "sparse_group_lasso", "sparse_variational_dropout", "start_sparse", "targeted_dropout",
+    "transfer", "variational_dropout",
 ]  # fmt: skip

@@ -21,6 +21,7 @@ NAMES = {
     "check_gradient": "numeric.gradient",
     "check_hvp": "numeric.gradient",
     "check_kernel": "numeric.kernel",
+    "check_kl": "numeric.kl",
     "check_obs": "numeric.obs",
     "check_schedule": "training.schedule",
     "check_shuffle": "training.shuffle",

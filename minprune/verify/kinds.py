@@ -167,6 +167,10 @@ FUNCTION_KINDS: dict[str, Kind] = {
         "check_drop_and_grow", fills=LIKE, names=lambda: ("rigl", "set"),
         given=("regrow=may", "by=sign", "count=floor"),
     ),
+    "kl": Kind(
+        "fn(log_alpha) -> KL of N(theta, alpha theta^2), entry by entry; or fn(theta, log_sigma2)",
+        "check_kl", fills=LIKE, names=lambda: ("sparse", "gaussian"),
+    ),
 }  # fmt: skip
 
 
