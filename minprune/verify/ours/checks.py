@@ -241,6 +241,8 @@ def checks() -> Iterator[tuple[str, Check]]:
     for name, move in (("rigl", procedures.rigl), ("set", procedures.set_)):
         of = few(verify.check_drop_and_grow, move, name, count="round")
         yield f"drop_and_grow {name}", of
+    for name, of_gates in procedures.GATES.items():
+        yield f"gate {name}", few(verify.check_gate, of_gates, name)
     for name, term in KL.items():
         like = "gaussian" if name == "gaussian" else "sparse"
         yield f"kl {name}", partial(verify.check_kl, term, like=like)
