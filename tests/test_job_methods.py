@@ -78,3 +78,10 @@ def test_own_settings_replace_those_of_the_budget() -> None:
     assert plan("finetune", budget, MODEL, DATA, scope="layer").scope == "layer"
     with pytest.raises(ArgumentError, match="evry"):
         plan("set", budget, MODEL, DATA, evry=3)
+
+
+@pytest.mark.parametrize("name", ["finetune", "at_init"])
+def test_criteria_have_the_options_of_the_jobs(name: str) -> None:
+    """That suit large nets, as in comparisons of criteria"""
+    found: Any = plan(name, Budget(**HOW, sparsity=0.5, criterion="obs"), MODEL, DATA)
+    assert found.options["scale"] == "blocks"
