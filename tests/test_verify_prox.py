@@ -14,7 +14,7 @@ from minprune.verify.kinds import PROXES as KNOWN
 from minprune.verify.numeric.prox import LAWS, PENALTIES
 from minprune.verify.ours.checks import PROXES
 
-check = partial(check_prox, examples=12)
+check = partial(check_prox, examples=8)
 
 
 @pytest.mark.parametrize("name", PROXES)
@@ -82,7 +82,7 @@ SLIPS: tuple[tuple[str, str, str, Callable[..., Any]], ...] = (
 @pytest.mark.parametrize("row", SLIPS, ids=lambda row: f"{row[0]}, {row[1]}, {row[2]}")
 def test_slips_are_caught(row: Any) -> None:
     _, like, law, fn = row
-    found = check_prox(fn, like, laws=[law], examples=25)
+    found = check_prox(fn, like, laws=[law], examples=15)
     assert law in [v.law for v in found.broken], found
 
 
