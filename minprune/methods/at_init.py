@@ -98,6 +98,7 @@ class AtInit(Procedure):
             )
 
     def check(self, model: Model, data: Dataset) -> None:
+        super().check(model, data)
         dense_only(model, "pruning")
 
     def next_phase(self, state: State) -> Phase | None:

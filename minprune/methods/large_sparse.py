@@ -88,6 +88,7 @@ class LargeSparse(Versus):
             )
 
     def check(self, model: Model, data: Dataset) -> None:
+        super().check(model, data)
         dense_only(model, "pruning")
         is_model(self.small(1.0), self.call)
 

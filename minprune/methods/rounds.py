@@ -11,7 +11,7 @@ from minprune.errors import ArgumentError
 from minprune.masking.present import on_the_way, present
 from minprune.methods.pruning import Pruning
 from minprune.nets.model import Model
-from minprune.train.loop import called
+from minprune.train.ready import called
 
 Share = float | Mapping[str, float]  # of all that is scored, or of each layer named
 Shares = Share | Sequence[Share] | Callable[[int], float]  # of the last round, or of each

@@ -77,6 +77,7 @@ class ScratchAgainstJoint(Versus):
         gradual(self, 1)
 
     def check(self, model: Model, data: Dataset) -> None:
+        super().check(model, data)
         dense_only(model, "pruning")
 
     def made(self, kind: str, seed: int, here: PhaseContext) -> tuple[Model, History]:

@@ -108,15 +108,16 @@ class Transfer(Pruning):
                 )
 
     def check(self, model: Model, data: Dataset) -> None:
-        super().check(model, data)
         head_of(model.net)
-        self._masked(model, self.rehearsed(model, data.train))
         for name, task in (("the new data", data), ("old", self.old)):
             if task is not None and tuple(task.input_shape) != tuple(model.net.input_shape):
                 raise ShapeError(
                     f"{self.call}: {name} must have inputs of {model.net.input_shape}, as the net "
                     f"has, not {task.input_shape}; make them of one shape first"
                 )
+        new = with_head(model, data.outputs, self.seed, self.scheme)
+        super().check(new, data)
+        self._masked(new, self.rehearsed(new, data.train))
 
     def next_phase(self, state: State) -> Phase | None:
         """Train with the new head, prune, train again; then the controls."""
