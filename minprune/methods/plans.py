@@ -164,7 +164,8 @@ def made(kind: type[P], how: Mapping[str, Any]) -> P:
     own = [f.name for f in fields(kind)]
     for name in how:
         one_of(kind.name(), "an argument", name, (*own, *OF_FIT))
-    train = {**how.get("train", {}), **{k: v for k, v in how.items() if k not in own}}
+    given = instance(kind.name(), "train", how.get("train", {}), Mapping, "{'patience': 3}")
+    train = {**given, **{k: v for k, v in how.items() if k not in own}}
     return kind(**{k: v for k, v in how.items() if k in own and k != "train"}, train=train)
 
 

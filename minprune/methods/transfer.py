@@ -99,6 +99,7 @@ class Transfer(Pruning):
         if self.controls is None:
             there = [name for name in CONTROLS if name != "old_task" or self.old is not None]
             object.__setattr__(self, "controls", tuple(there))
+        instance(self.call, "controls", self.controls, Sequence, "controls=('dense',)")
         for name in self.controls or ():
             one_of(self.call, "a control", name, CONTROLS)
             if name == "old_task" and self.old is None:
