@@ -45,20 +45,21 @@ class Job:
 
 
 def fitted(out: Path) -> None:
-    """A training with masks that grow, written into the folder."""
+    """A training with two methods, chained, written into the folder with what they learned."""
     data = mp.data.digits()
     checkpoint = out / "checkpoint" / "fit.npz"
     model, history = mp.fit(
         mp.zoo.mlp(data, (32,), seed=0), data, epochs=6, batch_size=32, progress=False,
-        optimizer=mp.SGD(0.1, momentum=0.9), method=mp.methods.Gradual(growing),
+        optimizer=mp.SGD(0.1, momentum=0.9),
+        method=mp.methods.chain(
+            mp.methods.L1(1e-4), mp.methods.DynamicSurgery(sparsity=0.8, gamma=0.01)
+        ),
         checkpoint=checkpoint, every=7,
     )  # fmt: skip
     mp.save(model, out / "model.npz")
-    write_atomic(out / "history.json", as_json({"steps": history.steps, "epochs": history.epochs}))
-
-
-def growing(step: int) -> float:
-    return mp.schedule.cubic(step, final=0.8, span=150)
+    learned = {name: a.tolist() for name, a in history.extra.items()}
+    found = {"steps": history.steps, "epochs": history.epochs, "learned": learned}
+    write_atomic(out / "history.json", as_json(found))
 
 
 def commanded(*words: str) -> Callable[[Path], None]:

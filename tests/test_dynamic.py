@@ -44,7 +44,7 @@ def test_laws(law: Law, plan: Run) -> None:
     assert (law is the_steepest_come and plan.kind is SET) or law(plan)
 
 
-def by_value(live: Array, drop: Array, grow: Array, count: int) -> tuple[Array, Array]:
+def by_value(live: Array, drop: Array, grow: Array, count: int, *_: Any) -> tuple[Array, Array]:
     """As rigl: the scores of all places, dead ones 0, so that a live 0.0 ties with them."""
     scores = np.zeros(live.shape)
     scores[live] = drop
@@ -53,20 +53,20 @@ def by_value(live: Array, drop: Array, grow: Array, count: int) -> tuple[Array, 
     return kept, come
 
 
-def back_at_once(live: Array, drop: Array, grow: Array, count: int) -> tuple[Array, Array]:
+def back_at_once(live: Array, drop: Array, grow: Array, count: int, *_: Any) -> tuple[Array, Array]:
     kept, come = live.copy(), np.zeros(live.shape, bool)
     kept[live] = ~kernels.smallest(drop, count)
     come[~kept] = keep_top(grow[~kept], count)
     return kept, come
 
 
-def other_ties(live: Array, drop: Array, grow: Array, count: int) -> tuple[Array, Array]:
+def other_ties(live: Array, drop: Array, grow: Array, count: int, *_: Any) -> tuple[Array, Array]:
     kept, come = rewire(live, drop, grow, count)
     kept[live] = ~kernels.smallest(drop[::-1], count)[::-1]
     return kept, come
 
 
-def nothing(live: Array, drop: Array, grow: Array, count: int) -> tuple[Array, Array]:
+def nothing(live: Array, drop: Array, grow: Array, count: int, *_: Any) -> tuple[Array, Array]:
     """As a shuffle of synflow: the result is bound to a name and lost."""
     rewire(live, drop, grow, count)
     return live, np.zeros(live.shape, bool)

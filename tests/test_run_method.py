@@ -70,7 +70,7 @@ def test_the_null_setting_is_plain_training(name: str) -> None:
     kinds = [found.models[kind] for kind in ("joint", "large sparse") if kind in found.models]
     model = kinds[0] if kinds else found.model
     start = NETS.get(name, MODEL)
-    if name in ("set", "rigl"):  # they begin sparse
+    if name in ("set", "rigl", "snfs"):  # they begin sparse
         start = mp.methods.start_sparse(MODEL, 0.5, seed=0)
     if name == "transfer":
         assert all(mask.all() for mask in model.masks.values())
@@ -181,9 +181,8 @@ REFUSED: dict[str, list[str]] = {
     "number": ["--method", "finetune", "--set", "sparsity=0.5"],
     "minprune: run: --set optimizer must not be given, since it is an object of Python; use "
     "mp.methods there to set it": ["--method", "finetune", "--set", "optimizer=adam"],
-    "minprune: SET: an argument must be fraction, every or stop, not 'evry'; did you mean every?": [
-        "--method", "set", "--set", "evry=3",
-    ],
+    "minprune: SET: an argument must be fraction, every, stop, redistribute or by, not 'evry'; did "
+    "you mean every?": ["--method", "set", "--set", "evry=3"],
     "minprune: dense: takes no settings, not 'every'; leave it out": [
         "--method", "dense", "--set", "every=3",
     ],

@@ -16,16 +16,22 @@ from minprune import schedule
 from minprune.arguments import instance, one_of
 from minprune.core import Criterion, Dataset
 from minprune.errors import ArgumentError
+from minprune.evidence import find
 from minprune.files import load
 from minprune.methods import (
     SET,
+    SNFS,
+    Agent,
     AtInit,
+    AttentionGates,
     Distil,
     DynamicSurgery,
     Fit,
     Gradual,
     GrowingRegularization,
+    HardConcrete,
     Iterative,
+    LearnedMasks,
     LotteryTicket,
     RigL,
     Soft,
@@ -70,6 +76,11 @@ class Budget:
         """The criterion, if one is asked for."""
         return {} if self.criterion is None else {"criterion": self.criterion}
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Those that the jobs give the criterion, which suit large nets."""
+        return {} if self.criterion is None else dict(find(self.criterion).spec.large)
+
 
 Make = Callable[[Budget, Model, Dataset, Own], Procedure]
 
@@ -78,7 +89,8 @@ Make = Callable[[Budget, Model, Dataset, Own], Procedure]
 class Way:
     """A method by name: words: what it does; make(budget, model, data, own settings): its plan
 
-    criteria: whether it takes another criterion; units: whether it prunes units; shared: whether
+    criteria: whether it takes another criterion; units: whether it prunes units; weights: whether
+    it prunes single weights; shared: whether
     its first training is the same at every sparsity; prunes: whether it prunes at all. null:
     settings at which it is plain training of the model it begins with.
     """
@@ -87,6 +99,7 @@ class Way:
     make: Make
     criteria: bool = True
     units: bool = False
+    weights: bool = True
     shared: bool = False
     prunes: bool = True
     null: Mapping[str, Any] = field(default_factory=dict)
@@ -107,6 +120,8 @@ def plan(
         raise ArgumentError(f"{name}: takes no criterion, not {budget.criterion!r}; leave it out")
     if budget.unit and not way.units:
         raise ArgumentError(f"{name}: prunes single weights only; leave out --unit")
+    if not budget.unit and not way.weights:
+        raise ArgumentError(f"{name}: prunes whole units only; pass --unit")
     found = way.make(budget, model, data, own)
     found.check(model, data)
     return found
@@ -121,7 +136,7 @@ def retrained(kind: str, b: Budget, model: Model, data: Dataset, own: Own) -> Pr
     """Train, then prune and train again; a rewind returns to where `again` epochs are left."""
     how: dict[str, Any] = {
         "sparsity": b.sparsity, "rounds": b.rounds, "retrain": kind, "epochs": b.epochs,
-        "unit": b.unit, "seed": b.seed, "train": b.train, **b.scored,
+        "unit": b.unit, "seed": b.seed, "train": b.train, **b.scored, "options": b.options,
     }  # fmt: skip
     if not kind.endswith("rewind"):
         how["retrain_epochs"] = b.again
@@ -172,7 +187,7 @@ def tickets(
 def before(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
     """Pruned before training."""
     how = {"sparsity": b.sparsity, "epochs": b.total, "seed": b.seed, "train": b.train, **b.scored}
-    return made(AtInit, how | {"options": {"unit": b.unit}} | dict(own))
+    return made(AtInit, how | {"options": {"unit": b.unit, **b.options}} | dict(own))
 
 
 def gradual(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
@@ -222,6 +237,15 @@ def during(kind: type | None, how: Own, b: Budget, **more: Any) -> Procedure:
     return Fit(epochs=b.total, seed=b.seed, train={**b.train, **method}, **more)
 
 
+def searched(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+    """Trained for `epochs`, pruned by what an agent learned, trained for the others."""
+    how = {
+        "sparsity": b.sparsity, "epochs": b.epochs, "retrain_epochs": b.rounds * b.again,
+        "seed": b.seed, "train": b.train, **b.scored,
+    }  # fmt: skip
+    return made(Agent, how | dict(own))
+
+
 METHODS: dict[str, Way] = {
     "dense": Way("no pruning: as many epochs for the dense net", dense, criteria=False, units=True,
                  prunes=False),
@@ -264,6 +288,10 @@ METHODS: dict[str, Way] = {
                partial(moving, SET), criteria=False, null={"fraction": 0.0}),
     "rigl": Way("sparse from the start, weights move by gradient (Evci et al. 2020)",
                 partial(moving, RigL), criteria=False, null={"fraction": 0.0}),
+    "snfs": Way(
+        "sparse from the start, weights move by momentum, across layers too (Dettmers & "
+        "Zettlemoyer 2019)", partial(moving, SNFS), criteria=False, null={"fraction": 0.0},
+    ),
     "targeted_dropout": Way(
         "drop the smallest weights at random, and prune them at the end (Gomez et al. 2019)",
         partial(acting, TargetedDropout), criteria=False, units=True, null={"sparsity": 0.0},
@@ -272,5 +300,23 @@ METHODS: dict[str, Way] = {
         "learn the noise of each weight, prune the noisiest (Molchanov et al. 2017); --set "
         "threshold=3 for its own number of them",
         partial(acting, SparseVariationalDropout), criteria=False,
+    ),
+    "hard_concrete": Way(
+        "learn a gate of each weight or unit, with their expected number as a penalty (Louizos et "
+        "al. 2018); --set sparsity=null for its own number of them",
+        partial(acting, HardConcrete), criteria=False, units=True,
+    ),
+    "learned_masks": Way(
+        "learn a score of each weight through binary masks (Srinivas et al. 2017); --set "
+        "frozen=true for the masks alone",
+        partial(acting, LearnedMasks), criteria=False,
+    ),
+    "attention_gates": Way(
+        "learn a squeeze-excite head of each convolution, whose mean gates score its filters",
+        partial(acting, AttentionGates), criteria=False, units=True, weights=False,
+    ),
+    "agent": Way(
+        "an agent learns by rewards which units to prune (Huang et al. 2018); --set by=unit",
+        searched, units=True, weights=False,
     ),
 }  # fmt: skip

@@ -15,6 +15,7 @@ from minprune.autograd import Tensor, Value, act_grad, grad, value
 from minprune.autograd.tape import ancestors
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
+from minprune.masking.allocate import capped, rounded
 from minprune.masking.choose import keep_top
 from minprune.masking.count import pruned_count
 from minprune.nets.layer import ForwardContext
@@ -24,17 +25,21 @@ from minprune.sparse.formats import places, there
 from minprune.train.method import Change, View
 from minprune.train.step import check_finite
 
+TINY = 1e-9  # of the largest mean, at least: every layer may grow
 
-def rewire(live: Array, drop: Array, grow: Array, count: int) -> tuple[Array, Array]:
-    """(kept, come): the `count` live places of lowest drop are dropped, as many others grow
 
-    live: bool; drop: (live places,), in flat order; grow: the highest grow; grow, kept, come: the
-    shape of live. Among equals the lower flat index is kept, or grows. A place that is dropped does
-    not grow in the same move.
+def rewire(
+    live: Array, drop: Array, grow: Array, count: int, grown: int | None = None
+) -> tuple[Array, Array]:
+    """(kept, come): the `count` live places of lowest drop are dropped, and `grown` others grow
+
+    live: bool; drop: (live places,), in flat order; grow: the highest grow; grown: by default
+    count; grow, kept, come: the shape of live. Among equals the lower flat index is kept, or grows.
+    A place that is dropped does not grow in the same move.
     """
     kept, come = live.copy(), np.zeros(live.shape, bool)
     kept[live] = ~kernels.smallest(drop, count)
-    come[~live] = keep_top(grow[~live], count)
+    come[~live] = keep_top(grow[~live], count if grown is None else grown)
     return kept, come
 
 
@@ -60,34 +65,88 @@ def check_movable(owner: str, model: Model) -> None:
             )
 
 
-def how_many(view: View, share: float) -> dict[str, int]:
-    """{weight: round(share live)}, at most what is free there; weights that stay are left out"""
+def how_many(view: View, share: float, by: str = "abs") -> dict[str, int]:
+    """{weight: round(share live)}, at most what is free there; weights that stay are left out
+
+    by="sign": of positive and of negative weights apart, added up.
+    """
     found = {}
     for name in movable(view.ctx.net, view.ctx.masks):
         where = live_places(view, name)
-        live = int(np.count_nonzero(where))
-        count = min(pruned_count(share, live), where.size - live)
+        w = live_values(view, name, where)
+        count = sum(pruned_count(share, n) for n in signs(w, by))
+        count = min(count, where.size - w.size)
         if count:
             found[name] = count
     return found
 
 
-def move(view: View, counts: Mapping[str, int], grow: Callable[[str], Array]) -> Change:
-    """counts[name] weights of each layer move: the smallest |w| are dropped, the highest grow(name)
-    grow
+def signs(w: Array, by: str) -> list[int]:
+    """by="sign": how many are not negative, and are; by="abs": how many there are"""
+    negative = int(np.count_nonzero(w < 0)) if by == "sign" else 0
+    return [w.size - negative, negative]
 
-    grow(name): scores of the weight's full shape; called for one layer at a time. New weights are
-    0, and so is their optimizer state. Raises NonFiniteError for scores or weights that are not
-    finite.
+
+def by_sign(w: Array, count: int, share: float) -> Array:
+    """0 where a weight is dropped, 1 where not: the smallest of both signs, `share` of each
+
+    w: the live ones; count: of `how_many`, by which the negative ones are fewer where room is.
+    """
+    negative = w < 0
+    most = [int(np.count_nonzero(~negative)), int(np.count_nonzero(negative))]
+    first = max(min(pruned_count(share, most[0]), count), count - most[1])
+    found = np.ones(w.shape)
+    for of, n in ((~negative, first), (negative, count - first)):
+        found[of] = ~kernels.smallest(np.abs(w[of]), n)
+    return found
+
+
+def redistributed(
+    view: View, share: float, by: str, worth: Callable[[str], Array]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """({weight: how many drop}, {weight: how many grow}): as many in all, elsewhere
+
+    Layers grow in proportion to the mean of abs(worth(name)) over their live weights; what has no
+    room in a layer is given to the others. worth(name): of the weight's full shape. A layer keeps
+    one weight at least.
+    """
+    drops, room, mean = {}, {}, {}
+    for name in movable(view.ctx.net, view.ctx.masks):
+        where = live_places(view, name)
+        w = live_values(view, name, where)
+        count = sum(pruned_count(share, n) for n in signs(w, by))
+        drops[name], room[name] = max(0, min(count, w.size - 1)), where.size - w.size
+        mean[name] = float(np.abs(worth(name)[where]).mean(dtype=np.float64)) if w.size else 0.0
+    if sum(drops.values()) > sum(room.values()):
+        drops = {name: min(n, room[name]) for name, n in drops.items()}
+    total, open_ = sum(drops.values()), [name for name, n in room.items() if n]
+    top = max((mean[name] for name in open_), default=0.0)
+    ratio = {name: (max(mean[name] / top, TINY) if top else 1.0) / room[name] for name in open_}
+    filled = capped(ratio, room, float(total)) if open_ else {}
+    grown = rounded(room, {name: 1 - d for name, d in filled.items()}, total) if open_ else {}
+    return drops, {name: grown.get(name, 0) for name in drops}
+
+
+def move(
+    view: View, counts: Mapping[str, int], grow: Callable[[str], Array],
+    grown: Mapping[str, int] | None = None, drop: Callable[[Array, int], Array] | None = None,
+) -> Change:  # fmt: skip
+    """counts[name] weights of each layer are dropped, those of the least |w|, and as many grow
+
+    grow(name): scores of the weight's full shape, of which the highest grow; called for one layer
+    at a time. grown[name]: how many grow there, if not as many. drop(live weights, count): what to
+    rank them by instead of |w|. New weights are 0, and so is their optimizer state. Raises
+    NonFiniteError for scores or weights that are not finite.
     """
     ctx, params, masks, buffers = view.ctx, Arrays(), Arrays(), Arrays()
     slots: dict[str, Arrays] = {slot: {} for slot in view.opt_state}
     for name, count in counts.items():
         w, live = view.params[name], live_places(view, name)
-        drop, scores = np.abs(w[live] if w.shape == live.shape else w), grow(name)
-        check_finite(ctx.step, name, drop, ctx.lr)
+        of, scores = live_values(view, name, live), grow(name)
+        check_finite(ctx.step, name, of, ctx.lr)
         check_finite(ctx.step, f"the gradient of {name}", scores, ctx.lr)
-        kept, come = rewire(live, drop, scores, count)
+        by = np.abs(of) if drop is None else drop(of, count)
+        kept, come = rewire(live, by, scores, count, None if grown is None else grown[name])
         del scores  # before those of the next layer are made
         now = kept | come
         params[name] = carried(w, live, kept, now)
@@ -119,6 +178,12 @@ def live_places(view: View, name: str) -> Array:
     shape, layer = view.ctx.net.stored[name], layer_of(name)
     at = view.buffers[f"{layer}.columns"], view.buffers[f"{layer}.row_start"]
     return there(*at, (shape[0], prod(shape[1:]))).reshape(shape)
+
+
+def live_values(view: View, name: str, live: Array) -> Array:
+    """The live weights, in flat order"""
+    w = view.params[name]
+    return w[live] if w.shape == live.shape else w
 
 
 def whole_grads(view: View, names: Iterable[str]) -> Callable[[str], Array]:

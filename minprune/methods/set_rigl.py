@@ -5,27 +5,42 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from math import cos, pi
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from minprune.arguments import count, share
+from minprune.arguments import choice, count, share
 from minprune.core import Array, Arrays
-from minprune.errors import MinpruneWarning
-from minprune.methods.drop_grow import check_movable, how_many, move, whole_grads
+from minprune.errors import ArgumentError, MinpruneWarning
+from minprune.methods.drop_grow import (
+    by_sign,
+    check_movable,
+    how_many,
+    move,
+    redistributed,
+    whole_grads,
+)
 from minprune.methods.during import one_call
 from minprune.nets.model import Model
 from minprune.train.method import Change, Context, Method, View
 
+WORTH: dict[str, Callable[[View, str], Array]] = {
+    "magnitude": lambda view, name: view.params[name],
+    "gradient": lambda view, name: view.grads[name],
+}  # of a layer's live weights, by which `redistribute` shares out what grows
+
 
 @dataclass(frozen=True)
 class Dynamic(Method):
-    """What SET and RigL share: their settings, and at which updates weights move."""
+    """What SET, RigL and SNFS share: their settings, and at which updates weights move."""
 
     fraction: float = 0.3
     every: int = 100
     stop: float = 1.0
+    redistribute: str | None = None
+    by: ClassVar[str] = "abs"
     reads_total = True
 
     def __post_init__(self) -> None:
@@ -33,10 +48,20 @@ class Dynamic(Method):
         share(owner, "fraction", self.fraction)
         share(owner, "stop", self.stop, above=True)
         count(owner, "every", self.every)
+        choice(owner, "redistribute", self.redistribute, (None, *self.worths()))
+
+    def worths(self) -> dict[str, Callable[[View, str], Array]]:
+        """What layers can be compared by."""
+        return WORTH
 
     def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
         name, total = type(self).__name__, ctx.total
         check_movable(name, model)
+        if self.redistribute and model.net.stored:
+            raise ArgumentError(
+                f"{name}: redistribute must be None for sparse layers, whose arrays keep their "
+                f"lengths, not {self.redistribute!r}; train mp.densify(model) instead"
+            )
         if self.fraction and total and self.every >= self.stop * total:
             warnings.warn(
                 f"{name}: no weight moves in the {total} updates of this training, since every is "
@@ -58,9 +83,23 @@ class Dynamic(Method):
         return ctx.step % self.every == 0 and ctx.step < self.stop * ctx.total
 
     def after(self, view: View) -> Change | None:
-        due, how = self.due(view.ctx), self.share(view.ctx.step, view.ctx.total)
-        counts = how_many(view, how) if due else None
-        return move(view, counts, self.scores(view, counts)) if counts else None
+        if not self.due(view.ctx):
+            return None
+        how, grown = self.share(view.ctx.step, view.ctx.total), None
+        if self.redistribute is None:
+            counts = how_many(view, how, self.by)
+        else:
+            worth = partial(self.worths()[self.redistribute], view)
+            counts, grown = redistributed(view, how, self.by, worth)
+        if not any(counts.values()):
+            return None
+        drop = partial(by_sign, share=how) if self.by == "sign" else None
+        return move(view, counts, self.scores(view, counts), grown, drop)
+
+
+def cosine(fraction: float, step: int, end: float) -> float:
+    """fraction / 2 (1 + cos(pi step / end))"""
+    return fraction / 2 * (1 + cos(pi * step / end))
 
 
 @dataclass(frozen=True)
@@ -82,6 +121,13 @@ class SET(Dynamic):
         Updates between two moves, at least 1.
     stop : float
         The share of the training after which nothing moves, above 0; nothing does at its very end.
+    redistribute : None, "magnitude" or "gradient"
+        None: a layer grows as many as it drops. Else layers grow in proportion to the mean of
+        abs(w), or of the batch's abs(dL/dw), over their live weights; the sum over layers stays.
+        Of masked models alone.
+    by : {"abs", "sign"}
+        "sign": the fraction of the positive and of the negative weights is dropped apart; 0 counts
+        as positive.
 
     Raises
     ------
@@ -99,9 +145,15 @@ class SET(Dynamic):
     >>> bool(before.sum() == after.sum()), bool((before == after).all())
     (True, False)
 
-    Source: Mocanu et al. (2018), who drop the share of positive and of negative weights apart, once
-    an epoch, and in whose code a place may be dropped and drawn again.
+    Source: Mocanu et al. (2018), with by="sign" and once an epoch; in their code a place may be
+    dropped and drawn again.
     """
+
+    by: str = "abs"  # type: ignore[misc]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        choice("SET", "by", self.by, ("abs", "sign"))
 
     def scores(self, view: View, names: Iterable[str]) -> Callable[[str], Array]:
         ctx, shapes = view.ctx, view.ctx.net.stored
@@ -125,6 +177,8 @@ class RigL(Dynamic):
         Updates between two moves, at least 1.
     stop : float
         The share of the training after which nothing moves, above 0.
+    redistribute : None, "magnitude" or "gradient"
+        As of SET.
 
     Raises
     ------
@@ -150,7 +204,7 @@ class RigL(Dynamic):
     stop: float = 0.75
 
     def share(self, step: int, total: int) -> float:
-        return self.fraction / 2 * (1 + cos(pi * step / (self.stop * total)))
+        return cosine(self.fraction, step, self.stop * total)
 
     def scores(self, view: View, names: Iterable[str]) -> Callable[[str], Array]:
         grads = whole_grads(view, names)
