@@ -239,6 +239,14 @@ def test_tickets_have_their_controls_unless_they_are_left_out() -> None:
     assert rows[0][:2] == ["0, 1", 1]
 
 
+def test_what_says_how_much_in_place_of_the_sparsity() -> None:
+    """A pattern of gradual pruning, and deviations of dynamic surgery."""
+    model = made("gradual", pattern="4:5", regrow="dense").model
+    assert (model.masks["fc1.weight"].reshape(6, 4, 5).sum(-1) == 4).all()
+    cut = made("dynamic_surgery", c=-1.0).rounds[-1]["sparsity"]
+    assert 0 < cut < 0.5
+
+
 def test_rounds_of_tickets_reach_the_sparsity_together() -> None:
     rows = made("lottery_ticket", rounds=3).rounds
     assert [row["updates"] for row in rows] == [2 * UPDATES] * 4
