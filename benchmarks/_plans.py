@@ -39,6 +39,8 @@ def plans() -> dict[str, Procedure]:
     """{name, and what it tries: plan}; each name of `mp.methods.PLANS` and each retraining."""
     data = digits()
     return {
+        "agent, layer": m.Agent(**USUAL, episodes=120, sparsity=0.5),
+        "agent, unit": m.Agent(**USUAL, episodes=120, by="unit"),
         "at_init, tries": m.AtInit(**USUAL, criterion="random", sparsity=0.5, tries=2),
         "iterative, finetune": m.Iterative(**ROUNDS),
         "iterative, lr_rewind": m.Iterative(**ROUNDS, retrain="lr_rewind", rewind_to_epoch=1),

@@ -15,7 +15,8 @@ from typing import Any
 
 import minprune as mp
 from benchmarks.harness import Row, attempt, peer, within
-from minprune.jobs.cells import Cell, Factory, Here, dask, one_thread, processes, run_cells
+from minprune.jobs.cells import Cell, run_cells
+from minprune.jobs.executors import Factory, Here, dask, one_thread, processes
 
 LIMITS = {"in this process": 1e-3, "processes": 1e-3, "Dask": 30e-3}  # seconds a cell
 GAIN = 1.8  # of two workers over one
@@ -36,8 +37,9 @@ def run(quick: bool, data: Path | None) -> list[Row]:
 def cluster(times: int) -> Iterator[Row]:
     """Two processes of a cluster on this machine."""
     local = peer("distributed").LocalCluster
-    with local(n_workers=2, threads_per_worker=1, dashboard_address=None) as found:
-        yield overhead("Dask", dask(found.scheduler_address), 16, times)
+    how = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+    with local(**how) as found, dask(found.scheduler_address) as pools:
+        yield overhead("Dask", pools, 16, times)
 
 
 def empty(key: Any, body: bytes | None) -> tuple[Any, bytes | None]:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     )
     from minprune.amount.find_sparsity import find_sparsity
     from minprune.amount.sensitivity import sensitivity
+    from minprune.amount.threshold_curve import threshold_curve
     from minprune.autograd import Tensor, grad
     from minprune.core import CriterionSpec, Dataset, Evidence, Example, criterion
     from minprune.evidence import score
@@ -93,6 +94,7 @@ NAMES = {
     "masking.apply": ("prune", "with_masks", "collapsed"),
     "amount.sensitivity": ("sensitivity",),
     "amount.find_sparsity": ("find_sparsity",),
+    "amount.threshold_curve": ("threshold_curve",),
     "structure.compact": ("compact",),
     "sparse.convert": ("sparsify", "densify"),
     "measures.quality": ("evaluate",),

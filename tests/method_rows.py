@@ -19,6 +19,7 @@ from minprune.methods import (
     L2,
     SET,
     SNFS,
+    AttentionGates,
     Distil,
     Dropout,
     DynamicSurgery,
@@ -26,6 +27,8 @@ from minprune.methods import (
     Gradual,
     GroupLasso,
     GrowingRegularization,
+    HardConcrete,
+    LearnedMasks,
     RigL,
     Slimming,
     Soft,
@@ -124,6 +127,9 @@ noisy = partial(
     call="sparse_variational_dropout",
     way="sparse_variational_dropout",
 )
+hard = partial(Row, HardConcrete, null=None, call="hard_concrete", way="hard_concrete")
+masks = partial(Row, LearnedMasks, null=None, call="learned_masks", way="learned_masks")
+heads = partial(Row, AttentionGates, null=None, call="attention_gates", way="attention_gates")
 
 ROWS: dict[str, Row] = {
     "L1": Row(L1, {"lam": 0.5}, {"lam": 0.0}, call="l1", way="l1"),
@@ -218,6 +224,19 @@ ROWS: dict[str, Row] = {
     },
     "SparseVariationalDropout": noisy({"threshold": -2.0, "log_sigma2": -6.0}, share=None),
     "SparseVariationalDropout, a share": noisy({"sparsity": 0.5}, share=0.5),
+    "HardConcrete": hard({"rate": 0.9}, share=None),
+    "HardConcrete, a share": hard({"sparsity": 0.5, "lam": 0.5, "average": 0.5}, share=0.5),
+    "HardConcrete, units": hard({"sparsity": 0.5, "unit": True}, share=0.5, units=True),
+    "HardConcrete, inputs": hard(
+        {"unit": True, "inputs": True, "rate": {"fc1": 0.9, "input": 0.9}}, share=None
+    ),
+    "LearnedMasks": masks({"lr_factor": 20.0}, share=None),
+    "LearnedMasks, a share": masks({"sparsity": 0.5, "fine_tune": 0.3}, share=0.5),
+    "LearnedMasks, supermask": masks({"draw": "bernoulli", "frozen": True}, share=None),
+    "LearnedMasks, edge-popup": masks(
+        {"sparsity": 0.5, "absolute": True, "frozen": True, "signed": True}, share=0.5
+    ),
+    "AttentionGates": heads({"sparsity": 0.5, "every": 1}, share=None),
     "Validate": Row(Validate, {"data": DATA, "every": 2}, {}, way=NO_CALL),
 }
 

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minprune.errors import MinpruneError
-from minprune.jobs.cells import MOST, Cell, Here, Row, dask, processes, run_cells
+from minprune.jobs.cells import MOST, Cell, Row, run_cells
+from minprune.jobs.executors import Here, dask, processes
 
 NETS, EACH = 3, 4  # the last net fails, so that none of its cells runs
 CELLS = [Cell(f"net {k}", ("net", k)) for k in range(NETS)] + [
@@ -171,12 +172,13 @@ def test_only_missing_cells_run(done: set[str]) -> None:
 
 def test_a_dask_cluster_gives_the_same_rows() -> None:
     distributed = pytest.importorskip("distributed", reason="dask[distributed] is not installed")
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
-    ) as cluster:
-        pools = dask(cluster.scheduler_address)
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
+        dask(cluster.scheduler_address) as pools,
+    ):
         assert rows(pools, workers=4) == WHOLE
-        pools.func.__self__.close()  # type: ignore[attr-defined]
 
 
 def test_threads_and_another_executor() -> None:

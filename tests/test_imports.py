@@ -96,7 +96,7 @@ def known_third_parties(tree: Path) -> list[str]:
             top in {"minprune", "numpy", *NUMBA, *sys.stdlib_module_names} - PICKLE
             or (top in LAZY and found.lazy)
             or (top == "hypothesis" and unit(found.file) == "verify")
-            or (top == "distributed" and found.file == "jobs/cells.py" and found.lazy)
+            or (top == "distributed" and found.file == "jobs/executors.py" and found.lazy)
             or (top == "torch" and found.file == "verify/tensors.py" and found.lazy)
         )
         if not allowed:
@@ -225,7 +225,7 @@ CHECKS: list[tuple[Callable[[Path], list[str]], list[Tree]]] = [
             {"train/loop.py": "import tqdm"},
             {"train/loop.py": "def f():\n    import torch"},
             {"verify/tensors.py": "import torch"},
-            {"jobs/cells.py": "import distributed"},
+            {"jobs/executors.py": "import distributed"},
             {"train/loop.py": "def f():\n    from hypothesis import given"},
             {"files.py": "import pickle"},
             {"curvature/products.py": "from scipy.linalg import solve"},

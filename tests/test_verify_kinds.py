@@ -58,6 +58,8 @@ ROWS: tuple[tuple[str, str, dict[str, Any], bool], ...] = (
     ("rewind", f"{PROCEDURES}:rewound", {"like": "learning_rate"}, False),
     ("drop_and_grow", f"{PROCEDURES}:rigl_code", {"like": "rigl", "facts": ["regrow=may"]}, True),
     ("drop_and_grow", f"{PROCEDURES}:rigl_code", {"like": "rigl"}, False),
+    ("gate", "test_verify_gate:slope", {"like": "slope"}, True),
+    ("gate", "test_verify_gate:warm", {"like": "test"}, False),
     ("layer_compaction", f"{NETWORKS}:shrunk", {}, True),
     ("layer_compaction", f"{NETWORKS}:in_place", {}, False),
     ("counter", f"{NETWORKS}:counted", {}, True),

@@ -4,31 +4,26 @@ Only the parent writes. An executor that breaks is made again, and its lost cell
 whose worker dies MOST times has that as its row.
 """
 
-import os
 import platform
 import time
 import traceback
 import warnings
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from queue import SimpleQueue
 from socket import gethostname
 from typing import Any
 
-from minprune.errors import ArgumentError, MinpruneError, MinpruneWarning, MissingError
-from minprune.text import told
-from minprune.train.fingerprint import BLAS
+from minprune.errors import MinpruneError, MinpruneWarning
+from minprune.jobs.executors import Factory, Here
 
 MOST = 3  # times that a cell may lose its worker
 AHEAD = 2  # cells that are submitted for each worker, so that none waits
-THREADS = (*BLAS, "NUMBA_NUM_THREADS")
 Key = tuple[str | int | None, ...]
 Row = dict[str, Any]
-Factory = Callable[[], Executor]
 Work = Callable[[Key, bytes | None], tuple[Any, bytes | None]]  # -> (JSON, a model)
 
 
@@ -77,81 +72,6 @@ def processor() -> str:
             return next(line.split(":", 1)[1].strip() for line in f if "model name" in line)
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
-
-
-# --- executors
-
-
-class Here(Executor):
-    """Runs a call at once, in this process; Ctrl-C ends it."""
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> "Future[Any]":
-        found: Future[Any] = Future()
-        found.set_result(fn(*args, **kwargs))
-        return found
-
-
-def processes(workers: int) -> Factory:
-    """Of pools of new processes, which end with this one."""
-    import multiprocessing
-
-    context = multiprocessing.get_context("spawn")
-    return partial(ProcessPoolExecutor, workers, context, begin)
-
-
-def begin() -> None:
-    """In a new worker: Ctrl-C is for the parent, and no worker outlives it."""
-    import multiprocessing
-    import signal
-    from multiprocessing.connection import wait
-    from threading import Thread
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    told.update(("threads", "compiling"))
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        sentinel = parent.sentinel
-        Thread(target=lambda: (wait([sentinel]), os._exit(1)), daemon=True).start()
-
-
-def dask(address: str) -> Factory:
-    """Of executors on the Dask scheduler at host:port; raises MissingError without Dask."""
-    try:
-        from distributed import Client
-    except ImportError:
-        raise MissingError(
-            "compare: --dask must have dask[distributed], which is not installed; pip install "
-            "'minprune[cluster]'"
-        ) from None
-    try:
-        client = Client(address, timeout=10)
-    except (OSError, ValueError, TimeoutError) as e:
-        raise ArgumentError(
-            f"compare: --dask must be the host:port of a Dask scheduler, not {address!r} "
-            f"({type(e).__name__}); start one with dask scheduler"
-        ) from None
-    return partial(client.get_executor, pure=False)
-
-
-@contextmanager
-def one_thread(on: bool) -> Iterator[None]:
-    """The environment of new processes, with one thread for each."""
-    if not on:
-        yield
-        return
-    before = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-# --- the work
 
 
 def run_cells(
@@ -207,6 +127,9 @@ def run_cells(
                     ready.appendleft(cell)
                     lost[cell.id] += 1
                     broken = True
+                elif isinstance(error, getattr(pool.now, "killed", ())):
+                    ended = True
+                    keep(cell, died())
                 elif error is not None:  # the executor's own
                     raise error
                 else:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,12 +15,13 @@ from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
 from minprune.files import write_atomic
 from minprune.jobs import compare_result, method_result
-from minprune.jobs.cells import Factory, Here, one_thread, processes, run_cells
-from minprune.jobs.cells import dask as dask_pool
+from minprune.jobs.cells import run_cells
 from minprune.jobs.checks import possible, reachable
 from minprune.jobs.compare_cells import Compare, code_print, printed, there, work
 from minprune.jobs.compare_progress import Told, before
 from minprune.jobs.compare_result import as_rows, left_out_words
+from minprune.jobs.executors import Factory, Here, one_thread, processes
+from minprune.jobs.executors import dask as dask_pool
 from minprune.jobs.job import RESULT, Result, Works, carry_out, discard, plan_fields, say
 from minprune.jobs.method_choices import method_choices
 from minprune.jobs.own import net
@@ -72,18 +74,17 @@ def run(
             "compare: cells must run on --workers or on --dask or on an executor, not on several "
             "of them; pass one"
         )
-    pool: Executor | Factory = executor or Here()
-    if dask is not None:
-        pool, workers = dask_pool(dask), max(workers, DASK)
-    elif workers > 1 and executor is None:
-        pool = processes(workers)
-    do = partial(by_cells, pool=pool, workers=workers, retry=retry)
-    works = Works(do, partial(stopped, retry=retry), erase, kept=True)
-    made = partial(planned, quiet=quiet)
-    return carry_out(
-        asked, made, record, (RESULT, PAGE, DATABASE), works=works, quiet=quiet,
-        resume=resume or retry, **how,
-    )  # fmt: skip
+    usual: Executor | Factory = processes(workers) if workers > 1 else Here()
+    pools: AbstractContextManager[Executor | Factory]
+    pools = nullcontext(executor or usual) if dask is None else dask_pool(dask)
+    with pools as pool:
+        many = workers if dask is None else max(workers, DASK)
+        do = partial(by_cells, pool=pool, workers=many, retry=retry)
+        works = Works(do, partial(stopped, retry=retry), erase, kept=True)
+        return carry_out(
+            asked, partial(planned, quiet=quiet), record, (RESULT, PAGE, DATABASE), works=works,
+            quiet=quiet, resume=resume or retry, **how,
+        )  # fmt: skip
 
 
 def stopped(out: Path, retry: bool = False) -> bool:

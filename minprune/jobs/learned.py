@@ -1,4 +1,4 @@
-"""What methods learned, as values of JSON for the page: counts of histograms, points of lines."""
+"""What methods learned, as values of JSON for the page: histograms, lines, and a curve."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from minprune.core import Array, Arrays
+from minprune.amount.threshold_curve import threshold_curve
+from minprune.core import Array, Arrays, Dataset
 from minprune.jobs.facts import BINS, span
+from minprune.methods.plans import Result
 from minprune.train.history import History, Learned
+from minprune.train.method import Method
 
+SAMPLES = 2000  # that a curve is evaluated on, at most
 POINTS = 400  # of a line at most; of more, every k-th
 OTHERS = Learned("*", "value")  # of an array that no method says how to draw
 Entry = dict[str, Any]
@@ -28,6 +32,29 @@ def learned(history: Mapping[str, History], pictures: Sequence[Learned]) -> list
         for how, arrays in grouped(one.extra, pictures).items()
         if (found := _entry(phase, how, arrays, one.extra))
     ]
+
+
+def traced(procedure: Any, found: Result, data: Dataset) -> Entry:
+    """The curve of the scores that a method learned, see `mp.threshold_curve`; {} without scores
+
+    procedure: the plan; found: what it gave. On at most SAMPLES samples of the test part.
+    """
+    method = procedure.train.get("method")
+    if not isinstance(method, Method) or not found.history or not len(data.test[0]):
+        return {}
+    pair = method.unpruned(found.model, list(found.history.values())[-1].extra)
+    if pair is None:
+        return {}
+    x, y = data.test[0][:SAMPLES], data.test[1][:SAMPLES]
+    own = threshold_curve(*pair, (x, y))
+    of, values, unpruned = "loss", own.losses, own.loss
+    if own.accuracy is not None:
+        of, values, unpruned = "accuracy", own.accuracies, own.accuracy
+    return {
+        "of": of, "thresholds": list(own.thresholds), "sparsities": list(own.sparsities),
+        "values": {name: list(row) for name, row in values.items()}, "unpruned": unpruned,
+        "samples": len(x),
+    }  # fmt: skip
 
 
 def grouped(extra: Arrays, pictures: Sequence[Learned]) -> dict[Learned, Arrays]:

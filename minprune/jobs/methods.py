@@ -20,13 +20,17 @@ from minprune.files import load
 from minprune.methods import (
     SET,
     SNFS,
+    Agent,
     AtInit,
+    AttentionGates,
     Distil,
     DynamicSurgery,
     Fit,
     Gradual,
     GrowingRegularization,
+    HardConcrete,
     Iterative,
+    LearnedMasks,
     LotteryTicket,
     RigL,
     Soft,
@@ -79,7 +83,8 @@ Make = Callable[[Budget, Model, Dataset, Own], Procedure]
 class Way:
     """A method by name: words: what it does; make(budget, model, data, own settings): its plan
 
-    criteria: whether it takes another criterion; units: whether it prunes units; shared: whether
+    criteria: whether it takes another criterion; units: whether it prunes units; weights: whether
+    it prunes single weights; shared: whether
     its first training is the same at every sparsity; prunes: whether it prunes at all. null:
     settings at which it is plain training of the model it begins with.
     """
@@ -88,6 +93,7 @@ class Way:
     make: Make
     criteria: bool = True
     units: bool = False
+    weights: bool = True
     shared: bool = False
     prunes: bool = True
     null: Mapping[str, Any] = field(default_factory=dict)
@@ -108,6 +114,8 @@ def plan(
         raise ArgumentError(f"{name}: takes no criterion, not {budget.criterion!r}; leave it out")
     if budget.unit and not way.units:
         raise ArgumentError(f"{name}: prunes single weights only; leave out --unit")
+    if not budget.unit and not way.weights:
+        raise ArgumentError(f"{name}: prunes whole units only; pass --unit")
     found = way.make(budget, model, data, own)
     found.check(model, data)
     return found
@@ -221,6 +229,15 @@ def during(kind: type | None, how: Own, b: Budget, **more: Any) -> Procedure:
     return Fit(epochs=b.total, seed=b.seed, train={**b.train, **method}, **more)
 
 
+def searched(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+    """Trained for `epochs`, pruned by what an agent learned, trained for the others."""
+    how = {
+        "sparsity": b.sparsity, "epochs": b.epochs, "retrain_epochs": b.rounds * b.again,
+        "seed": b.seed, "train": b.train, **b.scored,
+    }  # fmt: skip
+    return made(Agent, how | dict(own))
+
+
 METHODS: dict[str, Way] = {
     "dense": Way("no pruning: as many epochs for the dense net", dense, criteria=False, units=True,
                  prunes=False),
@@ -275,5 +292,23 @@ METHODS: dict[str, Way] = {
         "learn the noise of each weight, prune the noisiest (Molchanov et al. 2017); --set "
         "threshold=3 for its own number of them",
         partial(acting, SparseVariationalDropout), criteria=False,
+    ),
+    "hard_concrete": Way(
+        "learn a gate of each weight or unit, with their expected number as a penalty (Louizos et "
+        "al. 2018); --set sparsity=null for its own number of them",
+        partial(acting, HardConcrete), criteria=False, units=True,
+    ),
+    "learned_masks": Way(
+        "learn a score of each weight through binary masks (Srinivas et al. 2017); --set "
+        "frozen=true for the masks alone",
+        partial(acting, LearnedMasks), criteria=False,
+    ),
+    "attention_gates": Way(
+        "learn a squeeze-excite head of each convolution, whose mean gates score its filters",
+        partial(acting, AttentionGates), criteria=False, units=True, weights=False,
+    ),
+    "agent": Way(
+        "an agent learns by rewards which units to prune (Huang et al. 2018); --set by=unit",
+        searched, units=True, weights=False,
     ),
 }  # fmt: skip

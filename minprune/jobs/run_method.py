@@ -15,7 +15,7 @@ from minprune.files import write_atomic
 from minprune.jobs.checks import possible
 from minprune.jobs.facts import first_layer
 from minprune.jobs.job import Result, carry_out, optimizer, say, timed
-from minprune.jobs.learned import learned
+from minprune.jobs.learned import learned, traced
 from minprune.jobs.methods import Budget
 from minprune.jobs.own import criterion, net, way
 from minprune.jobs.procedures import PROCEDURES, asked
@@ -117,6 +117,7 @@ def record(
         "report": found.report,
         "masks": pictured(start, found.masks),
         "learned": learned(found.history, plan.procedure.pictures),
+        "traced": traced(plan.procedure, found, dataset),
         "seconds": seconds | {"total, without this page": sum(seconds.values())},
     }
     with timed(seconds, "page"):

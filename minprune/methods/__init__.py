@@ -1,6 +1,8 @@
 """What prunes before, during and after training, one file each."""
 
+from minprune.methods.agent import Agent, agent
 from minprune.methods.at_init import AtInit, at_init
+from minprune.methods.attention_gates import AttentionGates, attention_gates
 from minprune.methods.chain import chain
 from minprune.methods.distil import Distil, distil
 from minprune.methods.dropout import Dropout, dropout
@@ -14,9 +16,11 @@ from minprune.methods.group_lasso import (
     sparse_group_lasso,
 )
 from minprune.methods.growing_regularization import GrowingRegularization, growing_regularization
+from minprune.methods.hard_concrete import HardConcrete, hard_concrete
 from minprune.methods.in_rounds import in_rounds
 from minprune.methods.iterative import Iterative, iterative
 from minprune.methods.large_sparse import LargeSparse, large_sparse
+from minprune.methods.learned_masks import LearnedMasks, learned_masks
 from minprune.methods.lottery_ticket import LotteryTicket, lottery_ticket
 from minprune.methods.obs import obs
 from minprune.methods.overlap import overlap
@@ -52,22 +56,23 @@ from minprune.methods.variational_dropout import VariationalDropout, variational
 PLANS: dict[str, type[Procedure]] = {
     plan.name(): plan
     for plan in (
-        AtInit, Iterative, LargeSparse, LotteryTicket, RewindOnPlateau, ScratchAgainstJoint,
+        Agent, AtInit, Iterative, LargeSparse, LotteryTicket, RewindOnPlateau, ScratchAgainstJoint,
         Stages, Transfer,
     )
 }  # by the name of the call  # fmt: skip
 
 __all__ = [
-    "L0", "L1", "L2", "PLANS", "RETRAIN", "SET", "SNFS", "AtInit", "Before", "Distil", "Dropout",
-    "DynamicSurgery", "ElasticNet", "Fit", "Gradual", "GroupLasso", "GrowingRegularization",
-    "Iterative", "LargeSparse", "LotteryTicket", "Result", "Retraining", "RewindOnPlateau", "RigL",
-    "ScratchAgainstJoint", "Slimming", "Soft", "SoftThreshold", "SparseGroupLasso",
-    "SparseVariationalDropout", "Stages", "Start", "TargetedDropout", "Transfer", "Validate",
-    "VariationalDropout", "at_init", "chain", "distil", "dropout", "dynamic_surgery", "elastic_net",
-    "gradual", "group_lasso", "growing_regularization", "in_rounds", "iterative", "l0", "l1", "l2",
-    "large_sparse", "lottery_ticket", "obs", "overlap", "prox_elastic_net", "prox_group_lasso",
-    "prox_l0", "prox_l1", "prox_l2", "prox_sparse_group_lasso", "rewind_on_plateau", "rigl",
-    "scratch_against_joint", "sequence", "slimming", "snfs", "soft", "soft_threshold",
-    "sparse_group_lasso", "sparse_variational_dropout", "start_sparse", "targeted_dropout",
-    "transfer", "variational_dropout",
+    "L0", "L1", "L2", "PLANS", "RETRAIN", "SET", "SNFS", "Agent", "AtInit", "AttentionGates",
+    "Before", "Distil", "Dropout", "DynamicSurgery", "ElasticNet", "Fit", "Gradual", "GroupLasso",
+    "GrowingRegularization", "HardConcrete", "Iterative", "LargeSparse", "LearnedMasks",
+    "LotteryTicket", "Result", "Retraining", "RewindOnPlateau", "RigL", "ScratchAgainstJoint",
+    "Slimming", "Soft", "SoftThreshold", "SparseGroupLasso", "SparseVariationalDropout", "Stages",
+    "Start", "TargetedDropout", "Transfer", "Validate", "VariationalDropout", "agent", "at_init",
+    "attention_gates", "chain", "distil", "dropout", "dynamic_surgery", "elastic_net", "gradual",
+    "group_lasso", "growing_regularization", "hard_concrete", "in_rounds", "iterative", "l0", "l1",
+    "l2", "large_sparse", "learned_masks", "lottery_ticket", "obs", "overlap", "prox_elastic_net",
+    "prox_group_lasso", "prox_l0", "prox_l1", "prox_l2", "prox_sparse_group_lasso",
+    "rewind_on_plateau", "rigl", "scratch_against_joint", "sequence", "slimming", "snfs", "soft",
+    "soft_threshold", "sparse_group_lasso", "sparse_variational_dropout", "start_sparse",
+    "targeted_dropout", "transfer", "variational_dropout",
 ]  # fmt: skip

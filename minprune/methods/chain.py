@@ -153,6 +153,10 @@ class Chain(Method):
     def learned(self, model: Model, extra: Arrays, ctx: Context) -> Arrays:
         return _joined([p.learned(model, *own) for p, *own in self._split(extra, ctx)])
 
+    def unpruned(self, model: Model, learned: Arrays) -> tuple[Model, Arrays] | None:
+        found = (part.unpruned(model, _own(learned, k)) for k, part in enumerate(self.parts))
+        return next((one for one in found if one is not None), None)
+
     def _split(self, extra: Mapping[str, Any], ctx: Context) -> list[Any]:
         """(part, its extra arrays, its context) of each part"""
         return [

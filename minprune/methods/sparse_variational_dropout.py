@@ -62,8 +62,8 @@ def _variance(theta: Array, log_sigma2: Array) -> Array:
 def _variance_rule(g: Value, v: Value, inputs: Any, need: Any) -> Any:
     """dlog_sigma2 = g v between the bounds; dtheta = g 2 v / theta at them, where a is constant"""
     theta = inputs[0]
-    square = np.square(value(theta))
-    free = _between(value(v), square * exp(LOW), square * exp(HIGH))
+    low = np.square(value(theta)) * exp(LOW)  # rounded as they were there
+    free = _between(value(v), low, low * exp(HIGH - LOW))
     g = mul(g, v)
     rest = 1 - free
     return mul(mul(g, rest), 2.0) / (theta + (value(theta) == 0)) if need[0] else None, mul(g, free)

@@ -16,6 +16,7 @@ from minprune.report.page import Html, document, element, fill, table
 from minprune.report.pictures import Picture, figure
 from minprune.report.run_figures import curves
 from minprune.report.run_page import BEGIN, alerts, comparison, headline, unit_of
+from minprune.report.threshold_figure import traced
 
 Map = Mapping[str, Any]
 ACCURACIES = {
@@ -34,7 +35,7 @@ def method_page(result: Map, history: Map) -> str:
     """The page of a procedure as text; same arguments, same text
 
     result: what result.json holds: name, command, settings, data, net, stages, rounds, masks
-    (see jobs/facts.py, a round each), learned (see jobs/learned.py), seconds, versions;
+    (see jobs/facts.py, a round each), learned and traced (see jobs/learned.py), seconds, versions;
     each part may be absent.
     history: {phase: {"epochs": {"epoch": [...], "train_loss": [...], ...}}}
     """
@@ -50,6 +51,7 @@ def method_page(result: Map, history: Map) -> str:
         stages=table("models", *comparison(stages), begin=BEGIN),
         curves=figure(curves(history), "Each epoch's values; a gap separates two phases."),
         learned=learned(result.get("learned", [])),
+        traced=traced(result.get("traced", {})),
         classes=classes(stages, data.get("classes", ()), unit_of(data)),
         masks=Html("".join(element("h3", f"Round {one['round']}") + masks(one) for one in found)),
         times=TIMES.capitalize(),

@@ -264,6 +264,14 @@ class Method:
         """What `history.extra` holds at the end; model and extra: as `finish` was given them."""
         return extra
 
+    def unpruned(self, model: Model, learned: Arrays) -> tuple[Model, Arrays] | None:
+        """(the model before it was pruned, the scores that it was pruned by), if it learned scores
+
+        model, learned: what training gave, and its `history.extra`. For
+        `mp.threshold_curve`.
+        """
+        return None
+
 
 def check_signatures(method: Method) -> None:
     """Raises ArgumentError for a hook whose parameters are not those of `Method`'s."""

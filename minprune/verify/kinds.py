@@ -14,6 +14,11 @@ OBS_STEPS = {
     "update": ("w", "inverse", "q"), "score": ("w", "inverse", "q"), "downdate": ("inverse", "q"),
     "inverse": ("batches", "damp"), "sweep": ("w", "inverse"),
 }  # fmt: skip
+# the functions of learned gates, and how each is called
+GATE_PARTS = {
+    "sample": ("log_alpha", "u"), "expected": ("log_alpha",), "test": ("log_alpha",),
+    "slope": ("log_alpha", "u"), "straight_through": ("scores", "grad"),
+}  # fmt: skip
 # what check_curvature knows; its own file cannot be read without hypothesis
 CURVATURES = (
     "hvp", "ggn_product", "hessian", "ggn", "exact", "gauss_newton", "empirical_fisher",
@@ -119,6 +124,11 @@ FUNCTION_KINDS: dict[str, Kind] = {
         "(batches, damp); sweep, (w, inverse)",
         "check_obs", fills=LIKE, names=lambda: OBS_STEPS,
     ),
+    "gate": Kind(
+        "fn(log_alpha, u) -> gates of hard concrete; expected, log_alpha -> P(z > 0); test, the "
+        "same -> gates; slope, as gates; straight_through, (scores, grad) -> gradient",
+        "check_gate", fills=LIKE, names=lambda: GATE_PARTS,
+    ),
     "curvature": Kind(
         "fn(net) -> dense matrix or {name: diagonal}, fn(net, {name: v}) -> {name: H v}; net is an "
         "Mlp of minprune.verify.plain.net",
@@ -166,6 +176,10 @@ FUNCTION_KINDS: dict[str, Kind] = {
         "fn(weights, masks, fraction) -> (weights, masks); it may take grads, rng, state",
         "check_drop_and_grow", fills=LIKE, names=lambda: ("rigl", "set"),
         given=("regrow=may", "by=sign", "count=floor"),
+    ),
+    "kl": Kind(
+        "fn(log_alpha) -> KL of N(theta, alpha theta^2), entry by entry; or fn(theta, log_sigma2)",
+        "check_kl", fills=LIKE, names=lambda: ("sparse", "gaussian"),
     ),
 }  # fmt: skip
 

@@ -20,6 +20,8 @@ from minprune.curvature.record import record
 from minprune.curvature.removal import loss
 from minprune.masking.allocate import allocate
 from minprune.masking.choose import choose
+from minprune.methods.kl import gaussian_kl, sparse_kl
+from minprune.methods.sparse_variational_dropout import log_alpha
 from minprune.nets.model import Model
 from minprune.schedule import SCHEDULES
 from minprune.train.optim import SGD, Adam, AdamW, Optimizer
@@ -46,6 +48,12 @@ OBS: dict[str, Callable[..., Any]] = {
     "inverse": _hessian_inverse,
     "sweep": lambda w, inverse: tuple(a[0] for a in kernels.obs_sweep(w[None], inverse)[:2]),
 }
+
+# the KL terms of variational dropout, of log alpha, and as the method computes one
+KL: dict[str, Callable[..., Any]] = {
+    "sparse": sparse_kl, "gaussian": gaussian_kl,
+    "of weights": lambda theta, log_sigma2: sparse_kl(log_alpha(theta, log_sigma2)),
+}  # fmt: skip
 
 
 def selector(
@@ -233,6 +241,11 @@ def checks() -> Iterator[tuple[str, Check]]:
     for name, move in (("rigl", procedures.rigl), ("set", procedures.set_)):
         of = few(verify.check_drop_and_grow, move, name, count="round")
         yield f"drop_and_grow {name}", of
+    for name, of_gates in procedures.GATES.items():
+        yield f"gate {name}", few(verify.check_gate, of_gates, name)
+    for name, term in KL.items():
+        like = "gaussian" if name == "gaussian" else "sparse"
+        yield f"kl {name}", partial(verify.check_kl, term, like=like)
     for name, step in OBS.items():
         yield f"obs {name}", partial(verify.check_obs, step, name)
     for name, criterion in CRITERIA.items():

@@ -5,14 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from minprune.core import Arrays, Evidence, criterion
+from minprune.autograd import Tensor, grad, mul, total
+from minprune.core import Array, Arrays, Evidence, criterion
 from minprune.criteria import CRITERIA
 from minprune.files.container import write
 from minprune.files.reader import read
 from minprune.masking.choose import choose
 from minprune.masking.count import pruned_count
+from minprune.methods.concrete_gates import gate, gate_at_test, kept_chance
 from minprune.methods.drop_grow import carried, rewire
 from minprune.methods.in_rounds import in_rounds
+from minprune.methods.learned_masks import straight_mask
 from minprune.methods.retrain import RETRAIN, Before
 from minprune.nets.dense import Dense
 from minprune.nets.model import Model
@@ -113,3 +116,23 @@ def set_(weights: Arrays, masks: Arrays, fraction: float, rng: np.random.Generat
     """Grows at random."""
     grow = {n: rng.random(m.shape) for n, m in masks.items()}
     return moved_to(weights, masks, fraction, grow, state)
+
+
+def gate_slope(log_alpha: Array, u: Array) -> Array:
+    """dz/dlog_alpha, by autograd."""
+    a = Tensor(log_alpha)
+    found: Array = grad(total(gate(a, u=u)), [a])[0]
+    return found
+
+
+def through_mask(scores: Array, g: Array) -> Array:
+    """The gradient of the scores of masks with this one, by autograd."""
+    s = Tensor(scores)
+    found: Array = grad(total(mul(straight_mask(s, mask=scores >= 0), g)), [s])[0]
+    return found
+
+
+GATES = {
+    "sample": lambda log_alpha, u: gate(log_alpha, u=u), "expected": kept_chance,
+    "test": gate_at_test, "slope": gate_slope, "straight_through": through_mask,
+}  # fmt: skip

@@ -1,0 +1,86 @@
+"""z = clip(s (zeta - gamma) + gamma, 0, 1), s ~ a concrete variable: gates that can be exactly 0.
+
+Louizos, Welling & Kingma (2018), Learning Sparse Neural Networks through L0 Regularization. The
+equations, on arrays and Tensors: what is drawn in training, how often it is not 0, and the gate of
+the test. The method that trains them is in hard_concrete.py.
+"""
+
+from math import log
+from typing import Any
+
+import numpy as np
+
+from minprune import kernels
+from minprune.autograd import Op, Value, mul, sigmoid, sub, value
+from minprune.core import Array
+
+BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1  # the temperature, and where s is stretched to
+SHIFT = BETA * log(-GAMMA / ZETA)  # z > 0 where logit(u) + log alpha > SHIFT
+PIECE = 32768  # entries: small enough to stay in the cache for some passes
+
+
+def _gate(log_alpha: Array, *, u: Array) -> Array:
+    """z = clip(s (zeta - gamma) + gamma, 0, 1), s = sigmoid((logit(u) + log_alpha) / beta)"""
+    log_alpha = np.ascontiguousarray(log_alpha)
+    z = kernels.empty(log_alpha.shape, log_alpha.dtype)
+    flat = [a.reshape(-1) for a in (z, log_alpha, np.ascontiguousarray(u))]
+    for k in range(0, z.size, PIECE):
+        out, a, v = (part[k : k + PIECE] for part in flat)
+        np.log(np.divide(np.subtract(1, v), v, out=out), out=out)  # -logit(u)
+        np.multiply(np.subtract(out, a, out=out), 1 / BETA, out=out)
+        with np.errstate(over="ignore"):  # 1 / inf = 0
+            np.add(np.exp(out, out=out), 1, out=out)
+        np.add(np.divide(ZETA - GAMMA, out, out=out), GAMMA, out=out)
+        np.clip(out, 0, 1, out=out)
+    return z
+
+
+def _gate_rule(g: Value, z: Value, inputs: Any, need: Any, *, u: Array) -> Any:
+    """dz/dlog_alpha = (z - gamma) (zeta - z) / (beta (zeta - gamma)) where 0 < z < 1, else 0"""
+    at = value(z)
+    free = ((at > 0) & (at < 1)).astype(at.dtype) / at.dtype.type(BETA * (ZETA - GAMMA))
+    return (mul(mul(g, free), mul(sub(z, GAMMA), sub(ZETA, z))),)
+
+
+gate = Op(_gate, _gate_rule)
+
+
+def kept_chance(log_alpha: Value) -> Value:
+    """P(z > 0) = sigmoid(log_alpha - beta log(-gamma / zeta)), the expected L0 of each gate"""
+    return sigmoid(sub(log_alpha, SHIFT))
+
+
+def gate_at_test(log_alpha: Array) -> Array:
+    """z = clip(sigmoid(log_alpha) (zeta - gamma) + gamma, 0, 1)      no noise, no temperature
+
+    0 where log_alpha <= log(-gamma / zeta), about -2.398, and 1 from its negative on.
+    """
+    stretched: Array = np.asarray(sigmoid(log_alpha)) * (ZETA - GAMMA) + GAMMA
+    return np.clip(stretched, 0, 1)
+
+
+def drawn(rng: np.random.Generator, log_alpha: Array) -> Array:
+    """u ~ U(0, 1) of its shape and dtype, above 0"""
+    u = rng.random(log_alpha.shape, log_alpha.dtype.type)
+    return np.maximum(u, np.finfo(u.dtype).epsneg / 2, out=u)
+
+
+def _taken(z: Array, *, index: Array, rest: float) -> Array:
+    """y = z[index], and `rest` where index is len(z)"""
+    return np.append(z, z.dtype.type(rest))[index]
+
+
+def _summed(g: Array, *, index: Array, n: int) -> Array:
+    """z[u] = sum of g where index is u, for u below n"""
+    return np.bincount(index, g, n + 1)[:n].astype(g.dtype)
+
+
+def _taken_rule(g: Value, y: Value, inputs: Any, need: Any, *, index: Array, rest: float) -> Any:
+    return (summed(g, index=index, n=len(value(inputs[0]))),)
+
+
+def _summed_rule(g: Value, z: Value, inputs: Any, need: Any, *, index: Array, n: int) -> Any:
+    return (taken(g, index=index, rest=0.0),)
+
+
+taken, summed = Op(_taken, _taken_rule), Op(_summed, _summed_rule)
