@@ -93,14 +93,16 @@ def untimed(value: Any) -> Any:
 
 
 RUN = ("run", "--net", "mlp", "--epochs", "4", "--fine-tune", "4", "--sparsity", "0.8")
-COMPARE = (
+SHORT = (
     "compare", "--net", "mlp", "--epochs", "1", "--fine-tune", "1", "--seeds", "2", "--samples",
     "60", "--sparsities", "0.5,0.9", "--criteria", "magnitude,obd",
 )  # fmt: skip
+METHODS = ("--methods", "finetune,lr_rewind,lottery_ticket,set")
 JOBS = {
     "fit": Job("fit", fitted, everything),
     "run": Job("run", commanded(*RUN), everything),
-    "compare": Job("compare", commanded(*COMPARE), everything),
+    "compare": Job("compare", commanded(*SHORT), everything),
+    "methods": Job("methods", commanded(*SHORT, *METHODS), everything),
 }
 
 

@@ -129,10 +129,12 @@ def parser() -> Parser:
     )
     compare = _job(
         commands, CompareSettings,
-        help="compare criteria on the same nets, at several sparsities, over several seeds",
+        help="compare criteria, or methods, at several sparsities, over several seeds",
         description="Train one net for each seed; prune it by every criterion at every sparsity, "
-        "and fine-tune with equal budgets; print tables and write compare.html.",
-        epilog="Example: minprune compare --criteria magnitude,taylor,random --seeds 5",
+        "and fine-tune with equal budgets; or train and prune it by every one of --methods. Print "
+        "tables and write compare.html.",
+        epilog="Examples: minprune compare --criteria magnitude,taylor,random --seeds 5; "
+        "minprune compare --methods finetune,lr_rewind,gradual",
     )
     compare.add_argument("--workers", type=count, metavar="N",
         help="processes that work at the same time, with one thread each (default: 1); the same "

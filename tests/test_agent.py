@@ -146,6 +146,18 @@ REFUSED: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+def test_targets_without_classes() -> None:
+    layers = [("fc1", mp.Dense(2, 3)), ("relu1", mp.ReLU()), ("fc2", mp.Dense(3, 1))]
+    model = mp.initialise(mp.build((2,), layers, "mse"))
+    part = np.ones((4, 2)), np.linspace(0, 2, 4)[:, None]
+    with pytest.raises(ArgumentError) as e:
+        mp.methods.agent(model, mp.Dataset(part, part, part), **HOW)
+    assert str(e.value) == (
+        "agent: data.val must hold classes, whose accuracy is the reward, not numbers; use "
+        "mp.methods.iterative"
+    )
+
+
 @pytest.mark.parametrize("said", REFUSED)
 def test_what_is_refused(said: str) -> None:
     with pytest.raises(ArgumentError) as e:

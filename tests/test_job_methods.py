@@ -99,3 +99,10 @@ def test_a_teacher_from_a_file(tmp_path: Path) -> None:
     assert str(e.value) == "distil: teacher must be a str, not int; pass its path"
     with pytest.raises(ArgumentError, match="Distil: alpha must be a number from 0 to 1, not 2"):
         plan("distil", budget, MODEL, DATA, alpha=2)
+
+
+@pytest.mark.parametrize("name", ["finetune", "at_init"])
+def test_criteria_have_the_options_of_the_jobs(name: str) -> None:
+    """That suit large nets, as in comparisons of criteria"""
+    found: Any = plan(name, Budget(**HOW, sparsity=0.5, criterion="obs"), MODEL, DATA)
+    assert found.options["scale"] == "blocks"

@@ -146,7 +146,7 @@ def rest(method: mp.Method, optimizer: Any, begin: Array = V[::-1] * 0.5) -> Arr
     """W where gradient descent with the method ends, of one batch an epoch."""
     net = mp.build((4,), [("fc", mp.Dense(4, 3, bias=False))], "mse")
     model = mp.Model(net, {"fc.weight": begin})
-    how: dict[str, Any] = {"batch_size": 4, "epochs": 400, "rate": mp.rates.cosine()}
+    how: dict[str, Any] = {"batch_size": 4, "epochs": 250, "rate": mp.rates.cosine()}
     return mp.fit(model, target(V), method=method, optimizer=optimizer, progress=False, **how)[
         0
     ].params["fc.weight"]
@@ -182,7 +182,7 @@ def test_so_it_is_for_units(name: str, optimizer: str) -> None:
                    "mse")  # fmt: skip
     model = mp.Model(net, {"a.weight": V[::-1] * 0.5, "b.weight": np.eye(3)})
     found, _ = mp.fit(
-        model, target(V), epochs=400, batch_size=4, rate=mp.rates.cosine(), method=method,
+        model, target(V), epochs=250, batch_size=4, rate=mp.rates.cosine(), method=method,
         optimizer=DESCENTS[optimizer], freeze="b", progress=False,
     )  # fmt: skip
     want = prox(V)

@@ -16,6 +16,7 @@ from minprune import schedule
 from minprune.arguments import instance, one_of
 from minprune.core import Criterion, Dataset
 from minprune.errors import ArgumentError
+from minprune.evidence import find
 from minprune.files import load
 from minprune.methods import (
     SET,
@@ -75,6 +76,11 @@ class Budget:
         """The criterion, if one is asked for."""
         return {} if self.criterion is None else {"criterion": self.criterion}
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Those that the jobs give the criterion, which suit large nets."""
+        return {} if self.criterion is None else dict(find(self.criterion).spec.large)
+
 
 Make = Callable[[Budget, Model, Dataset, Own], Procedure]
 
@@ -130,7 +136,7 @@ def retrained(kind: str, b: Budget, model: Model, data: Dataset, own: Own) -> Pr
     """Train, then prune and train again; a rewind returns to where `again` epochs are left."""
     how: dict[str, Any] = {
         "sparsity": b.sparsity, "rounds": b.rounds, "retrain": kind, "epochs": b.epochs,
-        "unit": b.unit, "seed": b.seed, "train": b.train, **b.scored,
+        "unit": b.unit, "seed": b.seed, "train": b.train, **b.scored, "options": b.options,
     }  # fmt: skip
     if not kind.endswith("rewind"):
         how["retrain_epochs"] = b.again
@@ -179,7 +185,7 @@ def tickets(
 def before(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
     """Pruned before training."""
     how = {"sparsity": b.sparsity, "epochs": b.total, "seed": b.seed, "train": b.train, **b.scored}
-    return made(AtInit, how | {"options": {"unit": b.unit}} | dict(own))
+    return made(AtInit, how | {"options": {"unit": b.unit, **b.options}} | dict(own))
 
 
 def gradual(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:

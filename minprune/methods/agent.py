@@ -14,6 +14,7 @@ import numpy as np
 
 from minprune.arguments import choice, count, filled, number, share
 from minprune.core import Array, Arrays, Criterion, Dataset, Split, stream
+from minprune.errors import ArgumentError
 from minprune.evidence import find, score
 from minprune.evidence.options import free_groups
 from minprune.masking.apply import prune, with_masks
@@ -79,7 +80,7 @@ class Agent(Procedure):
     ------
     ArgumentError
         For settings out of their range; before training, for a net without units that may be
-        removed, and data.val without samples.
+        removed, and data.val without samples or classes.
 
     Examples
     --------
@@ -132,6 +133,11 @@ class Agent(Procedure):
     def check(self, model: Model, data: Dataset) -> None:
         dense_only(model, "pruning")
         filled(self.call, "data.val", data.val[0], "pass a pair (x, y)")
+        if evaluate(model, self._part(data)).accuracy is None:
+            raise ArgumentError(
+                f"{self.call}: data.val must hold classes, whose accuracy is the reward, not "
+                f"numbers; use mp.methods.iterative"
+            )
         filled(
             self.call, "groups of units", free_groups(model),
             "print(mp.ties(model)) shows which may be removed",
@@ -179,8 +185,7 @@ class Agent(Procedure):
         logits = {name: a.copy() for name, a in policy["logits"].items()}
         done = len(p["reward"])
         rng = stream(self.seed, f"agent {done}")
-        x, y = here.data.val
-        part = x[: self.samples], y[: self.samples]
+        part = self._part(here.data)
         for _ in range(min(CHUNK, self.episodes - done)):
             slopes, kept = {}, {}
             for name, theta in logits.items():
@@ -228,6 +233,11 @@ class Agent(Procedure):
             **longer(here.state, "masks", [final.masks]),
             **longer(here.state, "rounds", [last]), "report": {"policy": table},
         }  # fmt: skip
+
+    def _part(self, data: Dataset) -> Split:
+        """The validation samples of the rewards"""
+        x, y = data.val
+        return x[: self.samples], y[: self.samples]
 
     def _act(self, rng: np.random.Generator, theta: Array, order: Array) -> tuple[Array, Array]:
         """(which units are kept, the gradient of the log chance of that)"""

@@ -13,19 +13,17 @@ import numpy as np
 from minprune import kernels
 from minprune.autograd import Op, Value, mul, sigmoid, sub, value
 from minprune.core import Array
+from minprune.methods.local_reparameterization import pieces
 
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1  # the temperature, and where s is stretched to
 SHIFT = BETA * log(-GAMMA / ZETA)  # z > 0 where logit(u) + log alpha > SHIFT
-PIECE = 32768  # entries: small enough to stay in the cache for some passes
 
 
 def _gate(log_alpha: Array, *, u: Array) -> Array:
     """z = clip(s (zeta - gamma) + gamma, 0, 1), s = sigmoid((logit(u) + log_alpha) / beta)"""
     log_alpha = np.ascontiguousarray(log_alpha)
     z = kernels.empty(log_alpha.shape, log_alpha.dtype)
-    flat = [a.reshape(-1) for a in (z, log_alpha, np.ascontiguousarray(u))]
-    for k in range(0, z.size, PIECE):
-        out, a, v = (part[k : k + PIECE] for part in flat)
+    for out, a, v in pieces(z, log_alpha, np.ascontiguousarray(u)):
         np.log(np.divide(np.subtract(1, v), v, out=out), out=out)  # -logit(u)
         np.multiply(np.subtract(out, a, out=out), 1 / BETA, out=out)
         with np.errstate(over="ignore"):  # 1 / inf = 0
@@ -36,18 +34,42 @@ def _gate(log_alpha: Array, *, u: Array) -> Array:
 
 
 def _gate_rule(g: Value, z: Value, inputs: Any, need: Any, *, u: Array) -> Any:
-    """dz/dlog_alpha = (z - gamma) (zeta - z) / (beta (zeta - gamma)) where 0 < z < 1, else 0"""
+    return (mul(g, slope(z)),)
+
+
+def _slope(z: Array) -> Array:
+    """d = dz/dlog_alpha = (z - gamma) (zeta - z) / (beta (zeta - gamma)) where 0 < z < 1, else 0"""
+    d = kernels.empty(z.shape, z.dtype)
+    for out, v in pieces(d, np.ascontiguousarray(z)):
+        np.multiply(np.subtract(v, GAMMA, out=out), 1 / (BETA * (ZETA - GAMMA)), out=out)
+        out *= ZETA - v
+        out *= (v > 0) & (v < 1)
+    return d
+
+
+def _slope_rule(g: Value, d: Value, inputs: Any, need: Any) -> Any:
+    (z,) = inputs
     at = value(z)
     free = ((at > 0) & (at < 1)).astype(at.dtype) / at.dtype.type(BETA * (ZETA - GAMMA))
-    return (mul(mul(g, free), mul(sub(z, GAMMA), sub(ZETA, z))),)
+    return (mul(mul(g, free), sub(GAMMA + ZETA, mul(z, 2.0))),)
 
 
-gate = Op(_gate, _gate_rule)
+def _kept_chance(log_alpha: Array) -> Array:
+    """p = P(z > 0) = sigmoid(log_alpha - beta log(-gamma / zeta)), the expected L0 of each gate"""
+    p = kernels.empty(log_alpha.shape, log_alpha.dtype)
+    for out, a in pieces(p, np.ascontiguousarray(log_alpha)):
+        with np.errstate(over="ignore"):  # 1 / inf = 0
+            np.exp(np.subtract(SHIFT, a, out=out), out=out)
+        np.reciprocal(np.add(out, 1, out=out), out=out)
+    return p
 
 
-def kept_chance(log_alpha: Value) -> Value:
-    """P(z > 0) = sigmoid(log_alpha - beta log(-gamma / zeta)), the expected L0 of each gate"""
-    return sigmoid(sub(log_alpha, SHIFT))
+def _kept_chance_rule(g: Value, p: Value, inputs: Any, need: Any) -> Any:
+    return (mul(g, mul(p, sub(1.0, p))),)
+
+
+gate, slope = Op(_gate, _gate_rule), Op(_slope, _slope_rule)
+kept_chance = Op(_kept_chance, _kept_chance_rule)
 
 
 def gate_at_test(log_alpha: Array) -> Array:

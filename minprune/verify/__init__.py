@@ -23,6 +23,7 @@ NAMES = {
     "check_kernel": "numeric.kernel",
     "check_kl": "numeric.kl",
     "check_obs": "numeric.obs",
+    "check_prox": "numeric.prox",
     "check_gate": "training.gate",
     "check_schedule": "training.schedule",
     "check_shuffle": "training.shuffle",

@@ -26,6 +26,13 @@ CURVATURES = (
 )  # fmt: skip
 
 
+# the penalties of proximal steps, and the sizes that each takes
+PROXES = {
+    "l1": ("t",), "l2": ("t",), "l0": ("t",), "elastic_net": ("t1", "t2"), "group_lasso": ("t",),
+    "sparse_group_lasso": ("t1", "tg"),
+}  # fmt: skip
+
+
 class Kind(NamedTuple):
     """One kind of function.
 
@@ -123,6 +130,11 @@ FUNCTION_KINDS: dict[str, Kind] = {
         "fn(w, inverse, q) -> new w; score, the same -> the rise; downdate, (inverse, q); inverse, "
         "(batches, damp); sweep, (w, inverse)",
         "check_obs", fills=LIKE, names=lambda: OBS_STEPS,
+    ),
+    "prox": Kind(
+        "fn(v, t) -> argmin_x |x - v|^2 / 2 + penalty(x); elastic_net, (v, t1, t2); "
+        "sparse_group_lasso, (v, t1, tg)",
+        "check_prox", fills=LIKE, names=lambda: PROXES,
     ),
     "gate": Kind(
         "fn(log_alpha, u) -> gates of hard concrete; expected, log_alpha -> P(z > 0); test, the "

@@ -20,6 +20,7 @@ from minprune.curvature.record import record
 from minprune.curvature.removal import loss
 from minprune.masking.allocate import allocate
 from minprune.masking.choose import choose
+from minprune.methods import prox
 from minprune.methods.kl import gaussian_kl, sparse_kl
 from minprune.methods.sparse_variational_dropout import log_alpha
 from minprune.nets.model import Model
@@ -53,6 +54,13 @@ OBS: dict[str, Callable[..., Any]] = {
 KL: dict[str, Callable[..., Any]] = {
     "sparse": sparse_kl, "gaussian": gaussian_kl,
     "of weights": lambda theta, log_sigma2: sparse_kl(log_alpha(theta, log_sigma2)),
+}  # fmt: skip
+
+
+PROXES: dict[str, Callable[..., Any]] = {
+    "l1": prox.prox_l1, "l2": prox.prox_l2, "l0": prox.prox_l0,
+    "elastic_net": prox.prox_elastic_net, "group_lasso": prox.prox_group_lasso,
+    "sparse_group_lasso": prox.prox_sparse_group_lasso,
 }  # fmt: skip
 
 
@@ -246,6 +254,8 @@ def checks() -> Iterator[tuple[str, Check]]:
     for name, term in KL.items():
         like = "gaussian" if name == "gaussian" else "sparse"
         yield f"kl {name}", partial(verify.check_kl, term, like=like)
+    for name, step in PROXES.items():
+        yield f"prox {name}", few(verify.check_prox, step, name)
     for name, step in OBS.items():
         yield f"obs {name}", partial(verify.check_obs, step, name)
     for name, criterion in CRITERIA.items():
