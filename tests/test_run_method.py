@@ -44,11 +44,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-NETS = {"slimming": small_net(0.2)}  # where it is not MODEL
+NETS = dict.fromkeys(("slimming", "attention_gates"), small_net(0.2))  # where it is not MODEL
 
 
 def made(name: str, budget: Budget = BUDGET, **own: Any) -> Any:
     model = NETS.get(name, MODEL)
+    budget = budget if PROCEDURES[name].weights else replace(budget, unit=True)
     plan: Any = asked(name, budget, model, DATA, OWN.get(name, {}) | own)
     return result(run_plan(plan, DATA, None, False, {"start": model}))
 
