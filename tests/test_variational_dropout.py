@@ -93,10 +93,11 @@ def test_the_variance_is_that_of_the_clipped_log_alpha(theta: float, log_sigma2:
 
 
 def test_normal_numbers_are_those_of_box_and_muller() -> None:
-    """Twice 8192 at a time; an odd number of them too."""
+    """Twice 8192 at a time; an odd number of them too; u and v from halves of the words."""
     found = normal(np.random.default_rng(3), (5,), np.dtype("f8"))
-    u, v = np.random.default_rng(3).random((2, 3), np.float32).astype(float)
-    radius = np.sqrt(-2 * np.log(1 - u))
+    words = np.random.default_rng(3).integers(0, 2**64, 2, np.uint64).view(np.uint16).astype(float)
+    u, v = (words[:3] + 0.5) / 2**16, words[4:7] / 2**16
+    radius = np.sqrt(-2 * np.log(u))
     both = np.concatenate([radius * np.cos(2 * np.pi * v), (radius * np.sin(2 * np.pi * v))[:2]])
     assert np.allclose(found, both, rtol=1e-5)
     many = normal(np.random.default_rng(0), (3, 100_001), np.dtype("f4")).astype(float)

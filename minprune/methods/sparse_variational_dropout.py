@@ -65,6 +65,8 @@ def _variance_rule(g: Value, v: Value, inputs: Any, need: Any) -> Any:
     low = np.square(value(theta)) * exp(LOW)  # rounded as they were there
     free = _between(value(v), low, low * exp(HIGH - LOW))
     g = mul(g, v)
+    if free.all():  # the usual case
+        return np.zeros_like(free) if need[0] else None, g
     rest = 1 - free
     return mul(mul(g, rest), 2.0) / (theta + (value(theta) == 0)) if need[0] else None, mul(g, free)
 

@@ -28,18 +28,22 @@ def gaussian(rng: np.random.Generator, shape: Shape, dtype: np.dtype[Any], rate:
 
 
 def normal(rng: np.random.Generator, shape: Shape, dtype: np.dtype[Any]) -> Array:
-    """e ~ N(0, 1): sqrt(-2 ln(1 - u)) cos(2 pi v) and ... sin(2 pi v), u, v uniform in [0, 1)
+    """e ~ N(0, 1): sqrt(-2 ln u) cos(2 pi v) and sqrt(-2 ln u) sin(2 pi v)
 
-    Box & Muller (1958), in less than half the time of the generator's own. u and v are float32, so
-    that abs(e) is at most 5.77.
+    Box & Muller (1958), in a third of the time of the generator's own: u = (j + 1/2) / 2^16 and
+    v = k / 2^16 with j and k uniform, so that abs(e) is at most 4.86.
     """
     made = kernels.empty(shape, dtype)
     flat = made.reshape(-1)
     for start in range(0, flat.size, 2 * CHUNK):
         out = flat[start : start + 2 * CHUNK]
         half = -(-out.size // 2)
-        u, v = rng.random((2, half), np.float32)
-        radius, angle = np.sqrt(np.log(1 - u) * -2), v * np.float32(2 * math.pi)
-        out[:half] = radius * np.cos(angle)
-        out[half:] = (radius * np.sin(angle))[: out.size - half]
+        words = rng.integers(0, 2**64, -(-half // 2), np.uint64).view(np.uint16)
+        u, v = words.astype(np.float32).reshape(2, -1)[:, :half]
+        u += np.float32(0.5)
+        np.log(np.multiply(u, np.float32(2**-16), out=u), out=u)
+        np.sqrt(np.multiply(u, np.float32(-2), out=u), out=u)
+        np.multiply(v, np.float32(2 * math.pi / 2**16), out=v)
+        np.multiply(np.cos(v), u, out=out[:half], casting="same_kind")
+        np.multiply(np.sin(v[: out.size - half]), u[: out.size - half], out=out[half:])
     return made

@@ -1,0 +1,89 @@
+"""A training step with each method beside a plain step of the same net, in turn.
+
+On LeNet-5 in batches of 128 there is a bound: noise on weights costs a second pass through each
+layer, all else a few passes over the weights. On LeNet-300-100, which reads its weights once in a
+step, these passes weigh more; there they are reported. The ratio is of the least times.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import minprune as mp
+from benchmarks.harness import Row, Timing, attempt, interleave, stopwatch
+from benchmarks.step import sample, stepping
+from minprune.train.step import Training
+
+NOISY, LIGHT = 2.5, 1.3  # bounds
+BATCH, SHAPE, SAMPLES, TOTAL = 128, (1, 28, 28), 60_000, 10_000
+M = mp.methods
+
+
+def half(step: int) -> float:
+    """Grows at every update."""
+    return min(0.9, step / 100)
+
+
+# name: (how it is made, its bound, whether it starts sparse); a method of its own is a row
+METHODS: dict[str, tuple[Callable[[], mp.Method], float, bool]] = {
+    "Dropout": (lambda: M.Dropout(0.5), LIGHT, False),
+    "Dropout, Gaussian": (lambda: M.Dropout(0.5, noise="gaussian"), LIGHT, False),
+    "TargetedDropout": (lambda: M.TargetedDropout(0.75), LIGHT, False),
+    "TargetedDropout, units": (lambda: M.TargetedDropout(0.5, unit=True), LIGHT, False),
+    "VariationalDropout, by unit": (lambda: M.VariationalDropout(), NOISY, False),
+    "VariationalDropout, by weight": (lambda: M.VariationalDropout(by="weight"), NOISY, False),
+    "SparseVariationalDropout": (lambda: M.SparseVariationalDropout(), NOISY, False),
+    "L1": (lambda: M.L1(1e-4), LIGHT, False),
+    "L2": (lambda: M.L2(1e-4), LIGHT, False),
+    "L0": (lambda: M.L0(1e-4), LIGHT, False),
+    "ElasticNet": (lambda: M.ElasticNet(1e-4, 1e-4), LIGHT, False),
+    "GroupLasso": (lambda: M.GroupLasso(1e-4), LIGHT, False),
+    "SparseGroupLasso": (lambda: M.SparseGroupLasso(1e-4, 1e-4), LIGHT, False),
+    "SoftThreshold": (lambda: M.SoftThreshold(), LIGHT, False),
+    "GrowingRegularization": (lambda: M.GrowingRegularization(0.9), LIGHT, False),
+    "Gradual, at every update": (lambda: M.Gradual(half), LIGHT, False),
+    "Soft": (lambda: M.Soft(0.9), LIGHT, False),
+    "DynamicSurgery": (lambda: M.DynamicSurgery(sparsity=0.9), LIGHT, False),
+    "SET": (lambda: M.SET(), LIGHT, True),
+    "RigL": (lambda: M.RigL(), LIGHT, True),
+    "SNFS": (lambda: M.SNFS(), LIGHT, True),
+}
+
+
+def run(quick: bool, data: Path | None) -> list[Row]:
+    """Each method on both nets."""
+    repeats = 7 if quick else 31
+    rows: list[Row] = []
+    for net, bounded in (("lenet_5", True), ("lenet_300_100", False)):
+        for name in METHODS:
+            rows += attempt(f"{net}: {name}", partial(times, net, name, bounded, repeats))
+    return rows
+
+
+def step_of(net: str, method: mp.Method, sparse: bool) -> Callable[[], float]:
+    """A step of the loop of `fit` with Adam, on a batch that is at hand."""
+    model = getattr(mp.zoo, net)((SHAPE, 10))
+    model = M.start_sparse(model, 0.9) if sparse else model
+    state = Training(model, mp.Adam(), mp.rates.constant(), method, 0, SAMPLES, BATCH, TOTAL)
+    return stepping(state, *sample(BATCH, SHAPE))
+
+
+def times(net: str, name: str, bounded: bool, repeats: int) -> Iterable[Row]:
+    """Seconds of its step and of a plain one, and the ratio of the least ones."""
+    make, bound, sparse = METHODS[name]
+    seconds: dict[Any, list[float]] = {}
+
+    def measure(fn: Callable[[], Any]) -> float:
+        seconds.setdefault(fn, []).append(stopwatch(fn))
+        return seconds[fn][-1]
+
+    fns = {"own": step_of(net, make(), sparse), "plain": step_of(net, mp.Method(), sparse)}
+    found: dict[str, Timing] = interleave(fns, repeats, warmup=5, measure=measure)
+    own, plain = (min(seconds[fns[k]][5:]) for k in ("own", "plain"))
+    ratio, middle = own / plain, found["own"].median / found["plain"].median
+    yield Row(
+        f"{net}, batch {BATCH}: {name}", own, plain, ratio, bound if bounded else None,
+        ratio <= bound if bounded else None,
+        note=f"least of {repeats}; medians: {middle:.2f}x",
+    )  # fmt: skip
