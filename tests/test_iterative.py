@@ -36,11 +36,11 @@ def watched(retrain: Any, to: int, optimizer: Any, sparsity: float = 0.5) -> lis
         retrain=retrain, rewind_to=to, epochs=4, sparsity=sparsity, optimizer=optimizer,
         method=Noting(),
     )  # fmt: skip
-    joined = Watching()
-    for part in seen[:2]:  # to the point, and on
+    joined, again = Watching(), seen[3]
+    for part in seen[1:3]:  # after the start that is a check: to the point, and on
         for name in ("params", "opt_state", "batches", "views"):
             getattr(joined, name).extend(getattr(part, name))
-    return [joined, seen[2]]
+    return [joined, again]
 
 
 def returns(retrain: Any, to: int, optimizer: Any) -> bool:

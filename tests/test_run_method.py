@@ -44,11 +44,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-NETS = {"slimming": small_net(0.2)}  # where it is not MODEL
+FILTERS = mp.initialise(mp.build(DATA.input_shape, [
+    ("conv1", mp.Conv2d(1, 4, 3, padding=1)), ("relu1", mp.ReLU()), ("flat", mp.Flatten()),
+    ("fc1", mp.Dense(80, DATA.outputs)),
+]), seed=0)  # fmt: skip
+NETS = {"slimming": small_net(0.2), "attention_gates": FILTERS}  # where it is not MODEL
 
 
 def made(name: str, budget: Budget = BUDGET, **own: Any) -> Any:
-    model = NETS.get(name, MODEL)
+    model, budget = NETS.get(name, MODEL), replace(budget, unit=not PROCEDURES[name].weights)
     plan: Any = asked(name, budget, model, DATA, OWN.get(name, {}) | own)
     return result(run_plan(plan, DATA, None, False, {"start": model}))
 

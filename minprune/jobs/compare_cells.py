@@ -34,8 +34,8 @@ from minprune.measures.quality import evaluate
 from minprune.nets.model import Model
 from minprune.nets.ties import Group, ties
 from minprune.train.fingerprint import data_print, digest, fingerprint
-from minprune.train.loop import updates_of
 from minprune.train.plan import PhaseContext
+from minprune.train.ready import updates_of
 
 TRUTH, LEAST = 200, 20  # most and fewest weights, or units, that are removed one at a time
 OF_JOB = (

@@ -76,7 +76,7 @@ def procedure(
         sparsity, s.epochs or 0, s.fine_tune, s.rounds or 1, seed,
         None if e.criterion is None else criterion(e.criterion), s.unit, train,
     )  # fmt: skip
-    return plan(e.method, budget, model, data, among={e.method: way(e.method)})
+    return plan(e.method, budget, model, data, {e.method: way(e.method)})
 
 
 def sparsities(s: CompareSettings, e: Entry) -> list[float]:

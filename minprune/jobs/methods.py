@@ -106,8 +106,8 @@ class Way:
 
 
 def plan(
-    name: str, budget: Budget, model: Model, data: Dataset, *,
-    among: Mapping[str, Way] | None = None, **own: Any,
+    name: str, budget: Budget, model: Model, data: Dataset,
+    among: Mapping[str, Way] | None = None, /, **own: Any,
 ) -> Procedure:  # fmt: skip
     """The plan of a method, checked with this model and these data
 
@@ -157,6 +157,8 @@ def taught(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
         given["teacher"] = load(instance("distil", "teacher", given["teacher"], str, "its path"))
     Distil(**({"teacher": model} | given)).check(model)
     rest = {key: value for key, value in own.items() if key not in given}
+    if "retrain" in own:
+        raise ArgumentError("distil: retrain must not be given, since it is one; leave it out")
     kind = Retraining(partial(distilled, **given))
     return retrained("finetune", b, model, data, rest | {"retrain": kind})
 

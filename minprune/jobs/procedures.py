@@ -77,7 +77,7 @@ def asked(
     known = PROCEDURES if among is None else among
     if known[name].shared and isinstance(many, int) and many > 0:
         budget = replace(budget, rounds=many)
-    return plan(name, budget, model, data, among=known, **completed(own))
+    return plan(name, budget, model, data, known, **completed(own))
 
 
 def completed(own: Own) -> dict[str, Any]:

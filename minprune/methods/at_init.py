@@ -15,6 +15,7 @@ from minprune.core import Criterion, Dataset, stream
 from minprune.criteria import CRITERIA
 from minprune.errors import ArgumentError
 from minprune.evidence import find
+from minprune.evidence.options import check as suits
 from minprune.masking.apply import collapsed
 from minprune.measures.quality import accuracy_of
 from minprune.methods.in_rounds import in_rounds
@@ -24,6 +25,7 @@ from minprune.nets.initialise import SCHEMES
 from minprune.nets.model import Model, dense_only
 from minprune.train.plan import Phase, PhaseContext, State
 
+OF_IN_ROUNDS = ("minimum", "unit", "scope", "batch_size")  # options that are no criterion's
 OF_ROUNDS = ("model", "data", "criterion", "sparsity", "rounds", "seed", "progress")
 
 
@@ -96,8 +98,15 @@ class AtInit(Procedure):
                 f"{self.call}: options must not hold {name}; pass it to {self.call} itself, or "
                 f"leave it out"
             )
+        choice(self.call, "unit", self.options.get("unit", False), (False, True))
+        choice(self.call, "scope", self.options.get("scope", "global"), ("global", "layer"))
+        count(self.call, "minimum", self.options.get("minimum", 0), 0)
+        own = {k: v for k, v in self.options.items() if k not in OF_IN_ROUNDS}
+        params, needs = own.pop("params", "weights"), tuple(own.pop("needs", None) or ())
+        suits(find(self.criterion), own, bool(self.options.get("unit")), params, needs)
 
     def check(self, model: Model, data: Dataset) -> None:
+        super().check(model, data)
         dense_only(model, "pruning")
 
     def next_phase(self, state: State) -> Phase | None:

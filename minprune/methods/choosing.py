@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from minprune.arguments import choice, share
+from minprune.arguments import choice, count, share
 from minprune.core import Array, Arrays, Criterion, Split
 from minprune.errors import ArgumentError
 from minprune.evidence import find
@@ -39,6 +39,8 @@ class Choosing(Method):
         """Raises ArgumentError for a criterion that needs more than a step of training has."""
         owner = type(self).__name__
         choice(owner, "scope", self.scope, ("global", "layer"))
+        choice(owner, "unit", self.unit, (False, True))
+        count(owner, "minimum", self.minimum, 0)
         share(owner, "decay", self.decay, above=True)
         if parse(self.pattern) is not None and self.unit:
             raise ArgumentError(

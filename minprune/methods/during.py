@@ -49,13 +49,20 @@ class Fit(Procedure):
         super().__post_init__()
         share(self.call, "sparsity", self.sparsity)
 
+    def check(self, model: Model, data: Dataset) -> None:
+        super().check(self._begun(model), data)
+
+    def _begun(self, model: Model) -> Model:
+        """What training begins with"""
+        return start_sparse(model, self.sparsity, seed=self.seed) if self.sparsity else model
+
     def next_phase(self, state: State) -> Phase | None:
         """One phase."""
         return None if "model" in state else Phase("train", self._train)
 
     def _train(self, here: PhaseContext) -> State:
         start = here.state["start"]
-        begin = start_sparse(start, self.sparsity, seed=self.seed) if self.sparsity else start
+        begin = self._begun(start)
         model, history = here.fit(begin, **{"epochs": self.epochs, "seed": self.seed, **self.train})
         last = row(here, 1, model, len(history.steps["step"]))
         return {

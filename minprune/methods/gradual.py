@@ -18,8 +18,8 @@ from minprune.masking.patterns import Given
 from minprune.methods.choosing import Choosing
 from minprune.methods.during import one_call
 from minprune.nets.model import Model
-from minprune.train.loop import called
 from minprune.train.method import Change, Context, View
+from minprune.train.ready import called
 
 Schedule = Callable[[int], float]
 LATER = 1000  # trainings after which a schedule is taken to be at its end

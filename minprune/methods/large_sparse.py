@@ -10,15 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from minprune.arguments import share
-from minprune.core import Criterion, Dataset
+from minprune.core import Dataset
 from minprune.errors import ArgumentError
-from minprune.masking.choose import Scope
 from minprune.measures.cost import size
 from minprune.methods.plans import Result, run
-from minprune.methods.scratch_against_joint import gradual
 from minprune.methods.versus import Versus
-from minprune.nets.model import Model, dense_only, is_model
+from minprune.nets.model import Model, is_model
 from minprune.train.history import History
 from minprune.train.plan import PhaseContext
 
@@ -29,26 +26,14 @@ STEPS = 40  # of the bisection over widths
 class LargeSparse(Versus):
     """A large net, pruned, against small dense ones; the plan of `mp.methods.large_sparse`.
 
+    Null setting: with sparsity=0 that of the large net is `mp.fit`.
+
     Parameters
     ----------
-    sparsity : float
-        The share of the large net's weights that gradual pruning masks.
     small : Callable[[float], Model]
         A net of that share, from 0 to 1, of the width; only its net is used.
-    span, criterion, scope
+    sparsity, span, criterion, scope, epochs, seeds, level, scheme, seed, train
         As of `mp.methods.ScratchAgainstJoint`.
-    epochs : int
-        Of each training.
-    seeds : int
-        Of initial weights and orders of the data, `seed` and those after it.
-    level : float
-        Of the confidence intervals.
-    scheme : {"he", "glorot", "lecun"}
-        Of initial weights.
-    seed : int
-        The first one.
-    train : dict
-        Other arguments of `mp.fit`.
 
     Raises
     ------
@@ -70,17 +55,10 @@ class LargeSparse(Versus):
     pairs: ClassVar[tuple[tuple[str, str], ...]] = (
         ("large sparse", "small, equal parameters"), ("large sparse", "small, equal bytes"),
     )  # fmt: skip
-    sparsity: float
     small: Callable[[float], Model]
-    span: float = 0.75
-    criterion: str | Criterion = "magnitude"
-    scope: Scope = "global"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        share(self.call, "sparsity", self.sparsity)
-        share(self.call, "span", self.span, above=True)
-        gradual(self, 1)
         if not callable(self.small) or isinstance(self.small, Model):
             raise ArgumentError(
                 f"{self.call}: small must be a function of a share of the width that gives a "
@@ -88,15 +66,14 @@ class LargeSparse(Versus):
             )
 
     def check(self, model: Model, data: Dataset) -> None:
-        dense_only(model, "pruning")
+        super().check(model, data)
         is_model(self.small(1.0), self.call)
 
     def made(self, kind: str, seed: int, here: PhaseContext) -> tuple[Model, History]:
         """The large net, pruned while it trains; then dense ones as large as what is left."""
         start = here.state["start"]
         if kind == self.kinds[0]:
-            updates = self.epochs * self.updates(start, here.data)
-            return self.fit(here, self.drawn(start, seed), seed, method=gradual(self, updates))
+            return self.pruned(here, self.drawn(start, seed), seed)
         left = size(here.state["models"][self.kinds[0]])
         if kind == self.kinds[1]:
             found = nearest(self.small, lambda m: size(m).parameters, left.live)

@@ -133,10 +133,11 @@ class LotteryTicket(Procedure):
         choice(self.call, "scope", self.scope, ("layer", "global"))
         one_of(self.call, "scheme", self.scheme, SCHEMES)
         instance(self.call, "controls", self.controls, Sequence, "controls=('reinit',)")
-        instance(self.call, "controls_at", self.controls_at or (), Sequence, "controls_at=(1,)")
+        at = () if self.controls_at is None else self.controls_at
+        instance(self.call, "controls_at", at, Sequence, "controls_at=(1,)")
         for name in self.controls:
             one_of(self.call, "a control", name, CONTROLS)
-        for k in self.controls_at or ():
+        for k in at:
             choice(self.call, "a round of controls_at", k, range(1, self.rounds + 1))
 
     @property

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import inspect
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from minprune.arguments import count, instance, one_of
 from minprune.core import Arrays, Dataset, Split
+from minprune.errors import MinpruneWarning
 from minprune.masking.units import unit_sparsity
 from minprune.measures.quality import evaluate
 from minprune.nets.counts import counts
@@ -24,9 +26,10 @@ from minprune.nets.model import Model, is_model
 from minprune.text import table
 from minprune.train.freezing import frozen
 from minprune.train.history import History, Learned
-from minprune.train.loop import fit, updates_of
+from minprune.train.loop import fit
 from minprune.train.method import Method
 from minprune.train.plan import Done, PhaseContext, State, run_plan
+from minprune.train.ready import ready, updates_of
 
 SET_HERE = ("model", "data", "epochs", "seed", "progress", "label", "checkpoint")  # of fit
 OF_FIT = tuple(name for name in inspect.signature(fit).parameters if name not in SET_HERE)
@@ -119,6 +122,9 @@ class Procedure:
 
     def check(self, model: Model, data: Dataset) -> None:
         """Raises ArgumentError for what cannot be done with this model and these data."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MinpruneWarning)  # training warns again
+            ready(model, data, epochs=self.epochs, seed=self.seed, **self.train)
 
     def first(self, model: Model, data: Dataset) -> tuple[Any, int | None] | None:
         """(what its training before any pruning depends on, the update that it splits it at)
@@ -158,7 +164,8 @@ def made(kind: type[P], how: Mapping[str, Any]) -> P:
     own = [f.name for f in fields(kind)]
     for name in how:
         one_of(kind.name(), "an argument", name, (*own, *OF_FIT))
-    train = {**how.get("train", {}), **{k: v for k, v in how.items() if k not in own}}
+    given = instance(kind.name(), "train", how.get("train", {}), Mapping, "{'patience': 3}")
+    train = {**given, **{k: v for k, v in how.items() if k not in own}}
     return kind(**{k: v for k, v in how.items() if k in own and k != "train"}, train=train)
 
 

@@ -65,6 +65,7 @@ class RewindOnPlateau(Procedure):
         number(self.call, "factor", self.factor, above=True)
 
     def check(self, model: Model, data: Dataset) -> None:
+        super().check(model, data)
         if not len(data.val[0]):
             raise ArgumentError(
                 f"{self.call}: data.val must hold samples, not none; pass a pair (x, y)"

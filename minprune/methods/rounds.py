@@ -11,7 +11,7 @@ from minprune.errors import ArgumentError
 from minprune.masking.present import on_the_way, present
 from minprune.methods.pruning import Pruning
 from minprune.nets.model import Model
-from minprune.train.loop import called
+from minprune.train.ready import called
 
 Share = float | Mapping[str, float]  # of all that is scored, or of each layer named
 Shares = Share | Sequence[Share] | Callable[[int], float]  # of the last round, or of each
@@ -84,8 +84,10 @@ class Rounds(Pruning):
 
     def _level(self, k: int) -> Share:
         """The threshold of round k, in standard deviations."""
-        t = self.threshold
-        return t[k - 1] if isinstance(t, Sequence) else t or 0.0
+        listed = self._listed
+        if listed is not None:
+            return listed[k - 1]
+        return self.threshold  # type: ignore[return-value]
 
     def _checked(self, k: int) -> None:
         """Raises ArgumentError unless round k has a target that is one."""

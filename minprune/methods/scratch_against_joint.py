@@ -8,27 +8,22 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar
 
-from minprune.arguments import share
-from minprune.core import Criterion, Dataset
+from minprune.core import Dataset
 from minprune.masking.apply import with_masks
-from minprune.masking.choose import Scope
-from minprune.methods.chain import chain
-from minprune.methods.gradual import Gradual
 from minprune.methods.plans import Result, run
 from minprune.methods.versus import Versus
-from minprune.nets.model import Model, dense_only
-from minprune.schedule import cubic
+from minprune.nets.model import Model
 from minprune.train.history import History
-from minprune.train.method import Method
 from minprune.train.plan import PhaseContext
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScratchAgainstJoint(Versus):
     """Gradual pruning against its masks from scratch; of `mp.methods.scratch_against_joint`.
+
+    Null setting: with sparsity=0 joint training is `mp.fit`, and so is that of the same weights.
 
     Parameters
     ----------
@@ -65,39 +60,15 @@ class ScratchAgainstJoint(Versus):
 
     kinds: ClassVar[tuple[str, ...]] = ("joint", "same", "new")
     pairs: ClassVar[tuple[tuple[str, str], ...]] = (("joint", "same"), ("joint", "new"))
-    sparsity: float
-    span: float = 0.75
-    criterion: str | Criterion = "magnitude"
-    scope: Scope = "global"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        share(self.call, "sparsity", self.sparsity)
-        share(self.call, "span", self.span, above=True)
-        gradual(self, 1)
-
-    def check(self, model: Model, data: Dataset) -> None:
-        dense_only(model, "pruning")
 
     def made(self, kind: str, seed: int, here: PhaseContext) -> tuple[Model, History]:
         """joint: pruned while it trains; same, new: its masks, the same or new first weights."""
         start = self.drawn(here.state["start"], seed)
         if kind == "joint":
-            updates = self.epochs * self.updates(start, here.data)
-            return self.fit(here, start, seed, method=gradual(self, updates))
+            return self.pruned(here, start, seed)
         if kind == "new":
             start = self.drawn(start, self.seeds + seed)
         return self.fit(here, with_masks(start, here.state["models"]["joint"].masks), seed)
-
-
-def gradual(plan: Any, updates: int) -> Method:
-    """The plan's own method, if it has one, and gradual pruning within its span of the updates"""
-    span = max(1, int(plan.span * updates))
-    method = Gradual(
-        partial(cubic, final=plan.sparsity, span=span), plan.criterion, scope=plan.scope
-    )
-    own = plan.train.get("method")
-    return method if own is None else chain(own, method)
 
 
 def scratch_against_joint(

@@ -45,6 +45,9 @@ class Applied:
 class Stages(Procedure):
     """One model, and its masks, through all stages; the plan of `mp.methods.sequence`.
 
+    It has no null setting of its own: at those of its stages each leaves the model to the next, and
+    one stage that is `mp.methods.Fit` is `mp.fit`.
+
     Parameters
     ----------
     stages : list
@@ -108,9 +111,11 @@ class Stages(Procedure):
         return tuple(one for plan in plans for one in plan.pictures)
 
     def check(self, model: Model, data: Dataset) -> None:
-        for plan in self.plans():
-            if isinstance(plan, Procedure):
-                plan.check(model, data)
+        super().check(model, data)
+        for k, plan in enumerate(self.plans()):
+            if isinstance(plan, Procedure):  # what a method finds depends on the stages before it
+                train = {name: v for name, v in plan.train.items() if not k or name != "method"}
+                replace(plan, train=train).check(model, data)
 
     def next_phase(self, state: State) -> Phase | None:
         """The next phase of the first stage that is not over."""

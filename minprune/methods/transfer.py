@@ -99,6 +99,7 @@ class Transfer(Pruning):
         if self.controls is None:
             there = [name for name in CONTROLS if name != "old_task" or self.old is not None]
             object.__setattr__(self, "controls", tuple(there))
+        instance(self.call, "controls", self.controls, Sequence, "controls=('dense',)")
         for name in self.controls or ():
             one_of(self.call, "a control", name, CONTROLS)
             if name == "old_task" and self.old is None:
@@ -108,15 +109,16 @@ class Transfer(Pruning):
                 )
 
     def check(self, model: Model, data: Dataset) -> None:
-        super().check(model, data)
         head_of(model.net)
-        self._masked(model, self.rehearsed(model, data.train))
         for name, task in (("the new data", data), ("old", self.old)):
             if task is not None and tuple(task.input_shape) != tuple(model.net.input_shape):
                 raise ShapeError(
                     f"{self.call}: {name} must have inputs of {model.net.input_shape}, as the net "
                     f"has, not {task.input_shape}; make them of one shape first"
                 )
+        new = with_head(model, data.outputs, self.seed, self.scheme)
+        super().check(new, data)
+        self._masked(new, self.rehearsed(new, data.train))
 
     def next_phase(self, state: State) -> Phase | None:
         """Train with the new head, prune, train again; then the controls."""

@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar
 
-from minprune.arguments import count, share
+from minprune.arguments import count, one_of, share
+from minprune.core import Criterion, Dataset
+from minprune.masking.choose import Scope
 from minprune.measures.intervals import t_interval
+from minprune.methods.chain import chain
+from minprune.methods.gradual import Gradual
 from minprune.methods.plans import Procedure, added, longer, row
-from minprune.nets.initialise import initialise
-from minprune.nets.model import Model
+from minprune.nets.initialise import SCHEMES, initialise
+from minprune.nets.model import Model, dense_only
+from minprune.schedule import cubic
 from minprune.train.history import History
+from minprune.train.method import Method
 from minprune.train.plan import Phase, PhaseContext, State
 
 
@@ -19,20 +25,48 @@ from minprune.train.plan import Phase, PhaseContext, State
 class Versus(Procedure):
     """For each seed every kind is trained once, in order; then pairs of them are compared.
 
-    A plan on it says its `kinds`, the `pairs` to compare, and how one is `made`.
+    A plan on it says its `kinds`, the `pairs` to compare, and how one is `made`. One of the kinds
+    is pruned while it trains, by a cubic schedule. Null setting: sparsity=0 makes that one the
+    plain training of its net.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ()
     pairs: ClassVar[tuple[tuple[str, str], ...]] = ()
+    sparsity: float
+    span: float = 0.75
+    criterion: str | Criterion = "magnitude"
+    scope: Scope = "global"
     seeds: int = 3
     level: float = 0.95
     scheme: str = "he"
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        share(self.call, "sparsity", self.sparsity)
+        share(self.call, "span", self.span, above=True)
+        one_of(self.call, "scheme", self.scheme, SCHEMES)
+        self.gradual(1)
         count(self.call, "epochs", self.epochs)
         count(self.call, "seeds", self.seeds)
         share(self.call, "level", self.level, above=True, below=True)
+
+    def check(self, model: Model, data: Dataset) -> None:
+        super().check(model, data)
+        dense_only(model, "pruning")
+
+    def gradual(self, updates: int) -> Method:
+        """The plan's own method, if it has one, and gradual pruning in its span of the updates"""
+        span = max(1, int(self.span * updates))
+        method = Gradual(
+            partial(cubic, final=self.sparsity, span=span), self.criterion, scope=self.scope
+        )
+        own = self.train.get("method")
+        return method if own is None else chain(own, method)
+
+    def pruned(self, here: PhaseContext, start: Model, seed: int) -> tuple[Model, History]:
+        """The model, trained and pruned meanwhile"""
+        updates = self.epochs * self.updates(start, here.data)
+        return self.fit(here, start, seed, method=self.gradual(updates))
 
     def made(self, kind: str, seed: int, here: PhaseContext) -> tuple[Model, History]:
         """The trained model of that kind; models of this seed are in here.state["models"]."""

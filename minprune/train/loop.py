@@ -7,32 +7,28 @@ import os
 from collections.abc import Iterable
 from copy import deepcopy
 from itertools import islice
-from numbers import Real
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minprune import kernels
-from minprune.arguments import count, instance, only_with
+from minprune.arguments import only_with
 from minprune.core import Array, Dataset, Seed, stream
 from minprune.data import batches
-from minprune.errors import ArgumentError
 from minprune.masking.apply import apply
 from minprune.measures.quality import evaluate
 from minprune.nets.counts import sparsity
-from minprune.nets.model import Model, checked_input, checked_targets, is_model
-from minprune.nets.names import listed
-from minprune.nets.net import Net
+from minprune.nets.model import Model
 from minprune.train.checkpoint import Checkpointer, LoopPosition, restore, tree_of
 from minprune.train.fingerprint import data_print, fingerprint, machinery
-from minprune.train.freezing import frozen
 from minprune.train.history import History
 from minprune.train.method import Method
-from minprune.train.optim import Adam, Optimizer
+from minprune.train.optim import Optimizer
 from minprune.train.progress import progress as show_progress
 from minprune.train.progress import tell_threads
-from minprune.train.rates import Rate, constant
+from minprune.train.rates import Rate
+from minprune.train.ready import ready
 from minprune.train.state import Tree
 from minprune.train.step import Training
 
@@ -160,35 +156,15 @@ def fit_part(
     validation loss that an epoch must be below, as if an epoch before had it; keep_best: whether
     all that the next update depends on is kept of the best epoch too.
     """
-    optimizer = Adam() if optimizer is None else optimizer
-    rate, method = constant() if rate is None else rate, Method() if method is None else method
-    is_model(model, "fit")
-    instance("fit", "data", data, Dataset, "mp.Dataset(train, val, test)")
-    instance("fit", "optimizer", optimizer, Optimizer, "mp.SGD(0.1)")
-    instance("fit", "method", method, Method, "mp.methods.L1(1e-4), with its brackets")
-    count("fit", "epochs", epochs, 0)
-    count("fit", "batch_size", batch_size)
-    count("fit", "patience", 1 if patience is None else patience)
-    count("fit", "every", 1 if every is None else every)
+    r = ready(
+        model, data, epochs=epochs, seed=seed, batch_size=batch_size, drop_last=drop_last,
+        optimizer=optimizer, rate=rate, method=method, patience=patience, every=every,
+        freeze=freeze,
+    )  # fmt: skip
     if every is not None and checkpoint is None:
         only_with("fit", "every", "checkpoint='fit.npz'", None)
-    x = checked_input(model.net, data.train[0])
-    if not len(x) or (patience is not None and not len(data.val[0])):
-        part, when = ("val", f" where patience is {patience}") if len(x) else ("train", "")
-        raise ArgumentError(
-            f"fit: data.{part} must hold samples{when}, not none; pass a pair (x, y)"
-        )
-    y = checked_targets(model.net, data.train[1], "fit: data.train")
-    checked_targets(model.net, data.val[1], "fit: data.val")
-    held = frozen(model.net, freeze := listed(freeze))
-    updates = updates_of(model.net, len(x), batch_size, drop_last, held.layers)
-    samples, total = updates * batch_size if drop_last else len(x), epochs * updates
-    factor, found = called(rate, 0, total) if total else (1.0, "")
-    if factor is None:
-        raise ArgumentError(
-            f"fit: rate(0, {total}) must be a number, the factor of the learning rate, not {found};"
-            f" pass mp.rates.cosine(), with its brackets, or a function of (t, total)"
-        )
+    x, y, state, updates = r.x, r.y, r.state, r.updates
+    total, samples = state.total, updates * batch_size if drop_last else len(x)
     if progress:
         tell_threads()
     asked: dict[str, Any] = {}
@@ -197,14 +173,11 @@ def fit_part(
             **({} if begin is None else {"begin": begin}),
             **({} if until is None else {"until": until}),
             **({} if beat == np.inf else {"beat": beat}),
-            **({"freeze": sorted(held.names)} if held.names else {}),
+            **({"freeze": sorted(state.frozen.names)} if state.frozen.names else {}),
             "model": model, "epochs": epochs, "batch_size": batch_size, "patience": patience,
-            "drop_last": drop_last, "seed": seed, "optimizer": optimizer,
-            "method": method, **data_print(data, "train", "val"), **machinery(),
+            "drop_last": drop_last, "seed": seed, "optimizer": state.optimizer,
+            "method": state.method, **data_print(data, "train", "val"), **machinery(),
         })  # fmt: skip
-    state = Training(
-        model, optimizer, rate, method, seed, len(x), batch_size, total, freeze
-    )  # fmt: skip
     place, history = LoopPosition(stream(seed, "order"), best_loss=beat), History()
     if begin is not None:
         tree = deepcopy(begin["training"])
@@ -268,44 +241,8 @@ def _end_epoch(
     )
 
 
-def updates_of(
-    net: Net, n: int, batch_size: int, drop_last: bool, still: frozenset[str] = frozenset()
-) -> int:
-    """The updates of an epoch; raises ArgumentError where a batch would be too small
-
-    still: the layers that run in evaluation mode, which takes any batch.
-    """
-    if drop_last:
-        if n < batch_size:
-            raise ArgumentError(
-                f"fit: batch_size must be at most {n}, the number of samples, where drop_last is "
-                f"True, not {batch_size}; pass a smaller one"
-            )
-        return n // batch_size
-    last = n % batch_size or min(n, batch_size)
-    for node in (node for node in net.nodes if node.name not in still):
-        if last < node.layer.least_batch(net.shapes[node.name]):
-            raise ArgumentError(
-                f"fit: {node.name}: a batch must have at least "
-                f"{node.layer.least_batch(net.shapes[node.name])} samples, and the last one of "
-                f"{n} in batches of {batch_size} has {last}; pass another batch_size, or "
-                f"drop_last=True"
-            )
-    return -(-n // batch_size)
-
-
 def _gather(x: Array, index: Array, dtype: np.dtype[Any]) -> Array:
     """The rows of x at index, batch-last, in the net's dtype."""
     if x.dtype == dtype:
         return kernels.gather_last(x, index)
     return np.ascontiguousarray(np.moveaxis(x[index], 0, -1), dtype)
-
-
-def called(fn: object, *args: int) -> tuple[float | None, str]:
-    """(fn(*args), its repr), for messages; None where it is no number, or calling it fails"""
-    try:
-        found = fn(*args)  # type: ignore[operator]
-    except TypeError as e:
-        return None, f"an error ({e})"
-    number = isinstance(found, Real) and not isinstance(found, bool)
-    return float(found) if number else None, repr(found)
