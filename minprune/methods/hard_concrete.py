@@ -21,7 +21,7 @@ from minprune.evidence.options import free_groups
 from minprune.masking.apply import prune, with_masks
 from minprune.masking.count import for_each
 from minprune.masking.units import live_units
-from minprune.methods.concrete_gates import SHIFT, drawn, gate, gate_at_test, kept_chance, taken
+from minprune.methods.concrete_gates import EDGE, drawn, gate, gate_at_test, kept_chance, taken
 from minprune.methods.during import one_call
 from minprune.nets.model import Model, dense_only
 from minprune.nets.ties import INPUT, ties
@@ -184,7 +184,7 @@ class HardConcrete(Method):
         live = {k: live_units(g, masks) for k, g in free_groups(model).items()}
         live = live if self.unit else {k: masks[k] for k in ctx.state["lam"]}
         gone = np.concatenate([extra[extra_name(k)][~m] for k, m in live.items()])
-        cut = gone.max(initial=-MOST) if self.sparsity is not None else SHIFT
+        cut = gone.max(initial=-MOST) if self.sparsity is not None else EDGE
         return {
             **extra, "expected L0": np.array(ctx.state["expected"]), "threshold": np.array(cut)
         }  # fmt: skip
