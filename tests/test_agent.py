@@ -1,6 +1,7 @@
 """The agent: its updates written out, what it learns, resuming, and what is refused."""
 
 import sys
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from watching import same, small_data, small_net
 import minprune as mp
 from minprune.core import Array, stream
 from minprune.errors import ArgumentError
+from minprune.masking.units import live_units
 from minprune.methods import Agent
 from minprune.methods.agent import softmax, worth
-from minprune.methods.plans import Result
+from minprune.methods.plans import OF_FIT, Result
 
 HOW: dict[str, Any] = {"epochs": 1, "retrain_epochs": 1, "batch_size": 4, "progress": False}
 MODULE = sys.modules["minprune.methods.agent"]  # the name is that of the call too
@@ -104,6 +106,35 @@ def test_it_prefers_few_multiply_adds_where_they_are_all_that_counts() -> None:
     assert [row["kept"] for row in found.report["policy"]] == [1, 1]
 
 
+def test_multiply_adds_within_the_budget_cost_nothing_and_the_higher_reward_is_taken() -> None:
+    for macs, by in ((0.6, "layer"), (0.6, "unit"), (1.0, "unit")):
+        found = run(by=by, episodes=20, macs=macs, lam=0.7, retrain_epochs=0)
+        extra = found.history["search"].extra
+        accuracy, left = extra["accuracy"], extra["multiply-adds"]
+        assert extra["reward"] == pytest.approx(accuracy - 0.7 * np.maximum(0, left - macs))
+        kept = {g.name: live_units(g, found.model.masks) for g in mp.ties(found.model) if g.free}
+        accuracy, left = worth(found.models["trained"], kept, small_data().val)
+        reward = accuracy - 0.7 * max(0.0, left - macs)
+        assert reward >= extra["reward"].max()
+        assert (found.report["pruned by"] == "the likeliest action") or (
+            found.report["pruned by"] == f"the action of episode {extra['reward'].argmax() + 1}"
+        )
+
+
+def test_the_rate_is_that_of_training() -> None:
+    """A name of `fit` is free for `fit`."""
+    run(rate=mp.rates.cosine(), policy_lr=0.1, episodes=2)
+    mine = {"lottery_ticket": {"rate"}, "rewind_on_plateau": {"patience"}}
+    for name, plan in mp.methods.PLANS.items():  # refused by name, with what to do; that of `fit`
+        assert {f.name for f in fields(plan)} & set(OF_FIT) == mine.get(name, set())
+    how: dict[str, Any] = {"epochs": 1, "batch_size": 4, "progress": False}
+    usual, cosine = (
+        mp.methods.dropout(small_net(), small_data(), rate=0.2, **how, **more)
+        for more in ({}, {"train": {"rate": mp.rates.cosine()}})
+    )
+    assert not same(usual.model, cosine.model)
+
+
 def test_a_share_is_exact_and_masks_are_of_whole_units() -> None:
     found = run(by="unit", episodes=5, sparsity=0.5)
     assert sum(row["kept"] for row in found.report["policy"]) == 4  # of 8
@@ -128,7 +159,7 @@ def test_it_resumes_with_the_same_bits(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(StoppedError):
         run(episodes=10, folder=tmp_path)
     again: Result = run(episodes=10, folder=tmp_path)
-    assert len(calls) == 7 + 6  # the first chunk is not repeated
+    assert len(calls) == 7 + 6 + 1  # the first chunk is not repeated; the choice
     assert same(whole.model, again.model)
     one, other = (r.history["search"].extra for r in (whole, again))
     assert all(one[k].tobytes() == other[k].tobytes() for k in one)
@@ -142,6 +173,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "agent: by must be 'layer' or 'unit', not 'filter'; choose one of them": {"by": "filter"},
     "agent: episodes must be an integer of at least 1, not 0; pass episodes=1, for example":
     {"episodes": 0},
+    "agent: macs must be a number from 0 to 1, not 30; pass macs=0.5, for example": {"macs": 30},
     "agent: ratios must not be empty; pass (0.25, 0.5, 1.0), for example": {"ratios": ()},
 }  # fmt: skip
 

@@ -1,5 +1,7 @@
 """Learned masks and squeeze-excite heads against what they are, written out in NumPy."""
 
+import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +15,15 @@ from minprune.core import Array, stream
 from minprune.errors import ArgumentError
 from minprune.methods import AttentionGates, LearnedMasks
 from minprune.methods.attention_gates import gates
-from minprune.nets.model import Model
+from minprune.nets.layer import ForwardContext
+from minprune.nets.model import Model, batch_last
+from minprune.nets.model import run as forward
 
 X, Y = np.array([[1.0, -2.0, 0.5], [0.5, 1.0, 1.0]]), np.array([[1.0], [-1.0]])
 DATA = mp.Dataset((X, Y), (X, Y), (X, Y))
 W = np.array([[0.3, -0.5, 0.1]])
+DRAWN = small_data()
+MODULE = sys.modules["minprune.methods.attention_gates"]  # the name is that of the call too
 SGD: dict[str, Any] = {"optimizer": mp.SGD(0.1), "batch_size": 2, "progress": False}
 
 
@@ -120,7 +126,7 @@ def test_mean_gates_are_of_the_training_data_and_are_folded() -> None:
     model, (x, y) = small_net(), small_data(8).train
     data = mp.Dataset((x, y), (x, y), (x, y))
     method = AttentionGates(1 / 3, fine_tune=0.0, every=1)
-    still = {"optimizer": mp.SGD(0.0), "batch_size": 4, "progress": False}
+    still = {"optimizer": mp.SGD(0.0), "batch_size": 4, "freeze": "bn1", "progress": False}
     found, history = mp.fit(model, data, epochs=1, method=method, **still)
     rng = stream(0, "method")
     head = rng.standard_normal((3, 3)) / 3**0.5
@@ -128,16 +134,64 @@ def test_mean_gates_are_of_the_training_data_and_are_folded() -> None:
         mp.build((1, 4, 5), [("conv1", mp.Conv2d(1, 3, 3, padding=1)), ("flat", mp.Flatten())]),
         {k: model.params[k] for k in ("conv1.weight", "conv1.bias")},
     )
-    m = conv(x).reshape(8, 3, 20).mean(axis=2)
+    m = conv(x).reshape(8, 3, 20).mean(axis=2) / np.sqrt(1 + 1e-5)  # behind bn1, as it began
     mean = (1 / (1 + np.exp(-(m @ head.T)))).mean(axis=0)
     assert history.extra["conv1 mean gate"] == pytest.approx(mean, rel=1e-12)
     mask = found.masks["conv1.weight"]
-    want = np.where(mask, model.params["conv1.weight"] * mean[:, None, None, None], 0)
-    assert found.params["conv1.weight"] == pytest.approx(want, rel=1e-12)
+    assert found.params["bn1.weight"] == pytest.approx(mean * mask[:, 0, 0, 0], rel=1e-12)
+    assert found.params["conv1.weight"] == pytest.approx(model.params["conv1.weight"] * mask)
     tied = mean + history.extra["conv2 mean gate"]  # by the sum
     assert (~mask).any(axis=(1, 2, 3)).tolist() == (tied == tied.min()).tolist()
     assert mp.compact(found).net.params["conv1.weight"][0] == 2
     assert not any("head" in k for k in found.params)
+
+
+def folds(net: Any, seed: int, train: bool) -> bool:
+    """Whether constant gates (W = 0) are those of the folded net, and scale what is read of y.
+
+    Worked out by hand: the scale and the shift behind a normalisation, else weight and bias.
+    """
+    rng, model = np.random.default_rng(seed), net()
+    model = replace(model, buffers={k: a + rng.random(a.shape) for k, a in model.buffers.items()})
+    method, ctx = AttentionGates(0.0), context(model)
+    _, extra, state = method.start(model, ctx)
+    extra = {k: a * 0 + rng.normal(0, 2, a.shape) * k.endswith("bias") for k, a in extra.items()}
+    a = {k: 1 / (1 + np.exp(-extra[f"{k} head bias"][:, 0])) for k in state["gates"]}
+    params, ends = dict(model.params), {"conv1": "bn1" if "bn1.weight" in model.params else "conv1"}
+    for conv, gate in a.items():
+        for kind in ("weight", "bias"):
+            w = params[k := f"{ends.get(conv, conv)}.{kind}"]
+            params[k] = w * gate.reshape(-1, *[1] * (w.ndim - 1))
+    p: Any = model.params | model.buffers
+
+    def instead(name: str, layer: Any, xs: Any) -> Any:
+        now = ctx._replace(state=state, forward=how.at(name))
+        return method.layer(name, layer, xs[0] if len(xs) == 1 else xs, p, extra, now)
+
+    x = batch_last(DRAWN.train[0], model.dtype)
+    how, plain = ForwardContext(train=train), ForwardContext(train=train)
+    with_heads = forward(model.net, p, x, how, None, instead)
+    by_hand = forward(model.net, params | model.buffers, x, plain)
+    done = method.finish(model, extra, ctx._replace(state=state | {"gates": a}))
+    return np.allclose(with_heads, by_hand, rtol=1e-9) and all(
+        np.allclose(done.params[k], w, rtol=1e-12) for k, w in params.items()
+    )
+
+
+def plain_net() -> Model:
+    """A convolution that no normalisation reads."""
+    layers = [("conv1", mp.Conv2d(1, 3, 2)), ("flat", mp.Flatten()), ("fc1", mp.Dense(36, 3))]
+    return mp.initialise(mp.build((1, 4, 5), layers), dtype=np.float64)
+
+
+@given(st.integers(0, 99), st.booleans())
+def test_constant_gates_are_folded_exactly(seed: int, train: bool) -> None:
+    """Before BatchNorm, which cancels their scale, they are not."""
+    assert folds(small_net, seed, train)
+    assert folds(plain_net, seed, train)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MODULE, "place", lambda net, name: name)
+        assert not folds(small_net, seed, train)
 
 
 REFUSED: dict[str, tuple[type[mp.Method], dict[str, Any]]] = {

@@ -1,4 +1,4 @@
-"""theta += rate (R - b) / s dlog pi(a): an agent that learns what to prune, by REINFORCE.
+"""theta += policy_lr (R - b) / s dlog pi(a): an agent that learns what to prune, by REINFORCE.
 
 Longer than most files: the plan and its policy are read together, and half of it is docstrings.
 """
@@ -19,7 +19,7 @@ from minprune.evidence import find, score
 from minprune.evidence.options import free_groups
 from minprune.masking.apply import prune, with_masks
 from minprune.masking.units import live_units, silenced, unit_scores
-from minprune.measures.quality import evaluate
+from minprune.measures.quality import accuracy_of, evaluate
 from minprune.methods.plans import Procedure, Result, added, longer, row, run
 from minprune.nets.counts import counts
 from minprune.nets.model import Model, dense_only
@@ -38,14 +38,15 @@ class Agent(Procedure):
     """Learns which units to prune from rewards; the plan of `mp.methods.agent`.
 
     After `epochs` of training, each of the episodes draws an action from the policy, prunes the
-    trained net by it, without training, and has the reward R = accuracy - lam share, on validation
-    samples, with the share of the multiply-adds that are left. The policy's logits theta move by
-    rate (R - b) / s times the gradient of the action's log chance, b and s being moving means of R
-    and of abs(R - b). At the end the units with the lowest chance to be kept are pruned, and the
-    net trains for `retrain_epochs`. A phase has 50 episodes, after each of which the search can be
-    resumed with the same bits. `.history["search"].extra` holds "reward", "accuracy" and
-    "multiply-adds" of all episodes, "LAYER kept", the expected share of units after each, and
-    "LAYER chance", of each unit to be kept. It has no null setting: what it prunes is learned.
+    trained net by it, without training, and has the reward R = accuracy - lam max(0, share - macs),
+    on validation samples, with the share of the multiply-adds that are left. The policy's logits
+    theta move by policy_lr (R - b) / s times the gradient of the action's log chance, b and s being
+    moving means of R and of abs(R - b). At the end the net is pruned by the likeliest action, or by
+    that of the best episode where its R is higher, and trains for `retrain_epochs`. A phase has 50
+    episodes, after each of which the search can be resumed with the same bits.
+    `.history["search"].extra` holds "reward", "accuracy" and "multiply-adds" of all episodes,
+    "LAYER kept", the expected share of units after each, and "LAYER chance", of each unit to be
+    kept. It has no null setting: what it prunes is learned.
 
     Parameters
     ----------
@@ -54,13 +55,17 @@ class Agent(Procedure):
         the lowest scores go. "unit": it is for each unit whether it is kept.
     lam : float
         At least 0: the accuracy that all multiply-adds are worth.
+    macs : float
+        The share of the multiply-adds that costs nothing. 0: R = accuracy - lam share. For a
+        budget, take a lam that exceeds what accuracy can gain, such as macs=0.3, lam=2.
     sparsity : float, optional
-        The share of the units that is pruned at the end; None: what the policy does most likely:
-        the likeliest ratio, or the units of a chance below 1/2. A group keeps one at least.
+        The share of the units that is pruned at the end, those with the lowest chance to be kept.
+        None: by an action; the likeliest one keeps the likeliest ratio, or the units of a chance
+        of at least 1/2. A group keeps one at least.
     episodes : int
         Of the search.
-    rate : float
-        Of the policy's logits.
+    policy_lr : float
+        The learning rate of the policy's logits.
     ratios : tuple of float
         From which the agent chooses.
     samples : int
@@ -95,9 +100,10 @@ class Agent(Procedure):
 
     by: str = "layer"
     lam: float = 0.3
+    macs: float = 0.0
     sparsity: float | None = None
     episodes: int = 400
-    rate: float = 0.3
+    policy_lr: float = 0.3
     ratios: Sequence[float] = RATIOS
     samples: int = 1000
     criterion: str | Criterion = "magnitude"
@@ -109,7 +115,8 @@ class Agent(Procedure):
         if self.sparsity is not None:
             share(self.call, "sparsity", self.sparsity)
         number(self.call, "lam", self.lam)
-        number(self.call, "rate", self.rate)
+        share(self.call, "macs", self.macs)
+        number(self.call, "policy_lr", self.policy_lr)
         count(self.call, "episodes", self.episodes)
         count(self.call, "samples", self.samples)
         instance(self.call, "ratios", self.ratios, Sequence, "ratios=(0.25, 0.5, 1.0)")
@@ -170,8 +177,9 @@ class Agent(Procedure):
             wide = len(self.ratios) if self.by == "layer" else g.size
             logits[name] = np.full(wide, 0.0 if self.by == "layer" else FIRST)
         policy: dict[str, Any] = {
-            "logits": logits, "orders": orders, "baseline": None, "spread": None, "reward": [],
-            "accuracy": [], "multiply-adds": [], "kept": {name: [] for name in logits},
+            "logits": logits, "orders": orders, "baseline": None, "spread": None, "best": None,
+            "reward": [], "accuracy": [], "multiply-adds": [],
+            "kept": {name: [] for name in logits},
         }  # fmt: skip
         return {
             "model": model, "policy": policy, **added(here.state, "models", trained=model),
@@ -192,12 +200,14 @@ class Agent(Procedure):
             for name, theta in logits.items():
                 kept[name], slopes[name] = self._act(rng, theta, p["orders"][name])
             accuracy, left = worth(model, kept, part)
-            reward = accuracy - self.lam * left
+            reward = self._reward(accuracy, left)
+            if p["best"] is None or reward > p["best"]["reward"]:
+                p["best"] = {"reward": reward, "episode": len(p["reward"]) + 1, "kept": kept}
             b = reward if p["baseline"] is None else p["baseline"]
             far = abs(reward - b)
             s = far if p["spread"] is None else MEMORY * p["spread"] + (1 - MEMORY) * far
             for name in logits if far else ():
-                logits[name] += self.rate * (reward - b) / s * slopes[name]
+                logits[name] += self.policy_lr * (reward - b) / s * slopes[name]
             p["baseline"], p["spread"] = MEMORY * b + (1 - MEMORY) * reward, s or None
             found = {"reward": reward, "accuracy": accuracy, "multiply-adds": left}
             for k, v in found.items():
@@ -213,7 +223,11 @@ class Agent(Procedure):
             name: self._chances(theta, policy["orders"][name])
             for name, theta in policy["logits"].items()
         }
-        pruned = self._pruned(model, chances, policy)
+        if self.sparsity is None:
+            by, kept = self._chosen(model, policy, self._part(here.data))
+            pruned = only(model, kept)
+        else:
+            by, pruned = "a share of all units", self._pruned(model, chances, policy)
         epochs = self.epochs if self.retrain_epochs is None else self.retrain_epochs
         how = {"epochs": epochs, "seed": self.seed, **self.train}
         final, history = here.fit(pruned, **how)
@@ -232,7 +246,7 @@ class Agent(Procedure):
             "model": final, **added(here.state, "history", search=History(extra=extra),
                                     retrain=history),
             **longer(here.state, "masks", [final.masks]),
-            **longer(here.state, "rounds", [last]), "report": {"policy": table},
+            **longer(here.state, "rounds", [last]), "report": {"policy": table, "pruned by": by},
         }  # fmt: skip
 
     def _part(self, data: Dataset) -> Split:
@@ -264,17 +278,26 @@ class Agent(Procedure):
         found = (kept * softmax(theta)).sum(axis=1)
         return found
 
+    def _reward(self, accuracy: float, left: float) -> float:
+        """R = accuracy - lam max(0, share - macs)"""
+        return accuracy - self.lam * max(0.0, left - self.macs)
+
+    def _chosen(self, model: Model, policy: State, part: Split) -> tuple[str, Arrays]:
+        """(what, which units it keeps) of the likeliest action and the best episode"""
+        kept = {}
+        for name, theta in policy["logits"].items():
+            order = policy["orders"][name]
+            most = self._counts(order.size)[theta.argmax()] if self.by == "layer" else 0
+            own = order < most if self.by == "layer" else theta >= 0
+            kept[name] = own if own.any() else theta == theta.max()
+        best = policy["best"]
+        if best["reward"] > self._reward(*worth(model, kept, part)):
+            return f"the action of episode {best['episode']}", best["kept"]
+        return "the likeliest action", kept
+
     def _pruned(self, model: Model, chances: Arrays, policy: State) -> Model:
         """Without the units of the lowest chances; of equals the lowest of the criterion go"""
         groups, scores = free_groups(model), Arrays()
-        if self.sparsity is None:
-            gone = {}
-            for name, theta in policy["logits"].items():
-                order = policy["orders"][name]
-                best = self._counts(order.size)[theta.argmax()] if self.by == "layer" else 0
-                kept = order < best if self.by == "layer" else theta >= 0
-                gone[name] = groups[name], ~(kept if kept.any() else theta == theta.max())
-            return with_masks(model, silenced(model, gone))
         for name, chance in chances.items():
             order = policy["orders"][name]
             own = np.round(chance, 9) - 1e-10 * (order + 1) / (order.size + 1)
@@ -291,14 +314,19 @@ def softmax(theta: Array) -> Array:
     return found
 
 
+def only(model: Model, kept: Arrays) -> Model:
+    """The net without the other units      kept: {group: bool (units,)}"""
+    groups = free_groups(model)
+    gone = {name: (groups[name], ~alive) for name, alive in kept.items()}
+    return with_masks(model, silenced(model, gone))
+
+
 def worth(model: Model, kept: Arrays, part: Split) -> tuple[float, float]:
     """(accuracy of the net with these units alone, the share of its multiply-adds)"""
-    groups = free_groups(model)
-    masks = silenced(model, {name: (groups[name], ~alive) for name, alive in kept.items()})
-    found = counts(model.net, model.masks | masks)
+    pruned = only(model, kept)
+    found = counts(pruned.net, pruned.masks)
     left = sum(c.live_macs for c in found) / max(1, sum(c.macs for c in found))
-    quality = evaluate(with_masks(model, masks), part)
-    return float(quality.accuracy or 0.0), left
+    return accuracy_of(pruned, part, "agent"), left
 
 
 def agent(

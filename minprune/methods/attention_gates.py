@@ -18,7 +18,7 @@ from minprune.masking.choose import Scope
 from minprune.methods.during import one_call
 from minprune.nets.layer import ForwardContext, Layer
 from minprune.nets.model import Model, dense_only, run
-from minprune.nets.net import layer_of
+from minprune.nets.net import Net, layer_of
 from minprune.train.history import Learned
 from minprune.train.method import Change, Context, Method, Values, View
 
@@ -28,12 +28,14 @@ class AttentionGates(Method):
     """Trains a gate for each filter of a convolution, from its outputs, and prunes by their means.
 
     y' = a y with a = sigmoid(W m + b), m the mean of each channel of y over its positions, for each
-    sample; W (filters, filters) and b are trained with the net. The score of a filter is its mean
-    gate over training batches of the last epoch so far. At the end the filters of the lowest are
-    pruned, the mean gates of the others are multiplied into their weights and biases, and the heads
-    are gone; the rest of the training, the share `fine_tune`, is that of the ordinary net. In
-    each epoch's validation before, the same is done to a copy. `history.extra` holds "LAYER mean
-    gate". It has no null setting: the heads change what the net computes.
+    sample; W (filters, filters) and b are trained with the net. Where a normalisation alone reads
+    the convolution, y is the normalisation's output: before it the scale of a would cancel. The
+    score of a filter is its mean gate over training batches of the last epoch so far. At the end
+    the filters of the lowest are pruned, the mean gates of the others are multiplied into the
+    weights and biases that make y, and the heads are gone; the rest of the training, the share
+    `fine_tune`, is that of the ordinary net. In each epoch's validation before, the same is done
+    to a copy. `history.extra` holds "LAYER mean gate". It has no null setting: the heads change
+    what the net computes.
 
     Parameters
     ----------
@@ -74,9 +76,9 @@ class AttentionGates(Method):
     sparsity: float | None = None
     scope: Scope = "layer"
     threshold: float = 0.5
-    fine_tune: float = 0.25
+    fine_tune: float = 0.5
     every: int = 4
-    lr_factor: float = 1.0
+    lr_factor: float = 10.0
 
     def __post_init__(self) -> None:
         owner = "AttentionGates"
@@ -117,15 +119,17 @@ class AttentionGates(Method):
             extra[f"{layer} head bias"] = np.zeros((n, 1), model.dtype)
             gates[layer] = np.full(n, 0.5)
         self._pruned(model, gates)  # a share that cannot be reached is refused now
-        return model, extra, {"gates": gates, "batches": 0}
+        places = {place(model.net, layer): layer for layer in gates}
+        return model, extra, {"gates": gates, "places": places, "batches": 0}
 
     def layer(
         self, name: str, layer: Layer, x: Value, params: Values, extra: Values, ctx: Context
     ) -> Value | None:
-        if name not in ctx.state["gates"] or "fixed" in ctx.state:
+        made = ctx.state["places"].get(name)
+        if made is None or "fixed" in ctx.state:
             return None
         y = layer.apply(layer.own(name, params), [x], ctx.forward)
-        a = gates(y, name, extra)
+        a = gates(y, made, extra)
         c, *space, n = value(y).shape
         return mul(y, reshape(a, shape=(c, *(1 for _ in space), n)))
 
@@ -133,12 +137,12 @@ class AttentionGates(Method):
         ctx, state = view.ctx, view.ctx.state
         if "fixed" in state:
             return None
-        place = (ctx.step - 1) % -(-ctx.samples // ctx.batch_size)  # in the epoch
-        if place % self.every == 0:
-            k = state["batches"] + 1 if place else 1
+        begun = (ctx.step - 1) % -(-ctx.samples // ctx.batch_size)  # in the epoch
+        if begun % self.every == 0:
+            k = state["batches"] + 1 if begun else 1
             now = self._measured(view)
             mean = {name: a + (now[name] - a) / k for name, a in state["gates"].items()}
-            state = {"gates": mean if place else now, "batches": k}
+            state = state | {"gates": mean if begun else now, "batches": k}
         if not self.fine_tune or ctx.step != self._last(ctx.total):
             return Change(state=state)
         model = Model(ctx.net, dict(view.params), dict(view.buffers), dict(ctx.masks))
@@ -161,7 +165,7 @@ class AttentionGates(Method):
     def _measured(self, view: View) -> Arrays:
         """{layer: (filters,) the mean gates of this update's batch}, in evaluation mode"""
         found: Arrays = {}
-        params = view.params | view.buffers
+        params, places = view.params | view.buffers, view.ctx.state["places"]
         ctx = view.ctx._replace(forward=ForwardContext())
 
         def noting(name: str, layer: Layer, xs: list[Value]) -> Value | None:
@@ -169,7 +173,8 @@ class AttentionGates(Method):
             y = self.layer(name, layer, x, params, view.extra, ctx)
             if y is not None:
                 plain = layer.apply(layer.own(name, params), [x], ctx.forward)
-                found[name] = gates(plain, name, view.extra).mean(axis=1).astype(np.float64)
+                mean = gates(plain, places[name], view.extra).mean(axis=1)
+                found[places[name]] = mean.astype(np.float64)
             return y
 
         run(view.ctx.net, params, np.ascontiguousarray(np.moveaxis(view.batch[0], 0, -1)),
@@ -191,10 +196,10 @@ class AttentionGates(Method):
         pruned = prune(model, scores, **how)
         new = dict(pruned.params)
         for name, a in mean.items():
-            layer = model.net.node(name).layer
-            for kind in layer.params():
-                w = new[f"{name}.{kind}"]
-                new[f"{name}.{kind}"] = w * a.astype(w.dtype).reshape(-1, *[1] * (w.ndim - 1))
+            at = place(model.net, name)
+            for kind in model.net.node(at).layer.params():
+                w = new[f"{at}.{kind}"]
+                new[f"{at}.{kind}"] = w * a.astype(w.dtype).reshape(-1, *[1] * (w.ndim - 1))
         return replace(pruned, params=new)
 
 
@@ -202,6 +207,14 @@ def _convolves(model: Model, name: str) -> bool:
     """Whether the layer is linear, with one weight, and has an output at several positions"""
     many = sum(layer_of(k) == name for k in model.net.weights)
     return len(model.net.shapes[name]) > 1 and many == 1 and not model.net.node(name).layer.bent()
+
+
+def place(net: Net, name: str) -> str:
+    """The layer whose output has the gates: `name`, or the normalisation that alone reads it"""
+    readers = net.readers[name]
+    if len(readers) == 1 and net.node(readers[0]).layer.normalises:
+        return readers[0]
+    return name
 
 
 def gates(y: Value, name: str, extra: Mapping[str, Value]) -> Value:

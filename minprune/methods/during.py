@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from minprune.arguments import one_of, share
+from minprune.arguments import instance, one_of, share
 from minprune.core import Dataset
 from minprune.methods.plans import OF_FIT, Procedure, Result, row, run
 from minprune.methods.start_sparse import start_sparse
@@ -76,7 +76,7 @@ def one_call(
 ) -> Callable[..., Result]:
     """The one-line call of a method; example: settings of its docstring, of a net of mp.zoo"""
     own = [k for k, p in inspect.signature(kind).parameters.items() if p.kind is not p.VAR_KEYWORD]
-    of_plan = ("epochs", "seed", "sparsity") if "sparsity" not in own else ("epochs", "seed")
+    of_plan = ("epochs", "seed", "train", *(["sparsity"] if "sparsity" not in own else []))
 
     def call(
         model: Model, data: Dataset, *, folder: str | os.PathLike[str] | None = None,
@@ -86,7 +86,9 @@ def one_call(
             one_of(name, "an argument", key, (*own, *of_plan, *OF_FIT))
         method = kind(**{key: value for key, value in how.items() if key in own})
         rest = {key: value for key, value in how.items() if key not in own}
-        return run(Fit, model, data, {**rest, "train": {"method": method}}, folder, progress)
+        given = instance(name, "train", rest.pop("train", {}), Mapping, "{'patience': 3}")
+        rest["train"] = {**given, "method": method}
+        return run(Fit, model, data, rest, folder, progress)
 
     settings = f", {example}" if example else ""
     call.__name__ = call.__qualname__ = name
@@ -108,7 +110,8 @@ def one_call(
         Whether to show progress.
     **how : Any
         epochs and seed; the arguments of `{kind.__name__}`; sparsity, of random masks before the
-        first update, unless that is one of them; and what `mp.fit` takes.
+        first update, unless that is one of them; and what `mp.fit` takes, or train, a dict of
+        that, where both have an argument of that name.
 
     Returns
     -------
