@@ -18,7 +18,7 @@ from minprune.errors import ArgumentError, NonFiniteError
 from minprune.masking.apply import apply
 from minprune.nets.counts import sparsity
 from minprune.nets.layer import ForwardContext, Layer
-from minprune.nets.model import Instead, Model, all_finite, blame, loss_of, run
+from minprune.nets.model import Instead, Model, all_finite, blame, check_masks, loss_of, run
 from minprune.nets.names import matched
 from minprune.nets.net import Net, layer_of
 from minprune.train.freezing import frozen
@@ -209,10 +209,16 @@ class Training:
         change = self._unfrozen(change)
         masks = change.masks or {}
         self.masks.update(masks)
-        new = {k: self.params[k] for k in masks if k in self.params} | (change.params or {})
+        new = dict(change.params or {})
+        if not self.dense:
+            new = {k: self.params[k] for k in masks if k in self.params} | new
         held = {k: self.masks[k] for k in new.keys() | masks.keys() if k in self.masks}
-        masked = apply(self.params | new, held)
-        _replace(self.params, new if self.dense else {k: masked[k] for k in new}, "params")
+        if self.dense:
+            check_masks(held, {k: w.shape for k, w in self.params.items()})
+        else:
+            masked = apply(self.params | new, held)
+            new = {k: masked[k] for k in new}
+        _replace(self.params, new, "params")
         _relocate(self.buffers, change.buffers or {}, self.net.indices)
         for layer in sorted(set(map(layer_of, change.buffers or {}))):
             kind = self.net.node(layer).layer
