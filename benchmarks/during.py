@@ -48,7 +48,16 @@ METHODS: dict[str, tuple[Callable[[], mp.Method], float, bool]] = {
     "SET": (lambda: M.SET(), LIGHT, True),
     "RigL": (lambda: M.RigL(), LIGHT, True),
     "SNFS": (lambda: M.SNFS(), LIGHT, True),
+    "HardConcrete": (lambda: M.HardConcrete(), LIGHT, False),
+    "HardConcrete, units": (lambda: M.HardConcrete(unit=True), LIGHT, False),
+    "LearnedMasks": (lambda: M.LearnedMasks(), LIGHT, False),
+    "LearnedMasks, the highest": (lambda: M.LearnedMasks(0.9), LIGHT, False),
+    "LearnedMasks, drawn": (lambda: M.LearnedMasks(draw="bernoulli"), LIGHT, False),
+    "AttentionGates": (lambda: M.AttentionGates(), LIGHT, False),
 }
+
+
+CONVOLUTIONS = {"AttentionGates"}  # what needs them
 
 
 def run(quick: bool, data: Path | None) -> list[Row]:
@@ -56,7 +65,7 @@ def run(quick: bool, data: Path | None) -> list[Row]:
     repeats = 7 if quick else 31
     rows: list[Row] = []
     for net, bounded in (("lenet_5", True), ("lenet_300_100", False)):
-        for name in METHODS:
+        for name in METHODS if bounded else [k for k in METHODS if k not in CONVOLUTIONS]:
             rows += attempt(f"{net}: {name}", partial(times, net, name, bounded, repeats))
     return rows
 

@@ -224,13 +224,11 @@ ROWS: dict[str, Row] = {
     },
     "SparseVariationalDropout": noisy({"threshold": -2.0, "log_sigma2": -6.0}, share=None),
     "SparseVariationalDropout, a share": noisy({"sparsity": 0.5}, share=0.5),
-    "HardConcrete": hard({"rate": 0.9}, share=None),
     "HardConcrete, a share": hard({"sparsity": 0.5, "lam": 0.5, "average": 0.5}, share=0.5),
     "HardConcrete, units": hard({"sparsity": 0.5, "unit": True}, share=0.5, units=True),
     "HardConcrete, inputs": hard(
         {"unit": True, "inputs": True, "rate": {"fc1": 0.9, "input": 0.9}}, share=None
     ),
-    "LearnedMasks": masks({"lr_factor": 20.0}, share=None),
     "LearnedMasks, a share": masks({"sparsity": 0.5, "fine_tune": 0.3}, share=0.5),
     "LearnedMasks, supermask": masks({"draw": "bernoulli", "frozen": True}, share=None),
     "LearnedMasks, edge-popup": masks(

@@ -57,6 +57,7 @@ def test_a_training_is_the_one_written_out(lam: float, factor: float) -> None:
     assert trained.params["fc.weight"][0] == pytest.approx(np.where(dead, 0, w * z), rel=1e-12)
     assert history.steps["penalty"] == pytest.approx(penalties, rel=1e-12)
     assert len(history.extra["expected L0"]) == 4
+    assert history.extra["threshold"] == pytest.approx(-2.3979, abs=1e-4)
 
 
 def test_a_moving_average_is_corrected_for_its_start() -> None:
@@ -87,6 +88,27 @@ def test_gates_of_units_scale_what_reads_them() -> None:
         assert found[k] == pytest.approx(want[k], rel=1e-12), k
     each = state["groups"]["conv1.weight"]["each"]
     assert each.tolist() == [3 * 9 + 4 * 5] * 3  # weights that read a channel
+
+
+def test_a_dense_layer_has_a_gate_for_each_pixel() -> None:
+    model = mp.zoo.mlp(((1, 2, 3), 2), hidden=(4,), dtype=np.float64)
+    method = HardConcrete(unit=True, inputs=True)
+    _, extra, state = method.start(model, context(model))
+    extra["the net's input log alpha"][[0, 4]] = -3.0
+    found = method.finish(model, extra, context(model)._replace(state=state))
+    live = found.masks["fc1.weight"].all(axis=0), found.masks["fc1.weight"].any(axis=0)
+    assert live[0].tolist() == live[1].tolist() == [False, True, True, True, False, True]
+    assert state["groups"]["the net's input"]["each"].tolist() == [4] * 6
+
+
+def test_the_threshold_of_a_share_is_the_highest_that_is_pruned() -> None:
+    method = HardConcrete(0.5, unit=True)
+    model, history = mp.fit(small_net(), small_data(), epochs=1, method=method, progress=False)
+    dead = ~model.masks["fc1.weight"].any(axis=1), ~model.masks["conv1.weight"].any(axis=(1, 2, 3))
+    found = [history.extra[f"{k}.weight log alpha"] for k in ("fc1", "conv1")]
+    gone = np.concatenate([a[d] for a, d in zip(found, dead, strict=True)])
+    kept = np.concatenate([a[~d] for a, d in zip(found, dead, strict=True)])
+    assert history.extra["threshold"] == gone.max() <= kept.min()
 
 
 def test_closed_gates_are_pruned_and_gone() -> None:

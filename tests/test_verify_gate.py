@@ -56,12 +56,6 @@ def slope(a: Array, u: Array) -> Array:
     return np.asarray((z - G) * (Z - z) / (Z - G) / B * ((z > 0) & (z < 1)))
 
 
-def slope_in_place(a: Array, u: Array) -> Array:
-    found = slope(a, u)
-    a[:] = 0
-    return found
-
-
 def warm(a: Array) -> Array:
     """The temperature left in the gate of the test."""
     return np.clip(sigmoid(a / B) * (Z - G) + G, 0, 1)
@@ -78,7 +72,6 @@ def by_sigmoid(s: Array, g: Array) -> Array:
 
 SHIFT = B * log(-G / Z)
 PLANTED: tuple[tuple[str, str, Callable[..., Any], str], ...] = (
-    ("sample", "range", open_ended, "no clip"),
     ("sample", "exact", open_ended, "no clip"),
     ("sample", "exact", concrete, "no stretch"),
     ("sample", "exact", cold, "the temperature on the noise alone"),
@@ -89,13 +82,12 @@ PLANTED: tuple[tuple[str, str, Callable[..., Any], str], ...] = (
     ("expected", "monte carlo", lambda log_alpha: sigmoid(log_alpha + SHIFT), "the shift's sign"),
     ("expected", "exact", lambda log_alpha: sigmoid(log_alpha - SHIFT / B), "no beta"),
     ("expected", "monte carlo", lambda log_alpha: 1 - sigmoid(log_alpha - SHIFT), "P(z = 0)"),
-    ("test", "range", lambda log_alpha: sigmoid(log_alpha) * (Z - G) + G, "no clip"),
+    ("test", "exact", lambda log_alpha: sigmoid(log_alpha) * (Z - G) + G, "no clip"),
     ("test", "exact", warm, "the temperature left in"),
     ("test", "closed and open", warm, "the temperature left in"),
     ("test", "closed and open", sigmoid, "no stretch"),
     ("slope", "difference", lambda log_alpha, u: slope(log_alpha, u) * B, "no 1 / beta"),
     ("slope", "difference", lambda log_alpha, u: slope(log_alpha, u) + 0.1, "of closed gates"),
-    ("slope", "input untouched", slope_in_place, "in place"),
     ("straight_through", "through", masked, "kept ones alone"),
     ("straight_through", "through", by_sigmoid, "the sigmoid's slope"),
 )

@@ -136,7 +136,10 @@ class RunSettings(Settings):
     )  # fmt: skip
     seed: int = option(0, "same seed, same bits", type=int, metavar="N", least=0)
     method: str | None = option(
-        None, "another procedure; minprune methods lists them", metavar="NAME", check="method"
+        None,
+        "another procedure; minprune methods lists them; or package.module:name",
+        metavar="NAME",
+        check="method",
     )
     set: dict[str, Any] = option(  # noqa: RUF009
         {}, "a setting of the method, as JSON or text, such as rounds=3; may be repeated",

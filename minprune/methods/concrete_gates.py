@@ -16,7 +16,8 @@ from minprune.core import Array
 from minprune.methods.local_reparameterization import pieces
 
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1  # the temperature, and where s is stretched to
-SHIFT = BETA * log(-GAMMA / ZETA)  # z > 0 where logit(u) + log alpha > SHIFT
+EDGE = log(-GAMMA / ZETA)  # the log alpha up to which the gate of the test is 0
+SHIFT = BETA * EDGE  # z > 0 where logit(u) + log alpha > SHIFT
 
 
 def _gate(log_alpha: Array, *, u: Array) -> Array:

@@ -21,7 +21,7 @@ from minprune.evidence.options import free_groups
 from minprune.masking.apply import prune, with_masks
 from minprune.masking.count import for_each
 from minprune.masking.units import live_units
-from minprune.methods.concrete_gates import SHIFT, drawn, gate, gate_at_test, kept_chance, taken
+from minprune.methods.concrete_gates import EDGE, drawn, gate, gate_at_test, kept_chance, taken
 from minprune.methods.during import one_call
 from minprune.nets.model import Model, dense_only
 from minprune.nets.ties import INPUT, ties
@@ -58,8 +58,9 @@ class HardConcrete(Method):
     unit : bool
         Whether gates are on units, rather than single weights.
     inputs : bool
-        With unit: also gates on the net's inputs. They go by their own gates, and are not counted
-        in `sparsity`.
+        With unit: also gates on the net's inputs: on each feature, or pixel, that a dense layer
+        reads, on each channel that a convolution reads. They go by their own gates, and are not
+        counted in `sparsity`.
     rate : float or dict
         Where log alpha begins: near log((1 - rate) / rate); a dict as for lam.
     average : float
@@ -184,7 +185,7 @@ class HardConcrete(Method):
         live = {k: live_units(g, masks) for k, g in free_groups(model).items()}
         live = live if self.unit else {k: masks[k] for k in ctx.state["lam"]}
         gone = np.concatenate([extra[extra_name(k)][~m] for k, m in live.items()])
-        cut = gone.max(initial=-MOST) if self.sparsity is not None else SHIFT
+        cut = gone.max(initial=-MOST) if self.sparsity is not None else EDGE
         return {
             **extra, "expected L0": np.array(ctx.state["expected"]), "threshold": np.array(cut)
         }  # fmt: skip
@@ -198,15 +199,18 @@ class HardConcrete(Method):
             "print(mp.ties(model)) shows which may be removed",
         )  # fmt: skip
         for g in groups:
-            reads, each = [], np.zeros(g.size)
+            wide = {m.index.shape[1] for m in g.readers}
+            apart = g.name == INPUT and len(wide) == 1  # a gate for each pixel of an image
+            size = g.size * wide.pop() if apart else g.size
+            reads, each = [], np.zeros(size)
             for m in g.readers:
                 shape = model.params[m.param].shape
-                index = np.full(shape[m.axis], g.size)
-                index[m.index] = np.arange(g.size)[:, None]
+                index = np.full(shape[m.axis], size)
+                index[m.index] = np.arange(size).reshape(g.size, -1)
                 reads.append([m.param, m.axis, index])
-                each += m.index.shape[1] * (model.params[m.param].size // shape[m.axis])
+                each += m.index.size // size * (model.params[m.param].size // shape[m.axis])
             makes = [[m.param, m.index] for m in g.producers]
-            found[g.name] = {"size": g.size, "reads": reads, "makes": makes, "each": each}
+            found[g.name] = {"size": size, "reads": reads, "makes": makes, "each": each}
         return found
 
     def _each(self, names: Mapping[str, Any], what: str) -> dict[str, float]:

@@ -70,18 +70,6 @@ def near(found: Any, want: Array, off: float, at: Array) -> str | None:
     return f"at {at[k]:.6g} it is {got[k]:.6g}, expected {want[k]:.6g}"
 
 
-def outside(found: Any) -> str | None:
-    got = np.asarray(found, np.float64)
-    wrong = got[~((got >= 0) & (got <= 1))]
-    return f"one is {wrong[0]:.6g}" if wrong.size else None
-
-
-@SAMPLE("range", both)
-def gate_is_a_share(fn: Fn, p: Drawn) -> str | None:
-    """a gate is from 0 to 1"""
-    return outside(fn(p[0].copy(), p[1].copy()))
-
-
 @SAMPLE("exact", both)
 def gate_is_the_definition(fn: Fn, p: Drawn) -> str | None:
     """z = clip(sigmoid((logit(u) + log_alpha) / beta) (zeta - gamma) + gamma, 0, 1)"""
@@ -121,12 +109,6 @@ def expected_is_the_formula(fn: Fn, a: Array) -> str | None:
     return near(fn(a.copy()), 1 / (1 + np.exp(-(a - BETA * EDGE))), ROUNDED, a)
 
 
-@TEST("range", alphas)
-def still_gate_is_a_share(fn: Fn, a: Array) -> str | None:
-    """a gate is from 0 to 1"""
-    return outside(fn(a.copy()))
-
-
 @TEST("exact", alphas)
 def still_gate_is_the_definition(fn: Fn, a: Array) -> str | None:
     """z = clip(sigmoid(log_alpha) (zeta - gamma) + gamma, 0, 1), without temperature"""
@@ -158,12 +140,6 @@ def slope_is_the_derivative(fn: Fn, p: Drawn) -> str | None:
     want = np.where(inside, (high - low) / (2 * STEP), 0.0)
     use = inside | same
     return near(np.where(use, found, 0.0), np.where(use, want, 0.0), DIFFERENCE, a)
-
-
-@SLOPE("input untouched", both)
-def slope_leaves_input(fn: Fn, p: Drawn) -> str | None:
-    """log_alpha and u are not changed"""
-    return untouched(fn, *p)
 
 
 @STRAIGHT("through", both)
