@@ -81,6 +81,7 @@ def slowly(plan: Run, seen: list[Any]) -> list[dict[str, list[bool]]]:
     held = {k: start.masks.get(k, np.ones(start.params[k].shape, bool)).ravel() for k in names}
     now = {k: held[k].tolist() for k in names}
     first, last = round(plan.begin * STEPS), max(1, round(plan.stop * STEPS))
+    dense = [k for k in names if start.params[k].ndim > 1]
     ts: dict[str, float] = {}
     scores: dict[str, list[float]] = {}
 
@@ -117,6 +118,11 @@ def slowly(plan: Run, seen: list[Any]) -> list[dict[str, list[bool]]]:
             mean, deviation = scores[k.rpartition(".")[0]]
             for j, v in enumerate(map(abs, w[k].flat)):
                 order.append(((v - mean) / deviation if held[k][j] else -np.inf, -at, -j))
+        for at, k in enumerate(names):  # each keeps its best, but for biases beside weights
+            if start.params[k].ndim > 1 or f"{k.rpartition('.')[0]}.weight" not in dense:
+                best = max((row for row in order if row[1] == -at), default=None)
+                if best is not None:
+                    order[order.index(best)] = (np.inf, *best[1:])
         order.sort()
         for _, at, j in order[: round(plan.sparsity * len(order))]:  # type: ignore[operator]
             now[names[-at]][-j] = False

@@ -90,6 +90,17 @@ def test_gates_of_units_scale_what_reads_them() -> None:
     assert each.tolist() == [3 * 9 + 4 * 5] * 3  # weights that read a channel
 
 
+def test_a_dense_layer_has_a_gate_for_each_pixel() -> None:
+    model = mp.zoo.mlp(((1, 2, 3), 2), hidden=(4,), dtype=np.float64)
+    method = HardConcrete(unit=True, inputs=True)
+    _, extra, state = method.start(model, context(model))
+    extra["the net's input log alpha"][[0, 4]] = -3.0
+    found = method.finish(model, extra, context(model)._replace(state=state))
+    live = found.masks["fc1.weight"].all(axis=0), found.masks["fc1.weight"].any(axis=0)
+    assert live[0].tolist() == live[1].tolist() == [False, True, True, True, False, True]
+    assert state["groups"]["the net's input"]["each"].tolist() == [4] * 6
+
+
 def test_the_threshold_of_a_share_is_the_highest_that_is_pruned() -> None:
     method = HardConcrete(0.5, unit=True)
     model, history = mp.fit(small_net(), small_data(), epochs=1, method=method, progress=False)

@@ -1,10 +1,12 @@
 """Methods by name: every one spends the same updates and reaches the same sparsity."""
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
 from procedures import DATA, NET
+from watching import same
 
 import minprune as mp
 from minprune.errors import ArgumentError
@@ -78,6 +80,25 @@ def test_own_settings_replace_those_of_the_budget() -> None:
     assert plan("finetune", budget, MODEL, DATA, scope="layer").scope == "layer"
     with pytest.raises(ArgumentError, match="evry"):
         plan("set", budget, MODEL, DATA, evry=3)
+
+
+def test_a_teacher_from_a_file(tmp_path: Path) -> None:
+    """The file of the dense net that the job trains itself gives the same bits."""
+    dense, _ = mp.fit(MODEL, DATA, epochs=HOW["epochs"], progress=False, **HOW["train"])
+    mp.save(dense, tmp_path / "dense.npz")
+    budget = Budget(**HOW, sparsity=0.5)
+    own = {"alpha": 0.5, "teacher": str(tmp_path / "dense.npz")}
+    found, itself = (
+        result(run_plan(plan("distil", budget, MODEL, DATA, **how), DATA, None, False,
+                        {"start": MODEL})).model
+        for how in (own, {"alpha": 0.5})
+    )  # fmt: skip
+    assert same(found, itself)
+    with pytest.raises(ArgumentError) as e:
+        plan("distil", budget, MODEL, DATA, teacher=3)
+    assert str(e.value) == "distil: teacher must be a str, not int; pass its path"
+    with pytest.raises(ArgumentError, match="Distil: alpha must be a number from 0 to 1, not 2"):
+        plan("distil", budget, MODEL, DATA, alpha=2)
 
 
 @pytest.mark.parametrize("name", ["finetune", "at_init"])

@@ -3,8 +3,7 @@
 Louizos et al. (2018): gates on the 784 inputs and the units of LeNet-300-100, lambda 0.1 / N. There
 it is 219-214-100 at 1.4 %. Zhou et al. (2019) and Ramanujan et al. (2020): masks of weights that
 stay as they were drawn. One seed each, and a tenth of the epochs of L0, with the rate of its gates
-ten times as high; 5 epochs of the others. LeNet-5 is left out: there each input of a dense layer
-has a gate of its own.
+ten times as high. LeNet-5 is left out: there each input of a dense layer has a gate of its own.
 """
 
 from functools import partial
@@ -22,7 +21,7 @@ PROTOCOL: dict[str, Any] = {
     "l0": {"epochs": 20, "optimizer": "Adam 1e-3", "lr_factor": 10.0, "lam": 0.1, "average": 0.999,
            "rate": {"input": 0.2, "fc1": 0.5, "fc2": 0.5}},
     "supermask": {"epochs": 5, "optimizer": "Adam 1e-3, of scores 3e-2"},
-    "edge-popup": {"epochs": 5, "optimizer": "SGD 0.1, momentum 0.9, decay 5e-4, cosine",
+    "edge-popup": {"epochs": 14, "optimizer": "SGD 0.1, momentum 0.9, decay 5e-4, cosine",
                    "sparsity": 0.5},
 }  # fmt: skip
 QUICK = {**PROTOCOL, "l0": {**PROTOCOL["l0"], "epochs": 2}, "supermask": {"epochs": 2},

@@ -3,6 +3,7 @@
 Renda et al. (2020), Comparing Rewinding and Fine-tuning in Neural Network Pruning, whose nets are
 those of CIFAR, ImageNet and WMT. Each net is trained for T epochs and pruned by magnitude in three
 rounds, with T - 1 epochs of retraining after each: both rewinds return to the end of epoch 1.
+LeNet-5 is given 10,000 images and 5 epochs, 500 updates, so that it takes minutes.
 """
 
 from functools import partial

@@ -42,6 +42,7 @@ from minprune.methods import (
 from minprune.methods.plans import Procedure, made
 from minprune.methods.retrain import Retraining, distilled
 from minprune.nets.model import Model
+from minprune.train.optim import SGD
 
 PRUNINGS = 100  # of a gradual method, at most
 MOVES = 10  # of SET and RigL, at least
@@ -209,6 +210,16 @@ def growing(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
     return during(GrowingRegularization, how | dict(own), b)
 
 
+def thresholds(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+    """Of SGD s shrinks by a 40th an update at most, and by e^-10 in all if the loss lets it."""
+    how: dict[str, Any] = {"sparsity": b.sparsity}
+    optimizer = b.train.get("optimizer")
+    if isinstance(optimizer, SGD) and optimizer.lr:
+        each = min(1 / 40, 10 / max(1, updates(b, b.total, model, data)))
+        how |= {"s_lr": 1.0, "decay": each * (1 - optimizer.momentum) / optimizer.lr}
+    return during(SoftThreshold, how | dict(own), b)
+
+
 def moving(kind: type, b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
     """Sparse from the start; weights move."""
     every = min(100, max(1, updates(b, b.total, model, data) // MOVES))
@@ -274,8 +285,8 @@ METHODS: dict[str, Way] = {
         growing, criteria=False, units=True, null={"sparsity": 0.0},
     ),
     "soft_threshold": Way(
-        "layers learn thresholds of their weights; --set decay=0.5 (Kusupati et al. 2020)",
-        partial(acting, SoftThreshold), criteria=False,
+        "layers learn thresholds of their weights; --set decay=0.1 (Kusupati et al. 2020)",
+        thresholds, criteria=False,
         null={"decay": 0, "initial": -3200, "sparsity": 0.0},
     ),
     "dynamic_surgery": Way(

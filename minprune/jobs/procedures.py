@@ -83,7 +83,7 @@ def asked(
 def completed(own: Own) -> dict[str, Any]:
     """The settings, and what they leave no room for as None"""
     found = dict(own)
-    if "threshold" in own or isinstance(own.get("pattern"), str):
+    if "threshold" in own or "c" in own or isinstance(own.get("pattern"), str):
         found.setdefault("sparsity", None)
     if any(isinstance(own.get(key), list) for key in ("sparsity", "threshold")):
         found.setdefault("rounds", None)

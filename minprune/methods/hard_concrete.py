@@ -58,8 +58,9 @@ class HardConcrete(Method):
     unit : bool
         Whether gates are on units, rather than single weights.
     inputs : bool
-        With unit: also gates on the net's inputs. They go by their own gates, and are not counted
-        in `sparsity`.
+        With unit: also gates on the net's inputs: on each feature, or pixel, that a dense layer
+        reads, on each channel that a convolution reads. They go by their own gates, and are not
+        counted in `sparsity`.
     rate : float or dict
         Where log alpha begins: near log((1 - rate) / rate); a dict as for lam.
     average : float
@@ -198,15 +199,18 @@ class HardConcrete(Method):
             "print(mp.ties(model)) shows which may be removed",
         )  # fmt: skip
         for g in groups:
-            reads, each = [], np.zeros(g.size)
+            wide = {m.index.shape[1] for m in g.readers}
+            apart = g.name == INPUT and len(wide) == 1  # a gate for each pixel of an image
+            size = g.size * wide.pop() if apart else g.size
+            reads, each = [], np.zeros(size)
             for m in g.readers:
                 shape = model.params[m.param].shape
-                index = np.full(shape[m.axis], g.size)
-                index[m.index] = np.arange(g.size)[:, None]
+                index = np.full(shape[m.axis], size)
+                index[m.index] = np.arange(size).reshape(g.size, -1)
                 reads.append([m.param, m.axis, index])
-                each += m.index.shape[1] * (model.params[m.param].size // shape[m.axis])
+                each += m.index.size // size * (model.params[m.param].size // shape[m.axis])
             makes = [[m.param, m.index] for m in g.producers]
-            found[g.name] = {"size": g.size, "reads": reads, "makes": makes, "each": each}
+            found[g.name] = {"size": size, "reads": reads, "makes": makes, "each": each}
         return found
 
     def _each(self, names: Mapping[str, Any], what: str) -> dict[str, float]:

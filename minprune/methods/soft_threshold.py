@@ -43,7 +43,8 @@ class SoftThreshold(Method):
         Whether a layer has one threshold or each of its units.
     s_lr : float
         The factor of the learning rate of s, at least 0. Adam moves s by about lr s_lr an update,
-        SGD by lr s_lr decay s.
+        SGD by lr s_lr decay s / (1 - momentum): s_lr=30 suits Adam; with SGD take s_lr=1 and a
+        decay of (1 - momentum) / (40 lr), or less where training is long.
     sparsity : float, optional
         Masks the weights of the lowest |w| - sigmoid(s) in the end, so that exactly
         round(sparsity n) of all n are masked; None: those that are 0.
