@@ -187,6 +187,9 @@ NEEDS = "must be a layer that has parameters, a parameter, or a pattern of eithe
          "one out"),
         ({"freeze": "fc1", "method": mp.methods.Gradual(lambda t: min(t / 8, 0.5))},
          "fc1.weight: Gradual must not prune or move what is frozen; leave fc1 out of freeze"),
+        ({"freeze": "fc1", "method": mp.methods.TargetedDropout(0.5)},
+         "fc1.weight: TargetedDropout must not prune or move what is frozen; leave fc1 out of "
+         "freeze"),
     ],
 )  # fmt: skip
 def test_messages(how: dict[str, Any], text: str) -> None:

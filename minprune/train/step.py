@@ -105,7 +105,11 @@ class Training:
             net=model.net, masks=model.masks, state=state, step=done, lr=self.rate_at(done - 1),
             streams=deepcopy(self.unused),
         )  # fmt: skip
-        return self.method.finish(model, extra, ctx), self.method.learned(model, extra, ctx)
+        ended = self.method.finish(model, extra, ctx)
+        for k in sorted(self.frozen.names & ended.params.keys() & model.params.keys()):
+            if not np.array_equal(ended.params[k], model.params[k]):
+                raise self._must_stay(k)
+        return ended, self.method.learned(model, extra, ctx)
 
     def step(self, x: Array, y: Array) -> float:
         """One update on a batch (x batch-last); returns the data loss and sets `penalty`."""
@@ -235,15 +239,19 @@ class Training:
         before, after = full | self.buffers, (change.masks or {}) | (change.buffers or {})
         for k in sorted(after.keys() & held & before.keys()):
             if not np.array_equal(after[k], before[k]):
-                raise ArgumentError(
-                    f"{k}: {type(self.method).__name__} must not prune or move what is frozen; "
-                    f"leave {layer_of(k)} out of freeze"
-                )
+                raise self._must_stay(k)
         slots = {s: _without(arrays, held) for s, arrays in (change.opt_state or {}).items()}
         return replace(
             change, params=_without(change.params or {}, held), opt_state=slots,
             masks=_without(change.masks or {}, held), buffers=_without(change.buffers or {}, held),
         )  # fmt: skip
+
+    def _must_stay(self, name: str) -> ArgumentError:
+        """The error that names a frozen array which the method changes."""
+        return ArgumentError(
+            f"{name}: {type(self.method).__name__} must not prune or move what is frozen; leave "
+            f"{layer_of(name)} out of freeze"
+        )
 
     def _stopped(self, loss: float, p: Values, x: Array, instead: Instead | None) -> NonFiniteError:
         """The error that names the first layer whose output is not finite."""
