@@ -159,6 +159,12 @@ class Dataset:
             object.__setattr__(self, part, made[key])
         object.__setattr__(self, "classes", names)
 
+    def __repr__(self) -> str:
+        """The name, how many samples the parts have, and the shapes, not the arrays."""
+        many = ", ".join(f"{len(getattr(self, part)[0]):,} {part}" for part in PARTS)
+        what = "outputs" if self.train[1].dtype.kind == "f" else "classes"
+        return f"Dataset {self.name}: {many}; inputs {self.input_shape}, {self.outputs} {what}"
+
     @property
     def input_shape(self) -> tuple[int, ...]:
         """The shape of one input, without the batch axis."""

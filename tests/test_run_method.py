@@ -16,6 +16,7 @@ from minprune.errors import ArgumentError
 from minprune.jobs import procedures, run_method
 from minprune.jobs.methods import Budget
 from minprune.jobs.procedures import PROCEDURES, asked
+from minprune.jobs.settings import RunSettings, filled
 from minprune.methods.plans import OF_FIT, result
 from minprune.report.method_page import reported
 from minprune.train.plan import run_plan
@@ -247,6 +248,18 @@ def test_rounds_of_tickets_reach_the_sparsity_together() -> None:
     rows = made("lottery_ticket", rounds=3).rounds
     assert [row["updates"] for row in rows] == [2 * UPDATES] * 4
     assert abs(rows[-1]["sparsity"] - 0.5) < 0.01
+
+
+def test_a_folder_has_a_sparsity_where_something_is_pruned() -> None:
+    data = mp.data.digits()
+    names = [
+        run_method.folder(filled(RunSettings(method=name), data.input_shape), data)
+        for name in ("dense", "rewind_on_plateau", "finetune")
+    ]
+    assert [Path(name).name for name in names] == [
+        "digits-cnn_small-dense-seed0", "digits-cnn_small-rewind_on_plateau-seed0",
+        "digits-cnn_small-finetune-0.9-seed0",
+    ]  # fmt: skip
 
 
 def test_the_methods_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ Longer than most files: half of it is the docstring of `csv`.
 """
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ from minprune.arguments import choice, file_path, float_type, instance
 from minprune.core import Array, Dataset, Seed, first_of, is_number_text, ordered
 from minprune.data.cells import Column, plain, read
 from minprune.data.split import parts_of, rows_of_parts
-from minprune.errors import ArgumentError, DataError
+from minprune.errors import ArgumentError, DataError, MinpruneWarning
 
 PathLike = str | os.PathLike[str]
 Table = dict[str, Column]
@@ -149,6 +150,12 @@ def csv(
             )
     y, *y_test = (_targets(t[label], levels[label], kind) for t in tables)
     rows = rows_of_parts(y, "csv", val=val, test=test, seed=seed)
+    if test_path is None and not len(rows[1]) and not len(rows[2]):
+        warnings.warn(
+            f"csv: {paths[0].name}: validation and test are the training part, so that accuracies "
+            f"are of samples that were trained on; pass val=0.1, test=0.2, for example",
+            MinpruneWarning, stacklevel=2,
+        )  # fmt: skip
     scales = {c: _scale(train[c].cells[rows[0]]) for c in train if standardise and not levels[c]}
     classes = levels.pop(label)
     x, *x_test = (_inputs(t, levels, scales, kind) for t in tables)

@@ -25,6 +25,7 @@ from minprune.measures.measure import TIMES
 from minprune.nets.model import Model
 from minprune.report.run_page import alerts, comparison, headline, run_page
 from minprune.sparse import sparsify, speeds
+from minprune.sparse.speeds import measured as measured_speeds
 from minprune.structure import compact
 from minprune.text import table, wrapped
 from minprune.train.plan import Done, Phase, PhaseContext, State
@@ -79,8 +80,8 @@ class TrainPruneTune(RunSettings):
 
     def sparsify(self, context: PhaseContext) -> State:
         """The sparse stage; a phase, so that formats chosen once stay when the speeds change."""
-        said = "formats are chosen by speeds, which are measured once a machine"
-        say(not context.progress, f"{context.label}: {said}")
+        said = "the speeds of this machine are measured once, to choose formats by them"
+        say(not context.progress or measured_speeds() is not None, f"{context.label}: {said}")
         known = speeds()
         return {
             "sparse": sparsify(context.state["compacted"], measured=known),

@@ -95,7 +95,8 @@ def folder(s: RunSettings, dataset: Dataset) -> str:
     """The folder that is asked for, or one named by the settings"""
     kind = [s.method, s.criterion, "units" if s.unit else None]
     own = [re.sub(r"[^\w.+=]+", "_", f"{key}={value}") for key, value in s.set.items()]
-    words = [dataset.name, s.net, *filter(None, kind), s.sparsity, *own, f"seed{s.seed}"]
+    share = [s.sparsity] if PROCEDURES[str(s.method)].prunes else []
+    words = [dataset.name, s.net, *filter(None, kind), *share, *own, f"seed{s.seed}"]
     return named("-".join(map(str, words)), s) if s.out is None else s.out
 
 

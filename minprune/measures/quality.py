@@ -52,6 +52,12 @@ class Quality:
     only: int | None = None
     collapsed: bool = False
 
+    def __str__(self) -> str:
+        right = "" if self.accuracy is None else f"accuracy {self.accuracy:.2%}, "
+        fit = "" if self.r2 is None else f", R^2 {self.r2:.4f}"
+        loud = ", COLLAPSED to chance" if self.collapsed else ""
+        return f"{right}loss {self.loss:.4f}{fit}{loud}"
+
 
 def evaluate(model: Model, data: Split) -> Quality:
     """Loss of a model on data, with accuracy and calibration, or R^2, in evaluation mode

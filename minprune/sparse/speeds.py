@@ -74,6 +74,12 @@ class Speeds:
         return "\n".join([self.machine, *about, table(HEADER, self.rows())])
 
 
+def measured() -> Speeds | None:
+    """The speeds of this machine, if they are known without measuring"""
+    machine = here()
+    return parsed(machine, kept().get(machine)) or _unkept.get(machine)
+
+
 def speeds(again: bool = False) -> Speeds:
     """Return the speeds of this machine, from the cache folder, or measured and kept there.
 
@@ -101,8 +107,7 @@ def speeds(again: bool = False) -> Speeds:
     True
     """
     machine, before = here(), kept()
-    found = parsed(machine, before.get(machine)) or _unkept.get(machine)
-    if found is not None and not again:
+    if not again and (found := measured()) is not None:
         return found
     nanoseconds, calls, moves, doubt = measure()
     when = strftime("%Y-%m-%d %H:%M UTC", gmtime())
