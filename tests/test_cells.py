@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forking import forked
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -220,17 +221,10 @@ def test_what_cannot_go_on(executor: Any, said: str) -> None:
 
 def test_workers_end_with_the_process_that_began_them(tmp_path: Path) -> None:
     """Which was killed: none is left to hold its memory"""
-    child = os.fork()
-    if child == 0:
-        try:
-            rows(processes(1), partial(sleeps, str(tmp_path)), CELLS[:1])
-        finally:
-            os._exit(1)
     pid = tmp_path / "pid"
-    wait(pid.exists)
-    time.sleep(0.1)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    with forked(lambda: rows(processes(1), partial(sleeps, str(tmp_path)), CELLS[:1])):
+        wait(pid.exists)
+        time.sleep(0.1)
     wait(lambda: not alive(int(pid.read_text())))
 
 

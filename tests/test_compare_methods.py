@@ -3,8 +3,6 @@
 import csv
 import io
 import json
-import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from forking import forked
 from hypothesis import given
 from hypothesis import strategies as st
 from jobs import COMPARE, STEPS, compared
@@ -266,22 +265,15 @@ def test_a_killed_parent_leaves_no_process_and_its_rows_are_kept(
 ) -> None:
     out = tmp_path / "out"
     words = [*METHODS, "finetune,weight_rewind,set,at_init", "--criteria", "obd", "--out", str(out)]
-    child = os.fork()
-    if child == 0:
-        try:
-            main([*words, "--workers", "2"])
-        finally:
-            os._exit(1)
 
     def ended() -> int:
         with suppress(FileError):
             return len(read(out / "runs.db")[1])
         return 0
 
-    wait(ended)
-    workers = children(child)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    with forked(lambda: main([*words, "--workers", "2"])) as child:
+        wait(ended)
+        workers = children(child)
     assert workers
     wait(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
     done = ended()

@@ -7,6 +7,7 @@ import pytest
 
 import minprune as mp
 from minprune.cli import main
+from minprune.jobs.how_much import read
 
 
 @pytest.fixture
@@ -24,6 +25,18 @@ def test_the_same_as_from_python(file: str, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().out == f"{found}\n"
     assert main(["sensitivity", file, "--quiet", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == json.loads(found.to_json())
+
+
+def test_a_model_of_other_data_is_told_of(tmp_path: Path) -> None:
+    """Whose accuracy is that of a constant answer, so that nothing about it says anything."""
+    model = mp.zoo.mlp(mp.data.digits(), (4,))
+    silent = mp.Model(model.net, {k: 0 * w for k, w in model.params.items()})
+    mp.save(silent, path := tmp_path / "silent.npz")
+    with pytest.warns(mp.errors.MinpruneWarning) as caught:
+        read(path, "digits", None)
+    (told,) = (str(w.message) for w in caught)
+    assert told.startswith(f"{path}: COLLAPSED to chance on digits: every answer is class 0")
+    assert told.endswith("; pass by --data what the model was trained on")
 
 
 def test_a_picture_is_written(file: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -116,6 +116,18 @@ def test_lr_rewinding_replays_the_schedule_and_keeps_the_weights(to: int, optimi
         assert np.array_equal(a[0], b[0])
 
 
+def test_a_schedule_that_goes_on_is_seen() -> None:
+    """Learning-rate rewinding that leaves the schedule where it ended replays nothing."""
+
+    def late(b: Before) -> Start:
+        found = RETRAIN["lr_rewind"].start(b)
+        training = found.begin["training"] | {"done": b.end["training"]["done"] - 3}
+        return Start(found.model, found.epochs, found.rate, found.begin | {"training": training})
+
+    first, again = watched(Retraining(late, rewinds=True, first=True), 3, OPTIMIZERS[1])
+    assert [v.ctx.lr for v in again.views] != [v.ctx.lr for v in first.views[3:]]
+
+
 def test_lr_rewinding_keeps_the_optimizers_count_of_updates() -> None:
     """Adam's means are those of all updates, so their bias is corrected as such."""
     part = fit_part(net(), DATA, epochs=2, until=3, **HOW | {"optimizer": mp.Adam(0.01)})

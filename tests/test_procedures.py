@@ -68,6 +68,11 @@ def test_the_null_setting_is_plain_training(name: str) -> None:
     assert all(mask.all() for mask in found.model.masks.values())
 
 
+def test_a_null_setting_of_another_seed_is_seen() -> None:
+    plain, _ = mp.fit(net(), DATA, epochs=2, **HOW)
+    assert not same(NULL["at_init"](seed=1).model, plain)
+
+
 @pytest.mark.parametrize("name", PROCEDURES)
 def test_masks_are_held_and_each_round_is_told(name: str) -> None:
     found = PROCEDURES[name]()

@@ -87,7 +87,7 @@ WRONG: list[tuple[str, Callable[..., Array]]] = [
 ]
 
 
-@pytest.mark.parametrize("row", WRONG, ids=str)
+@pytest.mark.parametrize("row", WRONG, ids=lambda row: row[0])
 def test_the_law_rejects(row: tuple[str, Callable[..., Array]]) -> None:
     how = settings(derandomize=True, database=None, max_examples=200, phases=[Phase.generate])
     find(draw_cases(), lambda case: not is_the_minimizer(*row, case), settings=how)

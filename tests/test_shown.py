@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import minprune as mp
-from minprune.errors import MinpruneWarning
+from minprune.errors import DataError, MinpruneWarning
+from minprune.jobs.data import load_data
 
 
 def test_a_dataset_shows_its_parts_and_no_array() -> None:
@@ -43,3 +44,14 @@ def test_a_table_whose_parts_are_one_is_told_of(
     mp.data.csv(path, val=2)
     mp.data.csv(path, path)
     assert not recwarn.list
+
+
+def test_a_table_may_name_the_column_of_its_labels(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("kind,size\n" + "yes,1\nno,2\n" * 20)
+    data = load_data(f"{path}:kind")
+    assert (data.name, data.classes, len(data.test[0])) == ("t", ("no", "yes"), 8)
+    with pytest.raises(DataError, match="class"):
+        load_data(str(path))
+    with pytest.raises(DataError, match="knid"):
+        load_data(f"{path}:knid")

@@ -11,8 +11,7 @@ from watching import Watching, half_masked, small_data, small_net
 
 import minprune as mp
 from minprune.errors import NonFiniteError
-from minprune.methods import L1, L2
-from minprune.methods.penalties import soft
+from minprune.methods import L1, L2, prox_l1
 from minprune.nets.model import Model
 from minprune.train.step import Training
 
@@ -141,7 +140,7 @@ def test_l1_acts_on_what_is_stored() -> None:
     shrunk, _ = mp.fit(sparse, data(), method=L1(0.5), **how)
     for name, w in plain.params.items():
         acts = name in sparse.net.every_weight
-        want = soft(w, 0.125) if acts else w
+        want = prox_l1(w, 0.125) if acts else w
         assert np.array_equal(shrunk.params[name], want), name
         assert not acts or not np.array_equal(w, want)
 

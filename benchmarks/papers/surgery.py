@@ -19,7 +19,7 @@ PROTOCOL: dict[str, Any] = {
     "optimizer": "Adam 1e-3; of surgery with a cosine", "batch_size": 100, "gamma": 1e-4,
     "power": 1, "margin": 0.1, "params": "all", "stop": 0.65, "seed": 0,
     "nets": {
-        "lenet_300_100": {"epochs": 20, "surgery": 30, "c": [1.0, 1.5, 2.0, 2.5, 3.0]},
+        "lenet_300_100": {"epochs": 20, "surgery": 30, "c": [2.0, 3.0, 4.0, 5.0, 6.0]},
         "lenet_5": {
             "epochs": 10, "surgery": 20,
             "c": [{"conv1": 1.0, "conv2": 3.0, "fc1": 4.0, "fc2": 2.5}],

@@ -18,6 +18,7 @@ PYTHON = re.compile(r"\b[a-z_]+=|\bmp\.")  # an argument or a function, in a rem
 def load_data(name: str) -> Dataset:
     """The embedded digits, or what a path is: IDX files, images by class, .npz, else a table
 
+    FILE.csv:COLUMN is a table whose labels are in that column, not in "class".
     Raises DataError; a remedy that is an argument in Python is said to be one.
     """
     try:
@@ -46,6 +47,9 @@ def _load(name: str) -> Dataset:
         return data.npz(path, val=VAL, test=TEST)
     if path.exists():
         return data.csv(path, standardise=True, val=VAL, test=TEST)
+    file, _, label = name.rpartition(":")
+    if label and Path(file).is_file():  # the column of the labels
+        return data.csv(file, label=label, standardise=True, val=VAL, test=TEST)
     known = (
         "pass --data a .csv or .npz file, a folder with one of images for each class, or one with "
         "the four files of MNIST"

@@ -3,16 +3,18 @@
 import io
 import json
 import os
+import warnings
 
 from minprune.amount.find_sparsity import find_sparsity
 from minprune.amount.sensitivity import sensitivity
 from minprune.core import Dataset
-from minprune.errors import ArgumentError, ShapeError
+from minprune.errors import ArgumentError, MinpruneWarning, ShapeError
 from minprune.files import check_writable, load, save, write_atomic
 from minprune.jobs.data import load_data
 from minprune.jobs.job import options
 from minprune.jobs.own import check_criterion, of_own
 from minprune.jobs.own import criterion as named
+from minprune.measures.quality import collapse, evaluate
 from minprune.nets.model import Model
 from minprune.report.sensitivity_figure import axes
 
@@ -85,4 +87,10 @@ def read(file: Path, data: str, out: str | None) -> tuple[Model, Dataset]:
             f"{file}: takes inputs of {tuple(model.net.input_shape)}, and those of {data} are "
             f"{tuple(dataset.input_shape)}; pass by --data what the model was trained on"
         )
+    loud = collapse(vars(evaluate(model, dataset.val)), dataset.classes)
+    if loud:
+        warnings.warn(
+            f"{file}: COLLAPSED to chance on {data}: {loud}; pass by --data what the model was "
+            f"trained on", MinpruneWarning, stacklevel=2,
+        )  # fmt: skip
     return model, dataset

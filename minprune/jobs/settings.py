@@ -85,8 +85,9 @@ class Settings:
     command: ClassVar[str]
 
     data: str = option(
-        "digits", "the embedded 8 x 8 digits, or a .csv file with a column class, an .npz file "
-        "with x and y, a folder of images by class, or a folder in the format of MNIST",
+        "digits", "the embedded 8 x 8 digits, or a .csv file with a column class (or "
+        "FILE.csv:COLUMN), an .npz file with x and y, a folder of images by class, or a folder in "
+        "the format of MNIST",
         metavar="digits|PATH",
     )  # fmt: skip
     net: str | None = option(

@@ -30,7 +30,8 @@ class Soft(Choosing):
     With unit=True these are the weights that a unit reads (not its bias or normalisation, so that
     gradients reach it). The last choice, at the share `stop` of the training, is masked from there
     on, a unit with all that it owns; before, what was chosen last is masked in the model that is
-    validated. Null setting: sparsity = 0.
+    validated. It is meant for filters: of single weights at a high sparsity much is lost, and masks
+    that gradients pass, Gradual(regrow="dense"), keep more. Null setting: sparsity = 0.
 
     Parameters
     ----------
