@@ -47,6 +47,7 @@ def plans() -> dict[str, Procedure]:
         "iterative, weight_rewind": m.Iterative(**ROUNDS, retrain="weight_rewind", rewind_to=7),
         "iterative, scratch": m.Iterative(**ROUNDS, retrain="scratch"),
         "iterative, reinit": m.Iterative(**ROUNDS, retrain="reinit", unit=True),
+        "iterative, distil": m.Iterative(**ROUNDS, retrain="distil"),
         "large_sparse": m.LargeSparse(**USUAL, sparsity=0.5, seeds=2, small=net),
         "lottery_ticket": m.LotteryTicket(**USUAL, rounds=2, rewind_to=5, look=4),
         "rewind_on_plateau, weights": m.RewindOnPlateau(**USUAL | {"epochs": 9}, patience=1),
