@@ -11,7 +11,7 @@ from minprune.core import Criterion, Seed, Split, stream
 from minprune.evidence import score
 from minprune.masking.apply import prune
 from minprune.masking.count import pruned_count
-from minprune.masking.present import Present, on_the_way, present
+from minprune.masking.masked_before import Present, on_the_way, present
 from minprune.nets.model import Model, is_model
 from minprune.train.progress import progress as bar
 

@@ -146,7 +146,11 @@ def finetune(b: Before) -> Start:
 
 
 def distilled(
-    b: Before, *, teacher: Model | None = None, temperature: float = 4.0, alpha: float = 0.9
+    b: Before,
+    *,
+    teacher: Model | None = None,
+    temperature: float = Distil.temperature,
+    alpha: float = Distil.alpha,
 ) -> Start:
     """As finetune, with `Distil`; the teacher is the net as it was before any pruning."""
     known: Any = b.trained if teacher is None else teacher

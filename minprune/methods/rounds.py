@@ -8,7 +8,7 @@ from minprune.arguments import count, number
 from minprune.arguments import share as checked_share
 from minprune.core import Dataset
 from minprune.errors import ArgumentError
-from minprune.masking.present import on_the_way, present
+from minprune.masking.masked_before import on_the_way, present
 from minprune.methods.pruning import Pruning
 from minprune.nets.model import Model
 from minprune.train.ready import called

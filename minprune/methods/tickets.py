@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from minprune.masking.apply import prune
-from minprune.masking.present import Present, present
+from minprune.masking.masked_before import Present, present
 from minprune.methods.chain import chain
 from minprune.methods.iterative import Iterative
 from minprune.methods.validate import Validate, least_loss
