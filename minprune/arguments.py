@@ -5,7 +5,7 @@ Every message says which argument it is, what it must be, what was found, and wh
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from math import inf
@@ -94,20 +94,36 @@ def choice(owner: str, what: str, given: Any, choices: Sequence[Any]) -> Any:
     for c in choices:
         if c == given and (type(c) is type(given) or not isinstance(given, bool)):
             return given
-    *most, last = map(repr, choices)
-    known = f"{', '.join(most)} or {last}" if most else last
-    raise ArgumentError(f"{owner}: {what} must be {known}, not {given!r}; {meant(given, choices)}")
+    raise ArgumentError(f"{owner}: {what} must be {known(given, choices, repr)}")
 
 
 def one_of(owner: str, what: str, given: Any, names: Iterable[str]) -> str:
     """One of many names; the message says which one may have been meant"""
-    known = list(names)
-    if given not in known:
-        listed = f"{', '.join(known[:-1])} or {known[-1]}"
-        raise ArgumentError(
-            f"{owner}: {what} must be {listed}, not {given!r}; {meant(given, known)}"
-        )
+    there = list(names)
+    if given not in there:
+        raise ArgumentError(f"{owner}: {what} must be {known(given, there, str)}")
     return str(given)
+
+
+def known(given: object, choices: Sequence[Any], shown: Callable[[Any], str]) -> str:
+    """a, b or c, not d; choose one of them: where many are known and one is near, how many
+
+    >>> from minprune.arguments import known
+    >>> known("rum", ("run", "info"), str)
+    "run or info, not 'rum'; did you mean run?"
+    """
+    advice = meant(given, choices)
+    *most, last = map(shown, choices)
+    listed = f"{', '.join(most)} or {last}" if most else last
+    if len(choices) > LISTED and advice.endswith("?"):
+        listed = f"one of {len(choices)} names"
+    return f"{listed}, not {given!r}; {advice}"
+
+
+def several(owner: str, what: str, given: Any, instead: str) -> None:
+    """Raises ArgumentError unless it is a sequence, such as a list; a text is none"""
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise ArgumentError(f"{owner}: {what} must be a list, not {given!r}; pass {instead}")
 
 
 def only_with(owner: str, option: str, needs: str, found: object) -> NoReturn:

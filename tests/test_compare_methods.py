@@ -114,6 +114,7 @@ def test_budgets_are_equal_and_a_shared_training_changes_no_bit(plan: Compare) -
     for e in method_cells.compared(plan):
         alone = nets(plan, e)
         assert {net["updates"] for net in alone} == {2 * 3}
+        assert all(net["curve"][-1][0] <= 2 * 3 for net in alone if net["curve"])
         if e in first:
             assert nets(plan, e, bodies[first[e]]) == alone
 
@@ -333,8 +334,8 @@ REFUSED = {
     "lr_rewind --fine-tune 2": "lr_rewind: epochs after pruning must be at most those of training, "
     "1, which it repeats, not 2; pass --fine-tune 1 or less",
     "set --unit": "set: prunes single weights only; leave out --unit",
-    "finetune,fintune": f"compare: --methods must be {', '.join([*PROCEDURES][:-1])} or "
-    f"{[*PROCEDURES][-1]}, not 'fintune'; did you mean finetune?",
+    "finetune,fintune": f"compare: --methods must be one of {len(PROCEDURES)} names, "
+    "not 'fintune'; did you mean finetune?",
     "refused_methods:long": "refused_methods:long: must spend 2 epochs, as the others do, not 3; "
     "leave it out",
     "refused_methods:nothing": "refused_methods:nothing: what it returns must be a Procedure, not "

@@ -35,7 +35,7 @@ def both(ev: Evidence) -> Arrays:
 
 MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
     (lambda: units("apozz"),
-     f"criterion must be one of {', '.join(sorted(mp.criteria.CRITERIA))}, or a function "
+     f"criterion must be one of {len(mp.criteria.CRITERIA)} names, or a function "
      "Evidence -> scores, not 'apozz'; did you mean apoz?"),
     *((lambda given=given: units(decay=given),
        f"Gradual: decay must be a number above 0 and at most 1, not {given!r}; "

@@ -36,12 +36,13 @@ OF = {  # one of these, as a sentence
     name: f"must be {', '.join(map(repr, known[:-1]))} or {known[-1]!r}, not"
     for name, known in {"criterion": sorted(CRITERIA), "net": list(ZOO)}.items()
 }
+CRITERION = f"must be one of {len(CRITERIA)} names, not"
 REFUSED = {
     "run --sparsity 1.5": f"run: --sparsity {SHARE} 1.5; pass --sparsity=0.5, for example",
     "run --sparsity nan": f"run: --sparsity {SHARE} nan; pass --sparsity=0.5, for example",
     "run --sparsity 0.99999": "prune: sparsity=0.99999 leaves 0 of 38160 weights of the net, "
     "fewer than minimum=1 for each layer; the largest reachable is 0.999895178197065",
-    "run --criterion obdd": f"run: --criterion {OF['criterion']} 'obdd'; did you mean obd?",
+    "run --criterion obdd": f"run: --criterion {CRITERION} 'obdd'; did you mean obd?",
     "run --criterion lda": "lda: scores units only; pass --unit",
     "run --criterion oracle": "oracle: 38,160 passes over 1,197 samples take 1.5e+13 "
     "multiply-adds, more than the bound of 2e+12; pass --unit, or choose a smaller --net",
@@ -53,7 +54,7 @@ REFUSED = {
     f"{6461 / 6464!r}",
     "compare --sparsities 0.5,0.5": f"compare: --sparsities {LISTED} 0.5, 0.5; separate them by "
     "commas",
-    "compare --criteria obdd": f"compare: --criteria {OF['criterion']} 'obdd'; did you mean obd?",
+    "compare --criteria obdd": f"compare: --criteria {CRITERION} 'obdd'; did you mean obd?",
     "run --threads 1000": f"--threads must be at most {cores()}, the number of cores here, "
     f"not 1000; set it to {cores()} or fewer",
     "compare --criteria lda,obd": "lda: scores units only; pass --unit",

@@ -230,6 +230,6 @@ def test_a_net_without_convolutions() -> None:
     with pytest.raises(ArgumentError) as e:
         mp.fit(line(), DATA, epochs=1, method=AttentionGates(0.5), progress=False)
     assert str(e.value) == (
-        "AttentionGates: convolutions whose filters may be removed must not be empty; "
-        "print(mp.ties(model)) shows the groups of units"
+        "AttentionGates: the net must have a convolution whose filters may be removed, and has "
+        "none; pass mp.zoo.cnn_small(data), for example"
     )

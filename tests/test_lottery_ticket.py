@@ -253,5 +253,5 @@ def test_messages(how: dict[str, Any], text: str, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize(("what", "given"), [("controls", True), ("controls_at", 5)])
 def test_what_is_no_sequence_is_refused(what: str, given: Any) -> None:
-    with pytest.raises(ArgumentError, match=f"{what} must be a Sequence, not "):
+    with pytest.raises(ArgumentError, match=f"{what} must be a list, not "):
         mp.methods.LotteryTicket(rounds=2, epochs=1, **{what: given})

@@ -156,6 +156,17 @@ def test_what_is_told_apart() -> None:
     uneven[6] |= {"accuracy": 0.1}
     again = {(r["label"], r["sparsity"]): r for r in result(uneven)["summary"]}
     assert again["set", 0.5]["apart"] is False
+    least = [  # one test sample, by both seeds
+        n | {"accuracy": n["accuracy"] + 0.25 * (n["method"] == "set")} if n["sparsity"] == 0.5
+        else n for n in NETS
+    ]  # fmt: skip
+    near = {(r["label"], r["sparsity"]): r for r in result(least)["summary"]}["set", 0.5]
+    assert near["minus"] == pytest.approx([3 / N, 0.0], abs=1e-12)
+    assert near["apart"] is True
+    for n in least:
+        n["accuracy"] -= 0.1 * (n["method"] == "set")
+    near = {(r["label"], r["sparsity"]): r for r in result(least)["summary"]}["set", 0.5]
+    assert near["minus"] == pytest.approx([1 / N, 0.0], abs=1e-12)
     one = {(r["label"], r["sparsity"]): r for r in result(NETS[::2])["summary"]}
     assert one["set", 0.9]["images"] == [0, 8]
     assert one["set", 0.9]["apart"] is True  # p = 2 / 256
@@ -175,7 +186,8 @@ def test_what_is_said() -> None:
         "its method divides them; the learning rate falls from 0.05 to 0.0005 by a cosine in each "
         "training, and finetune continues at the last",
         "One test sample of 20 is 5.00 points; =: the 95 % t interval of the differences over the "
-        "seeds holds 0",
+        "seeds, or one test sample if that is wider, holds 0; two seeds may differ alike by chance, "
+        "and the interval is then far too narrow: take 3 or more",
     ]
     one = result(NETS[::2])
     assert one["notes"][1] == (
@@ -232,6 +244,11 @@ def test_many_methods_have_a_panel_each(pictures: bool, monkeypatch: pytest.Monk
     text = methods_page(result())
     assert not reaches_out(text)
     assert panels(text) == 4 * 2 * pictures
+    words = " ".join(" ".join(Reader(text).words).split())
+    for cost in ("multiply-adds that are left", "bytes that are left"):
+        assert (f"Against {cost}" in words) and (
+            not pictures or f"up: test accuracy in %; across: {cost}" in words
+        )
     assert ("the panel&#x27;s method, mean over the seeds" in text) == pictures
 
 

@@ -75,6 +75,5 @@ def test_what_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> No
     )
     assert main(["results", str(folder / "none.db")]) == 1
     assert capsys.readouterr().err == (
-        f"minprune: {folder / 'none.db'}: no rows of minprune compare; pass the path of its "
-        f"runs.db\n"
+        f"minprune: {folder / 'none.db'}: no such file; pass the path of a runs.db, or its folder\n"
     )

@@ -1,6 +1,9 @@
 """`minprune run --method`: every procedure by name, its files, its refusals, and resuming."""
 
 import json
+import re
+import shlex
+import sys
 from dataclasses import fields, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +19,7 @@ from minprune.errors import ArgumentError
 from minprune.jobs import procedures, run_method
 from minprune.jobs.methods import Budget
 from minprune.jobs.procedures import PROCEDURES, asked
-from minprune.jobs.settings import RunSettings, filled
+from minprune.jobs.settings import RunSettings, filled, setting
 from minprune.methods.plans import OF_FIT, result
 from minprune.report.method_page import reported
 from minprune.train.plan import run_plan
@@ -160,8 +163,7 @@ def test_a_job_that_was_stopped_ends_with_the_same_bytes(
 
 
 OF_ROUNDS = [*(f.name for f in fields(mp.methods.Iterative)), *OF_FIT]
-ITERATIVE = f"{', '.join(OF_ROUNDS[:-1])} or {OF_ROUNDS[-1]}"
-NAMES = f"{', '.join(list(PROCEDURES)[:-1])} or {list(PROCEDURES)[-1]}"
+ITERATIVE, NAMES = f"one of {len(OF_ROUNDS)} names", f"one of {len(PROCEDURES)} names"
 REFUSED: dict[str, list[str]] = {
     f"minprune: run: --method must be {NAMES}, not 'finetun'; did you mean finetune?": [
         "--method", "finetun",
@@ -196,6 +198,16 @@ REFUSED: dict[str, list[str]] = {
     "minprune: sequence: stages must be a list of methods, not 3; pass --set 'stages=[\"at_init\", "
     "[\"finetune\", {\"rounds\": 2}], \"compact\"]', for example": [
         "--method", "sequence", "--set", "stages=3",
+    ],
+    "minprune: sequence: stages must be a list of methods, not none; pass --set 'stages=[\"at_init\", "
+    "[\"finetune\", {\"rounds\": 2}], \"compact\"]', for example": ["--method", "sequence"],
+    "minprune: lottery_ticket: controls must be a list, not 'none'; pass [\"reinit\"], or [] for none":
+        ["--method", "lottery_ticket", "--set", "controls=none"],
+    "minprune: LearnedMasks: frozen must be False or True, not 'maybe'; choose one of them": [
+        "--method", "learned_masks", "--set", "frozen=maybe",
+    ],
+    "minprune: HardConcrete: inputs must be False or True, not 'maybe'; choose one of them": [
+        "--method", "hard_concrete", "--set", "inputs=maybe",
     ],
     "minprune: sequence: a stage must be a name or a pair [name, settings], not 3; pass "
     "[\"finetune\", {\"rounds\": 2}], for example": ["--method", "sequence", "--set", "stages=[3]"],
@@ -267,3 +279,81 @@ def test_the_methods_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line for line in capsys.readouterr().out.splitlines() if line[0] != " "]
     assert [line.partition(":")[0] for line in lines] == list(PROCEDURES)
     assert lines[0] == "dense: no pruning: as many epochs for the dense net"
+
+
+# --- the list of methods
+
+
+def hints(words: str) -> dict[str, Any]:
+    """What its --set options set, as a shell and the command line read them"""
+    found = shlex.split(words.replace("(", " ").replace(")", " ").replace(";", " ; "))
+    told = [found[k + 1].rstrip(",") for k, word in enumerate(found) if word == "--set"]
+    return dict(map(setting, told))
+
+
+def copies(name: str, words: str) -> bool:
+    """Whether a procedure takes what its words say, and no value is without its --set"""
+    options = re.findall(r"(--set )?'?\b\w+=(?!PATH)\S", words)
+    own = {k: v for k, v in hints(words).items() if v != "PATH"}
+    model = NETS.get(name, MODEL)
+    budget = replace(BUDGET, unit=not PROCEDURES[name].weights)
+    try:
+        asked(name, budget, model, DATA, OWN.get(name, {}) | own)
+    except ArgumentError:
+        return False
+    return all(options)
+
+
+@pytest.mark.parametrize("name", PROCEDURES)
+def test_hints_can_be_copied(name: str) -> None:
+    assert copies(name, PROCEDURES[name].words)
+
+
+@pytest.mark.parametrize("wrong", ["--set rate=0.5 noise=gaussian", "--set noise=gausian"])
+def test_a_hint_that_fails_is_seen(wrong: str) -> None:
+    assert not copies("dropout", wrong)
+
+
+def test_the_list_says_what_is_needed() -> None:
+    lines = procedures.listed()
+    assert " ".join(lines.split()).count("; needs --unit") == 2
+    assert {name for name, way in PROCEDURES.items() if not way.weights} == {
+        "agent", "attention_gates",
+    }  # fmt: skip
+    assert "the net must have BatchNorm" in PROCEDURES["slimming"].words
+
+
+# --- methods of one's own
+
+OWN_METHODS = """
+import minprune as mp
+
+def plan(budget, model, data):
+    return mp.methods.Iterative(
+        budget.sparsity, epochs=budget.epochs, retrain_epochs=budget.again, train=budget.train
+    )
+
+class Halving(mp.Method):
+    def after(self, view):
+        return None
+"""
+
+
+@pytest.mark.parametrize("name", ["plan", "Halving"])
+def test_methods_of_ones_own_run(
+    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "ones_own", raising=False)
+    (folder / "ones_own.py").write_text(OWN_METHODS)
+    words = ["run", "--net", "mlp", "--epochs", "1", "--fine-tune", "1", "--quiet"]
+    assert main([*words, "--method", f"ones_own:{name}"]) == 0
+    (made,) = (folder / "runs").iterdir()
+    assert made.name.startswith(f"digits-mlp-ones_own:{name}-0.9-seed0")
+    assert json.loads((made / "result.json").read_text())["rounds"]
+
+
+def test_a_folder_tells_settings_as_they_are_written() -> None:
+    s = RunSettings(method="hard_concrete", set={"sparsity": None, "unit": True}, net="mlp")
+    name = Path(run_method.folder(filled(s, (1, 8, 8)), mp.data.digits())).name
+    assert name == "digits-mlp-hard_concrete-sparsity=null-unit=true-seed0"

@@ -72,7 +72,7 @@ SATURATED = filled(NETS["sigmoid"], 0)  # sigmoid(inf) = 1, so that all activati
 SATURATED.params["a.weight"][0, 0] = np.inf
 MESSAGES: tuple[tuple[Callable[[], Any], type[MinpruneError], str], ...] = (
     (lambda: mp.score(line(), None, "obdd"), ArgumentError,
-     f"criterion must be one of {', '.join(sorted(mp.criteria.CRITERIA))}, or a function "
+     f"criterion must be one of {len(mp.criteria.CRITERIA)} names, or a function "
      "Evidence -> scores, not 'obdd'; did you mean obd?"),
     (lambda: mp.score(line(), None, "magnitude", params="bias"), ArgumentError,  # type: ignore[arg-type]
      "parameters: params must be 'weights' or 'all', not 'bias'; choose one of them"),

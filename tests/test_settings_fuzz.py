@@ -102,7 +102,7 @@ MESSAGES: tuple[tuple[str, dict[str, Any], str], ...] = (
     ("at_init", {"options": {"bins": 3}},
      "synflow: got an unexpected keyword argument 'bins'; its options are none"),
     ("transfer", {"controls": 3},
-     "transfer: controls must be a Sequence, not int; pass controls=('dense',)"),
+     'transfer: controls must be a list, not 3; pass ["dense"], or [] for none'),
 )  # fmt: skip
 
 

@@ -154,10 +154,12 @@ def find(criterion: str | Criterion, *own: str) -> Marked[...]:
     """
     if not callable(criterion):
         if not isinstance(criterion, str) or criterion not in CRITERIA:
+            there, advice = sorted(CRITERIA), "pass criterion='magnitude', for example"
+            near = meant(criterion, there, "")
+            names = f"{len(there)} names" if near else ", ".join(there)
             raise ArgumentError(
-                f"criterion must be one of {', '.join(sorted(CRITERIA))}, or a function Evidence "
-                f"-> scores, not {criterion!r}; "
-                + meant(criterion, CRITERIA, "pass criterion='magnitude', for example")
+                f"criterion must be one of {names}, or a function Evidence -> scores, not "
+                f"{criterion!r}; {near or advice}"
             )
         return CRITERIA[criterion]
     if hasattr(criterion, "spec"):

@@ -17,7 +17,7 @@ import numpy as np
 from minprune.core import Dataset
 from minprune.jobs.cells import Cell, Key
 from minprune.jobs.job import optimizer
-from minprune.jobs.methods import Budget, plan
+from minprune.jobs.methods import METHODS, Budget, plan
 from minprune.jobs.own import code_of, criterion, of_own, way
 from minprune.jobs.settings import CompareSettings, seeds_of
 from minprune.masking.units import unit_sparsity
@@ -76,7 +76,8 @@ def procedure(
         sparsity, s.epochs or 0, s.fine_tune, s.rounds or 1, seed,
         None if e.criterion is None else criterion(e.criterion), s.unit, train,
     )  # fmt: skip
-    return plan(e.method, budget, model, data, {e.method: way(e.method)})
+    known = {e.method: way(e.method)} | METHODS  # there, tickets have no controls
+    return plan(e.method, budget, model, data, known)
 
 
 def sparsities(s: CompareSettings, e: Entry) -> list[float]:

@@ -94,7 +94,8 @@ def row(label: str, sparsity: float, mine: Mapping[int, Map], theirs: Mapping[in
     minus = interval([a["accuracy"] - b["accuracy"] for a, b in pairs]) if pairs else None
     images = against(*pairs[0]) if len(pairs) == 1 else None
     if minus and minus[1] is not None and minus[0] is not None:
-        apart: bool | None = abs(minus[0]) > minus[1]
+        # seeds may differ alike by chance: nothing is told below one test sample
+        apart: bool | None = abs(minus[0]) > max(minus[1], 1 / pairs[0][0]["samples"])
     else:
         apart = mcnemar(*images) < 1 - LEVEL if images else None
     return {

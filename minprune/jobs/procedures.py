@@ -91,8 +91,11 @@ def completed(own: Own) -> dict[str, Any]:
 
 
 def listed() -> str:
-    """All procedures, a line each: name, what it does, and where it is plain training."""
-    lines = [f"{name}: {way.words}{plain(way.null)}" for name, way in PROCEDURES.items()]
+    """All procedures, a line each: name, what it does, what it needs, where it is plain training"""
+    lines = [
+        f"{name}: {way.words}{'' if way.weights else '; needs --unit'}{plain(way.null)}"
+        for name, way in PROCEDURES.items()
+    ]
     return wrapped("\n".join(lines))
 
 
@@ -154,9 +157,9 @@ def slimmed(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
 
 def penalty(kind: type[Any], words: str, *sizes: str) -> Way:
     """A row for a penalty of these sizes, each LAM unless it is set."""
-    options = " ".join(f"{name}={LAM:g}" for name in sizes)
+    options = " ".join(f"--set {name}={LAM:g}" for name in sizes)
     return Way(
-        f"as finetune, with a penalty on {words}; --set {options}",
+        f"as finetune, with a penalty on {words}; {options}",
         partial(penalised, kind),
         units=True,
         shared=True,
@@ -213,8 +216,9 @@ def sequence(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
     """stages: names of methods, or [name, {setting: value}], one after the other."""
     given = own.get("stages")
     if not isinstance(given, list) or not given:
+        found = repr(given) if "stages" in own else "none"
         raise ArgumentError(
-            f"sequence: stages must be a list of methods, not {given!r}; pass --set "
+            f"sequence: stages must be a list of methods, not {found}; pass --set "
             f"""'stages=["at_init", ["finetune", {{"rounds": 2}}], "compact"]', for example"""
         )
     stages = [stage(each, b, model, data) for each in given]
@@ -245,10 +249,10 @@ PROCEDURES: dict[str, Way] = METHODS | {
         "--set controls=[] for none, --set seeds=3 for overlaps (Frankle & Carbin 2018)",
     ),
     "iterative": Way(
-        "train, prune, train again, in rounds; --set retrain=finetune, lr_rewind, ...", iterative,
+        "train, prune, train again, in rounds; --set retrain=lr_rewind, or another", iterative,
         units=True, shared=True, null={"rounds": 0},
     ),
-    "dropout": Way("as finetune, with dropout in all its training; --set rate=0.5 noise=gaussian",
+    "dropout": Way("as finetune, with dropout in all its training; --set rate=0.5 --set noise=gaussian",
                    partial(penalised, Dropout), units=True, shared=True,
                    null={"rate": 0, "rounds": 0}),
     "variational_dropout": Way(
@@ -265,7 +269,7 @@ PROCEDURES: dict[str, Way] = METHODS | {
     "l0": penalty(L0, "the number of weights that are not 0", "lam"),
     "slimming": Way(
         "as finetune, of units, with a penalty on the scales of BatchNorm (Liu et al. 2017); "
-        "--set lam=0.0001", slimmed, units=True, shared=True, null={"lam": 0, "rounds": 0},
+        "--set lam=0.0001; the net must have BatchNorm, as resnet_small has", slimmed, units=True, shared=True, null={"lam": 0, "rounds": 0},
     ),
     "rewind_on_plateau": Way(
         "no pruning: back to the best epoch when validation stagnates, with a lower rate",
@@ -281,6 +285,8 @@ PROCEDURES: dict[str, Way] = METHODS | {
     ),
     "transfer": Way("train on --set old=PATH, prune for the task of --data, train on", transfer,
                     units=True, null={"sparsity": 0.0}),
-    "sequence": Way("several of these; --set stages=[NAME, [NAME, {SETTING: VALUE}], ...]",
-                    sequence, units=True),
+    "sequence": Way(
+        "several of these; --set 'stages=[\"at_init\", [\"finetune\", {\"rounds\": 2}], \"compact\"]'",
+        sequence, units=True,
+    ),
 }  # fmt: skip

@@ -3,6 +3,7 @@
 What can be run is a row of PROCEDURES in jobs/procedures.py.
 """
 
+import json
 import re
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +19,7 @@ from minprune.jobs.job import Result, carry_out, optimizer, say, timed
 from minprune.jobs.learned import learned, traced
 from minprune.jobs.methods import Budget
 from minprune.jobs.own import criterion, net, way
-from minprune.jobs.procedures import PROCEDURES, asked
+from minprune.jobs.procedures import PROCEDURES, asked, completed
 from minprune.jobs.settings import RunSettings, filled, named
 from minprune.jobs.stages import measured, write_history
 from minprune.measures.measure import TIMES
@@ -94,8 +95,10 @@ def planned(given: RunSettings, dataset: Dataset) -> tuple[RunSettings, MethodRu
 def folder(s: RunSettings, dataset: Dataset) -> str:
     """The folder that is asked for, or one named by the settings"""
     kind = [s.method, s.criterion, "units" if s.unit else None]
-    own = [re.sub(r"[^\w.+=]+", "_", f"{key}={value}") for key, value in s.set.items()]
-    share = [s.sparsity] if PROCEDURES[str(s.method)].prunes else []
+    said = {k: v if isinstance(v, str) else json.dumps(v) for k, v in s.set.items()}
+    own = [re.sub(r"[^\w.+=]+", "_", f"{key}={value}") for key, value in said.items()]
+    asks = way(str(s.method)).prunes and "sparsity" not in completed(s.set)
+    share = [s.sparsity] if asks else []
     words = [dataset.name, s.net, *filter(None, kind), *share, *own, f"seed{s.seed}"]
     return named("-".join(map(str, words)), s) if s.out is None else s.out
 

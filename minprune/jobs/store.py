@@ -90,6 +90,8 @@ def begun(path: Path) -> dict[str, Any] | None:
 
 def read(path: Path) -> tuple[dict[str, Any], dict[str, Row]]:
     """(about the job, {id: row without its model}); raises FileError for another file."""
+    if not path.exists():
+        raise FileError(f"{path}: no such file; pass the path of a {DATABASE}, or its folder")
     about = begun(path) if path.is_file() else None
     if about is None:
         raise FileError(f"{path}: no rows of minprune compare; pass the path of its {DATABASE}")

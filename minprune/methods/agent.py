@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune.arguments import choice, count, filled, instance, number, share
+from minprune.arguments import choice, count, filled, number, several, share
 from minprune.core import Array, Arrays, Criterion, Dataset, Split, stream
 from minprune.errors import ArgumentError
 from minprune.evidence import find, score
@@ -119,7 +119,7 @@ class Agent(Procedure):
         number(self.call, "policy_lr", self.policy_lr)
         count(self.call, "episodes", self.episodes)
         count(self.call, "samples", self.samples)
-        instance(self.call, "ratios", self.ratios, Sequence, "ratios=(0.25, 0.5, 1.0)")
+        several(self.call, "ratios", self.ratios, "[0.25, 0.5, 1.0], for example")
         filled(self.call, "ratios", self.ratios, "pass (0.25, 0.5, 1.0), for example")
         for ratio in self.ratios:
             share(self.call, "each of ratios", ratio)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune.arguments import choice, count, filled, number, share
+from minprune.arguments import choice, count, number, share
 from minprune.autograd import Value, add, matmul, mul, reshape, sigmoid, sum_to, value
 from minprune.core import Arrays
 from minprune.evidence.options import free_groups
@@ -107,10 +107,11 @@ class AttentionGates(Method):
         dense_only(model, "pruning")
         made = {m.param for g in free_groups(model).values() for m in g.producers}
         names = [k for k in model.net.weights if k in made and _convolves(model, layer_of(k))]
-        filled(
-            "AttentionGates", "convolutions whose filters may be removed", names,
-            "print(mp.ties(model)) shows the groups of units",
-        )  # fmt: skip
+        if not names:
+            raise ArgumentError(
+                f"{type(self).__name__}: the net must have a convolution whose filters may be "
+                f"removed, and has none; pass mp.zoo.cnn_small(data), for example"
+            )
         extra, gates = {}, {}
         for k in names:
             layer, n = layer_of(k), len(model.params[k])

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune.arguments import count, number, share
+from minprune.arguments import choice, count, number, share
 from minprune.core import Arrays
 from minprune.errors import MinpruneWarning
 from minprune.evidence import score
@@ -84,6 +84,7 @@ class GrowingRegularization(Method):
         number(owner, "ceiling", self.ceiling, above=True)
         count(owner, "every", self.every)
         count(owner, "begin", self.begin, 0)
+        choice(owner, "unit", self.unit, (False, True))
 
     @property
     def end(self) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune.arguments import filled, number, share
+from minprune.arguments import choice, filled, number, share
 from minprune.autograd import Tensor, Value, mul, reshape, total, value
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
@@ -110,6 +110,8 @@ class HardConcrete(Method):
                 check(owner, f"{what}[{key!r}]" if key else what, one)
         share(owner, "average", self.average, below=True)
         number(owner, "lr_factor", self.lr_factor)
+        for what in ("unit", "inputs"):
+            choice(owner, what, getattr(self, what), (False, True))
         if self.inputs and not self.unit:
             raise ArgumentError(
                 f"{owner}: inputs must be False for gates on weights, not {self.inputs!r}; pass "

@@ -106,6 +106,8 @@ class LearnedMasks(Method):
         if self.sparsity is not None:
             share(owner, "sparsity", self.sparsity)
         choice(owner, "draw", self.draw, ("exact", "bernoulli"))
+        for what in ("frozen", "signed", "absolute"):
+            choice(owner, what, getattr(self, what), (False, True))
         choice(owner, "scope", self.scope, ("global", "layer"))
         share(owner, "fine_tune", self.fine_tune, below=True)
         number(owner, "lr_factor", self.lr_factor)

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import combinations
 from typing import Any
 
-from minprune.arguments import choice, count, instance, one_of, share
+from minprune.arguments import choice, count, one_of, several, share
 from minprune.core import Arrays, Dataset, stream
 from minprune.errors import ArgumentError
 from minprune.masking.apply import with_masks
@@ -132,9 +132,9 @@ class LotteryTicket(Procedure):
         count(self.call, "look", self.look)
         choice(self.call, "scope", self.scope, ("layer", "global"))
         one_of(self.call, "scheme", self.scheme, SCHEMES)
-        instance(self.call, "controls", self.controls, Sequence, "controls=('reinit',)")
+        several(self.call, "controls", self.controls, '["reinit"], or [] for none')
         at = () if self.controls_at is None else self.controls_at
-        instance(self.call, "controls_at", at, Sequence, "controls_at=(1,)")
+        several(self.call, "controls_at", at, "[1], for example")
         for name in self.controls:
             one_of(self.call, "a control", name, CONTROLS)
         for k in at:

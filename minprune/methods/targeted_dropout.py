@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune.arguments import filled, share
+from minprune.arguments import choice, filled, share
 from minprune.autograd import mul, value
 from minprune.core import Array, Arrays
 from minprune.masking.apply import prune
@@ -82,6 +82,7 @@ class TargetedDropout(Method):
     def __post_init__(self) -> None:
         for what in ("sparsity", "rate", "ramp"):
             share("TargetedDropout", what, getattr(self, what))
+        choice("TargetedDropout", "unit", self.unit, (False, True))
         if self.layers is not None:
             object.__setattr__(self, "layers", tuple(listed(self.layers)))
             filled("TargetedDropout", "layers", self.layers, "name one, or leave it out")

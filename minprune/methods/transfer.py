@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune.arguments import count, instance, one_of, share
+from minprune.arguments import choice, count, instance, one_of, several, share
 from minprune.core import Criterion, Dataset, stream
 from minprune.errors import ArgumentError, ShapeError
 from minprune.masking.apply import with_masks
@@ -88,6 +88,7 @@ class Transfer(Pruning):
     def __post_init__(self) -> None:
         super().__post_init__()
         share(self.call, "sparsity", self.sparsity)
+        choice(self.call, "unit", self.unit, (False, True))
         if count(self.call, "before", self.before, 0) > self.epochs:
             raise ArgumentError(
                 f"{self.call}: before must be at most epochs, {self.epochs}, not {self.before}; "
@@ -99,7 +100,7 @@ class Transfer(Pruning):
         if self.controls is None:
             there = [name for name in CONTROLS if name != "old_task" or self.old is not None]
             object.__setattr__(self, "controls", tuple(there))
-        instance(self.call, "controls", self.controls, Sequence, "controls=('dense',)")
+        several(self.call, "controls", self.controls, '["dense"], or [] for none')
         for name in self.controls or ():
             one_of(self.call, "a control", name, CONTROLS)
             if name == "old_task" and self.old is None:

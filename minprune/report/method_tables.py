@@ -133,7 +133,14 @@ def doubt(result: Map, test: int) -> str:
     """What one test sample is, and what = means"""
     rows, image = result["summary"], f"One test sample of {test:,} is {100 / test:.2f} points"
     if most_seeds(rows) > 1:
-        return f"{image}; =: the 95 % t interval of the differences over the seeds holds 0"
+        few = (
+            "; two seeds may differ alike by chance, and the interval is then far too narrow: "
+            "take 3 or more"
+        ) * (most_seeds(rows) == 2)
+        return (
+            f"{image}; =: the 95 % t interval of the differences over the seeds, or one test "
+            f"sample if that is wider, holds 0{few}"
+        )
     mine = [row for row in rows if row["label"] == result["reference"] and row["binomial"]]
     where = "".join(
         f"; {row['label']} at {percent(row['sparsity'])} % is between {100 * low:.1f} and "

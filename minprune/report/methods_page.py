@@ -12,7 +12,7 @@ from minprune.report.compare_figures import (
     accuracy_panel,
     bounds,
 )
-from minprune.report.compare_page import listed, reasons
+from minprune.report.compare_page import COSTS, listed, reasons
 from minprune.report.curve_figures import Curve, curve
 from minprune.report.method_tables import (
     DENSE,
@@ -32,7 +32,7 @@ BAR = f"{HALF} to each side"
 UPDATES = (
     "Validation accuracy in % after each epoch, against the updates so far, means over the seeds"
 )
-COSTS = "Test accuracy in % against multiply-adds and bytes that are left, in % of the dense net"
+UP = "up: test accuracy in %; across: {}, in % of the dense net"
 
 
 def methods_page(result: Map) -> str:
@@ -40,7 +40,7 @@ def methods_page(result: Map) -> str:
 
     result: what result.json of `minprune compare --methods` holds; each part may be absent.
     """
-    panels, costs = charts(result), [*charts(result, "macs"), *charts(result, "bytes")]
+    panels = charts(result)
     several = most_seeds(result.get("summary", [])) > 1
     bars = f"; bars: {BAR}" if several and len(panels) == 1 else ""
     left_out = [
@@ -58,7 +58,7 @@ def methods_page(result: Map) -> str:
         tables=Html("".join(tables)),
         accuracies=figure(panels, f"Test accuracy in % against sparsity in %{bars}."),
         updates=figure(by_updates(result), f"{UPDATES}{at}."),
-        costs=figure(costs, f"{COSTS}{bars}."),
+        costs=Html("".join(against(result, cost, bars) for cost in COSTS)),
         left_out=element("ul", Html("".join(left_out)), class_="words") if left_out else "",
     )
     seconds = result.get("seconds", {}).get("of", {})
@@ -75,6 +75,13 @@ def title(result: Map) -> str:
     of = listed(names) if len(names) <= 3 else f"{len(names)} methods"
     shares = listed([percent(v) for v in s["sparsities"]])
     return f"{s['net']} on {data}: {of} at {shares} % of the {what} pruned"
+
+
+def against(result: Map, cost: str, bars: str) -> str:
+    """A heading and the charts against one cost; nothing without them"""
+    drawn = charts(result, cost)
+    said = f"Each picture: {UP.format(COSTS[cost])}{bars}."
+    return f"<h3>Against {COSTS[cost]}</h3>\n{figure(drawn, said)}" if drawn else ""
 
 
 def charts(result: Map, against: str = "sparsity") -> list[Picture]:
