@@ -21,6 +21,7 @@ from minprune.jobs.methods import Budget
 from minprune.jobs.procedures import PROCEDURES, asked
 from minprune.jobs.settings import RunSettings, filled, setting
 from minprune.methods.plans import OF_FIT, result
+from minprune.report import pictures
 from minprune.report.method_page import reported
 from minprune.train.plan import run_plan
 from minprune.train.step import Training
@@ -199,9 +200,12 @@ REFUSED: dict[str, list[str]] = {
     "[\"finetune\", {\"rounds\": 2}], \"compact\"]', for example": [
         "--method", "sequence", "--set", "stages=3",
     ],
-    "minprune: sequence: stages must be a list of methods, not none; pass --set 'stages=[\"at_init\", "
-    "[\"finetune\", {\"rounds\": 2}], \"compact\"]', for example": ["--method", "sequence"],
-    "minprune: lottery_ticket: controls must be a list, not 'none'; pass [\"reinit\"], or [] for none":
+    "minprune: sequence: stages must be a list of methods, not none; pass --set "
+    "'stages=[\"at_init\", [\"finetune\", {\"rounds\": 2}], \"compact\"]', for example": [
+        "--method", "sequence",
+    ],
+    "minprune: lottery_ticket: controls must be a list, not 'none'; pass [\"reinit\"], or [] for "
+    "none":
         ["--method", "lottery_ticket", "--set", "controls=none"],
     "minprune: LearnedMasks: frozen must be False or True, not 'maybe'; choose one of them": [
         "--method", "learned_masks", "--set", "frozen=maybe",
@@ -293,8 +297,8 @@ def hints(words: str) -> dict[str, Any]:
 
 def copies(name: str, words: str) -> bool:
     """Whether a procedure takes what its words say, and no value is without its --set"""
-    options = re.findall(r"(--set )?'?\b\w+=(?!PATH)\S", words)
-    own = {k: v for k, v in hints(words).items() if v != "PATH"}
+    options = re.findall(r"(--set )?'?\b\w+=(?!PATH|FILE)\S", words)
+    own = {k: v for k, v in hints(words).items() if v not in ("PATH", "FILE")}
     model = NETS.get(name, MODEL)
     budget = replace(BUDGET, unit=not PROCEDURES[name].weights)
     try:
@@ -330,7 +334,8 @@ import minprune as mp
 
 def plan(budget, model, data):
     return mp.methods.Iterative(
-        budget.sparsity, epochs=budget.epochs, retrain_epochs=budget.again, train=budget.train
+        sparsity=budget.sparsity, epochs=budget.epochs, retrain_epochs=budget.again,
+        train=budget.train,
     )
 
 class Halving(mp.Method):
@@ -340,16 +345,15 @@ class Halving(mp.Method):
 
 
 @pytest.mark.parametrize("name", ["plan", "Halving"])
-def test_methods_of_ones_own_run(
-    name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_methods_of_ones_own_run(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.delitem(sys.modules, "ones_own", raising=False)
+    monkeypatch.setattr(pictures, "drawn", lambda _: ("", {}))  # quicker
     (folder / "ones_own.py").write_text(OWN_METHODS)
     words = ["run", "--net", "mlp", "--epochs", "1", "--fine-tune", "1", "--quiet"]
     assert main([*words, "--method", f"ones_own:{name}"]) == 0
     (made,) = (folder / "runs").iterdir()
-    assert made.name.startswith(f"digits-mlp-ones_own:{name}-0.9-seed0")
+    assert made.name.startswith(f"digits-mlp-ones_own.{name}-0.9-seed0")
     assert json.loads((made / "result.json").read_text())["rounds"]
 
 

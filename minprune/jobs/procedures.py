@@ -252,7 +252,8 @@ PROCEDURES: dict[str, Way] = METHODS | {
         "train, prune, train again, in rounds; --set retrain=lr_rewind, or another", iterative,
         units=True, shared=True, null={"rounds": 0},
     ),
-    "dropout": Way("as finetune, with dropout in all its training; --set rate=0.5 --set noise=gaussian",
+    "dropout": Way("as finetune, with dropout in all its training; --set rate=0.5 --set "
+                   "noise=gaussian",
                    partial(penalised, Dropout), units=True, shared=True,
                    null={"rate": 0, "rounds": 0}),
     "variational_dropout": Way(
@@ -269,7 +270,8 @@ PROCEDURES: dict[str, Way] = METHODS | {
     "l0": penalty(L0, "the number of weights that are not 0", "lam"),
     "slimming": Way(
         "as finetune, of units, with a penalty on the scales of BatchNorm (Liu et al. 2017); "
-        "--set lam=0.0001; the net must have BatchNorm, as resnet_small has", slimmed, units=True, shared=True, null={"lam": 0, "rounds": 0},
+        "--set lam=0.0001; the net must have BatchNorm, as resnet_small has", slimmed,
+        units=True, shared=True, null={"lam": 0, "rounds": 0},
     ),
     "rewind_on_plateau": Way(
         "no pruning: back to the best epoch when validation stagnates, with a lower rate",
@@ -286,7 +288,8 @@ PROCEDURES: dict[str, Way] = METHODS | {
     "transfer": Way("train on --set old=PATH, prune for the task of --data, train on", transfer,
                     units=True, null={"sparsity": 0.0}),
     "sequence": Way(
-        "several of these; --set 'stages=[\"at_init\", [\"finetune\", {\"rounds\": 2}], \"compact\"]'",
+        "several of these; --set 'stages=[\"at_init\", [\"finetune\", {\"rounds\": 2}], "
+        "\"compact\"]'",
         sequence, units=True,
     ),
 }  # fmt: skip

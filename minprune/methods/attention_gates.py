@@ -12,6 +12,7 @@ import numpy as np
 from minprune.arguments import choice, count, number, share
 from minprune.autograd import Value, add, matmul, mul, reshape, sigmoid, sum_to, value
 from minprune.core import Arrays
+from minprune.errors import ArgumentError
 from minprune.evidence.options import free_groups
 from minprune.masking.apply import prune
 from minprune.masking.choose import Scope
