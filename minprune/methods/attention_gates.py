@@ -31,12 +31,13 @@ class AttentionGates(Method):
     y' = a y with a = sigmoid(W m + b), m the mean of each channel of y over its positions, for each
     sample; W (filters, filters) and b are trained with the net. Where a normalisation alone reads
     the convolution, y is the normalisation's output: before it the scale of a would cancel. The
-    score of a filter is its mean gate over training batches of the last epoch so far. At the end
-    the filters of the lowest are pruned, the mean gates of the others are multiplied into the
-    weights and biases that make y, and the heads are gone; the rest of the training, the share
-    `fine_tune`, is that of the ordinary net. In each epoch's validation before, the same is done
-    to a copy. `history.extra` holds "LAYER mean gate". It has no null setting: the heads change
-    what the net computes.
+    score of a filter is its mean gate over every `every`-th training batch of the present epoch,
+    each measured with the weights after its update; not with the last weights over a calibration
+    set, since a method has no data at the end. Then the filters of the lowest are pruned, the mean
+    gates of the others are multiplied into the weights and biases that make y, and the heads are
+    gone; the rest of the training, the share `fine_tune`, is that of the ordinary net. In each
+    epoch's validation before, the same is done to a copy. `history.extra` holds "LAYER mean gate".
+    It has no null setting: the heads change what the net computes.
 
     Parameters
     ----------
@@ -106,9 +107,7 @@ class AttentionGates(Method):
 
     def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
         dense_only(model, "pruning")
-        made = {m.param for g in free_groups(model).values() for m in g.producers}
-        names = [k for k in model.net.weights if k in made and _convolves(model, layer_of(k))]
-        if not names:
+        if not (names := gated(model)):
             raise ArgumentError(
                 f"{type(self).__name__}: the net must have a convolution whose filters may be "
                 f"removed, and has none; pass mp.zoo.cnn_small(data), for example"
@@ -139,7 +138,7 @@ class AttentionGates(Method):
         ctx, state = view.ctx, view.ctx.state
         if "fixed" in state:
             return None
-        begun = (ctx.step - 1) % -(-ctx.samples // ctx.batch_size)  # in the epoch
+        begun = (ctx.step - 1) % ctx.updates_of_epoch  # updates of the epoch before
         if begun % self.every == 0:
             k = state["batches"] + 1 if begun else 1
             now = self._measured(view)
@@ -203,6 +202,12 @@ class AttentionGates(Method):
                 w = new[f"{at}.{kind}"]
                 new[f"{at}.{kind}"] = w * a.astype(w.dtype).reshape(-1, *[1] * (w.ndim - 1))
         return replace(pruned, params=new)
+
+
+def gated(model: Model) -> list[str]:
+    """The weights of the convolutions that have gates: whose filters may be removed"""
+    made = {m.param for g in free_groups(model).values() for m in g.producers}
+    return [k for k in model.net.weights if k in made and _convolves(model, layer_of(k))]
 
 
 def _convolves(model: Model, name: str) -> bool:

@@ -14,7 +14,7 @@ from minprune.masking.apply import apply
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model
 from minprune.train.history import Learned
-from minprune.train.method import Change, Context, Method, Values, View
+from minprune.train.method import Change, Context, Method, Values, View, changed, ended, started
 
 ONE = "mp.methods.L1(1e-4)"
 
@@ -89,7 +89,7 @@ class Chain(Method):
         extras, states = [], []
         for k, part in enumerate(self.parts):
             now = ctx._replace(net=model.net, masks=model.masks, streams=ctx.streams[k : k + 1])
-            model, extra, state = part.start(model, now)
+            model, extra, state = started(part, model, now)
             extras.append(extra)
             states.append(state)
         return model, _joined(extras), tuple(states)
@@ -129,7 +129,7 @@ class Chain(Method):
                 for slot, arrays in view.opt_state.items()
             }
             ctx = now._replace(masks=now.masks | masks)
-            change = part.after(replace(
+            change = changed(part, replace(
                 view, ctx=ctx, params=seen, buffers=view.buffers | buffers,
                 extra=extra_k, opt_state=own,
             )) or Change()  # fmt: skip
@@ -147,7 +147,7 @@ class Chain(Method):
 
     def finish(self, model: Model, extra: Arrays, ctx: Context) -> Model:
         for part, own, now in self._split(extra, ctx):
-            model = part.finish(model, own, now._replace(net=model.net, masks=model.masks))
+            model = ended(part, model, own, now._replace(net=model.net, masks=model.masks))
         return model
 
     def learned(self, model: Model, extra: Arrays, ctx: Context) -> Arrays:

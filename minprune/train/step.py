@@ -22,7 +22,18 @@ from minprune.nets.model import Instead, Model, all_finite, blame, check_masks, 
 from minprune.nets.names import matched
 from minprune.nets.net import Net, layer_of
 from minprune.train.freezing import frozen
-from minprune.train.method import HOOKS, Change, Context, Method, Values, View, check_signatures
+from minprune.train.method import (
+    HOOKS,
+    Change,
+    Context,
+    Method,
+    Values,
+    View,
+    changed,
+    check_signatures,
+    ended,
+    started,
+)  # fmt: skip
 from minprune.train.optim import Optimizer, OptState
 from minprune.train.rates import Rate
 
@@ -46,10 +57,12 @@ class Training:
     def __init__(
         self, model: Model, optimizer: Optimizer, rate: Rate, method: Method, seed: Seed,
         samples: int = 1, batch_size: int = 1, total: int = 0, freeze: str | Iterable[str] = (),
+        updates_of_epoch: int = 1,
     ) -> None:  # fmt: skip
         check_signatures(method)
         self.optimizer, self.rate, self.method = optimizer, rate, method
         self.samples, self.batch_size, self.total = samples, batch_size, total
+        self.updates_of_epoch = updates_of_epoch
         self.uses = {hook: method.uses(hook) for hook in HOOKS}
         self.dropout = stream(seed, "dropout")
         names = (f"method {k}" if k else "method" for k in range(len(method.parts)))
@@ -60,7 +73,7 @@ class Training:
         self.taken = 0  # updates that the optimizer's state is of: a rewound schedule keeps them
         self.net: Net = model.net
         self.masks: Arrays = model.masks
-        model, extra, self.state = method.start(model, self._context(ForwardContext()))
+        model, extra, self.state = started(method, model, self._context(ForwardContext()))
         self.net = model.net
         self.frozen = frozen(model.net, freeze)
         goes_by = {node.name: (node.name,) for node in self.net.nodes}
@@ -105,11 +118,11 @@ class Training:
             net=model.net, masks=model.masks, state=state, step=done, lr=self.rate_at(done - 1),
             streams=deepcopy(self.unused),
         )  # fmt: skip
-        ended = self.method.finish(model, extra, ctx)
-        for k in sorted(self.frozen.names & ended.params.keys() & model.params.keys()):
-            if not np.array_equal(ended.params[k], model.params[k]):
+        last = ended(self.method, model, extra, ctx)
+        for k in sorted(self.frozen.names & last.params.keys() & model.params.keys()):
+            if not np.array_equal(last.params[k], model.params[k]):
                 raise self._must_stay(k)
-        return ended, self.method.learned(model, extra, ctx)
+        return last, self.method.learned(model, extra, ctx)
 
     def step(self, x: Array, y: Array) -> float:
         """One update on a batch (x batch-last); returns the data loss and sets `penalty`."""
@@ -156,7 +169,7 @@ class Training:
                 self.extra, self.opt_state, (np.moveaxis(x, -1, 0), y), activations,
                 lambda k: self.optimizer.metric(k, self.opt_state, self.taken),
             )  # fmt: skip
-            self._take(method.after(view))
+            self._take(changed(method, view))
         return result
 
     def _training(self) -> ForwardContext:
@@ -167,7 +180,7 @@ class Training:
         """What a hook may know now."""
         return Context(
             self.net, self.masks, self.state, self.samples, self.batch_size, self.done, self.total,
-            self.lr, self.streams, how,
+            self.lr, self.streams, how, self.updates_of_epoch,
         )  # fmt: skip
 
     def rate_at(self, t: int) -> float:
