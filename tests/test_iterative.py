@@ -370,7 +370,7 @@ MESSAGES: tuple[tuple[dict[str, Any], str], ...] = (
      "snip: got an unexpected keyword argument 'bins'; its options are none"),
     ({"criterion": "apoz"}, "apoz: scores units, not single weights; pass unit=True"),
     ({"rewind": 3},
-     "iterative: an argument must be one of 27 names, not 'rewind'; did you mean rewind_to?"),
+     "iterative: an argument must be one of 28 names, not 'rewind'; did you mean rewind_to?"),
 )  # fmt: skip
 
 
