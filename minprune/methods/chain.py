@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from minprune.arguments import filled, instance
+from minprune.arguments import filled, in_name_of, instance
 from minprune.autograd import Value
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
@@ -89,7 +89,8 @@ class Chain(Method):
         extras, states = [], []
         for k, part in enumerate(self.parts):
             now = ctx._replace(net=model.net, masks=model.masks, streams=ctx.streams[k : k + 1])
-            model, extra, state = part.start(model, now)
+            with in_name_of(part):
+                model, extra, state = part.start(model, now)
             extras.append(extra)
             states.append(state)
         return model, _joined(extras), tuple(states)
@@ -129,10 +130,12 @@ class Chain(Method):
                 for slot, arrays in view.opt_state.items()
             }
             ctx = now._replace(masks=now.masks | masks)
-            change = part.after(replace(
-                view, ctx=ctx, params=seen, buffers=view.buffers | buffers,
-                extra=extra_k, opt_state=own,
-            )) or Change()  # fmt: skip
+            seen_by = replace(
+                view, ctx=ctx, params=seen, buffers=view.buffers | buffers, extra=extra_k,
+                opt_state=own,
+            )  # fmt: skip
+            with in_name_of(part):
+                change = part.after(seen_by) or Change()
             params |= change.params or {}
             masks |= change.masks or {}
             buffers |= change.buffers or {}
@@ -147,7 +150,9 @@ class Chain(Method):
 
     def finish(self, model: Model, extra: Arrays, ctx: Context) -> Model:
         for part, own, now in self._split(extra, ctx):
-            model = part.finish(model, own, now._replace(net=model.net, masks=model.masks))
+            now = now._replace(net=model.net, masks=model.masks)
+            with in_name_of(part):
+                model = part.finish(model, own, now)
         return model
 
     def learned(self, model: Model, extra: Arrays, ctx: Context) -> Arrays:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune.arguments import number, shaped
+from minprune.arguments import in_name_of, number, shaped
 from minprune.autograd import Op, Tensor, Value, grad, value
 from minprune.core import Array, Arrays, Seed, stream
 from minprune.errors import ArgumentError, NonFiniteError
@@ -46,6 +46,7 @@ class Training:
     def __init__(
         self, model: Model, optimizer: Optimizer, rate: Rate, method: Method, seed: Seed,
         samples: int = 1, batch_size: int = 1, total: int = 0, freeze: str | Iterable[str] = (),
+        done: int = 0,
     ) -> None:  # fmt: skip
         check_signatures(method)
         self.optimizer, self.rate, self.method = optimizer, rate, method
@@ -56,11 +57,12 @@ class Training:
         self.streams = tuple(stream(seed, name) for name in names)
         ends = self.uses["finish"] or self.uses["learned"]
         self.unused = deepcopy(self.streams) if ends else None  # as they were, to repeat the end
-        self.done, self.lr, self.penalty, self.state = 0, optimizer.lr, 0.0, None
+        self.done, self.lr, self.penalty, self.state = done, optimizer.lr, 0.0, None
         self.taken = 0  # updates that the optimizer's state is of: a rewound schedule keeps them
         self.net: Net = model.net
         self.masks: Arrays = model.masks
-        model, extra, self.state = method.start(model, self._context(ForwardContext()))
+        with in_name_of(method):
+            model, extra, self.state = method.start(model, self._context(ForwardContext()))
         self.net = model.net
         self.frozen = frozen(model.net, freeze)
         goes_by = {node.name: (node.name,) for node in self.net.nodes}
@@ -105,7 +107,8 @@ class Training:
             net=model.net, masks=model.masks, state=state, step=done, lr=self.rate_at(done - 1),
             streams=deepcopy(self.unused),
         )  # fmt: skip
-        ended = self.method.finish(model, extra, ctx)
+        with in_name_of(self.method):
+            ended = self.method.finish(model, extra, ctx)
         for k in sorted(self.frozen.names & ended.params.keys() & model.params.keys()):
             if not np.array_equal(ended.params[k], model.params[k]):
                 raise self._must_stay(k)
@@ -156,7 +159,9 @@ class Training:
                 self.extra, self.opt_state, (np.moveaxis(x, -1, 0), y), activations,
                 lambda k: self.optimizer.metric(k, self.opt_state, self.taken),
             )  # fmt: skip
-            self._take(method.after(view))
+            with in_name_of(method):
+                change = method.after(view)
+            self._take(change)
         return result
 
     def _training(self) -> ForwardContext:
