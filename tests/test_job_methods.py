@@ -1,6 +1,7 @@
 """Methods by name: every one spends the same updates and reaches the same sparsity."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,8 @@ def test_units_are_counted_as_units(name: str) -> None:
 
 def acting(name: str, updates: int, again: int = 1) -> Any:
     """The method of a training of so many updates before the pruning."""
-    data = mp.Dataset((np.zeros((updates, 3)), DATA.train[1][:1].repeat(updates)), DATA.val)
+    at = np.zeros(updates, int)
+    data = replace(DATA, train=(DATA.train[0][at], DATA.train[1][at]))
     budget = Budget(0.5, epochs=1, again=again, train={"batch_size": 1})
     return METHODS[name].make(budget, MODEL, data, {}).train["method"]
 
