@@ -74,7 +74,10 @@ def step_of(net: str, method: mp.Method, sparse: bool) -> Callable[[], float]:
     """A step of the loop of `fit` with Adam, on a batch that is at hand."""
     model = getattr(mp.zoo, net)((SHAPE, 10))
     model = M.start_sparse(model, 0.9) if sparse else model
-    state = Training(model, mp.Adam(), mp.rates.constant(), method, 0, SAMPLES, BATCH, TOTAL)
+    state = Training(
+        model, mp.Adam(), mp.rates.constant(), method, 0, SAMPLES, BATCH, TOTAL,
+        updates_of_epoch=-(-SAMPLES // BATCH),
+    )  # fmt: skip
     return stepping(state, *sample(BATCH, SHAPE))
 
 

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from procedures import DATA, NET
-from watching import same
+from watching import same, small_data
 
 import minprune as mp
 from minprune.errors import ArgumentError
 from minprune.jobs.methods import METHODS, Budget, plan
+from minprune.masking.units import unit_sparsity
 from minprune.methods import Gradual
 from minprune.methods.plans import result
 from minprune.train.plan import run_plan
@@ -142,3 +143,25 @@ def test_criteria_have_the_options_of_the_jobs(name: str) -> None:
     """That suit large nets, as in comparisons of criteria"""
     found: Any = plan(name, Budget(**HOW, sparsity=0.5, criterion="obs"), MODEL, DATA)
     assert found.options["scale"] == "blocks"
+
+
+def test_gates_of_filters_prune_the_share_of_all_units_or_are_refused() -> None:
+    """3 filters and 5 dense units: 2 of 8 go, and half of 8 cannot."""
+    layers = [("conv1", mp.Conv2d(1, 3, 3)), ("relu1", mp.ReLU()), ("flat", mp.Flatten()),
+              ("fc1", mp.Dense(18, 5)), ("relu2", mp.ReLU()), ("fc2", mp.Dense(5, 3))]  # fmt: skip
+    model = mp.initialise(mp.build((1, 4, 5), layers), dtype=np.float64)
+    how = {**HOW, "unit": True}
+    found: Any = plan("attention_gates", Budget(**how, sparsity=0.25), model, small_data())
+    method = found.train["method"]
+    trained, _ = mp.fit(model, small_data(), epochs=1, method=method, progress=False)
+    assert unit_sparsity(trained) == 0.25
+    with pytest.raises(ArgumentError) as e:
+        plan("attention_gates", Budget(**how, sparsity=0.5), model, small_data())
+    assert str(e.value) == (
+        "attention_gates: sparsity must be at most 3/8, the filters among the units, not 0.5; ask "
+        "for less, or choose another --net"
+    )
+    own: Any = plan(
+        "attention_gates", Budget(**how, sparsity=0.5), model, small_data(), sparsity=0.5
+    )
+    assert own.train["method"].sparsity == 0.5

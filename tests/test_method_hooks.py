@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -201,16 +201,48 @@ def test_the_context_says_where_training_is() -> None:
     assert [hook for hook, _ in method.seen] == [
         "start", *hooks * 3, "finish", *hooks * 3, "finish", "finish",
     ]  # fmt: skip
-    assert {(c.samples, c.batch_size, c.total) for _, c in method.seen} == {(11, 4, 6)}
+    places = {(c.samples, c.batch_size, c.total, c.updates_of_epoch) for _, c in method.seen}
+    assert places == {(11, 4, 6, 3)}
     assert all(c.net is model.net and c.masks.keys() == model.masks.keys() for _, c in method.seen)
-    places = [(hook, c.step, c.lr) for hook, c in method.seen if hook in ("penalty", "after")]
-    assert places == [
+    rates = [(hook, c.step, c.lr) for hook, c in method.seen if hook in ("penalty", "after")]
+    assert rates == [
         (hook, t + (hook == "after"), 0.125 * 0.5**t)
         for t in range(6) for hook in ("penalty", "after")
     ]  # fmt: skip
     ends = [(c.step, c.lr) for hook, c in method.seen if hook in ("start", "finish")]
     assert ends == [(0, 0.125), (3, 0.125 / 4), (6, 0.125 / 32), (6, 0.125 / 32)]
     assert [c.state for _, c in method.seen] == [None, *[{"n": 1}] * (len(method.seen) - 1)]
+
+
+class Spying:
+    """Before a method: what its `after` changes, update by update."""
+
+    changes: ClassVar[list[Any]] = []
+
+    def after(self, view: mp.View) -> Any:
+        self.changes.append(change := super().after(view))  # type: ignore[misc]
+        return change
+
+
+class SpyingGates(Spying, mp.methods.AttentionGates):
+    pass
+
+
+class SpyingSoft(Spying, mp.methods.Soft):
+    pass
+
+
+def test_an_epoch_without_its_last_batch_is_shorter() -> None:
+    """11 samples in batches of 4: 2 updates, so that two epochs end after 2 and 4."""
+    how: dict[str, Any] = {"epochs": 2, "drop_last": True}
+    _, history = fit(mp.methods.HardConcrete(), **how)
+    assert len(history.extra["expected L0"]) == 2
+    Spying.changes.clear()
+    fit(SpyingGates(0.0, fine_tune=0.0, every=1), **how)
+    assert [change.state["batches"] for change in Spying.changes] == [1, 2, 1, 2]
+    Spying.changes.clear()
+    fit(SpyingSoft(0.2, stop=1.0), **how)
+    assert [change is not None for change in Spying.changes] == [False, True, False, True]
 
 
 class Drawing(mp.Method):

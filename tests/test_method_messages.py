@@ -125,3 +125,13 @@ def test_messages_of_gradual(provoke: Callable[[], Any], text: str) -> None:
     with pytest.raises(ArgumentError) as caught:
         provoke()
     assert caught.value.args == (text,)
+
+
+@pytest.mark.parametrize("how", [{"method": mp.Method()}, {"train": {"method": mp.Method()}}])
+def test_a_call_has_a_method_of_its_own(how: dict[str, Any]) -> None:
+    with pytest.raises(ArgumentError) as caught:
+        mp.methods.soft(small_net(), small_data(), sparsity=0.5, epochs=1, **how)
+    assert caught.value.args == (
+        "soft: method must be left out, since it is Soft here; pass mp.methods.chain(...) of both "
+        "to mp.fit",
+    )

@@ -230,6 +230,18 @@ def test_a_share_is_of_the_highest_log_alpha_and_the_rate_stays_at_most_1() -> N
     assert max(a.max() for a in history.extra.values()) == 0
 
 
+def test_a_threshold_is_of_the_clipped_log_alpha() -> None:
+    """From 8 on nothing is pruned, though log sigma^2 - log theta^2 of tiny weights is above."""
+    model = small_net()
+    params = {k: np.where(abs(w) < 0.1, 1e-9, w) for k, w in model.params.items()}
+    model = mp.Model(model.net, params, model.buffers)
+    for threshold, all_stay in ((8.0, True), (9.0, True), (7.9, False)):
+        method = SparseVariationalDropout(threshold)
+        _, extra, _ = method.start(model, context(model))
+        masks = method.finish(model, extra, context(model)).masks
+        assert all(masks[k].all() for k in model.net.weights) == all_stay
+
+
 # --- what is refused
 
 

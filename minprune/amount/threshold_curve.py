@@ -86,7 +86,8 @@ def threshold_curve(
     """a(t) = accuracy of the model without what scores below t, for many t, without training
 
     Each point is a net that one training gave, at no cost but its evaluation, so the curve is a
-    lower bound of what training for that sparsity reaches. Other scores are followed at the same
+    lower bound of the best accuracy that a net of that sparsity can have on these samples. It is
+    usually below what training for that sparsity reaches. Other scores are followed at the same
     sparsities: exactly as many weights go.
 
     Parameters
@@ -99,8 +100,8 @@ def threshold_curve(
     data : (x, y)
         What is evaluated, such as data.test.
     thresholds : sequence of float, optional
-        Of the scores. By default `points` of them, at evenly falling shares of what is left, down
-        to 0.5 %.
+        Of the scores. By default `points` of them, at shares of what is left that fall by equal
+        factors, down to 0.5 %.
     points : int
         How many; equal ones, where many scores are equal, count once.
     against : dict of scores, optional
@@ -174,7 +175,7 @@ def _usual(model: Model, scores: Mapping[str, Array], unit: bool, seed: Seed) ->
 def _thresholds(
     scores: Mapping[str, Array], given: Sequence[float] | None, points: int
 ) -> list[float]:
-    """Those that are given, from low to high, or the scores at evenly falling shares"""
+    """Those that are given, from low to high, or the scores at shares that fall by equal factors"""
     if given is not None:
         for t in given:
             if not is_number(t):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from minprune.arguments import instance, is_number, one_of
 from minprune.core import Criterion, Dataset
 from minprune.errors import ArgumentError
 from minprune.evidence import find
+from minprune.evidence.options import free_groups
 from minprune.files import load
 from minprune.methods import (
     SET,
@@ -39,6 +40,7 @@ from minprune.methods import (
     SparseVariationalDropout,
     TargetedDropout,
 )
+from minprune.methods.attention_gates import gated
 from minprune.methods.gradual import PRUNINGS, growth
 from minprune.methods.plans import Procedure, made
 from minprune.methods.retrain import Retraining, distilled
@@ -241,6 +243,21 @@ def acting(kind: type, b: Budget, model: Model, data: Dataset, own: Own) -> Proc
     return during(kind, {k: v for k, v in given.items() if k in known} | dict(own), b)
 
 
+def heads(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
+    """Filters alone have heads: as many go as the share of all units comes to."""
+    names, groups = gated(model), free_groups(model).values()
+    units = sum(g.size for g in groups)
+    filters = sum(g.size for g in groups if any(m.param in names for m in g.producers))
+    if filters and "sparsity" not in own:
+        if b.sparsity * units > filters:
+            raise ArgumentError(
+                f"attention_gates: sparsity must be at most {filters}/{units}, the filters among "
+                f"the units, not {b.sparsity:g}; ask for less, or choose another --net"
+            )
+        b = replace(b, sparsity=b.sparsity * (units / filters))
+    return acting(AttentionGates, b, model, data, own)
+
+
 def dense(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
     """No pruning."""
     return during(None, own, b)
@@ -332,7 +349,7 @@ METHODS: dict[str, Way] = {
     ),
     "attention_gates": Way(
         "learn a squeeze-excite head of each convolution, whose mean gates score its filters",
-        partial(acting, AttentionGates), criteria=False, units=True, weights=False,
+        heads, criteria=False, units=True, weights=False,
     ),
     "agent": Way(
         "an agent learns by rewards which units to prune (Huang et al. 2018); --set by=unit",

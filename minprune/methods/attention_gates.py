@@ -30,12 +30,13 @@ class AttentionGates(Method):
     y' = a y with a = sigmoid(W m + b), m the mean of each channel of y over its positions, for each
     sample; W (filters, filters) and b are trained with the net. Where a normalisation alone reads
     the convolution, y is the normalisation's output: before it the scale of a would cancel. The
-    score of a filter is its mean gate over training batches of the last epoch so far. At the end
-    the filters of the lowest are pruned, the mean gates of the others are multiplied into the
-    weights and biases that make y, and the heads are gone; the rest of the training, the share
-    `fine_tune`, is that of the ordinary net. In each epoch's validation before, the same is done
-    to a copy. `history.extra` holds "LAYER mean gate". It has no null setting: the heads change
-    what the net computes.
+    score of a filter is its mean gate over every `every`-th training batch of the present epoch,
+    each measured with the weights after its update; not with the last weights over a calibration
+    set, since a method has no data at the end. Then the filters of the lowest are pruned, the mean
+    gates of the others are multiplied into the weights and biases that make y, and the heads are
+    gone; the rest of the training, the share `fine_tune`, is that of the ordinary net. In each
+    epoch's validation before, the same is done to a copy. `history.extra` holds "LAYER mean gate".
+    It has no null setting: the heads change what the net computes.
 
     Parameters
     ----------
@@ -105,10 +106,8 @@ class AttentionGates(Method):
 
     def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
         dense_only(model, "pruning")
-        made = {m.param for g in free_groups(model).values() for m in g.producers}
-        names = [k for k in model.net.weights if k in made and _convolves(model, layer_of(k))]
         filled(
-            "AttentionGates", "convolutions whose filters may be removed", names,
+            "AttentionGates", "convolutions whose filters may be removed", names := gated(model),
             "print(mp.ties(model)) shows the groups of units",
         )  # fmt: skip
         extra, gates = {}, {}
@@ -137,7 +136,7 @@ class AttentionGates(Method):
         ctx, state = view.ctx, view.ctx.state
         if "fixed" in state:
             return None
-        begun = (ctx.step - 1) % -(-ctx.samples // ctx.batch_size)  # in the epoch
+        begun = (ctx.step - 1) % ctx.updates_of_epoch  # updates of the epoch before
         if begun % self.every == 0:
             k = state["batches"] + 1 if begun else 1
             now = self._measured(view)
@@ -201,6 +200,12 @@ class AttentionGates(Method):
                 w = new[f"{at}.{kind}"]
                 new[f"{at}.{kind}"] = w * a.astype(w.dtype).reshape(-1, *[1] * (w.ndim - 1))
         return replace(pruned, params=new)
+
+
+def gated(model: Model) -> list[str]:
+    """The weights of the convolutions that have gates: whose filters may be removed"""
+    made = {m.param for g in free_groups(model).values() for m in g.producers}
+    return [k for k in model.net.weights if k in made and _convolves(model, layer_of(k))]
 
 
 def _convolves(model: Model, name: str) -> bool:

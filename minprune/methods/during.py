@@ -13,6 +13,7 @@ from typing import Any
 
 from minprune.arguments import instance, one_of, share
 from minprune.core import Dataset
+from minprune.errors import ArgumentError
 from minprune.methods.plans import OF_FIT, Procedure, Result, row, run
 from minprune.methods.start_sparse import start_sparse
 from minprune.nets.model import Model
@@ -87,6 +88,11 @@ def one_call(
         method = kind(**{key: value for key, value in how.items() if key in own})
         rest = {key: value for key, value in how.items() if key not in own}
         given = instance(name, "train", rest.pop("train", {}), Mapping, "{'patience': 3}")
+        if "method" in rest or "method" in given:
+            raise ArgumentError(
+                f"{name}: method must be left out, since it is {kind.__name__} here; pass "
+                f"mp.methods.chain(...) of both to mp.fit"
+            )
         rest["train"] = {**given, "method": method}
         return run(Fit, model, data, rest, folder, progress)
 

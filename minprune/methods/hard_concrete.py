@@ -43,8 +43,8 @@ class HardConcrete(Method):
     read the unit, and its P counts once for each of them. In each epoch's validation, and at the
     end, z is its value without noise, clip(sigmoid(log alpha) 1.2 - 0.1, 0, 1), multiplied into the
     weights; where it is 0 the weight or unit is pruned. log alpha stays in [-log 100, log 100].
-    `history.extra` holds "NAME log alpha", "expected L0", the weights expected to be kept after
-    each epoch, and "threshold". It has no null setting: the gates are drawn whatever lam is.
+    `history.extra` holds "NAME log alpha", "expected L0", the gated weights expected to be kept
+    after each epoch, and "threshold". It has no null setting: the gates are drawn whatever lam is.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class HardConcrete(Method):
     def pictures(self) -> tuple[Learned, ...]:  # type: ignore[override]
         return (
             Learned("* log alpha", "log alpha", "threshold", "pruned from here down"),
-            Learned("expected L0", "weights expected to be kept", over="epoch"),
+            Learned("expected L0", "gated weights expected to be kept", over="epoch"),
         )
 
     @property
@@ -170,7 +170,7 @@ class HardConcrete(Method):
             held, now = state["average"], view.params | extra
             held = {k: self.average * a + (1 - self.average) * now[k] for k, a in held.items()}
             state = state | {"average": held, "updates": state["updates"] + 1}
-        if ctx.step % -(-ctx.samples // ctx.batch_size) == 0:
+        if ctx.step % ctx.updates_of_epoch == 0:
             kept = sum(float(e) for e in _expected(extra, state))
             state = state | {"expected": [*state["expected"], kept]}
         return Change(extra=extra, state=state)

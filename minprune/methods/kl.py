@@ -15,7 +15,7 @@ from minprune.core import Array
 
 K1, K2, K3 = 0.63576, 1.87320, 1.48695
 C1, C2, C3 = 1.16145124, -1.50204118, 0.58629921
-C0 = 0.65547  # the largest deviation from the integral is least
+C0 = 0.65547  # the largest deviation from the integral, for log alpha in [-8, 0], is least
 
 
 def _sparse_kl(a: Array) -> Array:
@@ -45,7 +45,8 @@ def _sparse_kl_rule(g: Value, k: Value, inputs: Any, need: Any) -> Any:
 def _gaussian_kl(a: Array) -> Array:
     """k = C0 - a / 2 - C1 alpha - C2 alpha^2 - C3 alpha^3      a: log alpha, at most 0
 
-    Kingma, Salimans & Welling (2015), equation 12, which leaves C0 open: within 0.0201.
+    Kingma, Salimans & Welling (2015), equation 12, which leaves C0 open: within
+    0.0201 for a from -8 to 0.
     """
     a = np.asarray(a)
     alpha = np.exp(a)

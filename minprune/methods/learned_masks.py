@@ -37,10 +37,10 @@ class LearnedMasks(Method):
 
     w' = m w with m = [s >= 0] or, with `sparsity`, 1 at the highest scores; the gradient of m goes
     straight through to s, and lam mean(m) is added to the loss. With draw="bernoulli" m is drawn
-    anew in each update, 1 with chance sigmoid(s), to which its gradient goes. In each epoch's
-    validation, and at the end, the weights of s < 0, or of the lowest scores, are pruned.
-    `history.extra` holds "NAME score" and "threshold". It has no null setting: its masks are
-    learned whatever lam is.
+    anew in each update, 1 with chance sigmoid(s), to which its gradient goes, and the penalty is
+    that of the expectation, lam mean(sigmoid(s)). In each epoch's validation, and at the end, the
+    weights of s < 0, or of the lowest scores, are pruned. `history.extra` holds "NAME score" and
+    "threshold". It has no null setting: its masks are learned whatever lam is.
 
     Parameters
     ----------

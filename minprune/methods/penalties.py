@@ -73,9 +73,9 @@ class L1(Method):
         At least 0.
     metric : {"euclidean", "optimizer"}
         "optimizer": the step is taken in the optimizer's own metric D, w = soft(w, lr lam / D), as
-        `ElasticNet` does; where it stands still is then a minimum of L + lam sum |w|. With plain
-        SGD the two are the same; with Adam, or momentum, the Euclidean step has another fixed
-        point.
+        `ElasticNet` does; where it stands still is then, without weight decay, a stationary point
+        of L + lam sum |w|. With plain SGD the two are the same; with Adam, or momentum, the
+        Euclidean step has another fixed point.
 
     Raises
     ------
@@ -115,8 +115,8 @@ class ElasticNet(Method):
 
     The proximal step of lam1 sum |w| + lam2/2 sum w^2, over the weights, in the metric D of the
     optimizer: sqrt(shat) + eps of Adam, entry by entry, 1 - momentum of SGD. So where the whole
-    update stands still is a minimum of L + penalty with any optimizer. Of a sparse layer, the
-    stored weights count. Null setting: lam1 = 0, lam2 = 0.
+    update stands still is a stationary point of L + penalty with any optimizer without weight
+    decay. Of a sparse layer, the stored weights count. Null setting: lam1 = 0, lam2 = 0.
 
     Parameters
     ----------

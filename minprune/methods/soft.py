@@ -113,7 +113,7 @@ class Soft(Choosing):
         if not self.sparsity:
             return None
         ctx, last = view.ctx, self._last(view.ctx.total)
-        every = self.every or -(-ctx.samples // ctx.batch_size)
+        every = self.every or ctx.updates_of_epoch
         due = ctx.step == last or (ctx.step < last and ctx.step % every == 0)
         if not due and ctx.step > 1:
             return None

@@ -95,7 +95,7 @@ class SparseVariationalDropout(Method):
     Parameters
     ----------
     threshold : float, optional
-        Of log alpha; 3 by default. With 8 nothing is pruned.
+        Of log alpha; 3 by default. From 8 on nothing is pruned.
     sparsity : float, optional
         Instead of it: the share of the weights that is pruned, those of the highest log alpha.
     layers : name or names, optional
@@ -219,8 +219,12 @@ class SparseVariationalDropout(Method):
         return THRESHOLD if self.threshold is None else self.threshold
 
     def _pruned(self, model: Model, scores: Arrays) -> Model:
-        """The model without the weights of the lowest -log alpha, and at least one a layer with"""
+        """The model without the weights of the lowest -log alpha
+
+        A threshold is of log alpha in [LOW, HIGH]; for a share, those beyond have an order.
+        """
         if self.sparsity is None:
+            scores = {k: np.clip(a, -HIGH, -LOW) for k, a in scores.items()}
             return prune(model, scores, threshold=-self._threshold)
         return prune(model, scores, sparsity=self.sparsity)
 

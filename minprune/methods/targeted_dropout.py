@@ -45,7 +45,8 @@ class TargetedDropout(Method):
     unit : bool
         Whether units are dropped and pruned, rather than single weights.
     ramp : float
-        The share of the training in which the first share grows from 0 to `sparsity`; 0: none.
+        The share of the training in which the share that may be dropped grows from 0 to `sparsity`;
+        0: none.
     layers : name or names, optional
         The layers whose weights, or units, are dropped, or patterns of them; None: all.
 

@@ -11,8 +11,9 @@ from minprune.report.pictures import NOTHING, Picture, figure
 MARKS = (0.01, 0.1, 0.5, 1, 2, 5, 10, 20, 50, 100)  # percent
 CAPTION = (
     "The net of the one training, without the weights that score below a threshold, for many "
-    "thresholds; none of these nets was trained further, so the curve is a lower bound of what can "
-    "be reached. Magnitude and random scores prune the same net to the same sparsities."
+    "thresholds; none of these nets was trained further, so the curve is a lower bound of the best "
+    "that these samples allow, and usually below what training for a sparsity reaches. Magnitude "
+    "and random scores prune the same net to the same sparsities."
 )
 
 

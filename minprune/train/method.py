@@ -40,6 +40,7 @@ class Context(NamedTuple):
         `learned`, copies as they were at the start, so that these change nothing.
     forward : of this step's forward pass, for `layer.apply(layer.own(name, params), [x],
         ctx.forward)`.
+    updates_of_epoch : how many an epoch has, which depends on `drop_last`.
 
     Examples
     --------
@@ -66,6 +67,7 @@ class Context(NamedTuple):
     lr: float
     streams: tuple[np.random.Generator, ...]
     forward: ForwardContext
+    updates_of_epoch: int = 1
 
     @property
     def rng(self) -> np.random.Generator:

@@ -61,7 +61,9 @@ def ready(
             f"fit: rate(0, {total}) must be a number, the factor of the learning rate, not {found};"
             f" pass mp.rates.cosine(), with its brackets, or a function of (t, total)"
         )
-    state = Training(model, optimizer, rate, method, seed, len(x), batch_size, total, freeze, done)
+    state = Training(
+        model, optimizer, rate, method, seed, len(x), batch_size, total, freeze, updates, done
+    )
     return Ready(x, y, state, updates)
 
 

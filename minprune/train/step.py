@@ -46,11 +46,12 @@ class Training:
     def __init__(
         self, model: Model, optimizer: Optimizer, rate: Rate, method: Method, seed: Seed,
         samples: int = 1, batch_size: int = 1, total: int = 0, freeze: str | Iterable[str] = (),
-        done: int = 0,
+        updates_of_epoch: int = 1, done: int = 0,
     ) -> None:  # fmt: skip
         check_signatures(method)
         self.optimizer, self.rate, self.method = optimizer, rate, method
         self.samples, self.batch_size, self.total = samples, batch_size, total
+        self.updates_of_epoch = updates_of_epoch
         self.uses = {hook: method.uses(hook) for hook in HOOKS}
         self.dropout = stream(seed, "dropout")
         names = (f"method {k}" if k else "method" for k in range(len(method.parts)))
@@ -172,7 +173,7 @@ class Training:
         """What a hook may know now."""
         return Context(
             self.net, self.masks, self.state, self.samples, self.batch_size, self.done, self.total,
-            self.lr, self.streams, how,
+            self.lr, self.streams, how, self.updates_of_epoch,
         )  # fmt: skip
 
     def rate_at(self, t: int) -> float:
