@@ -14,7 +14,8 @@ import minprune as mp
 from minprune.core import stream
 from minprune.errors import ArgumentError
 from minprune.methods import at_init, in_rounds
-from minprune.report.method_page import method_page, reported
+from minprune.methods.plans import reported
+from minprune.report.method_page import method_page
 from minprune.train import plan
 
 DATA = small_data()

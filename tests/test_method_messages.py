@@ -15,6 +15,7 @@ from minprune.core import Arrays, Evidence, criterion
 from minprune.errors import ArgumentError, ShapeError
 from minprune.methods import Gradual
 from minprune.nets.model import Model
+from minprune.train.method import check_signatures
 
 MESSAGES: tuple[tuple[Callable[[mp.View], mp.Change], type[ArgumentError], str], ...] = (
     (
@@ -72,6 +73,75 @@ def test_a_method_that_does_not_fit_the_net() -> None:
         with pytest.raises(ArgumentError) as caught:
             mp.fit(one_weight(), one_sample(), epochs=1, method=method, progress=False)
         assert caught.value.args == (text,)
+
+
+class Returns(mp.Method):
+    """One hook, which returns what it is told."""
+
+    def __init__(self, hook: str, found: object) -> None:
+        self.hook, self.found = hook, found
+
+    def uses(self, hook: str) -> bool:
+        return hook == self.hook
+
+    def start(self, model: Model, ctx: mp.Context) -> Any:
+        return self.found if self.hook == "start" else super().start(model, ctx)
+
+    def after(self, view: mp.View) -> Any:
+        return self.found
+
+    def finish(self, model: Model, extra: Arrays, ctx: mp.Context) -> Any:
+        return self.found
+
+
+@pytest.mark.parametrize(
+    ("hook", "found", "text"),
+    [
+        ("start", None, "start must return (model, extra, state), not NoneType"),
+        ("start", (1, 2), "start must return (model, extra, state), not (int, int)"),
+        ("after", 3, "after must return mp.Change(...) or None, not int"),
+        ("after", {}, "after must return mp.Change(...) or None, not dict"),
+        ("finish", None, "finish must return the model, not NoneType"),
+    ],
+)
+@pytest.mark.parametrize("chained", [False, True])
+def test_what_hooks_may_not_return(hook: str, found: object, text: str, chained: bool) -> None:
+    method: mp.Method = Returns(hook, found)
+    if chained:
+        method = mp.methods.chain(mp.Method(), method)
+    with pytest.raises(ArgumentError) as caught:
+        mp.fit(one_weight(), one_sample(), epochs=1, method=method, progress=False)
+    told = f"Returns: {text}; help(mp.Method.{hook}) says what each is"
+    assert caught.value.args == (told,)
+
+
+class Misspelt(mp.Method):
+    def weigths(self, params: Any, extra: Arrays, ctx: mp.Context) -> Any:
+        return params
+
+
+class Helped(mp.Method):
+    target = staticmethod(len)
+    final = 0.5
+
+    def losses(self) -> None:
+        """Near loss, but a helper all the same where it begins with _."""
+
+    def densities(self) -> None: ...
+
+
+def test_a_name_near_a_hook_is_refused_and_others_are_not() -> None:
+    for method in (Misspelt(), mp.methods.chain(mp.Method(), Misspelt())):
+        with pytest.raises(ArgumentError) as caught:
+            mp.fit(one_weight(), one_sample(), epochs=1, method=method, progress=False)
+        assert caught.value.args == (
+            "Misspelt: weigths must not be so like weights of mp.Method, since nothing calls it; "
+            "name it weights, or _weigths if it is your own",
+        )
+    with pytest.raises(ArgumentError, match="losses must not be so like loss"):
+        check_signatures(Helped())
+    del Helped.losses
+    check_signatures(Helped())
 
 
 @criterion(needs=("weights", "hess_diag"))

@@ -17,8 +17,7 @@ from minprune.jobs import procedures, run_method
 from minprune.jobs.methods import Budget
 from minprune.jobs.procedures import PROCEDURES, asked
 from minprune.jobs.settings import RunSettings, filled
-from minprune.methods.plans import OF_FIT, result
-from minprune.report.method_page import reported
+from minprune.methods.plans import OF_FIT, reported, result
 from minprune.train.plan import run_plan
 from minprune.train.step import Training
 

@@ -23,9 +23,9 @@ from minprune.jobs.settings import RunSettings, filled, named
 from minprune.jobs.stages import measured, write_history
 from minprune.measures.measure import TIMES
 from minprune.methods.plans import result as outcome
-from minprune.methods.plans import shown
+from minprune.methods.plans import tables
 from minprune.nets.model import Model
-from minprune.report.method_page import method_page, reported
+from minprune.report.method_page import method_page
 from minprune.report.run_page import alerts, comparison, headline
 from minprune.structure import compact
 from minprune.text import table, wrapped
@@ -145,8 +145,7 @@ def pictured(start: Model, masks: list[Arrays]) -> list[Result]:
 def method_text(result: Result) -> str:
     """The headline, the rounds, the models, where the time went, and where the files are."""
     stages, classes = result["stages"], result["data"].get("classes", ())
-    tables = [shown(result["rounds"], "kind", "seed"), *reported(result["report"]).values()]
-    rounds = "\n\n".join(table(*each) for each in tables)
+    rounds = "\n\n".join(table(*each) for each in tables(result["rounds"], result["report"]))
     compared = f"{table(*comparison(stages))}\n{wrapped(TIMES)}"
     spent = ", ".join(f"{name} {s:.1f} s" for name, s in result["seconds"].items())
     files = f"written to {result['out']}; open report.html there"

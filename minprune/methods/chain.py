@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from minprune.arguments import filled, in_name_of, instance
+from minprune.arguments import filled, instance
 from minprune.autograd import Value
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
@@ -14,7 +14,7 @@ from minprune.masking.apply import apply
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model
 from minprune.train.history import Learned
-from minprune.train.method import Change, Context, Method, Values, View
+from minprune.train.method import Change, Context, Method, Values, View, changed, ended, started
 
 ONE = "mp.methods.L1(1e-4)"
 
@@ -89,8 +89,7 @@ class Chain(Method):
         extras, states = [], []
         for k, part in enumerate(self.parts):
             now = ctx._replace(net=model.net, masks=model.masks, streams=ctx.streams[k : k + 1])
-            with in_name_of(part):
-                model, extra, state = part.start(model, now)
+            model, extra, state = started(part, model, now)
             extras.append(extra)
             states.append(state)
         return model, _joined(extras), tuple(states)
@@ -130,12 +129,10 @@ class Chain(Method):
                 for slot, arrays in view.opt_state.items()
             }
             ctx = now._replace(masks=now.masks | masks)
-            seen_by = replace(
-                view, ctx=ctx, params=seen, buffers=view.buffers | buffers, extra=extra_k,
-                opt_state=own,
-            )  # fmt: skip
-            with in_name_of(part):
-                change = part.after(seen_by) or Change()
+            change = changed(part, replace(
+                view, ctx=ctx, params=seen, buffers=view.buffers | buffers,
+                extra=extra_k, opt_state=own,
+            )) or Change()  # fmt: skip
             params |= change.params or {}
             masks |= change.masks or {}
             buffers |= change.buffers or {}
@@ -150,9 +147,7 @@ class Chain(Method):
 
     def finish(self, model: Model, extra: Arrays, ctx: Context) -> Model:
         for part, own, now in self._split(extra, ctx):
-            now = now._replace(net=model.net, masks=model.masks)
-            with in_name_of(part):
-                model = part.finish(model, own, now)
+            model = ended(part, model, own, now._replace(net=model.net, masks=model.masks))
         return model
 
     def learned(self, model: Model, extra: Arrays, ctx: Context) -> Arrays:

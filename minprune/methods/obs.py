@@ -49,6 +49,17 @@ class Surgery:
     model: Model
     rounds: tuple[Round, ...]
 
+    def __repr__(self) -> str:
+        gone = dict.fromkeys((r.name for r in self.rounds), 0)
+        for r in self.rounds:
+            gone[r.name] += r.index.size
+        where = ", ".join(f"{name} {k:,}" for name, k in gone.items())
+        shares = f" ({where})" if where else ""
+        return (
+            f"Surgery: {self.removed:,} entries removed{shares}, by which the quadratic model says "
+            f"that the loss rises by {sum(r.score for r in self.rounds):.4g}"
+        )
+
     @property
     def removed(self) -> int:
         """How many entries were removed."""

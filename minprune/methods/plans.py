@@ -34,6 +34,7 @@ from minprune.train.ready import ready, updates_of
 SET_HERE = ("model", "data", "epochs", "seed", "progress", "label", "checkpoint")  # of fit
 OF_FIT = tuple(name for name in inspect.signature(fit).parameters if name not in SET_HERE)
 Row = dict[str, Any]
+Table = tuple[list[str], list[list[Any]]]  # (header, rows)
 SHOWN = (
     "round", "stage", "sparsity", "unit_sparsity",
     "pruned_accuracy", "val_accuracy", "test_accuracy", "updates", "seconds",
@@ -77,13 +78,39 @@ class Result:
     seconds: dict[str, float] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        return table(*shown(self.rounds))
+        return "\n\n".join(table(*each) for each in tables(self.rounds, self.report))
 
 
-def shown(rounds: list[Row], *more: str) -> tuple[list[str], list[list[Any]]]:
+def shown(rounds: list[Row], *more: str) -> Table:
     """(header, rows) of the table of rounds, and more columns before those SHOWN"""
     header = [k for k in (*more, *SHOWN) if any(k in row for row in rounds)]
     return header, [[row.get(k) for k in header] for row in rounds]
+
+
+def reported(report: Mapping[str, Any]) -> dict[str, Table]:
+    """{what: (header, rows)} of what else was found: rows of controls, differences, names"""
+    found: dict[str, Table] = {}
+    for name, entry in report.items():
+        if isinstance(entry, list) and entry and isinstance(entry[0], dict):
+            found[name] = shown(entry, "control", "seed")
+            if not found[name][0]:
+                there = [k for k, v in entry[0].items() if not isinstance(v, dict)]
+                found[name] = there, [[row[k] for k in there] for row in entry]
+        elif isinstance(entry, list) and entry and isinstance(entry[0], str):
+            found[name] = [name], [[one] for one in entry]  # such as the layers that collapsed
+    gaps = {name: d for name, d in report.items() if isinstance(d, dict) and "mean" in d}
+    if gaps:
+        header = ["test accuracy", "mean", "low", "high", "level"]
+        found["differences"] = (
+            header,
+            [[name, *(d[key] for key in header[1:])] for name, d in gaps.items()],
+        )
+    return found
+
+
+def tables(rounds: list[Row], report: Mapping[str, Any]) -> list[Table]:
+    """What `print` and the command show of a result: its rounds, and what else was found"""
+    return [shown(rounds, "kind", "seed"), *reported(report).values()]
 
 
 PARTS = tuple(f.name for f in fields(Result) if f.name != "seconds")

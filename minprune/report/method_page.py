@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Any
 
 from minprune.measures.measure import TIMES
-from minprune.methods.plans import shown
+from minprune.methods.plans import reported
 from minprune.report.class_table import classes
 from minprune.report.curve_figures import Curve, curve
 from minprune.report.learned_figures import learned
@@ -73,27 +73,6 @@ def table_of(rounds: Sequence[Map]) -> tuple[list[str], list[list[str]]]:
     return [COLUMNS[key] for key in there], [
         [cell(key, one.get(key)) for key in there] for one in rounds
     ]
-
-
-def reported(report: Map) -> dict[str, tuple[list[str], list[list[Any]]]]:
-    """{what: (header, rows)} of what else was found: rows of controls, differences, names"""
-    found: dict[str, tuple[list[str], list[list[Any]]]] = {}
-    for name, entry in report.items():
-        if isinstance(entry, list) and entry and isinstance(entry[0], dict):
-            found[name] = shown(entry, "control", "seed")
-            if not found[name][0]:
-                there = [k for k, v in entry[0].items() if not isinstance(v, dict)]
-                found[name] = there, [[row[k] for k in there] for row in entry]
-        elif isinstance(entry, list) and entry and isinstance(entry[0], str):
-            found[name] = [name], [[one] for one in entry]  # such as the layers that collapsed
-    gaps = {name: d for name, d in report.items() if isinstance(d, dict) and "mean" in d}
-    if gaps:
-        header = ["test accuracy", "mean", "low", "high", "level"]
-        found["differences"] = (
-            header,
-            [[name, *(d[key] for key in header[1:])] for name, d in gaps.items()],
-        )
-    return found
 
 
 def cell(key: str, value: Any) -> str:

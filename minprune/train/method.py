@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from inspect import signature
+from difflib import get_close_matches
+from inspect import isfunction, signature
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from minprune.arguments import in_name_of
 from minprune.autograd import Value
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
@@ -24,6 +26,7 @@ from minprune.train.optim import OptState
 
 Values = dict[str, Value]  # arrays, or Tensors over them, by name
 HOOKS = ("start", "weights", "layer", "loss", "penalty", "after", "finish", "learned", "settled")
+NEAR = 0.8  # how alike the names of a method and a hook must be, from 0 to 1, to be refused
 
 
 class Context(NamedTuple):
@@ -248,7 +251,7 @@ class Method:
         return None
 
     def after(self, view: View) -> Change | None:
-        """What to replace after an update."""
+        """What to replace after an update, as mp.Change(params=..., masks=...); None: nothing."""
         return None
 
     def settled(self, step: int, total: int) -> bool:
@@ -275,9 +278,62 @@ class Method:
         return None
 
 
+def started(method: Method, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
+    """What `start` returned; ArgumentError for anything but a model, a dict and a state."""
+    with in_name_of(method):
+        found: Any = method.start(model, ctx)
+    if not isinstance(found, tuple) or len(found) != 3:
+        raise _other(method, "start", "(model, extra, state)", found)
+    if not isinstance(found[0], Model) or not isinstance(found[1], Mapping):
+        raise _other(method, "start", "(model, extra, state)", found)
+    return found[0], dict(found[1]), found[2]
+
+
+def changed(method: Method, view: View) -> Change | None:
+    """What `after` returned; ArgumentError for anything but a Change and None"""
+    with in_name_of(method):
+        found: Any = method.after(view)
+    if found is not None and not isinstance(found, Change):
+        raise _other(method, "after", "mp.Change(...) or None", found)
+    return found
+
+
+def ended(method: Method, model: Model, extra: Arrays, ctx: Context) -> Model:
+    """What `finish` returned; ArgumentError for anything but a model"""
+    with in_name_of(method):
+        found: Any = method.finish(model, extra, ctx)
+    if not isinstance(found, Model):
+        raise _other(method, "finish", "the model", found)
+    return found
+
+
+def _other(method: Method, hook: str, wanted: str, found: object) -> ArgumentError:
+    """The error for what a hook must not return; a tuple is shown by the classes in it."""
+    kind = type(found).__name__
+    if isinstance(found, tuple):
+        kind = f"({', '.join(type(one).__name__ for one in found)})"
+    return ArgumentError(
+        f"{type(method).__name__}: {hook} must return {wanted}, not {kind}; "
+        f"help(mp.Method.{hook}) says what each is"
+    )
+
+
+def check_names(method: Method) -> None:
+    """Raises ArgumentError for a method whose name is nearly that of a hook: nothing calls it."""
+    known = [name for name in vars(Method) if not name.startswith("_")]
+    for name in (n for n in dir(type(method)) if not n.startswith("_") and n not in known):
+        near = get_close_matches(name, known, 1, NEAR)
+        if near and isfunction(getattr(type(method), name)):
+            raise ArgumentError(
+                f"{type(method).__name__}: {name} must not be so like {near[0]} of mp.Method, "
+                f"since nothing calls it; name it {near[0]}, or _{name} if it is your own"
+            )
+
+
 def check_signatures(method: Method) -> None:
-    """Raises ArgumentError for a hook whose parameters are not those of `Method`'s."""
+    """Raises ArgumentError for a hook whose name or parameters are not those of `Method`'s."""
     for part in method.parts:
+        check_names(part)
         for hook in filter(part.uses, HOOKS):
             found, wanted = (
                 ", ".join(name.lstrip("_") for name in list(signature(fn).parameters)[1:])

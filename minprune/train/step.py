@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune.arguments import in_name_of, number, shaped
+from minprune.arguments import number, shaped
 from minprune.autograd import Op, Tensor, Value, grad, value
 from minprune.core import Array, Arrays, Seed, stream
 from minprune.errors import ArgumentError, NonFiniteError
@@ -22,7 +22,18 @@ from minprune.nets.model import Instead, Model, all_finite, blame, check_masks, 
 from minprune.nets.names import matched
 from minprune.nets.net import Net, layer_of
 from minprune.train.freezing import frozen
-from minprune.train.method import HOOKS, Change, Context, Method, Values, View, check_signatures
+from minprune.train.method import (
+    HOOKS,
+    Change,
+    Context,
+    Method,
+    Values,
+    View,
+    changed,
+    check_signatures,
+    ended,
+    started,
+)  # fmt: skip
 from minprune.train.optim import Optimizer, OptState
 from minprune.train.rates import Rate
 
@@ -62,8 +73,7 @@ class Training:
         self.taken = 0  # updates that the optimizer's state is of: a rewound schedule keeps them
         self.net: Net = model.net
         self.masks: Arrays = model.masks
-        with in_name_of(method):
-            model, extra, self.state = method.start(model, self._context(ForwardContext()))
+        model, extra, self.state = started(method, model, self._context(ForwardContext()))
         self.net = model.net
         self.frozen = frozen(model.net, freeze)
         goes_by = {node.name: (node.name,) for node in self.net.nodes}
@@ -108,12 +118,11 @@ class Training:
             net=model.net, masks=model.masks, state=state, step=done, lr=self.rate_at(done - 1),
             streams=deepcopy(self.unused),
         )  # fmt: skip
-        with in_name_of(self.method):
-            ended = self.method.finish(model, extra, ctx)
-        for k in sorted(self.frozen.names & ended.params.keys() & model.params.keys()):
-            if not np.array_equal(ended.params[k], model.params[k]):
+        last = ended(self.method, model, extra, ctx)
+        for k in sorted(self.frozen.names & last.params.keys() & model.params.keys()):
+            if not np.array_equal(last.params[k], model.params[k]):
                 raise self._must_stay(k)
-        return ended, self.method.learned(model, extra, ctx)
+        return last, self.method.learned(model, extra, ctx)
 
     def step(self, x: Array, y: Array) -> float:
         """One update on a batch (x batch-last); returns the data loss and sets `penalty`."""
@@ -160,9 +169,7 @@ class Training:
                 self.extra, self.opt_state, (np.moveaxis(x, -1, 0), y), activations,
                 lambda k: self.optimizer.metric(k, self.opt_state, self.taken),
             )  # fmt: skip
-            with in_name_of(method):
-                change = method.after(view)
-            self._take(change)
+            self._take(changed(method, view))
         return result
 
     def _training(self) -> ForwardContext:
