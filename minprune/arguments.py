@@ -5,8 +5,8 @@ Every message says which argument it is, what it must be, what was found, and wh
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from math import inf
 from numbers import Integral, Real
@@ -234,3 +234,15 @@ def _functions(found: Any) -> list[str]:
         own = [n for n in names if getattr(getattr(found, n), "__module__", "") == module]
         names = own or names
     return names
+
+
+@contextmanager
+def in_name_of(owner: object) -> Iterator[None]:
+    """What pruning refuses inside begins with the name of the class that asked for it."""
+    try:
+        yield
+    except ArgumentError as e:
+        said = str(e)
+        if said.startswith("prune: "):
+            e.args = (type(owner).__name__ + said.removeprefix("prune"),)
+        raise

@@ -298,5 +298,5 @@ def test_messages(provoke: Callable[[], Any], text: str) -> None:
 
 
 def test_what_cannot_be_reached_is_said_before_the_first_update() -> None:
-    with pytest.raises(UnreachableError, match=r"^prune: sparsity=1\.0 leaves 0 of 1 weights"):
+    with pytest.raises(UnreachableError, match=r"^DynamicSurgery: sparsity=1\.0 leaves 0 of 1 "):
         mp.fit(one_weight(), one_sample(), method=DynamicSurgery(sparsity=1.0), **HOW)

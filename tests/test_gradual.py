@@ -208,7 +208,7 @@ def test_with_patience_the_best_epoch_is_one_at_the_last_sparsity(last: int) -> 
 def test_what_cannot_be_reached_is_said_at_the_first_update(scope: Any) -> None:
     """Not at the last, where the schedule asks for it."""
     method = Recorded(partial(schedule.one_shot, final=1.0, at=6), scope=scope)
-    with pytest.raises(UnreachableError, match=r"^prune: sparsity=1\.0 leaves 0 of "):
+    with pytest.raises(UnreachableError, match=r"^Recorded: sparsity=1\.0 leaves 0 of "):
         mp.fit(small_net(), small_data(), method=method, **HOW)
     assert method.seen == []
 

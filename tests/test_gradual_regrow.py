@@ -177,7 +177,7 @@ def test_a_sparsity_is_cubic_over_three_quarters() -> None:
 
 
 def test_what_cannot_be_reached_is_said_at_the_first_update() -> None:
-    with pytest.raises(UnreachableError, match=r"^prune: sparsity=0\.95 leaves 3 of 52 blocks"):
+    with pytest.raises(UnreachableError, match=r"^Gradual: sparsity=0\.95 leaves 3 of 52 blocks"):
         mp.fit(small_net(), small_data(), method=Gradual(sparsity=0.95, pattern=(2, 3)), **HOW)
 
 

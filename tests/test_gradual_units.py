@@ -190,7 +190,7 @@ def test_what_cannot_be_reached_is_said_at_the_first_update() -> None:
     with pytest.raises(UnreachableError) as caught:
         mp.fit(net(), small_data(), method=method, **HOW)
     assert caught.value.args == (
-        "prune: sparsity=0.9 leaves 1 of 10 units of the net, fewer than minimum=1 for each "
+        "Recorded: sparsity=0.9 leaves 1 of 10 units of the net, fewer than minimum=1 for each "
         "layer; the largest reachable is 0.8",
     )
     assert method.seen == []

@@ -1,6 +1,7 @@
 """Methods by name: every one spends the same updates and reaches the same sparsity."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import minprune as mp
 from minprune.errors import ArgumentError
 from minprune.jobs.methods import METHODS, Budget, plan
 from minprune.masking.units import unit_sparsity
+from minprune.methods import Gradual
 from minprune.methods.plans import result
 from minprune.train.plan import run_plan
 
@@ -56,6 +58,39 @@ def test_units_are_counted_as_units(name: str) -> None:
     live = {k: int(m.any(1).sum()) for k, m in found.model.masks.items() if k in NET.weights}
     left = sum(live.get(name, units) for name, units in {"fc1.weight": 6, "fc2.weight": 5}.items())
     assert left == (11 if name == "dense" else 11 - round(0.5 * 11))
+
+
+def acting(name: str, updates: int, again: int = 1) -> Any:
+    """The method of a training of so many updates before the pruning."""
+    at = np.zeros(updates, int)
+    data = replace(DATA, train=(DATA.train[0][at], DATA.train[1][at]))
+    budget = Budget(0.5, epochs=1, again=again, train={"batch_size": 1})
+    return METHODS[name].make(budget, MODEL, data, {}).train["method"]
+
+
+@pytest.mark.parametrize("span", [1, 2, 99, 200, 260, 300, 1000, 2130])
+def test_a_gradual_method_prunes_at_most_100_times(span: int) -> None:
+    for method, total in ((acting("gradual", span), span), (Gradual(sparsity=0.5), span * 4 // 3)):
+        levels = {method.at(t, total) for t in range(total + 1)}
+        assert min(50, span) < len(levels) <= 101
+        assert max(levels) == 0.5
+
+
+@pytest.mark.parametrize("span", [1, 2, 98, 196, 250, 300, 398, 1000])
+def test_a_growing_penalty_masks_at_the_end_of_the_epochs(span: int) -> None:
+    method = acting("growing_regularization", span)
+    assert method.end == span
+    assert 0 <= method.begin - span // 2 < method.every
+    assert (method.end - method.begin) / method.every <= 100
+
+
+@pytest.mark.parametrize("name", ["set", "rigl", "snfs"])
+@pytest.mark.parametrize("half", [10, 50, 99, 5000])
+def test_weights_move_at_least_10_times(name: str, half: int) -> None:
+    method, total = acting(name, half), 2 * half
+    moves = sum(t % method.every == 0 and t < method.stop * total for t in range(1, total + 1))
+    assert moves >= 10
+    assert method.every <= 100
 
 
 REFUSED: dict[str, tuple[str, dict[str, Any]]] = {

@@ -184,7 +184,7 @@ OF_GRADUAL = (
     ),
     (
         lambda: fit(Gradual(lambda t: 0.5 if t < 2 else 0.0), small_net()),
-        f"prune: sparsity=0.0 is below the present {92 / 183!r} of the net, and pruned weights "
+        f"Gradual: sparsity=0.0 is below the present {92 / 183!r} of the net, and pruned weights "
         f"are not restored; pass at least the present sparsity",
     ),
 )

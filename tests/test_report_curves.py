@@ -1,12 +1,13 @@
 """Curves of one chart: all named, told apart without colour, with their error bars."""
 
 import re
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
-from minprune.report.compare_figures import chart
+from minprune.report.compare_figures import chart, scale
 from minprune.report.curve_figures import Curve, curve
 from minprune.report.pictures import LANES, Picture, figure
 
@@ -58,12 +59,21 @@ def test_the_legend_has_every_name() -> None:
     assert [one.strip("\u2060") for one in found] == ["dense", "_mine", "a $x$ &lt;b&gt;", "c"]
 
 
+def test_whole_numbers_have_no_ticks_between_them() -> None:
+    ticks = drawn(Curve("a", [1, 2], [1, 2])).get_xticks()
+    assert all(tick == round(tick) for tick in ticks)
+    halves = drawn(Curve("a", [1.0, 2.0], [1, 2])).get_xticks()
+    assert any(tick != round(tick) for tick in halves)
+
+
 def test_a_comparison_of_few_criteria_is_one_chart() -> None:
     ax = mpl_figure.Figure().subplots()
     found = {"a": ([90.0, 50.0], [1.0, 2.0]), "b": ([80.0, 60.0], [0.0, 0.0])}
-    chart(ax, found, {"a": [0, 1], "b": [0, 1]}, 95.0, [0.5, 0.9], "sparsity in %")
+    x: dict[str, list[float]] = {"a": [0, 1], "b": [0, 1]}
+    chart(ax, found, x, 95.0, partial(scale, x=x, ticks=[0.5, 0.9]), "sparsity in %")
     assert [container.has_yerr for container in ax.containers] == [True, False]
     assert [label.get_text() for label in ax.get_xticklabels()] == ["50", "90"]
-    chart(ax, found, {"a": [40.0, 4.0], "b": [30.0, 20.0]}, 95.0, (), "bytes left in %")
+    x = {"a": [40.0, 4.0], "b": [30.0, 20.0]}
+    chart(ax, found, x, 95.0, partial(scale, x=x, ticks=()), "bytes left in %")
     left, right = ax.get_xlim()
     assert left == 100 > right

@@ -280,10 +280,12 @@ def test_every_colour_is_defined_in_light_dark_and_print() -> None:
     assert f".sample .kept {{ background: #{blue};" in TEMPLATE
 
 
-def test_print_has_a_page_size_and_keeps_figures_whole() -> None:
+def test_print_has_a_page_size_and_breaks_figures_between_panels() -> None:
     style = TEMPLATE.partition("@media print { html")[2]
     assert re.search(r"@page \{ size: A4; margin: \d+mm; \}", TEMPLATE)
-    assert re.search(r"figure,[^{]*\{ break-inside: avoid", style)
+    assert re.search(r"\.pictures > div,[^{]*\{ break-inside: avoid", style)
+    assert not re.search(r"\bfigure,[^{]*\{ break-inside", style)
+    assert re.search(r"h2, h3,[^{]*\{ break-after: avoid", style)
     assert ".wide { overflow: visible; }" in style
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from test_report import DENSE, SMALL
 
 from minprune.errors import ArgumentError
+from minprune.report.method_page import method_page, pictures
 from minprune.report.run_page import alerts, comparison, headline, run_page
 from minprune.text import table
 
@@ -126,6 +127,49 @@ def test_headline():
     )
     assert headline([DENSE]) == "accuracy 97.78 %, 100.00 % of the parameters"
     assert headline([]) == ""
+
+
+def test_a_model_is_not_compared_with_its_own_form():
+    final = {**SMALL, "stage": "final", "per_class": [0.9, 0.0]}
+    compacted = {**final, "stage": "compacted", "form_of": "final"}
+    assert "(final:" not in headline([final, compacted])
+    assert headline([final, compacted]).startswith("accuracy 97.22 %, ")
+    assert "(dense: 97.78 %)" in headline([DENSE, final, compacted])
+    page = method_page({"stages": [final, compacted]}, {})
+    assert "Accuracy by class" in page
+    assert "lost accuracy" not in page
+    assert "change, points" not in page
+    assert "change, points" in method_page(
+        {"stages": [{**DENSE, "per_class": [1.0, 0.5]}, final, compacted]}, {}
+    )
+
+
+def test_the_net_before_training_is_on_no_curve_of_rounds():
+    rows = [
+        {"round": k, "updates": n, "sparsity": k / 4, "test_accuracy": 0.5}
+        for k, n in enumerate((0, 10, 10))
+    ]
+    seen = []
+    for asked in (rows, rows[1:], rows[:2], [{**row, "updates": 0} for row in rows]):
+        drawn = Drawn()
+        for one in pictures(asked):
+            one.draw(drawn)
+        seen.append(drawn.x)
+    assert seen == [[[1, 2], [10, 20], [25.0, 50.0]]] * 2 + [[], [[0, 1, 2], [0.0, 25.0, 50.0]]]
+
+
+class Drawn:
+    """Axes that note the x of each curve that has values."""
+
+    def __init__(self):
+        self.x = []
+
+    def errorbar(self, x, y, *rest, label, **how):
+        if label == "test":
+            self.x.append(list(x))
+
+    def __getattr__(self, name):
+        return lambda *args, **how: None
 
 
 def test_the_headline_of_numbers_is_r2():

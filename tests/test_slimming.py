@@ -210,8 +210,8 @@ MESSAGES: list[tuple[Callable[[], Any], type[Exception], str]] = [
      "Slimming: the net must have units that may be removed and that BatchNorm or GroupNorm "
      "scales, not none; put mp.BatchNorm behind its hidden layers"),
     (lambda: fit(Slimming(0.1, 1.0), small_net()), UnreachableError,
-     "prune: sparsity=1.0 leaves 0 of 8 units of the net, fewer than minimum=1 for each layer; the "
-     "largest reachable is 0.75"),
+     "Slimming: sparsity=1.0 leaves 0 of 8 units of the net, fewer than minimum=1 for each layer; "
+     "the largest reachable is 0.75"),
     (lambda: GrowingRegularization(2.0), ArgumentError,
      "GrowingRegularization: sparsity must be a number from 0 to 1, not 2.0; pass sparsity=0.5, "
      "for example"),
@@ -219,8 +219,8 @@ MESSAGES: list[tuple[Callable[[], Any], type[Exception], str]] = [
      "GrowingRegularization: delta must be a finite number above 0, not 0.0; pass delta=1, for "
      "example"),
     (lambda: fit(GrowingRegularization(1.0, unit=True, begin=3), small_net()), UnreachableError,
-     "prune: sparsity=1.0 leaves 0 of 8 units of the net, fewer than minimum=1 for each layer; the "
-     "largest reachable is 0.75"),
+     "GrowingRegularization: sparsity=1.0 leaves 0 of 8 units of the net, fewer than minimum=1 for "
+     "each layer; the largest reachable is 0.75"),
 ]  # fmt: skip
 
 

@@ -166,8 +166,8 @@ MESSAGES: list[tuple[Callable[[], Any], type[Exception], str]] = [
      "SoftThreshold: initial must be a finite number, not nan; pass initial=-5.0, for example"),
     (lambda: mp.fit(small_net(), small_data(), method=SoftThreshold(sparsity=1.0), **HOW),
      UnreachableError,
-     "prune: sparsity=1.0 leaves 0 of 183 weights of the net, fewer than minimum=1 for each layer; "
-     "the largest reachable is 0.9781420765027322"),
+     "SoftThreshold: sparsity=1.0 leaves 0 of 183 weights of the net, fewer than minimum=1 for "
+     "each layer; the largest reachable is 0.9781420765027322"),
 ]  # fmt: skip
 
 

@@ -7,13 +7,13 @@ epochs + rounds * again epochs in total, however it spends them. A new method is
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from minprune import schedule
-from minprune.arguments import instance, one_of
+from minprune.arguments import instance, is_number, one_of
 from minprune.core import Criterion, Dataset
 from minprune.errors import ArgumentError
 from minprune.evidence import find
@@ -41,13 +41,13 @@ from minprune.methods import (
     TargetedDropout,
 )
 from minprune.methods.attention_gates import gated
+from minprune.methods.gradual import PRUNINGS, growth
 from minprune.methods.plans import Procedure, made
 from minprune.methods.retrain import Retraining, distilled
 from minprune.nets.model import Model
 from minprune.train.optim import SGD
 
-PRUNINGS = 100  # of a gradual method, at most
-MOVES = 10  # of SET and RigL, at least
+MOVES = 10  # of SET, RigL and SNFS, at least, where there are enough updates
 Own = Mapping[str, Any]
 
 
@@ -198,17 +198,21 @@ def gradual(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
     if isinstance(own.get("pattern"), str):  # N:M says how much
         return during(Gradual, {**b.scored, **own}, b)
     span = max(1, updates(b, b.epochs, model, data))
-    grows = partial(schedule.cubic, final=b.sparsity, span=span, every=max(1, span // PRUNINGS))
+    grows = growth(b.sparsity, span)
     return during(Gradual, {"schedule": grows, "unit": b.unit, **b.scored} | dict(own), b)
 
 
 def growing(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
-    """Chosen after half of `epochs`, masked at their end."""
+    """Chosen after half of `epochs`, less than `every` updates later at most, masked at their end
+
+    The factor grows to 1 in at most PRUNINGS steps.
+    """
     span = updates(b, b.epochs, model, data)
-    begin = span // 2
-    steps = max(1, min(PRUNINGS, span - begin))  # of a factor that grows to 1
-    how = {"sparsity": b.sparsity, "begin": begin, "delta": 1 / steps,
-           "every": max(1, (span - begin) // steps), "unit": b.unit}  # fmt: skip
+    left = max(1, span - span // 2)
+    every = -(-left // PRUNINGS)
+    steps = left // every
+    how = {"sparsity": b.sparsity, "begin": max(0, span - every * steps), "delta": 1 / steps,
+           "every": every, "unit": b.unit}  # fmt: skip
     return during(GrowingRegularization, how | dict(own), b)
 
 
@@ -223,8 +227,12 @@ def thresholds(b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
 
 
 def moving(kind: type, b: Budget, model: Model, data: Dataset, own: Own) -> Procedure:
-    """Sparse from the start; weights move."""
-    every = min(100, max(1, updates(b, b.total, model, data) // MOVES))
+    """Sparse from the start; weights move before the share `stop` of all updates."""
+    stop: Any = own.get("stop")
+    if not is_number(stop, 0, 1):  # another is refused by the method
+        stop = inspect.signature(kind).parameters["stop"].default
+    most = math.ceil(stop * updates(b, b.total, model, data) / MOVES) - 1
+    every = min(100, max(1, most))
     return during(kind, {"every": every} | dict(own), b, sparsity=b.sparsity)
 
 

@@ -114,6 +114,8 @@ def record(
     say(quiet, "measure: all models")
     with timed(seconds, "measure"):
         stages = measured(models, dataset, out)
+    if "final" in models:
+        stages[-1]["form_of"] = stages[-2]["stage"]  # compacted
     result = about | {
         "net": str(found.model.summary()),
         "stages": stages,

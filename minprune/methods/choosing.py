@@ -17,7 +17,7 @@ from minprune.evidence.options import ask, check, free_groups
 from minprune.evidence.scoring import finished, fitting, gather
 from minprune.evidence.sources import SOURCES
 from minprune.masking.choose import Scope, choose
-from minprune.masking.count import pruned_count
+from minprune.masking.count import Target, pruned_count
 from minprune.masking.patterns import Given, Pattern, blocks, parse
 from minprune.masking.units import live_units, silenced
 from minprune.nets.model import Model, dense_only, masks_of
@@ -107,28 +107,23 @@ class Choosing(Method):
         return moved(state["moving"], seen, view.batch, asked, self.decay)
 
     def chosen(
-        self, model: Model, sparsity: float, ctx: Context, grads: Arrays, moving: dict[str, Any],
-        batch: Split | None, last: float,
+        self, model: Model, sparsity: Target, ctx: Context, grads: Arrays, moving: dict[str, Any],
+        batch: Split | None,
     ) -> Arrays | None:  # fmt: skip
         """What is kept, by weight, or by group of units; None where no count grows
 
-        sparsity: of weights, units or blocks; of a pattern N:M, the share of every M that goes.
-        last: of the end of training: at the first update what cannot be reached is refused.
+        sparsity: of weights, units or blocks, or of those of each array; of a pattern N:M, the
+        share of every M that goes.
         """
-        groups = free_groups(model) if self.unit else {}
-        live = {name: live_units(g, model.masks) for name, g in groups.items()}
-        live = live or masks_of(model, model.net.weights)
-        things = "units" if self.unit else "weights"
-        how: dict[str, Any] = {"scope": self.scope, "minimum": self.minimum, "things": things}
-        if ctx.step == 1:  # refused at the first update, not after hours
-            nothing = {name: np.zeros(m.shape) for name, m in live.items()}
-            choose(nothing, live, **self.target(last), **how)
+        groups, live = self._live(model)
         if self.kept_of is None:
-            parts = [self._things(name, m).ravel() for name, m in live.items()]
-            parts = [np.concatenate(parts)] if self.scope == "global" else parts
-            if all(pruned_count(sparsity, m.size) == m.size - np.count_nonzero(m) for m in parts):
+            each = isinstance(sparsity, Mapping)
+            if all(
+                pruned_count(sparsity[name] if each else sparsity, n) == dead  # type: ignore[index, arg-type]
+                for name, (n, dead) in self.counted(model).items()
+            ):
                 return None
-        elif pruned_count(sparsity, self.kept_of.columns) == 0:
+        elif pruned_count(cast(float, sparsity), self.kept_of.columns) == 0:
             return None
         known = held(moving) | {"grads": grads}
         asked = ask(
@@ -137,7 +132,33 @@ class Choosing(Method):
         raw = moving.get("scores")
         if raw is None:
             raw = fitting(asked, asked.raw(gather(asked, batch), **asked.options))
-        return choose(finished(asked, raw), live, **self.target(sparsity), **how)
+        return choose(finished(asked, raw), live, **self.target(sparsity), **self._how)
+
+    def counted(self, model: Model) -> dict[str, tuple[int, int]]:
+        """{array, or "the net" of all together: (n, masked)} of weights, units or blocks"""
+        _, live = self._live(model)
+        found = {name: self._things(name, m) for name, m in live.items()}
+        each = {name: (m.size, m.size - int(np.count_nonzero(m))) for name, m in found.items()}
+        if self.scope == "layer":
+            return each
+        return {"the net": (sum(n for n, _ in each.values()), sum(d for _, d in each.values()))}
+
+    def check_reachable(self, model: Model, sparsity: float) -> None:
+        """Raises UnreachableError where the minimum prevents it: before hours of training."""
+        _, live = self._live(model)
+        nothing = {name: np.zeros(m.shape) for name, m in live.items()}
+        choose(nothing, live, **self.target(sparsity), **self._how)
+
+    @property
+    def _how(self) -> dict[str, Any]:
+        things = "units" if self.unit else "weights"
+        return {"scope": self.scope, "minimum": self.minimum, "things": things}
+
+    def _live(self, model: Model) -> tuple[dict[str, Any], Arrays]:
+        """(the groups of units, what lives): by group, or by weight"""
+        groups = free_groups(model) if self.unit else {}
+        live = {name: live_units(g, model.masks) for name, g in groups.items()}
+        return groups, live or masks_of(model, model.net.weights)
 
     def as_masks(self, model: Model, chosen: Arrays) -> Arrays:
         """The masks of what is kept: where units are pruned, of all that the others own."""
@@ -146,12 +167,12 @@ class Choosing(Method):
         groups = free_groups(model)
         return silenced(model, {name: (groups[name], ~kept) for name, kept in chosen.items()})
 
-    def target(self, sparsity: float) -> dict[str, Any]:
+    def target(self, sparsity: Target) -> dict[str, Any]:
         """What `choose` is told: of a pattern N:M, of every M as many as the share leaves"""
         form = self.kept_of
         if form is None:
             return {"sparsity": sparsity, "pattern": self.pattern}
-        left = form.columns - pruned_count(sparsity, form.columns)
+        left = form.columns - pruned_count(cast(float, sparsity), form.columns)
         return {"pattern": f"{max(left, cast(int, form.kept))}:{form.columns}"}
 
     def _things(self, name: str, live: Array) -> Array:

@@ -117,7 +117,7 @@ class DynamicSurgery(Method):
     def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
         dense_only(model, "pruning")
         self._names(model.net)
-        if self.sparsity is not None:
+        if self.sparsity:
             self._exactly(model.masks, {k: np.zeros_like(w) for k, w in model.params.items()})
         state: dict[str, Any] = {
             "held": model.masks,

@@ -1,11 +1,16 @@
-"""sparsity_t = schedule(t): masks grow during training, by any criterion that a step can feed."""
+"""sparsity_t = schedule(t): masks grow during training, by any criterion that a step can feed.
+
+Longer than most files: a third is the docstring of `Gradual`.
+"""
 
 from __future__ import annotations
 
 import warnings
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from minprune import schedule as schedules
@@ -14,6 +19,7 @@ from minprune.core import Arrays, Criterion, Split
 from minprune.errors import ArgumentError, MinpruneWarning
 from minprune.masking.apply import apply
 from minprune.masking.choose import Scope
+from minprune.masking.count import Target, grown_count, pruned_count
 from minprune.masking.patterns import Given
 from minprune.methods.choosing import Choosing
 from minprune.methods.during import one_call
@@ -27,6 +33,12 @@ SPAN = 0.75  # the share of the training over which sparsity= grows
 PRUNINGS = 100  # of sparsity=, at most
 
 
+def growth(final: float, span: int, initial: float = 0.0) -> Schedule:
+    """The cubic schedule over `span` updates, in at most PRUNINGS prunings"""
+    every = -(-span // PRUNINGS)
+    return partial(schedules.cubic, final=final, span=span, initial=initial, every=every)
+
+
 @dataclass(frozen=True, init=False)
 class Gradual(Choosing):
     """After update t, round(schedule(t) n) of the n weights, units or blocks are masked.
@@ -35,7 +47,7 @@ class Gradual(Choosing):
     passes of training, by moving moments (evidence/activation_moments.py). The masks of schedule(0)
     are made before the first update, or with it where the criterion needs gradients or activations.
     With patience the best epoch is one at the last sparsity. Null setting: a sparsity of 0, or a
-    schedule of 0.
+    schedule of 0; until a schedule is above 0 it changes nothing.
 
     Parameters
     ----------
@@ -53,7 +65,8 @@ class Gradual(Choosing):
         The weight of the activations of the update before; 1: all updates count alike.
     sparsity
         Instead of a schedule: the cubic one to this sparsity over the first three quarters of the
-        training, in at most 100 prunings.
+        training, in at most 100 prunings, from the share that the model has masked: of each layer
+        with scope="layer".
     regrow
         "none": masked weights get no updates, and stay masked. "dense": they keep their values and
         get the dense gradient (straight-through masks), and wherever the schedule rises the masks
@@ -71,7 +84,8 @@ class Gradual(Choosing):
     ------
     ArgumentError
         For a criterion that needs more, options that it does not take, settings out of their range
-        or that do not go together; in training, for a net without units. UnreachableError, at the
+        or that do not go together; in training, for a net without units, and a sparsity, or a first
+        share of a schedule, below the present one. UnreachableError, at the
         first update, where the last sparsity leaves a layer less than the minimum.
 
     Examples
@@ -161,13 +175,16 @@ class Gradual(Choosing):
     def reads_total(self) -> bool:  # type: ignore[override]
         return self.schedule is None  # with one, but for its warning, and `settled`
 
-    def at(self, step: int, total: int) -> float:
-        """The sparsity after that many updates of a training of `total`."""
+    def at(self, step: int, total: int, before: float = 0.0) -> float:
+        """The sparsity after that many updates of a training of `total`
+
+        before: what was masked before it; a schedule of one's own does not depend on it.
+        """
         if self.schedule is not None:
             return self.schedule(step)
         span = max(1, round(SPAN * total))
         final = self.share_of_pattern if self.sparsity is None else self.sparsity
-        return schedules.cubic(step, final=final, span=span, every=max(1, span // PRUNINGS))
+        return growth(final, span, before)(step)
 
     def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
         self.check_model(model)
@@ -185,7 +202,11 @@ class Gradual(Choosing):
                 f"training, and {later:.4g} later; train longer, or pass a shorter span",
                 MinpruneWarning, stacklevel=3,
             )  # fmt: skip
+        self._check_present(model, ctx)
         state: dict[str, Any] = {"held": model.masks} if self.dense else {}
+        before = {name: dead / (n or 1) for name, (n, dead) in self.counted(model).items()}
+        if self.sparsity and any(before.values()):
+            state["before"] = before
         if self.at(0, ctx.total) > 0 and not self.reads_data:
             masks = model.masks | (
                 self._masks(model, self.at(0, ctx.total), ctx, {}, {}, None) or {}
@@ -200,12 +221,16 @@ class Gradual(Choosing):
         ctx, state = view.ctx, view.ctx.state
         if state is not None and "places" in state:
             state = state | {"moving": self.moved(view, state)}
-        now = self.at(ctx.step, ctx.total)
+        now, last = (self._now(max(0, step), ctx) for step in (ctx.step, ctx.step - 1))
         again = self.every is not None and ctx.step % self.every == 0
-        if ctx.step > 1 and now == self.at(ctx.step - 1, ctx.total) and not again:
+        if ctx.step > 1 and now == last and not again:
             return Change(state=state)
         held = state["held"] if self.dense else ctx.masks
         model = Model(ctx.net, dict(view.params), dict(view.buffers), dict(held))
+        if ctx.step == 1 and (end := self.at(ctx.total, ctx.total)):
+            self.check_reachable(model, end)
+        if now == last == 0:
+            return Change(state=state)
         moving = state.get("moving", {}) if state else {}
         masks = self._masks(model, now, ctx, view.grads, moving, view.batch)
         return Change(masks=masks, state=state)
@@ -213,12 +238,44 @@ class Gradual(Choosing):
     def settled(self, step: int, total: int) -> bool:
         return self.at(step, total) == self.at(total, total)
 
+    def _now(self, step: int, ctx: Context) -> Target:
+        """The sparsity after that update, of all or of each layer, from what was masked before."""
+        before = (ctx.state or {}).get("before")
+        if before is None:
+            return self.at(step, ctx.total)
+        each = {name: self.at(step, ctx.total, s) for name, s in before.items()}
+        return each if self.scope == "layer" else each["the net"]
+
+    def _check_present(self, model: Model, ctx: Context) -> None:
+        """Raises ArgumentError where more is masked than the first share above 0 is, or sparsity=
+
+        Not of a training that goes on from an update, whose first share is behind it.
+        """
+        things = "units" if self.unit else "weights" if self.pattern is None else "blocks"
+        if self.kept_of is not None or ctx.step:
+            return
+        if self.schedule is None:
+            for what, (n, dead) in self.counted(model).items() if self.sparsity else ():
+                grown_count("Gradual", float(self.sparsity or 0), n, dead, what, things)
+            return
+        steps = range(self.reads_data, ctx.total + 1)
+        at = bisect_left(steps, True, key=lambda t: self.at(t, ctx.total) > 0)
+        if at == len(steps):
+            return
+        first = float(self.at(steps[at], ctx.total))
+        for what, (n, dead) in self.counted(model).items():
+            if pruned_count(first, n) < dead:
+                raise ArgumentError(
+                    f"Gradual: schedule must begin at {dead / n!r} or above, the present sparsity "
+                    f"of {what}, not at {first!r}, since pruned {things} are not restored; pass "
+                    f"initial={dead / n!r} to it, or sparsity in its place"
+                )
+
     def _masks(
-        self, model: Model, sparsity: float, ctx: Context, grads: Arrays, moving: dict[str, Any],
+        self, model: Model, sparsity: Target, ctx: Context, grads: Arrays, moving: dict[str, Any],
         batch: Split | None,
     ) -> Arrays | None:  # fmt: skip
-        last = self.at(ctx.total, ctx.total)
-        chosen = self.chosen(model, sparsity, ctx, grads, moving, batch, last)
+        chosen = self.chosen(model, sparsity, ctx, grads, moving, batch)
         return None if chosen is None else self.as_masks(model, chosen)
 
 

@@ -89,7 +89,8 @@ class GrowingRegularization(Method):
     @property
     def end(self) -> int:
         """The update after which the chosen weights are masked."""
-        return self.begin + self.every * math.ceil(self.ceiling / self.delta)
+        steps = math.ceil(round(self.ceiling / self.delta, 9))  # 1 / (1 / 49) is above 49
+        return self.begin + self.every * max(1, steps)
 
     def start(self, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
         dense_only(model, "pruning")

@@ -110,14 +110,18 @@ class Soft(Choosing):
         return model, {}, None
 
     def after(self, view: View) -> Change | None:
+        if not self.sparsity:
+            return None
         ctx, last = view.ctx, self._last(view.ctx.total)
         every = self.every or ctx.updates_of_epoch
         due = ctx.step == last or (ctx.step < last and ctx.step % every == 0)
         if not due and ctx.step > 1:
             return None
         model = Model(ctx.net, dict(view.params), dict(view.buffers), dict(ctx.masks))
-        kept = self.chosen(model, self.sparsity, ctx, view.grads, {}, view.batch, self.sparsity)
-        if kept is None or not due:  # the first update only shows whether it can be reached
+        if ctx.step == 1:
+            self.check_reachable(model, self.sparsity)
+        kept = self.chosen(model, self.sparsity, ctx, view.grads, {}, view.batch)
+        if kept is None or not due:
             return None
         if ctx.step == last:
             return Change(masks=self.as_masks(model, kept), state=kept)

@@ -128,7 +128,7 @@ class SoftThreshold(Method):
                 masks[name] = masks_of(model, [name])[name] & (scores[name] > 0)
         if self.sparsity is not None:
             live = masks_of(model, model.net.weights)
-            masks = choose(scores, live, sparsity=self.sparsity)
+            masks = choose(scores, live, sparsity=self.sparsity) if self.sparsity else {}
             masks = {k: m for k, m in masks.items() if k in model.masks or not m.all()}
         return with_masks(Model(model.net, params, model.buffers, model.masks), masks)
 

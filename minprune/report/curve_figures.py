@@ -49,5 +49,7 @@ def curve(
     if level is not None:
         name, value = level
         ax.axhline(value, label=name, **LEVEL)
+    if all(isinstance(v, int) for one in curves for v in one.x):  # no ticks between rounds
+        ax.locator_params(axis="x", integer=True)
     ax.set_xlabel(across)
     ax.set_ylabel(up)

@@ -15,7 +15,7 @@ from minprune.report.mask_figures import masks
 from minprune.report.page import Html, document, element, fill, table
 from minprune.report.pictures import Picture, figure
 from minprune.report.run_figures import curves
-from minprune.report.run_page import BEGIN, alerts, comparison, headline, unit_of
+from minprune.report.run_page import BEGIN, alerts, comparable, comparison, headline, unit_of
 from minprune.report.threshold_figure import traced
 
 Map = Mapping[str, Any]
@@ -41,6 +41,7 @@ def method_page(result: Map, history: Map) -> str:
     """
     stages, rounds = result.get("stages", []), result.get("rounds", [])
     data, found = result.get("data", {}), result.get("masks", [])
+    models = stages if comparable(stages) else stages[:1]
     sections = fill(
         "method.html",
         rounds=table("rounds", *table_of(rounds)),
@@ -52,7 +53,7 @@ def method_page(result: Map, history: Map) -> str:
         curves=figure(curves(history), "Each epoch's values; a gap separates two phases."),
         learned=learned(result.get("learned", [])),
         traced=traced(result.get("traced", {})),
-        classes=classes(stages, data.get("classes", ()), unit_of(data)),
+        classes=classes(models, data.get("classes", ()), unit_of(data)),
         masks=Html("".join(element("h3", f"Round {one['round']}") + masks(one) for one in found)),
         times=TIMES.capitalize(),
     )  # fmt: skip
@@ -94,6 +95,8 @@ def pictures(rounds: Sequence[Map]) -> list[Picture]:
             for kind, own in of.items()
         ]
         return picture(found, "seed")
+    if rounds and not rounds[0]["updates"] and any(one["updates"] for one in rounds):
+        rounds = rounds[1:]  # the net before any training
     across = {
         "round": [one["round"] for one in rounds],
         "updates": list(accumulate(one["updates"] for one in rounds)),

@@ -90,15 +90,15 @@ def headline(stages: Sequence[Map]) -> str:
     """One sentence: how good the last stage is, and what it costs compared with the first."""
     if not stages:
         return ""
-    first, last = stages[0], stages[-1]
+    first, last, other = stages[0], stages[-1], comparable(stages)
     parts = ["COLLAPSED to chance"] if last.get("collapsed") else []
     if last.get("accuracy") is not None:
         parts.append(f"accuracy {share(last['accuracy'])}")
-        if first is not last and first.get("accuracy") is not None:
+        if other and first.get("accuracy") is not None:
             parts[-1] += f" ({first.get('stage', 'before')}: {share(first['accuracy'])})"
     elif last.get("r2") is not None:
         parts.append(f"R2 {last['r2']:.4f}")
-        if first is not last and first.get("r2") is not None:
+        if other and first.get("r2") is not None:
             parts[-1] += f" ({first.get('stage', 'before')}: {first['r2']:.4f})"
     if last.get("live") is not None and first.get("parameters"):  # a compacted net is smaller
         parts.append(f"{share(last['live'] / first['parameters'])} of the parameters")
@@ -108,6 +108,11 @@ def headline(stages: Sequence[Map]) -> str:
             words.format(gain) for words, gain in gains.items() if gain not in (None, NOT_TOLD)
         ]
     return ", ".join(parts)
+
+
+def comparable(stages: Sequence[Map]) -> bool:
+    """Whether a stage is another model than the first, not only a form of it, as compacted ones"""
+    return any(one.get("form_of") != stages[0].get("stage") for one in stages[1:])
 
 
 def alerts(stages: Sequence[Map], classes: Sequence[str] = ()) -> list[str]:

@@ -159,7 +159,7 @@ def fit_part(
     r = ready(
         model, data, epochs=epochs, seed=seed, batch_size=batch_size, drop_last=drop_last,
         optimizer=optimizer, rate=rate, method=method, patience=patience, every=every,
-        freeze=freeze,
+        freeze=freeze, done=0 if begin is None else int(begin["training"]["done"]),
     )  # fmt: skip
     if every is not None and checkpoint is None:
         only_with("fit", "every", "checkpoint='fit.npz'", None)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minprune.arguments import in_name_of
 from minprune.autograd import Value
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
@@ -279,7 +280,8 @@ class Method:
 
 def started(method: Method, model: Model, ctx: Context) -> tuple[Model, Arrays, Any]:
     """What `start` returned; ArgumentError for anything but a model, a dict and a state."""
-    found: Any = method.start(model, ctx)
+    with in_name_of(method):
+        found: Any = method.start(model, ctx)
     if not isinstance(found, tuple) or len(found) != 3:
         raise _other(method, "start", "(model, extra, state)", found)
     if not isinstance(found[0], Model) or not isinstance(found[1], Mapping):
@@ -289,7 +291,8 @@ def started(method: Method, model: Model, ctx: Context) -> tuple[Model, Arrays, 
 
 def changed(method: Method, view: View) -> Change | None:
     """What `after` returned; ArgumentError for anything but a Change and None"""
-    found: Any = method.after(view)
+    with in_name_of(method):
+        found: Any = method.after(view)
     if found is not None and not isinstance(found, Change):
         raise _other(method, "after", "mp.Change(...) or None", found)
     return found
@@ -297,7 +300,8 @@ def changed(method: Method, view: View) -> Change | None:
 
 def ended(method: Method, model: Model, extra: Arrays, ctx: Context) -> Model:
     """What `finish` returned; ArgumentError for anything but a model"""
-    found: Any = method.finish(model, extra, ctx)
+    with in_name_of(method):
+        found: Any = method.finish(model, extra, ctx)
     if not isinstance(found, Model):
         raise _other(method, "finish", "the model", found)
     return found

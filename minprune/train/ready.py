@@ -30,9 +30,9 @@ def ready(
     model: Model, data: Dataset, *, epochs: int, seed: Seed = 0, batch_size: int = 64,
     drop_last: bool = False, optimizer: Optimizer | None = None, rate: Rate | None = None,
     method: Method | None = None, patience: int | None = None, every: int | None = None,
-    freeze: str | Iterable[str] = (),
+    freeze: str | Iterable[str] = (), done: int = 0,
 ) -> Ready:  # fmt: skip
-    """The arguments of `fit`, checked together, and its method begun"""
+    """The arguments of `fit`, checked together, and its method begun, after `done` updates"""
     optimizer = Adam() if optimizer is None else optimizer
     rate, method = constant() if rate is None else rate, Method() if method is None else method
     is_model(model, "fit")
@@ -62,7 +62,7 @@ def ready(
             f" pass mp.rates.cosine(), with its brackets, or a function of (t, total)"
         )
     state = Training(
-        model, optimizer, rate, method, seed, len(x), batch_size, total, freeze, updates
+        model, optimizer, rate, method, seed, len(x), batch_size, total, freeze, updates, done
     )
     return Ready(x, y, state, updates)
 

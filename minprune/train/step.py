@@ -57,7 +57,7 @@ class Training:
     def __init__(
         self, model: Model, optimizer: Optimizer, rate: Rate, method: Method, seed: Seed,
         samples: int = 1, batch_size: int = 1, total: int = 0, freeze: str | Iterable[str] = (),
-        updates_of_epoch: int = 1,
+        updates_of_epoch: int = 1, done: int = 0,
     ) -> None:  # fmt: skip
         check_signatures(method)
         self.optimizer, self.rate, self.method = optimizer, rate, method
@@ -69,7 +69,7 @@ class Training:
         self.streams = tuple(stream(seed, name) for name in names)
         ends = self.uses["finish"] or self.uses["learned"]
         self.unused = deepcopy(self.streams) if ends else None  # as they were, to repeat the end
-        self.done, self.lr, self.penalty, self.state = 0, optimizer.lr, 0.0, None
+        self.done, self.lr, self.penalty, self.state = done, optimizer.lr, 0.0, None
         self.taken = 0  # updates that the optimizer's state is of: a rewound schedule keeps them
         self.net: Net = model.net
         self.masks: Arrays = model.masks
