@@ -1,8 +1,7 @@
 """acc(ticket) > acc(new weights), and it learns sooner: lottery tickets of LeNet-300-100 on MNIST.
 
 Frankle & Carbin (2018), The Lottery Ticket Hypothesis, with a fifth of the paper's updates. Early
-stop is the least validation loss, looked at every 100 updates. The table says how many seeds
-each row is of: the last was stopped after 16 rounds, the second after 11 of 15 controls.
+stop is the least validation loss, looked at every 100 updates.
 """
 
 from collections.abc import Callable, Sequence
