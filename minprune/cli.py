@@ -143,6 +143,8 @@ def parser() -> Parser:
         help="as --resume, but cells that failed run again")
     compare.add_argument("--dask", metavar="HOST:PORT",
         help="work on the cluster of that Dask scheduler instead")
+    compare.add_argument("--mpi", action="store_true", default=False,
+        help="work in the processes of mpiexec -n N minprune compare --mpi instead")
     results = commands.add_parser(
         "results",
         help="print the tables of comparisons from their databases",

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -9,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,9 +18,9 @@ from forking import forked
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minprune.errors import MinpruneError
+from minprune.errors import ArgumentError, MinpruneError, MissingError
 from minprune.jobs.cells import MOST, Cell, Row, run_cells
-from minprune.jobs.executors import Here, dask, processes
+from minprune.jobs.executors import Here, dask, mpi, processes
 
 NETS, EACH = 3, 4  # the last net fails, so that none of its cells runs
 CELLS = [Cell(f"net {k}", ("net", k)) for k in range(NETS)] + [
@@ -248,3 +250,17 @@ def wait(until: Callable[[], bool]) -> None:
             return
         time.sleep(0.02)
     raise AssertionError("it never comes")
+
+
+def test_mpi_is_refused_without_it_or_with_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mpi4py", None)
+    with pytest.raises(MissingError, match="--mpi must have mpi4py and MPI"), mpi():
+        pass
+    alone = ModuleType("mpi4py")
+    alone.MPI = SimpleNamespace(COMM_WORLD=SimpleNamespace(size=1))  # type: ignore[attr-defined]
+    futures = ModuleType("mpi4py.futures")
+    futures.MPICommExecutor = None  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "mpi4py", alone)
+    monkeypatch.setitem(sys.modules, "mpi4py.futures", futures)
+    with pytest.raises(ArgumentError, match="must have 2 processes at least, not 1"), mpi():
+        pass

@@ -22,6 +22,7 @@ from minprune.jobs.compare_progress import Told, before
 from minprune.jobs.compare_result import as_rows, left_out_words
 from minprune.jobs.executors import Factory, Here, one_thread, processes
 from minprune.jobs.executors import dask as dask_pool
+from minprune.jobs.executors import mpi as mpi_pool
 from minprune.jobs.job import RESULT, Result, Works, carry_out, discard, plan_fields, say
 from minprune.jobs.method_choices import method_choices
 from minprune.jobs.own import net
@@ -35,7 +36,7 @@ from minprune.train.fingerprint import machinery
 from minprune.train.plan import Done
 
 PAGE = "compare.html"
-DASK = 16  # cells that Dask is given at once, at least
+CLUSTER = 16  # cells that Dask or MPI is given at once, at least
 
 
 @dataclass(frozen=True)
@@ -58,27 +59,28 @@ def look(settings: Mapping[str, Any]) -> Look:
 
 def run(
     asked: CompareSettings, *, quiet: bool = False, workers: int = 1, dask: str | None = None,
-    executor: Executor | Factory | None = None, resume: bool = False, retry: bool = False,
-    **how: Any,
+    mpi: bool = False, executor: Executor | Factory | None = None, resume: bool = False,
+    retry: bool = False, **how: Any,
 ) -> Result:  # fmt: skip
     """The result of the comparison, as result.json holds it, beside compare.html in its folder
 
     Resumed, it has the same result but for its seconds: runs.db there has a row for each cell that
     ended, and only the others run. workers: processes, of one thread each; dask: "host:port" of a
-    scheduler instead; executor: another one, or a function that makes one, for `workers` cells at
-    once. retry: as resume, but cells that failed run again. quiet, how, errors: see carry_out.
+    scheduler instead; mpi: the processes that mpiexec started; executor: another one, or a function
+    that makes one, for `workers` cells at once. retry: as resume, but cells that failed run again.
+    quiet, how, errors: see carry_out.
     """
     count("compare", "--workers", workers)
-    if sum((workers > 1 and executor is None, dask is not None, executor is not None)) > 1:
+    if sum((workers > 1 and executor is None, dask is not None, mpi, executor is not None)) > 1:
         raise ArgumentError(
-            "compare: cells must run on --workers or on --dask or on an executor, not on several "
-            "of them; pass one"
+            "compare: cells must run on --workers, --dask, --mpi or an executor, not on several of "
+            "them; pass one"
         )
     usual: Executor | Factory = processes(workers) if workers > 1 else Here()
     pools: AbstractContextManager[Executor | Factory]
     pools = nullcontext(executor or usual) if dask is None else dask_pool(dask)
-    with pools as pool:
-        many = workers if dask is None else max(workers, DASK)
+    with mpi_pool() if mpi else pools as pool:
+        many = max(workers, CLUSTER) if mpi or dask else workers
         do = partial(by_cells, pool=pool, workers=many, retry=retry)
         works = Works(do, partial(stopped, retry=retry), erase, kept=True)
         return carry_out(

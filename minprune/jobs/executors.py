@@ -1,4 +1,4 @@
-"""Where cells run: in this process, in new ones of one thread each, on a Dask cluster."""
+"""Where cells run: in this process, in new ones, on a Dask cluster, in the processes of MPI."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -72,6 +72,32 @@ def dask(address: str) -> Iterator[Factory]:
 
     with client:
         yield made
+
+
+@contextmanager
+def mpi() -> Iterator[Executor]:
+    """An executor on the processes that mpiexec started, in the first; the others work, and end.
+
+    Raises MissingError without mpi4py, ArgumentError for a process that is alone.
+    """
+    try:
+        from mpi4py import MPI
+        from mpi4py.futures import MPICommExecutor
+    except (ImportError, RuntimeError):  # mpi4py without a library of MPI
+        raise MissingError(
+            "compare: --mpi must have mpi4py and MPI, which are not installed; pip install mpi4py, "
+            "and install MPI"
+        ) from None
+    if MPI.COMM_WORLD.size < 2:
+        raise ArgumentError(
+            "compare: --mpi must have 2 processes at least, not 1; start it with mpiexec -n 3 "
+            "minprune compare --mpi"
+        )
+    with MPICommExecutor(MPI.COMM_WORLD, root=0) as executor:
+        if executor is not None:
+            yield executor
+            return
+    raise SystemExit(0)  # a worker, after the last cell
 
 
 @contextmanager
