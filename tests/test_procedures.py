@@ -15,6 +15,8 @@ from procedures import DATA, HOW, NEW, NULL, PROCEDURES, Call, digest, net
 from watching import same
 
 import minprune as mp
+from minprune.methods.plans import shown
+from minprune.text import table
 from minprune.train import checkpoint, plan
 from minprune.train.state import save_tree
 
@@ -85,9 +87,7 @@ def test_masks_are_held_and_each_round_is_told(name: str) -> None:
     for name_, mask in found.model.masks.items():
         assert not found.model.params[name_][~mask].any()
         assert not np.signbit(found.model.params[name_][~mask]).any()
-    assert [line.split()[0] for line in str(found).splitlines()[2:][: len(found.rounds)]] == [
-        str(row["round"]) for row in found.rounds
-    ]
+    assert str(found).startswith(table(*shown(found.rounds, "kind", "seed")))
 
 
 KILLED = """

@@ -147,7 +147,8 @@ BAD = (
     ("mypkg.prune:right --kind mask",
      f"verify: --kind must be {EITHER}, not 'mask'; choose one of them"),
     ("--self --kind selectors",
-     f"verify: --kind must be {EITHER}, not 'selectors'; did you mean selector?"),
+     f"verify: --kind must be one of {len(FUNCTION_KINDS)} names, not 'selectors'; did you mean "
+     f"selector?"),
     ("mypkg.prune:right --kind selector --as obd",
      "check_selector: tie must be 'lower' or 'any', not 'obd'; choose one of them"),
     ("mypkg.prune:cubic --kind schedule --given last=1",

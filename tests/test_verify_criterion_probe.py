@@ -22,7 +22,8 @@ INVERTED = 2.0**-26  # damped by 1e-4 of its mean, H has a condition below 2^20
 
 
 # But for `random`, and for scales of which the plain nets have no inverse.
-CASES = [row for row in OURS if row[0] != "random" and row[2].get("scale") != "layer"]
+OWN = ("random", "scale")  # no definition of what is drawn; plain nets have no normalisation
+CASES = [row for row in OURS if row[0] not in OWN and row[2].get("scale") != "layer"]
 
 
 def apart(name: str, unit: bool, options: dict[str, Any], net: Mlp, like: str) -> str | None:

@@ -89,7 +89,7 @@ def test_self_takes_a_kind() -> None:
     assert set(CURVATURE) == set(FUNCTION_KINDS["curvature"].names())
 
 
-EVERY = ", ".join([*FUNCTION_KINDS][:-1]) + " or " + [*FUNCTION_KINDS][-1]
+EVERY = f"one of {len(FUNCTION_KINDS)} names"
 BAD = (
     (lambda: command.itself("criterium", 1, 0),
      f"verify: --kind must be {EVERY}, not 'criterium'; did you mean criterion?"),
