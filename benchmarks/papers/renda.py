@@ -18,7 +18,7 @@ SPARSITIES = (0.9, 0.965, 0.985)
 METHODS = ("finetune", "weight_rewind", "lr_rewind")
 PROTOCOL: dict[str, dict[str, Any]] = {
     "lenet_300_100": {"epochs": 20, "lr": 0.1, "train": 55_000, "val": 5_000, "seeds": 5},
-    "lenet_5": {"epochs": 5, "lr": 0.03, "train": 10_000, "val": 2_000, "seeds": 3},
+    "lenet_5": {"epochs": 5, "lr": 0.03, "train": 10_000, "val": 2_000, "seeds": 5},
 }
 QUICK: dict[str, Any] = {"epochs": 3, "lr": 0.1, "train": 600, "val": 100, "seeds": 2}
 PAIRS = {  # (first, second): the least difference of their accuracies, in points
