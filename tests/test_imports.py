@@ -96,7 +96,11 @@ def known_third_parties(tree: Path) -> list[str]:
             top in {"minprune", "numpy", *NUMBA, *sys.stdlib_module_names} - PICKLE
             or (top in LAZY and found.lazy)
             or (top == "hypothesis" and unit(found.file) == "verify")
-            or (top in ("distributed", "mpi4py") and found.file == "jobs/executors.py" and found.lazy)
+            or (
+                top in ("distributed", "mpi4py")
+                and found.file == "jobs/executors.py"
+                and found.lazy
+            )
             or (top == "torch" and found.file == "verify/tensors.py" and found.lazy)
         )
         if not allowed:
