@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import minprune as mp
 from benchmarks.harness import Row, version
 from minprune.cli import THREADS
 from minprune.files import write_atomic
@@ -40,6 +41,11 @@ def cells(
                 tell(f"{path.stem}: {name}")
                 write(path, {"protocol": told, "cells": found})
     return {name: found[name] for name in works}
+
+
+def test_error(model: mp.Model, data: mp.Dataset) -> float:
+    """Of the test part, in %"""
+    return 100 * (1 - (mp.evaluate(model, data.test).accuracy or 0.0))
 
 
 def write(path: Path, record: Mapping[str, Any]) -> None:

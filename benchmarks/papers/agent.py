@@ -12,7 +12,7 @@ from typing import Any
 
 import minprune as mp
 from benchmarks.harness import Row, attempt, data_file
-from benchmarks.papers._cells import RESULTS, Cell, Claim, cells, mean, shown
+from benchmarks.papers._cells import RESULTS, Cell, Claim, cells, mean, shown, test_error
 from benchmarks.papers.renda import cut
 from minprune.measures.cost import size
 
@@ -30,14 +30,14 @@ def cell(data: mp.Dataset, how: dict[str, Any], seed: int) -> Cell:
     common: dict[str, Any] = {"batch_size": how["batch_size"], "seed": seed, "progress": False}
     start = getattr(mp.zoo, how["net"])(data, seed=seed)
     dense, _ = mp.fit(start, data, epochs=how["epochs"], **common)
-    found: Cell = {"dense": error(dense, data)}
+    found: Cell = {"dense": test_error(dense, data)}
     own = {k: how[k] for k in ("samples", "episodes", "macs", "lam")}
     for by in WAYS:
         done = mp.methods.agent(dense, data, by=by, epochs=0, retrain_epochs=0, **own, **common)
         left = share(done.model)
         even = uniform(dense, left)
         found[by] = {
-            "macs": left, "agent": error(done.model, data), "uniform": error(even, data),
+            "macs": left, "agent": test_error(done.model, data), "uniform": test_error(even, data),
             "uniform macs": share(even), "policy": done.report["policy"],
             "pruned by": done.report["pruned by"],
             "seconds": sum(s for name, s in done.seconds.items() if name.startswith("search")),
@@ -56,11 +56,6 @@ def share(model: mp.Model) -> float:
     """Of the multiply-adds, that are left"""
     found = size(model)
     return found.live_macs / found.macs
-
-
-def error(model: mp.Model, data: mp.Dataset) -> float:
-    """Of the test part, in %"""
-    return 100 * (1 - (mp.evaluate(model, data.test).accuracy or 0.0))
 
 
 def run(quick: bool, data: Path | None) -> list[Row]:

@@ -13,7 +13,7 @@ import numpy as np
 
 import minprune as mp
 from benchmarks.harness import Row, attempt, data_file
-from benchmarks.papers._cells import RESULTS, Cell, Claim, cells, mean, shown
+from benchmarks.papers._cells import RESULTS, Cell, Claim, cells, mean, shown, test_error
 from benchmarks.papers.renda import cut as first
 
 PROTOCOL: dict[str, Any] = {
@@ -45,7 +45,7 @@ def cell(data: mp.Dataset, how: dict[str, Any], seed: int) -> Cell:
     pruned = {"attention": [gated], "l1 norm": [cut(dense, names, how, "norm", 0)]}
     pruned["random"] = [cut(dense, names, how, "random", k) for k in range(how["draws"])]
     found: Cell = {
-        "dense": error(dense, data),
+        "dense": test_error(dense, data),
         "gates": {k: [float(f(g)) for f in (np.min, np.mean, np.max)]
                   for k, g in history.extra.items()},
         "seconds": {"gated": sum(history.epochs["seconds"]), "dense": sum(plain.epochs["seconds"])},
@@ -54,8 +54,8 @@ def cell(data: mp.Dataset, how: dict[str, Any], seed: int) -> Cell:
         tuned, _ = mp.fit(
             models[0], data, epochs=how["fine_tune"], optimizer=mp.Adam(1e-4), **common
         )
-        before = [error(model, data) for model in models]
-        found[way] = {"before": before, "after": error(tuned, data)}
+        before = [test_error(model, data) for model in models]
+        found[way] = {"before": before, "after": test_error(tuned, data)}
     return found
 
 
@@ -65,11 +65,6 @@ def cut(model: mp.Model, names: list[str], how: dict[str, Any], by: str, draw: i
     scores = mp.score(model, None, by, unit=True, seed=draw, **options)
     left = {name: scores[name] for name in names}
     return mp.prune(model, left, sparsity=how["sparsity"], scope=how["scope"])
-
-
-def error(model: mp.Model, data: mp.Dataset) -> float:
-    """Of the test part, in %"""
-    return 100 * (1 - (mp.evaluate(model, data.test).accuracy or 0.0))
 
 
 def run(quick: bool, data: Path | None) -> list[Row]:

@@ -16,7 +16,7 @@ import numpy as np
 
 import minprune as mp
 from benchmarks.harness import Row, attempt, data_file
-from benchmarks.papers._cells import RESULTS, Cell, cells, shown
+from benchmarks.papers._cells import RESULTS, Cell, cells, shown, test_error
 
 NOISY: dict[str, dict[str, Any]] = {  # the settings, the claim and the paper's figures
     "lenet_300_100": {"epochs": 40, "train": 55_000, "val": 5_000, "lr_factor": 1.0, "warm": 0.1,
@@ -74,7 +74,7 @@ def noisy(data: mp.Dataset, net: str, how: dict[str, Any]) -> Cell:
 
 def sizes(model: mp.Model, data: mp.Dataset) -> Cell:
     """Test error in %, weights over live ones, and the sparsity of each layer in %"""
-    error = 100 * (1 - (mp.evaluate(model, data.test).accuracy or 0.0))
+    error = test_error(model, data)
     masks = [model.masks[k] for k in model.net.weights]
     live = sum(int(m.sum()) for m in masks)
     return {
@@ -94,7 +94,7 @@ def targeted(data: mp.Dataset, gamma: float | None, how: dict[str, Any]) -> Cell
     found: Cell = {"seconds": sum(history.epochs["seconds"])}
     if gamma is not None:
         return found | sizes(trained, part)
-    dense = {"dense": 100 * (1 - (mp.evaluate(trained, part.test).accuracy or 0.0))}
+    dense = {"dense": test_error(trained, part)}
     same = {str(g): sizes(ended(trained, part, g), part) for g in GAMMAS}
     return found | dense | {"pruned": same}
 

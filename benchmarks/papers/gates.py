@@ -14,7 +14,7 @@ import numpy as np
 
 import minprune as mp
 from benchmarks.harness import Row, attempt, data_file
-from benchmarks.papers._cells import RESULTS, Cell, Claim, cells, shown
+from benchmarks.papers._cells import RESULTS, Cell, Claim, cells, shown, test_error
 
 PROTOCOL: dict[str, Any] = {
     "net": "lenet_300_100", "batch_size": 100, "seed": 0,
@@ -34,7 +34,7 @@ def trained(data: mp.Dataset, method: mp.Method, epochs: int, **how: Any) -> tup
     found = mp.fit(
         model, data, epochs=epochs, seed=0, method=method, batch_size=100, progress=False, **how
     )
-    last = 100 * (1 - (mp.evaluate(found[0], data.test).accuracy or 0.0))
+    last = test_error(found[0], data)
     seconds = sum(found[1].epochs["seconds"])
     return found, {"error": last, "seconds": seconds, "epochs": epochs}
 

@@ -15,7 +15,7 @@ import numpy as np
 
 import minprune as mp
 from benchmarks.harness import Row, attempt, data_file
-from benchmarks.papers._cells import RESULTS, Cell, Claim, cells, shown
+from benchmarks.papers._cells import RESULTS, Cell, Claim, cells, shown, test_error
 
 SPARSITIES = (0.5, 0.8, 0.9)
 PROTOCOL: dict[str, Any] = {
@@ -47,7 +47,7 @@ def cell(data: mp.Dataset, lam: float, criterion: str, part: float, seed: int) -
         rate=mp.rates.cosine(), method=method, **how,
     )  # fmt: skip
     scores = mp.score(trained, None, criterion, unit=True)
-    rounds = [{"sparsity": 0.0, "error": error(trained, data)}]
+    rounds = [{"sparsity": 0.0, "error": test_error(trained, data)}]
     for sparsity in SPARSITIES:
         pruned = mp.prune(trained, scores, sparsity=sparsity)
         tuned, _ = mp.fit(
@@ -60,8 +60,8 @@ def cell(data: mp.Dataset, lam: float, criterion: str, part: float, seed: int) -
             w.size for w in trained.params.values()
         )
         rounds.append({
-            "sparsity": sparsity, "error": error(tuned, data),
-            "pruned error": error(pruned, data),
+            "sparsity": sparsity, "error": test_error(tuned, data),
+            "pruned error": test_error(pruned, data),
             "widths": widths, "parameters removed": 100 * (1 - left),
         })  # fmt: skip
     scales = np.concatenate([a.ravel() for a in history.extra.values()] or [np.zeros(0)])
@@ -69,11 +69,6 @@ def cell(data: mp.Dataset, lam: float, criterion: str, part: float, seed: int) -
         "rounds": rounds, "seconds": sum(history.epochs["seconds"]),
         "scales below 0.01": float((scales < 0.01).mean()) if scales.size else None,
     }  # fmt: skip
-
-
-def error(model: mp.Model, data: mp.Dataset) -> float:
-    """Test error in %"""
-    return 100 * (1 - (mp.evaluate(model, data.test).accuracy or 0.0))
 
 
 def run(quick: bool, data: Path | None) -> list[Row]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import minprune as mp
 from benchmarks.harness import Row, attempt, data_file
-from benchmarks.papers._cells import RESULTS, Cell, Claim, cells, shown
+from benchmarks.papers._cells import RESULTS, Cell, Claim, cells, shown, test_error
 
 DECAYS = (0.0, 2.2e-3, 2.4e-3, 2.6e-3)
 PROTOCOL: dict[str, Any] = {
@@ -32,7 +32,7 @@ def cell(data: mp.Dataset, decay: float, epochs: int, seed: int) -> Cell:
         optimizer=optimizer, rate=mp.rates.cosine(), method=method, progress=False,
     )  # fmt: skip
     return {
-        "error": 100 * (1 - (mp.evaluate(model, data.test).accuracy or 0.0)),
+        "error": test_error(model, data),
         "sparsity": 100 * history.epochs["sparsity"][-1],
         "thresholds": [float(a.mean()) for a in history.extra.values()],
         "seconds": sum(history.epochs["seconds"]),

@@ -12,7 +12,7 @@ from typing import Any
 
 import minprune as mp
 from benchmarks.harness import Row, attempt, data_file
-from benchmarks.papers._cells import RESULTS, Cell, Claim, cells, shown
+from benchmarks.papers._cells import RESULTS, Cell, Claim, cells, shown, test_error
 from minprune.nets.counts import counts
 
 PROTOCOL: dict[str, Any] = {
@@ -41,7 +41,7 @@ def cell(data: mp.Dataset, net: str, how: dict[str, Any]) -> Cell:
     dense, _ = mp.fit(
         getattr(mp.zoo, net)(data, seed=0), data, epochs=how["epochs"], seed=0, **common
     )
-    found: Cell = {"dense": error(dense, data), "pruned": []}
+    found: Cell = {"dense": test_error(dense, data), "pruned": []}
     for c in how["c"]:
         method = mp.methods.DynamicSurgery(c=c, params="all", stop=0.65)
         model, history = mp.fit(
@@ -50,17 +50,12 @@ def cell(data: mp.Dataset, net: str, how: dict[str, Any]) -> Cell:
         )  # fmt: skip
         of = counts(model.net, model.masks)
         found["pruned"].append({
-            "c": c, "error": error(model, data), "seconds": sum(history.epochs["seconds"]),
+            "c": c, "error": test_error(model, data), "seconds": sum(history.epochs["seconds"]),
             "times": sum(n.total for n in of) / sum(n.live for n in of),
             "live": {n.name: n.live for n in of}, "cut": int(history.extra["cut"].sum()),
             "spliced": int(history.extra["spliced"].sum()),
         })  # fmt: skip
     return found
-
-
-def error(model: mp.Model, data: mp.Dataset) -> float:
-    """Of the test part, in %"""
-    return 100 * (1 - (mp.evaluate(model, data.test).accuracy or 0.0))
 
 
 def run(quick: bool, data: Path | None) -> list[Row]:

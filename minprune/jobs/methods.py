@@ -2,6 +2,7 @@
 
 A method with a budget of `epochs` before pruning, and `again` after each of `rounds` prunings, has
 epochs + rounds * again epochs in total, however it spends them. A new method is a row of METHODS.
+Longer than most files: the table, and what its rows are made by.
 """
 
 from __future__ import annotations
@@ -93,9 +94,9 @@ class Way:
     """A method by name: words: what it does; make(budget, model, data, own settings): its plan
 
     criteria: whether it takes another criterion; units: whether it prunes units; weights: whether
-    it prunes single weights; shared: whether
-    its first training is the same at every sparsity; prunes: whether it prunes at all. null:
-    settings at which it is plain training of the model it begins with.
+    it prunes single weights; shared: whether its first training is the same at every sparsity;
+    prunes: whether it prunes at all. null: settings at which it is plain training of the model it
+    begins with.
     """
 
     words: str

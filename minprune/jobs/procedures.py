@@ -1,7 +1,8 @@
 """plan = PROCEDURES[name].make(budget, model, data, settings): what `minprune run --method` takes.
 
 METHODS, which can be compared at one sparsity, and what cannot: procedures that compare nets
-themselves, penalties, another task, and several stages.
+themselves, penalties, another task, and several stages. Longer than most files: the table, and what
+its rows are made by.
 """
 
 from __future__ import annotations

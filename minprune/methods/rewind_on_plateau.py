@@ -109,7 +109,7 @@ class RewindOnPlateau(Procedure):
             "better": better,
         }  # fmt: skip
         report = state.get("report", {"returns": []})
-        last = part.last if self.back == "rate" else None
+        last = part.last() if self.back == "rate" else None
         return {
             "model": kept, "last": last, "best": best, "epochs": past + spent,
             "plateau": bool(place["stopped"]),

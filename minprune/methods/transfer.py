@@ -144,10 +144,11 @@ class Transfer(Pruning):
     def _head(self, here: PhaseContext) -> State:
         new = with_head(here.state["start"], here.data.outputs, self.seed, self.scheme)
         part = self._fit(here, new, until=self.before * self.updates(new, here.data))
-        first = row(here, 0, part.last, len(part.history.steps["step"]), unit=self.unit)
+        headed = part.last()
+        first = row(here, 0, headed, len(part.history.steps["step"]), unit=self.unit)
         return {
-            "new": new, "headed": part.last, "point": part.point, "rounds": [first],
-            "masks": [part.last.masks], "history": {here.label: part.history},
+            "new": new, "headed": headed, "point": part.point, "rounds": [first],
+            "masks": [headed.masks], "history": {here.label: part.history},
         }  # fmt: skip
 
     def _masked(self, model: Model, scores: Mapping[str, Any]) -> Model:

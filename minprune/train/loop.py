@@ -4,7 +4,7 @@ Longer than most files: a third is the docstring of `fit`.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from copy import deepcopy
 from itertools import islice
 from time import perf_counter
@@ -130,14 +130,14 @@ class Part(NamedTuple):
 
     point: all that the next update depends on, a tree as in train/state.py: "training" holds the
     weights, the optimizer's state, the method's and the generators; "place" the position in the
-    data and in the schedule. last: the model there; with patience `model` is that of the best
+    data and in the schedule. last(): the model there; with patience `model` is that of the best
     epoch. best: "training" as it was with `model`, where it was kept.
     """
 
     model: Model
     history: History
     point: Tree
-    last: Model
+    last: Callable[[], Model]
     best: Tree
 
 
@@ -207,9 +207,14 @@ def fit_part(
             saver.reached(epoch_end=True)
         saver.write()
     trained, history.extra = state.finished(place.best or state.parts())
-    now = state.finished(state.parts())[0] if place.best else trained
     point = {"training": tree_of(state), "place": place.tree()}
-    return Part(trained, history, point, now, place.held or point["training"])
+    return Part(
+        trained,
+        history,
+        point,
+        lambda: state.finished(state.parts())[0],
+        place.held or point["training"],
+    )
 
 
 def _end_epoch(
