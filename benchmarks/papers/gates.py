@@ -1,11 +1,11 @@
 """Inputs and units that learned gates leave, and masks of weights that are never trained: MNIST.
 
 Louizos et al. (2018): gates on the 784 inputs and the units of LeNet-300-100, lambda 0.1 / N. There
-it it is 219-214-100 at 1.4 %. On LeNet-5 there each filter has a gate, and each input of fc1 another;
+it is 219-214-100 at 1.4 %. On LeNet-5 there each filter has a gate, and each input of fc1 another;
 here a filter has one for both, with their costs in sum: lambda per weight that reads it is 0.2 for
 conv1 (10 of 25 own weights, over 1,250), 0.131 for conv2 (0.5 of 500 and 0.1 of 8,000), 10 for fc1;
-their decay of 5e-4 / N is left out. Zhou et al. (2019) and Ramanujan et al. (2020): masks of weights that stay as they were drawn. One
-seed each.
+their decay of 5e-4 / N is left out. Zhou et al. (2019) and Ramanujan et al. (2020): masks of
+weights that stay as they were drawn. One seed each.
 """
 
 from functools import partial

@@ -48,9 +48,7 @@ def cell(data: mp.Dataset, net: str, how: dict[str, Any]) -> Cell:
     found: Cell = {"dense": test_error(dense, data), "pruned": []}
     for c in how["c"]:
         method = mp.methods.DynamicSurgery(c=c, params="all", stop=0.65)
-        model, history = mp.fit(
-            dense, data, epochs=how["surgery"], seed=1, method=method, **common
-        )
+        model, history = mp.fit(dense, data, epochs=how["surgery"], seed=1, method=method, **common)
         of = counts(model.net, model.masks)
         found["pruned"].append({
             "c": c, "error": test_error(model, data), "seconds": sum(history.epochs["seconds"]),
