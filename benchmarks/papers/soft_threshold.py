@@ -3,7 +3,8 @@
 Kusupati et al. (2020), Soft Threshold Weight Reparameterization for Learnable Sparsity, whose nets
 are those of ImageNet: one s a layer, begun at -3200, SGD with momentum, a cosine rate, and the
 decay of the weights for s too. Here LeNet-300-100, in few epochs, so s has a larger decay: |s|
-falls by about the factor exp(-decay sum lr / (1 - momentum)), from 3200 to between 4 and 0.3, if the loss lets it.
+falls by about the factor exp(-decay sum lr / (1 - momentum)), from 3200 to between 4 and 0.3, if
+the loss lets it.
 """
 
 from functools import partial
