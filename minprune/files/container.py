@@ -41,6 +41,7 @@ class Kind:
     most: int  # bytes of header.json
     dtypes: tuple[str, ...]
     deflated: bool  # entries of up to SMALL bytes; larger ones never are
+    older: tuple[int, ...] = ()  # versions that are read too
 
     @property
     def format(self) -> str:
