@@ -3,6 +3,7 @@
 `program` lowers a model; what writes a form reads the steps alone and knows no layer.
 """
 
+from minprune.deploy.numpy_file import export_numpy
 from minprune.deploy.program import Program, lowers, program
 
-__all__ = ["Program", "lowers", "program"]
+__all__ = ["Program", "export_numpy", "lowers", "program"]
