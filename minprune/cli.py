@@ -181,6 +181,9 @@ def parser() -> Parser:
     add("name", metavar="NAME", nargs="?", help="such as obd, gradual, cubic, CSR, 'any layout'")
     add("--kind", metavar="KIND", help="where several kinds of thing have the name")
     add("--list", dest="listed", action="store_true", help="print all names")
+    add("--html", metavar="FILE", help="write a page, with pictures, instead")
+    add("--all", dest="whole", action="store_true", help="write all pages and an index")
+    add("--out", metavar="FOLDER", help="where --all writes")
     _how_much(commands)
     _verify(commands)
     return top

@@ -1,6 +1,7 @@
 """`minprune explain`: nothing is empty, what it shows is computed, and its commands are real."""
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -11,10 +12,11 @@ import pytest
 from minprune import verify
 from minprune.cli import COMMANDS, main, parser
 from minprune.criteria import CRITERIA
-from minprune.jobs import explain
+from minprune.jobs import explain, explain_pages
 from minprune.jobs.failing import CASES, all_losses, failure
 from minprune.jobs.steps import steps
 from minprune.kernels.door import backend
+from minprune.report.explain_page import slug
 from minprune.verify.kinds import FUNCTION_KINDS
 from minprune.verify.law import Laws
 from minprune.verify.words import laws_of, of_criterion
@@ -57,9 +59,9 @@ def test_the_steps_of_an_example():
         "  hess_diag = [2, 4, 9]\n"
         "  w = [3, -1, 0]\n"
         "  h = [2, 4, 9]\n"
-        "  (np.maximum(h, 0) if clip else h) * w = [6, -4, 0]\n"
-        "  (np.maximum(h, 0) if clip else h) * w * w = [18, 4, 0]\n"
-        "  (np.maximum(h, 0) if clip else h) * w * w / 2 = [9, 2, 0]\n"
+        "  h * w = [6, -4, 0]\n"
+        "  h * w * w = [18, 4, 0]\n"
+        "  h * w * w / 2 = [9, 2, 0]\n"
         "  s = [9, 2, 0]    as by hand"
     )
 
@@ -112,7 +114,7 @@ def test_laws_are_those_that_the_kit_runs():
 
 def test_the_commands_to_try_are_real(capsys):
     for s in SUBJECTS:
-        for line in texts(s.name, s.kind)["Try next"].splitlines():
+        for line in explain.next_(s)[0].splitlines():
             if line.startswith("minprune "):
                 assert parser().parse_args(shlex.split(line)[1:]).command in COMMANDS
 
@@ -120,7 +122,8 @@ def test_the_commands_to_try_are_real(capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["obq"], "explain: NAME must be one of {NAMES} names, not 'obq'; did you mean obs or obd?"),
+        (["obq"],
+         "explain: NAME must be one of {NAMES} names, not 'obq'; did you mean obs or obd?"),
         (["zzzzz"],
          "explain: NAME must be one of {NAMES} names, not 'zzzzz'; see minprune explain --list"),
         (["cubi", "--kind", "schedule"],
@@ -128,7 +131,12 @@ def test_the_commands_to_try_are_real(capsys):
         (["obd", "--kind", "x"],
          "explain: --kind must be criterion, schedule, method, plan, format or law, not 'x'; "
          "choose one of them"),
-        ([], "explain: give one of NAME and --list"),
+        ([], "explain: give one of NAME, --list and --all"),
+        (["--all"], "explain: --all and --out FOLDER must be given together; give both"),
+        (["--list", "--html", "x.html"],
+         "explain: --html takes one NAME; use --all --out FOLDER for all pages"),
+        (["obs", "--html", "x.html"],
+         "explain: obs is of several kinds; pass --kind criterion or method"),
     ],
 )  # fmt: skip
 def test_what_is_unknown_is_refused(words, said, capsys):
@@ -160,3 +168,41 @@ def test_a_criterion_needs_neither_numba_nor_matplotlib_nor_hypothesis():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env
     )
     assert done.stdout.endswith("\n[]\n")
+
+
+def test_a_page_stands_alone(tmp_path, capsys):
+    file = tmp_path / "obd.html"
+    assert main(["explain", "obd", "--html", str(file)]) == 0
+    page = file.read_text("utf-8")
+    assert not re.search(r"<script|<link|@import|https?:|url\((?!#)", page)
+    shown = re.findall(r"<h2>(.*?)</h2>", page)
+    assert [title for title in shown if title != "Picture"] == list(explain.PARTS)
+    assert re.findall(r'href="#(.*?)"', page) == re.findall(r'<section id="(.*?)"', page)
+    pytest.importorskip("matplotlib")
+    assert page.count('role="img"') == 2
+    assert page.count("(OBS)") == 1
+
+
+def test_the_site_has_a_page_for_each_subject_and_no_broken_link(tmp_path, monkeypatch):
+    few = [next(s for s in SUBJECTS if s.kind == kind) for kind in explain.QUESTIONS]
+    monkeypatch.setattr(explain_pages, "every", lambda: few)
+    monkeypatch.setattr(explain_pages, "drawings", lambda s: [])
+    explain_pages.site(tmp_path)
+    files = {path.name for path in tmp_path.iterdir()}
+    linked = set()
+    for path in tmp_path.iterdir():
+        linked |= set(re.findall(r'href="([^"#]+)"', path.read_text("utf-8")))
+    assert linked == files
+    assert len({slug(s.kind, s.name) for s in SUBJECTS}) == len(SUBJECTS)
+
+
+def test_what_is_drawn_is_computed():
+    drawn = {name: explain_pages.drawings(explain.called(name, kind)[0]) for name, kind in (
+        ("cubic", "schedule"), ("CSR", "format"), ("prox_l1", "method"), ("apoz", "criterion"),
+        ("taylor", "criterion"))}  # fmt: skip
+    assert drawn["cubic"][0].series["cubic"][2][10] == 0.9
+    _, v, x = drawn["prox_l1"][0].series["prox(v)"]
+    assert np.allclose(x, np.sign(v) * np.maximum(np.abs(v) - 1, 0))
+    assert drawn["CSR"][0].series["CSR"][2][0] > drawn["CSR"][0].series["dense"][2][0]
+    assert "tangent at w" in drawn["taylor"][0].series
+    assert "unit 0" in drawn["apoz"][0].series

@@ -1,4 +1,6 @@
-"""`minprune explain`: what a thing is, from its registry, its docstring and its code, computed live.
+"""`minprune explain`: what a thing is, from its registry, docstring and code, computed live.
+
+Longer than most files: the registries, and one short function a part, are read side by side.
 
 A subject is a named thing of a registry; `explained` gives its parts, in one order for all kinds;
 the command prints them, and report/explain_page.py makes pages of them.
@@ -22,6 +24,7 @@ import numpy as np
 from minprune.arguments import one_of
 from minprune.core import EVIDENCE_KINDS
 from minprune.errors import ArgumentError
+from minprune.files.atomic import write_atomic
 from minprune.jobs.steps import Steps, shown, steps
 from minprune.text import cell, table, wrapped
 from minprune.verify import part
@@ -37,11 +40,11 @@ QUESTIONS = {
     "format": "What for: how is a pruned matrix stored, so that it is smaller and faster?",
     "law": "What must hold of any right answer?",
 }
-Shape = Literal["words", "code"]
+Shape = Literal["words", "formula", "code"]
 
 
 class Part(NamedTuple):
-    """A section: its title, what it says, and whether that is prose or is set as it stands"""
+    """A section: its title, what it says, and whether lines may be broken"""
 
     title: str
     text: str
@@ -71,19 +74,19 @@ class Subject:
 # --- the registries: a criterion needs no import of the others
 
 
-def criteria() -> Mapping[str, Any]:
+def all_criteria() -> Mapping[str, Any]:
     """{name: criterion}"""
     found: Mapping[str, Any] = import_module("minprune.criteria").CRITERIA
     return found
 
 
-def schedules() -> Mapping[str, Any]:
+def all_schedules() -> Mapping[str, Any]:
     """{name: schedule}"""
     found: Mapping[str, Any] = import_module("minprune.schedule").SCHEDULES
     return found
 
 
-def formats() -> Mapping[str, Any]:
+def all_formats() -> Mapping[str, Any]:
     """{name: the class of a sparse format}"""
     home = import_module("minprune.sparse")
     stored = import_module("minprune.sparse.formats").Stored
@@ -91,13 +94,13 @@ def formats() -> Mapping[str, Any]:
     return {n: c for n, c in named.items() if inspect.isclass(c) and issubclass(c, stored)}
 
 
-def plans() -> Mapping[str, Any]:
+def all_plans() -> Mapping[str, Any]:
     """{name: the call of a plan}"""
     home = import_module("minprune.methods")
     return {name: getattr(home, name) for name in home.PLANS}
 
 
-def methods() -> Mapping[str, Any]:
+def all_methods() -> Mapping[str, Any]:
     """{name: the call of a method that is no plan, or the maker of its row of PROCEDURES}"""
     home, rows = import_module("minprune.methods"), import_module("minprune.jobs.procedures")
     calls = {n: getattr(home, n) for n in home.__all__ if inspect.isfunction(getattr(home, n))}
@@ -111,7 +114,7 @@ def maker(home: Any, name: str, way: Any) -> Any:
     return own.get(name.replace("_", ""), getattr(way.make, "func", way.make))
 
 
-def laws() -> Mapping[str, Any]:
+def all_laws() -> Mapping[str, Any]:
     """{name: its declarations}"""
     found: dict[str, list[Told]] = {}
     for kind in FUNCTION_KINDS:
@@ -121,8 +124,8 @@ def laws() -> Mapping[str, Any]:
 
 
 REGISTRIES: dict[str, Callable[[], Mapping[str, Any]]] = {
-    "criterion": criteria, "schedule": schedules, "law": laws, "format": formats,
-    "method": methods, "plan": plans,
+    "criterion": all_criteria, "schedule": all_schedules, "format": all_formats, "law": all_laws,
+    "method": all_methods, "plan": all_plans,
 }  # fmt: skip
 
 
@@ -203,7 +206,7 @@ def equation(s: Subject) -> tuple[str, Shape]:
     """The docstring's first paragraph; of a law its sentences."""
     if s.kind == "law":
         return "\n".join(f"{told.kind}: {told.sentence}" for told in s.thing), "words"
-    return s.doc.partition("\n\n")[0], "code"
+    return s.doc.partition("\n\n")[0], "formula"
 
 
 def source(s: Subject) -> tuple[str]:
@@ -303,7 +306,7 @@ def paragraphs(text: str) -> str:
 @cache
 def failed(name: str) -> Any:
     """The net on which a criterion fails"""
-    return import_module("minprune.jobs.failing").failure(criteria()[name])
+    return import_module("minprune.jobs.failing").failure(all_criteria()[name])
 
 
 def fails(s: Subject) -> tuple[str, Shape]:
@@ -494,11 +497,33 @@ PARTS: dict[str, Callable[[Subject], Any]] = {
 # --- what the command prints
 
 
-def run(name: str | None, kind: str | None, listed: bool) -> str:
+def run(
+    name: str | None, kind: str | None, listed: bool, html: str | None, whole: bool,
+    out: str | None,
+) -> str:  # fmt: skip
     """What `minprune explain` prints; raises ArgumentError for bad use"""
-    if [name is not None, listed].count(True) != 1:
-        raise ArgumentError("explain: give one of NAME and --list")
-    return told(name, kind) if name is not None else names()
+    if [name is not None, listed, whole].count(True) != 1:
+        raise ArgumentError("explain: give one of NAME, --list and --all")
+    if whole != (out is not None):
+        raise ArgumentError("explain: --all and --out FOLDER must be given together; give both")
+    if html is not None and name is None:
+        raise ArgumentError("explain: --html takes one NAME; use --all --out FOLDER for all pages")
+    if out is not None:
+        from minprune.jobs.explain_pages import site
+
+        return site(Path(out))
+    if name is None:
+        return names()
+    if html is None:
+        return told(name, kind)
+    found = called(name, kind)
+    if len(found) > 1:
+        kinds = " or ".join(s.kind for s in found)
+        raise ArgumentError(f"explain: {name} is of several kinds; pass --kind {kinds}")
+    from minprune.jobs.explain_pages import page
+
+    write_atomic(html, page(found[0]))
+    return html
 
 
 def told(name: str, kind: str | None = None) -> str:

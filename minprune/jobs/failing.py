@@ -33,7 +33,7 @@ class Case:
     x: Any
     y: Any
     act: type = ReLU
-    loss: str = "mse"
+    loss: Any = "mse"
     removed: int = 1
 
     def model(self) -> tuple[Model, Split]:
@@ -60,7 +60,7 @@ CASES = (
     Case("twins: y = (relu(x1) + relu(x1)) / 2 + 0.55 relu(x2)",
          ([[1, 0], [1, 0], [0, 1]], [0, 0, 0]), ([[0.5, 0.5, 0.55]], [0]),
          [[0, 1], [1, 0], [0, -1], [-1, 0]], [[0.55], [1], [0], [0]], removed=2),
-    Case("XOR of two classes, and a loud unit that tells them apart, but adds to both outputs alike",
+    Case("XOR of two classes, and a loud unit that tells them apart but adds to both outputs",
          ([[1, 1, 0], [1, 1, 0], [0, 0, 9]], [0, -1, 0]), ([[0, 0, 1], [4, -8, 1]], [2, 0]),
          [[0, 0, 0], [0, 1, 0.9], [1, 0, 1], [1, 1, 0.1]], [0, 1, 1, 0], loss="cross_entropy"),
 )  # fmt: skip
@@ -91,18 +91,18 @@ class Failure(NamedTuple):
 
 def failure(fn: Marked[...]) -> Failure | None:
     """Where the criterion, with its default options, loses most; None if on none of the nets"""
-    found = []
+    found: list[tuple[float, Failure | None]] = [(0.0, None)]
     for k in range(len(CASES)):
         for unit in (False, True):
             if not (fn.spec.unit if unit else fn.spec.single):
                 continue
             try:
-                one = tried(k, fn, unit)
+                last = tried(k, fn, unit)
             except MinpruneError:  # lda has no classes there
                 continue
-            found.append((one.losses[1] - one.losses[2], one))
-    worst, one = max(found, key=lambda pair: pair[0], default=(0.0, None))
-    return one if one is not None and worst > 1e-9 else None
+            found.append((last.losses[1] - last.losses[2], last))
+    worst, one = max(found, key=lambda pair: pair[0])
+    return one if worst > 1e-9 else None
 
 
 def tried(k: int, fn: Marked[...], unit: bool) -> Failure:

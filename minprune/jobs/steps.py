@@ -3,6 +3,7 @@
 import ast
 import sys
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from types import FrameType
@@ -79,6 +80,7 @@ def computed(node: Any, world: World, own: World, file: str) -> Steps:
     if isinstance(node, ast.AugAssign) and isinstance(target, ast.Name):  # m -= t
         whole = ast.BinOp(ast.Name(target.id, ast.Load()), node.op, node.value)
         ast.fix_missing_locations(whole)
+    whole = Taken(world, own).visit(deepcopy(whole))
     found: Steps = []
     for part, given in parts(whole, world, own):
         if banned(part, world, own, file):
@@ -91,6 +93,19 @@ def computed(node: Any, world: World, own: World, file: str) -> Steps:
     if found and isinstance(target, ast.Name) and found[-1][0] == ast.unparse(whole):
         found[-1] = f"{target.id} = {found[-1][0]}", found[-1][1]
     return found
+
+
+class Taken(ast.NodeTransformer):
+    """Replaces a if b else c by the side that is computed"""
+
+    def __init__(self, world: World, own: World) -> None:
+        self.seen = world, own
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
+        """That side; what depends on a comprehension's own names stays whole"""
+        self.generic_visit(node)
+        test = value_of(node.test, *self.seen)
+        return node if test is None else node.body if test else node.orelse
 
 
 def parts(node: ast.AST | None, world: World, own: World) -> Iterator[tuple[ast.expr, World]]:
