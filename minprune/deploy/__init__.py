@@ -4,5 +4,6 @@
 """
 
 from minprune.deploy.program import Program, lowers, program
+from minprune.deploy.quantize import Quantized, quantize
 
-__all__ = ["Program", "lowers", "program"]
+__all__ = ["Program", "Quantized", "lowers", "program", "quantize"]
