@@ -27,7 +27,8 @@ def law(rule, a: int, m: int, r: int, zero: int) -> bool:
 @given(int32, factors, st.integers(0, 255))
 def test_a_byte_is_the_fraction_rounded_half_up_and_clamped(a, factor, zero):
     m, r = it.multiplier(np.array([factor]))
-    assert 0 <= m[0] <= it.MOST and it.SHIFTS[0] <= r[0] <= it.SHIFTS[1]
+    assert 0 <= m[0] <= it.MOST
+    assert it.SHIFTS[0] <= r[0] <= it.SHIFTS[1]
     assert law(it.rounded, a, int(m[0]), int(r[0]), zero)
 
 
@@ -84,7 +85,8 @@ spans = st.floats(-1e6, 1e6, width=32)
 def test_a_scale_holds_0_exactly_and_what_is_in_its_span_to_half_a_step(a, b, x):
     scale = it.bytes_over(min(a, b), max(a, b))
     zero = it.to_bytes(np.float32([0.0]), scale)
-    assert zero[0] == scale.zero and it.to_numbers(zero, scale)[0] == 0
+    assert zero[0] == scale.zero
+    assert it.to_numbers(zero, scale)[0] == 0
     if min(a, b, 0) <= x <= max(a, b, 0):
         near = it.to_numbers(it.to_bytes(np.float32([x]), scale), scale)
         room = scale.step * (0.5 + 2**-13)  # float32: 256 numbers of 24 bits, four operations
@@ -104,19 +106,21 @@ def test_no_order_of_adding_overflows(seed, inputs, size, into):
     q, steps = it.quantized_rows(w, b, into)
     bias = it.half_up(b / (into * steps))
     worst = np.abs(q.astype(np.int64)).sum(axis=1) * 510 + np.abs(bias)
-    assert (worst <= it.MOST + 1).all() and (q[w == 0] == 0).all()
+    assert (worst <= it.MOST + 1).all()
+    assert (q[w == 0] == 0).all()
     assert (np.abs(q * steps[:, None] - w) <= steps[:, None] * (0.5 + 1e-9)).all()
 
 
 def test_wide_rows_take_a_larger_step_before_they_overflow():
     w = np.ones((1, 40_000), np.float32)
     q, steps = it.quantized_rows(w, np.zeros(1), 1.0)
-    assert steps[0] == 2 / 127 and int(q.astype(np.int64).sum()) * 510 <= it.MOST
+    assert steps[0] == 2 / 127
+    assert int(q.astype(np.int64).sum()) * 510 <= it.MOST
 
 
 def slowly(x, weight, bias, zero, stride, padding, dilation, groups):
     """The sum that a convolution is, one product after another"""
-    n, c, high, wide = x.shape
+    n, _c, high, wide = x.shape
     o, per, ky, kx = weight.shape
     top, left, bottom, right = padding
     rows = (high + top + bottom - (ky - 1) * dilation[0] - 1) // stride[0] + 1
@@ -147,4 +151,5 @@ def test_convolutions_are_their_definition(kernel, stride, padding, dilation, gr
     bias = rng.integers(-999, 999, 4).astype(np.int32)
     how = 7, stride, padding, dilation, groups
     got = it.window_sums(x, weight, bias, *how)
-    assert got.dtype == np.int32 and (got == slowly(x, weight, bias, *how)).all()
+    assert got.dtype == np.int32
+    assert (got == slowly(x, weight, bias, *how)).all()

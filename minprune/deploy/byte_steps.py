@@ -138,10 +138,11 @@ class ByteMean(Pool):
     def sums(self, x: Array) -> Array:
         """a, int32"""
         seen = windows(x, self.kernel, self.stride, self.padding * 2, self.into)
-        return seen.sum(axis=(4, 5), dtype=np.int32) - np.int32(self.into * prod(self.kernel))
+        total = seen.sum(axis=(4, 5), dtype=np.int32)
+        return np.asarray(total - np.int32(self.into * prod(self.kernel)))
 
     def apply(self, *xs: Array) -> Array:
-        return rounded(self.sums(xs[0]), np.int64(self.m), np.int64(self.r), self.zero)
+        return rounded(self.sums(xs[0]), np.array(self.m), np.array(self.r), self.zero)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,7 +160,7 @@ class ByteSum(Step):
         t = np.full(xs[0].shape, self.offset, np.int64)
         for m, x in zip(self.m, xs, strict=True):
             t += np.int64(m) * x
-        return np.minimum(np.maximum(t, 0) >> self.r, 255).astype(np.uint8)
+        return np.asarray(np.minimum(np.maximum(t, 0) >> self.r, 255).astype(np.uint8))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,11 +1,11 @@
 """y = clamp(zero + floor(a m / 2^r + 1/2)): integer arithmetic that C does in the same bits.
 
-A real number v of a tensor is s (q - zero): q a byte in [0, 255], s its scale. Weights are int8 in
-[-127, 127] with one scale a row and no zero point. Sums are int32: `quantized_rows` chooses scales
-with which |bias| + 255 sum |w| < 2^31, so that no order of adding can overflow. A factor is an int32
-m and a shift r, f = m 2^-r; what is rounded is an int64, made at least 0 before it is shifted, as C
-leaves shifts of negative numbers to the implementation. Source: Jacob et al. (2018), Quantization
-and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference; the rounding is ours.
+A real number v of a value is step (q - zero), q a byte in [0, 255]. Weights are int8 in [-127, 127]
+with a step for each row and no zero point. Sums are int32: `quantized_rows` takes steps with which
+|bias| + 255 sum |w| < 2^31, so that no order of adding can overflow. A factor is an int32 m and a
+shift r, f = m 2^-r; what is rounded is an int64, made at least 0 before it is shifted, as C leaves
+shifts of negative numbers to the implementation. Source: Jacob et al. (2018), Quantization and
+Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference; the rounding is ours.
 """
 
 from collections.abc import Sequence
@@ -44,14 +44,14 @@ def bytes_over(low: float, high: float) -> Bytes:
     """The meaning in which 0..255 covers [low, high] and 0, which is exact
 
     >>> from minprune.deploy.integers import bytes_over
-    >>> bytes_over(0.0, 2.55), bytes_over(-1.0, 1.55)
-    (Bytes(step=0.01, zero=0), Bytes(step=0.01, zero=100))
+    >>> bytes_over(0.0, 510.0), bytes_over(-64.0, 191.0)
+    (Bytes(step=2.0, zero=0), Bytes(step=1.0, zero=64))
     """
     low, high = min(float(low), 0.0), max(float(high), 0.0)
     step = (high - low) / 255
     if step < 2.0**-100:  # nothing but zeros, or too small for a float32
         return Bytes(1.0, 0)
-    return Bytes(step, int(half_up(-low / step)))
+    return Bytes(step, int(half_up(np.array(-low / step))))
 
 
 def quantized_rows(weight: Array, bias: Array, into: float) -> Rows:

@@ -15,7 +15,7 @@ import numpy as np
 
 from minprune import arguments
 from minprune.autograd.activations import ACTIVATIONS
-from minprune.core import Array
+from minprune.core import Array, Split
 from minprune.deploy import byte_steps as byte
 from minprune.deploy import steps as plain
 from minprune.deploy.integers import (
@@ -28,7 +28,9 @@ from minprune.deploy.integers import (
 )
 from minprune.deploy.program import Program, program
 from minprune.errors import ArgumentError, NonFiniteError
+from minprune.measures.quality import Quality, evaluate
 from minprune.nets.model import CHUNK, Model, Predictor, checked_input
+from minprune.text import table
 
 BINS = 2**16  # of a histogram: 256 to a step of the bytes, at least
 FAR = 2.0**20  # beyond the bends of any activation
@@ -83,13 +85,40 @@ class Quantized(Predictor):
         arrays = (a for step in self.program.steps for a in vars(step).values())
         return sum(a.nbytes for a in arrays if isinstance(a, np.ndarray))
 
+    def compare(self, data: Split) -> "Comparison":
+        """The quality before and after, of each class too; print it      data: pair (x, y)"""
+        return Comparison(evaluate(self.model, data), evaluate(self, data))
+
     def __repr__(self) -> str:
         return f"Quantized({self.model!r})"
 
 
-def quantize(
-    model: Model, x: Array, *, percentiles: Sequence[float] = (0.0, 100.0)
-) -> Quantized:
+@dataclass(frozen=True)
+class Comparison:
+    """The quality of a model before and after it was quantized; print it for a table by class"""
+
+    before: Quality
+    after: Quality
+
+    def __str__(self) -> str:
+        if self.before.accuracy is None:
+            return f"float32: {self.before}\nint8:    {self.after}"
+        pairs = zip(self.before.per_class, self.after.per_class, strict=True)
+        rows = [
+            (str(k), str(n), *_change(a, b))
+            for (k, n), (a, b) in zip(enumerate(self.before.class_samples), pairs, strict=True)
+            if n
+        ]
+        most = str(sum(self.before.class_samples)) if rows else ""
+        rows.append(("all", most, *_change(self.before.accuracy, self.after.accuracy or 0.0)))
+        return table(("class", "samples", "float32", "int8", "change"), rows)
+
+
+def _change(a: float, b: float) -> tuple[str, str, str]:
+    return f"{100 * a:.2f} %", f"{100 * b:.2f} %", f"{100 * (b - a):+.2f} %"
+
+
+def quantize(model: Model, x: Array, *, percentiles: Sequence[float] = (0.0, 100.0)) -> Quantized:
     """Turn a model into 8-bit integer arithmetic: w ~ step_o q of each row, v ~ step (q - zero)
 
     Masked weights stay 0. BatchNorm is folded before. The last layer keeps its 32-bit sums, so that
@@ -128,7 +157,7 @@ def quantize(
     >>> data = mp.data.digits()
     >>> model = mp.zoo.mlp(data, seed=0)
     >>> small = mp.quantize(model, data.train[0])
-    >>> small.program.steps[1].weight.dtype.name
+    >>> small.program.steps[2].weight.dtype.name
     'int8'
     >>> apart = abs(small(data.test[0]) - model(data.test[0])).max()
     >>> bool(0 < apart < 0.05)
@@ -166,7 +195,8 @@ def clamps(act: str) -> bool:
     (True, True, False, False)
     """
     x = np.concatenate([np.linspace(-16, 16, 1025), [-FAR, FAR]])
-    y = ACTIVATIONS[act].f(x)
+    with np.errstate(all="ignore"):
+        y = ACTIVATIONS[act].f(x)
     return bool((y == np.clip(x, y[-2], y[-1])).all())
 
 
@@ -175,10 +205,10 @@ def _apart(whole: Program) -> Program:
     steps, number = list[plain.Step](), [0]
     for step in whole.steps:
         step = replace(step, reads=tuple(number[r] for r in step.reads))
-        alone = isinstance(step, plain.Activate) or not isinstance(step, plain.Acting)
-        if not alone and not clamps(step.act):
-            act, step = step.act, replace(step, act="none")
-            steps += [step, plain.Activate(step.name, (len(steps) + 1,), step.out, act)]
+        inside = isinstance(step, plain.Acting) and not isinstance(step, plain.Activate)
+        if isinstance(step, plain.Acting) and inside and not clamps(step.act):
+            after = plain.Activate(step.name, (len(steps) + 1,), step.out, step.act)
+            steps += [replace(step, act="none"), after]
         else:
             steps.append(step)
         number.append(len(steps))
@@ -296,7 +326,7 @@ def _view(step: plain.View, site: Site) -> tuple[plain.Step, Bytes]:
 
 @quantized.register
 def _largest(step: plain.Largest, site: Site) -> tuple[plain.Step, Bytes]:
-    window = {k: getattr(step, k) for k in ("kernel", "stride", "padding")}
+    window: dict[str, Any] = {k: getattr(step, k) for k in ("kernel", "stride", "padding")}
     return byte.ByteLargest(**_common(step), **window), site.into[0]
 
 
@@ -309,8 +339,8 @@ def _mean(step: plain.Mean, site: Site) -> tuple[plain.Step, Bytes]:
             f"has 32 bits, not {area}; pool twice"
         )
     m, r = multiplier(np.array(into.step / (out.step * area)))
-    window = {k: getattr(step, k) for k in ("kernel", "stride", "padding")}
-    how = {"m": int(m), "r": int(r), "zero": out.zero, "into": into.zero}
+    window: dict[str, Any] = {k: getattr(step, k) for k in ("kernel", "stride", "padding")}
+    how: dict[str, Any] = {"m": int(m), "r": int(r), "zero": out.zero, "into": into.zero}
     return byte.ByteMean(**_common(step), **window, **how), out
 
 

@@ -96,9 +96,7 @@ def evaluate(model: Predictor, data: Split) -> Quality:
         loss = float(loss_of(model.net, np.ascontiguousarray(out.T), y))
     if not np.isfinite(loss):
         if not isinstance(model, Model):
-            raise NonFiniteError(
-                f"evaluate: the loss must be finite, not {loss}; check the data"
-            )
+            raise NonFiniteError(f"evaluate: the loss must be finite, not {loss}; check the data")
         worst = int(np.isfinite(out).all(axis=1).argmin())  # one sample is enough for blame
         one = batch_last(x[worst : worst + 1], model.dtype)
         where = blame(model.net, model.params | model.buffers, one)

@@ -29,7 +29,7 @@ CHUNK = 256  # samples at a time through `model(x)`, so that memory does not gro
 
 
 class Predictor(ABC):
-    """What `mp.evaluate` and `mp.measure` need: a Model is one, and so is what `mp.quantize` makes"""
+    """What `mp.evaluate` and `mp.measure` take: a Model, or what `mp.quantize` makes of it"""
 
     net: Net
     masks: Arrays
@@ -328,9 +328,7 @@ def checked_input(net: Net, x: Array) -> Array:
     return x
 
 
-def checked(
-    model: Predictor, data: Split | None, owner: str = "", kind: type[Predictor] = Model
-) -> Split:
+def checked(model: Predictor, data: Split | None, owner: str = "", kind: type = Model) -> Split:
     """(x, y) as arrays that fit the net and each other, at least one sample
 
     owner: the call; kind: what it takes
