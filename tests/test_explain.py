@@ -113,10 +113,11 @@ def test_laws_are_those_that_the_kit_runs():
 
 
 def test_the_commands_to_try_are_real(capsys):
+    top = parser()
     for s in SUBJECTS:
         for line in explain.next_(s)[0].splitlines():
             if line.startswith("minprune "):
-                assert parser().parse_args(shlex.split(line)[1:]).command in COMMANDS
+                assert top.parse_args(shlex.split(line)[1:]).command in COMMANDS
 
 
 @pytest.mark.parametrize(
@@ -177,10 +178,10 @@ def test_a_page_stands_alone(tmp_path, capsys):
     assert not re.search(r"<script|<link|@import|https?:|url\((?!#)", page)
     shown = re.findall(r"<h2>(.*?)</h2>", page)
     assert [title for title in shown if title != "Picture"] == list(explain.PARTS)
-    assert re.findall(r'href="#(.*?)"', page) == re.findall(r'<section id="(.*?)"', page)
+    assert re.findall(r'<a href="#(.*?)"', page) == re.findall(r'<section id="(.*?)"', page)
     pytest.importorskip("matplotlib")
-    assert page.count('role="img"') == 2
-    assert page.count("(OBS)") == 1
+    assert page.count("<figure>") == 2
+    assert "(OBS)" in page
 
 
 def test_the_site_has_a_page_for_each_subject_and_no_broken_link(tmp_path, monkeypatch):

@@ -27,7 +27,10 @@ def explain_page(
     kind: str, name: str, parts: Sequence[tuple[str, str, str]], drawings: Sequence[Drawing],
     index: str = "",
 ) -> str:  # fmt: skip
-    """The page of one subject; parts: (title, text, shape): words, formula, code; index: a link to it"""
+    """The page of one subject
+
+    parts: (title, text, shape), shape: "words", "formula" or "code". index: a link to it.
+    """
     made = [section(title, body(title, text, shape)) for title, text, shape in parts]
     seen = [figure([picture(d, f"{name}: {d.up} {k}")], d.caption) for k, d in enumerate(drawings)]
     at = [title for title, _, _ in parts].index("Code") + 1
