@@ -1,0 +1,1 @@
+"""Forms in which a model leaves: C source, NumPy alone, ONNX."""
