@@ -1,4 +1,4 @@
-"""agreement: the outputs of an exported form beside those of the model, and the bound of rounding"""
+"""agreement: outputs of an exported form against those of the model, within rounding"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -55,7 +55,7 @@ def agreement(
     if theirs.shape != ours.shape or not np.isfinite(theirs).all():
         raise FileError(
             f"check: {runtime} must give finite outputs {ours.shape}, not {theirs.shape} with "
-            f"{theirs.size - int(np.isfinite(theirs).sum())} that are not finite; do not use the file"
+            f"{theirs.size - int(np.isfinite(theirs).sum())} that are not; do not use the file"
         )
     apart = np.abs(ours.astype(float) - theirs)
     worst = np.sort(np.argsort(-apart.max(axis=0), kind="stable")[:OUTPUTS]).tolist()

@@ -67,10 +67,10 @@ def export_onnx(model: Model, path: str | os.PathLike[str], opset: int = 17) -> 
                 f"own; use layers of minprune in its place"
             )
         p = node.layer.own(node.name, dense.params | dense.buffers)
-        written = rule(node.layer, [net.shapes[i] for i in node.inputs], p)  # type: ignore[arg-type]
+        written = rule(node.layer, [net.shapes[i] for i in node.inputs], p)
         last = node is net.nodes[-1]
         reads = [values[i] for i in node.inputs]
-        values[node.name] = writer.layer(node.name, written, p, reads, last)  # type: ignore[arg-type]
+        values[node.name] = writer.layer(node.name, written, p, reads, last)
     graph = Graph(
         tuple(writer.ops), writer.constants, INPUT, net.input_shape, OUTPUT, None, net.loss
     )

@@ -41,11 +41,10 @@ class Row(NamedTuple):
 
 
 def from_onnx(path: str | os.PathLike[str], loss: Loss | None = None) -> Model:
-    """Read an ONNX file as a Model: dense and convolution layers, pooling, norms, activations, sums.
+    """Read an ONNX file as a Model: dense layers, convolutions, pooling, norms, activations, sums.
 
-    Arrays are taken bit for bit, names of layers from the names of weights and nodes:
-    "layer1.0.conv1" of the weight "layer1.0.conv1.weight" or the node "/layer1/layer1.0/conv1/Conv".
-    The extra `onnx` must be installed.
+    Arrays are taken bit for bit, names of layers from those of weights and nodes: "layer1.0.conv1"
+    of the weight "layer1.0.conv1.weight", or of the node "/layer1/layer1.0/conv1/Conv". The extra `onnx` must be installed.
 
     Parameters
     ----------
@@ -87,7 +86,8 @@ def from_onnx(path: str | os.PathLike[str], loss: Loss | None = None) -> Model:
     names = _names(rows)
     known = {graph.input: INPUT} | {r.makes: name for r, name in zip(rows, names, strict=True)}
     layers = [
-        (name, r.layer, tuple(known[v] for v in r.reads)) for r, name in zip(rows, names, strict=True)
+        (name, r.layer, tuple(known[v] for v in r.reads))
+        for r, name in zip(rows, names, strict=True)
     ]
     arrays = {f"{n}.{k}": a for n, r in zip(names, rows, strict=True) for k, a in r.arrays.items()}
     shape: Any = graph.input_shape
@@ -193,9 +193,9 @@ class _Reader:
             if match is None:
                 continue
             own = {id(op) for op in match.ops}
-            between = [op.outputs[0] for op in match.ops[:-1]]
+            between = {v for op in match.ops for v in op.outputs} - {last.outputs[0]}
             if self.output not in between and all(
-                id(reader) in own for value in between for reader in readers[value]
+                id(reader) in own for value in between for reader in readers.get(value, ())
             ):
                 return match, form
         raise _refused(last, self.constants)

@@ -1,7 +1,6 @@
 """The door to the package onnx: a Graph of ops and constants, from a file and to one."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 from minprune import __version__, arguments
 from minprune.core import Array, Arrays
 from minprune.deploy.onnx_patterns import Op
-from minprune.errors import ArgumentError, FileError, MissingError
+from minprune.errors import FileError, MissingError
 from minprune.files.atomic import write_atomic
 from minprune.nets.layer import Shape
 

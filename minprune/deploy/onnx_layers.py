@@ -140,7 +140,9 @@ def read_conv(f: Found) -> Read:
     if first != last:
         every = [(k - 1) * d for k, d in zip(kernel, dilation, strict=True)]
         padding = "same"
-        f.must("pads", (first, last), (tuple(e // 2 for e in every), tuple(e - e // 2 for e in every)))
+        f.must(
+            "pads", (first, last), (tuple(e // 2 for e in every), tuple(e - e // 2 for e in every))
+        )
         f.must("strides of pads that differ", stride, (1,) * axes)
     kind: Any = (Conv1d, Conv2d)[axes - 1]
     groups = f.at("Conv")["group"]
@@ -169,7 +171,9 @@ def _window(f: Found, kind: str, shape: Shape, kernel: Shape) -> tuple[Shape, ..
     dilation = tuple(at.get("dilations", (1,) * axes))
     pads = tuple(at.get("pads", (0,) * 2 * axes))
     f.must("the number of entries of pads", len(pads), 2 * axes)
-    f.must("the number of entries of strides and dilations", (len(stride), len(dilation)), (axes,) * 2)
+    f.must(
+        "the number of entries of strides and dilations", (len(stride), len(dilation)), (axes,) * 2
+    )
     auto = at.get("auto_pad", b"NOTSET")
     auto = auto.decode() if isinstance(auto, bytes) else str(auto)
     if auto in ("SAME_UPPER", "SAME_LOWER"):
@@ -346,7 +350,7 @@ def read_instance_norm(f: Found) -> Read:
 
 
 def write_dropout(layer: Any, shapes: list[Shape], p: Arrays) -> Written:
-    return Written("Dropout(x, ratio)", arrays={"ratio": np.float32(layer.rate)[...]})
+    return Written("Dropout(x, ratio)", arrays={"ratio": np.array(layer.rate, np.float32)})
 
 
 def read_dropout(f: Found) -> Read:
@@ -400,11 +404,18 @@ FLAT = ("Flatten({})", "Reshape({}, shape)", "Squeeze({}, axes?)")
 _ALL = [LAYERS[k]() for k in LAYERS] + [GELU("tanh")]
 FORMS: tuple[Form, ...] = (
     *(Form(ACTIVATIONS[layer.kind], partial(_as_it_is, layer)) for layer in _ALL),
-    Form(("Gemm(x, weight, bias?)", "MatMul(x, weight)", "Add(MatMul(x, weight), bias)"), read_dense, "MatMul"),
+    Form(
+        ("Gemm(x, weight, bias?)", "MatMul(x, weight)", "Add(MatMul(x, weight), bias)"),
+        read_dense,
+        "MatMul",
+    ),
     Form(("Conv(x, weight, bias?)", "Add(Conv(x, weight), bias)"), read_conv, "Conv"),
     Form(("MaxPool(x)",), read_max_pool),
     Form(("AveragePool(x)",), read_avg_pool),
-    *(Form(tuple(flat.format(mean) for flat in FLAT), read_global, mean.partition("(")[0]) for mean in MEANS),
+    *(
+        Form(tuple(flat.format(mean) for flat in FLAT), read_global, mean.partition("(")[0])
+        for mean in MEANS
+    ),
     Form(MEANS, read_global_alone),
     Form(("Flatten(x)", "Reshape(x, shape)"), read_flatten),
     Form(("BatchNormalization(x, weight, bias, running_mean, running_var)",), read_batch_norm),

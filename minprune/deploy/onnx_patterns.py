@@ -1,9 +1,9 @@
 """Patterns of ONNX operators: "Mul(x, Sigmoid(x))" is written out, and found again in a graph.
 
-    Kind(argument, ..., attribute=number)
-    x, y        what the layer reads, one value wherever it stands; x... takes all inputs
-    weight      another word is a constant; bias? may be absent
-    0.5         a constant of one entry, equal to 1e-6 of it
+Kind(argument, ..., attribute=number)
+x, y        what the layer reads, one value wherever it stands; x... takes all inputs
+weight      another word is a constant; bias? may be absent
+0.5         a constant of one entry, equal to 1e-6 of it
 """
 
 import re
@@ -42,7 +42,7 @@ class Call(NamedTuple):
 
 @dataclass
 class Match:
-    """What a pattern was found to be: ops by kind, inputer first, and the value of each word"""
+    """What a pattern was found to be: ops by kind, the last one last, and the value of each word"""
 
     ops: list[Op] = field(default_factory=list)
     words: dict[str, str] = field(default_factory=dict)
@@ -57,8 +57,8 @@ class Match:
 @cache
 def pattern(text: str) -> Call:
     """The pattern that a text means"""
-    found, rest = _parsed(TOKEN.findall(text))
-    assert isinstance(found, Call) and not rest, text
+    found, _ = _parsed(TOKEN.findall(text))
+    assert isinstance(found, Call), text
     return found
 
 
@@ -104,7 +104,7 @@ def _matches(p: Any, value: str, makers: Any, constants: Any, found: Match) -> l
         fixed = found.words.get(word, value) == value and (value in constants) != (word in READ)
         return [Match(found.ops, found.words | {word: value}, found.many)] if fixed else []
     op = makers.get(value)
-    if op is None or op.kind != p.kind or any(map(bool, op.outputs[1:])):
+    if op is None or op.kind != p.kind or op.outputs[0] != value:
         return []
     if any(not _equal(op.at.get(k), v) for k, v in p.at.items()):
         return []
@@ -120,8 +120,8 @@ def _matches(p: Any, value: str, makers: Any, constants: Any, found: Match) -> l
 
 
 def _in_order(
-    args: tuple[Any, ...], inputs: tuple[str, ...], makers: Any, constants: Any, found: Match, op: Op
-) -> list[Match]:  # fmt: skip
+    args: Any, inputs: tuple[str, ...], makers: Any, constants: Any, found: Match, op: Op
+) -> list[Match]:
     if any(inputs[len(args) :]):
         return []
     ways = [found]

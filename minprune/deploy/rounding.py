@@ -1,7 +1,7 @@
 """How far rounding may move a net's outputs, in any order of summation, to first order
 
     worst case      sum over layers, channels, positions of |dy/dz| k u size
-    random walk     6 sqrt(sum over layers and channels of (sum over positions |dy/dz| sqrt k u size)^2)
+    random walk     6 sqrt(sum over layers, channels (sum over positions |dy/dz| sqrt k u size)^2)
 
 The smaller of the two. z: the output of a layer; k: how many roundings it takes, each relative to
 at most `size`; u: the unit; dy/dz: from the tape. The second one takes roundings for independent
@@ -19,7 +19,7 @@ from minprune import autograd as ag
 from minprune.autograd import Tensor
 from minprune.core import Array
 from minprune.errors import ArgumentError
-from minprune.nets.activation_layers import LAYERS, Activation
+from minprune.nets.activation_layers import LAYERS
 from minprune.nets.convolution import Conv1d, Conv2d
 from minprune.nets.dense import Dense, Flatten
 from minprune.nets.dropout import Dropout
@@ -133,4 +133,6 @@ SIZES: dict[type[Layer], Callable[[Any, Any, list[Array]], Sized]] = {
     Dense: _mixed, Conv1d: _mixed, Conv2d: _mixed, Flatten: _exact, Concat: _exact,
     Dropout: _exact, MaxPool: _exact, Add: _added, AvgPool: _pooled, GlobalAvgPool: _pooled,
     BatchNorm: _scaled, GroupNorm: _normalised, LayerNorm: _normalised,
-} | {kind: _bent for kind in LAYERS.values()} | {LAYERS[k]: _exact for k in ("ReLU", "ReLU6")}  # fmt: skip
+}  # fmt: skip
+SIZES |= dict.fromkeys(LAYERS.values(), _bent)
+SIZES |= {LAYERS["ReLU"]: _exact, LAYERS["ReLU6"]: _exact}
