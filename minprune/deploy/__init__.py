@@ -1,1 +1,8 @@
-"""Forms in which a model leaves: C source, NumPy alone, ONNX."""
+"""A model on machines without minprune: lowered to plain steps, then written as C and other forms.
+
+`program` lowers a model; what writes a form reads the steps alone and knows no layer.
+"""
+
+from minprune.deploy.program import Program, lowers, program
+
+__all__ = ["Program", "lowers", "program"]

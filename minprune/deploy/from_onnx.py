@@ -44,7 +44,8 @@ def from_onnx(path: str | os.PathLike[str], loss: Loss | None = None) -> Model:
     """Read an ONNX file as a Model: dense layers, convolutions, pooling, norms, activations, sums.
 
     Arrays are taken bit for bit, names of layers from those of weights and nodes: "layer1.0.conv1"
-    of the weight "layer1.0.conv1.weight", or of the node "/layer1/layer1.0/conv1/Conv". The extra `onnx` must be installed.
+    of the weight "layer1.0.conv1.weight", or of the node "/layer1/layer1.0/conv1/Conv". The extra
+    `onnx` must be installed.
 
     Parameters
     ----------
