@@ -36,6 +36,8 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     from minprune.core import CriterionSpec, Dataset, Evidence, Example, criterion
     from minprune.deploy.export_onnx import export_onnx
     from minprune.deploy.from_onnx import from_onnx
+    from minprune.deploy.numpy_file import export_numpy
+    from minprune.deploy.quantize import quantize
     from minprune.evidence import score
     from minprune.files import load, save
     from minprune.masking.allocate import allocate
@@ -104,6 +106,8 @@ NAMES = {
     "files": ("save", "load"),
     "deploy.export_onnx": ("export_onnx",),
     "deploy.from_onnx": ("from_onnx",),
+    "deploy.numpy_file": ("export_numpy",),
+    "deploy.quantize": ("quantize",),
 }  # fmt: skip
 _HOME = {name: home for home, names in NAMES.items() for name in names}
 

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 ORDER = (
     "errors", "arguments", "core", "text", "schedule", "data", "kernels", "autograd", "nets",
     "masking", "files", "measures", "train", "curvature", "criteria", "evidence", "structure",
-    "sparse", "methods", "deploy", "report", "amount", "jobs", "verify", "__init__", "cli",
+    "sparse", "methods", "deploy", "verify", "report", "amount", "jobs", "__init__", "cli",
     "__main__",
 )
 SLOW = (

@@ -98,8 +98,7 @@ class _Writer:
         given = [self.value(arg) for arg in call.args]
         inputs = self.reads if call.args == ("x...",) else [i for i in given if i]
         at = call.at | {k: _plain(v) for k, v in self.written.at.get(call.kind, {}).items()}
-        whole = {k: int(v) if float(v).is_integer() else v for k, v in at.items() if k in call.at}
-        self.ops.append(Op(name, call.kind, tuple(inputs), (to,), at | whole))
+        self.ops.append(Op(name, call.kind, tuple(inputs), (to,), at))
         return to
 
     def value(self, arg: Any) -> str:
@@ -108,7 +107,7 @@ class _Writer:
             known = self.count[arg.kind] = self.count.get(arg.kind, 0) + 1
             name = f"{self.name}/{arg.kind}_{known}"
             return self.op(arg, name, name)
-        if isinstance(arg, float):
+        if isinstance(arg, int | float):
             return self.constant(f"{self.name}/{arg:g}", np.array(arg, self.dtype))
         if arg in ("x", "y"):
             return self.reads[("x", "y").index(arg)]

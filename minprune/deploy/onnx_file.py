@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minprune import __version__, arguments
+from minprune import arguments
 from minprune.core import Array, Arrays
 from minprune.deploy.onnx_patterns import Op
 from minprune.errors import FileError, MissingError
@@ -162,7 +162,7 @@ def write(path: str | os.PathLike[str], graph: Graph, output: Shape, opset: int)
              for k, a in graph.constants.items()],
         ),
         ir_version=IR, opset_imports=[make.make_opsetid("", opset)],
-        producer_name="minprune", producer_version=__version__,
+        producer_name="minprune",
     )  # fmt: skip
     make.set_model_props(model, {LOSS: graph.loss})
     write_atomic(arguments.file_path("export_onnx", "path", path), model.SerializeToString())

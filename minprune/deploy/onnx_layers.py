@@ -29,7 +29,7 @@ ACTIVATIONS = {
     "leaky_relu": ("LeakyRelu(x, alpha=0.01)",),
     "tanh": ("Tanh(x)",),
     "sigmoid": ("Sigmoid(x)",),
-    "elu": ("Elu(x, alpha=1)",),
+    "elu": ("Elu(x, alpha=1.0)",),
     "silu": ("Mul(x, Sigmoid(x))",),
     "gelu": (
         "Mul(Mul(x, Add(Erf(Div(x, 1.4142135623730951)), 1)), 0.5)",

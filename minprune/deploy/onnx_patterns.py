@@ -65,17 +65,22 @@ def pattern(text: str) -> Call:
 def _parsed(tokens: list[str]) -> tuple[Any, list[str]]:
     word, *rest = tokens
     if not word[0].isalpha():
-        return float(word), rest
+        return _value(word), rest
     if rest[:1] != ["("]:
         return word, rest
     args, at = [], {}
     while rest[0] != ")":
         if rest[2:3] == ["="]:
-            at[rest[1]], rest = float(rest[3]), rest[4:]
+            at[rest[1]], rest = _value(rest[3]), rest[4:]
         else:
             arg, rest = _parsed(rest[1:])
             args.append(arg)
     return Call(word, tuple(args), at), rest[1:]
+
+
+def _value(word: str) -> int | float:
+    """1 is an integer, 1.0 is none, as attributes have types"""
+    return int(word) if word.lstrip("-").isdigit() else float(word)
 
 
 def size(p: Any) -> int:
@@ -95,7 +100,7 @@ def find(p: Call, op: Op, makers: Mapping[str, Op], constants: Mapping[str, Any]
 
 def _matches(p: Any, value: str, makers: Any, constants: Any, found: Match) -> list[Match]:
     """The ways in which this value is that pattern, given what the words mean already"""
-    if isinstance(p, float):
+    if isinstance(p, int | float):
         a = constants.get(value)
         same = isinstance(a, np.ndarray) and a.size == 1 and np.allclose(a, p, CLOSE, 0)
         return [found] if same else []
