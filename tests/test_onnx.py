@@ -158,7 +158,7 @@ SLIPS: dict[str, tuple[Any, Model]] = {
         other(".one", lambda a: a * np.float32(2)), a_net(mp.GroupNorm(2, 2), *END),
     ),
     "one weight wrong by a thousandth": (
-        other("l1.weight", lambda w: w + np.float32(0.001) * (np.arange(w.size) == 7).reshape(w.shape)),
+        other("l1.weight", lambda w: w + np.float32(0.001) * (w == w.flat[7])),
         a_net(*END),
     ),
 }  # fmt: skip

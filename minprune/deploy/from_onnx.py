@@ -203,8 +203,9 @@ class _Reader:
 
     def row(self, match: Match, form: Form) -> Row:
         """A layer, and its arrays"""
-        op = next((o for o in match.ops if o.kind == form.main), match.ops[-1])
         last = match.ops[-1]
+        plain = last.name and "/" not in last.name  # as export_onnx names the last op of a layer
+        op = last if plain else next((o for o in match.ops if o.kind == form.main), last)
         try:
             words = {w: self.constant(v) for w, v in match.words.items() if v in self.constants}
             shapes = [self.shapes[v] for v in match.reads]
@@ -255,11 +256,12 @@ def _names(rows: list[Row]) -> list[str]:
     taken = {INPUT}
     names: list[str] = [""] * len(rows)
     weights = [r.name.removesuffix(".weight") * r.name.endswith(".weight") for r in rows]
+    paths = [w or _path(r.op) for w, r in zip(weights, rows, strict=True)]
     for k in sorted(range(len(rows)), key=lambda k: not weights[k]):  # weights first
-        path, kind = _path(rows[k].op)
-        wanted = weights[k] or path
-        if not wanted or (not weights[k] and any(w.startswith(f"{wanted}.") for w in weights)):
-            wanted = ".".join(filter(None, (wanted, kind.lower())))
+        wanted, op = paths[k], rows[k].op
+        module = "/" in op.name and any(p.startswith(f"{wanted}.") for p in paths)
+        if not wanted or (module and not weights[k]):  # a sum in a module of layers, for example
+            wanted = ".".join(filter(None, (wanted, op.kind.lower())))
         names[k] = _free(_legal(wanted), taken)
         taken.add(names[k])
     return names
@@ -271,7 +273,7 @@ def _legal(name: str) -> str:
     return ".".join(filter(None, words)) or "layer"
 
 
-def _path(op: Op) -> tuple[str, str]:
+def _path(op: Op) -> str:
     """ "layer1.0.conv1" of "/layer1/layer1.0/conv1/Conv", as PyTorch names nodes by modules"""
     parts = [part for part in op.name.split("/") if part]
     if "/" in op.name and re.fullmatch(rf"{re.escape(op.kind)}(_\d+)?", parts[-1] if parts else ""):
@@ -281,7 +283,7 @@ def _path(op: Op) -> tuple[str, str]:
         if found and part.startswith(f"{found[-1]}."):
             found.pop()
         found.append(part)
-    return ".".join(found), op.kind
+    return ".".join(found)
 
 
 def _free(wanted: str, taken: Iterable[str]) -> str:
