@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+import minprune as mp
 from minprune import verify
 from minprune.cli import COMMANDS, main, parser
 from minprune.criteria import CRITERIA
@@ -95,6 +96,12 @@ def test_a_failure_is_real():
         assert losses[found.best] == min(losses[at] for at in many) < losses[found.taken]
         left = np.delete(found.scores, found.taken)
         assert found.scores[list(found.taken)].max() <= left.min()
+        model, data = found.case.model()
+        unit = found.entries[0].startswith("unit")
+        scores = mp.score(model, data, fn, unit=unit)
+        share = found.case.removed / len(found.entries)
+        small = mp.prune(model, scores, sparsity=share, minimum=0)
+        assert mp.evaluate(small, data).loss == pytest.approx(losses[found.taken])
 
 
 def test_laws_are_those_that_the_kit_runs():

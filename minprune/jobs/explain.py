@@ -213,7 +213,9 @@ def source(s: Subject) -> tuple[str]:
     """The paper, and the version of it that is followed."""
     cite = getattr(getattr(s.thing, "spec", None), "cite", "")
     found = re.search(r"(?s)^Source: (.*?)(\n\n|\Z)", s.doc, re.MULTILINE)
-    return (cite or (" ".join(found[1].split()) if found else ""),)
+    way = row(s)
+    named = re.findall(r"\(([^()]*\d{4})\)", way.words) if way else []
+    return (cite or (" ".join(found[1].split()) if found else "; ".join(named)),)
 
 
 def worked(s: Subject) -> tuple[str, Shape]:
@@ -247,16 +249,22 @@ def from_doc(s: Subject) -> str:
     """The docstring's example; run, with its steps, where it trains no net"""
     tests = DocTestParser().get_examples(s.doc)
     if s.kind in WAYS and not s.name.startswith("prox_"):
-        return "\n".join(f">>> {t.source.rstrip()}\n{t.want.rstrip()}".rstrip() for t in tests)
+        return "\n".join(f"{typed(t.source)}\n{t.want.rstrip()}".rstrip() for t in tests)
     lines: list[str] = []
     world: dict[str, Any] = {}
     file = inspect.getsourcefile(s.code) or ""
     for test in tests:
         run = partial(ran, test.source, world)
         result, found = steps(run, file) if not lines or s.kind != "format" else (run(), [])
-        lines += [f">>> {test.source.rstrip()}", *indented([], found)]
+        once = ["  (each line where it runs first)"] * bool(found)
+        lines += [typed(test.source), *once, *indented([], found)]
         lines += [] if result is None else [repr(result)]
     return "\n".join(lines)
+
+
+def typed(text: str) -> str:
+    """Code as at a prompt"""
+    return ">>> " + text.rstrip().replace("\n", "\n... ")
 
 
 def ran(text: str, world: dict[str, Any]) -> Any:
@@ -485,7 +493,10 @@ TRY: dict[str, Callable[[Subject], list[str]]] = {
     ],
     "format": lambda s: [f"mp.sparse.{s.name}.from_dense(array, mask)",
                          "mp.measure(mp.sparsify(model), data.test)"],
-    "law": lambda s: [f"minprune verify mypkg.prune:mine --kind {told.kind}" for told in s.thing],
+    "law": lambda s: [
+        f"minprune verify mypkg.prune:mine --kind {kind}"
+        for kind in dict.fromkeys(told.kind for told in s.thing)
+    ],
 }  # fmt: skip
 PARTS: dict[str, Callable[[Subject], Any]] = {
     "Question": head, "Equation": equation, "Source": source, "Worked example": worked,

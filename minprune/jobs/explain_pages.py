@@ -16,6 +16,7 @@ from minprune.jobs.explain import (
     every,
     explained,
     failed,
+    row,
     sizes,
 )
 from minprune.report.explain_page import Drawing, explain_page, index_page, slug
@@ -32,7 +33,9 @@ def site(folder: Path) -> str:
     entries = []
     for s in every():
         write_atomic(folder / slug(s.kind, s.name), page(s, "index.html"))
-        entries.append((s.kind, s.name, equation(s)[0].partition("\n")[0]))
+        way = row(s)
+        line = way.words if way else equation(s)[0].partition("\n")[0]
+        entries.append((s.kind, s.name, line))
     home = folder / "index.html"
     write_atomic(home, index_page(QUESTIONS, entries))
     return f"{len(entries)} pages, and {home}"

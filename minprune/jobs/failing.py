@@ -4,7 +4,7 @@ A criterion fails where removing what it scores lowest costs more than removing 
 which is found by trying all sets. No net is meant for a criterion: each is tried on all of them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -14,11 +14,9 @@ import numpy as np
 from minprune.core import Array, Arrays, Marked, Split, flat, unflat
 from minprune.errors import MinpruneError
 from minprune.evidence import score
-from minprune.masking.apply import prune
-from minprune.measures.quality import evaluate
 from minprune.nets.activation_layers import ReLU, Sigmoid
 from minprune.nets.dense import Dense
-from minprune.nets.model import Model
+from minprune.nets.model import Model, loss_of
 from minprune.nets.net import build
 from minprune.text import cell
 
@@ -136,12 +134,25 @@ def all_losses(k: int, unit: bool) -> dict[tuple[int, ...], float]:
     names = ["fc1.weight"] if unit else ["fc1.weight", "fc2.weight"]
     shapes = {n: model.params[n].shape[:1] if unit else model.params[n].shape for n in names}
     size = sum(int(np.prod(shape)) for shape in shapes.values())
-    found: dict[tuple[int, ...], float] = {(): evaluate(model, data).loss}
+    found: dict[tuple[int, ...], float] = {(): loss(model, data)}
     for many in sorted({1, case.removed}):
         for at in combinations(range(size), many):
             left = np.ones(size)
             left[list(at)] = 0
-            asked: Arrays = {n: a.copy() for n, a in unflat(left, shapes).items()}
-            small = prune(model, asked, sparsity=many / size, scope="global", minimum=0)
-            found[at] = evaluate(small, data).loss
+            found[at] = loss(without(model, unflat(left, shapes), unit), data)
     return found
+
+
+def without(model: Model, left: Arrays, unit: bool) -> Model:
+    """The net times the numbers that are left, 1 or 0; of units all that they read, give and add"""
+    if unit:
+        (keep,) = left.values()
+        left = {"fc1.weight": keep[:, None], "fc1.bias": keep, "fc2.weight": keep[None]}
+    params = {name: a * left.get(name, 1) for name, a in model.params.items()}
+    return replace(model, params=params)
+
+
+def loss(model: Model, data: Split) -> float:
+    """The net's own loss on all samples"""
+    x, y = data
+    return float(loss_of(model.net, np.ascontiguousarray(model(x).T), y))

@@ -53,8 +53,9 @@ def body(title: str, text: str, shape: str) -> Html:
         longest = max(map(len, text.split("\n")))
         return region(element("pre", text, style=f"--longest:{longest}"), title)
     lines = text.split("\n")
-    if shape == "formula":
-        return Html("".join(element("p", element("code", line)) for line in lines))
+    if shape == "formula":  # wide gaps separate an equation from what its letters mean
+        each = [part for line in lines for part in re.split(r" {4,}", line)]
+        return Html("".join(element("p", element("code", part)) for part in each))
     return Html("".join(prose(line.strip(), "note" if line[:1] == " " else "") for line in lines))
 
 

@@ -37,8 +37,13 @@ def laws_of(kind: str) -> tuple[Told, ...]:
     return tuple(told for file in homes(kind) for told in declared(kind, file))
 
 
-def declared(kind: str, file: Path) -> Iterator[Told]:
+@cache
+def declared(kind: str, file: Path) -> tuple[Told, ...]:
     """What a table of laws decorates there: @TABLE("name", ...) above a docstring"""
+    return tuple(_declared(kind, file))
+
+
+def _declared(kind: str, file: Path) -> Iterator[Told]:
     text = file.read_text("utf-8")
     for node in ast.parse(text).body:
         for mark in getattr(node, "decorator_list", ()):
