@@ -245,10 +245,10 @@ def test_refused(call: Callable[[Path], object], message: str, tmp_path: Path) -
     assert not (tmp_path / "net.onnx").exists()
 
 
-def test_above_two_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_above_two_gigabytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_file, "LIMIT", 1000)
     with pytest.raises(mp.errors.FileError) as error:
-        mp.export_onnx(ZOO["monk"], "net.onnx") or mp.export_onnx(ZOO["mlp"], "net.onnx")
+        mp.export_onnx(ZOO["mlp"], "net.onnx")
     assert str(error.value) == (
         "net.onnx: an ONNX file must have less than 2 GB, and the arrays have 26,280 bytes; "
         "compact the model first"
