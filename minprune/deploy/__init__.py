@@ -5,5 +5,6 @@
 
 from minprune.deploy.numpy_file import export_numpy
 from minprune.deploy.program import Program, lowers, program
+from minprune.deploy.quantize import Quantized, quantize
 
-__all__ = ["Program", "export_numpy", "lowers", "program"]
+__all__ = ["Program", "Quantized", "export_numpy", "lowers", "program", "quantize"]
