@@ -35,6 +35,8 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     from minprune.autograd import Tensor, grad
     from minprune.core import CriterionSpec, Dataset, Evidence, Example, criterion
     from minprune.deploy.c_source import export_c
+    from minprune.deploy.export_onnx import export_onnx
+    from minprune.deploy.from_onnx import from_onnx
     from minprune.deploy.numpy_file import export_numpy
     from minprune.deploy.quantize import quantize
     from minprune.evidence import score
@@ -104,6 +106,8 @@ NAMES = {
     "measures.measure": ("measure",),
     "files": ("save", "load"),
     "deploy.c_source": ("export_c",),
+    "deploy.export_onnx": ("export_onnx",),
+    "deploy.from_onnx": ("from_onnx",),
     "deploy.numpy_file": ("export_numpy",),
     "deploy.quantize": ("quantize",),
 }  # fmt: skip

@@ -170,6 +170,20 @@ def parser() -> Parser:
         "training.",
         epilog="Example: minprune run --method lottery_ticket --set rounds=3",
     )
+    explain = commands.add_parser(
+        "explain",
+        help="explain a criterion, method, plan, schedule, sparse format or law",
+        description="Print what it computes, an example step by step, its code, where it fails, "
+        "what it costs and which laws it obeys.",
+        epilog="Example: minprune explain obd",
+    )
+    add = explain.add_argument
+    add("name", metavar="NAME", nargs="?", help="such as obd, gradual, cubic, CSR, 'any layout'")
+    add("--kind", metavar="KIND", help="where several kinds of thing have the name")
+    add("--list", dest="listed", action="store_true", help="print all names")
+    add("--html", metavar="FILE", help="write a page, with pictures, instead")
+    add("--all", dest="whole", action="store_true", help="write all pages and an index")
+    add("--out", metavar="FOLDER", help="where --all writes")
     _how_much(commands)
     _verify(commands)
     return top
@@ -385,6 +399,14 @@ def list_methods(name: str, given: list[str], /) -> Work:
     return lambda: (listed(), True)
 
 
+def explain(command: str, given: list[str], /, **asked: Any) -> Work:
+    """Explanations; their nets are so small that loading Numba would take longer than it saves."""
+    os.environ.setdefault("MINPRUNE_KERNELS", "numpy")
+    from minprune.jobs import explain as about
+
+    return lambda: (about.run(**asked), True)
+
+
 def how_much(name: str, given: list[str], /, **asked: Any) -> Work:
     """What may go of a saved model, as text or JSON."""
     from minprune.arguments import imported
@@ -411,6 +433,6 @@ def check(name: str, given: list[str], /, **asked: Any) -> Work:
 JOBS: dict[str, type[Settings]] = {"run": RunSettings, "compare": CompareSettings}
 COMMANDS: dict[str, Callable[..., Work]] = {
     "run": job, "compare": job, "results": results, "info": info, "methods": list_methods,
-    "verify": check,
+    "verify": check, "explain": explain,
     "sensitivity": how_much, "find-sparsity": how_much,
 }  # fmt: skip
