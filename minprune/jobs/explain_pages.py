@@ -1,6 +1,7 @@
 """The pages of `minprune explain`: each explanation with pictures, and a site."""
 
 import inspect
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -58,16 +59,23 @@ def drawings(s: Subject) -> list[Drawing]:
         shares, stored, dense = zip(*sizes(s.thing), strict=True)
         lines: dict[str, Any] = {s.name: ("line", shares, stored), "dense": ("dash", shares, dense)}
         return [Drawing(f"float32, {SIDE} x {SIDE}.", "sparsity", "bytes", lines)]
-    if s.kind == "method" and s.thing.__module__ == "minprune.methods.prox":
+    if s.kind == "method" and (prox := proximal(s)):
         v = np.linspace(-3, 3, 61)
-        of_one = [1.0] * (len(inspect.signature(s.thing).parameters) - 1)
-        x = [float(np.ravel(s.thing(np.array([each]), *of_one))[0]) for each in v]
+        of_one = [1.0] * (len(inspect.signature(prox).parameters) - 1)
+        x = [float(np.ravel(prox(np.array([each]), *of_one))[0]) for each in v]
         curves: dict[str, Any] = {
-            "prox(v)": ("line", v.tolist(), x),
+            prox.__name__: ("line", v.tolist(), x),
             "v": ("dash", v.tolist(), v.tolist()),
         }
         return [Drawing("Of one entry, sizes of 1.", "v", "x", curves)]
     return []
+
+
+def proximal(s: Subject) -> Any:
+    """The proximal step that a method is, or that its penalty takes; None without one"""
+    home = import_module("minprune.methods")
+    steps = {name: getattr(home, name) for name in home.__all__ if name.startswith("prox_")}
+    return steps.get(s.name) or steps.get(f"prox_{s.name}")
 
 
 def valley(s: Subject) -> Drawing:

@@ -49,18 +49,19 @@ class Case:
 
 CORNERS = [[0, 0, 0], [0, 1, 0], [1, 0, 0], [1, 1, 0]]
 CASES = (
-    Case("XOR: y = relu(x1 + x2) - 2 relu(x1 + x2 - 1), and weights of x3, which is always 0",
-         ([[0, 0, 9], [0.5, 0.5, 3], [1, 1, 1]], [0, 0, -1]), ([[3, 2, -2]], [0]), CORNERS,
+    Case("XOR: y = relu(x1 + x2) - 2 relu(x1 + x2 - 1), and a unit and an input that are always 0",
+         ([[-9, -9, 9], [0.5, 0.5, 3], [1, 1, 1]], [0, 0, -1]), ([[3, 2, -2]], [0]), CORNERS,
          [[0], [1], [1], [0]]),
     Case("a sigmoid unit whose incoming weight is 0, so that it always gives 0.5",
-         ([[0], [4]], [0, 0]), ([[2, 0.2]], [-1]), [[-1], [0], [1]], [[0], [0.1], [0.2]],
+         ([[4], [0]], [0, 0]), ([[0.2, 2]], [-1]), [[-1], [0], [1]], [[0], [0.1], [0.2]],
          act=Sigmoid),
     Case("twins: y = (relu(x1) + relu(x1)) / 2 + 0.55 relu(x2)",
          ([[1, 0], [1, 0], [0, 1]], [0, 0, 0]), ([[0.5, 0.5, 0.55]], [0]),
          [[0, 1], [1, 0], [0, -1], [-1, 0]], [[0.55], [1], [0], [0]], removed=2),
-    Case("XOR of two classes, and a loud unit that tells them apart but adds to both outputs",
-         ([[1, 1, 0], [1, 1, 0], [0, 0, 9]], [0, -1, 0]), ([[0, 0, 1], [4, -8, 1]], [2, 0]),
-         [[0, 0, 0], [0, 1, 0.9], [1, 0, 1], [1, 1, 0.1]], [0, 1, 1, 0], loss="cross_entropy"),
+    Case("two classes: x1 decides, and the unit of x2 tells them apart better, but "
+         "adds the same to both outputs",
+         ([[1, 0], [0, 9]], [0, 0]), ([[0, 1], [4, 1]], [6, 0]),
+         [[0, 0], [1, 0.1], [2, 1], [3, 0.9]], [0, 0, 1, 1], loss="cross_entropy"),
 )  # fmt: skip
 
 
