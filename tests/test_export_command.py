@@ -37,9 +37,23 @@ def test_names_and_folders(file: Path, capsys: Any) -> None:
     assert sorted(p.name for p in out.iterdir()) == ["net_run.py", "tiny.npz"]
 
 
+def test_int8(tmp_path: Path, capsys: Any) -> None:
+    file, data = tmp_path / "m.npz", mp.data.digits()
+    mp.save(mp.zoo.mlp(data, (4,)), file)
+    words = ["--to", "numpy", "--weights", "int8", "--calibrate", "digits"]
+    assert main(["export", str(file), *words]) == 0
+    alone, x = net_run.load(tmp_path / "m-numpy" / "net.npz"), data.test[0][:9]
+    assert np.array_equal(alone(x), mp.quantize(mp.load(file), data.train[0][:1000])(x))
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
+        (
+            ["--to", "numpy", "--weights", "int8"],
+            "export: --weights int8 and --calibrate DATA must be given together, or neither; give "
+            "both, for example with --calibrate digits",
+        ),
         (["--to", "numpi"], "export: --to must be numpy, not 'numpi'; did you mean numpy?"),
         (
             ["--to", "numpy", "--name", "../x"],
