@@ -3,6 +3,8 @@
 Every value between two layers is bytes, weights are int8 with a scale for each row, and sums are
 int32, see `integers`. A ReLU and its like cost nothing: the range ends where they do. Others are
 tables of 256 bytes.
+
+Longer than most files: the rule of each step is beside the bytes that it is given.
 """
 
 from collections.abc import Sequence
