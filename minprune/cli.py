@@ -163,6 +163,7 @@ def parser() -> Parser:
     )
     info.add_argument("file", metavar="FILE", help="a model, such as fine-tuned.npz")
     _own_layers(info)
+    _export(commands)
     commands.add_parser(
         "methods",
         help="list what minprune run --method takes",
@@ -218,6 +219,26 @@ def _own_layers(command: Any) -> None:
     """The option of what reads a saved model."""
     command.add_argument("--import", dest="module", metavar="MODULE",
         help="import this module first, which registers layers of the model by @mp.layer")
+
+
+def _export(commands: Any) -> None:
+    """The options of `minprune export`."""
+    command = commands.add_parser(
+        "export",
+        help="write a saved model for other programs",
+        description="Write a saved model in a form that runs without minprune.",
+        epilog="Example: minprune export sparse.npz --to numpy --out numpy",
+    )
+    add = command.add_argument
+    add("file", metavar="FILE", help="a model, such as sparse.npz")
+    add("--to", required=True, metavar="TARGET",
+        help="numpy: a small .npz and its runner; onnx: a file for onnxruntime and others")
+    add("--name", default="net", metavar="NAME",
+        help="of the files, and of what is inside (default: net)")
+    add("--out", metavar="DIR", help="the folder (default: FILE-TARGET, beside the file)")
+    add("--check", action="store_true", default=False,
+        help="compare the outputs of what was written with those of the model, on samples")
+    _own_layers(command)
 
 
 def _how_much(commands: Any) -> None:
@@ -392,6 +413,16 @@ def info(name: str, given: list[str], /, *, file: str, module: str | None) -> Wo
     return lambda: (about(file), True)
 
 
+def export(name: str, given: list[str], /, *, module: str | None, **asked: Any) -> Work:
+    """A saved model for other programs."""
+    from minprune.arguments import imported
+    from minprune.jobs.export import export as written
+
+    if module is not None:
+        imported(module)
+    return lambda: (written(**asked), True)
+
+
 def list_methods(name: str, given: list[str], /) -> Work:
     """The methods of `minprune run` as text."""
     from minprune.jobs.procedures import listed
@@ -433,6 +464,6 @@ def check(name: str, given: list[str], /, **asked: Any) -> Work:
 JOBS: dict[str, type[Settings]] = {"run": RunSettings, "compare": CompareSettings}
 COMMANDS: dict[str, Callable[..., Work]] = {
     "run": job, "compare": job, "results": results, "info": info, "methods": list_methods,
-    "verify": check, "explain": explain,
+    "export": export, "verify": check, "explain": explain,
     "sensitivity": how_much, "find-sparsity": how_much,
 }  # fmt: skip

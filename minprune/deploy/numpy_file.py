@@ -157,7 +157,7 @@ def _acted(step: plain.Acting, plan: Plan, z: int) -> int:
     return z if step.act == "none" else plan.add(step.act, [z])
 
 
-def _of_rows(a: Array, out: Sequence[int]) -> Array:
+def of_rows(a: Array, out: Sequence[int]) -> Array:
     """A number for each channel, to meet (n, c, ...)"""
     return a.reshape(-1, *[1] * (len(out) - 1))
 
@@ -169,7 +169,7 @@ def _activate(step: plain.Activate, plan: Plan, reads: list[int]) -> int:
 
 @written.register
 def _scale(step: plain.Scale, plan: Plan, reads: list[int]) -> int:
-    given = _of_rows(step.scale, step.out), _of_rows(step.shift, step.out)
+    given = of_rows(step.scale, step.out), of_rows(step.shift, step.out)
     return _acted(step, plan, plan.add("scale", reads, *given))
 
 
@@ -180,13 +180,13 @@ def _linear(step: plain.Linear, plan: Plan, reads: list[int]) -> int:
 
 @written.register
 def _convolve(step: plain.Convolve, plan: Plan, reads: list[int]) -> int:
-    return _acted(step, plan, _windows(step, plan, reads, 0))
+    return _acted(step, plan, convolved(step, plan, reads, 0))
 
 
-def _windows(step: Any, plan: Plan, reads: list[int], fill: int) -> int:
+def convolved(step: Any, plan: Plan, reads: list[int], fill: int) -> int:
     """The sums of a convolution whose padding is `fill`"""
     w, g = step.weight, step.groups
-    arrays = w.reshape(g, len(w) // g, prod(w.shape[1:])), _of_rows(step.bias, step.out)
+    arrays = w.reshape(g, len(w) // g, prod(w.shape[1:])), of_rows(step.bias, step.out)
     how = w.shape[2:], step.stride, step.padding, step.dilation, (fill,)
     return plan.add("conv", reads, *arrays, *how)
 
@@ -199,18 +199,18 @@ def _largest(step: plain.Largest, plan: Plan, reads: list[int]) -> int:
 @written.register
 def _mean(step: plain.Mean, plan: Plan, reads: list[int]) -> int:
     dtype = plan.dtype
-    total = _total(step, plan, reads, np.zeros(1, dtype))
+    total = totalled(step, plan, reads, np.zeros(1, dtype))
     return plan.add("scale", [total], np.array([1 / prod(step.kernel)], dtype), np.zeros(1, dtype))
 
 
-def _total(step: plain.Pool, plan: Plan, reads: list[int], zero: Array) -> int:
+def totalled(step: plain.Pool, plan: Plan, reads: list[int], zero: Array) -> int:
     """The sum of x - zero over each window"""
     return plan.add("total", reads, zero, step.kernel, step.stride, step.padding * 2)
 
 
 @written.register
 def _normalise(step: plain.Normalise, plan: Plan, reads: list[int]) -> int:
-    given = _of_rows(step.gamma, step.out), _of_rows(step.beta, step.out)
+    given = of_rows(step.gamma, step.out), of_rows(step.beta, step.out)
     eps = np.array([step.eps], plan.dtype)
     return _acted(step, plan, plan.add("norm", reads, *given, eps, (step.groups,)))
 

@@ -1,0 +1,70 @@
+"""minprune export: what it writes where, what it prints; one sentence for what it refuses."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minprune as mp
+from minprune.cli import main
+from minprune.deploy import net_run
+from minprune.jobs import export as jobs
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    mp.save(mp.zoo.mlp(((3,), 2), (4,)), tmp_path / "m.npz")
+    return tmp_path / "m.npz"
+
+
+def test_numpy(file: Path, capsys: Any) -> None:
+    assert main(["export", str(file), "--to", "numpy"]) == 0
+    folder = file.parent / "m-numpy"
+    assert sorted(p.name for p in folder.iterdir()) == ["net.npz", "net_run.py"]
+    size = (folder / "net.npz").stat().st_size
+    assert capsys.readouterr().out == (
+        f"{folder / 'net.npz'}: {size:,} bytes, 20 of 20 weights\n"
+        f"{folder / 'net_run.py'} runs it on NumPy alone: net = net_run.load('net.npz'); net(x)\n"
+        f"NumPy has no sparse products: this saves bytes, and time where units were compacted\n"
+    )
+    x = np.ones((2, 3), np.float32)
+    assert np.allclose(net_run.load(folder / "net.npz")(x), mp.load(file)(x))
+
+
+@pytest.mark.parametrize("to", ["numpy", "onnx"])
+def test_checked(to: str, file: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnx", reason="onnx, which reads and writes the files, is absent")
+    assert main(["export", str(file), "--to", to, "--check"]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert re.fullmatch(
+        r"checked by (NumPy|onnx\S* [\d.]+): outputs of 8 samples equal those of the model within "
+        r"rounding, the largest difference is \S+, \S+% of the bound", said,
+    )  # fmt: skip
+    wrong = jobs.TARGETS[to]._replace(run=lambda folder, name: ("it", lambda x: np.ones((8, 2))))
+    monkeypatch.setitem(jobs.TARGETS, to, wrong)
+    assert main(["export", str(file), "--to", to, "--check"]) == 1
+    assert "check: outputs of it must equal those of the model" in capsys.readouterr().err
+
+
+def test_names_and_folders(file: Path, capsys: Any) -> None:
+    out = file.parent / "a" / "b"
+    assert main(["export", str(file), "--to", "numpy", "--name", "tiny", "--out", str(out)]) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["net_run.py", "tiny.npz"]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["--to", "numpi"], "export: --to must be numpy or onnx, not 'numpi'; did you mean numpy?"),
+        (
+            ["--to", "numpy", "--name", "../x"],
+            "export: --name must be letters, digits and _, not '../x'; pass --name net",
+        ),
+    ],
+)
+def test_refused(words: list[str], text: str, file: Path, capsys: Any) -> None:
+    assert main(["export", str(file), *words]) == 2
+    assert capsys.readouterr().err == f"minprune: {text}\n"
+    assert [p.name for p in file.parent.iterdir()] == ["m.npz"]
