@@ -231,7 +231,8 @@ def _export(commands: Any) -> None:
     )
     add = command.add_argument
     add("file", metavar="FILE", help="a model, such as sparse.npz")
-    add("--to", required=True, metavar="TARGET", help="numpy: a small .npz and its runner")
+    add("--to", required=True, metavar="TARGET",
+        help="numpy: a small .npz and its runner; onnx: a file for onnxruntime and others")
     add("--name", default="net", metavar="NAME",
         help="of the files, and of what is inside (default: net)")
     add("--out", metavar="DIR", help="the folder (default: FILE-TARGET, beside the file)")
@@ -239,6 +240,8 @@ def _export(commands: Any) -> None:
         help="int8: all of it in integers, which needs --calibrate (default: float32)")
     add("--calibrate", metavar="DATA",
         help="data, as for minprune run, whose values give the ranges of int8")
+    add("--check", action="store_true", default=False,
+        help="compare the outputs of what was written with those of the model, on samples")
     _own_layers(command)
 
 

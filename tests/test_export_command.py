@@ -1,5 +1,6 @@
 """minprune export: what it writes where, what it prints; one sentence for what it refuses."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import minprune as mp
 from minprune.cli import main
 from minprune.deploy import net_run
+from minprune.jobs import export as jobs
 
 
 @pytest.fixture
@@ -29,6 +31,21 @@ def test_numpy(file: Path, capsys: Any) -> None:
     )
     x = np.ones((2, 3), np.float32)
     assert np.allclose(net_run.load(folder / "net.npz")(x), mp.load(file)(x))
+
+
+@pytest.mark.parametrize("to", ["numpy", "onnx"])
+def test_checked(to: str, file: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnx", reason="onnx, which reads and writes the files, is absent")
+    assert main(["export", str(file), "--to", to, "--check"]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert re.fullmatch(
+        r"checked by (NumPy|onnx\S* [\d.]+): outputs of 8 samples equal those of the model within "
+        r"rounding, the largest difference is \S+, \S+% of the bound", said,
+    )  # fmt: skip
+    wrong = jobs.TARGETS[to]._replace(run=lambda folder, name: ("it", lambda x: np.ones((8, 2))))
+    monkeypatch.setitem(jobs.TARGETS, to, wrong)
+    assert main(["export", str(file), "--to", to, "--check"]) == 1
+    assert "check: outputs of it must equal those of the model" in capsys.readouterr().err
 
 
 def test_names_and_folders(file: Path, capsys: Any) -> None:
@@ -54,7 +71,17 @@ def test_int8(tmp_path: Path, capsys: Any) -> None:
             "export: --weights int8 and --calibrate DATA must be given together, or neither; give "
             "both, for example with --calibrate digits",
         ),
-        (["--to", "numpi"], "export: --to must be numpy, not 'numpi'; did you mean numpy?"),
+        (
+            ["--to", "onnx", "--weights", "int8", "--calibrate", "digits"],
+            "export: --weights must be float32 for --to onnx, not int8; leave it out, or pass --to "
+            "numpy",
+        ),
+        (
+            ["--to", "numpy", "--weights", "int8", "--calibrate", "digits", "--check"],
+            "export: --check must be left out with --weights int8, whose integers have no bound of "
+            "rounding; compare the outputs with those of mp.quantize(model, x), which are the same",
+        ),
+        (["--to", "numpi"], "export: --to must be numpy or onnx, not 'numpi'; did you mean numpy?"),
         (
             ["--to", "numpy", "--name", "../x"],
             "export: --name must be letters, digits and _, not '../x'; pass --name net",
