@@ -54,9 +54,33 @@ def test_names_and_folders(file: Path, capsys: Any) -> None:
     assert sorted(p.name for p in out.iterdir()) == ["net_run.py", "tiny.npz"]
 
 
+def test_int8(tmp_path: Path, capsys: Any) -> None:
+    file, data = tmp_path / "m.npz", mp.data.digits()
+    mp.save(mp.zoo.mlp(data, (4,)), file)
+    words = ["--to", "numpy", "--weights", "int8", "--calibrate", "digits"]
+    assert main(["export", str(file), *words]) == 0
+    alone, x = net_run.load(tmp_path / "m-numpy" / "net.npz"), data.test[0][:9]
+    assert np.array_equal(alone(x), mp.quantize(mp.load(file), data.train[0][:1000])(x))
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
+        (
+            ["--to", "numpy", "--weights", "int8"],
+            "export: --weights int8 and --calibrate DATA must be given together, or neither; give "
+            "both, for example with --calibrate digits",
+        ),
+        (
+            ["--to", "onnx", "--weights", "int8", "--calibrate", "digits"],
+            "export: --weights must be float32 for --to onnx, not int8; leave it out, or pass --to "
+            "numpy",
+        ),
+        (
+            ["--to", "numpy", "--weights", "int8", "--calibrate", "digits", "--check"],
+            "export: --check must be left out with --weights int8, whose integers have no bound of "
+            "rounding; compare the outputs with those of mp.quantize(model, x), which are the same",
+        ),
         (["--to", "numpi"], "export: --to must be numpy or onnx, not 'numpi'; did you mean numpy?"),
         (
             ["--to", "numpy", "--name", "../x"],

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from minprune.arguments import one_of
 from minprune.core import Array
@@ -10,40 +10,69 @@ from minprune.deploy import net_run
 from minprune.deploy.agreement import agreement
 from minprune.deploy.export_onnx import export_onnx
 from minprune.deploy.numpy_file import RUNNER, export_numpy
+from minprune.deploy.quantize import Quantized, quantize
 from minprune.deploy.run_onnx import run_onnx
 from minprune.errors import ArgumentError
 from minprune.files import load
+from minprune.jobs.data import load_data
 from minprune.nets.model import Model
+
+CALIBRATION = 1000  # samples
 
 Run = tuple[str, Callable[[Array], Array]]  # what runs a form, and x -> outputs
 
 
 class Target(NamedTuple):
-    """write(model, folder, name) -> what to print; run(folder, name) -> what runs it here"""
+    """write(model, folder, name) -> what to print; run(folder, name) -> what runs it here
 
-    write: Callable[[Model, Path, str], str]
+    int8: whether it takes what `quantize` returns.
+    """
+
+    write: Callable[[Any, Path, str], str]
     run: Callable[[Path, str], Run]
+    int8: bool = False
 
 
-def export(file: str, to: str, out: str | None, name: str, check: bool = False) -> str:
+def export(
+    file: str, to: str, out: str | None, name: str, check: bool = False,
+    weights: str = "float32", calibrate: str | None = None,
+) -> str:  # fmt: skip
     """Write the model of a file for another program, and say what was written
 
     out: the folder; None: one beside the file, called after both. check: whether outputs of the
-    form are compared with those of the model; raises FileError where they differ.
+    form are compared with those of the model; raises FileError where they differ. calibrate: the
+    data whose first training samples give the ranges of int8.
     """
     one_of("export", "--to", to, TARGETS)
     if not name.isidentifier():
         raise ArgumentError(
             f"export: --name must be letters, digits and _, not {name!r}; pass --name net"
         )
-    model = load(file)
+    if (weights == "int8") != (calibrate is not None):
+        raise ArgumentError(
+            "export: --weights int8 and --calibrate DATA must be given together, or neither; give "
+            "both, for example with --calibrate digits"
+        )
+    if weights == "int8" and not TARGETS[to].int8:
+        raise ArgumentError(
+            f"export: --weights must be float32 for --to {to}, not int8; leave it out, or pass "
+            f"--to numpy"
+        )
+    if weights == "int8" and check:
+        raise ArgumentError(
+            "export: --check must be left out with --weights int8, whose integers have no bound of "
+            "rounding; compare the outputs with those of mp.quantize(model, x), which are the same"
+        )
+    model: Any = load(file)
+    if calibrate is not None:
+        model = quantize(model, load_data(calibrate).train[0][:CALIBRATION])
     folder = Path(file).with_suffix("").with_name(f"{Path(file).stem}-{to}")
     folder = folder if out is None else Path(out)
     text = TARGETS[to].write(model, folder, name)
     return f"{text}\n{agreement(model, *TARGETS[to].run(folder, name))}" if check else text
 
 
-def _numpy(model: Model, folder: Path, name: str) -> str:
+def _numpy(model: Model | Quantized, folder: Path, name: str) -> str:
     path = folder / f"{name}.npz"
     made = export_numpy(model, path)
     return (
@@ -64,6 +93,6 @@ def _onnx(model: Model, folder: Path, name: str) -> str:
 
 
 TARGETS = {
-    "numpy": Target(_numpy, _run_numpy),
+    "numpy": Target(_numpy, _run_numpy, int8=True),
     "onnx": Target(_onnx, lambda folder, name: run_onnx(folder / f"{name}.onnx")),
 }
