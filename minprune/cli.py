@@ -231,9 +231,16 @@ def _export(commands: Any) -> None:
     )
     add = command.add_argument
     add("file", metavar="FILE", help="a model, such as sparse.npz")
-    add("--to", required=True, metavar="TARGET", help="numpy: a small .npz and its runner")
+    add("--to", required=True, metavar="TARGET",
+        help="numpy: a small .npz and its runner; c: C99, with int8 weights")
     add("--name", default="net", metavar="NAME",
         help="of the files, and of what is inside (default: net)")
+    add("--weights", default="float32", metavar="TYPE",
+        help="float32, or int8: 8-bit integers (default: float32)")
+    add("--calibrate", metavar="DATA",
+        help="for int8: data as for run --data, for the range of each value")
+    add("--format", metavar="FORMAT",
+        help="in C: dense, csr, csc, delta8, bitmask, or auto: the smallest of the fast ones")
     add("--out", metavar="DIR", help="the folder (default: FILE-TARGET, beside the file)")
     _own_layers(command)
 

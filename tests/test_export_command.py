@@ -31,6 +31,18 @@ def test_numpy(file: Path, capsys: Any) -> None:
     assert np.allclose(net_run.load(folder / "net.npz")(x), mp.load(file)(x))
 
 
+def test_c_in_int8_tells_the_accuracy_by_class(tmp_path: Path, capsys: Any) -> None:
+    mp.save(mp.zoo.mlp(mp.data.digits(), (8,)), tmp_path / "m.npz")
+    words = ["--weights", "int8", "--calibrate", "digits", "--format", "csr"]
+    assert main(["export", str(tmp_path / "m.npz"), "--to", "c", *words]) == 0
+    folder = tmp_path / "m-c"
+    assert sorted(p.name for p in folder.iterdir()) == ["net.c", "net.h", "net.json", "net_test.c"]
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].split() == ["class", "samples", "float32", "int8", "change"]
+    assert shown[-2].split()[0] == "all"
+    assert shown[-1].startswith(f"{folder / 'net.c'}: ")
+
+
 def test_names_and_folders(file: Path, capsys: Any) -> None:
     out = file.parent / "a" / "b"
     assert main(["export", str(file), "--to", "numpy", "--name", "tiny", "--out", str(out)]) == 0
@@ -40,7 +52,29 @@ def test_names_and_folders(file: Path, capsys: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["--to", "numpi"], "export: --to must be numpy, not 'numpi'; did you mean numpy?"),
+        (["--to", "numpi"], "export: --to must be numpy or c, not 'numpi'; did you mean numpy?"),
+        (
+            ["--to", "c"],
+            "export: --to c must have --weights int8, not float32; pass it with --calibrate DATA",
+        ),
+        (
+            ["--to", "c", "--weights", "int8"],
+            "export: --weights int8 must have data for the range of each value, not none; pass "
+            "--calibrate digits, or your own data",
+        ),
+        (
+            ["--to", "c", "--calibrate", "digits"],
+            "export: --calibrate needs --weights=int8, not --weights='float32'; leave --calibrate "
+            "out",
+        ),
+        (
+            ["--to", "numpy", "--weights", "int8", "--calibrate", "digits"],
+            "export: --weights int8 needs --to=c, not --to='numpy'; leave --weights int8 out",
+        ),
+        (
+            ["--to", "numpy", "--format", "csr"],
+            "export: --format needs --to=c, not --to='numpy'; leave --format out",
+        ),
         (
             ["--to", "numpy", "--name", "../x"],
             "export: --name must be letters, digits and _, not '../x'; pass --name net",
