@@ -232,7 +232,8 @@ def _export(commands: Any) -> None:
     add = command.add_argument
     add("file", metavar="FILE", help="a model, such as sparse.npz")
     add("--to", required=True, metavar="TARGET",
-        help="numpy: a small .npz and its runner; c: C99, with int8 weights")
+        help="numpy: a small .npz and its runner; onnx: a file for onnxruntime and others; c: C99, "
+        "with int8 weights")
     add("--name", default="net", metavar="NAME",
         help="of the files, and of what is inside (default: net)")
     add("--weights", default="float32", metavar="TYPE",
@@ -242,6 +243,8 @@ def _export(commands: Any) -> None:
     add("--format", metavar="FORMAT",
         help="in C: dense, csr, csc, delta8, bitmask, or auto: the smallest of the fast ones")
     add("--out", metavar="DIR", help="the folder (default: FILE-TARGET, beside the file)")
+    add("--check", action="store_true", default=False,
+        help="compare the outputs of what was written with those of the model, on samples")
     _own_layers(command)
 
 

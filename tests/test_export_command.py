@@ -1,5 +1,6 @@
 """minprune export: what it writes where, what it prints; one sentence for what it refuses."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import minprune as mp
 from minprune.cli import main
 from minprune.deploy import net_run
+from minprune.jobs import export as jobs
 
 
 @pytest.fixture
@@ -29,6 +31,21 @@ def test_numpy(file: Path, capsys: Any) -> None:
     )
     x = np.ones((2, 3), np.float32)
     assert np.allclose(net_run.load(folder / "net.npz")(x), mp.load(file)(x))
+
+
+@pytest.mark.parametrize("to", ["numpy", "onnx"])
+def test_checked(to: str, file: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnx", reason="onnx, which reads and writes the files, is absent")
+    assert main(["export", str(file), "--to", to, "--check"]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert re.fullmatch(
+        r"checked by (NumPy|onnx\S* [\d.]+): outputs of 8 samples equal those of the model within "
+        r"rounding, the largest difference is \S+, \S+% of the bound", said,
+    )  # fmt: skip
+    wrong = jobs.TARGETS[to]._replace(run=lambda folder, name: ("it", lambda x: np.ones((8, 2))))
+    monkeypatch.setitem(jobs.TARGETS, to, wrong)
+    assert main(["export", str(file), "--to", to, "--check"]) == 1
+    assert "check: outputs of it must equal those of the model" in capsys.readouterr().err
 
 
 def test_c_in_int8_tells_the_accuracy_by_class(tmp_path: Path, capsys: Any) -> None:
@@ -52,7 +69,10 @@ def test_names_and_folders(file: Path, capsys: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["--to", "numpi"], "export: --to must be numpy or c, not 'numpi'; did you mean numpy?"),
+        (
+            ["--to", "numpi"],
+            "export: --to must be c, numpy or onnx, not 'numpi'; did you mean numpy?",
+        ),
         (
             ["--to", "c"],
             "export: --to c must have --weights int8, not float32; pass it with --calibrate DATA",
@@ -74,6 +94,11 @@ def test_names_and_folders(file: Path, capsys: Any) -> None:
         (
             ["--to", "numpy", "--format", "csr"],
             "export: --format needs --to=c, not --to='numpy'; leave --format out",
+        ),
+        (
+            ["--to", "c", "--weights", "int8", "--calibrate", "digits", "--check"],
+            "export: --check must be left out with --to c; compile net_test.c, which checks what "
+            "was written",
         ),
         (
             ["--to", "numpy", "--name", "../x"],

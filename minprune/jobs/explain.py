@@ -124,8 +124,8 @@ def all_laws() -> Mapping[str, Any]:
 
 
 REGISTRIES: dict[str, Callable[[], Mapping[str, Any]]] = {
-    "criterion": all_criteria, "schedule": all_schedules, "format": all_formats, "law": all_laws,
-    "method": all_methods, "plan": all_plans,
+    "criterion": all_criteria, "schedule": all_schedules, "format": all_formats,
+    "method": all_methods, "plan": all_plans, "law": all_laws,
 }  # fmt: skip
 
 
@@ -137,15 +137,16 @@ def every() -> list[Subject]:
 def called(name: str, kind: str | None = None) -> list[Subject]:
     """What has that name, of one kind or of all; raises ArgumentError for what has none
 
-    The methods take longest to import, so they come last, and only where they can have the name.
+    Methods and laws take longest to read, so they come last, and only while nothing is found, or
+    where a file of methods/ has the name.
     """
     if kind is not None:
         one_of("explain", "--kind", kind, QUESTIONS)
     found: list[Subject] = []
-    for each in [kind] if kind else REGISTRIES:
-        if each in WAYS and found and not has_file(name):
-            continue
-        if each == "law" and found:
+    filed = Path(__file__).parents[1].joinpath("methods", f"{name.lower()}.py").exists()
+    order = sorted(REGISTRIES, key=lambda each: each == "law" if filed else each in WAYS)
+    for each in [kind] if kind else order:
+        if found and not (each in WAYS and filed):
             continue
         there = REGISTRIES[each]()
         found += [
@@ -159,11 +160,6 @@ def called(name: str, kind: str | None = None) -> list[Subject]:
         advice = f"did you mean {' or '.join(near)}?" if near else "see minprune explain --list"
         raise ArgumentError(f"explain: NAME must be {what}, not {name!r}; {advice}")
     return found
-
-
-def has_file(name: str) -> bool:
-    """Whether a file of methods/ has that name, as most methods do"""
-    return Path(__file__).parents[1].joinpath("methods", f"{name.lower()}.py").exists()
 
 
 def names() -> str:

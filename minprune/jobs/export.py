@@ -2,31 +2,53 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from minprune.arguments import choice, one_of, only_with
+from minprune.core import Array
+from minprune.deploy import net_run
+from minprune.deploy.agreement import agreement
 from minprune.deploy.c_source import export_c
+from minprune.deploy.export_onnx import export_onnx
 from minprune.deploy.numpy_file import RUNNER, export_numpy
 from minprune.deploy.quantize import Quantized, quantize
+from minprune.deploy.run_onnx import run_onnx
 from minprune.errors import ArgumentError
 from minprune.files import load
 from minprune.jobs.data import load_data
 from minprune.nets.model import Model
 
 SAMPLES = 1000  # of the training part, from which int8 has the ranges of values
+Run = tuple[str, Callable[[Array], Array]]  # what runs a form, and x -> outputs
+
+
+class Target(NamedTuple):
+    """write(model, folder, name) -> what to print; run(folder, name) -> what runs it here
+
+    int8, formats: whether it takes a quantized model, and a format for weights. Without run, what is written has a test of its own.
+    """
+
+    write: Callable[..., str]
+    run: Callable[[Path, str], Run] | None
+    int8: bool = False
+    formats: bool = False
 
 
 def export(
-    file: str, to: str, out: str | None, name: str, weights: str = "float32",
-    calibrate: str | None = None, format: str | None = None,
+    file: str, to: str, out: str | None, name: str, check: bool = False,
+    weights: str = "float32", calibrate: str | None = None, format: str | None = None,
 ) -> str:  # fmt: skip
     """Write the model of a file for another program, and say what was written
 
-    out: the folder; None: one beside the file, called after both. calibrate: the data by which int8
-    weights get the ranges of values. format: how C stores weights.
+    out: the folder; None: one beside the file, called after both. check: whether outputs of the
+    form are compared with those of the model; raises FileError where they differ. calibrate: the
+    data by which int8 weights get the ranges of values. format: how C stores weights.
     """
     one_of("export", "--to", to, TARGETS)
+    target = TARGETS[to]
     choice("export", "--weights", weights, ("float32", "int8"))
+    if weights == "int8" and not target.int8:
+        only_with("export", "--weights int8", "--to=c", to)
     if weights == "int8" and calibrate is None:
         raise ArgumentError(
             "export: --weights int8 must have data for the range of each value, not none; pass "
@@ -34,10 +56,13 @@ def export(
         )
     if weights != "int8" and calibrate is not None:
         only_with("export", "--calibrate", "--weights=int8", weights)
-    if weights == "int8" and to != "c":
-        only_with("export", "--weights int8", "--to=c", to)
-    if format is not None and to != "c":
+    if format is not None and not target.formats:
         only_with("export", "--format", "--to=c", to)
+    if check and target.run is None:
+        raise ArgumentError(
+            f"export: --check must be left out with --to {to}; compile {name}_test.c, which checks "
+            f"what was written"
+        )
     if not name.isidentifier():
         raise ArgumentError(
             f"export: --name must be letters, digits and _, not {name!r}; pass --name net"
@@ -49,8 +74,12 @@ def export(
         model = quantize(model, data.train[0][:SAMPLES])
         said = f"{model.compare(data.test)}\n"
     folder = Path(file).with_suffix("").with_name(f"{Path(file).stem}-{to}")
+    folder = folder if out is None else Path(out)
     options = {} if format is None else {"format": format}
-    return said + TARGETS[to](model, folder if out is None else Path(out), name, **options)
+    text = said + target.write(model, folder, name, **options)
+    if not (check and target.run):
+        return text
+    return f"{text}\n{agreement(model, *target.run(folder, name))}"
 
 
 def _c(model: Any, folder: Path, name: str, format: str = "auto") -> str:
@@ -75,5 +104,18 @@ def _numpy(model: Model, folder: Path, name: str) -> str:
     )
 
 
-# (model, folder, name) -> what to print
-TARGETS: dict[str, Callable[..., str]] = {"numpy": _numpy, "c": _c}
+def _run_numpy(folder: Path, name: str) -> Run:
+    return "NumPy", net_run.load(folder / f"{name}.npz")  # type: ignore[no-untyped-call]
+
+
+def _onnx(model: Model, folder: Path, name: str) -> str:
+    path = folder / f"{name}.onnx"
+    export_onnx(model, path)
+    return f"{path}: {path.stat().st_size:,} bytes, operators of version 17"
+
+
+TARGETS = {
+    "c": Target(_c, None, int8=True, formats=True),
+    "numpy": Target(_numpy, _run_numpy),
+    "onnx": Target(_onnx, lambda folder, name: run_onnx(folder / f"{name}.onnx")),
+}
