@@ -114,11 +114,11 @@ def maker(home: Any, name: str, way: Any) -> Any:
     return own.get(name.replace("_", ""), getattr(way.make, "func", way.make))
 
 
-def all_laws() -> Mapping[str, Any]:
-    """{name: its declarations}"""
+def all_laws(name: str = "") -> Mapping[str, Any]:
+    """{name: its declarations}; name: only what may have that one, which is quicker"""
     found: dict[str, list[Told]] = {}
     for kind in FUNCTION_KINDS:
-        for told in laws_of(kind):
+        for told in laws_of(kind, name):
             found.setdefault(told.name, []).append(told)
     return found
 
@@ -137,18 +137,18 @@ def every() -> list[Subject]:
 def called(name: str, kind: str | None = None) -> list[Subject]:
     """What has that name, of one kind or of all; raises ArgumentError for what has none
 
-    Methods and laws take longest to read, so they come last, and only while nothing is found, or
-    where a file of methods/ has the name.
+    Methods take longest to import, so they come last, and only while nothing is found, or where a
+    file of methods/ has the name.
     """
     if kind is not None:
         one_of("explain", "--kind", kind, QUESTIONS)
     found: list[Subject] = []
     filed = Path(__file__).parents[1].joinpath("methods", f"{name.lower()}.py").exists()
-    order = sorted(REGISTRIES, key=lambda each: each == "law" if filed else each in WAYS)
+    order = sorted(REGISTRIES, key=lambda each: each in WAYS)
     for each in [kind] if kind else order:
         if found and not (each in WAYS and filed):
             continue
-        there = REGISTRIES[each]()
+        there = all_laws(name.lower()) if each == "law" else REGISTRIES[each]()
         found += [
             Subject(each, n, thing) for n, thing in there.items() if n.lower() == name.lower()
         ]

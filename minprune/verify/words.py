@@ -32,9 +32,14 @@ def homes(kind: str) -> list[Path]:
 
 
 @cache
-def laws_of(kind: str) -> tuple[Told, ...]:
-    """The laws of a kind, a key of FUNCTION_KINDS, in the order of their files"""
-    return tuple(told for file in homes(kind) for told in declared(kind, file))
+def laws_of(kind: str, name: str = "") -> tuple[Told, ...]:
+    """The laws of a kind, a key of FUNCTION_KINDS; name: only of files that declare such a one"""
+    return tuple(
+        told
+        for file in homes(kind)
+        if f'("{name}' in file.read_text("utf-8")
+        for told in declared(kind, file)
+    )
 
 
 @cache
