@@ -25,7 +25,8 @@ Run = tuple[str, Callable[[Array], Array]]  # what runs a form, and x -> outputs
 class Target(NamedTuple):
     """write(model, folder, name) -> what to print; run(folder, name) -> what runs it here
 
-    int8, formats: whether it takes a quantized model, and a format for weights. Without run, what is written has a test of its own.
+    int8, formats: whether it takes a quantized model, and a format for weights. Without run, what is
+    written has a test of its own.
     """
 
     write: Callable[..., str]
