@@ -236,13 +236,13 @@ def _export(commands: Any) -> None:
         "with int8 weights")
     add("--name", default="net", metavar="NAME",
         help="of the files, and of what is inside (default: net)")
-    add("--weights", default="float32", metavar="TYPE",
-        help="float32, or int8: 8-bit integers (default: float32)")
-    add("--calibrate", metavar="DATA",
-        help="for int8: data as for run --data, for the range of each value")
     add("--format", metavar="FORMAT",
         help="in C: dense, csr, csc, delta8, bitmask, or auto: the smallest of the fast ones")
     add("--out", metavar="DIR", help="the folder (default: FILE-TARGET, beside the file)")
+    add("--weights", choices=("float32", "int8"), default="float32",
+        help="int8: all of it in integers, which needs --calibrate (default: float32)")
+    add("--calibrate", metavar="DATA",
+        help="data, as for minprune run, whose values give the ranges of int8")
     add("--check", action="store_true", default=False,
         help="compare the outputs of what was written with those of the model, on samples")
     _own_layers(command)

@@ -48,6 +48,21 @@ def test_checked(to: str, file: Path, capsys: Any, monkeypatch: pytest.MonkeyPat
     assert "check: outputs of it must equal those of the model" in capsys.readouterr().err
 
 
+def test_names_and_folders(file: Path, capsys: Any) -> None:
+    out = file.parent / "a" / "b"
+    assert main(["export", str(file), "--to", "numpy", "--name", "tiny", "--out", str(out)]) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["net_run.py", "tiny.npz"]
+
+
+def test_int8(tmp_path: Path, capsys: Any) -> None:
+    file, data = tmp_path / "m.npz", mp.data.digits()
+    mp.save(mp.zoo.mlp(data, (4,)), file)
+    words = ["--to", "numpy", "--weights", "int8", "--calibrate", "digits"]
+    assert main(["export", str(file), *words]) == 0
+    alone, x = net_run.load(tmp_path / "m-numpy" / "net.npz"), data.test[0][:9]
+    assert np.array_equal(alone(x), mp.quantize(mp.load(file), data.train[0][:1000])(x))
+
+
 def test_c_in_int8_tells_the_accuracy_by_class(tmp_path: Path, capsys: Any) -> None:
     mp.save(mp.zoo.mlp(mp.data.digits(), (8,)), tmp_path / "m.npz")
     words = ["--weights", "int8", "--calibrate", "digits", "--format", "csr"]
@@ -60,15 +75,24 @@ def test_c_in_int8_tells_the_accuracy_by_class(tmp_path: Path, capsys: Any) -> N
     assert shown[-1].startswith(f"{folder / 'net.c'}: ")
 
 
-def test_names_and_folders(file: Path, capsys: Any) -> None:
-    out = file.parent / "a" / "b"
-    assert main(["export", str(file), "--to", "numpy", "--name", "tiny", "--out", str(out)]) == 0
-    assert sorted(p.name for p in out.iterdir()) == ["net_run.py", "tiny.npz"]
-
-
 @pytest.mark.parametrize(
     ("words", "text"),
     [
+        (
+            ["--to", "numpy", "--weights", "int8"],
+            "export: --weights int8 and --calibrate DATA must be given together, or neither; give "
+            "both, for example with --calibrate digits",
+        ),
+        (
+            ["--to", "onnx", "--weights", "int8", "--calibrate", "digits"],
+            "export: --weights must be float32 for --to onnx, not int8; leave it out, or pass --to "
+            "numpy",
+        ),
+        (
+            ["--to", "numpy", "--weights", "int8", "--calibrate", "digits", "--check"],
+            "export: --check must be left out with --weights int8, whose integers have no bound of "
+            "rounding; compare the outputs with those of mp.quantize(model, x), which are the same",
+        ),
         (
             ["--to", "numpi"],
             "export: --to must be c, numpy or onnx, not 'numpi'; did you mean numpy?",
@@ -78,27 +102,13 @@ def test_names_and_folders(file: Path, capsys: Any) -> None:
             "export: --to c must have --weights int8, not float32; pass it with --calibrate DATA",
         ),
         (
-            ["--to", "c", "--weights", "int8"],
-            "export: --weights int8 must have data for the range of each value, not none; pass "
-            "--calibrate digits, or your own data",
-        ),
-        (
-            ["--to", "c", "--calibrate", "digits"],
-            "export: --calibrate needs --weights=int8, not --weights='float32'; leave --calibrate "
-            "out",
-        ),
-        (
-            ["--to", "numpy", "--weights", "int8", "--calibrate", "digits"],
-            "export: --weights int8 needs --to=c, not --to='numpy'; leave --weights int8 out",
+            ["--to", "c", "--check"],
+            "export: --check must be left out with --to c; compile net_test.c, which checks what "
+            "was written",
         ),
         (
             ["--to", "numpy", "--format", "csr"],
             "export: --format needs --to=c, not --to='numpy'; leave --format out",
-        ),
-        (
-            ["--to", "c", "--weights", "int8", "--calibrate", "digits", "--check"],
-            "export: --check must be left out with --to c; compile net_test.c, which checks what "
-            "was written",
         ),
         (
             ["--to", "numpy", "--name", "../x"],

@@ -23,7 +23,9 @@ import numpy as np
 from minprune.core import Array
 from minprune.deploy import net_run
 from minprune.deploy import steps as plain
+from minprune.deploy.byte_steps import ByteRows, ToBytes
 from minprune.deploy.program import Program, program
+from minprune.deploy.quantize import Quantized
 from minprune.errors import ArgumentError
 from minprune.files import write_atomic
 from minprune.files.container import head_of, zipped
@@ -77,13 +79,14 @@ def _listed(numbers: Sequence[int]) -> str:
     return ",".join(map(str, numbers))
 
 
-def export_numpy(model: Model, path: str | os.PathLike[str]) -> dict[str, int]:
+def export_numpy(model: Model | Quantized, path: str | os.PathLike[str]) -> dict[str, int]:
     """Write a model to a .npz file, and beside it net_run.py, which runs it on NumPy alone
 
     Parameters
     ----------
-    model : Model
-        Any: dense, masked, sparse or compacted.
+    model : Model or Quantized
+        Any: dense, masked, sparse or compacted; or what `mp.quantize` returned, whose weights are
+        stored as int8 and whose integers the runner computes exactly.
     path : path
         The file, which is replaced if it exists; net_run.py in its folder too.
 
@@ -117,11 +120,11 @@ def export_numpy(model: Model, path: str | os.PathLike[str]) -> dict[str, int]:
     >>> net(np.ones((1, 3))).shape
     (1, 2)
     """
-    whole = program(model, "export_numpy")
+    whole = model.program if isinstance(model, Quantized) else program(model, "export_numpy")
     content = file_of(whole)
     write_atomic(path, content)
     write_atomic(Path(path).parent / RUNNER, Path(net_run.__file__).read_bytes())
-    mixing = [s for s in whole.steps if isinstance(s, plain.Mixing)]
+    mixing = [s for s in whole.steps if isinstance(s, plain.Mixing | ByteRows)]
     return {
         "bytes": len(content), "weights": sum(s.weight.size for s in mixing),
         "live": sum(int(np.count_nonzero(s.weight)) for s in mixing),
@@ -130,7 +133,9 @@ def export_numpy(model: Model, path: str | os.PathLike[str]) -> dict[str, int]:
 
 def file_of(whole: Program) -> memoryview:
     """The .npz of a lowered model"""
-    plan = Plan([f"{whole.model.dtype.str[1:]} {_listed(whole.shapes[0])}"])
+    integers = any(isinstance(step, ToBytes) for step in whole.steps)
+    dtype = "f4" if integers else whole.model.dtype.str[1:]
+    plan = Plan([f"{dtype} {_listed(whole.shapes[0])}"])
     for step in whole.steps:
         plan.value.append(written(step, plan, [plan.value[r] for r in step.reads]))
     if plan.value[whole.output] != len(plan.lines) - 1:

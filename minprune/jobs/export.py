@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from minprune.arguments import choice, one_of, only_with
+from minprune.arguments import one_of, only_with
 from minprune.core import Array
 from minprune.deploy import net_run
 from minprune.deploy.agreement import agreement
@@ -18,15 +18,16 @@ from minprune.files import load
 from minprune.jobs.data import load_data
 from minprune.nets.model import Model
 
-SAMPLES = 1000  # of the training part, from which int8 has the ranges of values
+CALIBRATION = 1000  # samples
+
 Run = tuple[str, Callable[[Array], Array]]  # what runs a form, and x -> outputs
 
 
 class Target(NamedTuple):
     """write(model, folder, name) -> what to print; run(folder, name) -> what runs it here
 
-    int8, formats: whether it takes a quantized model, and a format for weights. Without run, what is
-    written has a test of its own.
+    int8, formats: whether it takes what `quantize` returns, and a format for weights. Without run,
+    what is written has a test of its own.
     """
 
     write: Callable[..., str]
@@ -43,20 +44,29 @@ def export(
 
     out: the folder; None: one beside the file, called after both. check: whether outputs of the
     form are compared with those of the model; raises FileError where they differ. calibrate: the
-    data by which int8 weights get the ranges of values. format: how C stores weights.
+    data whose first training samples give the ranges of int8. format: how C stores weights.
     """
     one_of("export", "--to", to, TARGETS)
     target = TARGETS[to]
-    choice("export", "--weights", weights, ("float32", "int8"))
-    if weights == "int8" and not target.int8:
-        only_with("export", "--weights int8", "--to=c", to)
-    if weights == "int8" and calibrate is None:
+    if not name.isidentifier():
         raise ArgumentError(
-            "export: --weights int8 must have data for the range of each value, not none; pass "
-            "--calibrate digits, or your own data"
+            f"export: --name must be letters, digits and _, not {name!r}; pass --name net"
         )
-    if weights != "int8" and calibrate is not None:
-        only_with("export", "--calibrate", "--weights=int8", weights)
+    if (weights == "int8") != (calibrate is not None):
+        raise ArgumentError(
+            "export: --weights int8 and --calibrate DATA must be given together, or neither; give "
+            "both, for example with --calibrate digits"
+        )
+    if weights == "int8" and not target.int8:
+        raise ArgumentError(
+            f"export: --weights must be float32 for --to {to}, not int8; leave it out, or pass "
+            f"--to numpy"
+        )
+    if weights == "int8" and check:
+        raise ArgumentError(
+            "export: --check must be left out with --weights int8, whose integers have no bound of "
+            "rounding; compare the outputs with those of mp.quantize(model, x), which are the same"
+        )
     if format is not None and not target.formats:
         only_with("export", "--format", "--to=c", to)
     if check and target.run is None:
@@ -64,15 +74,11 @@ def export(
             f"export: --check must be left out with --to {to}; compile {name}_test.c, which checks "
             f"what was written"
         )
-    if not name.isidentifier():
-        raise ArgumentError(
-            f"export: --name must be letters, digits and _, not {name!r}; pass --name net"
-        )
     model: Any = load(file)
     said = ""
     if calibrate is not None:
         data = load_data(calibrate)
-        model = quantize(model, data.train[0][:SAMPLES])
+        model = quantize(model, data.train[0][:CALIBRATION])
         said = f"{model.compare(data.test)}\n"
     folder = Path(file).with_suffix("").with_name(f"{Path(file).stem}-{to}")
     folder = folder if out is None else Path(out)
@@ -95,7 +101,7 @@ def _c(model: Any, folder: Path, name: str, format: str = "auto") -> str:
     )
 
 
-def _numpy(model: Model, folder: Path, name: str) -> str:
+def _numpy(model: Model | Quantized, folder: Path, name: str) -> str:
     path = folder / f"{name}.npz"
     made = export_numpy(model, path)
     return (
@@ -117,6 +123,6 @@ def _onnx(model: Model, folder: Path, name: str) -> str:
 
 TARGETS = {
     "c": Target(_c, None, int8=True, formats=True),
-    "numpy": Target(_numpy, _run_numpy),
+    "numpy": Target(_numpy, _run_numpy, int8=True),
     "onnx": Target(_onnx, lambda folder, name: run_onnx(folder / f"{name}.onnx")),
 }
