@@ -232,9 +232,12 @@ def _export(commands: Any) -> None:
     add = command.add_argument
     add("file", metavar="FILE", help="a model, such as sparse.npz")
     add("--to", required=True, metavar="TARGET",
-        help="numpy: a small .npz and its runner; onnx: a file for onnxruntime and others")
+        help="numpy: a small .npz and its runner; onnx: a file for onnxruntime and others; c: C99, "
+        "with int8 weights")
     add("--name", default="net", metavar="NAME",
         help="of the files, and of what is inside (default: net)")
+    add("--format", metavar="FORMAT",
+        help="in C: dense, csr, csc, delta8, bitmask, or auto: the smallest of the fast ones")
     add("--out", metavar="DIR", help="the folder (default: FILE-TARGET, beside the file)")
     add("--weights", choices=("float32", "int8"), default="float32",
         help="int8: all of it in integers, which needs --calibrate (default: float32)")

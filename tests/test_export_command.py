@@ -63,6 +63,18 @@ def test_int8(tmp_path: Path, capsys: Any) -> None:
     assert np.array_equal(alone(x), mp.quantize(mp.load(file), data.train[0][:1000])(x))
 
 
+def test_c_in_int8_tells_the_accuracy_by_class(tmp_path: Path, capsys: Any) -> None:
+    mp.save(mp.zoo.mlp(mp.data.digits(), (8,)), tmp_path / "m.npz")
+    words = ["--weights", "int8", "--calibrate", "digits", "--format", "csr"]
+    assert main(["export", str(tmp_path / "m.npz"), "--to", "c", *words]) == 0
+    folder = tmp_path / "m-c"
+    assert sorted(p.name for p in folder.iterdir()) == ["net.c", "net.h", "net.json", "net_test.c"]
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].split() == ["class", "samples", "float32", "int8", "change"]
+    assert shown[-2].split()[0] == "all"
+    assert shown[-1].startswith(f"{folder / 'net.c'}: ")
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
@@ -81,7 +93,23 @@ def test_int8(tmp_path: Path, capsys: Any) -> None:
             "export: --check must be left out with --weights int8, whose integers have no bound of "
             "rounding; compare the outputs with those of mp.quantize(model, x), which are the same",
         ),
-        (["--to", "numpi"], "export: --to must be numpy or onnx, not 'numpi'; did you mean numpy?"),
+        (
+            ["--to", "numpi"],
+            "export: --to must be c, numpy or onnx, not 'numpi'; did you mean numpy?",
+        ),
+        (
+            ["--to", "c"],
+            "export: --to c must have --weights int8, not float32; pass it with --calibrate DATA",
+        ),
+        (
+            ["--to", "c", "--check"],
+            "export: --check must be left out with --to c; compile net_test.c, which checks what "
+            "was written",
+        ),
+        (
+            ["--to", "numpy", "--format", "csr"],
+            "export: --format needs --to=c, not --to='numpy'; leave --format out",
+        ),
         (
             ["--to", "numpy", "--name", "../x"],
             "export: --name must be letters, digits and _, not '../x'; pass --name net",
