@@ -57,7 +57,7 @@ IDIOMS: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any], list[str]]] =
         [node("Relu", "x", "a", "/r/Relu"), *SHAPED], DENSE | SHAPES, {}, ["r", "reshape", "fc"],
     ),
     "a reshape of one sample": (
-        [node("Relu", "x", "a"), node("Reshape", "a to", "f"), FC],
+        [node("Relu", "x", "a"), node("Reshape", "a to", "f", allowzero=1), FC],
         DENSE | {"to": np.array([1, -1])}, {"batch": 1}, ["relu", "reshape", "fc"],
     ),
     "a product and a sum": (

@@ -1,8 +1,7 @@
 """from_onnx: an ONNX file of layers that we have as a Model, its arrays bit for bit."""
 
 import os
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,6 +10,7 @@ from minprune.core import Array, Arrays
 from minprune.deploy import onnx_file
 from minprune.deploy.onnx_file import Graph
 from minprune.deploy.onnx_layers import FORMS, Form, Found
+from minprune.deploy.onnx_names import layer_names
 from minprune.deploy.onnx_patterns import Match, Op, find, pattern, size, spelled
 from minprune.errors import ArgumentError, FileError, ShapeError
 from minprune.nets.layer import Layer, Shape
@@ -21,16 +21,15 @@ from minprune.nets.net import INPUT, build
 ROWS = sorted(
     ((pattern(text), form) for form in FORMS for text in form.patterns), key=lambda r: -size(r[0])
 )
-KNOWN = sorted({p.kind for p, _ in ROWS})
-REMEDY = {
-    "Softmax": "export the net without it, as the loss cross_entropy takes outputs before it",
-    "LogSoftmax": "export the net without it, as the loss cross_entropy takes outputs before it",
-}
+REMEDY = dict.fromkeys(
+    ("Softmax", "LogSoftmax"),
+    "export the net without it, as the loss cross_entropy takes outputs before it",
+)
 OTHERS = "export the net without it, or build the net from layers of minprune"
 
 
 class Row(NamedTuple):
-    """A layer of the net that is read, the values that it reads, and what it should be called"""
+    """A layer, the values that it reads and makes, and what has its name: a weight or an op"""
 
     layer: Layer
     reads: tuple[str, ...]
@@ -84,7 +83,7 @@ def from_onnx(path: str | os.PathLike[str], loss: Loss | None = None) -> Model:
         rows = _Reader(graph).rows()
     except FileError as e:
         raise FileError(f"{path}: {e}") from None
-    names = _names(rows)
+    names = layer_names((r.name, r.op) for r in rows)
     known = {graph.input: INPUT} | {r.makes: name for r, name in zip(rows, names, strict=True)}
     layers = [
         (name, r.layer, tuple(known[v] for v in r.reads))
@@ -249,47 +248,3 @@ def _refused(op: Op, constants: dict[str, Array | None]) -> FileError:
         f"node {_title(op)} must be {must}, not {spelled(op, constants)}; "
         f"{REMEDY.get(op.kind, OTHERS)}"
     )
-
-
-def _names(rows: list[Row]) -> list[str]:
-    """A name for each layer: of its weight or its node, each once"""
-    taken = {INPUT}
-    names: list[str] = [""] * len(rows)
-    weights = [r.name.removesuffix(".weight") * r.name.endswith(".weight") for r in rows]
-    paths = [w or _path(r.op) for w, r in zip(weights, rows, strict=True)]
-    for k in sorted(range(len(rows)), key=lambda k: not weights[k]):  # weights first
-        wanted, op = paths[k], rows[k].op
-        module = "/" in op.name and any(p.startswith(f"{wanted}.") for p in paths)
-        if not wanted or (module and not weights[k]):  # a sum in a module of layers, for example
-            wanted = ".".join(filter(None, (wanted, op.kind.lower())))
-        names[k] = _free(_legal(wanted), taken)
-        taken.add(names[k])
-    return names
-
-
-def _legal(name: str) -> str:
-    """Words of letters, digits and _, with dots between them"""
-    words = [re.sub(r"[^A-Za-z0-9_]+", "_", word) for word in name.split(".")]
-    return ".".join(filter(None, words)) or "layer"
-
-
-def _path(op: Op) -> str:
-    """ "layer1.0.conv1" of "/layer1/layer1.0/conv1/Conv", as PyTorch names nodes by modules"""
-    parts = [part for part in op.name.split("/") if part]
-    if "/" in op.name and re.fullmatch(rf"{re.escape(op.kind)}(_\d+)?", parts[-1] if parts else ""):
-        parts.pop()
-    found: list[str] = []
-    for part in parts:
-        if found and part.startswith(f"{found[-1]}."):
-            found.pop()
-        found.append(part)
-    return ".".join(found)
-
-
-def _free(wanted: str, taken: Iterable[str]) -> str:
-    """The name, or the first of name_1, name_2, ... that is free"""
-    name, k = wanted, 0
-    while name in taken:
-        k += 1
-        name = f"{wanted}_{k}"
-    return name

@@ -56,6 +56,19 @@ def read(path: str | os.PathLike[str], owner: str = "from_onnx") -> Graph:
     onnx, file = package(owner), arguments.file_path(owner, "path", path)
     model = _model(onnx, file)
     graph = model.graph
+    texts = [t.name for t in (*graph.initializer, *graph.input, *graph.output)]
+    texts += [p.key for p in model.metadata_props] + [p.value for p in model.metadata_props]
+    for node in graph.node:
+        texts += [
+            node.name,
+            node.op_type,
+            node.domain,
+            *node.input,
+            *node.output,
+            *(a.name for a in node.attribute),
+        ]
+    if not all(isinstance(text, str) for text in texts):  # bytes that are no UTF-8
+        raise _garbled(file, ValueError("names must be text"))
     opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
     if opset < OLDEST:
         raise FileError(

@@ -265,7 +265,7 @@ def _to_features(f: Found, features: int) -> None:
     if op.kind == "Reshape":
         wanted = f.arrays["shape"].tolist()
         fits = len(wanted) == 2 and wanted[0] in (-1, 0, f.batch) and wanted[1] in (-1, features)
-        fits = fits and wanted != [-1, -1] and not op.at.get("allowzero")
+        fits = fits and wanted != [-1, -1] and not (op.at.get("allowzero") and 0 in wanted)
         f.must("shape", wanted, wanted if fits else [0, -1])
 
 
