@@ -114,6 +114,18 @@ def test_the_law_sees_one_wrong_accumulator():
     assert print_of(a) != print_of(a + (a == 3))
 
 
+def test_a_sequence_that_is_too_long_for_16_bits_is_refused(tmp_path):
+    layers = [("conv", mp.Conv1d(1, 1, 1)), ("mean", mp.GlobalAvgPool())]
+    model = mp.initialise(mp.build((1, 70_000), layers, loss="mse"), seed=0)
+    small = mp.quantize(model, np.ones((1, 1, 70_000)))
+    with pytest.raises(ArgumentError) as found:
+        mp.export_c(small, tmp_path)
+    assert str(found.value) == (
+        "export_c: conv: sides of its output must be at most 65,535, as C has them in 16 bits, not "
+        "70000; use shorter inputs or a larger stride"
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [

@@ -123,6 +123,11 @@ def weighted(
 def window(step: Any, w: Writing, shape: tuple[int, ...]) -> tuple[str, str]:
     """The constants of a convolution: its sizes, and the places of its window"""
     (outputs, high, wide), (c, h, width) = step.out, shape
+    if max(step.out[1:]) >= 2**16:
+        raise ArgumentError(
+            f"export_c: {step.name}: sides of its output must be at most 65,535, as C has them in "
+            f"16 bits, not {max(step.out[1:])}; use shorter inputs or a larger stride"
+        )
     ky, kx = step.weight.shape[2:]
     (sy, sx), (top, left, _, _), (dy, dx) = step.stride, step.padding, step.dilation
     taps = []
