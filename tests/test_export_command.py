@@ -48,6 +48,15 @@ def test_checked(to: str, file: Path, capsys: Any, monkeypatch: pytest.MonkeyPat
     assert "check: outputs of it must equal those of the model" in capsys.readouterr().err
 
 
+def test_float64_is_checked_where_onnxruntime_has_no_operator(tmp_path: Path, capsys: Any) -> None:
+    pytest.importorskip("onnx", reason="onnx, which reads and writes the files, is absent")
+    layers = [("c", mp.Conv2d(1, 2, 2)), ("l", mp.LeakyReLU()), ("f", mp.Flatten())]
+    net = mp.build((1, 3, 3), [*layers, ("b", mp.BatchNorm(8)), ("d", mp.Dense(8, 2))])
+    mp.save(mp.initialise(net, dtype=np.float64), tmp_path / "m.npz")
+    assert main(["export", str(tmp_path / "m.npz"), "--to", "onnx", "--check"]) == 0
+    assert "checked by onnx " in capsys.readouterr().out
+
+
 def test_names_and_folders(file: Path, capsys: Any) -> None:
     out = file.parent / "a" / "b"
     assert main(["export", str(file), "--to", "numpy", "--name", "tiny", "--out", str(out)]) == 0

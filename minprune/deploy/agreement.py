@@ -40,11 +40,11 @@ def agreement(
     run: Callable[[Array], Array],
     *,
     x: Array | None = None,
-    unit: float | None = None,
+    unit: float = 0.0,
 ) -> Agreement:
     """Compare run(x) with model(x)      run: (n, ...) -> (n, outputs); x: SAMPLES normal ones
 
-    unit: the largest relative error of one rounding, see `rounding`.
+    unit: the largest relative error of one rounding, where that is above the model's.
     Raises FileError where they differ by more than twice the bound of rounding.
     """
     dense = densify(model)

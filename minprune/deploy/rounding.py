@@ -36,17 +36,17 @@ SURE = 6.0  # standard deviations
 Sized = tuple[float, Array]  # how many roundings, and what each is relative to
 
 
-def rounding(model: Model, x: Array, outputs: list[int], unit: float | None = None) -> Array:
+def rounding(model: Model, x: Array, outputs: list[int], unit: float = 0.0) -> Array:
     """How far each of these outputs may be off      x: (n, ...) -> (n, len(outputs))
 
-    unit: the largest relative error of one rounding; that of the model's dtype unless given.
+    unit: the largest relative error of one rounding, where that is above that of the dtype.
     Raises ArgumentError for a layer that is not ours, or sparse: pass mp.densify(model).
     """
     sized: dict[str, Sized] = {}
     first = Tensor(batch_last(x, model.dtype))
     values: dict[str, Any] = {INPUT: first}
     end = run(model.net, model.params | model.buffers, first, watch=values.__setitem__)
-    unit = float(np.finfo(model.dtype).eps) / 2 if unit is None else unit
+    unit = max(float(np.finfo(model.dtype).eps) / 2, unit)
     for node in model.net.nodes:
         size = SIZES.get(type(node.layer))
         if size is None:

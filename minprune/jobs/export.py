@@ -27,13 +27,15 @@ class Target(NamedTuple):
     """write(model, folder, name) -> what to print; run(folder, name) -> what runs it here
 
     int8, formats: whether it takes what `quantize` returns, and a format for weights. Without run,
-    what is written has a test of its own.
+    what is written has a test of its own. unit: that of rounding of the numbers in the form, where
+    it is coarser than the model's.
     """
 
     write: Callable[..., str]
     run: Callable[[Path, str], Run] | None
     int8: bool = False
     formats: bool = False
+    unit: float = 0.0
 
 
 def export(
@@ -86,7 +88,7 @@ def export(
     text = said + target.write(model, folder, name, **options)
     if not (check and target.run):
         return text
-    return f"{text}\n{agreement(model, *target.run(folder, name))}"
+    return f"{text}\n{agreement(model, *target.run(folder, name), unit=target.unit)}"
 
 
 def _c(model: Any, folder: Path, name: str, format: str = "auto") -> str:
@@ -124,5 +126,7 @@ def _onnx(model: Model, folder: Path, name: str) -> str:
 TARGETS = {
     "c": Target(_c, None, int8=True, formats=True),
     "numpy": Target(_numpy, _run_numpy, int8=True),
-    "onnx": Target(_onnx, lambda folder, name: run_onnx(folder / f"{name}.onnx")),
+    "onnx": Target(  # attributes of operators, such as slopes, are float32
+        _onnx, lambda folder, name: run_onnx(folder / f"{name}.onnx"), unit=2.0**-24
+    ),
 }
