@@ -34,6 +34,11 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     from minprune.amount.threshold_curve import threshold_curve
     from minprune.autograd import Tensor, grad
     from minprune.core import CriterionSpec, Dataset, Evidence, Example, criterion
+    from minprune.deploy.c_source import export_c
+    from minprune.deploy.export_onnx import export_onnx
+    from minprune.deploy.from_onnx import from_onnx
+    from minprune.deploy.numpy_file import export_numpy
+    from minprune.deploy.quantize import quantize
     from minprune.evidence import score
     from minprune.files import load, save
     from minprune.masking.allocate import allocate
@@ -100,6 +105,11 @@ NAMES = {
     "measures.quality": ("evaluate",),
     "measures.measure": ("measure",),
     "files": ("save", "load"),
+    "deploy.c_source": ("export_c",),
+    "deploy.export_onnx": ("export_onnx",),
+    "deploy.from_onnx": ("from_onnx",),
+    "deploy.numpy_file": ("export_numpy",),
+    "deploy.quantize": ("quantize",),
 }  # fmt: skip
 _HOME = {name: home for home, names in NAMES.items() for name in names}
 

@@ -79,8 +79,7 @@ def outputs(
     rng: np.random.Generator,
 ) -> Value:  # fmt: skip
     """The outputs of a layer whose weight `name` has this variance      x: batch-last"""
-    layer_name, _, kind = name.partition(".")
-    own = layer.own(layer_name, params)
+    own, kind = layer.own(layer_of(name), params), name.rpartition(".")[2]
     mean = layer.apply(own, [x], run)
     still = {k: np.zeros_like(value(own[k])) for k in layer.shifts if k in own}
     spread = layer.apply(own | still | {kind: variance}, [square(x)], run)
