@@ -5,9 +5,9 @@ one scope; of N:M the scopes are tiles of entries; of blocks the items are the t
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from minprune.core import Array, Arrays
 from minprune.verify.law import ClauseError
 from minprune.verify.plain.rules import half_even
+from minprune.verify.strategies import among, listed
 from minprune.verify.verdict import short
 
 Select = Callable[..., Arrays]
@@ -31,18 +32,6 @@ inner = st.floats(0, 1, exclude_min=True, exclude_max=True) | st.sampled_from([0
 sparsities = st.floats(0, 1) | st.sampled_from([0, 0.25, 0.5, 0.75, 1])
 BITS = (True, True, False)
 EITHER, UP_TO_2 = st.booleans(), st.integers(0, 2)
-
-
-@cache  # a strategy is checked once, which takes longer than a draw
-def among(values: Sequence[Any]) -> Any:
-    """One of the values."""
-    return st.sampled_from(values)
-
-
-@cache
-def listed(values: Sequence[Any], n: int) -> Any:
-    """n of the values."""
-    return st.lists(among(values), min_size=n, max_size=n)
 
 
 def tiles(shape: Index, rows: int, columns: int) -> list[list[Index]]:
@@ -172,13 +161,13 @@ def cases(
         shape = draw(shapes)
         n = math.prod(shape)
         if ties:
-            values = draw(listed(VALUES, n))
+            values = draw(listed(among(VALUES), n))
         else:
             values = [ranks.pop() / 2 + VALUES[0] for _ in range(n)]
         scores[name] = np.array(values, np.float64).reshape(shape) - (0 if signed else VALUES[0])
         bits = [True] * n
         if masks:
-            bits = draw(listed(BITS, n))
+            bits = draw(listed(among(BITS), n))
         live[name] = np.array(bits, bool).reshape(shape)
     left = (names[-1],) if protect and len(names) > 1 and draw(EITHER) else ()
     least = draw(UP_TO_2) if minimum else 0
@@ -213,8 +202,8 @@ def tiled(draw: Any, pattern: Pattern, masks: bool, signed: bool, edge: bool) ->
     for cell in cells:
         at = tuple(zip(*cell, strict=True))
         if keep is not None:
-            scores[at] = draw(listed(values, len(cell)))
-            live[at] = draw(listed(bits, len(cell)))
+            scores[at] = draw(listed(among(values), len(cell)))
+            live[at] = draw(listed(among(bits), len(cell)))
             continue
         scores[at], live[at] = draw(among(values)), draw(among(bits))
         if len(cell) == rows * columns:
