@@ -39,7 +39,7 @@ NAMES: list[Any] = [
 TEXTS: list[Any] = ["float16", "object", "<f4", "float32\n", "O", "S9999999999", *NAMES]
 VERSIONS: list[Any] = [
     1,
-    3,
+    4,
     10**30,
     -1,
     0,

@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     from minprune.amount.threshold_curve import threshold_curve
     from minprune.autograd import Tensor, grad
     from minprune.core import CriterionSpec, Dataset, Evidence, Example, criterion
+    from minprune.deploy.numpy_file import export_numpy
     from minprune.evidence import score
     from minprune.files import load, save
     from minprune.masking.allocate import allocate
@@ -100,6 +101,7 @@ NAMES = {
     "measures.quality": ("evaluate",),
     "measures.measure": ("measure",),
     "files": ("save", "load"),
+    "deploy.numpy_file": ("export_numpy",),
 }  # fmt: skip
 _HOME = {name: home for home, names in NAMES.items() for name in names}
 

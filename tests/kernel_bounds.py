@@ -138,6 +138,18 @@ def scale_shift(f: Any, x, scale, shift, kind) -> tuple[Array]:  # type: ignore[
     return (after_act(kind, x * a + c, e, f),)
 
 
+def noisy(f: Any, mean, variance, words, table, eps) -> tuple[Array]:  # type: ignore[no-untyped-def]
+    """gamma(5) (|mean| + sqrt(variance + eps) |e|)      eps is rounded, too"""
+    scale = np.sqrt(size(variance) + Wide(eps))
+    return (within(5, size(mean) + scale * size(table)[words], f),)
+
+
+def noisy_grad(f: Any, g, variance, words, table, eps) -> tuple[Array]:  # type: ignore[no-untyped-def]
+    """gamma(6) |g e| / (2 sqrt(variance + eps))"""
+    d = size(table)[words] / (2 * np.sqrt(size(variance) + Wide(eps)))
+    return (within(6, size(g) * d, f) + f.tiny * size(g),)
+
+
 def row_sum(f: Any, x) -> tuple[Array]:  # type: ignore[no-untyped-def]
     """gamma(m + 2) sum |x|"""
     return (within(x[0].size + 2, size(x).reshape(len(x), -1).sum(1), f),)

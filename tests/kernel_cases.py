@@ -173,6 +173,10 @@ def case(name: str, pick: Pick, dtype: Any) -> tuple[Any, ...]:
     if name == "gather_last":
         x = m.rows()  # up to 40 x 3: wider and longer than a square of registers
         return x, m.maybe(m.rng.integers(0, len(x), pick(0, 40)))
+    if name in ("noisy", "noisy_grad"):
+        x = m.rows()
+        words = m.rng.integers(0, 2**16, x.shape, np.uint16)
+        return x, abs(m.floats(*x.shape)), words, m.floats(2**16), 0.25
     if name == "obs_sweep":
         return m.sweep()
     x = m.rows()

@@ -107,6 +107,8 @@ CONTRACT = {
     "act_grad": Contract(entries, bounds.act_grad),
     "erf": Contract(entries, bounds.erf),
     "scale_shift": Contract(entries, bounds.scale_shift),
+    "noisy": Contract(entries, bounds.noisy),
+    "noisy_grad": Contract(entries, bounds.noisy_grad),
     "row_sum": Contract(none, bounds.row_sum),
     "row_dot": Contract(entries, bounds.row_dot),
     "moments": Contract(entries, bounds.moments),

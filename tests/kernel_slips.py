@@ -174,6 +174,10 @@ def unbiased(x, mean, var):  # type: ignore[no-untyped-def]
     var *= x[0].size / max(x[0].size - 1, 0.5)
 
 
+def unrooted(mean, variance, words, table, eps, out):  # type: ignore[no-untyped-def]
+    out[...] = mean + (variance + eps) * table[words]
+
+
 def no_second_mean(g, xhat, inv, out):  # type: ignore[no-untyped-def]
     centred = g - g.mean(tuple(range(1, g.ndim)), keepdims=True)
     out[...] = ref.column(inv, g) * centred
@@ -260,6 +264,8 @@ SLIPS: dict[str, tuple[str, Wrong]] = {
     "decay coupled when not asked": but("adam_step", _10=lambda decoupled: not decoupled),
     "no bias correction": but("adam_step", _11=lambda step: 10**6),
     "tie rule reversed": ("smallest", lower_first),
+    "noise of a variance": ("noisy", unrooted),
+    "root of the variance forgotten": but("noisy_grad", _1=np.square),
     "rows in their order": but("gather_last", _1=np.sort),
     "inverse not downdated": ("obs_sweep", not_downdated),
 }

@@ -143,7 +143,7 @@ def single(name: str, model: Model, data: Split, **options: Any) -> Arrays:
 
 def rows(arrays: Any, group: Group, unit: int, *roles: str, bias: bool = False) -> Array:
     """What the members of those roles own of the unit, one after another."""
-    makers = {m.param.split(".")[0] for m in group.producers}
+    makers = {m.param.rpartition(".")[0] for m in group.producers}
     found = [
         arrays[m.param][(slice(None),) * m.axis + (m.index[unit],)].ravel()
         for m in group.members

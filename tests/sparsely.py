@@ -45,7 +45,7 @@ def masked(net: Net, seed: int, share: float = 1.0) -> tuple[Model, Formats]:
     rng, model = np.random.default_rng(seed), filled(net, seed)
     masks, chosen = {}, {}
     for name in model.net.weights:
-        layer = name.split(".")[0]
+        layer = name.rpartition(".")[0]
         conv = isinstance(model.net.node(layer).layer, Conv2d)
         form = "csr" if conv else FORMATS[int(rng.integers(len(FORMATS)))]
         if rng.random() < share:
@@ -65,7 +65,7 @@ def live(model: Model, arrays: Arrays, sparse: Model) -> Arrays:
     found = dict(arrays)
     for name in sparse.net.stored:
         dense = mp.Model(model.net, model.params | {name: arrays[name]}, model.buffers, model.masks)
-        layer = name.split(".")[0]
+        layer = name.rpartition(".")[0]
         form = sparse.net.node(layer).layer.format  # type: ignore[attr-defined]
         found[name] = mp.sparsify(dense, {layer: form}).params[name]
     return found

@@ -126,7 +126,7 @@ def without(model: Model, gone: Collection[Piece]) -> Model:
         return a
 
     params = {n: left(n, a, n) for n, a in model.params.items()}
-    buffers = {n: left(n, a, n.split(".")[0] + ".weight") for n, a in model.buffers.items()}
+    buffers = {n: left(n, a, n.rpartition(".")[0] + ".weight") for n, a in model.buffers.items()}
     masks = {n: left(n, m, n) for n, m in model.masks.items()}
     nodes = [
         n._replace(layer=fitted(n.layer, params[f"{n.name}.weight"]))

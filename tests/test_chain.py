@@ -84,7 +84,7 @@ def each_part_acts_as_alone(kind: Kind) -> bool:
     first = [h.steps["penalty"][0] for h in (history, *alone)]
     return (
         first[0] == first[1] + first[2] == 1.5
-        and history.extra.keys() == {"0.gate", "1.gate"}
+        and history.extra.keys() == {"0/gate", "1/gate"}
         and len(set(history.steps["penalty"])) == 6
     )
 
@@ -186,10 +186,10 @@ class Mixed(Chain):
 
     def after(self, view: mp.View) -> mp.Change:
         for k, part in enumerate(self.parts):
-            own = {n.partition(".")[2]: a for n, a in view.extra.items() if n.startswith(f"{k}.")}
+            own = {n.partition("/")[2]: a for n, a in view.extra.items() if n.startswith(f"{k}/")}
             ctx = view.ctx._replace(state=view.ctx.state[k], streams=view.ctx.streams[k : k + 1])
             part.after(replace(view, ctx=ctx, extra=own, opt_state={
-                slot: arrays | {"gate": arrays[f"{k}.gate"]} for slot, arrays in
+                slot: arrays | {"gate": arrays[f"{k}/gate"]} for slot, arrays in
                 view.opt_state.items()} if own else view.opt_state))  # fmt: skip
         return mp.Change(state=tuple(s + 1 for s in view.ctx.state))
 
@@ -240,7 +240,7 @@ def test_a_part_that_does_nothing_changes_no_bit(method: mp.Method) -> None:
         trained, more = fit(other)
         assert same(trained, alone)
         assert more.steps == history.steps
-        assert {f"0.{k}": a.tolist() for k, a in history.extra.items()} == {
+        assert {f"0/{k}": a.tolist() for k, a in history.extra.items()} == {
             k: a.tolist() for k, a in more.extra.items()
         }
     if isinstance(method, L1 | L2):  # which draw nothing, nor name anything

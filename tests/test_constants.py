@@ -205,7 +205,7 @@ def says_what_is_needed(fn: Callable[[Model], Sweeps], model: Model) -> bool:
     rng = np.random.default_rng(1)
     params = {n: w.copy() for n, w in model.params.items()}
     for f in found.folds:  # what is folded is read no more; its value goes to the bias
-        name = f.reader.split(".")[0]
+        name = f.reader.rpartition(".")[0]
         closed = np.repeat(f.rows.reshape(f.groups, -1), len(f.bias) // f.groups, axis=0)
         params[f.reader][closed] = 0
         if f.bias.any() and f"{name}.bias" not in params:

@@ -141,7 +141,8 @@ def called(work: Callable[[], Any]) -> int:
 def test_sparse_models_execute_what_is_live(pair: tuple[Model, Formats], samples: int) -> None:
     """Training too: once for the outputs, once for the inputs' gradient, once for the weights'."""
     dense, formats = pair
-    every = formats | {n.split(".")[0]: "csr" for n in dense.net.weights if n not in dense.masks}
+    layers = {n.rpartition(".")[0] for n in dense.net.weights if n not in dense.masks}
+    every = formats | dict.fromkeys(sorted(layers), "csr")
     sparse, live = mp.sparsify(dense, every), size(dense).live_macs * samples
     x, y = batch(dense, samples)
     assert called(lambda: sparse(x)) == live

@@ -136,7 +136,7 @@ FORGED: dict[str, tuple[Callable[[bytes], bytes], str]] = {
         header(lambda h: h["net"]["layers"][0].update(name="../x")),
         "must be a minprune model, and cannot be read "
         "('../x' cannot name a layer; use letters, digits and "
-        "_, not a digit first); save it again",
+        "_, with dots between them); save it again",
     ),
     "inputs of no size": (
         header(lambda h: h["net"].update(input_shape=[2, 3.0])),

@@ -58,9 +58,19 @@ def doubled(entries: dict[str, bytes]) -> None:
     index = json.loads(entries["header.json"])["arrays"]
     index["float64"] = {"params/fc1.bias": index["float32"].pop("params/fc1.bias")}
     header(arrays=index)(entries)
-    row = np.load(io.BytesIO(entries[ROW]))
-    entries[ROW] = npy(np.delete(row, range(24, 28)))
-    entries["float64.npy"] = npy(row[24:28].astype(float))
+    row, (n,) = np.load(io.BytesIO(entries[ROW])), index["float64"]["params/fc1.bias"]
+    entries[ROW] = npy(row[n:])
+    entries["float64.npy"] = npy(row[:n].astype(float))
+    entries.update(signed(entries))
+
+
+def fewer_live(entries: dict[str, bytes]) -> None:
+    """A mask of one live entry fewer, and all sizes and checksums fit."""
+    row, name = json.loads(entries["header.json"])["arrays"]["uint8"], "masks/fc1.weight"
+    at = sum(n for k, (n,) in row.items() if k < name)
+    packed = np.load(io.BytesIO(entries["uint8.npy"]))
+    packed[at : at + 1] &= packed[at : at + 1] - 1
+    entries["uint8.npy"] = npy(packed)
     entries.update(signed(entries))
 
 
@@ -75,8 +85,8 @@ class Trap:
         return (exec, ("raise SystemExit('unpickled')",))
 
 
-ROW, N = "float32.npy", 43  # all parameters of the mlp
-NO_ROW = "its float32.npy must be a plain row of 43 entries of float32; save it again"
+ROW, N = "float32.npy", 26  # the live parameters of the mlp, of 43
+NO_ROW = "its float32.npy must be a plain row of 26 entries of float32; save it again"
 PICKLE, OBJECTS = pickle.dumps(Trap()), npy(np.array([Trap()] * N, dtype=object))
 REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     "foreign archive": (
@@ -95,12 +105,12 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
         "pass a file that mp.save wrote",
     ),
     "the future": (
-        header(version=3),
-        "its format version must be 2 for this minprune, not 3; use a newer minprune",
+        header(version=4),
+        "its format version must be 2 or 3 for this minprune, not 4; use a newer minprune",
     ),
     "the past": (
         header(version=1),
-        "its format version must be 2 for this minprune, not 1; use an older minprune",
+        "its format version must be 2 or 3 for this minprune, not 1; use an older minprune",
     ),
     "another dtype": (
         header(arrays={"float16": {}}),
@@ -169,12 +179,24 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
         shape("masks/fc1.weight", [4], "uint8"),
         "its masks/fc1.weight must have the shape (3,), not (4,); save it again",
     ),
+    "a row longer than its parameter": (
+        shape("params/fc1.bias", [5]),
+        "its params/fc1.bias must have the shape (4,), not (5,); save it again",
+    ),
+    "live entries without a mask": (
+        shape("masks/fc1.weight", None, "uint8"),
+        "its params/fc1.weight must have the shape (4, 6), not (17,); save it again",
+    ),
+    "other live entries than the mask keeps": (
+        fewer_live,
+        "its params/fc1.weight must hold the 16 live entries, not 17; save it again",
+    ),
     "row absent": (
         lambda e: e.pop(ROW),
         "it must hold float32.npy, and does not; pass a file that mp.save wrote",
     ),
     "row that claims to be huge": (
-        lambda e: e.update({ROW: e[ROW].replace(b"(43,), }      ", b"(99999999,), }")}),
+        lambda e: e.update({ROW: e[ROW].replace(b"(26,), }      ", b"(99999999,), }")}),
         NO_ROW,
     ),
     "row of another dtype": (put(ROW, npy(np.zeros(N, np.int32))), NO_ROW),
@@ -187,22 +209,22 @@ REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     ),
     "too many bytes": (
         put(ROW, npy(np.zeros(9999, np.float32))),
-        "its float32.npy must take 300 bytes for 43 entries, not 40124; save it again",
+        "its float32.npy must take 232 bytes for 26 entries, not 40124; save it again",
     ),
     "too few bytes": (
         lambda e: e.update({ROW: e[ROW][:-4]}),
-        "its float32.npy must take 300 bytes for 43 entries, not 296; save it again",
+        "its float32.npy must take 232 bytes for 26 entries, not 228; save it again",
     ),
     "pickled array": (
         put(ROW, OBJECTS),
-        "its float32.npy must take 300 bytes for 43 entries, not 417; save it again",
+        "its float32.npy must take 232 bytes for 26 entries, not 383; save it again",
     ),
-    "pickled array of the right size": (put(ROW, OBJECTS.ljust(300, b".")[:300]), NO_ROW),
+    "pickled array of the right size": (put(ROW, OBJECTS.ljust(232, b".")[:232]), NO_ROW),
     "a pickle": (
         put(ROW, PICKLE),
-        "its float32.npy must take 300 bytes for 43 entries, not 68; save it again",
+        "its float32.npy must take 232 bytes for 26 entries, not 68; save it again",
     ),
-    "a pickle of the right size": (put(ROW, PICKLE.ljust(300, b".")), NO_ROW),
+    "a pickle of the right size": (put(ROW, PICKLE.ljust(232, b".")), NO_ROW),
     "other values": (
         flipped,
         "its checksum must match what it holds, and the file is damaged; save it again",

@@ -84,13 +84,13 @@ def incoming(model: Model, data: Split, groups: Groups) -> Arrays:
     """sum of g w over what makes the units: weights and biases, or behind BatchNorm its own"""
     g, found = gradient(model, data), {}
     for name, group in groups.items():
-        made = {m.param.split(".")[0] for m in group.producers}
+        made = {m.param.rpartition(".")[0] for m in group.producers}
         behind = {r for o in made for r in model.net.readers[o]
                   if isinstance(model.net.node(r).layer, mp.BatchNorm)}  # fmt: skip
         ends = made - {o for o in made if behind & set(model.net.readers[o])} | behind
         total = np.zeros(group.size)
         for m in group.members:
-            if m.role != "reads" and m.param.split(".")[0] in ends:
+            if m.role != "reads" and m.param.rpartition(".")[0] in ends:
                 rows = np.moveaxis(g[m.param] * model.params[m.param], m.axis, 0)
                 total += rows[m.index].reshape(group.size, -1).sum(axis=1)
         found[name] = total

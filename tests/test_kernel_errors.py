@@ -192,7 +192,7 @@ ROWS = {
     "index of int64": Row(
         lambda: k.pick(X, INDEX.astype(np.int64), *POOL),
         ArgumentError,
-        "pick: index must be an array of uint16, not int64; pass the index that max_pool returned",
+        "pick: index must be an array of uint16, not int64; pass what max_pool or words16 returned",
     ),
     "index outside the window": Row(
         lambda: k.put(f(2, 2, 2, 3), INDEX + 4, X.shape, *POOL),

@@ -59,7 +59,7 @@ def test_each_array_is_drawn_as_the_first_that_fits_says() -> None:
 
 def test_in_a_chain_each_part_has_its_own() -> None:
     """Names of part 1; its threshold and steps are not those of part 0."""
-    chained = {f"1.{name}": a for name, a in EXTRA.items()} | {"0.threshold": np.array(7.0)}
+    chained = {f"1/{name}": a for name, a in EXTRA.items()} | {"0/threshold": np.array(7.0)}
 
     class Part(mp.Method):
         pictures = PICTURES
@@ -68,7 +68,7 @@ def test_in_a_chain_each_part_has_its_own() -> None:
     found = entries(chained, method.pictures)
     assert found["score"]["panels"][0]["mark"] == 0.25
     assert found["loss"]["lines"][0]["x"] == [10, 20]
-    assert [p["name"] for p in found["value"]["panels"]] == ["1.of its own", "0.threshold"]
+    assert [p["name"] for p in found["value"]["panels"]] == ["1/of its own", "0/threshold"]
     assert mp.methods.Fit(epochs=1, train={"method": method}).pictures == method.pictures
     stages = mp.methods.Stages(stages=[Part(), mp.compact], epochs=1)
     assert stages.pictures == PICTURES

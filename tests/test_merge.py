@@ -75,7 +75,8 @@ def cases(draw: st.DrawFn) -> Case:
     name = draw(st.sampled_from(sorted(NETS.keys() - {"unread"}))) if kind == "copy" else name
     net: Net = {"linear": LINEAR, "image": IMAGE}.get(kind) or NETS[name]
     model = filled(net, draw(st.integers(0, 99)))
-    groups = [g for g in mp.ties(model) if g.free and (name, g.name) != ("grouped", "a.weight")]
+    groups = [g for g in mp.ties(model) if g.free and g.size > 1]
+    groups = [g for g in groups if (name, g.name) != ("grouped", "a.weight")]
     group = draw(st.sampled_from(groups)) if kind == "copy" else groups[0]
     slope = draw(st.sampled_from([0.25, 0.5, 2.0]))
     shift = draw(st.sampled_from([-1.5, 0.5, 1.0]))
@@ -90,7 +91,7 @@ def cases(draw: st.DrawFn) -> Case:
     dropped, kept = draw(st.permutations(range(group.size)))[:2]
     model = copied(model, group, dropped, kept, factor, add)
     maker = group.producers[draw(st.integers(0, len(group.producers) - 1))]
-    layer = maker.param.split(".")[0]
+    layer = maker.param.rpartition(".")[0]
     units = [(layer, int(maker.index[u, 0])) for u in (dropped, kept)]
     return Case(model, (units[0], units[1], slope, intercept), group.name)
 

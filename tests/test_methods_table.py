@@ -14,6 +14,7 @@ import pytest
 from checkpointing import equal, written
 from method_rows import DATA, HOW, ROWS, Fitted, Row, done, fit
 from places import ROOT
+from renaming import as_named, renamed, to
 from test_chain import Loudest
 from watching import same
 
@@ -125,6 +126,20 @@ def one_call_is_fit(row: Row) -> bool:
     return same(found.model, model) and found.history["train"].steps == history.steps
 
 
+def names_mean_nothing(row: Row) -> bool:
+    """Layers called 4.fc1 or layer5.0.fc2 are trained to the same bits, extra arrays too."""
+    net = row.net().net
+    how = {k: to(net, v) for k, v in row.how.items()}
+    other = replace(row, how=how, net=lambda: renamed(row.net()), fit=to(net, row.fit))
+    (model, history), (found, more) = done(row), fit(other, other.method())
+    pairs = [(history.extra, more.extra), (model.params, found.params), (model.masks, found.masks)]
+    return all(
+        {k: a.tobytes() for k, a in one.items()}
+        == {k: a.tobytes() for k, a in as_named(net, two).items()}
+        for one, two in pairs
+    )
+
+
 def zeros(model: Model) -> bool:
     return not any(model.params[k][~m].any() for k, m in model.masks.items())
 
@@ -145,7 +160,7 @@ LAWS: dict[Law, Callable[[Row], bool]] = {  # with the rows that it is of
     null_is_plain_training: lambda row: row.null is not None, it_resumes: lambda row: True,
     it_continues_or_says_why_not: lambda row: True, masks_are_honoured: lambda row: True,
     it_chains: lambda row: True, it_ends_at_its_share: lambda row: True,
-    one_call_is_fit: lambda row: bool(row.call),
+    one_call_is_fit: lambda row: bool(row.call), names_mean_nothing: lambda row: True,
 }  # fmt: skip
 
 
@@ -211,6 +226,14 @@ class Leaking(mp.Method):
         return Model(model.net, params, model.buffers, model.masks)
 
 
+class Splitting(mp.Method):
+    """Takes what is before the first dot for the layer."""
+
+    def after(self, view: mp.View) -> mp.Change:
+        found = {k: w for k, w in view.params.items() if k.split(".")[0] == "fc2"}
+        return mp.Change(params={k: w / 2 for k, w in found.items()})
+
+
 def of(kind: type[mp.Method]) -> Row:
     return Row(kind, {}, {})
 
@@ -222,6 +245,7 @@ WRONG: dict[str, Callable[[], bool]] = {
     "leaking": lambda: masks_are_honoured(of(Leaking)),
     "a chain that forgets": lambda: it_chains(ROWS["SET"], Loudest),
     "another share": lambda: it_ends_at_its_share(replace(ROWS["Gradual"], share=0.49)),
+    "splitting": lambda: names_mean_nothing(of(Splitting)),
     "another call": lambda: one_call_is_fit(replace(ROWS["L1"], call="l2")),
 }
 

@@ -110,6 +110,10 @@ MESSAGES: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: mp.prune(net(), S, sparsity={"fd*": 0.5}),
         f"'fd*' {SCORED} (did you mean fc*?); {ALL}",
     ),
+    "a number": (
+        lambda: values_of(of_parameters(["0.weight"]), {0: 0.5}, "sparsity", NEEDS),
+        '0 must be a layer (a name is text: "0", with its quotes); choose among 0.weight',
+    ),
     "nothing is close": (
         lambda: mp.prune(net(), S, sparsity=0.5, protect="block?_conv"),
         f"'block?_conv' {SCORED}; {ALL}",

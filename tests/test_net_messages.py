@@ -12,6 +12,11 @@ from minprune.nets.layer import ForwardContext
 DENSE = ("fc1", mp.Dense(4, 3))
 
 
+class Dotted(mp.Dense):
+    def params(self) -> dict[str, tuple[int, ...]]:
+        return {"weight.0": (3, 4)}
+
+
 def net(*layers: object, shape: tuple[int, ...] = (4,), **how: object) -> Callable[[], object]:
     return lambda: mp.build(shape, layers, **how)  # type: ignore[arg-type]
 
@@ -26,8 +31,21 @@ MESSAGES = (
         "choose one of them",
     ),
     (
-        net(("fc.1", mp.Dense(4, 3))), ArgumentError,
-        "'fc.1' cannot name a layer; use letters, digits and _, not a digit first",
+        net(("fc..1", mp.Dense(4, 3))), ArgumentError,
+        "'fc..1' cannot name a layer; use letters, digits and _, with dots between them",
+    ),
+    (
+        net(("fc\n", mp.Dense(4, 3))), ArgumentError,
+        "'fc\\n' cannot name a layer; use letters, digits and _, with dots between them",
+    ),
+    (
+        net(DENSE, ("fc1.weight", mp.Dense(3, 3))), ArgumentError,
+        "fc1.weight: the name is that of an array of fc1; rename the layer",
+    ),
+    (
+        net(("own", Dotted(4, 3))), ArgumentError,
+        "own: what Dotted owns must be named by letters, digits and _, not 'weight.0'; rename it, "
+        "without a dot",
     ),
     (net(DENSE, DENSE), ArgumentError, "fc1: the name is taken; give each layer its own"),
     (

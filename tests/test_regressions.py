@@ -231,7 +231,7 @@ def test_a_threshold_and_what_is_chosen_are_those_of_prune() -> None:
         pruned = mp.prune(model, mp.score(model, data, "similarity", unit=True), **how)  # type: ignore[arg-type]
         pairs = regressions(model, data, "similarity", **how)  # type: ignore[arg-type]
         gone = {
-            (n.split(".")[0], int(u))
+            (n.rpartition(".")[0], int(u))
             for n, mask in pruned.masks.items()
             if n in ("fc1.weight", "fc2.weight")
             for u in np.flatnonzero(~mask.any(axis=1))
@@ -255,7 +255,7 @@ def test_options_reach_the_scores_and_the_distances(
     scores = mp.score(model, data, "correlation", unit=True, **how)
     masks = mp.prune(model, scores, sparsity=0.3).masks
     gone = {
-        (n.split(".")[0], int(u))
+        (n.rpartition(".")[0], int(u))
         for n in scores.keys() & masks.keys()
         for u in np.flatnonzero(~masks[n].any(axis=1))
     }

@@ -21,7 +21,7 @@ Pair = tuple[Model, Formats]
 
 def by_hand(model: Model) -> int:
     """Bytes of values, indices and what is dense, from the formats."""
-    layers = [name.split(".")[0] for name in model.net.stored]
+    layers = [name.rpartition(".")[0] for name in model.net.stored]
     dense = sum(w.nbytes for k, w in model.params.items() if k not in model.net.stored)
     return dense + sum(matrix(model, layer).bytes for layer in layers)
 

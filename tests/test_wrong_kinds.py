@@ -90,7 +90,7 @@ MESSAGES: tuple[tuple[Callable[[], Any], str], ...] = (
      PAIRS.format(2, "('b', Add(), 'a', 'input')")),
     (lambda: mp.build((4,), [(mp.Dense(4, 3), "a")]),
      "Dense(inputs=4, outputs=3, bias=True) cannot name a layer; use letters, digits and _, "
-     "not a digit first"),
+     "with dots between them"),
     (lambda: mp.build((4,), [*LAYERS, ("b", mp.ReLU(), mp.Tanh())]),
      "b: must read earlier layers, not Tanh(); name one before it"),
     (lambda: mp.Dropout("0.5"),

@@ -3,7 +3,7 @@
 REINFORCE in the manner of Huang et al. (2018), whose nets are those of CIFAR; AMC (He et al. 2018)
 uses DDPG. R = accuracy - 2 max(0, share - 0.3): multiply-adds cost nothing up to the budget. The
 uniform net has the largest share of each layer, the same for all and by the same criterion, at no
-more multiply-adds than the agent's. One seed, no fine-tuning, and a part of the samples.
+more multiply-adds than the agent's. One seed, no fine-tuning.
 """
 
 from functools import partial
@@ -17,8 +17,8 @@ from benchmarks.papers.renda import cut
 from minprune.measures.cost import size
 
 PROTOCOL: dict[str, Any] = {
-    "net": "lenet_5", "train": 20_000, "val": 2_000, "epochs": 3, "seeds": 1, "batch_size": 100,
-    "optimizer": "Adam 1e-3", "samples": 1000, "episodes": 400, "macs": 0.3, "lam": 2.0,
+    "net": "lenet_5", "train": 55_000, "val": 5_000, "epochs": 5, "seeds": 1, "batch_size": 100,
+    "optimizer": "Adam 1e-3", "samples": 1000, "episodes": 800, "macs": 0.3, "lam": 2.0,
 }  # fmt: skip
 QUICK = PROTOCOL | {"net": "mlp", "train": 200, "val": 100, "epochs": 1, "episodes": 5}
 WAYS = ("layer", "unit")

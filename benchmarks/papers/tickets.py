@@ -155,7 +155,7 @@ def overlaps(pairs: Sequence[Cell]) -> tuple[list[str], list[list[Any]]]:
                 f"{left} %", *(f"{t:.2f}x" for t in times.values()), f"{least:.2g}",
                 f"{np.mean([p['pixels'] for p in here]):.2f}",
             ])  # fmt: skip
-    layers = [name.split(".")[0] for name in pairs[0]["overlap"]]
+    layers = [name.rpartition(".")[0] for name in pairs[0]["overlap"]]
     return ["left", *layers, "largest p", "pixels, r"], body
 
 

@@ -285,7 +285,7 @@ def grad(
             parts = t.op.rule(g, t.value, tuple(map(value, t.inputs)), need, **t.settings)
         for x, part, needed in zip(t.inputs, parts, need, strict=True):
             if needed and part is not None:
-                grads[x] = grads[x] + part if x in grads else part
+                grads[x] = OPERATORS["+"](grads[x], part) if x in grads else part
         if free:
             t.inputs, t.settings, t.op = (), {}, FREED
             wanted.discard(t)  # or its value would live on in there

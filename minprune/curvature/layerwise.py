@@ -73,7 +73,7 @@ def layer_hessian(
 
 def weighted(model: Model, name: str) -> Node:
     """The dense or convolution layer that `name` means; raises ArgumentError for another."""
-    node = model.net.node(layer_of(name))
+    node = model.net.owner(name)
     dense_only(model, "the product of a layer's inputs", [f"{node.name}.weight"])
     if node.name not in model.net.mixing:
         raise ArgumentError(

@@ -41,6 +41,7 @@ class Kind:
     most: int  # bytes of header.json
     dtypes: tuple[str, ...]
     deflated: bool  # entries of up to SMALL bytes; larger ones never are
+    older: tuple[int, ...] = ()  # versions that are read too
 
     @property
     def format(self) -> str:
@@ -59,7 +60,6 @@ def write(kind: Kind, path: Place, about: dict[str, Any], arrays: Arrays) -> Non
     A path is written whole or not at all; a file object gets all bytes from where it stands.
     """
     import json
-    import zipfile
 
     rows: dict[str, Arrays] = {}
     for name, a in arrays.items():
@@ -83,17 +83,24 @@ def write(kind: Kind, path: Place, about: dict[str, Any], arrays: Arrays) -> Non
             f"{named(path)}: its header must hold fewer values, which would take {room_of(text)} "
             f"bytes to read, more than {ROOM}; store numbers in arrays, in few of them"
         )
+    packed = zipped({HEADER: text} | bodies, SMALL if kind.deflated else -1)
+    if isinstance(path, str | os.PathLike):
+        write_atomic(path, packed)
+    else:
+        _into_stream(path, packed)
+
+
+def zipped(entries: dict[str, bytes], most: int) -> memoryview:
+    """The archive of these entries, those of at most so many bytes deflated"""
+    import zipfile
+
     out = BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
-        for key, body in ({HEADER: text} | bodies).items():
+        for key, body in entries.items():
             entry = zipfile.ZipInfo(key)  # its date is fixed: same values, same bytes
             entry.create_system, entry.external_attr = 3, 0o644 << 16  # on any system
-            how = DEFLATED if kind.deflated and len(body) <= SMALL else STORED
-            archive.writestr(entry, body, how, 9)
-    if isinstance(path, str | os.PathLike):
-        write_atomic(path, out.getbuffer())
-    else:
-        _into_stream(path, out.getbuffer())
+            archive.writestr(entry, body, DEFLATED if len(body) <= most else STORED, 9)
+    return out.getbuffer()
 
 
 def _into_stream(stream: BinaryIO, content: memoryview) -> None:

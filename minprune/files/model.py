@@ -1,6 +1,8 @@
 """model.npz: the net as JSON; arrays "params/...", "buffers/..." and "masks/..." by full names.
 
-Layers go by their names in nets/registry.py. Masks are packed, eight entries a byte (uint8).
+Layers go by their names in nets/registry.py. Masks are packed, eight entries a byte (uint8). Of a
+parameter whose masked entries are all 0.0, the live ones alone are stored, as a row, in their
+order: `masked` turns them back. Version 2, of minprune 0.1.0, stored all entries; it is read too.
 """
 
 import math
@@ -10,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from minprune.core import Array
 from minprune.errors import ArgumentError, FileError
 from minprune.files.container import Kind, Place, write
 from minprune.files.reader import Reader, read
@@ -19,11 +22,13 @@ from minprune.nets.registry import kind_of
 
 PLAIN = (bool, int, float, str, type(None))  # what the fields of a layer may be
 DTYPES = ("float32", "float64", "uint8", "uint32")
-KIND = Kind("model", 2, "mp.save", "save it again", 2**20, DTYPES, deflated=True)
+KIND = Kind("model", 3, "mp.save", "save it again", 2**20, DTYPES, deflated=True, older=(2,))
 
 
 def save(model: Model, path: Place) -> None:
     """Write the model to a .npz file, whole or not at all; the same model gives the same bytes
+
+    Of masked parameters the live entries are stored, and a bit for each entry.
 
     Parameters
     ----------
@@ -50,7 +55,7 @@ def save(model: Model, path: Place) -> None:
     """
     is_model(model, "save")
     _checked("save", path, "write")
-    arrays = {f"params/{k}": model.params[k] for k in model.net.params}
+    arrays = {f"params/{k}": _live(model.params[k], model.masks.get(k)) for k in model.net.params}
     arrays |= {f"buffers/{k}": model.buffers[k] for k in model.net.buffers}
     arrays |= {f"masks/{k}": np.packbits(model.masks[k]) for k in sorted(model.masks)}
     write(KIND, path, {"net": describe(model.net)}, arrays)
@@ -88,6 +93,21 @@ def load(path: Place) -> Model:
     """
     _checked("load", path, "read")
     return read(KIND, path, _model)
+
+
+def _live(w: Array, mask: Array | None) -> Array:
+    """The live entries as a row; w itself where a masked entry has a bit that is set, as of -0.0"""
+    if mask is None or mask.all() or np.any(w[~mask].view(np.uint8)):
+        return w
+    found: Array = w[mask]
+    return found
+
+
+def masked(live: Array, mask: Array) -> Array:
+    """w[mask] = live, and 0 elsewhere; raises ValueError for another number of live entries"""
+    w = np.zeros(mask.shape, live.dtype)  # takes no memory where nothing is written
+    w[mask] = live
+    return w
 
 
 def _checked(owner: str, path: object, needs: str) -> None:
@@ -159,20 +179,32 @@ def _model(file: Reader) -> Model:
     needed |= {f"buffers/{k}": shape for k, shape in net.buffers.items()}
     packed = {f"masks/{k}": (-(-math.prod(shape) // 8),) for k, shape in net.params.items()}
     expected = needed | packed
+    in_part = {k for k in net.params if _in_part(file, k, net.params[k])}
     for name, shape in file.shapes.items():
         if name not in expected:
             raise KIND.foreign(f"it must not hold {name!r}")
-        if shape != expected[name]:
+        if shape != expected[name] and name.removeprefix("params/") not in in_part:
             raise KIND.bad(f"its {name} must have the shape {expected[name]}, not {shape}")
     for name in needed:
         if name not in file.shapes:
             raise KIND.foreign(f"it must hold {name}, and does not")
     arrays = file.arrays()
-    params = {k: arrays[f"params/{k}"] for k in net.params}
-    buffers = {k: arrays[f"buffers/{k}"] for k in net.buffers}
     masks = {}
     for k, shape in sorted(net.params.items()):
         if f"masks/{k}" in arrays:
-            bits = np.unpackbits(arrays[f"masks/{k}"], count=math.prod(shape))
-            masks[k] = bits.astype(bool).reshape(shape)
+            bits = np.unpackbits(arrays.pop(f"masks/{k}"), count=math.prod(shape))
+            masks[k] = bits.view(bool).reshape(shape)
+    for k in in_part:
+        live, n = arrays[f"params/{k}"], np.count_nonzero(masks[k])
+        if live.size != n:
+            raise KIND.bad(f"its params/{k} must hold the {n} live entries, not {live.size}")
+        arrays[f"params/{k}"] = masked(live, masks[k])
+    params = {k: arrays[f"params/{k}"] for k in net.params}
+    buffers = {k: arrays[f"buffers/{k}"] for k in net.buffers}
     return Model(net, params, buffers, masks)
+
+
+def _in_part(file: Reader, name: str, shape: tuple[int, ...]) -> bool:
+    """Whether the file claims to hold a mask of the parameter, and a row shorter than all of it"""
+    row = file.shapes.get(f"params/{name}", shape)
+    return f"masks/{name}" in file.shapes and len(row) == 1 and row[0] < math.prod(shape)

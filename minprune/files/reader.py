@@ -96,11 +96,11 @@ class Reader:
         version = header["version"]
         if type(version) is not int or version < 1:
             raise kind.bad(f"its format version must be an integer of at least 1, not {version!r}")
-        if version != kind.version:
+        if version not in (known := (*kind.older, kind.version)):
             other = "a newer" if version > kind.version else "an older"
             raise FileError(
-                f"its format version must be {kind.version} for this minprune, not {version}; "
-                f"use {other} minprune"
+                f"its format version must be {' or '.join(map(str, known))} for this minprune, "
+                f"not {version}; use {other} minprune"
             )
         if len(self.unread) + 1 < len(entries):  # header.json has been read
             raise kind.bad("its entries must have different names")

@@ -76,9 +76,9 @@ def grouped(extra: Arrays, pictures: Sequence[Learned]) -> dict[Learned, Arrays]
 
 
 def beside(name: str, other: str) -> str:
-    """The full name of an array of the same method: "0.fc1 gate", "step" -> "0.step\""""
-    part, dot, _ = name.partition(".")
-    return f"{part}.{other}" if dot and part.isdigit() else other
+    """The full name of an array of the same method: "0/fc1 gate", "step" -> "0/step\""""
+    part, slash, _ = name.partition("/")
+    return f"{part}/{other}" if slash and part.isdigit() else other
 
 
 def _entry(phase: str, how: Learned, arrays: Arrays, extra: Arrays) -> Entry:

@@ -106,6 +106,14 @@ def every_row(kernel: str, given: Given, sizes: Sizes) -> None:
     sizes.setdefault("n", sizes["rows"])
 
 
+def whole_table(kernel: str, given: Given, sizes: Sizes) -> None:
+    """A table has an entry for each word of 16 bits."""
+    if sizes["q"] != 65536:
+        raise ShapeError(
+            f"{kernel}: table must have 65536 entries, one for each word, not {sizes['q']}; fill it"
+        )
+
+
 def removals(kernel: str, given: Given, sizes: Sizes) -> None:
     """count: from 0 to n; n unless given"""
     if given["count"] is not None and count(kernel, "count", given["count"], 0) > sizes["n"]:

@@ -46,7 +46,7 @@ KINDS = {
     "float64": Kind(WHOLE, dtypes("float64"), "float64", "convert it with {name}.astype(float)"),
     "bool": Kind(WHOLE, dtypes("bool"), "bool", "True means kept"),
     "uint8": Kind(AS_IS, dtypes("uint8"), "uint8", "take it from a format of minprune.sparse"),
-    "uint16": Kind(WHOLE, dtypes("uint16"), "uint16", "pass the index that max_pool returned"),
+    "uint16": Kind(WHOLE, dtypes("uint16"), "uint16", "pass what max_pool or words16 returned"),
     "uint32": Kind(AS_IS, dtypes("uint32"), "uint32", "take it from a format of minprune.sparse"),
     "integers": Kind(
         AS_IS, INTEGERS, "integers", "convert it with np.asarray({name}, np.int64)"

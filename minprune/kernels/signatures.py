@@ -23,6 +23,7 @@ Pair = tuple[int, int]
 Shape = tuple[int, ...]
 ROWS, SUMS = ("dense.rows_ref", "dense.rows_jit"), ("dense.rows_ref", "dense.sums_jit")
 OPTIM = "dense.optim_ref", "dense.optim_jit"
+NOISE = "dense.noise_ref", "dense.noise_jit"
 CONV, POOL = ("dense.image_ref", "dense.conv_jit"), ("dense.image_ref", "dense.pool_jit")
 SELECT = "dense.select_ref", "dense.select_jit"
 CSR, BLOCK = ("sparse.sparse_ref", "sparse.csr_jit"), ("sparse.sparse_ref", "sparse.block_jit")
@@ -255,6 +256,25 @@ def mse(x: Array, y: Array) -> Array:
 
     x, y: (k, n) or (..., n) -> a 0-d array.
     """
+
+
+@kernel(
+    NOISE, "mean (...), variance (...), words: uint16 (...), table (q), eps -> (...)",
+    rules.whole_table,
+)  # fmt: skip
+def noisy(mean: Array, variance: Array, words: Array, table: Array, eps: float) -> Array:
+    """out = mean + sqrt(variance + eps) e      e = table[words]
+
+    Any shape; table: (65536,), of normal noise its quantiles.
+    """
+
+
+@kernel(
+    NOISE, "g (...), variance (...), words: uint16 (...), table (q), eps -> (...)",
+    rules.whole_table,
+)  # fmt: skip
+def noisy_grad(g: Array, variance: Array, words: Array, table: Array, eps: float) -> Array:
+    """out = g e / (2 sqrt(variance + eps))      e = table[words]      any shape"""
 
 
 @kernel(

@@ -25,7 +25,7 @@ def chain(*methods: Method) -> Method:
     Every part has its own extra arrays, state and random stream. Each hook of a part sees what the
     parts before it have made of the model, the weights, the masks and the optimizer's state; the
     masks of all are applied. Penalties add up. Training is settled when every part is. In
-    `history.extra` the arrays of part k are named "k.name", from 0.
+    `history.extra` the arrays of part k are named "k/name", from 0.
 
     Parameters
     ----------
@@ -136,9 +136,9 @@ class Chain(Method):
             params |= change.params or {}
             masks |= change.masks or {}
             buffers |= change.buffers or {}
-            extra |= {f"{k}.{name}": a for name, a in (change.extra or {}).items()}
+            extra |= {f"{k}/{name}": a for name, a in (change.extra or {}).items()}
             for slot, arrays in (change.opt_state or {}).items():
-                slots[slot] |= {n if n in seen else f"{k}.{n}": a for n, a in arrays.items()}
+                slots[slot] |= {n if n in seen else f"{k}/{n}": a for n, a in arrays.items()}
             states[k] = states[k] if change.state is None else change.state
         return Change(params, masks, extra, slots, tuple(states), buffers)
 
@@ -178,16 +178,16 @@ class Chain(Method):
 def chained(parts: Sequence[tuple[Learned, ...]]) -> tuple[Learned, ...]:
     """The pictures of part k, of the arrays that it names in a chain"""
     return tuple(
-        replace(one, names=f"{k}.{one.names}") for k, own in enumerate(parts) for one in own
+        replace(one, names=f"{k}/{one.names}") for k, own in enumerate(parts) for one in own
     )
 
 
 def _own(arrays: Mapping[str, Any], k: int) -> dict[str, Any]:
-    """{"k.name": a, ...} -> {"name": a} of part k"""
-    start = f"{k}."
+    """{"k/name": a, ...} -> {"name": a} of part k"""
+    start = f"{k}/"
     return {name[len(start) :]: a for name, a in arrays.items() if name.startswith(start)}
 
 
 def _joined(parts: list[Any]) -> dict[str, Any]:
-    """[{"name": a}, ...] -> {"k.name": a, ...}"""
-    return {f"{k}.{name}": a for k, arrays in enumerate(parts) for name, a in arrays.items()}
+    """[{"name": a}, ...] -> {"k/name": a, ...}"""
+    return {f"{k}/{name}": a for k, arrays in enumerate(parts) for name, a in arrays.items()}

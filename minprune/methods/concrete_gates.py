@@ -10,42 +10,32 @@ from typing import Any
 
 import numpy as np
 
-from minprune import kernels
 from minprune.autograd import Op, Value, mul, sigmoid, sub, value
+from minprune.autograd.in_pieces import in_pieces
 from minprune.core import Array
-from minprune.methods.local_reparameterization import pieces
 
 BETA, GAMMA, ZETA = 2 / 3, -0.1, 1.1  # the temperature, and where s is stretched to
 EDGE = log(-GAMMA / ZETA)  # the log alpha up to which the gate of the test is 0
 SHIFT = BETA * EDGE  # z > 0 where logit(u) + log alpha > SHIFT
 
 
-def _gate(log_alpha: Array, *, u: Array) -> Array:
+@in_pieces
+def _gate(log_alpha: Array, *, u: Array, out: Array) -> None:
     """z = clip(s (zeta - gamma) + gamma, 0, 1), s = sigmoid((logit(u) + log_alpha) / beta)"""
-    log_alpha = np.ascontiguousarray(log_alpha)
-    z = kernels.empty(log_alpha.shape, log_alpha.dtype)
-    for out, a, v in pieces(z, log_alpha, np.ascontiguousarray(u)):
-        np.log(np.divide(np.subtract(1, v), v, out=out), out=out)  # -logit(u)
-        np.multiply(np.subtract(out, a, out=out), 1 / BETA, out=out)
-        with np.errstate(over="ignore"):  # 1 / inf = 0
-            np.add(np.exp(out, out=out), 1, out=out)
-        np.add(np.divide(ZETA - GAMMA, out, out=out), GAMMA, out=out)
-        np.clip(out, 0, 1, out=out)
-    return z
+    with np.errstate(over="ignore"):  # 1 / inf = 0
+        e = np.exp((np.log((1 - u) / u) - log_alpha) * (1 / BETA))
+    np.clip((ZETA - GAMMA) / (e + 1) + GAMMA, 0, 1, out=out)
 
 
 def _gate_rule(g: Value, z: Value, inputs: Any, need: Any, *, u: Array) -> Any:
     return (mul(g, slope(z)),)
 
 
-def _slope(z: Array) -> Array:
+@in_pieces
+def _slope(z: Array, *, out: Array) -> None:
     """d = dz/dlog_alpha = (z - gamma) (zeta - z) / (beta (zeta - gamma)) where 0 < z < 1, else 0"""
-    d = kernels.empty(z.shape, z.dtype)
-    for out, v in pieces(d, np.ascontiguousarray(z)):
-        np.multiply(np.subtract(v, GAMMA, out=out), 1 / (BETA * (ZETA - GAMMA)), out=out)
-        out *= ZETA - v
-        out *= (v > 0) & (v < 1)
-    return d
+    inside = (z > 0) & (z < 1)
+    np.multiply((z - GAMMA) * (1 / (BETA * (ZETA - GAMMA))) * (ZETA - z), inside, out=out)
 
 
 def _slope_rule(g: Value, d: Value, inputs: Any, need: Any) -> Any:
@@ -55,14 +45,11 @@ def _slope_rule(g: Value, d: Value, inputs: Any, need: Any) -> Any:
     return (mul(mul(g, free), sub(GAMMA + ZETA, mul(z, 2.0))),)
 
 
-def _kept_chance(log_alpha: Array) -> Array:
+@in_pieces
+def _kept_chance(log_alpha: Array, *, out: Array) -> None:
     """p = P(z > 0) = sigmoid(log_alpha - beta log(-gamma / zeta)), the expected L0 of each gate"""
-    p = kernels.empty(log_alpha.shape, log_alpha.dtype)
-    for out, a in pieces(p, np.ascontiguousarray(log_alpha)):
-        with np.errstate(over="ignore"):  # 1 / inf = 0
-            np.exp(np.subtract(SHIFT, a, out=out), out=out)
-        np.reciprocal(np.add(out, 1, out=out), out=out)
-    return p
+    with np.errstate(over="ignore"):  # 1 / inf = 0
+        np.reciprocal(np.exp(SHIFT - log_alpha) + 1, out=out)
 
 
 def _kept_chance_rule(g: Value, p: Value, inputs: Any, need: Any) -> Any:

@@ -5,7 +5,7 @@ et al. 2015). A convolution's outputs share their weights, and are drawn apart a
 there. A layer takes it if it is linear and has one weight of two or more axes.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -18,46 +18,31 @@ from minprune.nets.layer import ForwardContext, Layer
 from minprune.nets.model import Model, dense_only
 from minprune.nets.names import matched, of_parameters
 from minprune.nets.net import layer_of
-from minprune.nets.noise import normal
+from minprune.nets.noise import quantiles, words16
 from minprune.train.method import Values
 
 EPS = 1e-8  # added to the variance, whose square root has no derivative at 0
-PIECE = 32768  # entries
 NEEDS = ": {} must be a weight of this net, or a layer that has one"
 
 
-def pieces(*arrays: Array) -> Iterator[tuple[Array, ...]]:
-    """Parts of contiguous arrays of one shape, small enough to stay in the cache for some passes"""
-    flat = [a.reshape(-1) for a in arrays]
-    for start in range(0, flat[0].size, PIECE):
-        yield tuple(a[start : start + PIECE] for a in flat)
+def _noisy(mean: Array, variance: Array, *, words: Array) -> Array:
+    """z = mean + sqrt(variance + EPS) e"""
+    return kernels.noisy(mean, variance, words, quantiles(mean.dtype), EPS)
 
 
-def _noisy(mean: Array, variance: Array, *, noise: Array) -> Array:
-    """z = mean + sqrt(variance + EPS) noise"""
-    mean, variance = map(np.ascontiguousarray, (mean, variance))
-    z = kernels.empty(mean.shape, mean.dtype)
-    for out, m, v, e in pieces(z, mean, variance, noise):
-        np.sqrt(np.add(v, EPS, out=out), out=out)
-        np.add(np.multiply(out, e, out=out), m, out=out)
-    return z
+def _noisy_rule(g: Value, z: Value, inputs: Any, need: Any, *, words: Array) -> Any:
+    return g, through(g, inputs[1], words=words) if need[1] else None
 
 
-def _noisy_rule(g: Value, z: Value, inputs: Any, need: Any, *, noise: Array) -> Any:
-    return g, mul(g, slope(inputs[1], noise=noise)) if need[1] else None
+def _through(g: Array, variance: Array, *, words: Array) -> Array:
+    """d = g e / (2 sqrt(variance + EPS))"""
+    return kernels.noisy_grad(g, variance, words, quantiles(variance.dtype), EPS)
 
 
-def _slope(variance: Array, *, noise: Array) -> Array:
-    """d = noise / (2 sqrt(variance + EPS))"""
-    d = kernels.empty(variance.shape, variance.dtype)
-    for out, v, e in pieces(d, np.ascontiguousarray(variance), noise):
-        np.sqrt(np.add(v, EPS, out=out), out=out)
-        np.multiply(np.divide(e, out, out=out), 0.5, out=out)
-    return d
-
-
-def _slope_rule(g: Value, d: Value, inputs: Any, need: Any, *, noise: Array) -> Any:
-    return (mul(mul(g, div(d, add(inputs[0], EPS))), -0.5),)
+def _through_rule(h: Value, d: Value, inputs: Any, need: Any, *, words: Array) -> Any:
+    _, v = inputs
+    dv = mul(mul(h, div(d, add(v, EPS))), -0.5) if need[1] else None
+    return through(h, v, words=words), dv
 
 
 def _square(x: Array) -> Array:
@@ -65,7 +50,7 @@ def _square(x: Array) -> Array:
     return np.square(x, out=kernels.empty(x.shape, x.dtype))
 
 
-noisy, slope = Op(_noisy, _noisy_rule), Op(_slope, _slope_rule)
+noisy, through = Op(_noisy, _noisy_rule), Op(_through, _through_rule)
 square = Op(_square, lambda g, z, inputs, need: (mul(mul(g, inputs[0]), 2.0),))
 
 
@@ -94,10 +79,8 @@ def outputs(
     rng: np.random.Generator,
 ) -> Value:  # fmt: skip
     """The outputs of a layer whose weight `name` has this variance      x: batch-last"""
-    layer_name, _, kind = name.partition(".")
-    own = layer.own(layer_name, params)
+    own, kind = layer.own(layer_of(name), params), name.rpartition(".")[2]
     mean = layer.apply(own, [x], run)
     still = {k: np.zeros_like(value(own[k])) for k in layer.shifts if k in own}
     spread = layer.apply(own | still | {kind: variance}, [square(x)], run)
-    noise = normal(rng, mean.shape, value(mean).dtype)
-    return noisy(mean, spread, noise=noise)
+    return noisy(mean, spread, words=words16(rng, mean.shape))

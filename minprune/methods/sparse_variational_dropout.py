@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from minprune import kernels
 from minprune.arguments import filled, number, share
-from minprune.autograd import Op, Value, mul, total, value
+from minprune.autograd import Op, Value, mul, sub, value
+from minprune.autograd.in_pieces import in_pieces, pieces
 from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
 from minprune.masking.apply import prune
 from minprune.methods.dropout import Names
 from minprune.methods.during import one_call
-from minprune.methods.kl import sparse_kl
+from minprune.methods.kl import sparse_kl, sparse_slope
 from minprune.methods.local_reparameterization import noisy_weights, outputs
 from minprune.nets.layer import Layer
 from minprune.nets.model import Model
@@ -33,50 +33,85 @@ LOW, HIGH = -8.0, 8.0  # of log alpha
 THRESHOLD = 3.0  # alpha = 20: a dropout rate of 0.95
 
 
-def _log_alpha(theta: Array, log_sigma2: Array) -> Array:
+@in_pieces
+def _log_alpha(theta: Array, log_sigma2: Array, *, out: Array) -> None:
     """a = log sigma^2 - log theta^2, in [LOW, HIGH]      derivative 0 at both; HIGH at theta = 0"""
-    a = np.multiply(theta, theta, out=kernels.empty(theta.shape, theta.dtype))
-    np.maximum(a, np.finfo(a.dtype).tiny, out=a)
-    np.subtract(log_sigma2, np.log(a, out=a), out=a)
-    return np.clip(a, LOW, HIGH, out=a)
+    tiny = np.finfo(theta.dtype).tiny
+    a = log_sigma2 - np.log(theta * theta + tiny)
+    np.clip(a, LOW, HIGH, out=out)
 
 
 def _log_alpha_rule(g: Value, a: Value, inputs: Any, need: Any) -> Any:
-    theta, _ = inputs
-    free = _between(value(a), LOW, HIGH)
-    g = mul(g, free)
-    return mul(g, -2.0) / (theta + (1 - free)) if need[0] else None, g
+    g = mul(g, _free(value(a)))
+    return towards(g, inputs[0]) if need[0] else None, g
 
 
-def _variance(theta: Array, log_sigma2: Array) -> Array:
+@in_pieces
+def _variance(theta: Array, log_sigma2: Array, *, out: Array) -> None:
     """v = exp(a) theta^2, a: `log_alpha`; that is sigma^2, in [e^LOW theta^2, e^HIGH theta^2]"""
-    v, bound = (kernels.empty(theta.shape, theta.dtype) for _ in range(2))
-    np.exp(log_sigma2, out=v)
-    np.multiply(theta, theta, out=bound)
-    np.multiply(bound, exp(LOW), out=bound)
-    np.maximum(v, bound, out=v)
-    np.multiply(bound, exp(HIGH - LOW), out=bound)
-    return np.minimum(v, bound, out=v)
+    low = theta * theta * exp(LOW)
+    np.clip(np.exp(log_sigma2), low, low * exp(HIGH - LOW), out=out)
 
 
 def _variance_rule(g: Value, v: Value, inputs: Any, need: Any) -> Any:
     """dlog_sigma2 = g v between the bounds; dtheta = g 2 v / theta at them, where a is constant"""
-    theta = inputs[0]
-    low = np.square(value(theta)) * exp(LOW)  # rounded as they were there
-    free = _between(value(v), low, low * exp(HIGH - LOW))
     g = mul(g, v)
-    if free.all():  # the usual case
-        return np.zeros_like(free) if need[0] else None, g
-    rest = 1 - free
-    return mul(mul(g, rest), 2.0) / (theta + (value(theta) == 0)) if need[0] else None, mul(g, free)
+    own = mul(g, _within(value(v), value(inputs[0])))
+    return towards(sub(own, g), inputs[0]) if need[0] else None, own
 
 
-def _between(x: Array, low: Any, high: Any) -> Array:
-    """1 where low < x < high, else 0, in the dtype of x"""
-    found: Array = ((x > low) & (x < high)).astype(x.dtype)
-    return found
+@in_pieces
+def _free(a: Array, *, out: Array) -> None:
+    """1 where LOW < a < HIGH, else 0"""
+    out[:] = (a > LOW) & (a < HIGH)
 
 
+@in_pieces
+def _within(v: Array, theta: Array, *, out: Array) -> None:
+    """1 where v is within its bounds, rounded as they were there, else 0"""
+    low = theta * theta * exp(LOW)
+    out[:] = (v > low) & (v < low * exp(HIGH - LOW))
+
+
+@in_pieces
+def _towards(g: Array, theta: Array, *, out: Array) -> None:
+    """z = -2 g / theta = g d(-log theta^2)/dtheta, 0 where g = 0"""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        np.divide(g, -0.5 * theta, out=out)
+    np.copyto(out, 0, where=g == 0)
+
+
+def _towards_rule(h: Value, z: Value, inputs: Any, need: Any) -> Any:
+    _, theta = inputs
+    return towards(h, theta), mul(towards(mul(h, z), theta), 0.5)
+
+
+def _kl(theta: Array, log_sigma2: Array) -> Array:
+    """KL = sum k(a)      a: `log_alpha`, k: `sparse_kl`"""
+    parts = pieces(*map(np.ascontiguousarray, (theta, log_sigma2)))
+    return np.asarray(sum(float(sparse_kl(_log_alpha(*part)).sum()) for part in parts), theta.dtype)
+
+
+def _kl_rule(g: Value, k: Value, inputs: Any, need: Any) -> Any:
+    g = mul(g, kl_slope(*inputs))
+    return towards(g, inputs[0]) if need[0] else None, g
+
+
+@in_pieces
+def _kl_slope(theta: Array, log_sigma2: Array, *, out: Array) -> None:
+    """d = dKL / dlog_sigma2 = k'(a) between the bounds, 0 at them"""
+    a = _log_alpha(theta, log_sigma2)
+    np.multiply(sparse_slope(a), _free(a), out=out)
+
+
+def _kl_slope_rule(h: Value, d: Value, inputs: Any, need: Any) -> Any:
+    a = log_alpha(*inputs)
+    (g,) = sparse_slope.rule(mul(h, _free(value(a))), None, (a,), (True,))
+    return towards(g, inputs[0]), g
+
+
+towards = Op(_towards, _towards_rule)
+kl, kl_slope = Op(_kl, _kl_rule), Op(_kl_slope, _kl_slope_rule)
 log_alpha, variance = Op(_log_alpha, _log_alpha_rule), Op(_variance, _variance_rule)
 
 
@@ -187,9 +222,7 @@ class SparseVariationalDropout(Method):
     def penalty(self, params: Values, extra: Values, ctx: Context) -> Value | None:
         share = ctx.step / (self.warm * ctx.total) if self.warm else 1.0
         w = self.scale * min(1.0, share) / ctx.samples
-        kls = [
-            total(sparse_kl(log_alpha(params[k], extra[extra_name(k)]))) for k in weights_of(extra)
-        ]
+        kls = [kl(params[k], extra[extra_name(k)]) for k in weights_of(extra)]
         return mul(sum(kls[1:], kls[0]), w)
 
     def settled(self, step: int, total: int) -> bool:

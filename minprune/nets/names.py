@@ -88,7 +88,9 @@ def _hits(known: Known, wanted: Any, needs: str) -> list[str]:
 def closest(known: Known, wanted: Any) -> str:
     """ " (did you mean fc1?)", or "" where nothing is close"""
     there = [name for names in known.values() for name in names]
+    if not isinstance(wanted, str) and str(wanted) in there:  # --set layers=0
+        return f' (a name is text: "{wanted}", with its quotes)'
     if is_pattern(wanted):
-        there += [re.sub(r"\d+", "*", layer_of(name)) for name in there]
+        there += [re.sub(r"\d+", "*", name) for name in there]
     near = meant(wanted, there, "")
     return f" ({near})" if near else ""

@@ -15,11 +15,17 @@ from minprune.nets.layer import Layer, Shape
 from minprune.nets.losses import Loss
 
 INPUT = "input"
+WORD = r"[A-Za-z0-9_]+"
+NAME = rf"{WORD}(\.{WORD})*"  # of a layer: layer1.0.conv1
 
 
 def layer_of(name: str) -> str:
-    """The layer that a full name belongs to: "conv1" of "conv1.weight", and of "conv1" """
-    return name.partition(".")[0]
+    """The layer that owns what has this full name: "layer1.0.conv1" of "layer1.0.conv1.weight"
+
+    Names of layers may hold dots; what a layer owns ("weight") has none. A name without dots, as
+    in a dict of somebody else's arrays, is its own.
+    """
+    return name.rpartition(".")[0] or name
 
 
 class Node(NamedTuple):
@@ -67,16 +73,24 @@ class Net:
                 f"build: input_shape must have an integer of at least 1 for each axis but the "
                 f"batch, not {self.input_shape!r}; pass (784,) or (1, 28, 28), for example"
             )
-        known = {INPUT}
+        known, owned = {INPUT}, set[str]()
         for name, layer, inputs in self.nodes:
-            if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            if not isinstance(name, str) or not re.fullmatch(NAME, name):
                 raise ArgumentError(
-                    f"{name!r} cannot name a layer; use letters, digits and _, not a digit first"
+                    f"{name!r} cannot name a layer; use letters, digits and _, with dots between "
+                    f"them"
                 )
             if name in known:
                 raise ArgumentError(f"{name}: the name is taken; give each layer its own")
             if not isinstance(layer, Layer):
                 raise ArgumentError(f"{name}: {layer!r} is not a layer; pass an instance: ReLU()")
+            for kind in layer.params() | layer.buffers():
+                if not isinstance(kind, str) or not re.fullmatch(WORD, kind):
+                    raise ArgumentError(
+                        f"{name}: what {type(layer).__name__} owns must be named by letters, "
+                        f"digits and _, not {kind!r}; rename it, without a dot"
+                    )
+                owned.add(f"{name}.{kind}")
             missing = [x for x in inputs if not isinstance(x, str) or x not in known]
             if missing:
                 raise ArgumentError(
@@ -88,6 +102,10 @@ class Net:
                     f"{name}: {type(layer).__name__} must read {many}, not {len(inputs)}; name them"
                 )
             known.add(name)
+        for name in known & owned:
+            raise ArgumentError(
+                f"{name}: the name is that of an array of {layer_of(name)}; rename the layer"
+            )
         name, out = list(self.shapes.items())[-1]
         if len(out) != 1:
             raise ShapeError(f"{name}: output must be (outputs,), not {out}; use Flatten and Dense")
@@ -168,6 +186,10 @@ class Net:
     def steps_apart(self) -> tuple[Step, ...]:
         """The same with no activation inside the layer before it."""
         return _steps(self, {})
+
+    def owner(self, name: str) -> Node:
+        """The node of a layer, or of the layer that owns an array of this full name."""
+        return self.node(name if name in self.readers else layer_of(name))
 
     def node(self, name: str) -> Node:
         """The node of that name; raises ArgumentError where there is none."""

@@ -25,6 +25,7 @@ from minprune.nets.normalisation import BatchNorm
 from minprune.nets.registry import LAYERS
 
 WIDEST = 6  # channels or features before a concatenation stops being drawn
+NAMED = "{}", "layer{}", "block.{}.conv"  # names of layers, as frameworks give them
 Draw = Callable[..., Any]  # st.DrawFn
 ALSO = ("Conv1d", "GroupNorm", "LayerNorm")  # drawn where a test asks for them
 CONV: dict[int, Any] = {2: Conv1d, 3: Conv2d}  # by the number of axes of what it reads
@@ -44,7 +45,8 @@ class Growing:
 
     def add(self, layer: Layer, *also: str) -> None:
         """A layer that reads the last one, and `also` others."""
-        name, reads = f"layer{len(self.layers) + 1}", (self.at, *also)
+        k, reads = len(self.layers) + 1, (self.at, *also)
+        name = NAMED[k % len(NAMED)].format(k)
         self.shapes[name] = layer.out_shape(*(self.shapes[r] for r in reads))
         self.layers.append((name, layer, reads))
         self.at = name

@@ -1,0 +1,9 @@
+"""A model on machines without minprune: lowered to plain steps, then written as C and other forms.
+
+`program` lowers a model; what writes a form reads the steps alone and knows no layer.
+"""
+
+from minprune.deploy.numpy_file import export_numpy
+from minprune.deploy.program import Program, lowers, program
+
+__all__ = ["Program", "export_numpy", "lowers", "program"]
