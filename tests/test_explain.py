@@ -15,7 +15,7 @@ from minprune.cli import COMMANDS, main, parser
 from minprune.criteria import CRITERIA
 from minprune.jobs import explain, explain_pages
 from minprune.jobs.failing import CASES, all_losses, failure
-from minprune.jobs.steps import steps
+from minprune.jobs.steps import shown, steps
 from minprune.kernels.door import backend
 from minprune.report.explain_page import slug
 from minprune.verify.kinds import FUNCTION_KINDS
@@ -65,6 +65,10 @@ def test_the_steps_of_an_example():
         "  h * w * w / 2 = [9, 2, 0]\n"
         "  s = [9, 2, 0]    as by hand"
     )
+
+
+def test_small_numbers_are_shown():
+    assert shown(np.array([2.5e-6, -12345.678, 4.0, -0.0])) == "[2.5e-06, -1.235e+04, 4, 0]"
 
 
 def drawing(rng):

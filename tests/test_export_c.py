@@ -146,3 +146,10 @@ def test_what_is_refused(tmp_path, options, text):
         mp.export_c(small, tmp_path, **options)
     assert str(found.value) == text
     assert not list(tmp_path.iterdir())
+
+
+def test_views_alone_are_refused(tmp_path):
+    net = mp.build((2, 3), [("flat", mp.Flatten())], loss="mse")
+    with pytest.raises(ArgumentError) as found:
+        mp.export_c(mp.quantize(mp.Model(net, {}), np.ones((1, 2, 3))), tmp_path)
+    assert str(found.value) == "export_c: the model must compute something; add a layer to it"

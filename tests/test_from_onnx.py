@@ -185,6 +185,12 @@ REFUSED: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any], str]] = {
         "node 'bn' (BatchNormalization) cannot be read as a layer: epsilon must be 1e-05 or more, "
         "not 1e-07; " + OTHERS,
     ),
+    "an axis": (
+        [node("LayerNormalization", "x s t", "a", "ln", axis=0), FLAT, FC],
+        DENSE | {"s": some(1, 2, 5, 5), "t": some(1, 2, 5, 5)}, {},
+        "node 'ln' (LayerNormalization) cannot be read as a layer: axis must be 3, not 0; "
+        + OTHERS,
+    ),
     "an old version": (
         [node("Relu", "x", "y")], {}, {"opset": 6},
         "its operators must be of version 7 at least, not 6; convert it with "

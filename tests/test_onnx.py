@@ -82,6 +82,16 @@ def test_the_runtime_may_be_that_of_the_package(
     assert agreement(model, runtime, run).share <= 1
 
 
+def test_a_model_whose_outputs_are_not_finite_is_not_agreed_with() -> None:
+    model = ZOO["mlp"]
+    large = {k: np.full_like(a, 3e38) for k, a in model.params.items()}
+    with (
+        np.errstate(over="ignore", invalid="ignore"),
+        pytest.raises(mp.errors.FileError, match="check: the model's outputs must be finite"),
+    ):
+        agreement(replace(model, params=large), "none", lambda x: np.zeros((len(x), 10)))
+
+
 def test_the_file_says_what_it_is(tmp_path: Path) -> None:
     mp.export_onnx(ZOO["mlp"], tmp_path / "net.onnx")
     found = onnx.load(tmp_path / "net.onnx")

@@ -158,3 +158,11 @@ def test_a_row_whose_weights_are_all_masked_keeps_its_bias():
     small = mp.quantize(mp.Model(net, params), np.ones((1, 2), np.float32))
     assert isinstance(small, Quantized)
     assert np.allclose(small(np.zeros((1, 2))), [[3, -0.25]], rtol=1e-6)
+
+
+def test_a_row_of_zeros_does_not_coarsen_the_outputs_of_the_others():
+    net = mp.build((2,), [("fc", mp.Dense(2, 3))], loss="mse")
+    weight = np.float32([[1e-3, -2e-3], [0, 0], [3e-3, 1e-3]])
+    model = mp.Model(net, {"fc.weight": weight, "fc.bias": np.zeros(3, np.float32)})
+    x = np.random.default_rng(0).random((50, 2)).astype(np.float32)
+    assert np.abs(mp.quantize(model, x)(x) - model(x)).max() <= 1e-4

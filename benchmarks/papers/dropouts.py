@@ -1,10 +1,11 @@
 """Sparse variational dropout and targeted dropout on MNIST: our figures beside the papers'.
 
 Molchanov, Ashukha & Vetrov (2017), Variational Dropout Sparsifies Deep Neural Networks: 200 epochs
-as there, and 40 (LeNet-300-100), and 25 with a threefold rate of log sigma^2 (LeNet-5). Gomez
-et al. (2019), Learning Sparse Networks Using Targeted Dropout, whose nets are those of CIFAR: here
-LeNet-300-100, without fine-tuning. One seed each, so a claim that is met, or missed, by little is
-not settled.
+as there, and 40 (LeNet-300-100), and 25 with a threefold rate of log sigma^2 (LeNet-5); the weight
+of the KL term grows over the first tenth, there from epoch 5 to 20; x / 255 less the mean image.
+Gomez et al. (2019), Learning Sparse Networks Using Targeted Dropout, whose nets are those of CIFAR:
+here LeNet-300-100, without fine-tuning. One seed each, so a claim that is met, or missed, by little
+is not settled.
 """
 
 from dataclasses import replace

@@ -52,6 +52,11 @@ def agreement(
         rng = stream(0, "samples")
         x = rng.standard_normal((SAMPLES, *model.net.input_shape)).astype(model.dtype)
     ours, theirs = model(x), np.asarray(run(x))
+    if bad := int(np.count_nonzero(~np.isfinite(ours))):
+        raise FileError(
+            f"check: the model's outputs must be finite, but {bad} of {ours.size} are not; train "
+            f"it again with a smaller lr"
+        )
     if theirs.shape != ours.shape or not np.isfinite(theirs).all():
         raise FileError(
             f"check: {runtime} must give finite outputs {ours.shape}, not {theirs.shape} with "

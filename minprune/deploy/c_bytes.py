@@ -42,7 +42,8 @@ static void ${prefix}_to_bytes(const float *x, uint8_t *y, size_t n, float inver
 {
     size_t i;
     for (i = 0; i < n; i++) {
-        const float scaled = x[i] * inverse, t = scaled + shift;
+        const volatile float scaled = x[i] * inverse; /* rounded here: no fused multiply-add */
+        const float t = scaled + shift;
         y[i] = (uint8_t)(t > 0.0f ? (t < 255.0f ? t : 255.0f) : 0.0f);
     }
 }

@@ -227,6 +227,8 @@ def _written(model: Quantized, name: str, format: str) -> tuple[dict[str, str], 
             calls.append(in_c(step, w))
         w.types = (*w.types, calls[-1].out)
     last, end = root[p.output - 1], len(p.steps)
+    if last == 1:
+        raise ArgumentError("export_c: the model must compute something; add a layer to it")
     lives, used = dict[int, Life](), dict(enumerate(p.last_use))
     for k in range(len(root)):
         used[root[k]] = max(used[root[k]], used[k])

@@ -57,13 +57,15 @@ def bytes_over(low: float, high: float) -> Bytes:
 def quantized_rows(weight: Array, bias: Array, into: float) -> Rows:
     """w_q = floor(w / s + 1/2), s = max |w| / 127 of each row, or more where a sum could overflow
 
+    A row of zeros has the largest step of the others.
+
     weight: (o, ...), bias: (o,), into: the step of what the rows read.
     """
     w = weight.reshape(len(weight), -1).astype(np.float64)
     b = np.abs(bias.astype(np.float64))
     largest = np.abs(w).max(axis=1, initial=0.0)
     steps = np.maximum(largest / 127, b / into / BIAS)
-    steps = np.where(steps > 0, steps, 1.0)
+    steps = np.where(steps > 0, steps, steps.max(initial=0.0) or 1.0)  # nothing but zeros: any
     while True:
         q = np.clip(half_up(w / steps[:, None]), -127, 127)
         over = np.abs(q).sum(axis=1) * 510 + half_up(b / (into * steps)) > MOST

@@ -307,6 +307,8 @@ def _usual(f: Found, kind: str) -> None:
 
 def read_layer_norm(f: Found) -> Read:
     _usual(f, "LayerNormalization")
+    rank = len(f.shapes[0]) + 1
+    f.must("axis", f.at("LayerNormalization").get("axis", -1) % rank, rank - 1)
     features = f.arrays["weight"].size
     return LayerNorm(features), _vectors(f, features, "weight", "bias")
 

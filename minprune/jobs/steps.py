@@ -24,15 +24,12 @@ World = dict[str, Any]
 def shown(value: object) -> str:
     """A number or array in one line, four digits each"""
     if isinstance(value, np.ndarray):
-        text = np.array2string(value + 0.0 if value.dtype.kind == "f" else value, precision=4,
-                               suppress_small=True, separator=", ", threshold=60)  # fmt: skip
-        return (
-            " ".join(text.split())
-            .replace("[ ", "[")
-            .replace(". ", "")
-            .replace(".,", ",")
-            .replace(".]", "]")
-        )
+        real = value.dtype.kind == "f"
+        text = np.array2string(
+            value + 0.0 if real else value, separator=", ", threshold=60,
+            formatter={"float_kind": "{:.4g}".format} if real else None,
+        )  # fmt: skip
+        return " ".join(text.split()).replace("[ ", "[")
     return cell(value)
 
 
