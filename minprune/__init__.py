@@ -5,6 +5,7 @@ files. Each is imported when it is first used, so that `import minprune` costs l
 `import numpy`.
 """
 
+# mypy: implicit-reexport
 from __future__ import annotations
 
 import sys

@@ -185,6 +185,13 @@ def parser() -> Parser:
     add("--html", metavar="FILE", help="write a page, with pictures, instead")
     add("--all", dest="whole", action="store_true", help="write all pages and an index")
     add("--out", metavar="FOLDER", help="where --all writes")
+    lesson = commands.add_parser(
+        "lesson",
+        help="read and run a lesson of the course on pruning",
+        description="List the twelve lessons, or run one: words, code and what it prints.",
+        epilog="Example: minprune lesson 1",
+    )
+    lesson.add_argument("number", metavar="NUMBER", nargs="?", type=count, help="from 1 to 12")
     _how_much(commands)
     _verify(commands)
     return top
@@ -445,6 +452,14 @@ def explain(command: str, given: list[str], /, **asked: Any) -> Work:
     return lambda: (about.run(**asked), True)
 
 
+def lesson(name: str, given: list[str], /, *, number: int | None) -> Work:
+    """A lesson, or the list of all; small nets, as those of explanations."""
+    os.environ.setdefault("MINPRUNE_KERNELS", "numpy")
+    from minprune.jobs import course
+
+    return lambda: (course.run(number), True)
+
+
 def how_much(name: str, given: list[str], /, **asked: Any) -> Work:
     """What may go of a saved model, as text or JSON."""
     from minprune.arguments import imported
@@ -471,6 +486,6 @@ def check(name: str, given: list[str], /, **asked: Any) -> Work:
 JOBS: dict[str, type[Settings]] = {"run": RunSettings, "compare": CompareSettings}
 COMMANDS: dict[str, Callable[..., Work]] = {
     "run": job, "compare": job, "results": results, "info": info, "methods": list_methods,
-    "export": export, "verify": check, "explain": explain,
+    "export": export, "verify": check, "explain": explain, "lesson": lesson,
     "sensitivity": how_much, "find-sparsity": how_much,
 }  # fmt: skip

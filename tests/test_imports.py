@@ -20,8 +20,8 @@ ROOT = Path(__file__).parent.parent
 ORDER = (
     "errors", "arguments", "core", "text", "schedule", "data", "kernels", "autograd", "nets",
     "masking", "files", "measures", "train", "curvature", "criteria", "evidence", "structure",
-    "sparse", "methods", "deploy", "verify", "report", "amount", "jobs", "__init__", "cli",
-    "__main__",
+    "sparse", "methods", "deploy", "verify", "report", "amount", "jobs", "__init__", "lessons",
+    "cli", "__main__",
 )
 SLOW = (
     "numba", "llvmlite", "matplotlib", "tqdm", "hypothesis", "json", "gzip", "csv", "zipfile",
