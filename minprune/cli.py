@@ -84,6 +84,14 @@ def count(given: str) -> int:
     return int(given)
 
 
+def rename(given: str) -> tuple[str, str]:
+    """ "features.0=conv1" -> ("features.0", "conv1")"""
+    theirs, equals, ours = given.rpartition("=")
+    if not equals or not theirs:
+        raise argparse.ArgumentTypeError(f"{given!r} must be THEIRS=OURS, such as 0=conv1")
+    return theirs, ours
+
+
 def cores() -> int:
     """How many cores this process may use"""
     if hasattr(os, "sched_getaffinity"):  # not everywhere
@@ -163,6 +171,7 @@ def parser() -> Parser:
     )
     info.add_argument("file", metavar="FILE", help="a model, such as fine-tuned.npz")
     _own_layers(info)
+    _import(commands)
     commands.add_parser(
         "methods",
         help="list what minprune run --method takes",
@@ -204,6 +213,27 @@ def _own_layers(command: Any) -> None:
     """The option of what reads a saved model."""
     command.add_argument("--import", dest="module", metavar="MODULE",
         help="import this module first, which registers layers of the model by @mp.layer")
+
+
+def _import(commands: Any) -> None:
+    """The options of `minprune import`."""
+    command = commands.add_parser(
+        "import",
+        help="make a saved model of the weights of another program",
+        description="Read a .safetensors file, an .npz of arrays, a PyTorch state_dict (.pt) or "
+        "an .onnx file, check each name and shape, and save a model.",
+        epilog="Example: minprune import state.pt --net mypkg.nets:lenet --out model.npz",
+    )
+    add = command.add_argument
+    add("file", metavar="FILE", help="the weights; their kind is told from what the file holds")
+    add("--net", metavar="NAME", required=True, help="the net, as for minprune run")
+    add("--out", metavar="FILE", required=True, help="the model to write, such as model.npz")
+    add("--data", default="digits", metavar="DATA",
+        help="the data that the net is sized for, as for minprune run (default: digits)")
+    add("--layout", choices=("torch", "keras"), default="torch",
+        help="how the arrays lie (default: torch)")
+    add("--rename", type=rename, action=Collect, default={}, metavar="THEIRS=OURS",
+        help="the name of a layer or array there, and ours; may be repeated")
 
 
 def _how_much(commands: Any) -> None:
@@ -378,6 +408,13 @@ def info(name: str, given: list[str], /, *, file: str, module: str | None) -> Wo
     return lambda: (about(file), True)
 
 
+def import_weights(name: str, given: list[str], /, **asked: Any) -> Work:
+    """The weights of another program as a saved model."""
+    from minprune.jobs.import_weights import import_weights as made
+
+    return lambda: (made(**asked), True)
+
+
 def list_methods(name: str, given: list[str], /) -> Work:
     """The methods of `minprune run` as text."""
     from minprune.jobs.procedures import listed
@@ -411,6 +448,6 @@ def check(name: str, given: list[str], /, **asked: Any) -> Work:
 JOBS: dict[str, type[Settings]] = {"run": RunSettings, "compare": CompareSettings}
 COMMANDS: dict[str, Callable[..., Work]] = {
     "run": job, "compare": job, "results": results, "info": info, "methods": list_methods,
-    "verify": check,
+    "import": import_weights, "verify": check,
     "sensitivity": how_much, "find-sparsity": how_much,
 }  # fmt: skip
