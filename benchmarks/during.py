@@ -25,35 +25,36 @@ def half(step: int) -> float:
     return min(0.9, step / 100)
 
 
-# name: (how it is made, its bound, whether it starts sparse); a method of its own is a row
-METHODS: dict[str, tuple[Callable[[], mp.Method], float, bool]] = {
-    "Dropout": (lambda: M.Dropout(0.5), LIGHT, False),
-    "Dropout, Gaussian": (lambda: M.Dropout(0.5, noise="gaussian"), LIGHT, False),
-    "TargetedDropout": (lambda: M.TargetedDropout(0.75), LIGHT, False),
-    "TargetedDropout, units": (lambda: M.TargetedDropout(0.5, unit=True), LIGHT, False),
-    "VariationalDropout, by unit": (lambda: M.VariationalDropout(), NOISY, False),
-    "VariationalDropout, by weight": (lambda: M.VariationalDropout(by="weight"), NOISY, False),
-    "SparseVariationalDropout": (lambda: M.SparseVariationalDropout(), NOISY, False),
-    "L1": (lambda: M.L1(1e-4), LIGHT, False),
-    "L2": (lambda: M.L2(1e-4), LIGHT, False),
-    "L0": (lambda: M.L0(1e-4), LIGHT, False),
-    "ElasticNet": (lambda: M.ElasticNet(1e-4, 1e-4), LIGHT, False),
-    "GroupLasso": (lambda: M.GroupLasso(1e-4), LIGHT, False),
-    "SparseGroupLasso": (lambda: M.SparseGroupLasso(1e-4, 1e-4), LIGHT, False),
-    "SoftThreshold": (lambda: M.SoftThreshold(), LIGHT, False),
-    "GrowingRegularization": (lambda: M.GrowingRegularization(0.9), LIGHT, False),
-    "Gradual, at every update": (lambda: M.Gradual(half), LIGHT, False),
-    "Soft": (lambda: M.Soft(0.9), LIGHT, False),
-    "DynamicSurgery": (lambda: M.DynamicSurgery(sparsity=0.9), LIGHT, False),
-    "SET": (lambda: M.SET(), LIGHT, True),
-    "RigL": (lambda: M.RigL(), LIGHT, True),
-    "SNFS": (lambda: M.SNFS(), LIGHT, True),
-    "HardConcrete": (lambda: M.HardConcrete(), LIGHT, False),
-    "HardConcrete, units": (lambda: M.HardConcrete(unit=True), LIGHT, False),
-    "LearnedMasks": (lambda: M.LearnedMasks(), LIGHT, False),
-    "LearnedMasks, the highest": (lambda: M.LearnedMasks(0.9), LIGHT, False),
-    "LearnedMasks, drawn": (lambda: M.LearnedMasks(draw="bernoulli"), LIGHT, False),
-    "AttentionGates": (lambda: M.AttentionGates(), LIGHT, False),
+# name: (how it is made of a model, its bound, whether it starts sparse)
+METHODS: dict[str, tuple[Callable[[mp.Model], mp.Method], float | None, bool]] = {
+    "Dropout": (lambda _: M.Dropout(0.5), LIGHT, False),
+    "Dropout, Gaussian": (lambda _: M.Dropout(0.5, noise="gaussian"), LIGHT, False),
+    "TargetedDropout": (lambda _: M.TargetedDropout(0.75), LIGHT, False),
+    "TargetedDropout, units": (lambda _: M.TargetedDropout(0.5, unit=True), LIGHT, False),
+    "VariationalDropout, by unit": (lambda _: M.VariationalDropout(), NOISY, False),
+    "VariationalDropout, by weight": (lambda _: M.VariationalDropout(by="weight"), NOISY, False),
+    "SparseVariationalDropout": (lambda _: M.SparseVariationalDropout(), NOISY, False),
+    "L1": (lambda _: M.L1(1e-4), LIGHT, False),
+    "L2": (lambda _: M.L2(1e-4), LIGHT, False),
+    "L0": (lambda _: M.L0(1e-4), LIGHT, False),
+    "ElasticNet": (lambda _: M.ElasticNet(1e-4, 1e-4), LIGHT, False),
+    "GroupLasso": (lambda _: M.GroupLasso(1e-4), LIGHT, False),
+    "SparseGroupLasso": (lambda _: M.SparseGroupLasso(1e-4, 1e-4), LIGHT, False),
+    "SoftThreshold": (lambda _: M.SoftThreshold(), LIGHT, False),
+    "GrowingRegularization": (lambda _: M.GrowingRegularization(0.9), LIGHT, False),
+    "Gradual, at every update": (lambda _: M.Gradual(half), LIGHT, False),
+    "Soft": (lambda _: M.Soft(0.9), LIGHT, False),
+    "DynamicSurgery": (lambda _: M.DynamicSurgery(sparsity=0.9), LIGHT, False),
+    "SET": (lambda _: M.SET(), LIGHT, True),
+    "RigL": (lambda _: M.RigL(), LIGHT, True),
+    "SNFS": (lambda _: M.SNFS(), LIGHT, True),
+    "HardConcrete": (lambda _: M.HardConcrete(), LIGHT, False),
+    "HardConcrete, units": (lambda _: M.HardConcrete(unit=True), LIGHT, False),
+    "LearnedMasks": (lambda _: M.LearnedMasks(), LIGHT, False),
+    "LearnedMasks, the highest": (lambda _: M.LearnedMasks(0.9), LIGHT, False),
+    "LearnedMasks, drawn": (lambda _: M.LearnedMasks(draw="bernoulli"), LIGHT, False),
+    "AttentionGates": (lambda _: M.AttentionGates(), LIGHT, False),
+    "Distil": (lambda model: M.Distil(model), None, False),  # the teacher's forward pass, too
 }
 
 
@@ -70,12 +71,14 @@ def run(quick: bool, data: Path | None) -> list[Row]:
     return rows
 
 
-def step_of(net: str, method: mp.Method, sparse: bool) -> Callable[[], float]:
+def step_of(
+    net: str, make: Callable[[mp.Model], mp.Method], sparse: bool = False
+) -> Callable[[], float]:
     """A step of the loop of `fit` with Adam, on a batch that is at hand."""
     model = getattr(mp.zoo, net)((SHAPE, 10))
     model = M.start_sparse(model, 0.9) if sparse else model
     state = Training(
-        model, mp.Adam(), mp.rates.constant(), method, 0, SAMPLES, BATCH, TOTAL,
+        model, mp.Adam(), mp.rates.constant(), make(model), 0, SAMPLES, BATCH, TOTAL,
         updates_of_epoch=-(-SAMPLES // BATCH),
     )  # fmt: skip
     return stepping(state, *sample(BATCH, SHAPE))
@@ -84,18 +87,19 @@ def step_of(net: str, method: mp.Method, sparse: bool) -> Callable[[], float]:
 def times(net: str, name: str, bounded: bool, repeats: int) -> Iterable[Row]:
     """Seconds of its step and of a plain one, and the ratio of the least ones."""
     make, bound, sparse = METHODS[name]
+    target = bound if bounded else None
     seconds: dict[Any, list[float]] = {}
 
     def measure(fn: Callable[[], Any]) -> float:
         seconds.setdefault(fn, []).append(stopwatch(fn))
         return seconds[fn][-1]
 
-    fns = {"own": step_of(net, make(), sparse), "plain": step_of(net, mp.Method(), sparse)}
+    fns = {"own": step_of(net, make, sparse), "plain": step_of(net, lambda _: mp.Method(), sparse)}
     found: dict[str, Timing] = interleave(fns, repeats, warmup=5, measure=measure)
     own, plain = (min(seconds[fns[k]][5:]) for k in ("own", "plain"))
     ratio, middle = own / plain, found["own"].median / found["plain"].median
     yield Row(
-        f"{net}, batch {BATCH}: {name}", own, plain, ratio, bound if bounded else None,
-        ratio <= bound if bounded else None,
+        f"{net}, batch {BATCH}: {name}", own, plain, ratio, target,
+        None if target is None else ratio <= target,
         note=f"least of {repeats}; medians: {middle:.2f}x",
     )  # fmt: skip

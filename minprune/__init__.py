@@ -5,6 +5,7 @@ files. Each is imported when it is first used, so that `import minprune` costs l
 `import numpy`.
 """
 
+# mypy: implicit-reexport
 from __future__ import annotations
 
 import sys
@@ -34,8 +35,12 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     from minprune.amount.threshold_curve import threshold_curve
     from minprune.autograd import Tensor, grad
     from minprune.core import CriterionSpec, Dataset, Evidence, Example, criterion
+    from minprune.deploy.c_source import export_c
+    from minprune.deploy.export_onnx import export_onnx
+    from minprune.deploy.from_onnx import from_onnx
     from minprune.deploy.numpy_file import export_numpy
     from minprune.deploy.safetensors import export_safetensors
+    from minprune.deploy.quantize import quantize
     from minprune.evidence import score
     from minprune.files import load, save
     from minprune.files.from_arrays import from_arrays
@@ -109,7 +114,11 @@ NAMES = {
     "files.weights": ("read_weights",),
     "files.from_arrays": ("from_arrays",),
     "deploy.safetensors": ("export_safetensors",),
+    "deploy.c_source": ("export_c",),
+    "deploy.export_onnx": ("export_onnx",),
+    "deploy.from_onnx": ("from_onnx",),
     "deploy.numpy_file": ("export_numpy",),
+    "deploy.quantize": ("quantize",),
 }  # fmt: skip
 _HOME = {name: home for home, names in NAMES.items() for name in names}
 

@@ -172,6 +172,7 @@ def parser() -> Parser:
     info.add_argument("file", metavar="FILE", help="a model, such as fine-tuned.npz")
     _own_layers(info)
     _import(commands)
+    _export(commands)
     commands.add_parser(
         "methods",
         help="list what minprune run --method takes",
@@ -179,6 +180,27 @@ def parser() -> Parser:
         "training.",
         epilog="Example: minprune run --method lottery_ticket --set rounds=3",
     )
+    explain = commands.add_parser(
+        "explain",
+        help="explain a criterion, method, plan, schedule, sparse format or law",
+        description="Print what it computes, an example step by step, its code, where it fails, "
+        "what it costs and which laws it obeys.",
+        epilog="Example: minprune explain obd",
+    )
+    add = explain.add_argument
+    add("name", metavar="NAME", nargs="?", help="such as obd, gradual, cubic, CSR, 'any layout'")
+    add("--kind", metavar="KIND", help="where several kinds of thing have the name")
+    add("--list", dest="listed", action="store_true", help="print all names")
+    add("--html", metavar="FILE", help="write a page, with pictures, instead")
+    add("--all", dest="whole", action="store_true", help="write all pages and an index")
+    add("--out", metavar="FOLDER", help="where --all writes")
+    lesson = commands.add_parser(
+        "lesson",
+        help="read and run a lesson of the course on pruning",
+        description="List the twelve lessons, or run one: words, code and what it prints.",
+        epilog="Example: minprune lesson 1",
+    )
+    lesson.add_argument("number", metavar="NUMBER", nargs="?", type=count, help="from 1 to 12")
     _how_much(commands)
     _verify(commands)
     return top
@@ -234,6 +256,33 @@ def _import(commands: Any) -> None:
         help="how the arrays lie (default: torch)")
     add("--rename", type=rename, action=Collect, default={}, metavar="THEIRS=OURS",
         help="the name of a layer or array there, and ours; may be repeated")
+
+
+def _export(commands: Any) -> None:
+    """The options of `minprune export`."""
+    command = commands.add_parser(
+        "export",
+        help="write a saved model for other programs",
+        description="Write a saved model in a form that runs without minprune.",
+        epilog="Example: minprune export sparse.npz --to numpy --out numpy",
+    )
+    add = command.add_argument
+    add("file", metavar="FILE", help="a model, such as sparse.npz")
+    add("--to", required=True, metavar="TARGET",
+        help="numpy: a small .npz and its runner; onnx: a file for onnxruntime and others; c: C99, "
+        "with int8 weights")
+    add("--name", default="net", metavar="NAME",
+        help="of the files, and of what is inside (default: net)")
+    add("--format", metavar="FORMAT",
+        help="in C: dense, csr, csc, delta8, bitmask, or auto: the smallest of the fast ones")
+    add("--out", metavar="DIR", help="the folder (default: FILE-TARGET, beside the file)")
+    add("--weights", choices=("float32", "int8"), default="float32",
+        help="int8: all of it in integers, which needs --calibrate (default: float32)")
+    add("--calibrate", metavar="DATA",
+        help="data, as for minprune run, whose values give the ranges of int8")
+    add("--check", action="store_true", default=False,
+        help="compare the outputs of what was written with those of the model, on samples")
+    _own_layers(command)
 
 
 def _how_much(commands: Any) -> None:
@@ -415,11 +464,37 @@ def import_weights(name: str, given: list[str], /, **asked: Any) -> Work:
     return lambda: (made(**asked), True)
 
 
+def export(name: str, given: list[str], /, *, module: str | None, **asked: Any) -> Work:
+    """A saved model for other programs."""
+    from minprune.arguments import imported
+    from minprune.jobs.export import export as written
+
+    if module is not None:
+        imported(module)
+    return lambda: (written(**asked), True)
+
+
 def list_methods(name: str, given: list[str], /) -> Work:
     """The methods of `minprune run` as text."""
     from minprune.jobs.procedures import listed
 
     return lambda: (listed(), True)
+
+
+def explain(command: str, given: list[str], /, **asked: Any) -> Work:
+    """Explanations; their nets are so small that loading Numba would take longer than it saves."""
+    os.environ.setdefault("MINPRUNE_KERNELS", "numpy")
+    from minprune.jobs import explain as about
+
+    return lambda: (about.run(**asked), True)
+
+
+def lesson(name: str, given: list[str], /, *, number: int | None) -> Work:
+    """A lesson, or the list of all; small nets, as those of explanations."""
+    os.environ.setdefault("MINPRUNE_KERNELS", "numpy")
+    from minprune.jobs import course
+
+    return lambda: (course.run(number), True)
 
 
 def how_much(name: str, given: list[str], /, **asked: Any) -> Work:
@@ -448,6 +523,6 @@ def check(name: str, given: list[str], /, **asked: Any) -> Work:
 JOBS: dict[str, type[Settings]] = {"run": RunSettings, "compare": CompareSettings}
 COMMANDS: dict[str, Callable[..., Work]] = {
     "run": job, "compare": job, "results": results, "info": info, "methods": list_methods,
-    "import": import_weights, "verify": check,
+    "export": export, "import": import_weights, "verify": check, "explain": explain, "lesson": lesson,
     "sensitivity": how_much, "find-sparsity": how_much,
 }  # fmt: skip

@@ -257,10 +257,20 @@ def exact(name: str, args: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
 
 def breaks(name: str, impl: Any, args: tuple[Any, ...]) -> str | None:
     """None, or how impl leaves the bound of the contract around the exact answer."""
+    return break_bound(name, (impl,), args)
+
+
+def break_bound(name: str, impls: tuple[Any, ...], args: tuple[Any, ...]) -> str | None:
+    """None, or how the first of the impls that does leaves the bound, which all of them share."""
     dtypes = [a.dtype for a in args if isinstance(a, np.ndarray) and a.dtype.kind == "f"]
     f = np.finfo(dtypes[0] if dtypes else np.float32)
-    got, want = results(name, impl, args), exact(name, args)
-    off = CONTRACT[name].bound(f, *args)
+    want, off = exact(name, args), CONTRACT[name].bound(f, *args)
+    said = (outside(name, f, results(name, impl, args), want, off) for impl in impls)
+    return next((found for found in said if found), None)
+
+
+def outside(name: str, f: Any, got: Any, want: Any, off: Any) -> str | None:
+    """None, or how far results are from the wanted ones, beyond the bounds."""
     for k, (a, b, e) in enumerate(zip(got, want, off, strict=False)):
         # Where long double is no wider than double, the exact answer has the same error again.
         wide = np.finfo(Wide).eps < f.eps

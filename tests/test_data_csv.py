@@ -14,7 +14,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import find, given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from minprune.core import Dataset
@@ -221,7 +221,7 @@ def test_csv_law_rejects(wrong: Callable[..., Any]) -> None:
     find(
         tables(),
         lambda case: not keeps_every_row(read, case),
-        settings=settings(derandomize=True, database=None),
+        settings=settings(derandomize=True, database=None, phases=[Phase.generate]),
     )
 
 
@@ -278,11 +278,9 @@ def test_csv_keeps_numbers(case: Any) -> None:
     ],
 )
 def test_csv_law_of_numbers_rejects(wrong: Callable[..., Dataset]) -> None:
-    find(
-        typed_tables(),
-        lambda case: not keeps_numbers(wrong, case),
-        settings=settings(derandomize=True, database=None),
-    )
+    how = settings(derandomize=True, database=None, phases=[Phase.generate])
+    with np.errstate(over="ignore"):  # of large numbers as float32
+        find(typed_tables(), lambda case: not keeps_numbers(wrong, case), settings=how)
 
 
 @given(

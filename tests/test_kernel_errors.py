@@ -357,6 +357,7 @@ def test_a_change_in_one_file_reaches_the_compiled_loops_of_others(tmp_path: Pat
     (folder / "second_jit.py").write_text(SECOND_LOOP)
     for more in (1, 1, 2):
         (folder / "first_jit.py").write_text(FIRST_LOOP.format(more))
+        os.utime(folder / "first_jit.py", (more, more))  # Python's own caches go by seconds
         code = (
             "from minprune.kernels.dense.second_jit import second as f;"
             "print(f(1), sum(f.stats.cache_hits.values()))"

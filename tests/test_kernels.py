@@ -4,6 +4,7 @@ The exact answer is the definition in long double; test_kernel_oracles.py checks
 test_kernel_slips.py what the bounds must reject.
 """
 
+import os
 from importlib.util import find_spec
 from typing import Any
 
@@ -23,6 +24,9 @@ IMPLS = [
     pytest.param("numpy", id="ref"),
     pytest.param("numba", id="jit", marks=needs_numba),
 ]
+CHOSEN = ("numpy", "numba") if find_spec("numba") else ("numpy",)
+if os.environ.get("MINPRUNE_KERNELS") == "numpy":  # a run that has no need of Numba
+    IMPLS, CHOSEN = IMPLS[:1], CHOSEN[:1]
 NAMES = sorted(CONTRACT)
 DTYPES = (np.float32, np.float64)
 

@@ -84,6 +84,30 @@ def test_a_runner_that_forgets_the_padding_is_outside_the_bound(monkeypatch: Any
     assert apart(model, x) > 1000
 
 
+@settings(max_examples=20)
+@given(models(), st.integers(0, 99), st.sampled_from([0.0, 0.9]))
+def test_integers_are_those_of_the_model(model: mp.Model, seed: int, sparsity: float) -> None:
+    x, _ = batch(model, 5, seed)
+    try:
+        small = mp.quantize(masked(model, sparsity, seed), x)
+    except mp.errors.ArgumentError:
+        return  # a layer without an integer form
+    alone = net_run.load(BytesIO(file_of(small.program)))
+    y = alone(2 * x)  # beyond the ranges too
+    assert y.dtype == np.float32
+    assert np.array_equal(y, small(2 * x))
+
+
+def test_a_runner_that_rounds_another_way_gives_other_integers(monkeypatch: Any) -> None:
+    x = np.random.default_rng(0).standard_normal((64, 20))
+    small = mp.quantize(mp.zoo.mlp(((20,), 3), (30,)), x)
+    content = file_of(small.program)
+    assert np.array_equal(net_run.load(BytesIO(content))(x), small(x))
+    cut = lambda a, m, r, half, ends: (a.astype("i8") * m >> r).clip(*ends)  # noqa: E731
+    monkeypatch.setitem(net_run.OPS, "round", cut)
+    assert not np.array_equal(net_run.load(BytesIO(content))(x), small(x))
+
+
 ALONE = """
 import sys
 import numpy as np

@@ -71,7 +71,7 @@ def test_greedy_is_the_definition(case: Case) -> None:
 
 @pytest.mark.parametrize("wrong", [lifted_in_float64, survivor_at_0, survivor_far])
 def test_the_definition_rejects(wrong: Callable[..., Array]) -> None:
-    """More wrong rules are in planted_units.py."""
+    """More wrong rules are in wrong_units.py."""
     find(cases(), lambda case: not is_the_definition(wrong, case), settings=SEARCH)
 
 

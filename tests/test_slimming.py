@@ -154,7 +154,7 @@ def test_an_update_pulls_by_a_factor_that_grows() -> None:
             assert np.abs(after[k] - want).max() <= 1e-15
     assert method.end == 4
     assert all(np.array_equal(model.masks[k], m) for k, m in chosen.items())
-    left = history.extra["1.fc1.weight pulled to"]
+    left = history.extra["1/fc1.weight pulled to"]
     assert left.max() <= np.abs(start.params["fc1.weight"]).max() / 1.125**2
     assert left.size == (~chosen["fc1.weight"]).sum()
 

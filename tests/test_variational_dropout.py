@@ -213,7 +213,7 @@ def test_the_digits_with_an_eighth_of_the_weights() -> None:
     again = mp.prune(whole, scores, threshold=-3.0)
     assert all(np.array_equal(again.masks[k], m) for k, m in trained.masks.items())
     chained = mp.methods.chain(mp.Method(), method)
-    found = chained.unpruned(trained, {f"1.{k}": a for k, a in extra.items()})
+    found = chained.unpruned(trained, {f"1/{k}": a for k, a in extra.items()})
     assert found is not None
     assert all(np.array_equal(found[1][k], s) for k, s in scores.items())
 

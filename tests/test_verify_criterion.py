@@ -6,18 +6,34 @@ import numpy as np
 import pytest
 from criterion_laws import Row
 from criterion_rows import ROWS
-from planted_criteria import PLANTED
-from planting import Planted
-from right_criteria import RIGHT, Right
 
 from minprune.core import Arrays, Evidence
 from minprune.criteria import CRITERIA
 from minprune.verify.criterion.check import NAMED, check_criterion
 from minprune.verify.criterion.general import GENERAL
 from minprune.verify.criterion.subject import twin_of
+from minprune.verify.ours.planted import Planted
+from minprune.verify.ours.right_criteria import RIGHT, Right
+from minprune.verify.ours.wrong_criteria import PLANTED as OF_PACKAGE
 from minprune.verify.plain.twin import TWINS, known
 
 EXAMPLES = 8
+
+
+def noise(weights: Arrays) -> Arrays:
+    made = np.random.default_rng()
+    return {name: made.random(w.shape) for name, w in weights.items()}
+
+
+def global_noise(weights: Arrays) -> Arrays:
+    return {name: np.random.random(w.shape) for name, w in weights.items()}  # noqa: NPY002
+
+
+PLANTED = (  # no file of the package may draw such numbers
+    *OF_PACKAGE,
+    Planted("", "noise of its own", noise, "same bits"),
+    Planted("", "the global random state", global_noise, "purity"),
+)
 OPTIONS: dict[str, tuple[dict[str, Any], ...]] = {
     "norm": ({"p": 0}, {"p": 0, "tol": 0.5}, {"p": 1}, {"p": 2}, {"p": np.inf}),
     "weight_entropy": ({}, {"prune": "low"}, {"bins": 3}),

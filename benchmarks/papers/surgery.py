@@ -20,7 +20,7 @@ PROTOCOL: dict[str, Any] = {
     "optimizer": "SGD, momentum 0.9, decay 5e-4, cosine", "batch_size": 64, "gamma": 1e-4,
     "power": 1, "margin": 0.1, "params": "all", "stop": 0.65, "seed": 0,
     "nets": {
-        "lenet_300_100": {"lr": 0.05, "epochs": 15, "surgery": 25, "c": [1.0, 2.0, 3.0, 4.0]},
+        "lenet_300_100": {"lr": 0.05, "epochs": 15, "surgery": 25, "c": [2.0, 4.0, 5.0, 6.0]},
         "lenet_5": {
             "lr": 0.01, "epochs": 10, "surgery": 20,
             "c": [{"conv1": 1.0, "conv2": 3.0, "fc1": 4.0, "fc2": 2.5}],

@@ -8,7 +8,7 @@ import numpy as np
 from minprune import kernels
 from minprune.core import Array
 
-PIECE = 32768  # entries
+PIECE = 65536  # entries
 
 
 def pieces(*arrays: Array) -> Iterator[list[Array]]:

@@ -3,7 +3,9 @@
 `program` lowers a model; what writes a form reads the steps alone and knows no layer.
 """
 
+from minprune.deploy import numpy_bytes  # noqa: F401  which adds its rules to numpy_file
 from minprune.deploy.numpy_file import export_numpy
 from minprune.deploy.program import Program, lowers, program
+from minprune.deploy.quantize import Quantized, quantize
 
-__all__ = ["Program", "export_numpy", "lowers", "program"]
+__all__ = ["Program", "Quantized", "export_numpy", "lowers", "program", "quantize"]

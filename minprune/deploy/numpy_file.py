@@ -23,7 +23,9 @@ import numpy as np
 from minprune.core import Array
 from minprune.deploy import net_run
 from minprune.deploy import steps as plain
+from minprune.deploy.byte_steps import ByteRows, ToBytes
 from minprune.deploy.program import Program, program
+from minprune.deploy.quantize import Quantized
 from minprune.errors import ArgumentError
 from minprune.files import write_atomic
 from minprune.files.container import head_of, zipped
@@ -77,13 +79,14 @@ def _listed(numbers: Sequence[int]) -> str:
     return ",".join(map(str, numbers))
 
 
-def export_numpy(model: Model, path: str | os.PathLike[str]) -> dict[str, int]:
+def export_numpy(model: Model | Quantized, path: str | os.PathLike[str]) -> dict[str, int]:
     """Write a model to a .npz file, and beside it net_run.py, which runs it on NumPy alone
 
     Parameters
     ----------
-    model : Model
-        Any: dense, masked, sparse or compacted.
+    model : Model or Quantized
+        Any: dense, masked, sparse or compacted; or what `mp.quantize` returned, whose weights are
+        stored as int8 and whose integers the runner computes exactly.
     path : path
         The file, which is replaced if it exists; net_run.py in its folder too.
 
@@ -117,11 +120,11 @@ def export_numpy(model: Model, path: str | os.PathLike[str]) -> dict[str, int]:
     >>> net(np.ones((1, 3))).shape
     (1, 2)
     """
-    whole = program(model, "export_numpy")
+    whole = model.program if isinstance(model, Quantized) else program(model, "export_numpy")
     content = file_of(whole)
     write_atomic(path, content)
     write_atomic(Path(path).parent / RUNNER, Path(net_run.__file__).read_bytes())
-    mixing = [s for s in whole.steps if isinstance(s, plain.Mixing)]
+    mixing = [s for s in whole.steps if isinstance(s, plain.Mixing | ByteRows)]
     return {
         "bytes": len(content), "weights": sum(s.weight.size for s in mixing),
         "live": sum(int(np.count_nonzero(s.weight)) for s in mixing),
@@ -130,7 +133,9 @@ def export_numpy(model: Model, path: str | os.PathLike[str]) -> dict[str, int]:
 
 def file_of(whole: Program) -> memoryview:
     """The .npz of a lowered model"""
-    plan = Plan([f"{whole.model.dtype.str[1:]} {_listed(whole.shapes[0])}"])
+    integers = any(isinstance(step, ToBytes) for step in whole.steps)
+    dtype = "f4" if integers else whole.model.dtype.str[1:]
+    plan = Plan([f"{dtype} {_listed(whole.shapes[0])}"])
     for step in whole.steps:
         plan.value.append(written(step, plan, [plan.value[r] for r in step.reads]))
     if plan.value[whole.output] != len(plan.lines) - 1:
@@ -157,7 +162,7 @@ def _acted(step: plain.Acting, plan: Plan, z: int) -> int:
     return z if step.act == "none" else plan.add(step.act, [z])
 
 
-def _of_rows(a: Array, out: Sequence[int]) -> Array:
+def of_rows(a: Array, out: Sequence[int]) -> Array:
     """A number for each channel, to meet (n, c, ...)"""
     return a.reshape(-1, *[1] * (len(out) - 1))
 
@@ -169,7 +174,7 @@ def _activate(step: plain.Activate, plan: Plan, reads: list[int]) -> int:
 
 @written.register
 def _scale(step: plain.Scale, plan: Plan, reads: list[int]) -> int:
-    given = _of_rows(step.scale, step.out), _of_rows(step.shift, step.out)
+    given = of_rows(step.scale, step.out), of_rows(step.shift, step.out)
     return _acted(step, plan, plan.add("scale", reads, *given))
 
 
@@ -180,13 +185,13 @@ def _linear(step: plain.Linear, plan: Plan, reads: list[int]) -> int:
 
 @written.register
 def _convolve(step: plain.Convolve, plan: Plan, reads: list[int]) -> int:
-    return _acted(step, plan, _windows(step, plan, reads, 0))
+    return _acted(step, plan, convolved(step, plan, reads, 0))
 
 
-def _windows(step: Any, plan: Plan, reads: list[int], fill: int) -> int:
+def convolved(step: Any, plan: Plan, reads: list[int], fill: int) -> int:
     """The sums of a convolution whose padding is `fill`"""
     w, g = step.weight, step.groups
-    arrays = w.reshape(g, len(w) // g, prod(w.shape[1:])), _of_rows(step.bias, step.out)
+    arrays = w.reshape(g, len(w) // g, prod(w.shape[1:])), of_rows(step.bias, step.out)
     how = w.shape[2:], step.stride, step.padding, step.dilation, (fill,)
     return plan.add("conv", reads, *arrays, *how)
 
@@ -199,18 +204,18 @@ def _largest(step: plain.Largest, plan: Plan, reads: list[int]) -> int:
 @written.register
 def _mean(step: plain.Mean, plan: Plan, reads: list[int]) -> int:
     dtype = plan.dtype
-    total = _total(step, plan, reads, np.zeros(1, dtype))
+    total = totalled(step, plan, reads, np.zeros(1, dtype))
     return plan.add("scale", [total], np.array([1 / prod(step.kernel)], dtype), np.zeros(1, dtype))
 
 
-def _total(step: plain.Pool, plan: Plan, reads: list[int], zero: Array) -> int:
+def totalled(step: plain.Pool, plan: Plan, reads: list[int], zero: Array) -> int:
     """The sum of x - zero over each window"""
     return plan.add("total", reads, zero, step.kernel, step.stride, step.padding * 2)
 
 
 @written.register
 def _normalise(step: plain.Normalise, plan: Plan, reads: list[int]) -> int:
-    given = _of_rows(step.gamma, step.out), _of_rows(step.beta, step.out)
+    given = of_rows(step.gamma, step.out), of_rows(step.beta, step.out)
     eps = np.array([step.eps], plan.dtype)
     return _acted(step, plan, plan.add("norm", reads, *given, eps, (step.groups,)))
 

@@ -250,7 +250,7 @@ PROCEDURES: dict[str, Way] = METHODS | {
         "--set controls=[] for none, --set seeds=3 for overlaps (Frankle & Carbin 2018)",
     ),
     "iterative": Way(
-        "train, prune, train again, in rounds; --set retrain=lr_rewind, or another", iterative,
+        "train, prune, train again, in rounds; --set retrain=lr_rewind or another", iterative,
         units=True, shared=True, null={"rounds": 0},
     ),
     "dropout": Way("as finetune, with dropout in all its training; --set rate=0.5 --set "

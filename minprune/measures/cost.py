@@ -13,7 +13,7 @@ import numpy as np
 
 from minprune.arguments import count
 from minprune.nets.counts import counts, sparsity
-from minprune.nets.model import Model
+from minprune.nets.model import Predictor
 from minprune.nets.net import layer_of
 
 INDEX = 4  # bytes of one uint32 index
@@ -49,7 +49,7 @@ class Size:
     stored: int
 
 
-def size(model: Model) -> Size:
+def size(model: Predictor) -> Size:
     """Parameters, multiply-adds and bytes of a model, dense and live
 
     Parameters
@@ -68,9 +68,8 @@ def size(model: Model) -> Size:
     >>> found.parameters, found.macs, found.bytes
     (26, 20, 104)
     """
-    net, each = model.net, model.dtype.itemsize
+    net, each = model.net, model.itemsize
     found = counts(net, model.masks)
-    indices = [model.buffers[name] for name in net.indices]
     return Size(
         parameters=sum(c.total for c in found),
         live=sum(c.live for c in found),
@@ -82,7 +81,7 @@ def size(model: Model) -> Size:
         sparse_bytes=sum(
             min(each * c.total, c.live * (each + INDEX) + INDEX * (c.shape[0] + 1)) for c in found
         ),
-        stored=sum(a.nbytes for a in (*model.params.values(), *indices)),
+        stored=model.stored,
     )
 
 
@@ -106,7 +105,7 @@ class Latency:
     parts_ms: tuple[float, ...]
 
 
-def latency(model: Model, batch: int, *, repeats: int = REPEATS) -> Latency:
+def latency(model: Predictor, batch: int, *, repeats: int = REPEATS) -> Latency:
     """Latency of the model on `batch` random inputs, after warm-up, without compilation
 
     Parameters
@@ -135,7 +134,7 @@ def latency(model: Model, batch: int, *, repeats: int = REPEATS) -> Latency:
 
 
 def latencies(
-    models: Mapping[str, Model], batch: int, *, repeats: int = REPEATS
+    models: Mapping[str, Predictor], batch: int, *, repeats: int = REPEATS
 ) -> dict[str, Latency]:
     """{name: latency} of models to compare, in turn, twice each: a a b b c c, c c b b a a, ...
 

@@ -11,7 +11,7 @@ from typing import Any
 from minprune.core import Split
 from minprune.measures.cost import REPEATS, Latency, Size, latency, size
 from minprune.measures.quality import Quality, called, collapse, evaluate
-from minprune.nets.model import Model
+from minprune.nets.model import Predictor
 from minprune.text import table
 
 BATCHES = (1, 64)
@@ -131,13 +131,13 @@ class Measures:
 
 
 def measure(
-    model: Model, data: Split | None = None, *, time: bool = True, classes: Sequence[str] = ()
+    model: Predictor, data: Split | None = None, *, time: bool = True, classes: Sequence[str] = ()
 ) -> Measures:
     """Quality, size and latency of a model, in one printable value
 
     Parameters
     ----------
-    model : Model, dense, masked or sparse
+    model : Model, dense, masked or sparse, or what mp.quantize returned
     data : pair (x, y) to evaluate on, such as data.test; None: no quality
     time : whether to measure latency, in batches of 1 and 64
     classes : names of the classes to print, such as those of a Dataset

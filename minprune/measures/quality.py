@@ -13,7 +13,7 @@ import numpy as np
 from minprune.core import Array, Split
 from minprune.errors import ArgumentError, NonFiniteError
 from minprune.nets.losses import LOSSES
-from minprune.nets.model import Model, batch_last, blame, checked, loss_of
+from minprune.nets.model import Model, Predictor, batch_last, blame, checked, loss_of
 
 BINS = 15  # of the calibration error
 
@@ -59,7 +59,7 @@ class Quality:
         return f"{right}loss {self.loss:.4f}{fit}{loud}"
 
 
-def evaluate(model: Model, data: Split) -> Quality:
+def evaluate(model: Predictor, data: Split) -> Quality:
     """Loss of a model on data, with accuracy and calibration, or R^2, in evaluation mode
 
     accuracy = sum_n [answer_n = y_n] / N. The answer is the largest output for cross_entropy; for
@@ -69,7 +69,7 @@ def evaluate(model: Model, data: Split) -> Quality:
 
     Parameters
     ----------
-    model : Model
+    model : Model, or what mp.quantize returned
     data : pair (x, y): inputs, and targets as the net's loss takes them
 
     Returns
@@ -90,11 +90,13 @@ def evaluate(model: Model, data: Split) -> Quality:
     >>> 0 <= found.accuracy <= found.top5 <= 1, len(found.per_class)
     (True, 10)
     """
-    x, y = checked(model, data, "evaluate")
+    x, y = checked(model, data, "evaluate", Predictor)
     with np.errstate(all="ignore"):  # the loss shows it, and the error below names the layer
         out = model(x)
         loss = float(loss_of(model.net, np.ascontiguousarray(out.T), y))
     if not np.isfinite(loss):
+        if not isinstance(model, Model):
+            raise NonFiniteError(f"evaluate: the loss must be finite, not {loss}; check the data")
         worst = int(np.isfinite(out).all(axis=1).argmin())  # one sample is enough for blame
         one = batch_last(x[worst : worst + 1], model.dtype)
         where = blame(model.net, model.params | model.buffers, one)
@@ -125,14 +127,14 @@ def evaluate(model: Model, data: Split) -> Quality:
     return replace(found, calibration=calibration_error(out, right)) if rule.softmax else found
 
 
-def right_answers(model: Model, data: Split) -> Array | None:
+def right_answers(model: Predictor, data: Split) -> Array | None:
     """Whether each answer is right, as `evaluate` counts them; None where targets are numbers."""
-    x, y = checked(model, data, "right_answers")
+    x, y = checked(model, data, "right_answers", Predictor)
     judged = LOSSES[model.net.loss].answers(model(x), y)
     return None if judged is None else np.asarray(judged[0] == judged[1]).ravel()
 
 
-def accuracy_of(model: Model, data: Split, owner: str) -> float:
+def accuracy_of(model: Predictor, data: Split, owner: str) -> float:
     """The accuracy; raises ArgumentError where the targets are numbers      owner: what needs it"""
     found = evaluate(model, data).accuracy
     if found is None:

@@ -36,9 +36,9 @@ THRESHOLD = 3.0  # alpha = 20: a dropout rate of 0.95
 @in_pieces
 def _log_alpha(theta: Array, log_sigma2: Array, *, out: Array) -> None:
     """a = log sigma^2 - log theta^2, in [LOW, HIGH]      derivative 0 at both; HIGH at theta = 0"""
-    tiny = np.finfo(theta.dtype).tiny
-    a = log_sigma2 - np.log(theta * theta + tiny)
-    np.clip(a, LOW, HIGH, out=out)
+    np.add(np.multiply(theta, theta, out=out), np.finfo(theta.dtype).tiny, out=out)
+    np.subtract(log_sigma2, np.log(out, out=out), out=out)
+    np.clip(out, LOW, HIGH, out=out)
 
 
 def _log_alpha_rule(g: Value, a: Value, inputs: Any, need: Any) -> Any:
@@ -50,13 +50,16 @@ def _log_alpha_rule(g: Value, a: Value, inputs: Any, need: Any) -> Any:
 def _variance(theta: Array, log_sigma2: Array, *, out: Array) -> None:
     """v = exp(a) theta^2, a: `log_alpha`; that is sigma^2, in [e^LOW theta^2, e^HIGH theta^2]"""
     low = theta * theta * exp(LOW)
-    np.clip(np.exp(log_sigma2), low, low * exp(HIGH - LOW), out=out)
+    np.maximum(np.exp(log_sigma2, out=out), low, out=out)
+    np.minimum(out, np.multiply(low, exp(HIGH - LOW), out=low), out=out)
 
 
 def _variance_rule(g: Value, v: Value, inputs: Any, need: Any) -> Any:
     """dlog_sigma2 = g v between the bounds; dtheta = g 2 v / theta at them, where a is constant"""
-    g = mul(g, v)
-    own = mul(g, _within(value(v), value(inputs[0])))
+    g, within = mul(g, v), _within(value(v), value(inputs[0]))
+    if within.all():  # usual, until weights are about to be pruned
+        return None, g
+    own = mul(g, within)
     return towards(sub(own, g), inputs[0]) if need[0] else None, own
 
 

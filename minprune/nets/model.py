@@ -4,6 +4,7 @@ Longer than most files: the one forward pass of a net and its loss, and what eve
 model and data checks of them, are beside it.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -27,8 +28,34 @@ Instead = Callable[[str, Layer, list[Value]], Value | None]
 CHUNK = 256  # samples at a time through `model(x)`, so that memory does not grow with the data
 
 
+class Predictor(ABC):
+    """What `mp.evaluate` and `mp.measure` take: a Model, or what `mp.quantize` makes of it"""
+
+    net: Net
+    masks: Arrays
+
+    @property
+    @abstractmethod
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of inputs and outputs: float32 or float64."""
+
+    @property
+    @abstractmethod
+    def itemsize(self) -> int:
+        """Bytes of a weight."""
+
+    @property
+    @abstractmethod
+    def stored(self) -> int:
+        """Bytes of all arrays, without running statistics and masks."""
+
+    @abstractmethod
+    def __call__(self, x: Array) -> Array:
+        """The outputs in evaluation mode.      x: (n, ...) -> (n, outputs)"""
+
+
 @dataclass(frozen=True, eq=False)
-class Model:
+class Model(Predictor):
     """A net and its arrays: a frozen value; model(x) gives the outputs.
 
     Functions return new Models and never change one. Arrays are by full name ("conv1.weight").
@@ -111,6 +138,17 @@ class Model:
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the parameters: float32 or float64."""
         return next(iter(self.params.values())).dtype if self.params else np.dtype(np.float32)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of a weight: 4 or 8."""
+        return self.dtype.itemsize
+
+    @property
+    def stored(self) -> int:
+        """Bytes of the parameters, with the indices of sparse layers."""
+        indices = (self.buffers[name] for name in self.net.indices)
+        return sum(a.nbytes for a in (*self.params.values(), *indices))
 
     def __call__(self, x: Array) -> Array:
         """The outputs in evaluation mode.      x: (n, ...) -> (n, outputs)"""
@@ -252,11 +290,16 @@ def is_net(net: object, call: str) -> None:
     arguments.instance(call, "net", net, Net, "one that mp.build made, or a model's model.net")
 
 
-def is_model(model: object, call: str) -> None:
-    """Raises ArgumentError unless it is a Model."""
-    arguments.instance(
-        call, "model", model, Model, "one that mp.zoo, mp.initialise or mp.load made"
-    )
+def is_model(model: object, call: str, kind: type = Model) -> None:
+    """Raises ArgumentError unless it is a Model, or a Predictor where `kind` says so."""
+    if isinstance(model, Predictor) and not isinstance(model, kind):
+        raise ArgumentError(
+            f"{call}: model must be a Model, not {type(model).__name__}; pass its attribute "
+            f"model, and change the result again"
+        )
+    if not isinstance(model, kind):
+        instead = "one that mp.zoo, mp.initialise or mp.load made"
+        arguments.instance(call, "model", model, Model, instead)
 
 
 def dense_only(model: Model, what: str, names: Iterable[str] | None = None) -> None:
@@ -285,9 +328,12 @@ def checked_input(net: Net, x: Array) -> Array:
     return x
 
 
-def checked(model: Model, data: Split | None, owner: str = "") -> Split:
-    """(x, y) as arrays that fit the net and each other, at least one sample      owner: the call"""
-    is_model(model, owner or "curvature")
+def checked(model: Predictor, data: Split | None, owner: str = "", kind: type = Model) -> Split:
+    """(x, y) as arrays that fit the net and each other, at least one sample
+
+    owner: the call; kind: what it takes
+    """
+    is_model(model, owner or "curvature", kind)
     pair = data if isinstance(data, tuple | list) and len(data) == 2 else ()
     if not pair or not np.size(pair[0]):
         found = "a Dataset" if isinstance(data, Dataset) else type(data).__name__

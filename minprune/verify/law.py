@@ -8,6 +8,7 @@ import inspect
 import traceback
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -205,10 +206,14 @@ def find(
 def find_each(
     laws: Mapping[str, tuple[str, Broken]], strategy: Any, *, examples: int = 200, seed: int = 0
 ) -> list[Verdict]:
-    """`find` for {law: (sentence, broken)}: one search for all, then one for each that is broken.
+    """`find` for {law: (sentence, broken)}: one search for all, then one for each that is broken
+    by an example that can be smaller.
 
     Each law gets its own copy of an example.
     """
+    if len(laws) == 1:
+        ((law, (sentence, broken)),) = laws.items()
+        return [find(law, sentence, strategy, broken, examples=examples, seed=seed)]
     seen: dict[str, tuple[str, str]] = {}
 
     def test(example: Any) -> None:
@@ -217,27 +222,36 @@ def find_each(
                 clause = clause_of(broken, copy.deepcopy(example))
                 if clause is not None:
                     seen[law] = clause, described(example)
+        if len(seen) == len(laws):
+            raise FoundError  # nothing is left to be found
 
-    _over(strategy, test, examples, seed)
+    with suppress(FoundError, hyp.errors.Flaky):
+        _over(strategy, test, examples, seed, smaller=False)
     verdicts = []
     for law, (sentence, broken) in laws.items():
         if law not in seen:
             verdicts.append(Verdict(law, True, sentence))
             continue
-        small = find(law, sentence, strategy, broken, examples=examples, seed=seed)
-        verdicts.append(verdict(law, sentence, *seen[law]) if small.holds else small)
+        first = verdict(law, sentence, *seen[law])
+        if not isinstance(strategy, list):  # a list holds the smallest first
+            small = find(law, sentence, strategy, broken, examples=examples, seed=seed)
+            first = first if small.holds else small
+        verdicts.append(first)
     return verdicts
 
 
-def _over(strategy: Any, test: Callable[[Any], None], examples: int, seed: int) -> None:
-    """Runs the test on examples of the strategy, and again on smaller ones where it raises."""
+def _over(
+    strategy: Any, test: Callable[[Any], None], examples: int, seed: int, smaller: bool = True
+) -> None:
+    """Runs the test on examples of the strategy until it raises, and then on smaller ones."""
     if isinstance(strategy, list):
         for example in strategy:
             test(copy.deepcopy(example))
         return
     quiet = hyp.settings(
         database=None, deadline=None, derandomize=False, max_examples=examples,
-        phases=[hyp.Phase.generate, hyp.Phase.shrink], print_blob=False, report_multiple_bugs=False,
+        phases=[hyp.Phase.generate, *[hyp.Phase.shrink] * smaller], print_blob=False,
+        report_multiple_bugs=False,
         suppress_health_check=list(hyp.HealthCheck), verbosity=hyp.Verbosity.quiet,
     )  # fmt: skip
     hyp.seed(seed)(quiet(hyp.given(strategy)(test)))()

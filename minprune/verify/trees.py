@@ -82,12 +82,13 @@ def untouched(run: Callable[..., Any], *given: Any) -> str | None:
 
 def global_state() -> str:
     """That of NumPy's global generator, and of the standard library's and torch's if loaded."""
-    parts = [repr(vars(np.random)[READ]())]
+    name, key, *more = vars(np.random)[READ]()
+    parts = [name, hash(key.tobytes()), *more]
     if "random" in sys.modules:
-        parts.append(str(hash(sys.modules["random"].getstate())))
+        parts.append(hash(sys.modules["random"].getstate()))
     if hasattr(sys.modules.get("torch"), "get_rng_state"):
-        parts.append(str(hash(sys.modules["torch"].get_rng_state().numpy().tobytes())))
-    return "".join(parts)
+        parts.append(hash(sys.modules["torch"].get_rng_state().numpy().tobytes()))
+    return " ".join(map(str, parts))
 
 
 def read_only(a: Array) -> Array:

@@ -17,6 +17,7 @@ from minprune.verify.criterion.bounds import clause, off
 from minprune.verify.kinds import OBS_STEPS
 from minprune.verify.law import Laws, callable_as, judged, picked
 from minprune.verify.plain.hessian import Removal, quadratic_rise, removals
+from minprune.verify.strategies import listed
 from minprune.verify.trees import untouched
 from minprune.verify.verdict import Verdicts
 
@@ -46,13 +47,15 @@ class Inputs:
         return np.asarray(fn([b * factor for b in self.batches], self.damp), np.float64)
 
 
+WHOLE = st.integers(-3, 3).map(float)
+
+
 @st.composite
 def draw_inputs(draw: Any) -> Inputs:
     """One to three batches of one to three samples; large or tiny numbers, H singular or not."""
     n, scale = draw(st.integers(1, 3)), 2.0 ** draw(st.sampled_from([0, -12, -24]))
     sizes = draw(st.lists(st.integers(1, 3), min_size=1, max_size=3))
-    row = st.lists(st.integers(-3, 3).map(float), min_size=n, max_size=n)
-    batches = [np.array(draw(st.lists(row, min_size=m, max_size=m))) for m in sizes]
+    batches = [np.array(draw(listed(listed(WHOLE, n), m))) for m in sizes]
     batches[0][0] += not np.concatenate(batches).any()  # inputs of zeros have no scale
     return Inputs(tuple(scale * b for b in batches), 1e-4)
 

@@ -18,6 +18,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from minprune.core import Array, Arrays
+from minprune.verify.strategies import listed
 
 LOSSES = ("mse", "cross_entropy")
 FILLS = ("random", "zero", "equal")
@@ -285,7 +286,7 @@ def quadratics(
     n = draw(st.integers(1, 3))
 
     def numbers(k: int, kind: Any) -> Array:
-        return np.array(draw(st.lists(kind, min_size=k, max_size=k)))
+        return np.array(draw(listed(kind, k)))
 
     w = numbers(n, positive if one_way else small)
     d = np.diag(numbers(n, positive))

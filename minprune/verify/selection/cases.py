@@ -4,6 +4,7 @@ A target is a count of items in each scope. Of a selector every entry is an item
 one scope; of N:M the scopes are tiles of entries; of blocks the items are the tiles.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from minprune.core import Array, Arrays
 from minprune.verify.law import ClauseError
 from minprune.verify.plain.rules import half_even
+from minprune.verify.strategies import among, listed
 from minprune.verify.verdict import short
 
 Select = Callable[..., Arrays]
@@ -28,6 +30,8 @@ SHOWN = 60  # entries of an array that is printed whole
 NAMES = ("b.weight", "a.weight", "c.weight")  # net order is not the order of the alphabet
 inner = st.floats(0, 1, exclude_min=True, exclude_max=True) | st.sampled_from([0.25, 0.5, 0.75])
 sparsities = st.floats(0, 1) | st.sampled_from([0, 0.25, 0.5, 0.75, 1])
+BITS = (True, True, False)
+EITHER, UP_TO_2 = st.booleans(), st.integers(0, 2)
 
 
 def tiles(shape: Index, rows: int, columns: int) -> list[list[Index]]:
@@ -148,25 +152,25 @@ def cases(
     something is masked already, a layer keeps a minimum, a layer is left alone. ties, signed:
     whether scores may be equal, and negative.
     """
-    names = NAMES[: draw(st.sampled_from(range(1, layers + 1)))]
-    shapes = SHAPES + ((0, 2),) * empty
+    names = NAMES[: draw(among(range(1, layers + 1)))]
+    shapes = among(SHAPES + ((0, 2),) * empty)
     scores: dict[str, Array] = {}
     live: dict[str, Array] = {}
     ranks = draw(st.permutations(range(MOST * layers))) if not ties else []
     for name in names:
-        shape = draw(st.sampled_from(shapes))
-        n = int(np.prod(shape))
+        shape = draw(shapes)
+        n = math.prod(shape)
         if ties:
-            values = draw(st.lists(st.sampled_from(VALUES), min_size=n, max_size=n))
+            values = draw(listed(among(VALUES), n))
         else:
             values = [ranks.pop() / 2 + VALUES[0] for _ in range(n)]
         scores[name] = np.array(values, np.float64).reshape(shape) - (0 if signed else VALUES[0])
         bits = [True] * n
         if masks:
-            bits = draw(st.lists(st.sampled_from([True, True, False]), min_size=n, max_size=n))
+            bits = draw(listed(among(BITS), n))
         live[name] = np.array(bits, bool).reshape(shape)
-    left = (names[-1],) if protect and len(names) > 1 and draw(st.booleans()) else ()
-    least = draw(st.integers(0, 2)) if minimum else 0
+    left = (names[-1],) if protect and len(names) > 1 and draw(EITHER) else ()
+    least = draw(UP_TO_2) if minimum else 0
     free = [n for n in names if n not in left]
     size = sum(scores[n].size for n in free)
     dead = sum(int((~live[n]).sum()) for n in free)
@@ -175,33 +179,33 @@ def cases(
     return Case(scores, live, max(pair), min(pair), least, left)
 
 
-def tiled_shapes(rows: int, columns: int, edge: bool) -> list[Index]:
+def tiled_shapes(rows: int, columns: int, edge: bool) -> tuple[Index, ...]:
     """Weights of a few tiles, dense and of convolutions, that fit or do not."""
     if not edge:
         r, c = rows, columns
-        return [(r, c), (r, 2 * c), (2 * r, c), (r, c, 2, 1), (r, c, 1, 3), (2 * r, 2 * c, 1, 2)]
+        return (r, c), (r, 2 * c), (2 * r, c), (r, c, 2, 1), (r, c, 1, 3), (2 * r, 2 * c, 1, 2)
     # one more than fits, and one less
     (r, short), (c, narrow) = [(s + 1, max(s - 1, 1)) for s in (rows, columns)]
-    return [(r, c), (r, c, 2, 1), (rows, c), (rows, columns + narrow), (rows + short, narrow)]
+    return (r, c), (r, c, 2, 1), (rows, c), (rows, columns + narrow), (rows + short, narrow)
 
 
 @st.composite
 def tiled(draw: Any, pattern: Pattern, masks: bool, signed: bool, edge: bool) -> Case:
     """Cases of a pattern: one layer, masks (of whole blocks), shares that can be reached."""
     rows, columns, keep = pattern
-    shape = draw(st.sampled_from(tiled_shapes(rows, columns, edge)))
+    shape = draw(among(tiled_shapes(rows, columns, edge)))
     cells = tiles(shape, rows, columns)
     low = 0.0 if signed else -VALUES[0]
-    value = st.sampled_from([v + low for v in VALUES])
-    bit = st.sampled_from([True, True, False]) if masks else st.just(True)
+    values = tuple(v + low for v in VALUES)
+    bits = BITS if masks else (True,)
     scores, live = np.zeros(shape), np.ones(shape, bool)
     for cell in cells:
         at = tuple(zip(*cell, strict=True))
         if keep is not None:
-            scores[at] = draw(st.lists(value, min_size=len(cell), max_size=len(cell)))
-            live[at] = draw(st.lists(bit, min_size=len(cell), max_size=len(cell)))
+            scores[at] = draw(listed(among(values), len(cell)))
+            live[at] = draw(listed(among(bits), len(cell)))
             continue
-        scores[at], live[at] = draw(value), draw(bit)
+        scores[at], live[at] = draw(among(values)), draw(among(bits))
         if len(cell) == rows * columns:
             scores[at] += np.array(draw(st.permutations(range(len(cell))))) / 2
     dead = sum(not live[cell[0]] for cell in cells) / max(len(cells), 1)

@@ -1,5 +1,6 @@
 """check_steps: masks in training hold what is pruned at exactly 0.0, and nothing else matters."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from minprune.core import Array, Arrays
 from minprune.verify.law import Laws, callable_as, judged
+from minprune.verify.strategies import among, listed
 from minprune.verify.trees import mapped, moved, repeats, untouched
 from minprune.verify.verdict import Verdicts
 
@@ -50,17 +52,16 @@ def steps(draw: Any) -> Steps:
     masks: list[Arrays] = [{} for _ in range(count)]
 
     def array(values: Any, shape: tuple[int, ...]) -> Array:
-        n = int(np.prod(shape))
-        return np.array(draw(st.lists(values, min_size=n, max_size=n))).reshape(shape)
+        return np.array(draw(listed(among(values), math.prod(shape)))).reshape(shape)
 
     for name, shape in zip(("fc1.weight", "fc2.weight"), shapes, strict=False):
-        live = array(st.sampled_from([True, True, False]), shape)
-        weights[name] = array(st.sampled_from([1.0, -2.0, 0.0, 0.5]), shape) * live
-        sign = array(st.sampled_from([1.0, -1.0]), shape)  # one, so that no step undoes another
+        live = array((True, True, False), shape)
+        weights[name] = array((1.0, -2.0, 0.0, 0.5), shape) * live
+        sign = array((1.0, -1.0), shape)  # one, so that no step undoes another
         for k in range(count):
             if k:
-                live = live & array(st.sampled_from([True, True, True, False]), shape)
-            grads[k][name] = sign * array(st.sampled_from([0.3, 0.7, 1.1]), shape)
+                live = live & array((True, True, True, False), shape)
+            grads[k][name] = sign * array((0.3, 0.7, 1.1), shape)
             masks[k][name] = live
     return Steps(weights, grads, masks)
 

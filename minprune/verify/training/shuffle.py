@@ -1,5 +1,6 @@
 """check_shuffle: as many entries kept in other places are the control of a criterion."""
 
+from collections import Counter
 from collections.abc import Callable
 from math import log, sqrt
 from typing import Any
@@ -102,11 +103,14 @@ def unlikely(counts: Array) -> bool:
 @SHUFFLE("uniform", [PAIR])
 def uniform(fn: Shuffle, given: Arrays) -> str | None:
     """every mask of as many entries is as likely as every other, whatever the other layers get"""
-    rng, counts = np.random.default_rng(0), np.zeros((16, 16))
+    rng, counts, seen = np.random.default_rng(0), np.zeros((16, 16)), Counter[Any]()
     places = [k for k in range(16) if k.bit_count() == 2]
     for _ in range(DRAWS):
-        a, b = fn(mapped(given, np.copy), rng).values()
-        counts[np.ravel(a) @ BITS, np.ravel(b) @ BITS] += 1
+        a, b = fn({n: m.copy() for n, m in given.items()}, rng).values()
+        seen[np.asarray(a, bool).tobytes(), np.asarray(b, bool).tobytes()] += 1
+    for pair, times in seen.items():
+        a, b = (np.frombuffer(bits, bool) @ BITS for bits in pair)
+        counts[a, b] += times
     found = counts[np.ix_(places, places)]
     for what, many in (("the first layer", found.sum(axis=1)), ("the second", found.sum(axis=0)),
                        ("both layers", found.ravel())):  # fmt: skip

@@ -1,17 +1,17 @@
 """Wrong scores of units: from activations, of redundancy, of classes, and of an inverse Hessian.
 
-Rows as in planted_criteria.py.
+Rows as in wrong_criteria.py.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from planting import Planted, on
 
 from minprune.core import Array, Arrays, Evidence, criterion
 from minprune.criteria import CRITERIA
 from minprune.criteria.redundancy import greedy
+from minprune.verify.ours.planted import Planted, on
 
 LDA = ("class_counts", "class_means", "within")
 
@@ -58,7 +58,7 @@ def of_counts(h: Array) -> Array:
 
 def over_zeros_too(h: Array) -> Array:
     """Divided by the logarithm of the bins, so that it lies in [0, 1]."""
-    return entropy(h) / np.log(h.shape[1])
+    return np.asarray(entropy(h) / np.log(h.shape[1]))
 
 
 # ------------------------------------------------------------------ redundancy
@@ -77,7 +77,7 @@ def cosines(w: Array) -> Array:
 def shared(g: Array) -> Array:
     size = np.diagonal(g)
     both = size[:, None] + size
-    return np.maximum((both - 2 * g) / np.where(both > 0, both, 1), 0)
+    return np.asarray(np.maximum((both - 2 * g) / np.where(both > 0, both, 1), 0))
 
 
 def uncorrelated(
@@ -125,8 +125,8 @@ def by_outgoing(apart: Callable[..., Array], *kinds: str, how: str = "right") ->
 def silent(of: list[Array]) -> Array:
     """Zero vectors, or constant activations."""
     if len(of) == 2:
-        return np.diagonal(of[1]) <= 2.0**-46 * (np.diagonal(of[1]) + of[0] ** 2)
-    return ~of[0].any(axis=1) if of[0].shape[0] != of[0].shape[1] else none(len(of[0]))
+        return np.asarray(np.diagonal(of[1]) <= 2.0**-46 * (np.diagonal(of[1]) + of[0] ** 2))
+    return np.asarray(~of[0].any(axis=1) if of[0].shape[0] != of[0].shape[1] else none(len(of[0])))
 
 
 W, COS = ("weights",), {"needs": ("weights", "outgoing")}
@@ -170,12 +170,12 @@ def between(counts: Array, means: Array) -> Array:
 def sample_variance(counts: Array, means: Array, within: Array) -> Array:
     """Divided by n - classes, where n is meant."""
     n, classes = counts.sum(), np.count_nonzero(counts)
-    return between(counts, means) / np.diagonal(within) * max(n - classes, 0.5) / n
+    return np.asarray(between(counts, means) / np.diagonal(within) * max(n - classes, 0.5) / n)
 
 
 def alike(counts: Array, means: Array, within: Array) -> Array:
     """Classes count alike, whatever their size."""
-    return between((counts > 0) * 1.0, means) / np.diagonal(within)
+    return np.asarray(between((counts > 0) * 1.0, means) / np.diagonal(within))
 
 
 def upside_down(counts: Array, means: Array, within: Array) -> Array:

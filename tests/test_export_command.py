@@ -1,0 +1,131 @@
+"""minprune export: what it writes where, what it prints; one sentence for what it refuses."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minprune as mp
+from minprune.cli import main
+from minprune.deploy import net_run
+from minprune.jobs import export as jobs
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    mp.save(mp.zoo.mlp(((3,), 2), (4,)), tmp_path / "m.npz")
+    return tmp_path / "m.npz"
+
+
+def test_numpy(file: Path, capsys: Any) -> None:
+    assert main(["export", str(file), "--to", "numpy"]) == 0
+    folder = file.parent / "m-numpy"
+    assert sorted(p.name for p in folder.iterdir()) == ["net.npz", "net_run.py"]
+    size = (folder / "net.npz").stat().st_size
+    assert capsys.readouterr().out == (
+        f"{folder / 'net.npz'}: {size:,} bytes, 20 of 20 weights\n"
+        f"{folder / 'net_run.py'} runs it on NumPy alone: net = net_run.load('net.npz'); net(x)\n"
+        f"NumPy has no sparse products: this saves bytes, and time where units were compacted\n"
+    )
+    x = np.ones((2, 3), np.float32)
+    assert np.allclose(net_run.load(folder / "net.npz")(x), mp.load(file)(x))
+
+
+@pytest.mark.parametrize("to", ["numpy", "onnx"])
+def test_checked(to: str, file: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnx", reason="onnx, which reads and writes the files, is absent")
+    assert main(["export", str(file), "--to", to, "--check"]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert re.fullmatch(
+        r"checked by (NumPy|onnx\S* [\d.]+): outputs of 8 samples equal those of the model within "
+        r"rounding, the largest difference is \S+, \S+% of the bound", said,
+    )  # fmt: skip
+    wrong = jobs.TARGETS[to]._replace(run=lambda folder, name: ("it", lambda x: np.ones((8, 2))))
+    monkeypatch.setitem(jobs.TARGETS, to, wrong)
+    assert main(["export", str(file), "--to", to, "--check"]) == 1
+    assert "check: outputs of it must equal those of the model" in capsys.readouterr().err
+
+
+def test_float64_is_checked_where_onnxruntime_has_no_operator(tmp_path: Path, capsys: Any) -> None:
+    pytest.importorskip("onnx", reason="onnx, which reads and writes the files, is absent")
+    layers = [("c", mp.Conv2d(1, 2, 2)), ("l", mp.LeakyReLU()), ("f", mp.Flatten())]
+    net = mp.build((1, 3, 3), [*layers, ("b", mp.BatchNorm(8)), ("d", mp.Dense(8, 2))])
+    mp.save(mp.initialise(net, dtype=np.float64), tmp_path / "m.npz")
+    assert main(["export", str(tmp_path / "m.npz"), "--to", "onnx", "--check"]) == 0
+    assert "checked by onnx " in capsys.readouterr().out
+
+
+def test_names_and_folders(file: Path, capsys: Any) -> None:
+    out = file.parent / "a" / "b"
+    assert main(["export", str(file), "--to", "numpy", "--name", "tiny", "--out", str(out)]) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["net_run.py", "tiny.npz"]
+
+
+def test_int8(tmp_path: Path, capsys: Any) -> None:
+    file, data = tmp_path / "m.npz", mp.data.digits()
+    mp.save(mp.zoo.mlp(data, (4,)), file)
+    words = ["--to", "numpy", "--weights", "int8", "--calibrate", "digits"]
+    assert main(["export", str(file), *words]) == 0
+    alone, x = net_run.load(tmp_path / "m-numpy" / "net.npz"), data.test[0][:9]
+    assert np.array_equal(alone(x), mp.quantize(mp.load(file), data.train[0][:1000])(x))
+
+
+def test_c_in_int8_tells_the_accuracy_by_class(tmp_path: Path, capsys: Any) -> None:
+    mp.save(mp.zoo.mlp(mp.data.digits(), (8,)), tmp_path / "m.npz")
+    words = ["--weights", "int8", "--calibrate", "digits", "--format", "csr"]
+    assert main(["export", str(tmp_path / "m.npz"), "--to", "c", *words]) == 0
+    folder = tmp_path / "m-c"
+    assert sorted(p.name for p in folder.iterdir()) == ["net.c", "net.h", "net.json", "net_test.c"]
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].split() == ["class", "samples", "float32", "int8", "change"]
+    assert shown[-2].split()[0] == "all"
+    assert shown[-1].startswith(f"{folder / 'net.c'}: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (
+            ["--to", "numpy", "--weights", "int8"],
+            "export: --weights int8 and --calibrate DATA must be given together, or neither; give "
+            "both, for example with --calibrate digits",
+        ),
+        (
+            ["--to", "onnx", "--weights", "int8", "--calibrate", "digits"],
+            "export: --weights must be float32 for --to onnx, not int8; leave it out, or pass --to "
+            "numpy",
+        ),
+        (
+            ["--to", "numpy", "--weights", "int8", "--calibrate", "digits", "--check"],
+            "export: --check must be left out with --weights int8, whose integers have no bound of "
+            "rounding; compare the outputs with those of mp.quantize(model, x), which are the same",
+        ),
+        (
+            ["--to", "numpi"],
+            "export: --to must be c, numpy or onnx, not 'numpi'; did you mean numpy?",
+        ),
+        (
+            ["--to", "c"],
+            "export: --to c must have --weights int8, not float32; pass it with --calibrate DATA",
+        ),
+        (
+            ["--to", "c", "--check"],
+            "export: --check must be left out with --to c; compile net_test.c, which checks what "
+            "was written",
+        ),
+        (
+            ["--to", "numpy", "--format", "csr"],
+            "export: --format needs --to=c, not --to='numpy'; leave --format out",
+        ),
+        (
+            ["--to", "numpy", "--name", "../x"],
+            "export: --name must be letters, digits and _, not '../x'; pass --name net",
+        ),
+    ],
+)
+def test_refused(words: list[str], text: str, file: Path, capsys: Any) -> None:
+    assert main(["export", str(file), *words]) == 2
+    assert capsys.readouterr().err == f"minprune: {text}\n"
+    assert [p.name for p in file.parent.iterdir()] == ["m.npz"]
