@@ -61,6 +61,7 @@ def program(named: Mapping[str, bytes]) -> bytes:
 
 def pt(arrays: Mapping[str, np.ndarray[Any, Any]], order: str = "little") -> bytes:
     """What torch.save writes of a state_dict; a transposed array has the strides of one"""
+    arrays = {name: a if a.flags.forc else a.copy() for name, a in arrays.items()}
     rows = {str(k): a for k, a in enumerate(arrays.values())}
     named = {n: tensor_of(k, a) for (n, a), k in zip(arrays.items(), rows, strict=True)}
     entries = {"archive/data.pkl": program(named), "archive/byteorder": order.encode()}
@@ -153,7 +154,7 @@ def huge(content: bytes, rng: Generator) -> bytes:
 
 
 def swarm(content: bytes, rng: Generator) -> bytes:
-    """Pickles of very many or very deep small things, or numbers of memory that no list should have"""
+    """Pickles of very many or very deep small things, or with sizes that no memory holds"""
     n = int(10 ** rng.uniform(2, 6))
     doubled = b"".join(
         b"}("
@@ -165,11 +166,13 @@ def swarm(content: bytes, rng: Generator) -> bytes:
     body = pick(
         rng,
         (
-            b"}" * n, b"(" * n, b"]" * n, b")" * n + b"\x85" * n, b"}r\xff\xff\xff\x7f", b"}j\xff\xff\xff\xff",
-            b"X\xff\xff\xff\xff", b"\x8d" + b"\xff" * 8, b"\x8a\xff" + b"\xff" * 255, b"\x8b\xff\xff\xff\x7f",
-            b"}q\0" + (text("k" * 200) + b"h\0s") * 3, b"}q\0" + doubled, b"}" + text("a" * n) + b"}s",
-            b"".join(b"}" + text("a") for _ in range(50)) + b"}" + b"s" * 50, b"(" + b"K\1" * n + b"tq\0" + b"h\0\x85" * n,
-            b"\x95" + b"\xff" * 8, b"." , b"", b"0" * 9, b"2" * 99,
+            b"}" * n, b"(" * n, b"]" * n, b")" * n + b"\x85" * n, b"}r\xff\xff\xff\x7f",
+            b"}j\xff\xff\xff\xff", b"X\xff\xff\xff\xff", b"\x8d" + b"\xff" * 8,
+            b"\x8a\xff" + b"\xff" * 255, b"\x8b\xff\xff\xff\x7f", b"\x95" + b"\xff" * 8,
+            b"}q\0" + (text("k" * 200) + b"h\0s") * 3, b"}q\0" + doubled, b"", b".",
+            b"}" + text("a" * n) + b"}s", b"0" * 9, b"2" * 99,
+            b"".join(b"}" + text("a") for _ in range(50)) + b"}" + b"s" * 50,
+            b"(" + b"K\1" * n + b"tq\0" + b"h\0\x85" * n,
         ),
     )  # fmt: skip
     return packed({"a/data.pkl": b"\x80\x02" + body + b"."}, pick(rng, (0, 8)))

@@ -40,7 +40,7 @@ def wrong_with(path: Path) -> tuple[str, bool]:
 
 
 def examined(task: tuple[range, str]) -> tuple[list[str], Counter[str], int, float, float]:
-    """(what is wrong, the ways, how many were read, bytes beyond twice the file, seconds at most)"""
+    """(what is wrong, ways, how many were read, most bytes beyond twice the file, seconds)"""
     ks, folder = task
     path, wrong, ways = Path(folder, f"{os.getpid()}.bin"), [], Counter[str]()
     read, over, slowest = 0, -(2.0**62), 0.0

@@ -39,8 +39,8 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     from minprune.deploy.export_onnx import export_onnx
     from minprune.deploy.from_onnx import from_onnx
     from minprune.deploy.numpy_file import export_numpy
-    from minprune.deploy.safetensors import export_safetensors
     from minprune.deploy.quantize import quantize
+    from minprune.deploy.safetensors import export_safetensors
     from minprune.evidence import score
     from minprune.files import load, save
     from minprune.files.from_arrays import from_arrays

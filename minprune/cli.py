@@ -243,17 +243,17 @@ def _import(commands: Any) -> None:
         "import",
         help="make a saved model of the weights of another program",
         description="Read a .safetensors file, an .npz of arrays, a PyTorch state_dict (.pt) or "
-        "an .onnx file, check each name and shape, and save a model.",
+        "an .onnx file, check each name and shape, and save a model. An .onnx file needs no --net.",
         epilog="Example: minprune import state.pt --net mypkg.nets:lenet --out model.npz",
     )
     add = command.add_argument
     add("file", metavar="FILE", help="the weights; their kind is told from what the file holds")
-    add("--net", metavar="NAME", required=True, help="the net, as for minprune run")
+    add("--net", metavar="NAME", help="the net, as for minprune run")
     add("--out", metavar="FILE", required=True, help="the model to write, such as model.npz")
     add("--data", default="digits", metavar="DATA",
         help="the data that the net is sized for, as for minprune run (default: digits)")
-    add("--layout", choices=("torch", "keras"), default="torch",
-        help="how the arrays lie (default: torch)")
+    add("--layout", default="torch", metavar="LAYOUT",
+        help="how the arrays lie, torch or keras (default: torch)")
     add("--rename", type=rename, action=Collect, default={}, metavar="THEIRS=OURS",
         help="the name of a layer or array there, and ours; may be repeated")
 
@@ -270,7 +270,7 @@ def _export(commands: Any) -> None:
     add("file", metavar="FILE", help="a model, such as sparse.npz")
     add("--to", required=True, metavar="TARGET",
         help="numpy: a small .npz and its runner; onnx: a file for onnxruntime and others; c: C99, "
-        "with int8 weights")
+        "with int8 weights; safetensors: the arrays alone")
     add("--name", default="net", metavar="NAME",
         help="of the files, and of what is inside (default: net)")
     add("--format", metavar="FORMAT",
@@ -523,6 +523,7 @@ def check(name: str, given: list[str], /, **asked: Any) -> Work:
 JOBS: dict[str, type[Settings]] = {"run": RunSettings, "compare": CompareSettings}
 COMMANDS: dict[str, Callable[..., Work]] = {
     "run": job, "compare": job, "results": results, "info": info, "methods": list_methods,
-    "export": export, "import": import_weights, "verify": check, "explain": explain, "lesson": lesson,
+    "export": export, "import": import_weights, "verify": check,
+    "explain": explain, "lesson": lesson,
     "sensitivity": how_much, "find-sparsity": how_much,
 }  # fmt: skip

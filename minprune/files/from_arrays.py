@@ -4,7 +4,7 @@ Longer than a reader is: names, masks, layouts and checks are steps of one call.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from minprune.nets.net import Net, layer_of
 
 Rename = Mapping[str, str] | Callable[[str], str] | None
 Layout = Literal["torch", "keras"]
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 STEPS = "num_batches_tracked"  # of PyTorch's BatchNorm; nothing here reads it
 
 
@@ -79,7 +80,7 @@ def from_arrays(
     """
     net = net.net if isinstance(net, Model) else net
     instance("from_arrays", "net", net, Net, "what mp.build makes")
-    choice("from_arrays", "layout", layout, ("torch", "keras"))
+    choice("from_arrays", "layout", layout, LAYOUTS)
     number("from_arrays", "epsilon", epsilon)
     hold_arrays("from_arrays: arrays", arrays)
     given = {str(k): np.asarray(a) for k, a in arrays.items()}
@@ -112,9 +113,12 @@ def _renamed(given: Arrays, rename: Rename, form: Callable[[str], str]) -> Array
             pairs.append((name if hit is None else ours[hit] + name[len(hit) :], name))
         for k in ours.keys() - used:
             known = sorted({one for name in given for one in _ahead(name)})
+            there = (
+                f"there are {', '.join([*given][:LISTED])}{' and others' * (len(given) > LISTED)}"
+            )
             raise ArgumentError(
                 f"from_arrays: rename must name arrays, or layers of them, not {k!r}; "
-                f"{meant(k, known, 'print(list(arrays)) lists them')}"
+                f"{meant(k, known, there)}"
             )
     found: dict[str, str] = {}
     for ours_now, name in pairs:
@@ -139,27 +143,29 @@ def _masks(net: Net, given: Arrays) -> tuple[Arrays, Arrays]:
     masks: Arrays = {}
     for name, a in given.items():
         layer, _, kind = name.rpartition(".")
-        if kind == STEPS and f"{layer}.running_mean" in net.buffers:
-            continue
-        weight = name.removesuffix("_mask")
-        if weight != name and name not in net.params and weight in net.params:
+        weight, _, part = name.rpartition("_")
+        if name in net.params or weight not in net.params or part not in ("mask", "orig"):
+            if kind != STEPS or f"{layer}.running_mean" not in net.buffers:
+                found[name] = a
+        elif part == "mask":
             masks[weight] = _mask(net, weight, a)
-            continue
-        weight = name.removesuffix("_orig")
-        if weight != name and name not in net.params and weight in net.params:
-            if f"{weight}_mask" not in given or weight in given:
-                beside = "without" if weight not in given else "beside its weight and"
-                raise ArgumentError(
-                    f"from_arrays: {name} must come with {weight}_mask alone, not {beside} it; "
-                    f"pass a whole state_dict"
-                )
-            name = weight
-        found[name] = a
+        elif weight in given:
+            raise ArgumentError(
+                f"from_arrays: {weight} must be one array, not {weight} and {name}; leave one of "
+                f"them out"
+            )
+        elif f"{weight}_mask" not in given:
+            raise ArgumentError(
+                f"from_arrays: {name} must come with {weight}_mask, which is absent; pass a whole "
+                f"state_dict"
+            )
+        else:
+            found[weight] = a
     return found, masks
 
 
 def _mask(net: Net, weight: str, a: Array) -> Array:
-    mask = a != 0
+    mask = a.astype(bool)
     if a.shape != net.params[weight]:
         raise ShapeError(
             f"from_arrays: {weight}_mask must be {net.params[weight]}, as in the net, not "
@@ -178,30 +184,37 @@ def _same_names(net: Net, given: Arrays) -> None:
     wanted = net.params | net.buffers
     absent = [k for k in wanted if k not in given]
     other = [k for k in given if k not in wanted]
-    if absent or other:
-        said = [
-            f"{what} {', '.join(names[:LISTED])}{' and others' * (len(names) > LISTED)}"
-            for what, names in (("without", absent), ("with", other)) if names
-        ]  # fmt: skip
-        first = (other or list(given) or ["theirs"])[0], (absent or list(wanted) or ["ours"])[0]
-        pair = f"{layer_of(first[0])!r}: {layer_of(first[1])!r}"
-        raise ArgumentError(
-            f"from_arrays: arrays must have the names of the net, and are {' and '.join(said)}; "
-            f"pass rename={{{pair}}}, for example, or change the net"
-        )
+    if not absent and not other:
+        return
+    if absent and other:
+        pair = f"{layer_of(other[0])!r}: {layer_of(absent[0])!r}"
+        remedy = f"pass rename={{{pair}}}, for example, or change the net"
+    elif absent:
+        remedy = f"pass {absent[0]} too, or build the net without it"
+    else:
+        remedy = f"leave {other[0]} out, or build the net with it"
+    said = [
+        f"{what} {', '.join(names[:LISTED])}{' and others' * (len(names) > LISTED)}"
+        for what, names in (("without", absent), ("with", other)) if names
+    ]  # fmt: skip
+    raise ArgumentError(
+        f"from_arrays: arrays must have the names of the net, and are {' and '.join(said)}; "
+        f"{remedy}"
+    )
 
 
 def _fitting(net: Net, name: str, a: Array, dtype: type[np.floating]) -> Array:
     """The array in that dtype, its shape checked; a copy"""
     shape = (net.params | net.buffers)[name]
     if a.shape != shape:
+        turned = sorted(a.shape) == sorted(shape)
         raise ShapeError(
-            f"from_arrays: {name} must be {shape}, as in the net, not {a.shape}; build the net "
-            f"with the sizes of the arrays"
-        )
+            f"from_arrays: {name} must be {shape}, as in the net, not {a.shape}; "
+            + ("transpose it, or pass layout='keras' for arrays of Keras" if turned
+               else "build the net with the sizes of the arrays")
+        )  # fmt: skip
     if name in net.indices:
-        a = a.astype(net.indices[name])
-        return a
+        return a.astype(net.indices[name])
     if a.dtype.kind != "f":
         raise ArgumentError(
             f"from_arrays: {name} must hold floats, not {a.dtype}; convert it with astype"

@@ -1,6 +1,8 @@
 """Numbers of foreign files, read in pieces into arrays of this machine."""
 
+import math
 import sys
+from collections.abc import Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -9,11 +11,22 @@ from minprune.core import Array
 from minprune.errors import FileError
 
 PIECE = 2**17  # numbers that are read at a time
+SIDES, LONGEST = 32, 2**63  # those of an array, and what is beyond each
 
 
 def size_of(kind: str) -> int:
     """The bytes of a number in a file      kind: the name of a NumPy type, or "bfloat16\""""
     return 2 if kind == "bfloat16" else np.dtype(kind).itemsize
+
+
+def numbers_in(what: str, shape: Sequence[Any]) -> int:
+    """n = product of the sides      raises FileError unless they are few, and each is a size"""
+    if len(shape) > SIDES or any(type(s) is not int or not 0 <= s < LONGEST for s in shape):
+        raise FileError(
+            f"{what}: its shape must be at most {SIDES} sizes, not {list(shape[:SIDES])}; "
+            f"write the file again"
+        )
+    return math.prod(shape)
 
 
 def read_numbers(what: str, stream: BinaryIO, kind: str, n: int, order: str = "<") -> Array:

@@ -1,19 +1,23 @@
 """The pickles of PyTorch, read without pickle: dicts, tensors, and what describes them.
 
-A pickle is a program for a machine with a stack. This one knows the instructions that make plain
-values and dicts; names of classes and functions are looked up in `KNOWN` alone, which maps them to
-descriptions: nothing is imported or called. Anything else is refused by its name.
+A pickle is a program for a machine with a stack. pickletools takes it apart and runs nothing; the
+few instructions that make plain values, dicts and tensors are carried out here. Names of classes
+and functions are looked up in KNOWN alone: nothing is imported or called. All else is refused by
+its name.
 """
 
-import struct
+import pickletools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from minprune.errors import FileError
+from minprune.files.numbers import numbers_in
 
 MOST = 2**22  # bytes of a program
 STEPS = 2**19  # instructions of one: each makes a small value at most
 SAVE = "save the tensors alone, by torch.save(model.state_dict(), path)"
+MARK = object()
+LISTS = ("EMPTY_LIST", "LIST")
 
 
 class Name(NamedTuple):
@@ -23,7 +27,7 @@ class Name(NamedTuple):
 
 
 class Storage(NamedTuple):
-    """A row of numbers in an entry of its own      kind: as PyTorch calls it, "float32\""""
+    """A row of numbers in an entry of its own      kind: as NumPy calls it; "": bytes"""
 
     kind: str
     key: str
@@ -37,14 +41,10 @@ class Tensor(NamedTuple):
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
-    kind: str  # of a storage of bytes: what they mean
+    kind: str  # what its numbers are, also where the storage is one of bytes
 
 
-class Dict(dict[Any, Any]):
-    """An OrderedDict, whose attributes are left out."""
-
-
-# what a storage holds; "": bytes, whose tensor says what they are
+# what a storage holds
 STORAGES = {
     "Float": "float32", "Double": "float64", "Half": "float16", "BFloat16": "bfloat16",
     "Long": "int64", "Int": "int32", "Short": "int16", "Char": "int8", "Byte": "uint8",
@@ -56,13 +56,17 @@ ROWS |= {"torch.storage.UntypedStorage": "", "torch.UntypedStorage": ""}
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *more: Any) -> Tensor:
-    """of `_rebuild_tensor_v2` and, where more holds a type, of `_rebuild_tensor_v3`"""
+    """Of `_rebuild_tensor_v2`, and of `_rebuild_tensor_v3`, where `more` holds a type too"""
     if not isinstance(storage, Storage) or type(shape) is not tuple or type(strides) is not tuple:
         raise FileError(f"a tensor must have a storage, a shape and strides; {SAVE}")
-    if any(type(v) is not int or v < 0 for v in (offset, *shape, *strides)):
-        raise FileError(f"the shape of a tensor must hold sizes, not {shape}; {SAVE}")
-    if len(shape) != len(strides):
-        raise FileError(f"a tensor must have as many strides as sides, not {strides}; {SAVE}")
+    numbers_in("a tensor", shape)
+    if len(shape) != len(strides) or any(type(v) is not int or v < 0 for v in (offset, *strides)):
+        raise FileError(f"a tensor of shape {shape} must have a place and a stride a side; {SAVE}")
+    if any(isinstance(m, dict) and m for m in more[2:]):  # what comes after the hooks
+        raise FileError(
+            "a tensor must be stored itself, not as the conjugate or negative of another; save "
+            "tensor.resolve_conj().resolve_neg()"
+        )
     named = [TYPES[m.text] for m in more if isinstance(m, Name) and m.text in TYPES]
     kind = storage.kind or (named or [""])[0]
     if not kind:
@@ -76,19 +80,11 @@ def _itself(tensor: Any, *more: Any) -> Tensor:
     return tensor
 
 
-KNOWN: dict[str, Callable[..., Any] | None] = {
-    "collections.OrderedDict": lambda: Dict(), "torch._utils._rebuild_tensor_v2": _tensor,
+KNOWN: dict[str, Callable[..., Any] | None] = {  # None: only mentioned
+    "collections.OrderedDict": lambda: {}, "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_tensor_v3": _tensor, "torch._utils._rebuild_parameter": _itself,
-    "torch.Size": lambda sides=(): sides,
     **dict.fromkeys(ROWS), **dict.fromkeys(TYPES),
 }  # fmt: skip
-PLAIN = {b"N": None, b"\x88": True, b"\x89": False, b")": ()}
-NUMBERS = {b"K": "<B", b"M": "<H", b"J": "<i", b"G": ">d"}
-TEXTS = {b"\x8c": 1, b"X": 4}  # how many bytes say how long a text is
-PUT = {b"q": 1, b"r": 4}
-GET = {b"h": 1, b"j": 4}
-TUPLES = {b"\x85": 1, b"\x86": 2, b"\x87": 3}
-MARK = object()
 
 
 class Machine:
@@ -97,104 +93,83 @@ class Machine:
     def __init__(self, program: bytes) -> None:
         if len(program) > MOST:
             raise FileError(f"its data.pkl must have at most {MOST} bytes; {SAVE}")
-        self.program, self.at = program, 0
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
-        for _ in range(STEPS):
-            code = self.take(1)
-            if code == b".":
-                self.result = self.stack.pop()
-                return
-            self.step(code)
-        raise FileError(f"its data.pkl must have at most {STEPS} instructions; {SAVE}")
-
-    def take(self, n: int) -> bytes:
-        """The next n bytes"""
-        found = self.program[self.at : self.at + n]
-        if len(found) < n:
-            raise FileError("its data.pkl must end with an instruction to stop; fetch it again")
-        self.at += n
-        return found
-
-    def size(self, n: int) -> int:
-        return int.from_bytes(self.take(n), "little")
-
-    def line(self) -> str:
-        end = self.program.find(b"\n", self.at)
-        return str(self.take(max(end, self.at) + 1 - self.at)[:-1], "utf-8")
+        for k, (op, arg, _) in enumerate(pickletools.genops(program)):
+            if k == STEPS:
+                raise FileError(f"its data.pkl must have at most {STEPS} instructions; {SAVE}")
+            if op.name not in DO:
+                raise _refused("a list" if op.name in LISTS else f"what {op.name} makes")
+            DO[op.name](self, arg)
+        self.result = self.stack.pop()
 
     def marked(self) -> list[Any]:
         """What lies above the last mark, which goes too"""
-        for k in range(len(self.stack) - 1, -1, -1):
-            if self.stack[k] is MARK:
-                found = self.stack[k + 1 :]
-                del self.stack[k:]
-                return found
-        raise FileError("its data.pkl must set a mark first; fetch it again")
+        found: list[Any] = []
+        while (top := self.stack.pop()) is not MARK:
+            found.append(top)
+        return found[::-1]
 
-    def step(self, code: bytes) -> None:
-        """One instruction, by the names of the module pickletools"""
-        push = self.stack.append
-        if code in PLAIN:
-            push(PLAIN[code])
-        elif code in NUMBERS:
-            push(struct.unpack(NUMBERS[code], self.take(struct.calcsize(NUMBERS[code])))[0])
-        elif code == b"\x8a":  # LONG1
-            push(int.from_bytes(self.take(self.size(1)), "little", signed=True))
-        elif code in TEXTS:
-            push(str(self.take(self.size(TEXTS[code])), "utf-8"))
-        elif code == b"}":
-            push({})
-        elif code == b"(":
-            push(MARK)
-        elif code in TUPLES:
-            n = TUPLES[code]
-            found = tuple(self.stack[-n:])
-            del self.stack[-n:]
-            push(found)
-        elif code == b"t":
-            push(tuple(self.marked()))
-        elif code in PUT:
-            self.memo[self.size(PUT[code])] = self.stack[-1]
-        elif code == b"\x94":  # MEMOIZE
-            self.memo[len(self.memo)] = self.stack[-1]
-        elif code in GET:
-            push(self.memo[self.size(GET[code])])
-        elif code == b"\x80":  # PROTO
-            self.take(1)
-        elif code == b"\x95":  # FRAME
-            self.take(8)
-        elif code in (b"s", b"u"):
-            pairs = self.marked() if code == b"u" else [self.stack.pop(-2), self.stack.pop()]
-            self.holder().update(zip(pairs[::2], pairs[1::2], strict=True))
-        elif code in (b"c", b"\x93"):  # GLOBAL, STACK_GLOBAL
-            take = self.line if code == b"c" else self.stack.pop
-            pair = [str(take()), str(take())]
-            name = ".".join(pair if code == b"c" else pair[::-1])
-            if name not in KNOWN:
-                raise FileError(f"it must hold tensors and dicts alone, not {name}; {SAVE}")
-            push(Name(name))
-        elif code == b"Q":  # BINPERSID
-            push(_storage(self.stack.pop()))
-        elif code == b"R":  # REDUCE
-            given, name = self.stack.pop(), self.stack.pop()
-            make = KNOWN.get(name.text) if isinstance(name, Name) else None
-            if make is None or type(given) is not tuple:
-                raise FileError(f"it must hold tensors and dicts alone, not a call; {SAVE}")
-            push(make(*given))
-        elif code == b"b":  # BUILD: the attributes of a state_dict, which are not needed
-            self.stack.pop()
-            self.holder(Dict)
-        else:
-            made = "a list" if code in (b"]", b"l") else f"what instruction {code!r} makes"
-            raise FileError(f"it must hold tensors and dicts alone, not {made}; {SAVE}")
+    def last(self, n: int) -> tuple[Any, ...]:
+        return tuple(self.stack.pop() for _ in range(n))[::-1]
 
-    def holder(self, kind: type = dict) -> Any:
-        """The dict on top of the stack"""
-        found = self.stack[-1]
-        if not isinstance(found, kind):
-            raise FileError(f"it must hold tensors and dicts alone, not {_said(found)}; {SAVE}")
-        return found
+    def push_name(self, module: str, name: str) -> None:
+        if (text := f"{module}.{name}") not in KNOWN:
+            raise _refused(text)
+        self.stack.append(Name(text))
+
+    def put(self, key: int | None = None) -> None:
+        self.memo[len(self.memo) if key is None else key] = self.stack[-1]
+
+    def fill(self, pairs: list[Any]) -> None:
+        """Put keys and values into the dict on top of the stack"""
+        if type(self.stack[-1]) is not dict:
+            raise _refused(_said(self.stack[-1]))
+        for key, value in zip(pairs[::2], pairs[1::2], strict=True):
+            if type(key) is not str:  # numbers can be chosen to have one hash
+                raise FileError(f"its keys must be texts, not {_said(key)}; {SAVE}")
+            self.stack[-1][key] = value
+
+    def reduce(self) -> None:
+        """What a known function makes of its arguments"""
+        name, given = self.last(2)
+        make = KNOWN[name.text] if isinstance(name, Name) else None
+        if make is None or type(given) is not tuple:
+            raise _refused("a call")
+        self.stack.append(make(*given))
+
+    def attributes(self) -> None:
+        """Those of a state_dict, which are not needed"""
+        self.stack.pop()
+        self.fill([])
+
+
+DO: dict[str, Callable[[Machine, Any], None]] = {
+    **dict.fromkeys(("PROTO", "FRAME", "STOP"), lambda m, arg: None),
+    **dict.fromkeys(
+        ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"),
+        lambda m, arg: m.stack.append(arg),
+    ),
+    "NONE": lambda m, arg: m.stack.append(None),
+    "NEWTRUE": lambda m, arg: m.stack.append(True),
+    "NEWFALSE": lambda m, arg: m.stack.append(False),
+    "EMPTY_TUPLE": lambda m, arg: m.stack.append(()),
+    "EMPTY_DICT": lambda m, arg: m.stack.append({}),
+    "MARK": lambda m, arg: m.stack.append(MARK),
+    "TUPLE": lambda m, arg: m.stack.append(tuple(m.marked())),
+    "TUPLE1": lambda m, arg: m.stack.append(m.last(1)),
+    "TUPLE2": lambda m, arg: m.stack.append(m.last(2)),
+    "TUPLE3": lambda m, arg: m.stack.append(m.last(3)),
+    **dict.fromkeys(("BINPUT", "LONG_BINPUT", "MEMOIZE"), Machine.put),
+    **dict.fromkeys(("BINGET", "LONG_BINGET"), lambda m, arg: m.stack.append(m.memo[arg])),
+    "SETITEM": lambda m, arg: m.fill(list(m.last(2))),
+    "SETITEMS": lambda m, arg: m.fill(m.marked()),
+    "GLOBAL": lambda m, arg: m.push_name(*arg.split(" ", 1)),
+    "STACK_GLOBAL": lambda m, arg: m.push_name(*map(str, m.last(2))),
+    "BINPERSID": lambda m, arg: m.stack.append(_storage(m.stack.pop())),
+    "REDUCE": lambda m, arg: m.reduce(),
+    "BUILD": lambda m, arg: m.attributes(),
+}  # by the names of pickletools
 
 
 def _storage(found: Any) -> Storage:
@@ -204,6 +179,10 @@ def _storage(found: Any) -> Storage:
     if type(key) is not str or type(n) is not int or n < 0:
         raise FileError(f"a storage must have a key and a size, not {key!r} and {n!r}; {SAVE}")
     return Storage(ROWS[row.text], key, n)
+
+
+def _refused(what: str) -> FileError:
+    return FileError(f"it must hold tensors and dicts alone, not {what}; {SAVE}")
 
 
 def _said(found: Any) -> str:

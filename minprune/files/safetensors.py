@@ -6,7 +6,6 @@ Little-endian, C-contiguous, without gaps. Source: the format's own description,
 huggingface/safetensors.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
@@ -15,7 +14,7 @@ import numpy as np
 from minprune.core import Array, Arrays
 from minprune.errors import FileError
 from minprune.files.container import ROOM, room_of
-from minprune.files.numbers import read_numbers, size_of
+from minprune.files.numbers import numbers_in, read_numbers, size_of
 
 KINDS = {
     "F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "C64": "complex64",
@@ -33,10 +32,13 @@ def content(arrays: Mapping[str, Array]) -> bytes:
     Raises FileError for an array that the format cannot hold.
     """
     for name, a in arrays.items():
-        if a.dtype.name not in NAMES or name == ABOUT:
+        if a.dtype.name not in NAMES:
             raise FileError(
-                f"{name}: must be an array of numbers under a name of its own to be stored, not "
-                f"{a.dtype}; leave it out"
+                f"{name}: its dtype must be one that safetensors has, not {a.dtype}; leave it out"
+            )
+        if name == ABOUT:
+            raise FileError(
+                f"{name}: the name must be left to the format; call the array otherwise"
             )
     names = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
     header: dict[str, Any] = {ABOUT: {"format": "pt"}}
@@ -84,8 +86,8 @@ def read(f: BinaryIO, size: int) -> Arrays:
             f"again"
         )
     found = {
-        name: read_numbers(name, f, kind, math.prod(shape)).reshape(shape)
-        for *_, name, kind, shape in rows
+        name: read_numbers(name, f, kind, (end - start) // size_of(kind)).reshape(shape)
+        for start, end, name, kind, shape in rows
     }
     return {name: found[name] for name in header}
 
@@ -97,11 +99,11 @@ def _row(name: str, entry: Any) -> tuple[int, int, str, str, list[int]]:
         raise FileError(
             f"{name}: its dtype must be one of {', '.join(KINDS)}, not {code}; convert it first"
         )
-    if any(type(v) is not int or v < 0 for v in (*shape, start, end)):
-        raise FileError(f"{name}: its shape and places must be sizes, not {entry}; {AGAIN}")
-    if (needed := math.prod(shape) * size_of(KINDS[code])) != end - start:
+    needed = numbers_in(name, shape) * size_of(KINDS[code])
+    if any(type(v) is not int or v < 0 for v in (start, end)) or needed != end - start:
         raise FileError(
-            f"{name}: must take {needed} bytes for its shape {shape}, not {end - start}; {AGAIN}"
+            f"{name}: must take {needed} bytes for its shape {shape}, not those from {start} to "
+            f"{end}; {AGAIN}"
         )
     return start, end, name, KINDS[code], shape
 

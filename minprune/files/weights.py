@@ -1,16 +1,19 @@
 """The arrays of a file of another program, by what the file holds, not by its name."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from minprune.core import Arrays
 from minprune.errors import ArgumentError, FileError, MissingError
-from minprune.files import archive, initializers, safetensors
+from minprune.files import archive, onnx_initializers, safetensors
 from minprune.files.container import Place, named
 from minprune.files.reader import end_of, found_by, line, opened
 
 TAKEN = (
     "pass a .safetensors file, an .npz of arrays, or a .pt file of torch.save(model.state_dict())"
 )
+ONNX = b"\x08"  # the first field of a model: the version of the format
 
 
 def read_weights(path: Place) -> Arrays:
@@ -54,26 +57,39 @@ def read_weights(path: Place) -> Arrays:
             f"read_weights: path must be a path or a file object, not {path!r}; pass its name as "
             f"text"
         )
+    with _one_sentence(path), opened(path) as f:
+        size, table = end_of(f)
+        f.seek(0)
+        start = f.read(16)
+        f.seek(0)
+        if table is not None:
+            return archive.read(f, size, table)
+        if start[8:9] == b"{":
+            return safetensors.read(f, size)
+        if start[:1] == ONNX:
+            return onnx_initializers.read(f)
+        old = "PyTorch" in (what := found_by(start))
+        how = "load it in PyTorch and save its state_dict by torch.save" if old else TAKEN
+        raise FileError(f"it must be a file of weights, not {what}; {how}")
+
+
+def is_onnx(path: Place) -> bool:
+    """Whether a file begins as an ONNX model does; raises FileError where there is none"""
+    with _one_sentence(path), opened(path) as f:
+        start = f.read(9)
+    return start[:1] == ONNX and start[8:] != b"{"
+
+
+@contextmanager
+def _one_sentence(path: Place) -> Iterator[None]:
+    """Raises FileError for whatever a damaged or hostile file provokes"""
     try:
-        with opened(path) as f:
-            size, table = end_of(f)
-            f.seek(0)
-            start = f.read(16)
-            f.seek(0)
-            if table is not None:
-                return archive.read(f, size, table)
-            if start[8:9] == b"{":
-                return safetensors.read(f, size)
-            if start[:1] == b"\x08":  # the first field of an ONNX model: its version
-                return initializers.read(f)
-            old = "PyTorch" in (what := found_by(start))
-            how = "load it in PyTorch and save its state_dict by torch.save" if old else TAKEN
-            raise FileError(f"it must be a file of weights, not {what}; {how}")
+        yield
     except FileNotFoundError:
         raise FileError(f"{named(path)}: no such file; {TAKEN}") from None
     except (FileError, MissingError) as e:
         raise type(e)(f"{named(path)}: {line(e)}") from None
-    except Exception as e:  # whatever a damaged or hostile file provokes
+    except Exception as e:
         raise FileError(
             f"{named(path)}: must be a file of weights, and cannot be read ({line(e)}); fetch it "
             f"again"

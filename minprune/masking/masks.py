@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-import numpy as np
-
-from minprune.arguments import filled, instance
+from minprune.arguments import filled, in_name_of
 from minprune.core import Array, Arrays
 from minprune.masking.choose import Norm, Scope, choose
 from minprune.masking.count import Target
 from minprune.masking.patterns import Given
+from minprune.nets.model import check_masks, hold_arrays
 
 
 def masks(
@@ -30,7 +29,8 @@ def masks(
     Parameters
     ----------
     scores : dict of float arrays
-        By full name, in the order of the layers; higher = kept longer.
+        By full name, in the order of the layers; higher = kept longer. Entry by entry: what is tied
+        to a whole unit is known to a model alone.
     sparsity, threshold, scope, pattern, minimum, protect, normalize, block_reduce
         As for `mp.prune`.
     present : dict of bool arrays, optional
@@ -53,11 +53,21 @@ def masks(
     >>> mp.masks(scores, sparsity=0.5)
     {'fc1.weight': array([[ True, False]]), 'fc2.weight': array([[False,  True]])}
     """
-    instance("masks", "scores", scores, Mapping, "{'fc1.weight': array}")
+    present = present or {}
+    hold_arrays("masks: scores", scores)
+    hold_arrays("masks: present", present)
     filled("masks", "scores", scores, "pass one array for each weight")
-    arrays = {name: np.asarray(s) for name, s in scores.items()}
-    held = {name: np.asarray(m, bool) for name, m in (present or {}).items() if name in arrays}
-    return choose(
-        arrays, held, sparsity=sparsity, threshold=threshold, scope=scope, protect=protect,
-        minimum=minimum, normalize=normalize, pattern=pattern, block_reduce=block_reduce,
-    )  # fmt: skip
+    check_masks(present, {name: s.shape for name, s in scores.items()})
+    with in_name_of("masks"):
+        return choose(
+            scores,
+            present,
+            sparsity=sparsity,
+            threshold=threshold,
+            scope=scope,
+            pattern=pattern,
+            minimum=minimum,
+            protect=protect,
+            normalize=normalize,
+            block_reduce=block_reduce,
+        )

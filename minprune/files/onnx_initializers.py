@@ -2,6 +2,8 @@
 
 from typing import Any, BinaryIO
 
+import numpy as np
+
 from minprune.core import Arrays
 from minprune.errors import FileError, MissingError
 
@@ -12,13 +14,23 @@ def read(f: BinaryIO) -> Arrays:
         from onnx import TensorProto, load, numpy_helper
     except ImportError:
         raise MissingError(
-            "reading an .onnx file needs the package onnx; install it by pip install minprune[onnx]"
+            "reading an .onnx file needs the package onnx; install it by pip install "
+            "'minprune[onnx]'"
         ) from None
-    found: Any = load(f, load_external_data=False).graph.initializer
-    for tensor in found:
+    found: Arrays = {}
+    for tensor in load(f, load_external_data=False).graph.initializer:
         if tensor.data_location == TensorProto.EXTERNAL:
             raise FileError(
                 f"{tensor.name}: its numbers must be in the file, not in another one; save the "
                 f"model by onnx.save_model without external data"
             )
-    return {tensor.name: numpy_helper.to_array(tensor).copy() for tensor in found}
+        a: Any = numpy_helper.to_array(tensor)
+        if tensor.data_type == TensorProto.BFLOAT16:
+            a = a.astype(np.float32)
+        if a.dtype.kind not in "biufc" or tensor.name in found:
+            raise FileError(
+                f"{tensor.name}: must be one array of numbers, not of {a.dtype}; export the model "
+                f"again without it"
+            )
+        found[tensor.name] = a.copy()
+    return found
