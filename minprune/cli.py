@@ -171,8 +171,8 @@ def parser() -> Parser:
     )
     info.add_argument("file", metavar="FILE", help="a model, such as fine-tuned.npz")
     _own_layers(info)
-    _import(commands)
     _export(commands)
+    _import(commands)
     commands.add_parser(
         "methods",
         help="list what minprune run --method takes",

@@ -91,10 +91,8 @@ def in_keras(x: Array, k: Arrays, eps: float) -> Array:
     """The outputs of IMAGES as Keras defines its layers      x: (n, y, x, c)"""
     h = convolved(np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), k["c/kernel"]) + k["c/bias"]
     h = np.maximum(scaled(h, k, "b", eps), 0)
-    deep = [
-        convolved(h[..., c : c + 1], k["d/depthwise_kernel"][:, :, c : c + 1].swapaxes(2, 3)[..., m, :, None])
-        for c in range(4) for m in range(2)
-    ]  # fmt: skip
+    kernels = k["d/depthwise_kernel"].reshape(3, 3, 1, 8)
+    deep = [convolved(h[..., m // 2, None], kernels[..., m, None]) for m in range(8)]
     h = np.concatenate(deep, -1) + k["d/bias"]
     h = h.reshape(len(h), -1) @ k["fc/kernel"] + k["fc/bias"]
     return scaled(h, k, "n", eps) @ k["out/kernel"] + k["out/bias"]

@@ -1,4 +1,4 @@
-"""mp.masks on plain dicts: the masks of mp.prune on a model with the same scores, or its sentence."""
+"""mp.masks on plain dicts: those of mp.prune on a model with the same scores, or its sentence."""
 
 from collections.abc import Callable
 from typing import Any

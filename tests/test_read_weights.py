@@ -1,4 +1,4 @@
-"""mp.read_weights: files of other programs, to the bit; what is damaged or hostile, one sentence."""
+"""mp.read_weights: files of other programs, to the bit; one sentence for damaged ones."""
 
 import io
 import json

@@ -113,12 +113,9 @@ def _renamed(given: Arrays, rename: Rename, form: Callable[[str], str]) -> Array
             pairs.append((name if hit is None else ours[hit] + name[len(hit) :], name))
         for k in ours.keys() - used:
             known = sorted({one for name in given for one in _ahead(name)})
-            there = (
-                f"there are {', '.join([*given][:LISTED])}{' and others' * (len(given) > LISTED)}"
-            )
             raise ArgumentError(
                 f"from_arrays: rename must name arrays, or layers of them, not {k!r}; "
-                f"{meant(k, known, there)}"
+                f"{meant(k, known, f'there are {_listed([*given])}')}"
             )
     found: dict[str, str] = {}
     for ours_now, name in pairs:
@@ -129,6 +126,10 @@ def _renamed(given: Arrays, rename: Rename, form: Callable[[str], str]) -> Array
             )
         found[ours_now] = name
     return {new: given[name] for new, name in found.items()}
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:LISTED]) + " and others" * (len(names) > LISTED)
 
 
 def _ahead(name: str) -> list[str]:
@@ -194,7 +195,7 @@ def _same_names(net: Net, given: Arrays) -> None:
     else:
         remedy = f"leave {other[0]} out, or build the net with it"
     said = [
-        f"{what} {', '.join(names[:LISTED])}{' and others' * (len(names) > LISTED)}"
+        f"{what} {_listed(names)}"
         for what, names in (("without", absent), ("with", other)) if names
     ]  # fmt: skip
     raise ArgumentError(
