@@ -18,7 +18,7 @@ import minprune as mp
 target = np.array([1.0, 0.2])  # the loss is the sum of (w - target)^2 / 2
 
 
-def train(mask_each_step: bool) -> list[float]:
+def follow(mask_each_step: bool) -> list[float]:
     """Weight 1 after each of 8 steps"""
     w, v, mask, seen = np.array([0.0, 1.0]), np.zeros(2), np.ones(2), []
     for step in range(8):
@@ -33,7 +33,7 @@ def train(mask_each_step: bool) -> list[float]:
     return seen
 
 
-leaked, held = train(False), train(True)
+leaked, held = follow(False), follow(True)
 print("masked once:     ", " ".join(f"{w:6.3f}" for w in leaked))
 print("masked each step:", " ".join(f"{w:6.3f}" for w in held))
 assert all(leaked[3:])
