@@ -168,7 +168,8 @@ static void $name(const $value *x, $out *y$more, size_t inputs, size_t outputs,
         if (v != 0)
             for (k = start[j]; k < end; k++) $sums[rows[k]] += values[k] * v;
     }
-$last}
+$last
+}
 """
 WINDOW = """\
 /* A convolution: sizes of channels of input and output, distances in them, places of a window */
@@ -191,9 +192,9 @@ static void $tap(const struct ${prefix}_window *g, const struct ${prefix}_tap *t
         const $value *restrict from = image + t->first + (i - t->top) * g->down;
         $total *restrict to = sums + i * g->wide + t->left;
         if (g->across == 1)
-            for (j = 0; j < n; j++) to[j] += ($total)w * $near;
+            for (j = 0; j < n; j++) to[j] += $near;
         else
-            for (j = 0; j < n; j++) to[j] += ($total)w * $far;
+            for (j = 0; j < n; j++) to[j] += $far;
     }
 }
 """
@@ -207,7 +208,8 @@ $inputs    size_t r, i$running;
         size_t next = g->area;
 $start        for (i = 0; i < g->plane; i++) sums[i] = bias[r];
 $inside
-$last    }
+$last
+    }
 }
 """
 BODY = """\
@@ -237,11 +239,9 @@ def linear(kind: str, prefix: str, types: dict[str, str], n: Numbers) -> Kernel:
     form = FORMATS[kind]
     at = _common(f"{prefix}_linear_{kind}", prefix, types, n, form.running)
     if not form.linear:
-        at |= {"more": "", "sums": "y", "last": ""}
-        if not n.direct:
-            done = n.finish.format(sum="sums[r]")
-            at |= {"more": f", {n.total} *sums", "sums": "sums"}
-            at["last"] = f"    for (r = 0; r < outputs; r++) y[r] = {done};\n"
+        at |= {"more": "", "sums": "y"} if n.direct else {
+            "more": f", {n.total} *sums", "sums": "sums"}  # fmt: skip
+        at["last"] = _indented(n.last(at["sums"], "y[r]", "r", "outputs"), 4)
         return Kernel(at["name"], _text(BY_COLUMN, at))
     at["more"] = ", size_t inputs" if "inputs" in form.linear else ""
     at["inside"] = _indented(_text(form.linear, at), 4)
@@ -252,17 +252,16 @@ def convolve(kind: str, prefix: str, types: dict[str, str], n: Numbers) -> Kerne
     """The kernel (window, taps, x, y[, sums], bias, arrays[, params][, into])"""
     form = FORMATS[kind]
     at = _common(f"{prefix}_convolve_{kind}", prefix, types, n, form.running)
-    at |= {"tap": f"{prefix}_tap_{n.tag}", "into": "", "passed": "", "start": "", "last": ""}
+    at |= {"tap": f"{prefix}_tap_{n.weight}{'p' * n.padded}", "into": "", "passed": "", "start": ""}
     at |= {"near": "from[j]", "far": "from[j * g->across]", "more": f", {n.total} *sums"}
     at["inputs"] = "    const size_t inputs = g->inputs;\n" * ("inputs" in form.each)
     if n.padded:
         at |= {"into": f", {n.total} into", "passed": ", into"}
         at |= {k: f"({at[k]} - into)" for k in ("near", "far")}
+    at |= {k: n.product.format(w="w", x=at[k]) for k in ("near", "far")}
     if n.direct:
         at |= {"more": "", "start": f"        {n.total} *sums = y + r * g->plane;\n"}
-    else:
-        done = n.finish.format(sum="sums[i]")
-        at["last"] = f"        for (i = 0; i < g->plane; i++) y[r * g->plane + i] = {done};\n"
+    at["last"] = _indented(n.last("sums", "y[r * g->plane + i]", "i", "g->plane"), 8)
     body, (before, after) = _text(BODY, at), form.each.split("$body")
     margin = len(before) - len(before.rstrip(" "))
     inside = before + _indented(body, margin).lstrip() + after
