@@ -198,6 +198,19 @@ static void $tap(const struct ${prefix}_window *g, const struct ${prefix}_tap *t
     }
 }
 """
+WHOLE_TAP = """\
+static void $tap(const struct ${prefix}_window *g, const struct ${prefix}_tap *t, $weight w,
+                 const $value *restrict image, $total *restrict sums$into)
+{
+    size_t i, j;
+    (void)g;
+    for (i = 0; i < $high; i++) {
+        const $value *restrict from = image + t->first + i * $down;
+        $total *restrict to = sums + i * $wide;
+        for (j = 0; j < $wide; j++) to[j] += $each;
+    }
+}
+"""
 CONVOLVE = """\
 static void $name(const struct ${prefix}_window *g, const struct ${prefix}_tap *taps,
                   const $value *x, $out *y$more, const $total *bias$arrays$params$into)
@@ -206,7 +219,7 @@ $inputs    size_t r, i$running;
     for (r = 0; r < g->outputs; r++) {
         const $value *image = x + r / g->rows * g->group;
         size_t next = g->area;
-$start        for (i = 0; i < g->plane; i++) sums[i] = bias[r];
+$start        for (i = 0; i < $plane; i++) sums[i] = bias[r];
 $inside
 $last
     }
@@ -248,8 +261,14 @@ def linear(kind: str, prefix: str, types: dict[str, str], n: Numbers) -> Kernel:
     return Kernel(at["name"], _text(LINEAR, at | {"finish": n.finish.format(sum="sum")}))
 
 
-def convolve(kind: str, prefix: str, types: dict[str, str], n: Numbers) -> Kernel:
-    """The kernel (window, taps, x, y[, sums], bias, arrays[, params][, into])"""
+def convolve(
+    kind: str, prefix: str, types: dict[str, str], n: Numbers, sizes: dict[str, int] | None = None
+) -> Kernel:
+    """The kernel (window, taps, x, y[, sums], bias, arrays[, params][, into])
+
+    sizes: high, wide, down, across of a window that reaches every output by each of its places:
+    loops of fixed lengths, which compilers unroll
+    """
     form = FORMATS[kind]
     at = _common(f"{prefix}_convolve_{kind}", prefix, types, n, form.running)
     at |= {"tap": f"{prefix}_tap_{n.weight}{'p' * n.padded}", "into": "", "passed": "", "start": ""}
@@ -261,12 +280,21 @@ def convolve(kind: str, prefix: str, types: dict[str, str], n: Numbers) -> Kerne
     at |= {k: n.product.format(w="w", x=at[k]) for k in ("near", "far")}
     if n.direct:
         at |= {"more": "", "start": f"        {n.total} *sums = y + r * g->plane;\n"}
-    at["last"] = _indented(n.last("sums", "y[r * g->plane + i]", "i", "g->plane"), 8)
+    at["plane"] = "g->plane" if sizes is None else str(sizes["high"] * sizes["wide"])
+    at["last"] = _indented(n.last("sums", f"y[r * {at['plane']} + i]", "i", at["plane"]), 8)
+    tap = TAP
+    if sizes is not None:
+        tap, k = WHOLE_TAP, "_".join(map(str, sizes.values()))
+        at |= {name: str(v) for name, v in sizes.items()}
+        at |= {"tap": f"{at['tap']}_{k}", "name": f"{at['name']}_{k}"}
+        at["each"] = (
+            at["near"] if sizes["across"] == 1 else at["far"].replace("g->across", at["across"])
+        )
     body, (before, after) = _text(BODY, at), form.each.split("$body")
     margin = len(before) - len(before.rstrip(" "))
     inside = before + _indented(body, margin).lstrip() + after
     at["inside"] = _indented(_text(inside, at), 4)
-    return Kernel(at["name"], _text(CONVOLVE, at), (_text(WINDOW, at), _text(TAP, at)))
+    return Kernel(at["name"], _text(CONVOLVE, at), (_text(WINDOW, at), _text(tap, at)))
 
 
 def _common(

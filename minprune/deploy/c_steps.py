@@ -129,7 +129,7 @@ def weighted(
             sizes, scratch = [SCRATCH, *sizes], rows
         arguments = [x(), Y, *sizes, *constants]
     else:
-        made = products.convolve(kind, w.prefix, types, numbers)
+        made = products.convolve(kind, w.prefix, types, numbers, _fixed(step, w))
         scratch = 0 if numbers.direct else prod(step.out[1:])
         arguments = [*window, x(), Y, *([SCRATCH] if scratch else []), *constants]
     for text in (*made.needs, made.text):
@@ -164,6 +164,14 @@ def window(step: Any, w: Writing, shape: tuple[int, ...]) -> tuple[str, str]:
         "&" + w.constant(f"{at}window", f"{name}_window", "", text, 80),
         w.constant(f"{at}tap", f"{name}_taps", f"[{len(taps)}]", f"{{{shown}}}", 12 * len(taps)),
     )  # fmt: skip
+
+
+def _fixed(step: Any, w: Writing) -> dict[str, int] | None:
+    """The lengths of the loops of a convolution without padding"""
+    width, (sy, sx), (_, high, wide) = w.shapes[step.reads[0]][2], step.stride, step.out
+    if any(step.padding):
+        return None
+    return {"high": high, "wide": wide, "down": sy * width, "across": sx}
 
 
 def _reach(first: int, stride: int, side: int, outputs: int) -> tuple[int, int]:
