@@ -198,17 +198,14 @@ static void $tap(const struct ${prefix}_window *g, const struct ${prefix}_tap *t
     }
 }
 """
-WHOLE_TAP = """\
-static void $tap(const struct ${prefix}_window *g, const struct ${prefix}_tap *t, $weight w,
-                 const $value *restrict image, $total *restrict sums$into)
+TWO_TAPS = """\
+/* sums += w x + v x' of two places of the window */
+static void $tap($weight w, const $value *restrict from, $weight v, const $value *restrict also,
+                 $total *restrict sums)
 {
     size_t i, j;
-    (void)g;
-    for (i = 0; i < $high; i++) {
-        const $value *restrict from = image + t->first + i * $down;
-        $total *restrict to = sums + i * $wide;
-        for (j = 0; j < $wide; j++) to[j] += $each;
-    }
+    for (i = 0; i < $high; i++, from += $down, also += $down, sums += $wide)
+        for (j = 0; j < $wide; j++) sums[j] += $first + $second;
 }
 """
 CONVOLVE = """\
@@ -219,7 +216,7 @@ $inputs    size_t r, i$running;
     for (r = 0; r < g->outputs; r++) {
         const $value *image = x + r / g->rows * g->group;
         size_t next = g->area;
-$start        for (i = 0; i < $plane; i++) sums[i] = bias[r];
+$start$held        for (i = 0; i < $plane; i++) sums[i] = bias[r];
 $inside
 $last
     }
@@ -230,7 +227,16 @@ while (place >= next) {
     next += g->area;
     image += g->image;
 }
-$tap(g, taps + (place + g->area - next), w, image, sums$passed);"""
+$add"""
+ADD = "$tap(g, taps + (place + g->area - next), w, image, sums$passed);"
+ADD_TWO = """\
+{
+    const $value *from = image + taps[place + g->area - next].first;
+    if (held) $tap(before, held, w, from, sums);
+    held = held ? 0 : from;
+    before = w;
+}"""
+ADD_LAST = "if (held) $tap(before, held, 0, held, sums);\n"
 
 
 @dataclass(frozen=True)
@@ -266,8 +272,8 @@ def convolve(
 ) -> Kernel:
     """The kernel (window, taps, x, y[, sums], bias, arrays[, params][, into])
 
-    sizes: high, wide, down, across of a window that reaches every output by each of its places:
-    loops of fixed lengths, which compilers unroll
+    sizes: high, wide, down, across where each place of the window reaches every output: places two
+    at a time, in loops of fixed lengths, which compilers unroll
     """
     form = FORMATS[kind]
     at = _common(f"{prefix}_convolve_{kind}", prefix, types, n, form.running)
@@ -280,16 +286,20 @@ def convolve(
     at |= {k: n.product.format(w="w", x=at[k]) for k in ("near", "far")}
     if n.direct:
         at |= {"more": "", "start": f"        {n.total} *sums = y + r * g->plane;\n"}
-    at["plane"] = "g->plane" if sizes is None else str(sizes["high"] * sizes["wide"])
-    at["last"] = _indented(n.last("sums", f"y[r * {at['plane']} + i]", "i", at["plane"]), 8)
+    at |= {"plane": "g->plane", "held": "", "add": _text(ADD, at), "last": ""}
     tap = TAP
     if sizes is not None:
-        tap, k = WHOLE_TAP, "_".join(map(str, sizes.values()))
+        tap, k = TWO_TAPS, "_".join(map(str, sizes.values()))
         at |= {name: str(v) for name, v in sizes.items()}
         at |= {"tap": f"{at['tap']}_{k}", "name": f"{at['name']}_{k}"}
-        at["each"] = (
-            at["near"] if sizes["across"] == 1 else at["far"].replace("g->across", at["across"])
-        )
+        place = "[j]" if sizes["across"] == 1 else f"[j * {sizes['across']}]"
+        at["first"] = n.product.format(w="w", x="from" + place)
+        at["second"] = n.product.format(w="v", x="also" + place)
+        at["plane"] = str(sizes["high"] * sizes["wide"])
+        at["held"] = _text("        $weight before = 0;\n        const $value *held = 0;\n", at)
+        at |= {"add": _text(ADD_TWO, at), "last": _text(ADD_LAST, at)}
+    at["last"] += n.last("sums", f"y[r * {at['plane']} + i]", "i", at["plane"])
+    at["last"] = _indented(at["last"], 8)
     body, (before, after) = _text(BODY, at), form.each.split("$body")
     margin = len(before) - len(before.rstrip(" "))
     inside = before + _indented(body, margin).lstrip() + after
