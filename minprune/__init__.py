@@ -40,11 +40,15 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     from minprune.deploy.from_onnx import from_onnx
     from minprune.deploy.numpy_file import export_numpy
     from minprune.deploy.quantize import quantize
+    from minprune.deploy.safetensors import export_safetensors
     from minprune.evidence import score
     from minprune.files import load, save
+    from minprune.files.from_arrays import from_arrays
+    from minprune.files.weights import read_weights
     from minprune.masking.allocate import allocate
     from minprune.masking.apply import collapsed, prune, with_masks
     from minprune.masking.combine import combine
+    from minprune.masking.masks import masks
     from minprune.measures.measure import measure
     from minprune.measures.quality import evaluate
     from minprune.nets import zoo
@@ -97,6 +101,7 @@ NAMES = {
     "evidence": ("score",),
     "masking.combine": ("combine",),
     "masking.allocate": ("allocate",),
+    "masking.masks": ("masks",),
     "masking.apply": ("prune", "with_masks", "collapsed"),
     "amount.sensitivity": ("sensitivity",),
     "amount.find_sparsity": ("find_sparsity",),
@@ -106,6 +111,9 @@ NAMES = {
     "measures.quality": ("evaluate",),
     "measures.measure": ("measure",),
     "files": ("save", "load"),
+    "files.weights": ("read_weights",),
+    "files.from_arrays": ("from_arrays",),
+    "deploy.safetensors": ("export_safetensors",),
     "deploy.c_source": ("export_c",),
     "deploy.export_onnx": ("export_onnx",),
     "deploy.from_onnx": ("from_onnx",),

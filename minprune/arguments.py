@@ -238,11 +238,12 @@ def _functions(found: Any) -> list[str]:
 
 @contextmanager
 def in_name_of(owner: object) -> Iterator[None]:
-    """What pruning refuses inside begins with the name of the class that asked for it."""
+    """What pruning refuses inside begins with the name of the function or class that asked."""
+    name = owner if isinstance(owner, str) else type(owner).__name__
     try:
         yield
     except ArgumentError as e:
         said = str(e)
         if said.startswith("prune: "):
-            e.args = (type(owner).__name__ + said.removeprefix("prune"),)
+            e.args = (name + said.removeprefix("prune"),)
         raise

@@ -84,6 +84,14 @@ def count(given: str) -> int:
     return int(given)
 
 
+def rename(given: str) -> tuple[str, str]:
+    """ "features.0=conv1" -> ("features.0", "conv1")"""
+    theirs, equals, ours = given.rpartition("=")
+    if not equals or not theirs:
+        raise argparse.ArgumentTypeError(f"{given!r} must be THEIRS=OURS, such as 0=conv1")
+    return theirs, ours
+
+
 def cores() -> int:
     """How many cores this process may use"""
     if hasattr(os, "sched_getaffinity"):  # not everywhere
@@ -164,6 +172,7 @@ def parser() -> Parser:
     info.add_argument("file", metavar="FILE", help="a model, such as fine-tuned.npz")
     _own_layers(info)
     _export(commands)
+    _import(commands)
     commands.add_parser(
         "methods",
         help="list what minprune run --method takes",
@@ -228,6 +237,27 @@ def _own_layers(command: Any) -> None:
         help="import this module first, which registers layers of the model by @mp.layer")
 
 
+def _import(commands: Any) -> None:
+    """The options of `minprune import`."""
+    command = commands.add_parser(
+        "import",
+        help="make a saved model of the weights of another program",
+        description="Read a .safetensors file, an .npz of arrays, a PyTorch state_dict (.pt) or "
+        "an .onnx file, check each name and shape, and save a model. An .onnx file needs no --net.",
+        epilog="Example: minprune import state.pt --net mypkg.nets:lenet --out model.npz",
+    )
+    add = command.add_argument
+    add("file", metavar="FILE", help="the weights; their kind is told from what the file holds")
+    add("--net", metavar="NAME", help="the net, as for minprune run")
+    add("--out", metavar="FILE", required=True, help="the model to write, such as model.npz")
+    add("--data", default="digits", metavar="DATA",
+        help="the data that the net is sized for, as for minprune run (default: digits)")
+    add("--layout", default="torch", metavar="LAYOUT",
+        help="how the arrays lie, torch or keras (default: torch)")
+    add("--rename", type=rename, action=Collect, default={}, metavar="THEIRS=OURS",
+        help="the name of a layer or array there, and ours; may be repeated")
+
+
 def _export(commands: Any) -> None:
     """The options of `minprune export`."""
     command = commands.add_parser(
@@ -240,7 +270,7 @@ def _export(commands: Any) -> None:
     add("file", metavar="FILE", help="a model, such as sparse.npz")
     add("--to", required=True, metavar="TARGET",
         help="numpy: a small .npz and its runner; onnx: a file for onnxruntime and others; c: C99, "
-        "with int8 weights")
+        "with int8 weights; safetensors: the arrays alone")
     add("--name", default="net", metavar="NAME",
         help="of the files, and of what is inside (default: net)")
     add("--format", metavar="FORMAT",
@@ -427,6 +457,13 @@ def info(name: str, given: list[str], /, *, file: str, module: str | None) -> Wo
     return lambda: (about(file), True)
 
 
+def import_weights(name: str, given: list[str], /, **asked: Any) -> Work:
+    """The weights of another program as a saved model."""
+    from minprune.jobs.import_weights import import_weights as made
+
+    return lambda: (made(**asked), True)
+
+
 def export(name: str, given: list[str], /, *, module: str | None, **asked: Any) -> Work:
     """A saved model for other programs."""
     from minprune.arguments import imported
@@ -486,6 +523,7 @@ def check(name: str, given: list[str], /, **asked: Any) -> Work:
 JOBS: dict[str, type[Settings]] = {"run": RunSettings, "compare": CompareSettings}
 COMMANDS: dict[str, Callable[..., Work]] = {
     "run": job, "compare": job, "results": results, "info": info, "methods": list_methods,
-    "export": export, "verify": check, "explain": explain, "lesson": lesson,
+    "export": export, "import": import_weights, "verify": check,
+    "explain": explain, "lesson": lesson,
     "sensitivity": how_much, "find-sparsity": how_much,
 }  # fmt: skip

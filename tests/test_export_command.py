@@ -57,6 +57,17 @@ def test_float64_is_checked_where_onnxruntime_has_no_operator(tmp_path: Path, ca
     assert "checked by onnx " in capsys.readouterr().out
 
 
+def test_safetensors(file: Path, capsys: Any) -> None:
+    assert main(["export", str(file), "--to", "safetensors"]) == 0
+    path = file.parent / "m-safetensors" / "net.safetensors"
+    size = path.stat().st_size
+    assert capsys.readouterr().out == f"{path}: {size:,} bytes, 0.0 where a weight is masked\n"
+    found, model = mp.read_weights(path), mp.load(file)
+    assert {k: a.tobytes() for k, a in found.items()} == {
+        k: a.tobytes() for k, a in sorted(model.params.items())
+    }
+
+
 def test_names_and_folders(file: Path, capsys: Any) -> None:
     out = file.parent / "a" / "b"
     assert main(["export", str(file), "--to", "numpy", "--name", "tiny", "--out", str(out)]) == 0
@@ -104,7 +115,7 @@ def test_c_in_int8_tells_the_accuracy_by_class(tmp_path: Path, capsys: Any) -> N
         ),
         (
             ["--to", "numpi"],
-            "export: --to must be c, numpy or onnx, not 'numpi'; did you mean numpy?",
+            "export: --to must be c, numpy, onnx or safetensors, not 'numpi'; did you mean numpy?",
         ),
         (
             ["--to", "c"],
@@ -114,6 +125,11 @@ def test_c_in_int8_tells_the_accuracy_by_class(tmp_path: Path, capsys: Any) -> N
             ["--to", "c", "--check"],
             "export: --check must be left out with --to c; compile net_test.c, which checks what "
             "was written",
+        ),
+        (
+            ["--to", "safetensors", "--check"],
+            "export: --check must be left out with --to safetensors; read net.safetensors by "
+            "mp.read_weights, and compare the arrays",
         ),
         (
             ["--to", "numpy", "--format", "csr"],

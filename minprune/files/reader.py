@@ -41,7 +41,7 @@ def read(kind: Kind, path: Place, build: "Callable[[Reader], T]") -> T:
     import zipfile
 
     try:
-        with _opened(path) as f:
+        with opened(path) as f:
             size = _checked_size(f, kind)
             with zipfile.ZipFile(f) as archive:
                 return build(Reader(kind, archive, size))
@@ -57,7 +57,7 @@ def read(kind: Kind, path: Place, build: "Callable[[Reader], T]") -> T:
         ) from None
 
 
-def _opened(path: Place) -> BinaryIO:
+def opened(path: Place) -> BinaryIO:
     """The file, open for bytes; of a file object, what it holds from where it stands"""
     if isinstance(path, str | os.PathLike):
         check_regular(os.stat(path))  # opening a pipe would wait for its writer
@@ -182,7 +182,18 @@ class Reader:
 
 
 def _checked_size(f: BinaryIO, kind: Kind) -> int:
-    """The size of an archive whose end is at the file's end, and whose table of entries is small
+    """The size of an archive whose end is at the file's end, and whose table of entries is small"""
+    size, table = end_of(f)
+    if table is None:
+        f.seek(0)
+        raise kind.foreign(f"it must be a {kind.format}, not {found_by(f.read(16))}")
+    if table > (most := min(TABLE, size)):
+        raise kind.bad(f"its table of entries must take at most {most} bytes, not {table}")
+    return size
+
+
+def end_of(f: BinaryIO) -> tuple[int, int | None]:
+    """(the bytes of a file, those of the table of entries at its end; None: it is no archive)
 
     Zipfile allocates about ten times the bytes of the whole table when it opens a file.
     """
@@ -190,14 +201,11 @@ def _checked_size(f: BinaryIO, kind: Kind) -> int:
     f.seek(max(size - 98, 0))
     end = f.read(98).rjust(98, b"\0")
     if end[-22:-18] != b"PK\x05\x06":
-        f.seek(0)
-        raise kind.foreign(f"it must be a {kind.format}, not {_found(f.read(16))}")
-    table, most = int.from_bytes(end[-10:-6], "little"), min(TABLE, size)
+        return size, None
+    table = int.from_bytes(end[-10:-6], "little")
     if end[-42:-38] == b"PK\x06\x07":  # a second end, for archives beyond 4 GB
         table = max(table, int.from_bytes(end[-58:-50], "little"))
-    if table > most:
-        raise kind.bad(f"its table of entries must take at most {most} bytes, not {table}")
-    return size
+    return size, table
 
 
 # How files of other kinds begin.
@@ -208,7 +216,7 @@ BEGINNINGS = {
 }  # fmt: skip
 
 
-def _found(start: bytes) -> str:
+def found_by(start: bytes) -> str:
     """What a file that is no archive is, by its first bytes"""
     if not start:
         return "an empty file"

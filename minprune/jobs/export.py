@@ -13,6 +13,7 @@ from minprune.deploy.export_onnx import export_onnx
 from minprune.deploy.numpy_file import RUNNER, export_numpy
 from minprune.deploy.quantize import Quantized, quantize
 from minprune.deploy.run_onnx import run_onnx
+from minprune.deploy.safetensors import export_safetensors
 from minprune.errors import ArgumentError
 from minprune.files import load
 from minprune.jobs.data import load_data
@@ -26,9 +27,9 @@ Run = tuple[str, Callable[[Array], Array]]  # what runs a form, and x -> outputs
 class Target(NamedTuple):
     """write(model, folder, name) -> what to print; run(folder, name) -> what runs it here
 
-    int8, formats: whether it takes what `quantize` returns, and a format for weights. Without run,
-    what is written has a test of its own. unit: that of rounding of the numbers in the form, where
-    it is coarser than the model's.
+    int8, formats: whether it takes what `quantize` returns, and a format for weights. unit: that of
+    rounding of the numbers in the form, where it is coarser than the model's. instead: without run,
+    how to check what is written.
     """
 
     write: Callable[..., str]
@@ -36,6 +37,7 @@ class Target(NamedTuple):
     int8: bool = False
     formats: bool = False
     unit: float = 0.0
+    instead: str = ""
 
 
 def export(
@@ -73,8 +75,7 @@ def export(
         only_with("export", "--format", "--to=c", to)
     if check and target.run is None:
         raise ArgumentError(
-            f"export: --check must be left out with --to {to}; compile {name}_test.c, which checks "
-            f"what was written"
+            f"export: --check must be left out with --to {to}; {target.instead.format(name)}"
         )
     model: Any = load(file)
     said = ""
@@ -123,10 +124,25 @@ def _onnx(model: Model, folder: Path, name: str) -> str:
     return f"{path}: {path.stat().st_size:,} bytes, operators of version 17"
 
 
+def _safetensors(model: Model, folder: Path, name: str) -> str:
+    path = folder / f"{name}.safetensors"
+    export_safetensors(model, path)
+    return f"{path}: {path.stat().st_size:,} bytes, 0.0 where a weight is masked"
+
+
 TARGETS = {
-    "c": Target(_c, None, int8=True, formats=True),
+    "c": Target(
+        _c,
+        None,
+        int8=True,
+        formats=True,
+        instead="compile {}_test.c, which checks what was written",
+    ),
     "numpy": Target(_numpy, _run_numpy, int8=True),
     "onnx": Target(  # attributes of operators, such as slopes, are float32
         _onnx, lambda folder, name: run_onnx(folder / f"{name}.onnx"), unit=2.0**-24
+    ),
+    "safetensors": Target(
+        _safetensors, None, instead="read {}.safetensors by mp.read_weights, and compare the arrays"
     ),
 }
