@@ -87,8 +87,8 @@ def test_numpy_and_numba_print_the_same():
 def test_pages_are_written(tmp_path, monkeypatch):
     monkeypatch.setattr(course_pages, "lesson", ran)
     monkeypatch.setattr(course_pages, "scripts", lambda: {k: scripts()[k] for k in (1, 2)})
-    entries = write_lessons(tmp_path, THERE, "index.html")
-    files = [re.search(r'href="([^"]*)"', link)[1] for link, _ in entries]
+    links = write_lessons(tmp_path, THERE, "index.html")
+    files = [re.search(r'href="([^"]*)"', link)[1] for link in links]
     assert [p.name for p in sorted(tmp_path.iterdir())] == files
     assert len(files) == 2
 

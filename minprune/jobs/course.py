@@ -141,15 +141,17 @@ def listed() -> str:
 
 def as_text(one: Lesson) -> str:
     """A lesson as the terminal shows it: the words, the code set in, what it prints"""
-    room = terminal()
-    parts = [f"Lesson {one.number}: {one.title}", fill(one.words, room, break_on_hyphens=False)]
+    parts = [f"Lesson {one.number}: {one.title}", wrapped(one.words)]
     for cell in one.cells:
-        parts.append(
-            f"{cell.title}\n{'-' * len(cell.title)}\n{fill(cell.words, room, break_on_hyphens=False)}"
-        )
+        parts.append(f"{cell.title}\n{'-' * len(cell.title)}\n{wrapped(cell.words)}")
         parts.append(indent(cell.code, "    "))
         parts += [cell.output] * bool(cell.output)
     return "\n\n".join(parts)
+
+
+def wrapped(words: str) -> str:
+    """A paragraph as wide as the terminal"""
+    return fill(words, terminal(), break_on_hyphens=False)
 
 
 def run(number: int | None) -> str:

@@ -14,7 +14,9 @@ Named = Sequence[tuple[str, str]]  # (kind, name) of what has a page beside thos
 
 def used(one: Lesson, there: Named) -> Iterator[tuple[str, str]]:
     """Those that the lesson uses, in its order: criteria by name, others by their calls"""
-    known = {(kind == "criterion", plain(name)): (kind, name) for kind, name in there}
+    known = {
+        (kind == "criterion", plain(name)): (kind, name) for kind, name in there if kind != "law"
+    }
     asked = [(True, plain(name)) for name in one.texts]
     asked += [(False, plain(name)) for name in one.calls]
     yield from dict.fromkeys(known[each] for each in asked if each in known)
@@ -39,11 +41,11 @@ def page(one: Lesson, there: Named, index: str) -> str:
     )  # fmt: skip
 
 
-def write_lessons(folder: Path, there: Named, index: str) -> list[tuple[Html, str]]:
-    """Runs each lesson and writes its page; [(link, what it is about)] for the index"""
-    entries = []
+def write_lessons(folder: Path, there: Named, index: str) -> list[Html]:
+    """Runs each lesson and writes its page; links to them in order"""
+    links = []
     for number in scripts():
         one = lesson(number)
         write_atomic(folder / file(number), page(one, there, index))
-        entries.append((link(number, one.title), one.words))
-    return entries
+        links.append(link(number, one.title))
+    return links
