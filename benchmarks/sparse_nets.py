@@ -4,6 +4,7 @@ Unstructured masks by magnitude over the whole net; warm, as a net that runs all
 that of weights, indices, gradients and the optimizer's state.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -11,22 +12,25 @@ from pathlib import Path
 from typing import Any
 
 import minprune as mp
-from benchmarks.harness import Row, against, attempt, interleave, peer, timed
+from benchmarks.harness import Row, against, attempt, interleave, peer, stopwatch, timed
 from benchmarks.step import sample, stepping, torch_net, torch_step, training
 from minprune.nets.model import Model
 from minprune.train.step import Training
 
-SHAPE, BATCH = (1, 28, 28), 64
+SHAPE, BATCH, ROTATED = (1, 28, 28), 64, 64
 LATENCY = [("lenet_300_100", 0.95, 0.2), ("lenet_5", 0.95, 0.35)]
+SINGLE = [("lenet_300_100", 0.0, 0.6), ("lenet_300_100", 0.95, 0.35), ("lenet_5", 0.0, None)]
 STEPS = [("lenet_300_100", 0.95, 0.5), ("lenet_300_100", 0.98, 0.35)]
 
 
 def run(quick: bool, data: Path | None) -> list[Row]:
-    """Latency of two nets, then steps of one, then memory."""
+    """Latency of two nets, of one sample too, then steps of one, then memory."""
     rows: list[Row] = []
     repeats = 15 if quick else 51
     for net, share, target in LATENCY:
         rows += attempt(f"{net}, {share:.0%}", partial(latency, net, share, target, repeats))
+    for net, share, most in SINGLE:
+        rows += attempt(f"{net}, batch 1", partial(single, net, share, most, repeats))
     for net, share, target in STEPS:
         rows += attempt(f"{net}, step", partial(steps, net, share, target, repeats))
     return rows
@@ -60,6 +64,43 @@ def latency(net: str, share: float, target: float, repeats: int) -> Iterable[Row
     yield against(f"{label}, PyTorch", found["sparse"], found[best], target, f"{best} layout")
     note = "one call after another's: with what that leaves of the caches"
     yield against(f"{label}, our dense, in turn", once["sparse"], once["dense"], None, note)
+
+
+def single(net: str, share: float, most: float | None, repeats: int) -> Iterable[Row]:
+    """One sample after another, ROTATED of them: a call, and what it costs beside its kernels."""
+    torch = peer("torch")
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    model = mp.sparsify(pruned(net, share)) if share else pruned(net, share)
+    x, _ = sample(ROTATED, SHAPE)
+    xs = [x[k : k + 1] for k in range(ROTATED)]
+    theirs, tensors = torch_net(torch, net).eval(), [torch.from_numpy(one) for one in xs]
+
+    def peers() -> None:
+        with torch.inference_mode():
+            for one in tensors:
+                theirs(one)
+
+    def kernels() -> None:
+        for _ in xs:
+            for function, args in calls:
+                function(*args)
+
+    for one in xs:
+        model(one)
+    (replay, _) = model._repeats._held[1]
+    calls = replay.calls  # type: ignore[union-attr]
+    fns = {"ours": lambda: [model(one) for one in xs], "torch": peers, "kernels": kernels}
+    found = interleave(fns, repeats=repeats)
+    label = f"{net}{f' at {share:.0%}' if share else ''}, {ROTATED} calls of one sample"
+    yield against(label, found["ours"], found["torch"], most, "PyTorch")
+    least = {"ours": math.inf, "kernels": math.inf}  # what is beside is too short for medians
+    for _ in range(repeats):
+        least = {name: min(t, stopwatch(fns[name])) for name, t in least.items()}
+    cost = (least["ours"] - least["kernels"]) / ROTATED / len(model.net.nodes) * 1e6
+    yield Row(
+        f"{label}, Python a layer", cost, None, None, 1, cost <= 1, unit="us",
+        note="what a call costs beside its kernels",
+    )  # fmt: skip
 
 
 def torch_pass(torch: Any, net: str, x: Any, layout: str) -> Callable[[], Any]:

@@ -191,3 +191,23 @@ def test_the_law_of_each_rejects_a_forgotten_slope_and_the_batch(name: str) -> N
     assert is_the_loop(op.each, case, g, need)
     assert not is_the_loop(forgets, case, g, need)
     assert not is_the_loop(averaged, case, g, need)
+
+
+def batch_first(each: Fn, case: Case) -> bool:
+    """Whether gradients of weights are laid out as they are returned, so that none is turned"""
+    op, inputs, places, how = case
+    y, need = op(*inputs, **how), tuple(k in places for k in range(3))
+    made = each(np.ones(y.shape), y, tuple(inputs), need, **how)
+    return all(p.flags.c_contiguous for p in made if p is not None and p.ndim > 2)
+
+
+@pytest.mark.parametrize("name", FIXED)
+def test_each_makes_its_products_in_the_order_in_which_they_are_returned(name: str) -> None:
+    assert batch_first(FIXED[name][0].each, FIXED[name])
+
+
+def test_the_law_of_the_order_rejects_products_that_are_batch_last() -> None:
+    def turned(g: Array, y: Array, inputs: Any, need: Any, **how: Any) -> Any:
+        return g.T[:, :, None] * inputs[1].T[:, None], None, None
+
+    assert not batch_first(turned, FIXED["affine"])

@@ -37,8 +37,9 @@ def _affine_rule(g: Value, y: Value, inputs: Any, need: Any, *, act: str = "none
 def _affine_each(g: Array, y: Array, inputs: Any, need: Any, *, act: str = "none") -> Parts:
     """dW_n = g_n x_n^T, db_n = g_n"""
     _, x, _ = inputs
-    g = act_grad(g, y, kind=act).T
-    return g[:, :, None] * x.T[:, None, :] if need[0] else None, None, g if need[2] else None
+    g = np.ascontiguousarray(act_grad(g, y, kind=act).T)  # batch-first, as the products are to be
+    dw = g[:, :, None] * np.ascontiguousarray(x.T)[:, None] if need[0] else None
+    return dw, None, g if need[2] else None
 
 
 def _affine_squares(

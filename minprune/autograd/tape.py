@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
+from minprune import kernels
 from minprune.arguments import instance
 from minprune.core import Array
 from minprune.errors import ArgumentError, ShapeError
@@ -146,7 +147,7 @@ class Op:
             if isinstance(x, Tensor):
                 result = self.forward(*map(value, inputs), **settings)
                 return Tensor(result, self, inputs, settings)
-        return self.forward(*inputs, **settings)
+        return kernels.noted(self.forward, *inputs, **settings)
 
 
 class Links(Protocol):

@@ -25,7 +25,7 @@ from minprune.nets.model import CHUNK, Model, Watch, batch_last, loss_of, run
 from minprune.nets.net import Net
 
 Keys = Mapping[str, Sequence[str]]  # {key: names of the parameters that move together}
-ROOM = 2**27  # bytes that the gradients of several outputs may take at once
+ROOM = 2**25  # bytes that the gradients of several outputs may take at once: about a cache
 
 
 class Use(NamedTuple):

@@ -36,7 +36,7 @@ class Lesson:
     """One script that was run
 
     figure: what draws its picture on axes, and caption, what that says; None without a picture.
-    names: what it says in quotes or calls by `mp.methods`, such as criteria.
+    texts, calls: the names of criteria, and of methods and so on, that it uses, among others.
     """
 
     number: int
@@ -46,7 +46,8 @@ class Lesson:
     cells: tuple[Cell, ...]
     figure: Callable[[Any], None] | None
     caption: str
-    names: tuple[str, ...]
+    texts: list[str]
+    calls: list[str]
 
 
 def scripts() -> dict[int, Path]:
@@ -76,7 +77,9 @@ def lesson(number: int) -> Lesson:
     lines = source.split("\n")
     marks = [at for at, line in enumerate(lines) if line.startswith(MARK)]
     world: dict[str, Any] = {"__name__": module(file)}
-    cells = []
+    first = ast.parse(source).body[0].end_lineno or 0
+    preamble = "\n".join(lines[first : marks[0]]).strip("\n")
+    cells: list[Cell] = []
     with columns():
         ran(lines, 0, marks[0], file, world)
         for begin, end in zip(marks, [*marks[1:], len(lines)], strict=True):
@@ -84,12 +87,14 @@ def lesson(number: int) -> Lesson:
             words = " ".join(line.removeprefix("#").strip() for line in lines[begin + 1 : after])
             printed = ran(lines, after, end, file, world)
             code = "\n".join(lines[after:end]).strip("\n")
+            code = code.replace("  # fmt: skip", "")
+            code = code if cells else f"{preamble}\n\n{code}"
             cells.append(Cell(lines[begin].removeprefix(MARK), words, code, printed.rstrip()))
     figure, caption = world.get("figure"), ""
     if figure is not None:
         caption = cells.pop().words
     return Lesson(
-        number, module(file), *heading(file), tuple(cells), figure, caption, tuple(named(source))
+        number, module(file), *heading(file), tuple(cells), figure, caption, *named(source)
     )
 
 
@@ -114,15 +119,17 @@ def columns() -> Iterator[None]:
             os.environ["COLUMNS"] = before
 
 
-def named(source: str) -> Iterator[str]:
-    """The texts of a script, and what it calls of mp.methods, mp.schedule and so on, each once"""
-    seen: dict[str, None] = {}
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            seen[node.value] = None
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
-            seen[node.attr] = None
-    yield from seen
+def named(source: str) -> tuple[list[str], list[str]]:
+    """(the texts of a script that scores, what it calls of mp.methods and so on), each once"""
+    parts = [node for node in ast.parse(source).body if getattr(node, "name", "") != "figure"]
+    nodes = [node for part in parts for node in ast.walk(part)]
+    calls = [node for node in nodes if isinstance(node, ast.Attribute)]
+    texts = [node.value for node in nodes if isinstance(node, ast.Constant)]
+    scores = "score" in [node.attr for node in calls]
+    found = [text for text in texts if isinstance(text, str) and scores]
+    homes = ("mp.methods", "mp.schedule", "mp.sparse")
+    used = [node.attr for node in calls if ast.unparse(node.value) in homes]
+    return list(dict.fromkeys(found)), list(dict.fromkeys(used))
 
 
 def listed() -> str:
@@ -134,13 +141,17 @@ def listed() -> str:
 
 def as_text(one: Lesson) -> str:
     """A lesson as the terminal shows it: the words, the code set in, what it prints"""
-    room = terminal()
-    parts = [f"Lesson {one.number}: {one.title}", fill(one.words, room)]
+    parts = [f"Lesson {one.number}: {one.title}", wrapped(one.words)]
     for cell in one.cells:
-        parts.append(f"{cell.title}\n{'-' * len(cell.title)}\n{fill(cell.words, room)}")
+        parts.append(f"{cell.title}\n{'-' * len(cell.title)}\n{wrapped(cell.words)}")
         parts.append(indent(cell.code, "    "))
         parts += [cell.output] * bool(cell.output)
     return "\n\n".join(parts)
+
+
+def wrapped(words: str) -> str:
+    """A paragraph as wide as the terminal"""
+    return fill(words, terminal(), break_on_hyphens=False)
 
 
 def run(number: int | None) -> str:

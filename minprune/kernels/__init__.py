@@ -9,6 +9,8 @@ from minprune.kernels.indices import area as area
 from minprune.kernels.indices import blocks as blocks
 from minprune.kernels.indices import climbs as climbs
 from minprune.kernels.indices import kept as kept
+from minprune.kernels.replay import Repeats as Repeats
+from minprune.kernels.replay import noted as noted
 from minprune.kernels.signatures import *  # noqa: F403
 from minprune.kernels.workspace import Workspace as Workspace
 from minprune.kernels.workspace import empty as empty

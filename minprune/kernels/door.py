@@ -21,7 +21,7 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.errors import ArgumentError, MissingError, ShapeError
-from minprune.kernels import shapes
+from minprune.kernels import replay, shapes
 from minprune.kernels.shapes import FLOATS, KINDS, TUPLES, Argument, Result, Sizes, filled, written
 from minprune.kernels.workspace import empty
 
@@ -194,10 +194,16 @@ def source(of: Signature) -> str:
     for k, result in enumerate(results):
         make = "_own" if of.results[k].kept else "_empty"
         lines.append(f"    {result} = {make}(*_shapes[{k}])")
-    lines.append(f"    (_found({of.name!r}) or _find())({', '.join((*of.params, *results))})")
+    given = ", ".join((*of.params, *results))
+    lines += [
+        f"    _function = _found({of.name!r}) or _find()",
+        f"    _function({given})",
+    ]
     for k, result in enumerate(results):
         if of.results[k].kept:
             lines.append(f"    {result}.flags.writeable = False")
+    noted = ", ".join(("_function", f"({given},)", *results))
+    lines += ["    _recording = _current()", f"    if _recording: _recording.add({noted})"]
     lines.append(f"    return {', '.join(results)}")
     return "\n".join(lines)
 
@@ -216,9 +222,10 @@ def kernel(
         of = Signature(name, code.co_varnames[: code.co_argcount], text, rules, checks)
         space: dict[str, Any] = {
             "_copy": of.contiguous, "_plan": of.plan, "_plans": of.plans, "_empty": empty,
-            "_own": np.empty, "_arange": np.arange, "_require": np.require, "_outside": of.outside,
+            "_own": np.empty, "_arange": replay.counted, "_require": np.require,
+            "_outside": of.outside,
             "_int64": np.dtype(np.int64), "_uint64": np.uint64, "_found": found.get,
-            "_find": lambda: find(name, homes),
+            "_find": lambda: find(name, homes), "_current": replay.current.get,
             "_missed": (LookupError, AttributeError, TypeError),  # the plan says what is wrong
         } | {f"_check{k}": each.check for k, each in enumerate(checks)}  # fmt: skip
         exec(source(of), space)

@@ -16,6 +16,7 @@ from minprune.arguments import count
 from minprune.core import Array
 from minprune.errors import ArgumentError, ShapeError
 from minprune.kernels.door import Check
+from minprune.kernels.replay import fixed
 from minprune.kernels.shapes import Sizes
 
 MOST = 4096  # pairs of index arrays that `csr` remembers
@@ -34,11 +35,6 @@ def kept(make: Callable[..., Any], arrays: tuple[Array, ...], *others: Any) -> A
         forget = partial(_kept.pop, key)  # called with the dead reference, which is pop's default
         _kept[key] = tuple(weakref.ref(a, forget) for a in arrays), made
     return made
-
-
-def fixed(a: Any) -> bool:
-    """a is read-only, and so is the memory that it is a view of."""
-    return isinstance(a, np.ndarray) and not a.flags.writeable and (a.base is None or fixed(a.base))
 
 
 def read_only(a: Array) -> Array:

@@ -13,7 +13,8 @@ import minprune as mp
 
 # %% A net and its loss
 # Four samples x, and right answers y that the weights w = (1, 1) give exactly. The loss says how
-# wrong a net is: here, it is the mean of (its answer - right answer)^2, called mse.
+# wrong a net is: here, it is the mean of (its answer - right answer)^2, called mse. Lines with
+# `assert` check what is said here: the script stops at the first that is not true.
 x = np.array([[1.0, 1], [1, 1], [1, 1], [1, 0]])
 y = x @ [[1.0], [1.0]]
 net = mp.build((2,), [("fc", mp.Dense(2, 1, bias=False))], loss="mse")

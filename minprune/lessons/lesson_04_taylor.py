@@ -50,9 +50,10 @@ assert np.argmin(sum_of_squares) == 1  # it would remove B
 assert np.argmin(square_of_sum) == np.argmin(true**2) == 0  # A costs less
 
 # %% A square for each minibatch
-# At a minimum the mean slope over all samples is 0, so (g w)^2 would be too. But each minibatch
-# pulls another way. Squared for each minibatch and then averaged, the score still tells weights
-# apart. It depends on the size of the batches, though: say which you used.
+# At a minimum the mean slope over all samples is 0, so (g w)^2 would be too. But each minibatch,
+# the few samples that one step of training looks at, pulls another way. Squared for each minibatch
+# and then averaged, the score still tells weights apart. It depends on the size of the batches,
+# though: say which you used.
 data = mp.data.digits(dtype=np.float64)
 digits = mp.zoo.mlp(data, hidden=(32,), seed=0, dtype=np.float64)
 digits, _ = mp.fit(digits, data, epochs=30, seed=0, progress=False)
@@ -64,11 +65,9 @@ coarse = mp.score(digits, data.train, "taylor", batch_size=1197)["fc1.weight"]
 assert (coarse <= fine + 1e-15).all()  # the square of a mean is at most the mean of squares
 
 # %% Which comes closer to the truth?
-# The true change of the loss, without each of the 320 weights of the last layer, beside the scores.
-# Agreement of the orders: 1 is the same order, 0 is chance.
-last = np.abs(
-    mp.curvature.removal(digits, data.train, {"fc2.weight": np.arange(320)})["fc2.weight"]
-)
+# The size of the true change of the loss, without each of the 320 weights of the last layer, beside
+# the scores: do they put the weights in the same order? 1 is the same order, 0 is chance.
+last = mp.curvature.removal(digits, data.train, {"fc2.weight": np.arange(320)})["fc2.weight"]
 agreement = {}
 found = {
     "magnitude": mp.score(digits, None, "magnitude"),
@@ -77,7 +76,7 @@ found = {
 }
 for name, scores in found.items():
     places = np.argsort(np.argsort(scores["fc2.weight"].ravel()))
-    agreement[name] = np.corrcoef(places, np.argsort(np.argsort(last)))[0, 1]
+    agreement[name] = np.corrcoef(places, np.argsort(np.argsort(abs(last))))[0, 1]
     print(f"{name}: {agreement[name]:.2f}")
 assert agreement["magnitude"] < agreement["taylor, order 1"] < agreement["taylor, order 2"]
 

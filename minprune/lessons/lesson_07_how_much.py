@@ -58,9 +58,9 @@ for scope in ("global", "layer"):
     assert abs(sparsity(left) - 0.8) < 1e-3
 
 # %% Which layer bears it?
-# Prune one layer alone, leave the others whole, and look at the accuracy on the validation part:
-# the sensitivity of the layer (Han et al., 2015; Li et al., 2016). From that a sparsity of each
-# layer follows, on the assumption that losses add up.
+# Prune one layer alone, leave the others whole, and look at the accuracy on the validation part,
+# samples set apart for such decisions: the sensitivity of the layer (Han et al., 2015; Li et al.,
+# 2016). A sparsity of each layer follows, on the assumption that losses add up.
 sensitivity = mp.sensitivity(model, data, progress=False)
 print(f"whole: {sensitivity.accuracy:.1%}")
 for name, row in sensitivity.accuracies.items():
@@ -70,9 +70,7 @@ chosen = mp.prune(model, scores, sparsity=by_layer, scope="layer", minimum=0)
 alike = mp.prune(model, scores, sparsity=sparsity(chosen), scope="layer")
 print("chosen:", ", ".join(f"{name[:3]} {share:.0%}" for name, share in by_layer.items()))
 accuracies = [mp.evaluate(each, data.test).accuracy for each in (chosen, alike)]
-print(
-    f"{sparsity(chosen):.1%} of all go: {accuracies[0]:.1%}, and {accuracies[1]:.1%} if each alike"
-)
+print(f"{sparsity(chosen):.1%} of all go: {accuracies[0]:.1%}; each alike: {accuracies[1]:.1%}")
 
 # %% Training again
 # Most of what was lost comes back if the net is trained again, with the masks held: fine-tuning.
@@ -88,4 +86,4 @@ assert after > before + 0.1
 # %% Picture
 # Accuracy on the validation part with one layer pruned alone.
 def figure(ax: Any) -> None:
-    sensitivity.plot(ax)
+    sensitivity.plot(ax).get_legend().remove()  # the page has its own

@@ -69,8 +69,9 @@ gradual, history = mp.fit(model, data, epochs=30, seed=0, method=method, progres
 
 # %% Sparse from the start
 # RigL (Evci et al., 2020) never trains the dense net. It starts from a random mask. Every 20
-# updates it drops the smallest weights, and as many others start at 0, where the gradient is
-# largest. The number of weights stays the same; the control is the first mask, held.
+# updates it drops the smallest weights, three tenths at first and fewer later, and as many others
+# start at 0, where the gradient is largest. Their number stays the same. The control is the first
+# mask, held.
 start = mp.methods.start_sparse(model, 0.95)
 static, _ = mp.fit(start, data, epochs=30, seed=0, progress=False)
 rigl, _ = mp.fit(start, data, epochs=30, seed=0, method=mp.methods.RigL(every=20), progress=False)

@@ -7,6 +7,7 @@ model and data checks of them, are beside it.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -156,11 +157,19 @@ class Model(Predictor):
         if not len(x):
             return np.empty((0, *self.net.shapes[self.net.nodes[-1].name]), self.dtype)
         arrays = self.params | self.buffers
-        parts = [
-            run(self.net, arrays, batch_last(x[i : i + CHUNK], self.dtype)).T
-            for i in range(0, len(x), CHUNK)
-        ]
-        return np.ascontiguousarray(parts[0] if len(parts) == 1 else np.concatenate(parts))
+
+        def outputs(x: Array) -> Array:
+            x = np.ascontiguousarray(x, self.dtype)
+            x = x.reshape(*x.shape[1:], 1) if len(x) == 1 else kernels.gather_last(x)
+            return np.asarray(run(self.net, arrays, x).T)
+
+        if len(x) <= CHUNK:
+            return self._repeats(outputs, x, [*arrays.values()])
+        return np.concatenate([outputs(x[i : i + CHUNK]) for i in range(0, len(x), CHUNK)])
+
+    @cached_property
+    def _repeats(self) -> kernels.Repeats:
+        return kernels.Repeats()
 
     def __repr__(self) -> str:
         layers = ", ".join(n.name for n in self.net.nodes)

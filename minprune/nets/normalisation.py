@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from minprune import arguments
+from minprune import arguments, kernels
 from minprune import autograd as ag
 from minprune.autograd import Value
 from minprune.core import Array, Arrays
@@ -19,6 +19,10 @@ from minprune.errors import ArgumentError, ShapeError
 from minprune.nets.layer import ForwardContext, Layer, Params, Passing, Shape, rows
 
 EPS = 1e-5  # PyTorch's, added to the variance
+
+
+def _inverse(var: Array) -> Array:
+    return np.asarray(1 / np.sqrt(var + var.dtype.type(EPS)))
 
 
 @dataclass(frozen=True)
@@ -116,8 +120,7 @@ class BatchNorm(_Norm):
     @staticmethod
     def inverse(p: Params) -> Array:
         """1 / sqrt(running var + 1e-5)"""
-        var: Array = p["running_var"]
-        return np.asarray(1 / np.sqrt(var + var.dtype.type(EPS)))
+        return kernels.noted(_inverse, p["running_var"])  # type: ignore[no-any-return]
 
     def moved(self, p: Params, mean: Array, var: Array, m: int) -> Arrays:
         """r + 0.1 (s - r)      the running statistics after a batch of m values a channel"""
