@@ -5,8 +5,6 @@ of them to 0 for good, so that it becomes smaller. Which ones? This net is so sm
 each can be computed by hand: y = w1 x1 + w2 x2.
 """
 
-from typing import Any
-
 import numpy as np
 
 import minprune as mp
@@ -20,12 +18,12 @@ y = x @ [[1.0], [1.0]]
 net = mp.build((2,), [("fc", mp.Dense(2, 1, bias=False))], loss="mse")
 
 
-def at(w1: float, w2: float) -> mp.Model:
+def at(w1, w2):
     """The net with these weights"""
     return mp.Model(net, {"fc.weight": np.array([[w1, w2]], float)})
 
 
-def loss(w1: float, w2: float) -> float:
+def loss(w1, w2):
     return mp.evaluate(at(w1, w2), (x, y)).loss
 
 
@@ -78,7 +76,7 @@ assert np.argmin(both["obs"]) in (0, 1)
 # %% Picture
 # Lines of equal loss, from above. OBD goes straight to w2 = 0; OBS ends at the lowest point of the
 # line w2 = 0.
-def figure(ax: Any) -> None:
+def figure(ax):
     angle = np.linspace(0, 2 * np.pi, 100)
     ring = np.linalg.solve(np.linalg.cholesky(H).T, [np.cos(angle), np.sin(angle)])
     for level in (0.05, obs[1], obd[1]):

@@ -4,8 +4,6 @@ Most scores ask how the loss L changes if a weight changes a little: its derivat
 formulas for a whole net. Each small step has a rule of its own, and the chain rule joins them.
 """
 
-from typing import Any
-
 import numpy as np
 
 import minprune as mp
@@ -37,7 +35,7 @@ assert np.isclose(by_hand, by_tape)
 # difference. Its error shrinks with e^2, until rounding takes over.
 
 
-def value(at: float) -> float:
+def value(at):
     return float((1 / (1 + np.exp(-at * x)) - y) ** 2)
 
 
@@ -91,7 +89,7 @@ assert abs(promised - true) > 0.01
 # %% Picture
 # The loss, and the line that has its slope at w = 0.5. Without the weight, at w = 0, the line is
 # not where the loss is.
-def figure(ax: Any) -> None:
+def figure(ax):
     along = np.linspace(-1.5, 1.5, 100)
     ax.plot(along, [value(float(each)) for each in along], label="loss L(w)")
     ax.plot(along, value(0.5) + by_tape * (along - 0.5), "--", label="slope at w = 0.5")

@@ -4,8 +4,6 @@ Where training has ended, the gradient is nearly 0, so it says little about what
 costs. The second derivatives do. For n weights there are n^2 of them: how to do with fewer?
 """
 
-from typing import Any
-
 import numpy as np
 
 import minprune as mp
@@ -56,7 +54,7 @@ exact = mp.curvature.diagonal(model, data.train, "exact")
 gauss_newton = mp.curvature.diagonal(model, data.train, "gauss_newton")
 assert all(np.allclose(exact[k], gauss_newton[k]) for k in exact)
 assert np.allclose(np.concatenate([exact[k].ravel() for k in exact]), h)
-layers: list[Any] = [("fc1", mp.Dense(2, 4)), ("tanh", mp.Tanh()), ("fc2", mp.Dense(4, 2))]
+layers = [("fc1", mp.Dense(2, 4)), ("tanh", mp.Tanh()), ("fc2", mp.Dense(4, 2))]
 smooth = mp.Model(mp.build((2,), layers), model.params)
 two = [mp.curvature.diagonal(smooth, data.train, kind) for kind in ("exact", "gauss_newton")]
 for name, pair in (("ReLU", (exact, gauss_newton)), ("tanh", two)):
@@ -78,7 +76,7 @@ assert rank > 0.9
 
 # %% Picture
 # Each point is one of the 16 weights. On the line, OBD would be exact.
-def figure(ax: Any) -> None:
+def figure(ax):
     ax.plot(obd, true, "o", label="a weight")
     ax.plot([0, obd.max()], [0, obd.max()], "--", label="OBD = true change")
     ax.set_xlabel("OBD score, h w^2 / 2")

@@ -4,8 +4,6 @@ A weight that is 0 still takes its place in the array. An array gets smaller onl
 or column goes: a unit, that is, a neuron of a dense layer or a filter (channel) of a convolution.
 """
 
-from typing import Any
-
 import numpy as np
 
 import minprune as mp
@@ -36,7 +34,7 @@ assert small.params["fc1.weight"].shape == (8, 64)
 # %% A unit that always gives the same
 # With no input left, a sigmoid unit gives 0.5, not 0. That is no information, but it is no nothing
 # either: 0.5 times its outgoing weight is added to the next bias before the unit goes.
-layers: list[Any] = [("fc1", mp.Dense(1, 2)), ("sigmoid", mp.Sigmoid()), ("fc2", mp.Dense(2, 1))]
+layers = [("fc1", mp.Dense(1, 2)), ("sigmoid", mp.Sigmoid()), ("fc2", mp.Dense(2, 1))]
 params = {
     "fc1.weight": np.array([[2.0], [3.0]]), "fc1.bias": np.zeros(2),
     "fc2.weight": np.array([[1.0, 4.0]]), "fc2.bias": np.zeros(1),
@@ -80,7 +78,7 @@ assert mp.measure(pruned, time=False).size.bytes == before.bytes  # masks alone 
 
 # %% Picture
 # Channels of each layer that has any of its own. The four that are summed have the same number.
-def figure(ax: Any) -> None:
+def figure(ax):
     names = [name for name, w in residual.params.items() if w.ndim == 4]
     places = np.arange(len(names))
     for k, (model, label) in enumerate(((residual, "before"), (compact, "after"))):

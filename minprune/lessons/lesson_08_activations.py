@@ -4,8 +4,6 @@ Weights do not show what a unit does on the data. Its activations do: its output
 Five units with known parts show what three scores see, and what each of them misses.
 """
 
-from typing import Any
-
 import numpy as np
 
 import minprune as mp
@@ -18,7 +16,7 @@ rng = np.random.default_rng(0)
 y = np.arange(400) % 2
 rare = (y == 1) & (np.arange(400) % 20 == 1)
 x = np.stack([(y & ~rare) + rng.normal(0, 0.1, 400), rng.normal(0, 1, 400), rare], axis=1)
-layers: list[Any] = [("fc1", mp.Dense(3, 5)), ("relu", mp.ReLU()), ("fc2", mp.Dense(5, 2))]
+layers = [("fc1", mp.Dense(3, 5)), ("relu", mp.ReLU()), ("fc2", mp.Dense(5, 2))]
 params = {
     "fc1.weight": np.array([[1.0, 0, 0], [1, 0, 0], [2, 0, 0], [0, 1, 0], [0, 0, 1]]),
     "fc1.bias": np.array([-9.0, -0.4, -0.8, 5, 0]),
@@ -82,7 +80,7 @@ for name in ("random", "apoz", "lda", "correlation", "obd"):
 # %% Picture
 # The activations of each unit on 400 samples, sorted. APoZ sees where a line leaves 0. It does not
 # see which samples are where on the line, and LDA sees just that.
-def figure(ax: Any) -> None:
+def figure(ax):
     hidden = np.maximum(x @ params["fc1.weight"].T + params["fc1.bias"], 0)
     for k in range(5):
         ax.plot(np.sort(hidden[:, k]), label=f"unit {k}")
