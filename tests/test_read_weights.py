@@ -22,7 +22,7 @@ from minprune.core import Arrays
 from minprune.errors import FileError
 from minprune.files import pickled, safetensors
 
-FILES = 400
+FILES = 150
 SAVE = "save the tensors alone, by torch.save(model.state_dict(), path)"
 DTYPES = ["f8", "f4", "f2", "c8", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?"]
 
@@ -149,6 +149,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
         b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.",
         "it must be a file of weights, not a PyTorch file of the old kind; load it in PyTorch and "
         "save its state_dict by torch.save"),
+    "hdf5": (b"\x89HDF\r\n", "it must be a file of weights, not an HDF5 file; in Keras, write "
+             "np.savez(path, **{w.path: w.numpy() for w in model.weights})"),
     "module": (
         of_program(b"ctorch.nn.modules.linear\nLinear\n)\x81"),
         f"it must hold tensors and dicts alone, not torch.nn.modules.linear.Linear; {SAVE}"),

@@ -43,7 +43,8 @@ def from_arrays(
         By full name, as `mp.read_weights` gives them, or {k: v.numpy() for k, v in
         module.state_dict().items()}. Counts of batches (num_batches_tracked) are left out.
     rename : dict or function, optional
-        {their name: ours}, of arrays or of layers ("features.0": "conv1"); or a function of a name.
+        {their name: ours}, of arrays or of layers ("features.0": "conv1", "module": ""); or a
+        function of a name.
     layout : {"torch", "keras"}
         "keras": names such as "dense/kernel:0", "bn/gamma" and "bn/moving_variance"; kernels
         (in, out), (y, x, in, out) and depthwise ones are turned, and so are the inputs of what
@@ -110,7 +111,9 @@ def _renamed(given: Arrays, rename: Rename, form: Callable[[str], str]) -> Array
         for name in given:
             hit = next((k for k in _ahead(name) if k in ours), None)
             used.add(hit)
-            pairs.append((name if hit is None else ours[hit] + name[len(hit) :], name))
+            pairs.append(
+                (name if hit is None else (ours[hit] + name[len(hit) :]).lstrip("."), name)
+            )
         for k in ours.keys() - used:
             known = sorted({one for name in given for one in _ahead(name)})
             raise ArgumentError(
