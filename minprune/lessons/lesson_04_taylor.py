@@ -12,7 +12,8 @@ import minprune as mp
 # Let w go to 0, a step of -w. With slope g and curvature h the loss changes by -g w + h w^2 / 2,
 # and on a quadratic loss exactly so. A change for the better counts as much as one for the worse:
 # both say that the weight does something. So the score is the square: (g w)^2 to the first order,
-# (g w - h w^2 / 2)^2 to the second.
+# (g w - h w^2 / 2)^2 to the second. Near the bottom of the valley, as here, the slope is small: the
+# first order misses most.
 x = np.array([[1.0, 1], [1, 1], [1, 1], [1, 0]])
 y = x @ [[1.0], [1.0]]
 net = mp.build((2,), [("fc", mp.Dense(2, 1, bias=False))], loss="mse")

@@ -19,9 +19,8 @@ y = model(x)
 for name in ("magnitude", "obd"):
     s = mp.score(model, (x, y), name)
     left = mp.prune(model, s, sparsity=0.5)  # half of the weights go
-    print(
-        f"{name} keeps w{np.argmax(s['fc.weight']) + 1}: loss {mp.evaluate(left, (x, y)).loss:.4f}"
-    )
+    best = np.argmax(s["fc.weight"]) + 1
+    print(f"{name} keeps w{best}: loss {mp.evaluate(left, (x, y)).loss:.4f}")
 assert np.argmax(mp.score(model, None, "magnitude")["fc.weight"]) == 0
 assert np.argmax(mp.score(model, (x, y), "obd")["fc.weight"]) == 1
 

@@ -1,7 +1,7 @@
 """How much to remove, and from which layer: thresholds, shares, sensitivity
 
-A score orders the weights. How many of them go is another decision. It is where many programs are
-off by some, or by all.
+A score orders the weights. How many of them go is another decision. Programs that take a threshold
+for it often remove other numbers than were asked for.
 """
 
 import numpy as np

@@ -29,9 +29,9 @@ print(f"accuracy {mp.evaluate(model, data).accuracy:.1%}")
 
 # %% What each score sees
 # APoZ (Hu et al., 2016): the average percentage of zeros; as a score, the share of samples on which
-# the unit fires. LDA (Tian et al., 2017): how far the class means are apart, for the spread within
-# classes. Correlation (Srinivas & Babu, 2015): 1 - the largest correlation with a unit that is
-# kept; 0 is a twin. Last, the truth: how much the loss rises without the unit alone.
+# the unit fires. LDA (Tian et al., 2017): the variance between the class means over the variance
+# within the classes. Correlation (Srinivas & Babu, 2015): 1 - the largest correlation with a unit
+# that is kept; 0 is a twin. Last, the truth: how much the loss rises without the unit alone.
 names = ("apoz", "lda", "correlation", "oracle")
 scores = {name: mp.score(model, data, name, unit=True)["fc1.weight"] for name in names}
 print("unit  " + "".join(f"{name:>13}" for name in names))
@@ -43,8 +43,9 @@ for name in names[:3]:
 # %% What each one misses
 # APoZ keeps unit 3 longest, which always fires and tells nothing, and would remove unit 4 next,
 # which fires on a twentieth of the samples and decides them. LDA sees that unit 3 is useless, but
-# unit 4 says little on the average, and both twins say much: it keeps two where one would do.
-# Correlation finds the twins, but it does not know the classes: it keeps the noise.
+# unit 4 says little on the average, and both twins say much: it keeps two, where one would do if it
+# were merged as below. Correlation finds the twins, but it does not know the classes: it keeps the
+# noise.
 assert np.argmax(scores["apoz"]) == 3
 assert np.argsort(scores["apoz"])[1] == 4  # the next to go
 assert scores["lda"][3] < scores["lda"][4] < scores["lda"][1] / 10

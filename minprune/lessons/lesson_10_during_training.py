@@ -1,7 +1,7 @@
 """Pruning during training: masks that leak, gradual pruning, and RigL
 
-A net that is pruned while it trains can adapt at each step. Two things must hold for that: what was
-removed stays removed, and somebody decides how much goes when.
+A net that is pruned while it trains can adapt at each step. Two things are needed: masks that hold,
+so that what was removed stays removed, and a schedule that says how much goes when.
 """
 
 from functools import partial

@@ -1,7 +1,7 @@
 """What for: bytes and time, by sparse storage, removed units and 8-bit integers
 
-Pruning shall make a net smaller or faster. Zeros in an array do neither: something must make use of
-them. Here is a net of which 95 % is gone, and four ways to gain from that.
+Pruning is to make a net smaller or faster. Zeros in an array do neither: something must make use of
+them. Here is a net of which 95 % is gone, and three ways to gain from that.
 """
 
 import tempfile
@@ -49,9 +49,7 @@ cut = mp.compact(mp.prune(full, scores, sparsity=0.5, scope="layer"))
 small, _ = mp.fit(cut, data, epochs=7, seed=1, progress=False)
 units = mp.measure(small, data.test, time=False)
 in_single = units.size.parameters * 4
-print(
-    f"accuracy {units.quality.accuracy:.1%}, {in_single:,} bytes, {units.size.macs:,} multiply-adds"
-)
+print(f"accuracy {units.quality.accuracy:.1%}, {in_single:,} bytes, {units.size.macs:,} products")
 assert units.size.macs < dense.size.macs / 2
 
 # %% 8-bit integers
