@@ -11,8 +11,8 @@ from minprune import autograd as ag
 
 # %% A computation, and its tape
 # One weight w, one sample: L = (sigmoid(w x) - y)^2. A Tensor is an array that remembers which
-# operation made it, of what. These memories, followed back from L, are called the tape. (The
-# sigmoid, 1 / (1 + e^-z), is one of the operations called act, for activation.)
+# operation made it, of what. These memories, followed back from L, are called the tape. The
+# sigmoid, 1 / (1 + e^-z), is one of the operations called act, for activation.
 w, x, y = mp.Tensor(np.array([0.5])), 4.0, 0.2
 L = (ag.sigmoid(w * x) - y) ** 2
 print(f"L = {L.value[0]:.4f}")
