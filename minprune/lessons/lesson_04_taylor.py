@@ -4,8 +4,6 @@ Removing a weight changes the loss. Its slope and its curvature say nearly by ho
 Taylor expansion. Molchanov et al. (2019) made a score of it, which needs no net at a minimum.
 """
 
-from typing import Any
-
 import numpy as np
 
 import minprune as mp
@@ -14,7 +12,8 @@ import minprune as mp
 # Let w go to 0, a step of -w. With slope g and curvature h the loss changes by -g w + h w^2 / 2,
 # and on a quadratic loss exactly so. A change for the better counts as much as one for the worse:
 # both say that the weight does something. So the score is the square: (g w)^2 to the first order,
-# (g w - h w^2 / 2)^2 to the second.
+# (g w - h w^2 / 2)^2 to the second. Near the bottom of the valley, as here, the slope is small: the
+# first order misses most.
 x = np.array([[1.0, 1], [1, 1], [1, 1], [1, 0]])
 y = x @ [[1.0], [1.0]]
 net = mp.build((2,), [("fc", mp.Dense(2, 1, bias=False))], loss="mse")
@@ -32,7 +31,7 @@ assert not np.allclose(first, change**2, rtol=0.5)
 # A unit is a neuron: remove it, and all its outgoing weights go at once. Their effects add up, and
 # may cancel. Unit A pushes one answer up and the other down by 0.1, which changes the loss little;
 # unit B pushes one answer alone, by 0.07.
-layers: list[Any] = [("fc1", mp.Dense(1, 2)), ("relu", mp.ReLU()), ("fc2", mp.Dense(2, 2))]
+layers = [("fc1", mp.Dense(1, 2)), ("relu", mp.ReLU()), ("fc2", mp.Dense(2, 2))]
 params = {
     "fc1.weight": np.ones((2, 1)), "fc1.bias": np.zeros(2),
     "fc2.weight": np.array([[0.1, 0.07], [0.1, 0.0]]), "fc2.bias": np.zeros(2),
@@ -84,7 +83,7 @@ assert agreement["magnitude"] < agreement["taylor, order 1"] < agreement["taylor
 # %% Picture
 # The loss along w1 of the first net, and what its slope at w1 = 1.3 promises. The second
 # order meets the loss at w1 = 0; it is a quadratic.
-def figure(ax: Any) -> None:
+def figure(ax):
     at = np.linspace(-0.2, 1.6, 60)
     g = mp.curvature.sample_grads(model, (x, y))["fc.weight"].mean(axis=0)[0, 0]
     h = mp.curvature.hessian(model, (x, y))[0, 0]

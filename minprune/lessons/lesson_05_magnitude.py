@@ -4,8 +4,6 @@ The simplest score is the size of a weight, abs(w) (Han et al., 2015). It needs 
 derivatives, and is hard to beat once a net may train again. But size alone is not importance.
 """
 
-from typing import Any
-
 import numpy as np
 
 import minprune as mp
@@ -21,9 +19,8 @@ y = model(x)
 for name in ("magnitude", "obd"):
     s = mp.score(model, (x, y), name)
     left = mp.prune(model, s, sparsity=0.5)  # half of the weights go
-    print(
-        f"{name} keeps w{np.argmax(s['fc.weight']) + 1}: loss {mp.evaluate(left, (x, y)).loss:.4f}"
-    )
+    best = np.argmax(s["fc.weight"]) + 1
+    print(f"{name} keeps w{best}: loss {mp.evaluate(left, (x, y)).loss:.4f}")
 assert np.argmax(mp.score(model, None, "magnitude")["fc.weight"]) == 0
 assert np.argmax(mp.score(model, (x, y), "obd")["fc.weight"]) == 1
 
@@ -36,10 +33,10 @@ dense, _ = mp.fit(dense, data, epochs=10, seed=0, progress=False)
 print(f"whole net: {mp.evaluate(dense, data.test).accuracy:.1%} right")
 
 
-def right(model: mp.Model, name: str, sparsity: float) -> float:
+def right(model, name, sparsity):
     """The accuracy without that share of the weights"""
     pruned = mp.prune(model, mp.score(model, data.train, name, seed=0), sparsity=sparsity)
-    return mp.evaluate(pruned, data.test).accuracy or 0.0
+    return mp.evaluate(pruned, data.test).accuracy
 
 
 for name in ("random", "magnitude", "obd"):
@@ -78,7 +75,7 @@ assert right(scaled, "magnitude", 0.5) < right(dense, "magnitude", 0.5) - 0.1
 # %% Picture
 # Accuracy against the share that was removed. From the usual initial weights, training leads to
 # units of similar scales: magnitude relies on that. Both curves of OBD are one.
-def figure(ax: Any) -> None:
+def figure(ax):
     shares = np.linspace(0, 0.95, 20)
     for k, name in enumerate(("magnitude", "obd")):
         for net, style, which in ((dense, "-", ""), (scaled, "--", ", rescaled net")):

@@ -1,11 +1,10 @@
 """Pruning during training: masks that leak, gradual pruning, and RigL
 
-A net that is pruned while it trains can adapt at each step. Two things must hold for that: what was
-removed stays removed, and somebody decides how much goes when.
+A net that is pruned while it trains can adapt at each step. Two things are needed: masks that hold,
+so that what was removed stays removed, and a schedule that says how much goes when.
 """
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ import minprune as mp
 target = np.array([1.0, 0.2])  # the loss is the sum of (w - target)^2 / 2
 
 
-def follow(mask_each_step: bool) -> list[float]:
+def follow(mask_each_step):
     """Weight 1 after each of 8 steps"""
     w, v, mask, seen = np.array([0.0, 1.0]), np.zeros(2), np.ones(2), []
     for step in range(8):
@@ -85,7 +84,7 @@ for name, mask in start.masks.items():
 # several seeds, with the same updates for each method.
 nets = {"dense, 20 epochs": dense, "at once": once, "gradual": gradual}
 nets |= {"random mask, held": static, "RigL": rigl}
-accuracy = {name: mp.evaluate(net, data.test).accuracy or 0.0 for name, net in nets.items()}
+accuracy = {name: mp.evaluate(net, data.test).accuracy for name, net in nets.items()}
 for name, value in accuracy.items():
     print(f"{name}: {value:.1%}")
 assert accuracy["gradual"] > accuracy["at once"] + 0.1
@@ -94,7 +93,7 @@ assert accuracy["RigL"] > accuracy["random mask, held"] + 0.1
 
 # %% Picture
 # The sparsity of the gradually pruned net after each update.
-def figure(ax: Any) -> None:
+def figure(ax):
     ax.plot(history.steps["step"], history.steps["sparsity"], label="gradual")
     at_once = [0.95 * (step > 380) for step in history.steps["step"]]
     ax.plot(history.steps["step"], at_once, "--", label="at once")
