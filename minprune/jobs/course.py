@@ -135,8 +135,11 @@ def named(source: str) -> tuple[list[str], list[str]]:
 def listed() -> str:
     """The titles of all lessons, and how to run one"""
     titles = [f"{number:2d}  {heading(file)[0]}" for number, file in scripts().items()]
-    how = "minprune lesson 1 runs the first; each is a script of its own:"
-    return "\n".join([*titles, "", how, f"python -m {module(scripts()[1])}"])
+    how = [
+        "minprune lesson 1 runs the first. Each is a script of its own, to be copied and changed:",
+        f"python -m {module(scripts()[1])}, in {FOLDER}",
+    ]
+    return "\n".join([*titles, "", *how])
 
 
 def as_text(one: Lesson) -> str:

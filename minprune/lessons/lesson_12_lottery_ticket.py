@@ -78,8 +78,8 @@ def figure(ax):
     rounds = [[row["test_accuracy"] for row in result.rounds] for result in found]
     left = [100 * (1 - row["sparsity"]) for row in found[0].rounds]
     ax.plot(left, np.mean(rounds, axis=0), "o-", label="tickets")
-    for name in controls:
-        ax.plot(left[-1:], [accuracy[name].mean()], "s", label=name)
+    for name, size in zip(controls, (6, 9, 5), strict=True):  # one may lie on another
+        ax.plot(left[-1:], [accuracy[name].mean()], "s", label=name, markersize=size)
     ax.invert_xaxis()
     ax.set_xlabel("weights left in %")
     ax.set_ylabel("accuracy")
