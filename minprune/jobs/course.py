@@ -129,8 +129,7 @@ def as_text(one: Lesson) -> str:
     parts = [f"Lesson {one.number}: {one.title}", wrapped(one.words)]
     for cell in one.cells:
         parts.append(f"{cell.title}\n{'-' * len(cell.title)}\n{wrapped(cell.words)}")
-        parts.append(indent(cell.code, "    "))
-        parts += [cell.output] * bool(cell.output)
+        parts += filter(None, [indent(cell.code, "    "), cell.output])
     return "\n\n".join(parts)
 
 
