@@ -11,9 +11,10 @@ import pytest
 
 from minprune.cli import main
 from minprune.criteria import CRITERIA
-from minprune.jobs import course_pages
+from minprune.jobs import course_pages, explain
 from minprune.jobs.course import FOLDER, lesson, listed, scripts
 from minprune.jobs.course_pages import page, write_lessons
+from minprune.jobs.course_uses import taught_in
 from minprune.kernels.door import backend
 from minprune.report.lesson_page import marked
 
@@ -64,6 +65,23 @@ def test_a_lesson_runs_and_its_page_shows_what_it_prints(number):
     if one.figure is not None:
         assert "<svg" in shown
         assert one.caption
+
+
+def test_explanations_name_the_lesson_that_uses_a_thing():
+    found = {name: taught_in("criterion", name) for name in CRITERIA}
+    some = {
+        "obs": 1,
+        "obd": 1,
+        "taylor": 4,
+        "magnitude": 5,
+        "apoz": 8,
+        "synflow": 9,
+        "cosine": None,
+    }
+    assert found | some == found
+    assert taught_in("method", "rigl") == taught_in("schedule", "cubic") == 10
+    assert taught_in("method", "obs") is None  # lesson 1 scores by the criterion of that name
+    assert explain.told("synflow", "criterion").endswith("\nminprune lesson 9")
 
 
 OTHER = """

@@ -36,7 +36,6 @@ class Lesson:
     """One script that was run
 
     figure: what draws its picture on axes, and caption, what that says; None without a picture.
-    texts, calls: the names of criteria, and of methods and so on, that it uses, among others.
     """
 
     number: int
@@ -46,8 +45,6 @@ class Lesson:
     cells: tuple[Cell, ...]
     figure: Callable[[Any], None] | None
     caption: str
-    texts: list[str]
-    calls: list[str]
 
 
 def scripts() -> dict[int, Path]:
@@ -93,9 +90,7 @@ def lesson(number: int) -> Lesson:
     figure, caption = world.get("figure"), ""
     if figure is not None:
         caption = cells.pop().words
-    return Lesson(
-        number, module(file), *heading(file), tuple(cells), figure, caption, *named(source)
-    )
+    return Lesson(number, module(file), *heading(file), tuple(cells), figure, caption)
 
 
 def ran(lines: list[str], begin: int, end: int, file: Path, world: dict[str, Any]) -> str:
@@ -119,19 +114,6 @@ def columns() -> Iterator[None]:
             os.environ["COLUMNS"] = before
 
 
-def named(source: str) -> tuple[list[str], list[str]]:
-    """(the texts of a script that scores, what it calls of mp.methods and so on), each once"""
-    parts = [node for node in ast.parse(source).body if getattr(node, "name", "") != "figure"]
-    nodes = [node for part in parts for node in ast.walk(part)]
-    calls = [node for node in nodes if isinstance(node, ast.Attribute)]
-    texts = [node.value for node in nodes if isinstance(node, ast.Constant)]
-    scores = "score" in [node.attr for node in calls]
-    found = [text for text in texts if isinstance(text, str) and scores]
-    homes = ("mp.methods", "mp.schedule", "mp.sparse")
-    used = [node.attr for node in calls if ast.unparse(node.value) in homes]
-    return list(dict.fromkeys(found)), list(dict.fromkeys(used))
-
-
 def listed() -> str:
     """The titles of all lessons, and how to run one"""
     titles = [f"{number:2d}  {heading(file)[0]}" for number, file in scripts().items()]
@@ -147,8 +129,7 @@ def as_text(one: Lesson) -> str:
     parts = [f"Lesson {one.number}: {one.title}", wrapped(one.words)]
     for cell in one.cells:
         parts.append(f"{cell.title}\n{'-' * len(cell.title)}\n{wrapped(cell.words)}")
-        parts.append(indent(cell.code, "    "))
-        parts += [cell.output] * bool(cell.output)
+        parts += filter(None, [indent(cell.code, "    "), cell.output])
     return "\n\n".join(parts)
 
 

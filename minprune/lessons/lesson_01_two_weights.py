@@ -76,6 +76,10 @@ for name, s in both.items():
 assert np.argmin(both["obd"]) == 2
 assert np.argmin(both["obs"]) in (0, 1)
 
+# %% Try it
+# Give w3 the value 2 in the last net. Which weight does OBD remove then, and which one OBS? An
+# assert that stops the script is an answer, too.
+
 
 # %% Picture
 # Lines of equal loss, from above. OBD goes straight to w2 = 0; OBS ends at the lowest point of the

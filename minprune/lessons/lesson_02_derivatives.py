@@ -85,6 +85,9 @@ promised, true = -by_tape * 0.5, value(0.0) - value(0.5)
 print(f"promised {promised:.4f}, true {true:.4f}")
 assert abs(promised - true) > 0.01
 
+# %% Try it
+# Use e = 1e-17 in the central difference. What does it give, and why?
+
 
 # %% Picture
 # The loss, and the line that has its slope at w = 0.5. Without the weight, at w = 0, the line is

@@ -79,6 +79,10 @@ for name, scores in found.items():
     print(f"{name}: {agreement[name]:.2f}")
 assert agreement["magnitude"] < agreement["taylor, order 1"] < agreement["taylor, order 2"]
 
+# %% Try it
+# Make the weights of unit A larger, step by step. From which size on is it right to keep A rather
+# than B, and which of the two scores sees that?
+
 
 # %% Picture
 # The loss along w1 of the first net, and what its slope at w1 = 1.3 promises. The second

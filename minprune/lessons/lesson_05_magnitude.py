@@ -71,6 +71,10 @@ for name in ("magnitude", "obd"):
 assert right(scaled, "obd", 0.5) == right(dense, "obd", 0.5)
 assert right(scaled, "magnitude", 0.5) < right(dense, "magnitude", 0.5) - 0.1
 
+# %% Try it
+# Divide x1 and x2 by their standard deviations, and multiply the weights by them. Which weight does
+# magnitude keep now?
+
 
 # %% Picture
 # Accuracy against the share that was removed. From the usual initial weights, training leads to

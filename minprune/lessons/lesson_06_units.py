@@ -76,6 +76,10 @@ assert np.allclose(compact(x), pruned(x), atol=1e-10)
 assert after.bytes < before.bytes / 2
 assert mp.measure(pruned, time=False).size.bytes == before.bytes  # masks alone save nothing
 
+# %% Try it
+# Prune the residual net with `scope="global"`, the default. Which layers lose most, and what
+# remains the same?
+
 
 # %% Picture
 # Channels of each layer that has any of its own. The four that are summed have the same number.

@@ -79,6 +79,10 @@ print(f"80 % removed: {before:.1%}; after 20 epochs: {after:.1%}")
 assert sparsity(tuned) == sparsity(cut)
 assert after > before + 0.1
 
+# %% Try it
+# Score by `obd` instead of magnitude, with `data.train`. How much accuracy is left at 80 %, before
+# and after the net is trained again?
+
 
 # %% Picture
 # Accuracy on the validation part with one layer pruned alone.

@@ -77,6 +77,9 @@ for name in ("random", "apoz", "lda", "correlation", "obd"):
     print(f"32 units left by {name}: {mp.evaluate(left, digits.test).accuracy:.1%}")
     assert left.params["fc1.weight"].shape == (32, 64)
 
+# %% Try it
+# Let x3 mark half of class 1 instead of a tenth. What do the three scores say of unit 4?
+
 
 # %% Picture
 # The activations of each unit on 400 samples, sorted. APoZ sees where a line leaves 0. It does not

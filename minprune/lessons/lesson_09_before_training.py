@@ -85,6 +85,9 @@ for name, start in pruned.items():
 assert accuracy["SynFlow at once"] < 0.15
 assert accuracy["SynFlow in rounds"] > accuracy["random"]
 
+# %% Try it
+# Use 2, 5 and 10 rounds of SynFlow. Does a layer collapse? And to which accuracy do they train?
+
 
 # %% Picture
 # Weights kept of each layer after each of the 100 rounds. The smallest layer, fc3, loses little at

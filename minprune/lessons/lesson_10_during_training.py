@@ -90,6 +90,10 @@ for name, value in accuracy.items():
 assert accuracy["gradual"] > accuracy["at once"] + 0.1
 assert accuracy["RigL"] > accuracy["random mask, held"] + 0.1
 
+# %% Try it
+# Write 0 for 0.9 in the first cell: training without momentum. Does the weight still come back?
+# Then write 0.5 for 0.001, the decay: does that bring it back?
+
 
 # %% Picture
 # The sparsity of the gradually pruned net after each update.

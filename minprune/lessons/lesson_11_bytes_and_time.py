@@ -77,6 +77,10 @@ table = {
 for name, (count, products) in table.items():
     print(f"{name:18s}{count:9,} bytes{products:9,} multiply-adds")
 
+# %% Try it
+# In float64 a value takes 8 bytes, and its column 4 as before. From which sparsity on is CSR
+# smaller than the dense matrix?
+
 
 # %% Picture
 # Bytes of a matrix of 300 x 64, for each share that is gone. A bitmask stores a bit for each entry,

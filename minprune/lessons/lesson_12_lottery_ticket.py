@@ -70,6 +70,9 @@ for name, row in mp.methods.overlap(found[0].masks[-1], found[1].masks[-1]).item
 updates = sum(row["updates"] for row in found[0].rounds)
 print(f"{updates:,} updates to find a ticket, {found[0].rounds[0]['updates']:,} to train the net")
 
+# %% Try it
+# Use 12 rounds instead of 8. At what size does the ticket lose against the whole net?
+
 
 # %% Picture
 # Mean accuracy over the seeds against the share of weights that is left. The controls have the size

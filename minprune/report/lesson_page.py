@@ -45,7 +45,9 @@ def lesson_page(
 def shown(number: int, cell: tuple[str, str, str, str]) -> Html:
     """The words, the code, and below it what it prints"""
     title, words, code, output = cell
-    made = [prose(marked(words)), block(code, f"{title}: code")]
+    made = [prose(marked(words))]
+    if code:
+        made.append(block(code, f"{title}: code"))
     if output:
         made.append(Html(prose("It prints", "note") + block(output, f"{title}: output")))
     return Html("".join(made))
