@@ -12,13 +12,13 @@ import minprune as mp
 
 # %% The leak
 # Training by momentum: a velocity v remembers earlier gradients g, v = 0.9 v + g + decay w, and
-# w moves by -0.1 v. After 3 steps weight 1 is set to 0, and its gradient too from then on. That is
-# not enough: its velocity is still there, and the weight comes back.
+# w moves by -0.1 v. After 3 steps the second weight is set to 0, and its gradient too from then
+# on. That is not enough: its velocity is still there, and the weight comes back.
 target = np.array([1.0, 0.2])  # the loss is the sum of (w - target)^2 / 2
 
 
 def follow(mask_each_step):
-    """Weight 1 after each of 8 steps"""
+    """The second weight after each of 8 steps"""
     w, v, mask, seen = np.array([0.0, 1.0]), np.zeros(2), np.ones(2), []
     for step in range(8):
         if step == 3:
