@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import minprune as mp
-from benchmarks import _hostile, fuzz
+from benchmarks import _hostile, _watched, fuzz
 from benchmarks._damage import entries_of, packed, signed
 from minprune.errors import FileError
 from minprune.files.container import HEADER
@@ -81,21 +82,17 @@ def wasteful(path: Path) -> None:
         (raising(SystemExit("unpickled")), "SystemExit: unpickled"),
     ],
 )
-def test_the_verdict_sees_other_errors(
-    load: Any, wrong: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mp, "load", load)
-    assert fuzz.verdict(tmp_path / "m.npz")[0].startswith(wrong)
-    monkeypatch.undo()
+def test_the_verdict_sees_other_errors(load: Any, wrong: str, tmp_path: Path) -> None:
     assert fuzz.verdict(tmp_path / "m.npz")[0] == ""
-    monkeypatch.setattr(fuzz, "load_tree", load)
-    assert fuzz.verdict(tmp_path / "m.npz")[0].startswith(wrong)
+    for loads in ((load, load_tree), (mp.load, load)):
+        subject = replace(fuzz.SUBJECT, loads=loads)
+        assert _watched.verdict(subject, tmp_path / "m.npz")[0].startswith(wrong)
 
 
-def test_the_verdict_sees_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mp, "load", wasteful)
+def test_the_verdict_sees_memory(tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(b"x")
-    assert fuzz.verdict(tmp_path / "m")[1] > 2 + fuzz.ROOM
+    subject = replace(fuzz.SUBJECT, loads=(wasteful, load_tree))
+    assert _watched.verdict(subject, tmp_path / "m")[1] > 2 + fuzz.ROOM
 
 
 # --- the sentences of files that only an attacker would write

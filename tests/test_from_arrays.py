@@ -84,6 +84,11 @@ def test_rename(rename: Any) -> None:
     assert bits(model.params | model.buffers) == bits(STATE)
 
 
+def test_a_prefix_is_dropped() -> None:
+    model = mp.from_arrays(IMAGES, {f"module.{k}": a for k, a in STATE.items()}, {"module": ""})
+    assert bits(model.params | model.buffers) == bits(STATE)
+
+
 # --- Keras: images (n, y, x, c), kernels (y, x, in, out), its own Flatten, written out in NumPy
 
 
@@ -128,10 +133,12 @@ NAMES = {"c": "layer1.0.conv1", "b": "layer1.0.bn1", "d": "depth", "n": "norm"}
 
 
 @pytest.mark.parametrize("eps", [1e-3, 1e-5])
-@pytest.mark.parametrize("suffix", ["", ":0"])
-def test_keras(suffix: str, eps: float) -> None:
+@pytest.mark.parametrize("version", [2, 3])
+def test_keras(version: int, eps: float) -> None:
     k, x = of_keras(), np.random.default_rng(2).standard_normal((2, 6, 6, 3))
-    given = {name + suffix: a for name, a in k.items()}
+    given = {
+        f"{name}:0" if version == 2 else name.replace("depthwise_", ""): a for name, a in k.items()
+    }
     model = mp.from_arrays(IMAGES, given, NAMES, "keras", epsilon=eps)
     found = model(x.transpose(0, 3, 1, 2))
     assert np.allclose(found, in_keras(x, k, eps), rtol=1e-10, atol=1e-10)

@@ -6,17 +6,20 @@ import re
 import subprocess
 import sys
 from functools import cache
+from importlib.util import find_spec
 
 import pytest
 
 from minprune.cli import main
 from minprune.criteria import CRITERIA
-from minprune.jobs import course_pages
+from minprune.jobs import course_pages, explain
 from minprune.jobs.course import FOLDER, lesson, listed, scripts
 from minprune.jobs.course_pages import page, write_lessons
+from minprune.jobs.course_uses import taught_in
 from minprune.kernels.door import backend
+from minprune.report.lesson_page import marked
 
-KINDS = dict.fromkeys(CRITERIA, "criterion")
+THERE = [("criterion", name) for name in CRITERIA] + [("method", "rigl"), ("law", "mean")]
 
 
 @pytest.fixture(autouse=True)
@@ -41,11 +44,12 @@ def test_the_scripts_are_numbered_and_short():
 @pytest.mark.parametrize("number", scripts())
 def test_a_lesson_runs_and_its_page_shows_what_it_prints(number):
     one = ran(number)
-    shown = page(one, KINDS, "index.html")
+    shown = page(one, THERE, "index.html")
     assert len(one.cells) >= 4
     for cell in one.cells:
         assert cell.words.endswith((".", ":", "?"))
-        for text in (cell.words, cell.code, cell.output):
+        assert marked(cell.words) in shown
+        for text in (cell.code, cell.output):
             assert html.escape(text, quote=True) in shown
     assert any(cell.output for cell in one.cells)
     assert sum(cell.code.count("assert ") for cell in one.cells) >= 2
@@ -53,10 +57,32 @@ def test_a_lesson_runs_and_its_page_shows_what_it_prints(number):
         name = target
         if target.startswith("criterion-"):
             name = target.removeprefix("criterion-").removesuffix(".html").replace("-", "_")
-        assert name in (*CRITERIA, "index.html", *map("lesson-{:02d}.html".format, scripts()))
-    if one.figure is not None:
-        assert "<svg" in shown
-        assert one.caption
+        assert name in (
+            *CRITERIA,
+            "index.html",
+            "method-rigl.html",
+            *map("lesson-{:02d}.html".format, scripts()),
+        )
+    drawn = one.figure is not None and find_spec("matplotlib") is not None
+    assert ("<svg" in shown) == drawn
+    assert bool(one.caption) == (one.figure is not None)
+
+
+def test_explanations_name_the_lesson_that_uses_a_thing():
+    found = {name: taught_in("criterion", name) for name in CRITERIA}
+    some = {
+        "obs": 1,
+        "obd": 1,
+        "taylor": 4,
+        "magnitude": 5,
+        "apoz": 8,
+        "synflow": 9,
+        "cosine": None,
+    }
+    assert found | some == found
+    assert taught_in("method", "rigl") == taught_in("schedule", "cubic") == 10
+    assert taught_in("method", "obs") is None  # lesson 1 scores by the criterion of that name
+    assert explain.told("synflow", "criterion").endswith("\nminprune lesson 9")
 
 
 OTHER = """
@@ -80,8 +106,8 @@ def test_numpy_and_numba_print_the_same():
 def test_pages_are_written(tmp_path, monkeypatch):
     monkeypatch.setattr(course_pages, "lesson", ran)
     monkeypatch.setattr(course_pages, "scripts", lambda: {k: scripts()[k] for k in (1, 2)})
-    entries = write_lessons(tmp_path, KINDS, "index.html")
-    files = [re.search(r'href="([^"]*)"', link)[1] for link, _ in entries]
+    links = write_lessons(tmp_path, THERE, "index.html")
+    files = [re.search(r'href="([^"]*)"', link)[1] for link in links]
     assert [p.name for p in sorted(tmp_path.iterdir())] == files
     assert len(files) == 2
 

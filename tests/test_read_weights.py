@@ -1,11 +1,9 @@
-"""mp.read_weights: files of other programs, to the bit; one sentence for damaged ones."""
+"""mp.read_weights: files of other programs, to the bit; see test_weights_refused.py for others."""
 
 import io
-import json
-import pickle
+import sys
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,13 +14,13 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 import minprune as mp
 from benchmarks import _foreign as foreign
-from benchmarks import fuzz, fuzz_weights
-from benchmarks._damage import Trap, entries_of, npy, packed
+from benchmarks._damage import entries_of, packed
 from minprune.core import Arrays
-from minprune.errors import FileError
-from minprune.files import pickled, safetensors
+from minprune.errors import FileError, MissingError
+from minprune.files import safetensors
+from minprune.files.weights import is_onnx
 
-FILES = 400
+FILES = 150
 SAVE = "save the tensors alone, by torch.save(model.state_dict(), path)"
 DTYPES = ["f8", "f4", "f2", "c8", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "?"]
 
@@ -54,6 +52,10 @@ def in_npz_of_another_order(given: Arrays) -> bytes:
     return in_npz({k: a.astype(a.dtype.newbyteorder(">")) for k, a in given.items()})
 
 
+def in_safetensors_of_another_order(given: Arrays) -> bytes:
+    return in_safetensors({k: a.astype(a.dtype.newbyteorder(">")) for k, a in given.items()})
+
+
 def in_pt(given: Arrays) -> bytes:
     return foreign.pt({k: a for k, a in given.items() if a.dtype.name in foreign.STORAGE})
 
@@ -71,7 +73,8 @@ some = st.dictionaries(
     st.builds(lambda a, lie: lie(a), any_array, how_it_lies), min_size=1,
 )  # fmt: skip
 WRITERS = [
-    in_safetensors, in_npz, in_npz_packed, in_npz_of_another_order, in_pt, in_pt_of_another_order,
+    in_safetensors, in_safetensors_of_another_order, in_npz, in_npz_packed,
+    in_npz_of_another_order, in_pt, in_pt_of_another_order,
 ]  # fmt: skip
 
 
@@ -120,169 +123,60 @@ def test_bfloat16_as_float32() -> None:
         assert bits(read(content)) == bits({"a": want})
 
 
+THEIRS = (  # as the package safetensors 0.8.0 writes it; its first byte is that of an ONNX file
+    b'\x08\x01\0\0\0\0\0\0{"__metadata__":{"by":"x"},"n":{"dtype":"I64","shape":[],"data_offsets"'
+    b':[0,8]},"fc.weight":{"dtype":"F32","shape":[1,2],"data_offsets":[8,16]},"half":{"dtype":"BF16"'
+    b',"shape":[2],"data_offsets":[16,20]},"m":{"dtype":"BOOL","shape":[2],"data_offsets":[20,22]}}'
+    b"      \7\0\0\0\0\0\0\0\0\0\xc0?\0\0\0\xc0\0?\x80?\1\0"
+)
+
+
+def test_a_file_of_the_package_safetensors() -> None:
+    assert bits(read(THEIRS)) == bits({
+        "n": np.array(7), "fc.weight": np.array([[1.5, -2]], np.float32),
+        "half": np.array([0.5, 1], np.float32), "m": np.array([True, False]),
+    })  # fmt: skip
+    assert not is_onnx(io.BytesIO(THEIRS))
+
+
 def test_dicts_in_dicts_have_names_with_dots() -> None:
     inner = foreign.program({"w": foreign.tensor_of("0", np.ones(2, np.float32))})[2:-1]
     found = read(with_tensors({"model": inner, "none": b"}"}, {"0": np.ones(2, np.float32)}))
     assert list(found) == ["model.w"]
 
 
-# --- what is refused
+def of_onnx(*tensors: Any) -> bytes:
+    onnx = pytest.importorskip("onnx", reason="onnx, which reads the files, is absent")
+    graph = onnx.helper.make_graph([], "g", [], [], list(tensors))
+    return onnx.helper.make_model(graph).SerializeToString()  # type: ignore[no-any-return]
 
 
-def of_safetensors(text: str, body: bytes = b"") -> bytes:
-    return len(text).to_bytes(8, "little") + text.encode() + body
+def test_initializers_of_onnx() -> None:
+    onnx = pytest.importorskip("onnx", reason="onnx, which reads the files, is absent")
+    given = {"a": np.arange(6.0).reshape(2, 3), "b": np.array([1, 2], np.int8)}
+    made = [onnx.numpy_helper.from_array(a, name) for name, a in given.items()]
+    half = onnx.helper.make_tensor("c", onnx.TensorProto.BFLOAT16, [2], [1.0, -2.0])
+    found = read(of_onnx(*made, half))
+    assert bits(found) == bits(given | {"c": np.array([1, -2], np.float32)})
+    texts = onnx.helper.make_tensor("t", onnx.TensorProto.STRING, [1], [b"x"])
+    beside = onnx.numpy_helper.from_array(given["a"], "e")
+    onnx.external_data_helper.set_external_data(beside, "/etc/hostname")
+    for content, text in (
+        (of_onnx(texts), "t: must hold numbers, not object; export the model without it"),
+        (of_onnx(*made, *made), "a: must be one array, not two; export the model again"),
+        (of_onnx(beside), "e: its numbers must be in the file, not in another one; save the model "
+         "by onnx.save_model without external data"),
+    ):  # fmt: skip
+        with pytest.raises(FileError) as e:
+            read(content)
+        assert str(e.value) == f"BytesIO: {text}"
 
 
-def row(shape: Any, offsets: Any, dtype: str = "U8") -> str:
-    return json.dumps({"dtype": dtype, "shape": shape, "data_offsets": offsets})
-
-
-def of_program(body: bytes, **more: bytes) -> bytes:
-    return packed({"x/data.pkl": b"\x80\x02" + body + b"."} | more)
-
-
-ONES = {"0": np.ones(4, np.float32)}
-REFUSED: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "it must be a file of weights, not an empty file; pass a .safetensors file, an "
-              ".npz of arrays, or a .pt file of torch.save(model.state_dict())"),
-    "legacy": (
-        b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.",
-        "it must be a file of weights, not a PyTorch file of the old kind; load it in PyTorch and "
-        "save its state_dict by torch.save"),
-    "module": (
-        of_program(b"ctorch.nn.modules.linear\nLinear\n)\x81"),
-        f"it must hold tensors and dicts alone, not torch.nn.modules.linear.Linear; {SAVE}"),
-    "script": (packed({"x/data.pkl": foreign.program({}), "x/code/__torch__.py": b""}),
-               f"it must hold tensors alone, not a TorchScript program; {SAVE}"),
-    "list": (of_program(b"]"), f"it must hold tensors and dicts alone, not a list; {SAVE}"),
-    "number": (with_tensors({"epoch": b"K\1"}, {}),
-               f"epoch: must be a tensor or a dict of tensors, not int; {SAVE}"),
-    "alone": (of_program(foreign.tensor_of("0", ONES["0"]), **{"x/data/0": ONES["0"].tobytes()}),
-              f"it must be a dict of tensors, not one alone; {SAVE}"),
-    "keys": (of_program(b"}K\1}s"), f"its keys must be texts, not of type int; {SAVE}"),
-    "itself": (of_program(b"}q\0" + foreign.text("a") + b"h\0s"),
-               f"its dicts must be in one place each, and not nested deeply; {SAVE}"),
-    "byteorder": (with_tensors({}, {}, **{"x/byteorder": b"middle"}),
-                  "its byteorder must be little or big, not 'middle'; fetch it again"),
-    "no storage": (with_tensors({"a": foreign.tensor_of("1", ONES["0"])}, ONES),
-                   "a: its numbers must be in x/data/1, which is absent; fetch it again"),
-    "short": (with_tensors({"a": foreign.tensor("FloatStorage", "0", 9, 0, (9,), (1,))}, ONES),
-              "a: its storage must take 36 bytes, not 16; fetch it again"),
-    "beyond": (with_tensors({"a": foreign.tensor("FloatStorage", "0", 4, 2, (3,), (1,))}, ONES),
-               "a: must lie within the 4 numbers of its storage, not reach to 4; fetch it again"),
-    "repeated": (
-        with_tensors({"a": foreign.tensor("FloatStorage", "0", 4, 0, (99, 99), (0, 0))}, ONES),
-        "a: the tensors must fit in the bytes of the file, and this one repeats numbers to a shape "
-        "of (99, 99); save tensor.clone()"),
-    "two types": (
-        with_tensors({"a": foreign.tensor_of("0", ONES["0"]),
-                      "b": foreign.tensor("IntStorage", "0", 4, 0, (4,), (1,))}, ONES),
-        "b: its storage must be of one type, not float32 and int32; save tensor.clone()"),
-    "conjugate": (
-        with_tensors({"a": foreign.tensor_of("0", ONES["0"])[:-2]
-                      + b"}" + foreign.text("conj") + b"\x88stR"}, ONES),
-        "a tensor must be stored itself, not as the conjugate or negative of another; save "
-        "tensor.resolve_conj().resolve_neg()"),
-    "cut": (of_program(b"R"),
-            "must be a file of weights, and cannot be read (pop from empty list); fetch it again"),
-    "offsets": (of_safetensors(f'{{"a":{row([2], [0, 2])},"b":{row([2], [1, 3])}}}', b"123"),
-                "b: must begin at byte 2, not 1; write the file again"),
-    "gap": (of_safetensors(f'{{"a":{row([1], [1, 2])}}}', b"12"),
-            "a: must begin at byte 0, not 1; write the file again"),
-    "size": (of_safetensors(f'{{"a":{row([3], [0, 2], "U8")}}}', b"12"),
-             "a: must take 3 bytes for its shape [3], not those from 0 to 2; write the file again"),
-    "sides": (of_safetensors(f'{{"a":{row([True], [0, 1])}}}', b"1"),
-              "a: its shape must be at most 32 sizes, not [True]; write the file again"),
-    "longer": (of_safetensors("{}", b"12"),
-               "its arrays must take the 2 bytes behind its header, not 0; fetch it again"),
-    "header": ((2**60).to_bytes(8, "little") + b"{}", "its header must fit in its 10 bytes, not "
-               "take 1152921504606846976; fetch it again"),
-    "twice": (of_safetensors(f'{{"a":{row([1], [0, 1])},"a":{row([1], [0, 1])}}}', b"1"),
-              "its names must differ from one another; write the file again"),
-    "dtype": (of_safetensors(f'{{"a":{row([1], [0, 1], "F8_E4M3")}}}', b"1"),
-              "a: its dtype must be one of F64, F32, F16, BF16, C64, I64, I32, I16, I8, U64, U32, "
-              "U16, U8, BOOL, not F8_E4M3; convert it first"),
-    "objects": (packed({"a.npy": npy(np.array([Trap()], dtype=object))}),
-                "a: must hold numbers, not object; leave it out, since objects are pickles"),
-    "texts": (packed({"a.npy": npy(np.array(["x"]))}),
-              "a: must hold numbers, not <U1; leave it out, since objects are pickles"),
-    "entries": (packed([("a.npy", npy(np.ones(1))), ("a.npy", npy(np.ones(1)))]),
-                "its entries must have different names; fetch it again"),
-    "other": (packed({"a.txt": b"x"}), "it must be a file of PyTorch or an .npz of NumPy, not an "
-              "archive of a.txt; write the arrays by np.savez"),
-    "bomb": (packed({"a.npy": bytes(2**27)}, zipfile.ZIP_DEFLATED),
-             f"its compressed entries must take at most {2**26} bytes, not {2**27}; write it "
-             f"without compression"),
-    "bzip2": (packed({"a.npy": npy(np.ones(1))}, zipfile.ZIP_BZIP2),
-              "its a.npy must be stored or deflated; write it again"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("content", "text"), REFUSED.values(), ids=REFUSED)
-def test_one_sentence(content: bytes, text: str) -> None:
-    with pytest.raises(FileError) as e:
-        read(content)
-    assert str(e.value) == f"BytesIO: {text}"
-
-
-def test_a_saved_model_is_told_from_arrays() -> None:
-    out = io.BytesIO()
-    mp.save(mp.zoo.monk(1), out)
-    with pytest.raises(FileError, match=r"not a saved model; read it by mp\.load$"):
-        read(out.getvalue())
-
-
-def test_no_file_and_no_path(tmp_path: Path) -> None:
-    with pytest.raises(FileError, match=r"nowhere\.pt: no such file; pass a \.safetensors file"):
-        mp.read_weights(tmp_path / "nowhere.pt")
-    with pytest.raises(mp.errors.ArgumentError, match=r"^read_weights: path must be a path or a "):
-        mp.read_weights(3)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("protocol", range(6))
-def test_nothing_is_executed(protocol: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where real pickle would run something, the reader refuses it by its name"""
-    trap = pickle.dumps(Trap(), protocol)
-    with pytest.raises(SystemExit, match="unpickled"):
-        pickle.loads(trap)
-    for body in (trap, foreign.program({})[:-2] + foreign.text("a") + trap[:-1] + b"u."):
-        with pytest.raises(FileError, match=r"(exec|what \w+ makes|a list); save the tensors"):
-            read(packed({"x/data.pkl": body}))
-        with pytest.raises(FileError, match="not a pickle" if protocol > 1 else "another format"):
-            read(trap)
-
-
-def test_known_names_are_descriptions() -> None:
-    """What a pickle may name is looked up in one table, whose functions are ours"""
-    ours = {make.__module__ for make in pickled.KNOWN.values() if make}
-    assert ours == {"minprune.files.pickled"}
-
-
-def test_damaged_files(tmp_path: Path) -> None:
-    path, wrong, ways = tmp_path / "w", list[Any](), set[str]()
-    for k in range(FILES):
-        way, content = foreign.damaged(k)
-        path.write_bytes(content)
-        ways.add(way)
-        if found := fuzz_weights.wrong_with(path)[0]:
-            wrong.append((k, way, found))
-    assert wrong == []
-    assert len(ways) > 12
-
-
-@pytest.mark.parametrize("k", range(3))
-def test_damage_is_seen(k: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The harness notices another error, two lines, and an array of objects"""
-    (tmp_path / "w").write_bytes(b"")
-    answers = [lambda p: 1 / 0, lambda p: fail(f"{p}: a\nb"), lambda p: {"a": np.array([None])}]
-    monkeypatch.setattr(mp, "read_weights", answers[k])
-    assert fuzz_weights.wrong_with(tmp_path / "w")[0]
-
-
-def fail(text: str) -> None:
-    raise FileError(text)
-
-
-def test_the_harness_watches() -> None:
-    assert "pickle.find_class" in fuzz.FORBIDDEN
-    assert "exec" in fuzz.FORBIDDEN
+def test_onnx_is_needed_for_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MissingError) as e:
+        read(b"\x08\x08")
+    assert str(e.value) == (
+        "BytesIO: reading an .onnx file needs the package onnx; install it by pip install "
+        "'minprune[onnx]'"
+    )

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import minprune as mp
-from benchmarks import _jobs, _plans, disk_full, fuzz, reliability, resilience, same_bits
+from benchmarks import _jobs, _plans, _watched, disk_full, fuzz, reliability, resilience, same_bits
 from benchmarks._damage import entries_of, packed, signed
 from benchmarks._jobs import Job
 from benchmarks.harness import AbsentError
@@ -97,20 +97,20 @@ def test_same_bits_in_another_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_forbidden_events_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fuzz.watch()
-    monkeypatch.setattr(fuzz, "watching", True)
+    _watched.watch(fuzz.SUBJECT)
+    monkeypatch.setattr(_watched, "watching", True)
     mp.load(io.BytesIO(fuzz.originals()[0]))
-    assert fuzz.events == []
+    assert _watched.events == []
     exec("1")
     with open(tmp_path / "x", "w"):
         pass
-    monkeypatch.setattr(fuzz, "watching", False)
-    assert [e.split()[0] for e in fuzz.events] == ["exec", "open"]
-    fuzz.events.clear()
+    monkeypatch.setattr(_watched, "watching", False)
+    assert [e.split()[0] for e in _watched.events] == ["exec", "open"]
+    _watched.events.clear()
 
 
 def test_few_files_in_forked_processes() -> None:
-    found = fuzz.fuzzed(200, 1)
+    found = _watched.fuzzed(fuzz.SUBJECT, 200, 1)
     assert found.files == sum(found.kinds.values()) == 200
     assert found.wrong == []
     assert found.loaded

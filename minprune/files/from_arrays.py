@@ -43,7 +43,8 @@ def from_arrays(
         By full name, as `mp.read_weights` gives them, or {k: v.numpy() for k, v in
         module.state_dict().items()}. Counts of batches (num_batches_tracked) are left out.
     rename : dict or function, optional
-        {their name: ours}, of arrays or of layers ("features.0": "conv1"); or a function of a name.
+        {their name: ours}, of arrays or of layers ("features.0": "conv1", "module": ""); or a
+        function of a name.
     layout : {"torch", "keras"}
         "keras": names such as "dense/kernel:0", "bn/gamma" and "bn/moving_variance"; kernels
         (in, out), (y, x, in, out) and depthwise ones are turned, and so are the inputs of what
@@ -83,12 +84,10 @@ def from_arrays(
     choice("from_arrays", "layout", layout, LAYOUTS)
     number("from_arrays", "epsilon", epsilon)
     hold_arrays("from_arrays: arrays", arrays)
-    given = {str(k): np.asarray(a) for k, a in arrays.items()}
-    if layout == "keras":
-        named = _renamed({written(k): a for k, a in given.items()}, rename, written)
-        given = as_torch(net, named, epsilon)
-    else:
-        given = _renamed(given, rename, str)
+    keras = layout == "keras"
+    given = _renamed(arrays, rename, written if keras else str)
+    if keras:
+        given = as_torch(net, given, epsilon)
     given, masks = _masks(net, given)
     _same_names(net, given)
     wide = any(a.dtype == np.float64 for a in given.values())
@@ -97,35 +96,34 @@ def from_arrays(
     return Model(net, apply(params, masks), {k: found[k] for k in net.buffers}, masks)
 
 
-def _renamed(given: Arrays, rename: Rename, form: Callable[[str], str]) -> Arrays:
+def _renamed(arrays: Mapping[str, Array], rename: Rename, form: Callable[[str], str]) -> Arrays:
     """The arrays by our names      form: how a name of theirs is written"""
-    if rename is None:
-        return given
+    names = {k: form(k) for k in arrays}
     if callable(rename):
-        pairs = [(rename(k), k) for k in given]
-    else:
+        names = {k: rename(name) for k, name in names.items()}
+    elif rename is not None:
         instance("from_arrays", "rename", rename, Mapping, "{'features.0': 'conv1'}")
         ours = {form(k): v for k, v in rename.items()}
-        pairs, used = [], set()
-        for name in given:
-            hit = next((k for k in _ahead(name) if k in ours), None)
-            used.add(hit)
-            pairs.append((name if hit is None else ours[hit] + name[len(hit) :], name))
-        for k in ours.keys() - used:
-            known = sorted({one for name in given for one in _ahead(name)})
+        unused = set(ours)
+        for k, name in names.items():
+            ahead = next((one for one in _ahead(name) if one in ours), None)
+            if ahead is not None:
+                names[k] = (ours[ahead] + name[len(ahead) :]).lstrip(".")
+                unused.discard(ahead)
+        for k in unused:
+            known = sorted({one for name in map(form, arrays) for one in _ahead(name)})
             raise ArgumentError(
                 f"from_arrays: rename must name arrays, or layers of them, not {k!r}; "
-                f"{meant(k, known, f'there are {_listed([*given])}')}"
+                f"{meant(k, known, f'there are {_listed([*arrays])}')}"
             )
     found: dict[str, str] = {}
-    for ours_now, name in pairs:
-        if ours_now in found:
+    for k, name in names.items():
+        if name in found:
             raise ArgumentError(
-                f"from_arrays: {ours_now} must be one array, not {found[ours_now]} and {name}; "
-                f"change rename"
+                f"from_arrays: {name} must be one array, not {found[name]} and {k}; change rename"
             )
-        found[ours_now] = name
-    return {new: given[name] for new, name in found.items()}
+        found[name] = k
+    return {name: arrays[k] for name, k in found.items()}
 
 
 def _listed(names: list[str]) -> str:

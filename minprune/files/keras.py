@@ -9,6 +9,7 @@ from minprune.core import Array, Arrays
 from minprune.errors import ArgumentError
 from minprune.nets.dense import Flatten
 from minprune.nets.joining import Concat
+from minprune.nets.layer import Shape
 from minprune.nets.net import Net, layer_of
 from minprune.nets.normalisation import EPS
 
@@ -31,7 +32,7 @@ def as_torch(net: Net, given: Arrays, epsilon: float) -> Arrays:
         ours = f"{layer}.{KINDS.get(kind, kind)}"
         if ours in found:
             raise ArgumentError(f"from_arrays: {ours} must be one array, not two; change rename")
-        found[ours] = _turned(kind, a)
+        found[ours] = _turned(kind, a, net.params.get(ours, ()))
     orders = _orders(net)
     for name, node, inputs in net.nodes:
         order = orders.get(inputs[0])
@@ -50,12 +51,13 @@ def as_torch(net: Net, given: Arrays, epsilon: float) -> Arrays:
     return found
 
 
-def _turned(kind: str, a: Array) -> Array:
-    if kind == "kernel" and a.ndim > 1:
-        return a.transpose(-1, -2, *range(a.ndim - 2))
-    if kind == "depthwise_kernel" and a.ndim > 2:
+def _turned(kind: str, a: Array, shape: Shape) -> Array:
+    """A kernel as (o, i / groups, y, x)      shape: that of the net's weight"""
+    if not kind.endswith("kernel") or a.ndim < 2:
+        return a
+    if shape[1:2] == (1,) and a.ndim > 2:  # (y, x, in, outputs of each), also of depthwise layers
         return a.transpose(-2, -1, *range(a.ndim - 2)).reshape(-1, 1, *a.shape[:-2])
-    return a
+    return a.transpose(-1, -2, *range(a.ndim - 2))
 
 
 def _orders(net: Net) -> dict[str, Array]:

@@ -27,10 +27,11 @@ def read(f: BinaryIO) -> Arrays:
         a: Any = numpy_helper.to_array(tensor)
         if tensor.data_type == TensorProto.BFLOAT16:
             a = a.astype(np.float32)
-        if a.dtype.kind not in "biufc" or tensor.name in found:
+        if a.dtype.kind not in "biufc":
             raise FileError(
-                f"{tensor.name}: must be one array of numbers, not of {a.dtype}; export the model "
-                f"again without it"
+                f"{tensor.name}: must hold numbers, not {a.dtype}; export the model without it"
             )
+        if tensor.name in found:
+            raise FileError(f"{tensor.name}: must be one array, not two; export the model again")
         found[tensor.name] = a.copy()
     return found

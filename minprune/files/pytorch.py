@@ -9,7 +9,7 @@ import numpy as np
 from minprune.core import Array, Arrays
 from minprune.errors import FileError
 from minprune.files.numbers import read_numbers, size_of
-from minprune.files.pickled import SAVE, Machine, Tensor
+from minprune.files.pickled import MOST, SAVE, Machine, Tensor
 
 NAMES = 2**24  # characters of all names
 DEEP = 8  # dicts in one another
@@ -27,8 +27,8 @@ def read(archive: Any, entries: Mapping[str, Any], pickle: str, size: int) -> Ar
             word = str(f.read(20), "ascii")
     if word not in ("little", "big"):
         raise FileError(f"its byteorder must be little or big, not {word!r}; {AGAIN}")
-    with archive.open(entries[pickle]) as f:
-        tensors = _named(Machine(f.read()).result)
+    with archive.open(entries[pickle]) as f:  # without a size it would inflate all that is there
+        tensors = _named(Machine(f.read(MOST + 1)).result)
     rows: dict[str, list[str]] = {}
     for name, tensor in tensors.items():
         rows.setdefault(tensor.storage.key, []).append(name)

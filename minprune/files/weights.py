@@ -13,6 +13,10 @@ from minprune.files.reader import end_of, found_by, line, opened
 TAKEN = (
     "pass a .safetensors file, an .npz of arrays, or a .pt file of torch.save(model.state_dict())"
 )
+OTHERS = {  # how files begin that their own program must write again
+    b"\x80\x02\x8a\x0a": "load it in PyTorch and save its state_dict by torch.save",
+    b"\x89HDF": "in Keras, write np.savez(path, **{w.path: w.numpy() for w in model.weights})",
+}
 ONNX = b"\x08"  # the first field of a model: the version of the format
 
 
@@ -68,9 +72,8 @@ def read_weights(path: Place) -> Arrays:
             return safetensors.read(f, size)
         if start[:1] == ONNX:
             return onnx_initializers.read(f)
-        old = "PyTorch" in (what := found_by(start))
-        how = "load it in PyTorch and save its state_dict by torch.save" if old else TAKEN
-        raise FileError(f"it must be a file of weights, not {what}; {how}")
+        how = next((how for begin, how in OTHERS.items() if start.startswith(begin)), TAKEN)
+        raise FileError(f"it must be a file of weights, not {found_by(start)}; {how}")
 
 
 def is_onnx(path: Place) -> bool:

@@ -36,7 +36,6 @@ class Lesson:
     """One script that was run
 
     figure: what draws its picture on axes, and caption, what that says; None without a picture.
-    names: what it says in quotes or calls by `mp.methods`, such as criteria.
     """
 
     number: int
@@ -46,7 +45,6 @@ class Lesson:
     cells: tuple[Cell, ...]
     figure: Callable[[Any], None] | None
     caption: str
-    names: tuple[str, ...]
 
 
 def scripts() -> dict[int, Path]:
@@ -76,7 +74,9 @@ def lesson(number: int) -> Lesson:
     lines = source.split("\n")
     marks = [at for at, line in enumerate(lines) if line.startswith(MARK)]
     world: dict[str, Any] = {"__name__": module(file)}
-    cells = []
+    first = ast.parse(source).body[0].end_lineno or 0
+    preamble = "\n".join(lines[first : marks[0]]).strip("\n")
+    cells: list[Cell] = []
     with columns():
         ran(lines, 0, marks[0], file, world)
         for begin, end in zip(marks, [*marks[1:], len(lines)], strict=True):
@@ -84,13 +84,13 @@ def lesson(number: int) -> Lesson:
             words = " ".join(line.removeprefix("#").strip() for line in lines[begin + 1 : after])
             printed = ran(lines, after, end, file, world)
             code = "\n".join(lines[after:end]).strip("\n")
+            code = code.replace("  # fmt: skip", "")
+            code = code if cells else f"{preamble}\n\n{code}"
             cells.append(Cell(lines[begin].removeprefix(MARK), words, code, printed.rstrip()))
     figure, caption = world.get("figure"), ""
     if figure is not None:
         caption = cells.pop().words
-    return Lesson(
-        number, module(file), *heading(file), tuple(cells), figure, caption, tuple(named(source))
-    )
+    return Lesson(number, module(file), *heading(file), tuple(cells), figure, caption)
 
 
 def ran(lines: list[str], begin: int, end: int, file: Path, world: dict[str, Any]) -> str:
@@ -114,33 +114,28 @@ def columns() -> Iterator[None]:
             os.environ["COLUMNS"] = before
 
 
-def named(source: str) -> Iterator[str]:
-    """The texts of a script, and what it calls of mp.methods, mp.schedule and so on, each once"""
-    seen: dict[str, None] = {}
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            seen[node.value] = None
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
-            seen[node.attr] = None
-    yield from seen
-
-
 def listed() -> str:
     """The titles of all lessons, and how to run one"""
     titles = [f"{number:2d}  {heading(file)[0]}" for number, file in scripts().items()]
-    how = "minprune lesson 1 runs the first; each is a script of its own:"
-    return "\n".join([*titles, "", how, f"python -m {module(scripts()[1])}"])
+    how = [
+        "minprune lesson 1 runs the first. Each is a script of its own, to be copied and changed:",
+        f"python -m {module(scripts()[1])}, in {FOLDER}",
+    ]
+    return "\n".join([*titles, "", *how])
 
 
 def as_text(one: Lesson) -> str:
     """A lesson as the terminal shows it: the words, the code set in, what it prints"""
-    room = terminal()
-    parts = [f"Lesson {one.number}: {one.title}", fill(one.words, room)]
+    parts = [f"Lesson {one.number}: {one.title}", wrapped(one.words)]
     for cell in one.cells:
-        parts.append(f"{cell.title}\n{'-' * len(cell.title)}\n{fill(cell.words, room)}")
-        parts.append(indent(cell.code, "    "))
-        parts += [cell.output] * bool(cell.output)
+        parts.append(f"{cell.title}\n{'-' * len(cell.title)}\n{wrapped(cell.words)}")
+        parts += filter(None, [indent(cell.code, "    "), cell.output])
     return "\n\n".join(parts)
+
+
+def wrapped(words: str) -> str:
+    """A paragraph as wide as the terminal"""
+    return fill(words, terminal(), break_on_hyphens=False)
 
 
 def run(number: int | None) -> str:

@@ -449,8 +449,9 @@ def wrong() -> tuple[Any, ...]:
 
 
 def next_(s: Subject) -> tuple[str, Shape]:
-    """Commands and calls that show more."""
-    return "\n".join(TRY[s.kind](s)), "code"
+    """Commands and calls that show more, and the lesson that uses it."""
+    number = import_module("minprune.jobs.course_uses").taught_in(s.kind, s.name)
+    return "\n".join([*TRY[s.kind](s), *([f"minprune lesson {number}"] if number else [])]), "code"
 
 
 def try_criterion(s: Subject) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from minprune.files.atomic import write_atomic
+from minprune.jobs.course_pages import write_lessons
 from minprune.jobs.explain import (
     QUESTIONS,
     SIDE,
@@ -38,8 +39,9 @@ def site(folder: Path) -> str:
         line = way.words if way else equation(s)[0].partition("\n")[0]
         entries.append((s.kind, s.name, line))
     home = folder / "index.html"
-    write_atomic(home, index_page(QUESTIONS, entries))
-    return f"{len(entries)} pages, and {home}"
+    course = write_lessons(folder, [(kind, name) for kind, name, _ in entries], home.name)
+    write_atomic(home, index_page(QUESTIONS, entries, course))
+    return f"{len(entries)} pages, {len(course)} lessons, and {home}"
 
 
 def drawings(s: Subject) -> list[Drawing]:

@@ -4,16 +4,14 @@ Where training has ended, the gradient is nearly 0, so it says little about what
 costs. The second derivatives do. For n weights there are n^2 of them: how to do with fewer?
 """
 
-from typing import Any
-
 import numpy as np
 
 import minprune as mp
 
 # %% A net that has been trained
 # XOR: the class is 1 if one of two inputs is 1, and 0 if none or both are; here the inputs are
-# noisy. Four hidden units with ReLU, max(0, z), learn it: 16 weights. After training the slope is
-# small in each direction.
+# noisy. Four hidden units with ReLU, 16 weights, learn it in 300 epochs, passes over the data.
+# After training the slope is small in each direction.
 data = mp.data.xor(200, noise=0.3, seed=0, dtype=np.float64)
 model = mp.zoo.mlp(data, hidden=(4,), seed=2, dtype=np.float64)
 adam, slower = mp.Adam(lr=0.05), mp.rates.cosine()  # the size of steps, which falls to 0
@@ -42,9 +40,8 @@ v = {name: np.zeros_like(w) for name, w in model.params.items() if name.endswith
 v["fc1.weight"][2, 1] = 1  # the entry number 2 * 2 + 1 = 5 of all
 Hv = mp.curvature.hvp(model, data.train, v)
 column = np.concatenate([Hv["fc1.weight"].ravel(), Hv["fc2.weight"].ravel()])
-print(
-    f"H v and column 5 of H differ by less than 1e-12: {np.allclose(column, H[:, 5], atol=1e-12)}"
-)
+print("H v:          ", *(f"{each:8.4f}" for each in column[4:10]), "...")
+print("column 5 of H:", *(f"{each:8.4f}" for each in H[4:10, 5]), "...")
 assert np.allclose(column, H[:, 5], atol=1e-12)
 
 # %% The diagonal without n products
@@ -56,7 +53,7 @@ exact = mp.curvature.diagonal(model, data.train, "exact")
 gauss_newton = mp.curvature.diagonal(model, data.train, "gauss_newton")
 assert all(np.allclose(exact[k], gauss_newton[k]) for k in exact)
 assert np.allclose(np.concatenate([exact[k].ravel() for k in exact]), h)
-layers: list[Any] = [("fc1", mp.Dense(2, 4)), ("tanh", mp.Tanh()), ("fc2", mp.Dense(4, 2))]
+layers = [("fc1", mp.Dense(2, 4)), ("tanh", mp.Tanh()), ("fc2", mp.Dense(4, 2))]
 smooth = mp.Model(mp.build((2,), layers), model.params)
 two = [mp.curvature.diagonal(smooth, data.train, kind) for kind in ("exact", "gauss_newton")]
 for name, pair in (("ReLU", (exact, gauss_newton)), ("tanh", two)):
@@ -75,10 +72,14 @@ rank = np.corrcoef(np.argsort(np.argsort(obd)), np.argsort(np.argsort(true)))[0,
 print(f"correlation of the ranks: {rank:.2f}")
 assert rank > 0.9
 
+# %% Try it
+# Train for 20 epochs instead of 300. The slope is no longer small. Does OBD still order the weights
+# well? Then use `taylor` with `order=2`, the next lesson.
+
 
 # %% Picture
 # Each point is one of the 16 weights. On the line, OBD would be exact.
-def figure(ax: Any) -> None:
+def figure(ax):
     ax.plot(obd, true, "o", label="a weight")
     ax.plot([0, obd.max()], [0, obd.max()], "--", label="OBD = true change")
     ax.set_xlabel("OBD score, h w^2 / 2")

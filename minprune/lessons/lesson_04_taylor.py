@@ -4,8 +4,6 @@ Removing a weight changes the loss. Its slope and its curvature say nearly by ho
 Taylor expansion. Molchanov et al. (2019) made a score of it, which needs no net at a minimum.
 """
 
-from typing import Any
-
 import numpy as np
 
 import minprune as mp
@@ -14,7 +12,8 @@ import minprune as mp
 # Let w go to 0, a step of -w. With slope g and curvature h the loss changes by -g w + h w^2 / 2,
 # and on a quadratic loss exactly so. A change for the better counts as much as one for the worse:
 # both say that the weight does something. So the score is the square: (g w)^2 to the first order,
-# (g w - h w^2 / 2)^2 to the second.
+# (g w - h w^2 / 2)^2 to the second. Near the bottom of the valley, as here, the slope is small: the
+# first order misses most.
 x = np.array([[1.0, 1], [1, 1], [1, 1], [1, 0]])
 y = x @ [[1.0], [1.0]]
 net = mp.build((2,), [("fc", mp.Dense(2, 1, bias=False))], loss="mse")
@@ -32,7 +31,7 @@ assert not np.allclose(first, change**2, rtol=0.5)
 # A unit is a neuron: remove it, and all its outgoing weights go at once. Their effects add up, and
 # may cancel. Unit A pushes one answer up and the other down by 0.1, which changes the loss little;
 # unit B pushes one answer alone, by 0.07.
-layers: list[Any] = [("fc1", mp.Dense(1, 2)), ("relu", mp.ReLU()), ("fc2", mp.Dense(2, 2))]
+layers = [("fc1", mp.Dense(1, 2)), ("relu", mp.ReLU()), ("fc2", mp.Dense(2, 2))]
 params = {
     "fc1.weight": np.ones((2, 1)), "fc1.bias": np.zeros(2),
     "fc2.weight": np.array([[0.1, 0.07], [0.1, 0.0]]), "fc2.bias": np.zeros(2),
@@ -50,9 +49,10 @@ assert np.argmin(sum_of_squares) == 1  # it would remove B
 assert np.argmin(square_of_sum) == np.argmin(true**2) == 0  # A costs less
 
 # %% A square for each minibatch
-# At a minimum the mean slope over all samples is 0, so (g w)^2 would be too. But each minibatch
-# pulls another way. Squared for each minibatch and then averaged, the score still tells weights
-# apart. It depends on the size of the batches, though: say which you used.
+# At a minimum the mean slope over all samples is 0, so (g w)^2 would be too. But each minibatch,
+# the few samples that one step of training looks at, pulls another way. Squared for each minibatch
+# and then averaged, the score still tells weights apart. It depends on the size of the batches,
+# though: say which you used.
 data = mp.data.digits(dtype=np.float64)
 digits = mp.zoo.mlp(data, hidden=(32,), seed=0, dtype=np.float64)
 digits, _ = mp.fit(digits, data, epochs=30, seed=0, progress=False)
@@ -64,11 +64,9 @@ coarse = mp.score(digits, data.train, "taylor", batch_size=1197)["fc1.weight"]
 assert (coarse <= fine + 1e-15).all()  # the square of a mean is at most the mean of squares
 
 # %% Which comes closer to the truth?
-# The true change of the loss, without each of the 320 weights of the last layer, beside the scores.
-# Agreement of the orders: 1 is the same order, 0 is chance.
-last = np.abs(
-    mp.curvature.removal(digits, data.train, {"fc2.weight": np.arange(320)})["fc2.weight"]
-)
+# The size of the true change of the loss, without each of the 320 weights of the last layer, beside
+# the scores: do they put the weights in the same order? 1 is the same order, 0 is chance.
+last = mp.curvature.removal(digits, data.train, {"fc2.weight": np.arange(320)})["fc2.weight"]
 agreement = {}
 found = {
     "magnitude": mp.score(digits, None, "magnitude"),
@@ -77,15 +75,19 @@ found = {
 }
 for name, scores in found.items():
     places = np.argsort(np.argsort(scores["fc2.weight"].ravel()))
-    agreement[name] = np.corrcoef(places, np.argsort(np.argsort(last)))[0, 1]
+    agreement[name] = np.corrcoef(places, np.argsort(np.argsort(abs(last))))[0, 1]
     print(f"{name}: {agreement[name]:.2f}")
 assert agreement["magnitude"] < agreement["taylor, order 1"] < agreement["taylor, order 2"]
+
+# %% Try it
+# Make the weights of unit A larger, step by step. From which size on is it right to keep A rather
+# than B, and which of the two scores sees that?
 
 
 # %% Picture
 # The loss along w1 of the first net, and what its slope at w1 = 1.3 promises. The second
 # order meets the loss at w1 = 0; it is a quadratic.
-def figure(ax: Any) -> None:
+def figure(ax):
     at = np.linspace(-0.2, 1.6, 60)
     g = mp.curvature.sample_grads(model, (x, y))["fc.weight"].mean(axis=0)[0, 0]
     h = mp.curvature.hessian(model, (x, y))[0, 0]

@@ -1,10 +1,9 @@
 """Units: removing neurons and filters, and what is tied to them
 
 A weight that is 0 still takes its place in the array. An array gets smaller only where a whole row
-or column goes: a unit, that is, a neuron of a dense layer or a filter (channel) of a convolution.
+or column goes: a unit, that is, a neuron of a dense layer, or a filter of a convolution, whose
+output is called a channel.
 """
-
-from typing import Any
 
 import numpy as np
 
@@ -23,7 +22,7 @@ assert mp.compact(weights).params["fc1.weight"].size == dense.params["fc1.weight
 # %% Units: a row, a bias and a column
 # A unit has one score, here the norm of its row: the root of the sum of squares of its incoming
 # weights. Without the unit its incoming weights, its bias and its outgoing weights are 0.
-# `mp.compact` then leaves them out. Every output stays the same.
+# `mp.compact` then leaves them out: every output is that of the masked net.
 scores = mp.score(dense, None, "magnitude", unit=True)
 silent = mp.prune(dense, scores, sparsity=0.5)
 small = mp.compact(silent)
@@ -34,9 +33,9 @@ assert np.allclose(small(x), silent(x), atol=1e-12)
 assert small.params["fc1.weight"].shape == (8, 64)
 
 # %% A unit that always gives the same
-# With no input left, a sigmoid unit gives 0.5, not 0. That is no information, but it is no nothing
-# either: 0.5 times its outgoing weight is added to the next bias before the unit goes.
-layers: list[Any] = [("fc1", mp.Dense(1, 2)), ("sigmoid", mp.Sigmoid()), ("fc2", mp.Dense(2, 1))]
+# With no input left, a sigmoid unit gives 0.5, not 0. It tells nothing of the input, but it still
+# adds something: 0.5 times its outgoing weight is added to the next bias before the unit goes.
+layers = [("fc1", mp.Dense(1, 2)), ("sigmoid", mp.Sigmoid()), ("fc2", mp.Dense(2, 1))]
 params = {
     "fc1.weight": np.array([[2.0], [3.0]]), "fc1.bias": np.zeros(2),
     "fc2.weight": np.array([[1.0, 4.0]]), "fc2.bias": np.zeros(1),
@@ -77,10 +76,14 @@ assert np.allclose(compact(x), pruned(x), atol=1e-10)
 assert after.bytes < before.bytes / 2
 assert mp.measure(pruned, time=False).size.bytes == before.bytes  # masks alone save nothing
 
+# %% Try it
+# Prune the residual net with `scope="global"`, the default. Which layers lose most, and what
+# remains the same?
+
 
 # %% Picture
 # Channels of each layer that has any of its own. The four that are summed have the same number.
-def figure(ax: Any) -> None:
+def figure(ax):
     names = [name for name, w in residual.params.items() if w.ndim == 4]
     places = np.arange(len(names))
     for k, (model, label) in enumerate(((residual, "before"), (compact, "after"))):

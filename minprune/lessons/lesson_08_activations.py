@@ -4,8 +4,6 @@ Weights do not show what a unit does on the data. Its activations do: its output
 Five units with known parts show what three scores see, and what each of them misses.
 """
 
-from typing import Any
-
 import numpy as np
 
 import minprune as mp
@@ -18,7 +16,7 @@ rng = np.random.default_rng(0)
 y = np.arange(400) % 2
 rare = (y == 1) & (np.arange(400) % 20 == 1)
 x = np.stack([(y & ~rare) + rng.normal(0, 0.1, 400), rng.normal(0, 1, 400), rare], axis=1)
-layers: list[Any] = [("fc1", mp.Dense(3, 5)), ("relu", mp.ReLU()), ("fc2", mp.Dense(5, 2))]
+layers = [("fc1", mp.Dense(3, 5)), ("relu", mp.ReLU()), ("fc2", mp.Dense(5, 2))]
 params = {
     "fc1.weight": np.array([[1.0, 0, 0], [1, 0, 0], [2, 0, 0], [0, 1, 0], [0, 0, 1]]),
     "fc1.bias": np.array([-9.0, -0.4, -0.8, 5, 0]),
@@ -31,9 +29,9 @@ print(f"accuracy {mp.evaluate(model, data).accuracy:.1%}")
 
 # %% What each score sees
 # APoZ (Hu et al., 2016): the average percentage of zeros; as a score, the share of samples on which
-# the unit fires. LDA (Tian et al., 2017): how far the class means are apart, for the spread within
-# classes. Correlation (Srinivas & Babu, 2015): 1 - the largest correlation with a unit that is
-# kept; 0 is a twin. Last, the truth: how much the loss rises without the unit alone.
+# the unit fires. LDA (Tian et al., 2017): the variance between the class means over the variance
+# within the classes. Correlation (Srinivas & Babu, 2015): 1 - the largest correlation with a unit
+# that is kept; 0 is a twin. Last, the truth: how much the loss rises without the unit alone.
 names = ("apoz", "lda", "correlation", "oracle")
 scores = {name: mp.score(model, data, name, unit=True)["fc1.weight"] for name in names}
 print("unit  " + "".join(f"{name:>13}" for name in names))
@@ -45,8 +43,9 @@ for name in names[:3]:
 # %% What each one misses
 # APoZ keeps unit 3 longest, which always fires and tells nothing, and would remove unit 4 next,
 # which fires on a twentieth of the samples and decides them. LDA sees that unit 3 is useless, but
-# unit 4 says little on the average, and both twins say much: it keeps two where one would do.
-# Correlation finds the twins, but it does not know the classes: it keeps the noise.
+# unit 4 says little on the average, and both twins say much: it keeps two, where one would do if it
+# were merged as below. Correlation finds the twins, but it does not know the classes: it keeps the
+# noise.
 assert np.argmax(scores["apoz"]) == 3
 assert np.argsort(scores["apoz"])[1] == 4  # the next to go
 assert scores["lda"][3] < scores["lda"][4] < scores["lda"][1] / 10
@@ -78,11 +77,14 @@ for name in ("random", "apoz", "lda", "correlation", "obd"):
     print(f"32 units left by {name}: {mp.evaluate(left, digits.test).accuracy:.1%}")
     assert left.params["fc1.weight"].shape == (32, 64)
 
+# %% Try it
+# Let x3 mark half of class 1 instead of a tenth. What do the three scores say of unit 4?
+
 
 # %% Picture
 # The activations of each unit on 400 samples, sorted. APoZ sees where a line leaves 0. It does not
 # see which samples are where on the line, and LDA sees just that.
-def figure(ax: Any) -> None:
+def figure(ax):
     hidden = np.maximum(x @ params["fc1.weight"].T + params["fc1.bias"], 0)
     for k in range(5):
         ax.plot(np.sort(hidden[:, k]), label=f"unit {k}")

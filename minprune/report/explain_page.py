@@ -78,10 +78,14 @@ def slug(kind: str, name: str) -> str:
 
 
 def index_page(
-    questions: Mapping[str, str], entries: Sequence[tuple[str, str, str]]
+    questions: Mapping[str, str], entries: Sequence[tuple[str, str, str]], course: Sequence[Html],
 ) -> str:  # fmt: skip
-    """All pages, below the question of their kind; entries: (kind, name, first line)"""
-    made = []
+    """All pages, below the question of their kind
+
+    entries: (kind, name, first line). course: links to the lessons.
+    """
+    lessons = Html("".join(element("li", each) for each in course))
+    made = [section("The course: lessons in order", element("ul", lessons, class_="words"))]
     for question in dict.fromkeys(questions.values()):
         kinds = [kind for kind, asked in questions.items() if asked == question]
         rows = [
