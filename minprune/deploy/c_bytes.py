@@ -89,9 +89,7 @@ def _numbers(step: byte.ByteRows, w: Writing, padded: bool = False) -> Numbers:
     params = ", const int32_t *factors, const uint8_t *shifts" + ", int32_t zero" * (not step.wide)
     finish = _finish(w, step, "{sum}")
     tag += "p" * padded
-    # at most 127 * 255, so that a processor multiplies 16 bits
-    product = "(int16_t)({w} * (int16_t){x})"
-    return Numbers(tag, "int8_t", "uint8_t", "int32_t", out, params, finish, padded, product)
+    return Numbers(tag, "int8_t", "uint8_t", "int32_t", out, params, finish, padded)
 
 
 def _rounding(w: Writing, wide: bool = False) -> None:

@@ -11,11 +11,11 @@ from minprune.core import Array
 
 @dataclass(frozen=True)
 class Numbers:
-    """The C types of a layer with weights: y[r] = finish(total = bias[r] + sum of product(w, x))
+    """The C types of a layer with weights: y[r] = finish(total = bias[r] + sum of w x)
 
     finish: an expression in {sum}, the total of row r; params: further parameters of a kernel,
     which finish may read. padded: a convolution multiplies x - into, so that padding is 0; bias is
-    then without into. product: of {w} and {x}, in a convolution.
+    then without into.
     """
 
     tag: str
@@ -26,7 +26,6 @@ class Numbers:
     params: str = ""
     finish: str = "{sum}"
     padded: bool = False
-    product: str = "{w} * {x}"
 
     @property
     def direct(self) -> bool:

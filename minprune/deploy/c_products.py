@@ -1,4 +1,4 @@
-"""C of y = W x + b and y = w * x + b, by the encoding of the weight: one row of FORMATS each.
+"""C of y = W x + b by the encoding of the weight, and of a loop over it: one row of FORMATS each.
 
 A kernel is text with the types of `Numbers` and of the indices in its name, so that it is written
 once for all layers that share them. Sums have a fixed order: four of them (eight when dense), entry
@@ -171,72 +171,6 @@ static void $name(const $value *x, $out *y$more, size_t inputs, size_t outputs,
 $last
 }
 """
-WINDOW = """\
-/* A convolution: sizes of channels of input and output, distances in them, places of a window */
-struct ${prefix}_window {
-    size_t outputs, rows, inputs, area, group, image, plane, wide, down, across;
-};
-/* A place of the window: the outputs that it reaches, and the first input that it reads there */
-struct ${prefix}_tap {
-    uint32_t first;
-    uint16_t top, bottom, left, right;
-};
-"""
-TAP = """\
-static void $tap(const struct ${prefix}_window *g, const struct ${prefix}_tap *t, $weight w,
-                 const $value *restrict image, $total *restrict sums$into)
-{
-    const size_t n = t->right - t->left;
-    size_t i, j;
-    for (i = t->top; i < t->bottom; i++) {
-        const $value *restrict from = image + t->first + (i - t->top) * g->down;
-        $total *restrict to = sums + i * g->wide + t->left;
-        if (g->across == 1)
-            for (j = 0; j < n; j++) to[j] += $near;
-        else
-            for (j = 0; j < n; j++) to[j] += $far;
-    }
-}
-"""
-TWO_TAPS = """\
-/* sums += w x + v x' of two places of the window */
-static void $tap($weight w, const $value *restrict from, $weight v, const $value *restrict also,
-                 $total *restrict sums)
-{
-    size_t i, j;
-    for (i = 0; i < $high; i++, from += $down, also += $down, sums += $wide)
-        for (j = 0; j < $wide; j++) sums[j] += $first + $second;
-}
-"""
-CONVOLVE = """\
-static void $name(const struct ${prefix}_window *g, const struct ${prefix}_tap *taps,
-                  const $value *x, $out *y$more, const $total *bias$arrays$params$into)
-{
-$inputs    size_t r, i$running;
-    for (r = 0; r < g->outputs; r++) {
-        const $value *image = x + r / g->rows * g->group;
-        size_t next = g->area;
-$start$held        for (i = 0; i < $plane; i++) sums[i] = bias[r];
-$inside
-$last
-    }
-}
-"""
-BODY = """\
-while (place >= next) {
-    next += g->area;
-    image += g->image;
-}
-$add"""
-ADD = "$tap(g, taps + (place + g->area - next), w, image, sums$passed);"
-ADD_TWO = """\
-{
-    const $value *from = image + taps[place + g->area - next].first;
-    if (held) $tap(before, held, w, from, sums);
-    held = held ? 0 : from;
-    before = w;
-}"""
-ADD_LAST = "if (held) $tap(before, held, 0, held, sums);\n"
 
 
 @dataclass(frozen=True)
@@ -256,60 +190,21 @@ def stored_types(stored: Encoding) -> dict[str, str]:
 def linear(kind: str, prefix: str, types: dict[str, str], n: Numbers) -> Kernel:
     """The kernel (x, y[, sums], [inputs,] outputs, bias, arrays[, params]); types: of the arrays"""
     form = FORMATS[kind]
-    at = _common(f"{prefix}_linear_{kind}", prefix, types, n, form.running)
+    at = common(f"{prefix}_linear_{kind}", prefix, types, n, form.running)
     if not form.linear:
         at |= {"more": "", "sums": "y"} if n.direct else {
             "more": f", {n.total} *sums", "sums": "sums"}  # fmt: skip
-        at["last"] = _indented(n.last(at["sums"], "y[r]", "r", "outputs"), 4)
-        return Kernel(at["name"], _text(BY_COLUMN, at))
+        at["last"] = indented(n.last(at["sums"], "y[r]", "r", "outputs"), 4)
+        return Kernel(at["name"], text(BY_COLUMN, at))
     at["more"] = ", size_t inputs" if "inputs" in form.linear else ""
-    at["inside"] = _indented(_text(form.linear, at), 4)
-    return Kernel(at["name"], _text(LINEAR, at | {"finish": n.finish.format(sum="sum")}))
+    at["inside"] = indented(text(form.linear, at), 4)
+    return Kernel(at["name"], text(LINEAR, at | {"finish": n.finish.format(sum="sum")}))
 
 
-def convolve(
-    kind: str, prefix: str, types: dict[str, str], n: Numbers, sizes: dict[str, int] | None = None
-) -> Kernel:
-    """The kernel (window, taps, x, y[, sums], bias, arrays[, params][, into])
-
-    sizes: high, wide, down, across where each place of the window reaches every output: places two
-    at a time, in loops of fixed lengths, which compilers unroll
-    """
-    form = FORMATS[kind]
-    at = _common(f"{prefix}_convolve_{kind}", prefix, types, n, form.running)
-    at |= {"tap": f"{prefix}_tap_{n.weight}{'p' * n.padded}", "into": "", "passed": "", "start": ""}
-    at |= {"near": "from[j]", "far": "from[j * g->across]", "more": f", {n.total} *sums"}
-    at["inputs"] = "    const size_t inputs = g->inputs;\n" * ("inputs" in form.each)
-    if n.padded:
-        at |= {"into": f", {n.total} into", "passed": ", into"}
-        at |= {k: f"({at[k]} - into)" for k in ("near", "far")}
-    at |= {k: n.product.format(w="w", x=at[k]) for k in ("near", "far")}
-    if n.direct:
-        at |= {"more": "", "start": f"        {n.total} *sums = y + r * g->plane;\n"}
-    at |= {"plane": "g->plane", "held": "", "add": _text(ADD, at), "last": ""}
-    tap = TAP
-    if sizes is not None:
-        tap, k = TWO_TAPS, "_".join(map(str, sizes.values()))
-        at |= {name: str(v) for name, v in sizes.items()}
-        at |= {"tap": f"{at['tap']}_{k}", "name": f"{at['name']}_{k}"}
-        place = "[j]" if sizes["across"] == 1 else f"[j * {sizes['across']}]"
-        at["first"] = n.product.format(w="w", x="from" + place)
-        at["second"] = n.product.format(w="v", x="also" + place)
-        at["plane"] = str(sizes["high"] * sizes["wide"])
-        at["held"] = _text("        $weight before = 0;\n        const $value *held = 0;\n", at)
-        at |= {"add": _text(ADD_TWO, at), "last": _text(ADD_LAST, at)}
-    at["last"] += n.last("sums", f"y[r * {at['plane']} + i]", "i", at["plane"])
-    at["last"] = _indented(at["last"], 8)
-    body, (before, after) = _text(BODY, at), form.each.split("$body")
-    margin = len(before) - len(before.rstrip(" "))
-    inside = before + _indented(body, margin).lstrip() + after
-    at["inside"] = _indented(_text(inside, at), 4)
-    return Kernel(at["name"], _text(CONVOLVE, at), (_text(WINDOW, at), _text(tap, at)))
-
-
-def _common(
+def common(
     name: str, prefix: str, types: dict[str, str], n: Numbers, running: str
 ) -> dict[str, str]:
+    """What every kernel is written with: its name, its types, its arrays"""
     sizes = [t.removesuffix("_t").removeprefix("uint") for k, t in types.items() if k != "values"]
     own = {"weight": n.weight, "value": n.value, "total": n.total, "out": n.out, "prefix": prefix}
     return own | {
@@ -320,10 +215,12 @@ def _common(
     }
 
 
-def _text(template: str, at: dict[str, Any]) -> str:
+def text(template: str, at: dict[str, Any]) -> str:
+    """The template with these words"""
     return Template(template).substitute(at)
 
 
-def _indented(text: str, margin: int) -> str:
-    lines = text.rstrip().split("\n")
+def indented(inside: str, margin: int) -> str:
+    """Lines, each so many spaces further in"""
+    lines = inside.rstrip().split("\n")
     return "\n".join(f"{' ' * margin}{line}" if line else line for line in lines)

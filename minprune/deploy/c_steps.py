@@ -17,6 +17,7 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.deploy import c_products as products
+from minprune.deploy.c_convolve import convolve
 from minprune.deploy.c_numbers import C_TYPES, Numbers, listed
 from minprune.deploy.places import Encoding
 from minprune.deploy.steps import Step
@@ -129,7 +130,7 @@ def weighted(
             sizes, scratch = [SCRATCH, *sizes], rows
         arguments = [x(), Y, *sizes, *constants]
     else:
-        made = products.convolve(kind, w.prefix, types, numbers, _fixed(step, w))
+        made = convolve(kind, w.prefix, types, numbers, _fixed(step, w))
         scratch = 0 if numbers.direct else prod(step.out[1:])
         arguments = [*window, x(), Y, *([SCRATCH] if scratch else []), *constants]
     for text in (*made.needs, made.text):
