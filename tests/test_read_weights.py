@@ -18,6 +18,7 @@ from benchmarks._damage import entries_of, packed
 from minprune.core import Arrays
 from minprune.errors import FileError, MissingError
 from minprune.files import safetensors
+from minprune.files.weights import is_onnx
 
 FILES = 150
 SAVE = "save the tensors alone, by torch.save(model.state_dict(), path)"
@@ -120,6 +121,22 @@ def test_bfloat16_as_float32() -> None:
         with_tensors(named, {"0": half}),
     ):
         assert bits(read(content)) == bits({"a": want})
+
+
+THEIRS = (  # as the package safetensors 0.8.0 writes it; its first byte is that of an ONNX file
+    b'\x08\x01\0\0\0\0\0\0{"__metadata__":{"by":"x"},"n":{"dtype":"I64","shape":[],"data_offsets"'
+    b':[0,8]},"fc.weight":{"dtype":"F32","shape":[1,2],"data_offsets":[8,16]},"half":{"dtype":"BF16"'
+    b',"shape":[2],"data_offsets":[16,20]},"m":{"dtype":"BOOL","shape":[2],"data_offsets":[20,22]}}'
+    b"      \7\0\0\0\0\0\0\0\0\0\xc0?\0\0\0\xc0\0?\x80?\1\0"
+)
+
+
+def test_a_file_of_the_package_safetensors() -> None:
+    assert bits(read(THEIRS)) == bits({
+        "n": np.array(7), "fc.weight": np.array([[1.5, -2]], np.float32),
+        "half": np.array([0.5, 1], np.float32), "m": np.array([True, False]),
+    })  # fmt: skip
+    assert not is_onnx(io.BytesIO(THEIRS))
 
 
 def test_dicts_in_dicts_have_names_with_dots() -> None:

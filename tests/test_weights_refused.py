@@ -57,6 +57,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "keys": (of_program(b"}K\1}s"), f"its keys must be texts, not of type int; {SAVE}"),
     "itself": (of_program(b"}q\0" + foreign.text("a") + b"h\0s"),
                f"its dicts must be in one place each, and not nested deeply; {SAVE}"),
+    "deep": (of_program((b"}" + foreign.text("a")) * 8 + b"}" + b"s" * 8),
+             f"its dicts must be in one place each, and not nested deeply; {SAVE}"),
     "byteorder": (with_tensors({}, {}, **{"x/byteorder": b"middle"}),
                   "its byteorder must be little or big, not 'middle'; fetch it again"),
     "no storage": (with_tensors({"a": foreign.tensor_of("1", ONES["0"])}, ONES),

@@ -98,30 +98,28 @@ class Machine:
         for k, (op, arg, _) in enumerate(pickletools.genops(program)):
             if k == STEPS:
                 raise FileError(f"its data.pkl must have at most {STEPS} instructions; {SAVE}")
-            if op.name not in DO:
+            if op.name in MAKES:
+                self.stack.append(MAKES[op.name](self, arg))
+            elif op.name in DOES:
+                DOES[op.name](self, arg)
+            else:
                 raise _refused("a list" if op.name in LISTS else f"what {op.name} makes")
-            DO[op.name](self, arg)
         self.result = self.stack.pop()
 
-    def marked(self) -> list[Any]:
+    def marked(self) -> tuple[Any, ...]:
         """What lies above the last mark, which goes too"""
         found: list[Any] = []
         while (top := self.stack.pop()) is not MARK:
             found.append(top)
-        return found[::-1]
+        return tuple(found[::-1])
 
     def last(self, n: int) -> tuple[Any, ...]:
         return tuple(self.stack.pop() for _ in range(n))[::-1]
 
-    def push_name(self, module: str, name: str) -> None:
-        if (text := f"{module}.{name}") not in KNOWN:
-            raise _refused(text)
-        self.stack.append(Name(text))
-
-    def put(self, key: int | None = None) -> None:
+    def put(self, key: int | None) -> None:
         self.memo[len(self.memo) if key is None else key] = self.stack[-1]
 
-    def fill(self, pairs: list[Any]) -> None:
+    def fill(self, pairs: tuple[Any, ...]) -> None:
         """Put keys and values into the dict on top of the stack"""
         if type(self.stack[-1]) is not dict:
             raise _refused(_said(self.stack[-1]))
@@ -130,46 +128,48 @@ class Machine:
                 raise FileError(f"its keys must be texts, not {_said(key)}; {SAVE}")
             self.stack[-1][key] = value
 
-    def reduce(self) -> None:
-        """What a known function makes of its arguments"""
-        name, given = self.last(2)
-        make = KNOWN[name.text] if isinstance(name, Name) else None
-        if make is None or type(given) is not tuple:
-            raise _refused("a call")
-        self.stack.append(make(*given))
-
-    def attributes(self) -> None:
-        """Those of a state_dict, which are not needed"""
+    def build(self) -> None:
+        """Leave out the attributes of a dict, such as the versions of its layers"""
         self.stack.pop()
-        self.fill([])
+        self.fill(())
 
 
-DO: dict[str, Callable[[Machine, Any], None]] = {
-    **dict.fromkeys(("PROTO", "FRAME", "STOP"), lambda m, arg: None),
+MAKES: dict[str, Callable[[Machine, Any], Any]] = {  # what an instruction puts on the stack
+    "NONE": lambda m, arg: None, "NEWTRUE": lambda m, arg: True, "NEWFALSE": lambda m, arg: False,
+    "EMPTY_TUPLE": lambda m, arg: (), "EMPTY_DICT": lambda m, arg: {}, "MARK": lambda m, arg: MARK,
     **dict.fromkeys(
         ("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINUNICODE"),
-        lambda m, arg: m.stack.append(arg),
+        lambda m, arg: arg,
     ),
-    "NONE": lambda m, arg: m.stack.append(None),
-    "NEWTRUE": lambda m, arg: m.stack.append(True),
-    "NEWFALSE": lambda m, arg: m.stack.append(False),
-    "EMPTY_TUPLE": lambda m, arg: m.stack.append(()),
-    "EMPTY_DICT": lambda m, arg: m.stack.append({}),
-    "MARK": lambda m, arg: m.stack.append(MARK),
-    "TUPLE": lambda m, arg: m.stack.append(tuple(m.marked())),
-    "TUPLE1": lambda m, arg: m.stack.append(m.last(1)),
-    "TUPLE2": lambda m, arg: m.stack.append(m.last(2)),
-    "TUPLE3": lambda m, arg: m.stack.append(m.last(3)),
+    "TUPLE": lambda m, arg: m.marked(), "TUPLE1": lambda m, arg: m.last(1),
+    "TUPLE2": lambda m, arg: m.last(2), "TUPLE3": lambda m, arg: m.last(3),
+    "BINGET": lambda m, arg: m.memo[arg], "LONG_BINGET": lambda m, arg: m.memo[arg],
+    "GLOBAL": lambda m, arg: _name(arg.replace(" ", ".", 1)),
+    "STACK_GLOBAL": lambda m, arg: _name(".".join(m.last(2))),
+    "BINPERSID": lambda m, arg: _storage(*m.last(1)),
+    "REDUCE": lambda m, arg: _called(*m.last(2)),
+}  # fmt: skip
+DOES: dict[str, Callable[[Machine, Any], Any]] = {
+    **dict.fromkeys(("PROTO", "FRAME", "STOP"), lambda m, arg: None),
     **dict.fromkeys(("BINPUT", "LONG_BINPUT", "MEMOIZE"), Machine.put),
-    **dict.fromkeys(("BINGET", "LONG_BINGET"), lambda m, arg: m.stack.append(m.memo[arg])),
-    "SETITEM": lambda m, arg: m.fill(list(m.last(2))),
+    "SETITEM": lambda m, arg: m.fill(m.last(2)),
     "SETITEMS": lambda m, arg: m.fill(m.marked()),
-    "GLOBAL": lambda m, arg: m.push_name(*arg.split(" ", 1)),
-    "STACK_GLOBAL": lambda m, arg: m.push_name(*map(str, m.last(2))),
-    "BINPERSID": lambda m, arg: m.stack.append(_storage(m.stack.pop())),
-    "REDUCE": lambda m, arg: m.reduce(),
-    "BUILD": lambda m, arg: m.attributes(),
-}  # by the names of pickletools
+    "BUILD": lambda m, arg: m.build(),
+}
+
+
+def _name(text: str) -> Name:
+    if text not in KNOWN:
+        raise _refused(text)
+    return Name(text)
+
+
+def _called(name: Any, given: Any) -> Any:
+    """What a known function makes of its arguments"""
+    make = KNOWN[name.text] if isinstance(name, Name) else None
+    if make is None or type(given) is not tuple:
+        raise _refused("a call")
+    return make(*given)
 
 
 def _storage(found: Any) -> Storage:
