@@ -34,7 +34,7 @@ from minprune.sparse.convert import densify
 SAMPLES, TESTED = 4, 16  # in the test: samples, and outputs, of floats, at most
 UNIT = 2.0**-24  # of float32
 WITHIN = 1.2  # of the fastest: the formats of which "auto" takes the one of fewest bytes
-PRODUCT = 0.3  # nanoseconds of a multiply-add in a convolution
+PRODUCT = 0.11, 0.2  # nanoseconds of a multiply-add in a convolution, float32 and int8
 
 
 def export_c(
@@ -103,14 +103,13 @@ def _chosen(format: str, step: Any, window: bool) -> tuple[str, Encoding]:
     if format != "auto":
         kind = "csr" if window and not FORMATS[format].each else format
         return kind, FORMATS[kind].encode(step.matrix)
-    positions = prod(step.out[1:]) if window else 1
+    whole = step.matrix.dtype == np.int8
     tried = {}
     for kind, form in FORMATS.items():
         if form.each or not window:
             stored = form.encode(step.matrix)
-            entry, row, besides = form.nanoseconds
-            each = besides + PRODUCT * positions if window else entry
-            time = stored.values.size * each + stored.shape[stored.by_column] * row
+            each = PRODUCT[whole] * prod(step.out[1:]) if window else form.entry[whole]
+            time = stored.values.size * each + step.matrix.size * form.place[window]
             tried[kind] = time, stored
     most = WITHIN * min(time for time, _ in tried.values())
     fast = {kind: stored for kind, (time, stored) in tried.items() if time <= most}
