@@ -1,7 +1,7 @@
 """What an entry, a place and a row of a weight cost in C: the table by which export_c chooses.
 
 Random matrices of several sizes and densities, as one dense layer each; inputs rotate, and none is
-0, as "csc" is faster by the share that is. The least of the times is fitted by entries, places, rows.
+0, as "csc" is faster by the share that is. The least times are fitted by entries, places, rows.
 """
 
 from collections.abc import Iterable
