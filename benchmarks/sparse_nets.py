@@ -14,7 +14,7 @@ from typing import Any
 import minprune as mp
 from benchmarks.harness import Row, against, attempt, interleave, peer, stopwatch, timed
 from benchmarks.step import sample, stepping, torch_net, torch_step, training
-from minprune.nets.model import Model
+from minprune.nets.model import Model, replays
 from minprune.train.step import Training
 
 SHAPE, BATCH, ROTATED = (1, 28, 28), 64, 64
@@ -87,7 +87,7 @@ def single(net: str, share: float, most: float | None, repeats: int) -> Iterable
 
     for one in xs:
         model(one)
-    (replay, _) = model._repeats._held[1]
+    (replay, _) = replays(model)._held[1]
     calls = replay.calls  # type: ignore[union-attr]
     fns = {"ours": lambda: [model(one) for one in xs], "torch": peers, "kernels": kernels}
     found = interleave(fns, repeats=repeats)

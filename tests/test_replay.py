@@ -17,6 +17,7 @@ from minprune.core import Array
 from minprune.kernels import replay
 from minprune.kernels.replay import Recording, Replay
 from minprune.nets.activation_layers import ReLU
+from minprune.nets.model import replays as model_replays
 
 
 def inputs(model: mp.Model, n: int, seed: int = 0) -> Array:
@@ -31,7 +32,7 @@ def fresh(model: mp.Model, x: Array) -> Array:
 
 def replays(model: mp.Model) -> list[int]:
     """For which numbers of samples there is a replay"""
-    return [n for n, (r, _) in model._repeats._held.items() if isinstance(r, Replay)]
+    return [n for n, (r, _) in model_replays(model)._held.items() if isinstance(r, Replay)]
 
 
 def as_fresh(model: mp.Model, n: int = 2, calls: int = 5) -> bool:
@@ -95,9 +96,10 @@ def test_few_replays_are_held_and_no_large_ones() -> None:
     assert replays(wide) == []
 
 
-def test_copies_start_anew() -> None:
+def test_replays_are_no_part_of_a_model() -> None:
     model = mp.zoo.mlp(((4,), 3), (5,), seed=0)
     assert as_fresh(model)
+    assert vars(model).keys() == {"net", "params", "buffers", "masks"}
     for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
         assert replays(other) == []
         assert as_fresh(other)

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from minprune.arguments import count, number, share
+from minprune.arguments import count, number, one_of, share
 from minprune.core import Array, Split
 from minprune.curvature.removal import loss
 from minprune.errors import ArgumentError, MinpruneError, MinpruneWarning
 from minprune.evidence import score
 from minprune.jobs.own import check_criterion, check_method, check_net, criterion, of_own
 from minprune.jobs.own import spec as spec_of
-from minprune.jobs.settings import ALL, CompareSettings, Settings
+from minprune.jobs.settings import ALL, FORMS, CompareSettings, Settings
 from minprune.masking.apply import prune
 from minprune.masking.choose import Scope
 from minprune.measures.cost import size
@@ -33,12 +33,17 @@ def check_methods(owner: str, what: str, name: str) -> None:
         check_method(owner, what, name)
 
 
+def check_form(owner: str, what: str, name: str) -> None:
+    """Raises ArgumentError unless it is a form that a run exports."""
+    one_of(owner, what, name, FORMS)
+
+
 def check(s: Settings) -> None:
     """Raises ArgumentError for a setting that no data makes possible."""
     checks: dict[str, Any] = {
         "share": share, "number": number,
         "net": check_net, "criterion": check_criterion,
-        "method": check_method, "methods": check_methods,
+        "method": check_method, "methods": check_methods, "form": check_form,
     }  # fmt: skip
     if s.out is not None and not s.out.strip():
         raise ArgumentError(

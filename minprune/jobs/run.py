@@ -17,12 +17,14 @@ from minprune.jobs.checks import at_init, possible, reachable
 from minprune.jobs.facts import break_even, facts
 from minprune.jobs.job import Result, carry_out, options, plan_fields, say, timed, trained
 from minprune.jobs.own import criterion, net, of_own
+from minprune.jobs.run_export import exported, exported_text, ready
 from minprune.jobs.run_method import method_text, run_method
 from minprune.jobs.settings import RunSettings, filled, named
 from minprune.jobs.stages import measured, write_history
 from minprune.masking.apply import prune
 from minprune.measures.measure import TIMES
 from minprune.nets.model import Model
+from minprune.report.exported_forms import unknown
 from minprune.report.run_page import alerts, comparison, headline, run_page
 from minprune.sparse import sparsify, speeds
 from minprune.sparse.speeds import measured as measured_speeds
@@ -112,6 +114,7 @@ def planned(
     s = choices(asked, dataset)
     plan = TrainPruneTune(**plan_fields(s, dataset))
     start = plan.start(dataset)
+    ready(start, s.export or ())
     reachable(start, s.unit, [s.sparsity], s.scope)
     cost = possible(plan.by, start, dataset.train, s.unit, samples=None)
     say(quiet or not cost, cost)
@@ -129,10 +132,13 @@ def record(
         stages = measured(models, dataset, out)
     with timed(seconds, "break-even"):
         limits = break_even(models.pop("sparse"))
+    with timed(seconds, "export"):
+        others = exported(models["compacted"], dataset, plan.export or (), out)
     result = about | {
         "options": options(plan.by),
         "net": models["fine-tuned"].summary(inf),
         "stages": stages,
+        "exported": others,
         "notes": at_init([plan.by]),
         "seconds": seconds | {"total, without this page": sum(seconds.values())},
         "speeds": done.state["speeds"],
@@ -157,8 +163,9 @@ def text(result: Result) -> str:
     if result["settings"].get("method"):
         return method_text(result)
     stages, classes = result["stages"], result["data"].get("classes", ())
-    compared = f"{table(*comparison(stages))}\n{wrapped(TIMES)}"
+    compared = f"{table(*comparison(stages))}\n{wrapped(TIMES)}{exported_text(result)}"
     spent = ", ".join(f"{name} {s:.1f} s" for name, s in result["seconds"].items())
     files = f"written to {result['out']}; open report.html there"
-    last = "\n".join([*result["notes"], *alerts(stages, classes), spent, files])
+    absent = unknown(result.get("exported", []))
+    last = "\n".join([*result["notes"], *absent, *alerts(stages, classes), spent, files])
     return f"{wrapped(headline(stages))}\n\n{compared}\n\n{wrapped(last)}"

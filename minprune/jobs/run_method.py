@@ -20,12 +20,14 @@ from minprune.jobs.learned import learned, traced
 from minprune.jobs.methods import Budget
 from minprune.jobs.own import criterion, net, way
 from minprune.jobs.procedures import PROCEDURES, asked, completed
+from minprune.jobs.run_export import exported, exported_text, ready
 from minprune.jobs.settings import RunSettings, filled, named
 from minprune.jobs.stages import measured, write_history
 from minprune.measures.measure import TIMES
 from minprune.methods.plans import result as outcome
 from minprune.methods.plans import tables
 from minprune.nets.model import Model
+from minprune.report.exported_forms import unknown
 from minprune.report.method_page import method_page
 from minprune.report.run_page import alerts, comparison, headline
 from minprune.structure import compact
@@ -87,6 +89,7 @@ def planned(given: RunSettings, dataset: Dataset) -> tuple[RunSettings, MethodRu
     start = net(str(s.net), dataset, s.seed)
     known = PROCEDURES | {s.method: way(s.method)}
     procedure = asked(s.method, budget, start, dataset, own, known)
+    ready(start, s.export or ())
     if s.criterion is not None:
         possible(s.criterion, start, dataset.train, s.unit, samples=None)
     return replace(s, out=folder(s, dataset)), MethodRun(str(s.net), s.seed, procedure)
@@ -114,11 +117,15 @@ def record(
     say(quiet, "measure: all models")
     with timed(seconds, "measure"):
         stages = measured(models, dataset, out)
+    with timed(seconds, "export"):
+        last = models.get("compacted", found.model)
+        others = exported(last, dataset, about["settings"]["export"] or (), out)
     if "final" in models:
         stages[-1]["form_of"] = stages[-2]["stage"]  # compacted
     result = about | {
         "net": str(found.model.summary()),
         "stages": stages,
+        "exported": others,
         "rounds": found.rounds,
         "report": found.report,
         "masks": pictured(start, found.masks),
@@ -151,10 +158,11 @@ def method_text(result: Result) -> str:
     """The headline, the rounds, the models, where the time went, and where the files are."""
     stages, classes = result["stages"], result["data"].get("classes", ())
     rounds = "\n\n".join(table(*each) for each in tables(result["rounds"], result["report"]))
-    compared = f"{table(*comparison(stages))}\n{wrapped(TIMES)}"
+    compared = f"{table(*comparison(stages))}\n{wrapped(TIMES)}{exported_text(result)}"
     spent = ", ".join(f"{name} {s:.1f} s" for name, s in result["seconds"].items())
     files = f"written to {result['out']}; open report.html there"
-    last = "\n".join([*alerts(stages, classes), spent, files])
+    absent = unknown(result.get("exported", []))
+    last = "\n".join([*absent, *alerts(stages, classes), spent, files])
     kinds = any("kind" in row for row in result["rounds"])
     first = "" if kinds else f"{wrapped(headline(stages))}\n\n"
     return f"{first}{rounds}\n\n{compared}\n\n{wrapped(last)}"

@@ -14,6 +14,7 @@ EPOCHS, EPOCHS_OF_DIGITS = 10, 30  # of training, where --epochs is not given
 WEIGHT_DECAY = 5e-4  # of SGD in every training
 LAST_RATE = 0.01  # of the first, with --methods
 ALL = "all"  # for --methods
+FORMS = ("c", "numpy")  # for --export
 SIDES = (("lenet_5", 16), ("cnn_small", 4), ("mlp", 0))  # the net for images of at least that side
 
 WORDS = {  # what a setting is called in the name of a folder
@@ -145,6 +146,10 @@ class RunSettings(Settings):
     set: dict[str, Any] = option(  # noqa: RUF009
         {}, "a setting of the method, as JSON or text, such as rounds=3; may be repeated",
         type=setting, metavar="NAME=VALUE",
+    )  # fmt: skip
+    export: list[str] | None = option(  # noqa: RUF009
+        None, "write the last model for other places too, in float32 and int8, and measure it: "
+        "c, numpy, or c,numpy", type=names, metavar="FORM,...", check="form",
     )  # fmt: skip
 
 

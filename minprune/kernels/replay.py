@@ -114,13 +114,10 @@ def recorded(
 
 
 class Repeats:
-    """f(x) by a replay, from the third x with so many samples on; a copy of this starts anew"""
+    """f(x) by a replay, from the third x with so many samples on"""
 
     def __init__(self) -> None:
         self._held: dict[int, tuple[Replay | int | None, list[Array]]] = {}
-
-    def __reduce__(self) -> tuple[type, tuple[()]]:
-        return Repeats, ()
 
     def __call__(self, f: Callable[[Array], Array], x: Array, arrays: list[Array]) -> Array:
         """f(x), a new array      arrays: what f reads besides x"""

@@ -7,8 +7,8 @@ model and data checks of them, are beside it.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
@@ -164,12 +164,8 @@ class Model(Predictor):
             return np.asarray(run(self.net, arrays, x).T)
 
         if len(x) <= CHUNK:
-            return self._repeats(outputs, x, [*arrays.values()])
+            return replays(self)(outputs, x, [*arrays.values()])
         return np.concatenate([outputs(x[i : i + CHUNK]) for i in range(0, len(x), CHUNK)])
-
-    @cached_property
-    def _repeats(self) -> kernels.Repeats:
-        return kernels.Repeats()
 
     def __repr__(self) -> str:
         layers = ", ".join(n.name for n in self.net.nodes)
@@ -181,6 +177,15 @@ class Model(Predictor):
     def summary(self, width: float | None = None) -> str:
         """The table that `print` shows; width: characters of a line, None: of the terminal"""
         return summary(self.net, self.params, self.masks, width)
+
+
+def replays(model: Model) -> kernels.Repeats:
+    """The replays of a model, which are no part of it"""
+    found = _repeats.get(model)
+    return _repeats.setdefault(model, kernels.Repeats()) if found is None else found
+
+
+_repeats: WeakKeyDictionary[Model, kernels.Repeats] = WeakKeyDictionary()
 
 
 def run(

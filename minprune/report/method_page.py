@@ -10,6 +10,7 @@ from minprune.measures.measure import TIMES
 from minprune.methods.plans import reported
 from minprune.report.class_table import classes
 from minprune.report.curve_figures import Curve, curve
+from minprune.report.exported_forms import NOTE, forms, unknown
 from minprune.report.learned_figures import learned
 from minprune.report.mask_figures import masks
 from minprune.report.page import Html, document, element, fill, table
@@ -50,6 +51,8 @@ def method_page(result: Map, history: Map) -> str:
         ),
         accuracies=figure(pictures(rounds), "At the end of each round."),
         stages=table("models", *comparison(stages), begin=BEGIN),
+        exported=table("exported forms", *forms(result.get("exported", []))),
+        forms_note=" ".join([NOTE, *unknown(result.get("exported", []))]),
         curves=figure(curves(history), "Each epoch's values; a gap separates two phases."),
         learned=learned(result.get("learned", [])),
         traced=traced(result.get("traced", {})),

@@ -8,6 +8,7 @@ import numpy as np
 from minprune.measures.measure import NOT_TOLD, ROWS, TIMES, share
 from minprune.measures.quality import collapse
 from minprune.report.class_table import classes
+from minprune.report.exported_forms import NOTE, forms, unknown
 from minprune.report.group_figures import groups
 from minprune.report.mask_figures import masks
 from minprune.report.page import Cell, Html, bar, document, fill, legend, prose, table
@@ -38,6 +39,8 @@ def run_page(result: Map, history: Map) -> str:
     sections = fill(
         "run.html",
         stages=table("before and after", *comparison(stages), begin=BEGIN),
+        exported=table("exported forms", *forms(result.get("exported", []))),
+        forms_note=" ".join([NOTE, *unknown(result.get("exported", []))]),
         curves=figure(curves(history), "Each epoch's values; a gap separates two phases."),
         classes=classes(stages, data.get("classes", ()), unit_of(data)),
         sparse=sparse_table(facts.get("sparse", [])),
