@@ -27,6 +27,7 @@ from minprune.deploy import steps as kinds
 from minprune.nets.model import Model
 
 RUN = "net_run(x + I * k, y + O * k)"
+FLAGS = ("-std=c99", "-O3")
 KEPT = Path("runs", "benchmarks", "deploy")
 SPARSITY, ROTATED, BATCH = 0.95, 256, 64
 EPOCHS = {"lenet_300_100": (6, 4), "lenet_5": (3, 2)}  # before pruning, and after
@@ -146,13 +147,18 @@ def onnx_session(model: Model) -> Callable[[Array], Array]:
     return lambda x: session.run(None, {name: x})[0]
 
 
-def exported(model: Any, format: str) -> tuple[_native.Built, int, int]:
-    """(the C of a model, built at -O2; bytes of its data; of its working memory)"""
+def exported(
+    model: Any, format: str, flags: tuple[str, ...] = FLAGS
+) -> tuple[_native.Built, int, int]:
+    """(the C of a model, built; bytes of its data; of its working memory)"""
     with tempfile.TemporaryDirectory() as folder:
         made = mp.export_c(model, folder, format=format)
-        sizes = int(np.prod(model.net.input_shape)), 10
+        sizes = (
+            int(np.prod(model.net.input_shape)),
+            int(np.prod(model.net.shapes[model.net.nodes[-1].name])),
+        )
         text = Path(folder, "net.c").read_text()
-        built = _native.build(text, RUN, sizes, include=[Path(folder)])
+        built = _native.build(text, RUN, sizes, flags, include=[Path(folder)])
     return built, made["data_bytes"], made["ram_bytes"]
 
 
@@ -173,7 +179,7 @@ def peers(name: str, data: Path | None) -> tuple[dict[str, Callable[[], Any]], l
     model, held = nets(name, data)[1], data_of(data)
     x = held.test[0][:ROTATED].astype(np.float32)
     flat, wanted = x.reshape(ROTATED, -1), model(x)
-    plain = _native.build(_native.naive(program(model)), RUN, (784, 10))
+    plain = _native.build(_native.naive(program(model)), RUN, (784, 10), FLAGS)
     same("the naive C", np.allclose(plain.many(flat), wanted, atol=1e-2))
     fns: dict[str, Callable[[], Any]] = {"naive C": partial(plain.many, flat)}
     sizes = [f"naive C {plain.sizes}"]
@@ -184,7 +190,7 @@ def peers(name: str, data: Path | None) -> tuple[dict[str, Callable[[], Any]], l
         parts, seen = layers_of(model), held.train[0][:1000].reshape(1000, -1)
         text, where = _native.emlearn(parts)
         call = "y[k] = (float)net_predict(x + I * k, I)"
-        theirs = _native.build(text, call, (784, 1), include=[where])
+        theirs = _native.build(text, call, (784, 1), FLAGS, include=[where])
         same("emlearn", bool((theirs.many(flat)[:, 0] == wanted.argmax(1)).all()))
         fns["emlearn"] = partial(theirs.many, flat)
         sizes.append(f"emlearn {theirs.sizes}")
@@ -199,29 +205,39 @@ def peers(name: str, data: Path | None) -> tuple[dict[str, Callable[[], Any]], l
 
 
 def c_beside_peers(data: Path | None, repeats: int) -> Iterable[Row]:
-    """C of int8 on one sample after another: bytes, and time beside each peer"""
-    for name, most in (("lenet_300_100", 31_000), ("lenet_5", None)):
+    """C on one sample after another: bytes, and time beside each peer, all built with FLAGS"""
+    limits = {("lenet_300_100", "float32"): 70_000, ("lenet_300_100", "int8"): 31_000}
+    targets = {
+        ("lenet_300_100", "float32"): {"naive C": 0.05, "onnxruntime": 0.35},
+        ("lenet_5", "float32"): {"onnxruntime": 0.5},
+    }
+    for name in EPOCHS:
         model, held = nets(name, data)[1], data_of(data)
         x = held.test[0].astype(np.float32)
-        small = mp.quantize(model, held.train[0][:1000])
-        wanted = small(x)
+        flat = x[:ROTATED].reshape(ROTATED, -1)
         fns, sizes = peers(name, data)
-        forms = {}
-        for format in ("delta8", "csr", "csc", "bitmask", "dense"):
-            built, bytes_, ram = exported(small, format)
-            y, flat = built.many(x.reshape(len(x), -1)), x[:ROTATED].reshape(ROTATED, -1)
-            fns[f"C int8 {format}"] = partial(built.many, flat)
-            forms[format] = bytes_
-            note = f"{built.code:,} B code, {ram:,} B memory; equal to mp.quantize on "
-            note += f"{int((y == wanted).all(axis=1).sum()):,} of {len(x):,}"
-            limit = most if most and format == "delta8" else bytes_
-            yield within(f"{name}: C int8 {format}, data", bytes_, limit, "B", note)
+        others = list(fns)
+        for kind, made in ("float32", model), ("int8", mp.quantize(model, held.train[0][:1000])):
+            wanted = made(x)
+            for format in ("delta8", "csr", "csc", "bitmask", "dense", "auto"):
+                built, bytes_, ram = exported(made, format)
+                small = exported(made, format, ("-std=c99", "-Os"))[0].code
+                y = built.many(x.reshape(len(x), -1))
+                fns[f"C {kind} {format}"] = partial(built.many, flat)
+                right = f"equal to mp.quantize on {int((y == wanted).all(axis=1).sum()):,}"
+                if kind == "float32":
+                    right = f"answers equal on {int((y.argmax(1) == wanted.argmax(1)).sum()):,}"
+                note = f"{built.code:,} B code ({small:,} with -Os), {ram:,} B memory"
+                limit = limits.get((name, kind)) if format == "delta8" else None
+                label = f"{name}: C {kind} {format}, data"
+                yield within(label, bytes_, limit or bytes_, "B", f"{note}; {right} of {len(x):,}")
         found = turns(fns, repeats)
-        ours = min((f"C int8 {k}" for k in forms), key=lambda k: found[k][0].median)
-        targets = {"naive C": 0.05, "onnxruntime": 0.35} if most else {"onnxruntime": 0.5}
-        for other in fns:
-            if not other.startswith("C int8"):
+        for kind in ("float32", "int8"):
+            forms = [k for k in fns if k.startswith(f"C {kind}")]
+            ours = min(forms, key=lambda k: found[k][0].median)
+            for other in others:
                 note = next((s for s in sizes if s.startswith(f"{other} ")), "")
-                yield beside(name, found, ours, other, targets.get(other), note)
-        dense = "C int8 dense"
-        yield beside(name, found, ours, dense, None)
+                most = targets.get((name, kind), {}).get(other)
+                yield beside(name, found, ours, other, most, note)
+            for form in forms:
+                yield beside(name, found, form, "onnxruntime", None)

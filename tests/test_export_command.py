@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_export_c import absent
 
 import minprune as mp
 from minprune.cli import main
@@ -42,10 +43,47 @@ def test_checked(to: str, file: Path, capsys: Any, monkeypatch: pytest.MonkeyPat
         r"checked by (NumPy|onnx\S* [\d.]+): outputs of 8 samples equal those of the model within "
         r"rounding, the largest difference is \S+, \S+% of the bound", said,
     )  # fmt: skip
-    wrong = jobs.TARGETS[to]._replace(run=lambda folder, name: ("it", lambda x: np.ones((8, 2))))
+    wrong = jobs.TARGETS[to]._replace(
+        run=lambda model, folder, name: ("it", lambda x: np.ones((8, 2)))
+    )
     monkeypatch.setitem(jobs.TARGETS, to, wrong)
     assert main(["export", str(file), "--to", to, "--check"]) == 1
     assert "check: outputs of it must equal those of the model" in capsys.readouterr().err
+
+
+@absent("gcc")
+@pytest.mark.parametrize("to", ["c", "numpy"])
+def test_int8_is_checked_bit_for_bit(
+    to: str, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mp.save(mp.zoo.mlp(mp.data.digits(), (4,)), tmp_path / "m.npz")
+    words = ["export", str(tmp_path / "m.npz"), "--to", to, "--check"]
+    if to == "c":
+        assert main(words) == 0
+        assert "equal those of the model within rounding" in capsys.readouterr().out
+    words += ["--weights", "int8", "--calibrate", "digits"]
+    assert main(words) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    runtime = {"c": "gcc -std=c99 -O3", "numpy": "NumPy"}[to]
+    end = "outputs of 8 samples are those of the model, bit for bit"
+    assert last == f"checked by {runtime}: {end}"
+    wrong = jobs.TARGETS[to]._replace(run=lambda *_: ("it", lambda x: np.ones((8, 10))))
+    monkeypatch.setitem(jobs.TARGETS, to, wrong)
+    assert main(words) == 1
+    assert "check: outputs of it must equal those of the model bit for bit, and 80 of 80 " in (
+        capsys.readouterr().err
+    )
+
+
+def test_without_gcc_c_is_not_checked(
+    file: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert main(["export", str(file), "--to", "c", "--check"]) == 2
+    assert capsys.readouterr().err == (
+        "minprune: check: gcc must be found to compile net.c, and is not; install it, or compile "
+        "net_test.c elsewhere, which checks what was written\n"
+    )
 
 
 def test_float64_is_checked_where_onnxruntime_has_no_operator(tmp_path: Path, capsys: Any) -> None:
@@ -109,22 +147,8 @@ def test_c_in_int8_tells_the_accuracy_by_class(tmp_path: Path, capsys: Any) -> N
             "numpy",
         ),
         (
-            ["--to", "numpy", "--weights", "int8", "--calibrate", "digits", "--check"],
-            "export: --check must be left out with --weights int8, whose integers have no bound of "
-            "rounding; compare the outputs with those of mp.quantize(model, x), which are the same",
-        ),
-        (
             ["--to", "numpi"],
             "export: --to must be c, numpy, onnx or safetensors, not 'numpi'; did you mean numpy?",
-        ),
-        (
-            ["--to", "c"],
-            "export: --to c must have --weights int8, not float32; pass it with --calibrate DATA",
-        ),
-        (
-            ["--to", "c", "--check"],
-            "export: --check must be left out with --to c; compile net_test.c, which checks what "
-            "was written",
         ),
         (
             ["--to", "safetensors", "--check"],

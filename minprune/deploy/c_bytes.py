@@ -4,14 +4,12 @@ Every accumulator passes NET_WATCH before it is rounded; a test defines it, othe
 """
 
 from math import prod
-from typing import Any
 
 import numpy as np
 
-from minprune.core import Array
 from minprune.deploy import byte_steps as byte
 from minprune.deploy.c_numbers import Numbers, literal
-from minprune.deploy.c_steps import Calls, Writing, Y, in_c, weighted, window, x
+from minprune.deploy.c_steps import Calls, Writing, Y, in_c, pooled, weighted, window, x
 
 WATCH = """\
 #ifndef ${PREFIX}_WATCH
@@ -62,28 +60,6 @@ static void ${prefix}_scale_$kind(const uint8_t *x, $kind *y, size_t channels, s
     size_t r, i;
     for (r = 0; r < channels; r++)
         for (i = r * plane; i < (r + 1) * plane; i++) y[i] = $finish;
-}
-"""
-WINDOWS = """\
-static void ${prefix}_bytes_$what(const uint8_t *x, uint8_t *y, size_t channels,
-    const int32_t *g$params)
-{
-    /* g: sides of the input and of the output, of the window, its stride, its padding */
-    const int32_t h = g[0], w = g[1], high = g[2], wide = g[3];
-    int32_t i, j, a, b;
-    size_t c;
-    for (c = 0; c < channels; c++, x += h * w)
-        for (i = 0; i < high; i++)
-            for (j = 0; j < wide; j++) {
-                const int32_t top = i * g[6] - g[8], left = j * g[7] - g[9];
-                int32_t t = 0;
-                for (a = top < 0 ? 0 : top; a < top + g[4] && a < h; a++)
-                    for (b = left < 0 ? 0 : left; b < left + g[5] && b < w; b++) {
-                        const int32_t v = x[a * w + b];
-                        $each
-                    }
-                *y++ = $finish;
-            }
 }
 """
 TABLE = """\
@@ -183,25 +159,19 @@ def _to_numbers(step: byte.ToNumbers, w: Writing) -> Calls:
     return Calls((f"{w.prefix}_to_numbers_{kind}({x()}, {Y}, {given});",))
 
 
-def _windows(step: Any, w: Writing, what: str, each: str, finish: str, given: str = "") -> Calls:
-    params = ", int32_t m, unsigned r, int32_t zero, int32_t into" if given else ""
-    w.function(WINDOWS, what=what, each=each, finish=finish, params=params)
-    c, *sides = w.shapes[step.reads[0]]
-    sizes: Array = np.array([*sides, *step.out[1:], *step.kernel, *step.stride, *step.padding])
-    g = w.array(f"pool{len(w.types)}", sizes.astype(np.int32))
-    return Calls((f"{w.prefix}_bytes_{what}({x()}, {Y}, {c}, {g}{given});",), "uint8_t")
-
-
 @in_c.register
 def _largest(step: byte.ByteLargest, w: Writing) -> Calls:
-    return _windows(step, w, "max", "if (v > t) t = v;", "(uint8_t)t")
+    return pooled(step, w, ("max", "uint8_t", "int32_t"), "0", "if (v > t) t = v;", "(uint8_t)t")
 
 
 @in_c.register
 def _mean(step: byte.ByteMean, w: Writing) -> Calls:
     _rounding(w)
     given = f", {step.m}, {step.r}, {step.zero}, {step.into}"
-    return _windows(step, w, "mean", "t += v - into;", f"{w.prefix}_rounded(t, m, r, zero)", given)
+    finish = f"{w.prefix}_rounded(t, m, r, zero)"
+    kinds = "mean", "uint8_t", "int32_t"
+    params = ", int32_t m, unsigned r, int32_t zero, int32_t into"
+    return pooled(step, w, kinds, "0", "t += v - into;", finish, params, given)
 
 
 @in_c.register
@@ -213,7 +183,7 @@ def _sum(step: byte.ByteSum, w: Writing) -> Calls:
     given = "".join(f", {x(k)}, {m}" for k, m in zip(many, step.m.tolist(), strict=True))
     start = f"{Y}, {prod(step.out)}, INT64_C({step.offset}), {step.r}"
     line = f"{w.prefix}_bytes_sum{len(many)}({start}{given});"
-    return Calls((line,), "uint8_t", over=tuple(many))
+    return Calls((line,), "uint8_t")
 
 
 @in_c.register
@@ -221,7 +191,7 @@ def _table(step: byte.ByteTable, w: Writing) -> Calls:
     w.function(TABLE)
     table = w.array(f"table{len(w.types)}", step.table)
     line = f"{w.prefix}_table({x()}, {Y}, {prod(step.out)}, {table});"
-    return Calls((line,), "uint8_t", over=(0,))
+    return Calls((line,), "uint8_t")
 
 
 @in_c.register

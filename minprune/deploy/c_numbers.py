@@ -13,9 +13,9 @@ from minprune.core import Array
 class Numbers:
     """The C types of a layer with weights: y[r] = finish(total = bias[r] + sum of w x)
 
-    finish: an expression in {sum}, the total of row r; where it is that alone, and out is total, a
-    convolution adds up in y itself. params: further parameters of a kernel, which finish may read.
-    padded: a convolution multiplies x - into, so that padding is 0; bias is then without into.
+    finish: an expression in {sum}, the total of row r; params: further parameters of a kernel,
+    which finish may read. padded: a convolution multiplies x - into, so that padding is 0; bias is
+    then without into.
     """
 
     tag: str
@@ -29,11 +29,16 @@ class Numbers:
 
     @property
     def direct(self) -> bool:
-        """Whether totals can be added up in y."""
-        return self.finish == "{sum}" and self.out == self.total
+        """Whether totals are added up in y itself."""
+        return self.out == self.total
+
+    def last(self, sums: str, y: str, k: str, n: str) -> str:
+        """The loop over k < n that makes y of the totals, or nothing"""
+        done = self.finish.format(sum=f"{sums}[{k}]")
+        at = y if not self.direct else f"{sums}[{k}]"
+        return "" if at == done else f"for ({k} = 0; {k} < {n}; {k}++) {at} = {done};\n"
 
 
-FLOAT32 = Numbers("f32", "float", "float", "float", "float")
 C_TYPES = {
     "float32": "float", "int8": "int8_t", "uint8": "uint8_t", "uint16": "uint16_t",
     "uint32": "uint32_t", "int32": "int32_t",

@@ -1,4 +1,4 @@
-"""C of y = W x + b and y = w * x + b, by the encoding of the weight: one row of FORMATS each.
+"""C of y = W x + b by the encoding of the weight, and of a loop over it: one row of FORMATS each.
 
 A kernel is text with the types of `Numbers` and of the indices in its name, so that it is written
 once for all layers that share them. Sums have a fixed order: four of them (eight when dense), entry
@@ -22,14 +22,16 @@ class Format:
     """How a matrix is stored, and the C that reads it
 
     linear: of the sum of one row r; each: of a loop over the entries of row r, `place` the column
-    and `w` the value, whose body is $body; nanoseconds: of an entry and of a row in a dense layer,
-    and of an entry in a convolution besides its multiply-adds.
+    and `w` the value, whose body is $body. entry: nanoseconds of a stored entry of a dense layer,
+    in float32 and int8, where no input is 0; place: of any entry of the matrix, of a dense layer
+    and of a convolution, by `python -m benchmarks c_costs`: gcc -O2 on an AMD EPYC.
     """
 
     encode: Callable[[Array], Encoding]
     linear: str
     each: str
-    nanoseconds: tuple[float, float, float]
+    entry: tuple[float, float]
+    place: tuple[float, float] = (0, 0)
     running: str = ""  # what is declared before the first row, besides r
 
 
@@ -47,10 +49,11 @@ FORMATS: dict[str, Format] = {
         """\
     $total s[8] = {0, 0, 0, 0, 0, 0, 0, 0}, sum;
     const $weight *w = values + r * inputs;
-    size_t k = 0, j;
-    for (; k + 8 <= inputs; k += 8)
+    const size_t whole = inputs / 8 * 8;
+    size_t k, j;
+    for (k = 0; k < whole; k += 8)
         for (j = 0; j < 8; j++) s[j] += ($total)w[k + j] * x[k + j];
-    for (; k < inputs; k++) s[0] += ($total)w[k] * x[k];
+    for (k = 0; k < inputs - whole; k++) s[0] += ($total)w[whole + k] * x[whole + k];
     sum = bias[r] + (((s[0] + s[1]) + (s[2] + s[3])) + ((s[4] + s[5]) + (s[6] + s[7])));
 """,
         """\
@@ -61,7 +64,7 @@ FORMATS: dict[str, Format] = {
         $body
     }
 """,
-        (0.3, 5, 1),
+        (0.09, 0.23),
     ),
     "csr": Format(
         Rows.encode,
@@ -81,9 +84,9 @@ FORMATS: dict[str, Format] = {
         $body
     }
 """,
-        (0.6, 5, 1),
+        (0.31, 0.42),
     ),
-    "csc": Format(Columns.encode, "", "", (0.8, 3, 1)),
+    "csc": Format(Columns.encode, "", "", (0.5, 0.55)),
     "delta8": Format(
         Steps8.encode,
         COUNTED + SUMS + """\
@@ -109,8 +112,8 @@ FORMATS: dict[str, Format] = {
         $body
     }
 """,
-        (0.7, 5, 1),
-        ", k = 0",
+        (0.31, 0.5),
+        running=", k = 0",
     ),
     "bitmask": Format(
         Bits.encode,
@@ -142,7 +145,8 @@ FORMATS: dict[str, Format] = {
             }
     }
 """,
-        (2.0, 5, 2),
+        (2.3, 2.2),
+        (0.1, 0.4),
     ),
 }  # fmt: skip
 
@@ -168,54 +172,9 @@ static void $name(const $value *x, $out *y$more, size_t inputs, size_t outputs,
         if (v != 0)
             for (k = start[j]; k < end; k++) $sums[rows[k]] += values[k] * v;
     }
-$last}
-"""
-WINDOW = """\
-/* A convolution: sizes of channels of input and output, distances in them, places of a window */
-struct ${prefix}_window {
-    size_t outputs, rows, inputs, area, group, image, plane, wide, down, across;
-};
-/* A place of the window: the outputs that it reaches, and the first input that it reads there */
-struct ${prefix}_tap {
-    uint32_t first;
-    uint16_t top, bottom, left, right;
-};
-"""
-TAP = """\
-static void $tap(const struct ${prefix}_window *g, const struct ${prefix}_tap *t, $weight w,
-                 const $value *restrict image, $total *restrict sums$into)
-{
-    const size_t n = t->right - t->left;
-    size_t i, j;
-    for (i = t->top; i < t->bottom; i++) {
-        const $value *restrict from = image + t->first + (i - t->top) * g->down;
-        $total *restrict to = sums + i * g->wide + t->left;
-        if (g->across == 1)
-            for (j = 0; j < n; j++) to[j] += ($total)w * $near;
-        else
-            for (j = 0; j < n; j++) to[j] += ($total)w * $far;
-    }
+$last
 }
 """
-CONVOLVE = """\
-static void $name(const struct ${prefix}_window *g, const struct ${prefix}_tap *taps,
-                  const $value *x, $out *y$more, const $total *bias$arrays$params$into)
-{
-$inputs    size_t r, i$running;
-    for (r = 0; r < g->outputs; r++) {
-        const $value *image = x + r / g->rows * g->group;
-        size_t next = g->area;
-$start        for (i = 0; i < g->plane; i++) sums[i] = bias[r];
-$inside
-$last    }
-}
-"""
-BODY = """\
-while (place >= next) {
-    next += g->area;
-    image += g->image;
-}
-$tap(g, taps + (place + g->area - next), w, image, sums$passed);"""
 
 
 @dataclass(frozen=True)
@@ -235,44 +194,21 @@ def stored_types(stored: Encoding) -> dict[str, str]:
 def linear(kind: str, prefix: str, types: dict[str, str], n: Numbers) -> Kernel:
     """The kernel (x, y[, sums], [inputs,] outputs, bias, arrays[, params]); types: of the arrays"""
     form = FORMATS[kind]
-    at = _common(f"{prefix}_linear_{kind}", prefix, types, n, form.running)
+    at = common(f"{prefix}_linear_{kind}", prefix, types, n, form.running)
     if not form.linear:
-        at |= {"more": "", "sums": "y", "last": ""}
-        if not n.direct:
-            done = n.finish.format(sum="sums[r]")
-            at |= {"more": f", {n.total} *sums", "sums": "sums"}
-            at["last"] = f"    for (r = 0; r < outputs; r++) y[r] = {done};\n"
-        return Kernel(at["name"], _text(BY_COLUMN, at))
+        at |= {"more": "", "sums": "y"} if n.direct else {
+            "more": f", {n.total} *sums", "sums": "sums"}  # fmt: skip
+        at["last"] = indented(n.last(at["sums"], "y[r]", "r", "outputs"), 4)
+        return Kernel(at["name"], text(BY_COLUMN, at))
     at["more"] = ", size_t inputs" if "inputs" in form.linear else ""
-    at["inside"] = _indented(_text(form.linear, at), 4)
-    return Kernel(at["name"], _text(LINEAR, at | {"finish": n.finish.format(sum="sum")}))
+    at["inside"] = indented(text(form.linear, at), 4)
+    return Kernel(at["name"], text(LINEAR, at | {"finish": n.finish.format(sum="sum")}))
 
 
-def convolve(kind: str, prefix: str, types: dict[str, str], n: Numbers) -> Kernel:
-    """The kernel (window, taps, x, y[, sums], bias, arrays[, params][, into])"""
-    form = FORMATS[kind]
-    at = _common(f"{prefix}_convolve_{kind}", prefix, types, n, form.running)
-    at |= {"tap": f"{prefix}_tap_{n.tag}", "into": "", "passed": "", "start": "", "last": ""}
-    at |= {"near": "from[j]", "far": "from[j * g->across]", "more": f", {n.total} *sums"}
-    at["inputs"] = "    const size_t inputs = g->inputs;\n" * ("inputs" in form.each)
-    if n.padded:
-        at |= {"into": f", {n.total} into", "passed": ", into"}
-        at |= {k: f"({at[k]} - into)" for k in ("near", "far")}
-    if n.direct:
-        at |= {"more": "", "start": f"        {n.total} *sums = y + r * g->plane;\n"}
-    else:
-        done = n.finish.format(sum="sums[i]")
-        at["last"] = f"        for (i = 0; i < g->plane; i++) y[r * g->plane + i] = {done};\n"
-    body, (before, after) = _text(BODY, at), form.each.split("$body")
-    margin = len(before) - len(before.rstrip(" "))
-    inside = before + _indented(body, margin).lstrip() + after
-    at["inside"] = _indented(_text(inside, at), 4)
-    return Kernel(at["name"], _text(CONVOLVE, at), (_text(WINDOW, at), _text(TAP, at)))
-
-
-def _common(
+def common(
     name: str, prefix: str, types: dict[str, str], n: Numbers, running: str
 ) -> dict[str, str]:
+    """What every kernel is written with: its name, its types, its arrays"""
     sizes = [t.removesuffix("_t").removeprefix("uint") for k, t in types.items() if k != "values"]
     own = {"weight": n.weight, "value": n.value, "total": n.total, "out": n.out, "prefix": prefix}
     return own | {
@@ -283,10 +219,12 @@ def _common(
     }
 
 
-def _text(template: str, at: dict[str, Any]) -> str:
+def text(template: str, at: dict[str, Any]) -> str:
+    """The template with these words"""
     return Template(template).substitute(at)
 
 
-def _indented(text: str, margin: int) -> str:
-    lines = text.rstrip().split("\n")
+def indented(inside: str, margin: int) -> str:
+    """Lines, each so many spaces further in"""
+    lines = inside.rstrip().split("\n")
     return "\n".join(f"{' ' * margin}{line}" if line else line for line in lines)

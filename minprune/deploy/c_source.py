@@ -1,13 +1,12 @@
-"""A quantized model as C99: net.h, net.c, net_test.c and net.json, with no library.
+"""A model as C99: net.h, net.c, net_test.c and net.json, with no library but libc's.
 
-net.c has no malloc, no stdio and no floating point but in net_quantize and for the outputs. What it
-computes is what the model computes in NumPy, bit for bit.
-
-Longer than most files: the text of the written files is a third of it.
+net.c has no malloc and no stdio. Of a quantized model it computes what the model computes in NumPy,
+bit for bit, with no floating point but in net_quantize and for the outputs.
 """
 
 import json
 import os
+from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import Any
@@ -16,136 +15,43 @@ import numpy as np
 
 from minprune import arguments
 from minprune.core import Array
-from minprune.deploy import c_bytes  # noqa: F401  its rules
-from minprune.deploy.c_numbers import SIZES, listed
+from minprune.deploy import c_bytes, c_floats  # noqa: F401  their rules
+from minprune.deploy import c_templates as templates
+from minprune.deploy.c_numbers import SIZES, listed, literal
 from minprune.deploy.c_products import FORMATS
 from minprune.deploy.c_steps import SCRATCH, Calls, Writing, Y, in_c, x
 from minprune.deploy.memory import Life, layout
 from minprune.deploy.places import Encoding
+from minprune.deploy.program import Program, float32, program
 from minprune.deploy.quantize import Quantized
+from minprune.deploy.rounding import rounding
 from minprune.deploy.steps import View
 from minprune.errors import ArgumentError
 from minprune.files import write_atomic
+from minprune.nets.model import Model, is_model
+from minprune.sparse.convert import densify
 
-HEADER = """\
-/* {about}, written by minprune */
-#ifndef {N}_H
-#define {N}_H
-#include <stdint.h>
-#ifdef __cplusplus
-extern "C" {{
-#endif
-#define {N}_INPUTS {inputs}
-#define {N}_OUTPUTS {outputs}
-#define {N}_RAM_BYTES {ram} /* of work, aligned to 8 */
-
-/* These two share one static block of memory: not for two threads, nor for an interrupt */
-void {n}_run(const float *x, float *y);
-int {n}_predict(const float *x); /* the largest output; of one output, whether it is above 0 */
-
-void {n}_run_in(void *work, const float *x, float *y);
-
-/* In integers: x to bytes, and the outputs, of which (y - {zero}) * {N}_STEP are the floats */
-#define {N}_STEP {step}
-void {n}_quantize(const float *x, uint8_t *q);
-void {n}_run_q(void *work, const uint8_t *q, {kind} *y);
-#ifdef __cplusplus
-}}
-#endif
-#endif
-"""
-SOURCE = """\
-#include "{n}.h"
-#include <stddef.h>
-
-#ifndef {N}_CONST
-#define {N}_CONST const /* where constants go: define it with a section of your own */
-#endif
-
-{kernels}
-
-{constants}
-
-void {n}_quantize(const float *x, uint8_t *q)
-{{
-    {quantize}
-}}
-
-void {n}_run_q(void *work, const uint8_t *q, {kind} *y)
-{{
-    unsigned char *at = work;
-{steps}
-    (void)at;
-}}
-
-void {n}_run_in(void *work, const float *x, float *y)
-{{
-    unsigned char *at = work;
-    uint8_t *q = at + {q};
-    {kind} *sums = ({kind} *)(void *)(at + {sums});
-    {n}_quantize(x, q);
-    {n}_run_q(at + {rest}, q, sums);
-    {numbers}
-}}
-
-static union {{
-    unsigned char bytes[{N}_RAM_BYTES];
-    int64_t aligned;
-}} {n}_work;
-
-void {n}_run(const float *x, float *y)
-{{
-    {n}_run_in({n}_work.bytes, x, y);
-}}
-
-int {n}_predict(const float *x)
-{{
-    float y[{N}_OUTPUTS];
-    int k, best = 0;
-    {n}_run(x, y);
-    if ({N}_OUTPUTS == 1) return y[0] > 0.0f;
-    for (k = 1; k < {N}_OUTPUTS; k++)
-        if (y[k] > y[best]) best = k;
-    return best;
-}}
-"""
-TEST = """\
-/* Exit code 0 where {n}_run gives the outputs that it has to, bit for bit, and else 1 */
-#include "{n}.h"
-
-static const float inputs[{count}][{N}_INPUTS] = {{{{
-{inputs}
-}}}};
-static const float outputs[{count}][{N}_OUTPUTS] = {{{{
-{outputs}
-}}}};
-
-int main(void)
-{{
-    float y[{N}_OUTPUTS];
-    int i, k;
-    for (i = 0; i < {count}; i++) {{
-        {n}_run(inputs[i], y);
-        for (k = 0; k < {N}_OUTPUTS; k++)
-            if (y[k] < outputs[i][k] || y[k] > outputs[i][k]) return 1;
-    }}
-    return 0;
-}}
-"""
-SAMPLES = 4  # in the test
+SAMPLES, TESTED = 4, 16  # in the test: samples, and outputs, of floats, at most
+UNIT = 2.0**-24  # of float32
 WITHIN = 1.2  # of the fastest: the formats of which "auto" takes the one of fewest bytes
-PRODUCT = 0.3  # nanoseconds of a multiply-add in a convolution
+PRODUCT = 0.11, 0.2  # nanoseconds of a multiply-add in a convolution, float32 and int8
 
 
 def export_c(
-    model: Quantized, folder: str | os.PathLike[str], *, name: str = "net", format: str = "auto"
+    model: Model | Quantized,
+    folder: str | os.PathLike[str],
+    *,
+    name: str = "net",
+    format: str = "auto",
 ) -> dict[str, Any]:
-    """Write a quantized model as C99, which computes the same integers
+    """Write a model as C99: in float32, or in the integers of a quantized model
+
+    y = model(x), within rounding; of what mp.quantize returned bit for bit
 
     Parameters
     ----------
-    model : Quantized
-        What mp.quantize returned.
+    model : Model or Quantized
+        Masked weights are not stored. Weights of float64 are rounded to float32.
     folder : path
         Where {name}.h, {name}.c, {name}_test.c and {name}.json are written.
     name : str, default "net"
@@ -164,7 +70,7 @@ def export_c(
     Raises
     ------
     ArgumentError
-        If model is not quantized, or name is no identifier of C.
+        If a layer has no form in C, or name is no identifier of C.
     FileError
         If a file cannot be written.
 
@@ -172,22 +78,20 @@ def export_c(
     --------
     >>> import minprune as mp
     >>> model = mp.zoo.mlp(((3,), 2), hidden=(4,))
-    >>> small = mp.quantize(model, np.eye(3))
-    >>> made = mp.export_c(small, "c", format="dense")
+    >>> made = mp.export_c(model, "c", format="dense")
     >>> made["multiply_adds"], made["layers"][0]["format"]
     (20, 'dense')
     """
     if not isinstance(model, Quantized):
-        arguments.instance(
-            "export_c", "model", model, Quantized, "what mp.quantize(model, x) returns"
-        )
+        is_model(model, "export_c")
     arguments.choice("export_c", "format", format, ("auto", *FORMATS))
     if not (isinstance(name, str) and name.isascii() and name.isidentifier()):
         raise ArgumentError(
             f"export_c: name must be letters, digits and _, not {name!r}; pass name='net', for "
             f"example"
         )
-    files, about = _written(model, name, format)
+    lowered = model if isinstance(model, Quantized) else float32(program(model, "export_c"))
+    files, about = _written(lowered, name, format)
     place = arguments.file_path("export_c", "folder", folder)
     for file, text in files.items():
         write_atomic(place / file, text.encode())
@@ -199,14 +103,13 @@ def _chosen(format: str, step: Any, window: bool) -> tuple[str, Encoding]:
     if format != "auto":
         kind = "csr" if window and not FORMATS[format].each else format
         return kind, FORMATS[kind].encode(step.matrix)
-    positions = prod(step.out[1:]) if window else 1
+    whole = step.matrix.dtype == np.int8
     tried = {}
     for kind, form in FORMATS.items():
         if form.each or not window:
             stored = form.encode(step.matrix)
-            entry, row, besides = form.nanoseconds
-            each = besides + PRODUCT * positions if window else entry
-            time = stored.values.size * each + stored.shape[stored.by_column] * row
+            each = PRODUCT[whole] * prod(step.out[1:]) if window else form.entry[whole]
+            time = stored.values.size * each + step.matrix.size * form.place[window]
             tried[kind] = time, stored
     most = WITHIN * min(time for time, _ in tried.values())
     fast = {kind: stored for kind, (time, stored) in tried.items() if time <= most}
@@ -214,9 +117,10 @@ def _chosen(format: str, step: Any, window: bool) -> tuple[str, Encoding]:
     return kind, fast[kind]
 
 
-def _written(model: Quantized, name: str, format: str) -> tuple[dict[str, str], dict[str, Any]]:
+def _written(model: Any, name: str, format: str) -> tuple[dict[str, str], dict[str, Any]]:
     """The files by name, and what {name}.json holds"""
-    p = model.program
+    whole = isinstance(model, Quantized)
+    p: Program = model.program if whole else model
     w = Writing(name, partial(_chosen, format), shapes=p.shapes)
     calls, root = list[Calls](), list(range(len(p.shapes)))
     for k, step in enumerate(p.steps, 1):
@@ -226,13 +130,15 @@ def _written(model: Quantized, name: str, format: str) -> tuple[dict[str, str], 
         else:
             calls.append(in_c(step, w))
         w.types = (*w.types, calls[-1].out)
-    last, end = root[p.output - 1], len(p.steps)
-    if last == 1:
+    # Of integers the first step makes bytes, the last one numbers: both have functions of their own
+    first, end = (1, len(p.steps)) if whole else (0, len(p.steps) + 1)
+    last = root[p.steps[-1].reads[0] if whole else p.output]
+    if last == first:
         raise ArgumentError("export_c: the model must compute something; add a layer to it")
     lives, used = dict[int, Life](), dict(enumerate(p.last_use))
     for k in range(len(root)):
         used[root[k]] = max(used[root[k]], used[k])
-    for k in range(2, end):
+    for k in range(first + 1, end):
         if root[k] == k and k != last:
             lives[k] = Life(_padded(prod(p.shapes[k]) * SIZES[w.types[k]]), k, used[k])
         kind, n = calls[k - 1].scratch
@@ -242,8 +148,8 @@ def _written(model: Quantized, name: str, format: str) -> tuple[dict[str, str], 
     offsets = dict(zip(lives, plan.offsets, strict=True))
 
     def place(k: int) -> str:
-        if k in (1, last):
-            return "q" if k == 1 else "y"
+        if k in (first, last):
+            return ("x", "q")[first] if k == first else "y"
         kind = w.types[k] if k > 0 else calls[-k - 1].scratch[0]
         return f"(({kind} *)(void *)(at + {offsets[k]}))"
 
@@ -256,34 +162,38 @@ def _written(model: Quantized, name: str, format: str) -> tuple[dict[str, str], 
             found.append("    " + line.replace(Y, place(k)))
         return found
 
-    first, out = _padded(prod(p.shapes[1])), _padded(prod(p.shapes[last]) * SIZES[w.types[last]])
-    to_numbers = calls[-1].lines[0].replace(x(), "sums").replace(Y, "y")
-    at: Any = p.steps[-1]
-    common = {"n": name, "N": name.upper(), "kind": w.types[last]}
-    source = SOURCE.format(
-        kernels="\n".join(w.kernels),
-        constants="\n".join(
-            text.replace("{}", of, 1) for text, of in w.constants.items()
-        ),
-        quantize=calls[0].lines[0].replace(x(), "x").replace(Y, "q"),
-        steps="\n".join(line for k in range(2, end) for line in lines(k)),
-        numbers=to_numbers, q=0, sums=first, rest=first + out, **common,
-    )  # fmt: skip
+    at: Any = {"n": name, "N": name.upper(), "kind": w.types[last], "inputs": prod(p.shapes[0]),
+               "outputs": prod(p.shapes[-1])}  # fmt: skip
+    at["steps"] = "\n".join(line for k in range(first + 1, end) for line in lines(k))
+    ram, more, run = plan.size, "", templates.RUN_FLOATS
+    if whole:
+        run, more = templates.RUN_INTEGERS, templates.HEADER_INTEGERS
+        meaning: Any = p.steps[-1]
+        at["sums"] = _padded(prod(p.shapes[1]))
+        at["rest"] = at["sums"] + _padded(prod(p.shapes[last]) * SIZES[w.types[last]])
+        at["quantize"] = calls[0].lines[0].replace(x(), "x").replace(Y, "q")
+        at["numbers"] = calls[-1].lines[0].replace(x(), "sums").replace(Y, "y")
+        at |= {"zero": meaning.at.zero, "step": literal(np.float32(meaning.at.step))}
+        ram += at["rest"]
     about = {
         "data_bytes": w.nbytes,
-        "ram_bytes": first + out + plan.size,
+        "ram_bytes": ram,
         "multiply_adds": _products(p),
         "layers": w.stored,
     }
-    header = HEADER.format(
-        about=f"A net of {len(w.stored)} layers with weights", inputs=prod(p.shapes[0]),
-        outputs=prod(p.shapes[-1]), ram=about["ram_bytes"], zero=at.at.zero,
-        step=f"{np.float32(at.at.step)!s}f", **common,
+    at |= {"ram": ram, "about": f"A net of {len(w.stored)} layers with weights"}
+    constants = [text.replace("{}", of, 1) for text, of in w.constants.items()]
+    source = templates.SOURCE.format(
+        kernels="\n".join(w.kernels), constants="\n".join(constants), run=run.format(**at),
+        **at | {"ram": max(ram, 1)},
     )  # fmt: skip
-    inputs, outputs = _samples(model)
-    test = TEST.format(count=SAMPLES, inputs=inputs, outputs=outputs, **common)
-    files = {f"{name}.h": header, f"{name}.c": source, f"{name}_test.c": test}
-    return files | {f"{name}.json": json.dumps(about, indent=1) + "\n"}, about
+    files = {
+        f"{name}.h": templates.HEADER.format(more=more.format(**at), **at),
+        f"{name}.c": source,
+        f"{name}_test.c": templates.TEST.format(**at | _samples(model)),
+        f"{name}.json": json.dumps(about, indent=1) + "\n",
+    }
+    return files, about
 
 
 def _padded(n: int) -> int:
@@ -297,13 +207,26 @@ def _products(p: Any) -> int:
     return sum(int(s.live.sum()) * prod(s.out[1:]) for s in weighted)
 
 
-def _samples(model: Quantized) -> tuple[str, str]:
-    """Inputs in the range of the calibration, and their outputs, as C"""
-    low, high = model.ranges[0]
-    shape = (SAMPLES, *model.net.input_shape)
-    given = np.random.default_rng(0).uniform(low, high, shape).astype(np.float32)
+def _samples(model: Program | Quantized) -> dict[str, Any]:
+    """Inputs, outputs and how far these may be off, as C: integers in the range of calibration"""
+    rng = np.random.default_rng(0)
+    if isinstance(model, Quantized):
+        low, high = model.ranges[0]
+        given = rng.uniform(low, high, (SAMPLES, *model.net.input_shape)).astype(np.float32)
+        outputs = model(given)
+        bounds = np.zeros(outputs.shape)
+    else:
+        dense = densify(model.model)
+        params = {k: np.where(dense.masks.get(k, True), a, 0) for k, a in dense.params.items()}
+        dense = replace(dense, params=params, masks={})
+        given = rng.standard_normal((SAMPLES, *dense.net.input_shape)).astype(np.float32)
+        outputs = model(given)
+        bounds = np.full(outputs.shape, np.finfo(np.float32).max)
+        some = [*range(0, outputs.shape[1], -(-outputs.shape[1] // TESTED))]
+        bounds[:, some] = 2 * rounding(dense, given, some, UNIT)
 
     def text(a: Array) -> str:
-        return "\n}, {\n".join(listed(row) for row in a.reshape(SAMPLES, -1))
+        return "\n}, {\n".join(listed(row) for row in a.reshape(SAMPLES, -1).astype(np.float32))
 
-    return text(given), text(model(given))
+    return {"count": SAMPLES, "inputs": text(given), "outputs": text(outputs),
+            "bounds": text(bounds)}  # fmt: skip

@@ -17,11 +17,31 @@ import numpy as np
 
 from minprune.core import Array
 from minprune.deploy import c_products as products
+from minprune.deploy.c_convolve import convolve
 from minprune.deploy.c_numbers import C_TYPES, Numbers, listed
 from minprune.deploy.places import Encoding
 from minprune.deploy.steps import Step
 from minprune.errors import ArgumentError
 
+WINDOWS = """\
+static void ${prefix}_$name(const $kind *x, $kind *y, size_t channels$params)
+{
+    int32_t i, j, a, b;
+    size_t c;
+    for (c = 0; c < channels; c++, x += $plane)
+        for (i = $top; i < $high; i += $down)
+            for (j = $left; j < $wide; j += $across) {
+                $total t = $start;
+                for (a = $first; a < $last; a++)
+                    for (b = $near; b < $far; b++) {
+                        const $total v = x[a * $width + b];
+                        $each
+                    }
+                *y++ = $finish;
+            }
+}
+"""
+FEWEST = 4  # entries of an array: loops that take 4 at a time, or none, make gcc warn of fewer
 Y, SCRATCH = "$y", "$scratch"  # what a step makes, and its memory for work, in the text of a call
 
 
@@ -34,14 +54,12 @@ def x(k: int = 0) -> str:
 class Calls:
     """lines: calls of C functions, with x(0), x(1), ..., Y and SCRATCH as arguments
 
-    out: the C type of the value; scratch: its type and entries; over: the reads whose memory the
-    value may take, as each entry of it is written after that of the read; view: nothing is done.
+    out: the C type of the value; scratch: its type and entries; view: nothing is done.
     """
 
     lines: tuple[str, ...]
     out: str = "float"
     scratch: tuple[str, int] = ("float", 0)
-    over: tuple[int, ...] = ()
     view: bool = False
 
 
@@ -69,8 +87,9 @@ class Writing:
     def array(self, name: str, a: Array) -> str:
         """The name of a constant array."""
         ctype = C_TYPES[a.dtype.name]
-        text = listed(a if a.size else np.zeros(1, a.dtype))
-        return self.constant(ctype, f"{name}", f"[{max(a.size, 1)}]", f"{{\n{text}\n}}", a.nbytes)
+        if a.size < FEWEST:
+            a = np.concatenate([a.ravel(), np.zeros(FEWEST - a.size, a.dtype)])
+        return self.constant(ctype, name, f"[{a.size}]", f"{{\n{listed(a)}\n}}", a.nbytes)
 
     def constant(self, ctype: str, name: str, shape: str, value: str, nbytes: int) -> str:
         """The name of a constant; one of the same text is written once."""
@@ -111,7 +130,7 @@ def weighted(
             sizes, scratch = [SCRATCH, *sizes], rows
         arguments = [x(), Y, *sizes, *constants]
     else:
-        made = products.convolve(kind, w.prefix, types, numbers)
+        made = convolve(kind, w.prefix, types, numbers, _fixed(step, w))
         scratch = 0 if numbers.direct else prod(step.out[1:])
         arguments = [*window, x(), Y, *([SCRATCH] if scratch else []), *constants]
     for text in (*made.needs, made.text):
@@ -148,8 +167,39 @@ def window(step: Any, w: Writing, shape: tuple[int, ...]) -> tuple[str, str]:
     )  # fmt: skip
 
 
+def _fixed(step: Any, w: Writing) -> dict[str, int] | None:
+    """The lengths of the loops of a convolution without padding"""
+    width, (sy, sx), (_, high, wide) = w.shapes[step.reads[0]][2], step.stride, step.out
+    if any(step.padding):
+        return None
+    return {"high": high, "wide": wide, "down": sy * width, "across": sx}
+
+
 def _reach(first: int, stride: int, side: int, outputs: int) -> tuple[int, int]:
     """The outputs k, from and to, for which 0 <= first + k stride < side"""
     start = max(0, -(first // stride))
     stop = min(outputs, -(-(side - first) // stride)) if side > first else 0
     return min(start, max(stop, 0)), max(stop, 0)
+
+
+def pooled(
+    step: Any, w: Writing, kinds: tuple[str, str, str], start: str, each: str, finish: str,
+    params: str = "", given: str = "",
+) -> Calls:  # fmt: skip
+    """A number of each window: t = start, each with v, finish of t
+
+    kinds: what it is called, the C types of values and of t; params, given: further ones of finish
+    """
+    what, kind, total = kinds
+    (c, h, width), (_, high, wide) = w.shapes[step.reads[0]], step.out
+    (ky, kx), (sy, sx), (top, left) = step.kernel, step.stride, step.padding
+    sizes = {"plane": h * width, "width": width, "down": sy, "across": sx, "top": -top,
+             "left": -left, "high": high * sy - top, "wide": wide * sx - left}  # fmt: skip
+    ends = {"first": "i", "last": f"i + {ky}", "near": "j", "far": f"j + {kx}"}
+    if top or left:  # a window is cut at the edges
+        ends = {"first": "(i < 0 ? 0 : i)", "last": f"i + {ky} && a < {h}",
+                "near": "(j < 0 ? 0 : j)", "far": f"j + {kx} && b < {width}"}  # fmt: skip
+    name = "_".join(map(str, [what, kind, *sizes.values(), ky, kx])).replace("-", "m")
+    w.function(WINDOWS, name=name, kind=kind, total=total, start=start, each=each, finish=finish,
+               params=params, **sizes, **ends)  # fmt: skip
+    return Calls((f"{w.prefix}_{name}({x()}, {Y}, {c}{given});",), kind)

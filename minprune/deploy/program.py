@@ -147,6 +147,11 @@ def program(model: Model, owner: str = "program") -> Program:
     return Program(model, tuple(_cast(s, model.dtype) for s in found[0]), found[1])
 
 
+def float32(made: Program) -> Program:
+    """The program with its weights rounded to float32"""
+    return replace(made, steps=tuple(_cast(s, np.dtype(np.float32)) for s in made.steps))
+
+
 def image(shape: Shape) -> Shape:
     """(c, length) -> (c, 1, length); others stay"""
     return (shape[0], 1, shape[1]) if len(shape) == 2 else shape

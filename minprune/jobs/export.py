@@ -1,20 +1,24 @@
 """`minprune export`: a saved model written for other programs, each a row of TARGETS."""
 
 from collections.abc import Callable
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from minprune.arguments import one_of, only_with
-from minprune.core import Array
+from minprune.core import Array, stream
 from minprune.deploy import net_run
-from minprune.deploy.agreement import agreement
+from minprune.deploy.agreement import SAMPLES, agreement
 from minprune.deploy.c_source import export_c
 from minprune.deploy.export_onnx import export_onnx
 from minprune.deploy.numpy_file import RUNNER, export_numpy
 from minprune.deploy.quantize import Quantized, quantize
+from minprune.deploy.run_c import run_c
 from minprune.deploy.run_onnx import run_onnx
 from minprune.deploy.safetensors import export_safetensors
-from minprune.errors import ArgumentError
+from minprune.errors import ArgumentError, FileError
 from minprune.files import load
 from minprune.jobs.data import load_data
 from minprune.nets.model import Model
@@ -25,7 +29,7 @@ Run = tuple[str, Callable[[Array], Array]]  # what runs a form, and x -> outputs
 
 
 class Target(NamedTuple):
-    """write(model, folder, name) -> what to print; run(folder, name) -> what runs it here
+    """write(model, folder, name) -> what to print; run(model, folder, name) -> what runs it here
 
     int8, formats: whether it takes what `quantize` returns, and a format for weights. unit: that of
     rounding of the numbers in the form, where it is coarser than the model's. instead: without run,
@@ -33,7 +37,7 @@ class Target(NamedTuple):
     """
 
     write: Callable[..., str]
-    run: Callable[[Path, str], Run] | None
+    run: Callable[[Any, Path, str], Run] | None
     int8: bool = False
     formats: bool = False
     unit: float = 0.0
@@ -66,11 +70,6 @@ def export(
             f"export: --weights must be float32 for --to {to}, not int8; leave it out, or pass "
             f"--to numpy"
         )
-    if weights == "int8" and check:
-        raise ArgumentError(
-            "export: --check must be left out with --weights int8, whose integers have no bound of "
-            "rounding; compare the outputs with those of mp.quantize(model, x), which are the same"
-        )
     if format is not None and not target.formats:
         only_with("export", "--format", "--to=c", to)
     if check and target.run is None:
@@ -89,14 +88,26 @@ def export(
     text = said + target.write(model, folder, name, **options)
     if not (check and target.run):
         return text
-    return f"{text}\n{agreement(model, *target.run(folder, name), unit=target.unit)}"
+    runs = target.run(model, folder, name)
+    if isinstance(model, Quantized):
+        return f"{text}\n{same_bits(model, *runs)}"
+    return f"{text}\n{agreement(model, *runs, unit=target.unit)}"
+
+
+def same_bits(model: Quantized, runtime: str, run: Callable[[Array], Array]) -> str:
+    """What `--check` says of integers; raises FileError where a bit of the outputs differs"""
+    low, high = model.ranges[0]
+    x = stream(0, "samples").uniform(low, high, (SAMPLES, *model.net.input_shape))
+    ours, theirs = model(x.astype(np.float32)), run(x.astype(np.float32))
+    if wrong := int(np.count_nonzero(ours != theirs)):
+        raise FileError(
+            f"check: outputs of {runtime} must equal those of the model bit for bit, and {wrong} "
+            f"of {ours.size} differ; do not use the file"
+        )
+    return f"checked by {runtime}: outputs of {SAMPLES} samples are those of the model, bit for bit"
 
 
 def _c(model: Any, folder: Path, name: str, format: str = "auto") -> str:
-    if not isinstance(model, Quantized):
-        raise ArgumentError(
-            "export: --to c must have --weights int8, not float32; pass it with --calibrate DATA"
-        )
     made = export_c(model, folder, name=name, format=format)
     return (
         f"{folder / name}.c: {made['data_bytes']:,} bytes of constants, {made['ram_bytes']:,} of "
@@ -114,8 +125,12 @@ def _numpy(model: Model | Quantized, folder: Path, name: str) -> str:
     )
 
 
-def _run_numpy(folder: Path, name: str) -> Run:
+def _run_numpy(model: Any, folder: Path, name: str) -> Run:
     return "NumPy", net_run.load(folder / f"{name}.npz")  # type: ignore[no-untyped-call]
+
+
+def _run_c(model: Any, folder: Path, name: str) -> Run:
+    return run_c(folder, name, prod(model.net.shapes[model.net.nodes[-1].name]))
 
 
 def _onnx(model: Model, folder: Path, name: str) -> str:
@@ -131,16 +146,10 @@ def _safetensors(model: Model, folder: Path, name: str) -> str:
 
 
 TARGETS = {
-    "c": Target(
-        _c,
-        None,
-        int8=True,
-        formats=True,
-        instead="compile {}_test.c, which checks what was written",
-    ),
+    "c": Target(_c, _run_c, int8=True, formats=True, unit=2.0**-24),
     "numpy": Target(_numpy, _run_numpy, int8=True),
     "onnx": Target(  # attributes of operators, such as slopes, are float32
-        _onnx, lambda folder, name: run_onnx(folder / f"{name}.onnx"), unit=2.0**-24
+        _onnx, lambda model, folder, name: run_onnx(folder / f"{name}.onnx"), unit=2.0**-24
     ),
     "safetensors": Target(
         _safetensors, None, instead="read {}.safetensors by mp.read_weights, and compare the arrays"
