@@ -91,7 +91,7 @@ PICKLE, OBJECTS = pickle.dumps(Trap()), npy(np.array([Trap()] * N, dtype=object)
 REFUSED: dict[str, tuple[Callable[[dict[str, bytes]], Any], str]] = {
     "foreign archive": (
         lambda e: e.pop("header.json"),
-        "it must be a minprune model, not an .npz of NumPy arrays alone; "
+        "it must be a minprune model, not an .npz of NumPy, whose arrays mp.read_weights reads; "
         "pass a file that mp.save wrote",
     ),
     "another format": (

@@ -140,12 +140,16 @@ OTHERS = {
     "a single NumPy array": lambda body: b"\x93NUMPY\x01\x00",
     "an HDF5 file": lambda body: b"\x89HDF\r\n\x1a\n",
     "a gzip file": lambda body: b"\x1f\x8b\x08",
-    "a safetensors file": lambda body: b'\x40\0\0\0\0\0\0\0{"w": {"dtype"',
+    "a safetensors file, whose arrays mp.read_weights reads": lambda body: (
+        b'\x40\0\0\0\0\0\0\0{"w": {"dtype"'
+    ),
     "a TensorFlow Lite model": lambda body: b"\x1c\0\0\0TFL3",
     "JSON": lambda body: b'{"weight": []}',
-    "a PyTorch file": lambda body: zipped("archive/data.pkl", "archive/data/0"),
+    "a PyTorch file, whose arrays mp.read_weights reads": lambda body: zipped(
+        "a/data.pkl", "a/data/0"
+    ),
     "a zip archive of other files": lambda body: zipped("a.txt"),
-    "an .npz of NumPy arrays alone": lambda body: zipped("weight.npy"),
+    "an .npz of NumPy, whose arrays mp.read_weights reads": lambda body: zipped("weight.npy"),
 }
 
 

@@ -18,6 +18,10 @@ def small(data: Any, seed: int = 0) -> Any:
     return mp.zoo.mlp(data, (4,), seed=seed)
 
 
+def wider(data: Any, seed: int = 0) -> Any:
+    return mp.zoo.mlp(data, (5,), seed=seed)
+
+
 NET = ["--net", "test_import_command:small"]
 
 
@@ -29,6 +33,7 @@ def files(tmp_path: Path) -> Path:
     theirs["0.weight_orig"] = theirs.pop("0.weight")
     (tmp_path / "state.pt").write_bytes(foreign.pt(theirs))
     mp.export_safetensors(MODEL, tmp_path / "m.safetensors")
+    np.savez(tmp_path / "turned.npz", **{k: a.T for k, a in MODEL.params.items()})
     np.savez(tmp_path / "a.npz", **dict(MODEL.params))  # type: ignore[arg-type]
     return tmp_path
 
@@ -90,6 +95,12 @@ def test_onnx_has_its_own_net(tmp_path: Path, capsys: Any) -> None:
          "from_arrays: arrays must have the names of the net, and are without fc1.weight, "
          "fc1.bias, fc2.weight, fc2.bias and with 0.bias, 2.weight, 2.bias, 0.weight_mask, "
          "0.weight_orig; pass --rename 0=fc1, for example, or change the net"),
+        (["FILE/a.npz", "--net", "test_import_command:wider", "--out", "FILE/m.npz"], 2,
+         "from_arrays: fc1.weight must be (5, 64), as in the net, not (4, 64); pass the --data "
+         "that it is sized for, or another --net"),
+        (["FILE/turned.npz", *NET, "--out", "FILE/m.npz"], 2,
+         "from_arrays: fc1.weight must be (4, 64), as in the net, not (64, 4); transpose it, or "
+         "pass --layout keras for arrays of Keras"),
         (["FILE/a.npz", *NET, "--rename", "fc=fc1", "--out", "FILE/m.npz"], 2,
          "import: --rename must name arrays, or layers of them, not 'fc'; there are "
          "fc1.weight, fc1.bias, fc2.weight, fc2.bias"),

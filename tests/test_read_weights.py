@@ -99,15 +99,16 @@ def test_tensors_that_share_a_storage_share_memory() -> None:
     named = {
         "whole": foreign.tensor("FloatStorage", "0", 6, 0, (2, 3), (3, 1)),
         "part": foreign.tensor("FloatStorage", "0", 6, 2, (3,), (1,)),
+        "row": foreign.tensor("FloatStorage", "0", 6, 3, (1, 3), (9, 1)),
         "turned": foreign.tensor("FloatStorage", "0", 6, 0, (3, 2), (1, 3)),
         "again": foreign.tensor("FloatStorage", "0", 6, 1, (2, 2), (0, 1)),
     }
     found = read(with_tensors(named, {"0": row}))
     assert {k: a.tolist() for k, a in found.items()} == {
-        "whole": [[0, 1, 2], [3, 4, 5]], "part": [2, 3, 4],
+        "whole": [[0, 1, 2], [3, 4, 5]], "part": [2, 3, 4], "row": [[3, 4, 5]],
         "turned": [[0, 3], [1, 4], [2, 5]], "again": [[1, 2], [1, 2]],
     }  # fmt: skip
-    assert np.shares_memory(found["whole"], found["part"])
+    assert all(np.shares_memory(found["whole"], found[k]) for k in ("part", "row"))
     assert not np.shares_memory(found["whole"], found["turned"])
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from test_read_weights import read, with_tensors
 
 import minprune as mp
 from benchmarks import _foreign as foreign
-from benchmarks import _watched, fuzz_weights
+from benchmarks import _hostile, _watched, fuzz_weights
 from benchmarks._damage import Trap, npy, packed
 from minprune.errors import FileError
-from minprune.files import pickled
+from minprune.files import pickled, pytorch
+from minprune.files.container import ROOM, room_of
 
 FILES = 150
 SAVE = "save the tensors alone, by torch.save(model.state_dict(), path)"
@@ -34,6 +36,15 @@ def of_program(body: bytes, **more: bytes) -> bytes:
     return packed({"x/data.pkl": b"\x80\x02" + body + b"."} | more)
 
 
+def untyped(kind: str, n: int) -> bytes:
+    """A tensor of a storage of n bytes, which says what they are"""
+    made = foreign.tensor("UntypedStorage", "0", n, 0, (n // 2,), (1,)).replace(b"_v2", b"_v3")
+    return made[:-2] + b"ctorch\n" + kind.encode() + b"\ntR"
+
+
+BRACKETS = '{"a":' + "[" * 200_000
+OVERLAPPING = _hostile.overlapping(5)
+CROWDED = b"".join(_hostile.row(b"%06x" % k, 0, 0, 0) for k in range(21_000))
 ONES = {"0": np.ones(4, np.float32)}
 REFUSED: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "it must be a file of weights, not an empty file; pass a .safetensors file, an "
@@ -57,6 +68,8 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "keys": (of_program(b"}K\1}s"), f"its keys must be texts, not of type int; {SAVE}"),
     "itself": (of_program(b"}q\0" + foreign.text("a") + b"h\0s"),
                f"its dicts must be in one place each, and not nested deeply; {SAVE}"),
+    "again": (of_program(b"}(" + foreign.text("a") + b"}q\0" + foreign.text("b") + b"h\0u"),
+              f"its dicts must be in one place each, and not nested deeply; {SAVE}"),
     "deep": (of_program((b"}" + foreign.text("a")) * 8 + b"}" + b"s" * 8),
              f"its dicts must be in one place each, and not nested deeply; {SAVE}"),
     "byteorder": (with_tensors({}, {}, **{"x/byteorder": b"middle"}),
@@ -99,6 +112,16 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "dtype": (of_safetensors(f'{{"a":{row([1], [0, 1], "F8_E4M3")}}}', b"1"),
               "a: its dtype must be one of F64, F32, F16, BF16, C64, I64, I32, I16, I8, U64, U32, "
               "U16, U8, BOOL, not F8_E4M3; convert it first"),
+    "33 sides": (of_safetensors(f'{{"a":{row([1] * 33, [0, 1])}}}', b"1"),
+                 f"a: its shape must be at most 32 sizes, not {[1] * 32}; write the file again"),
+    "brackets": (of_safetensors(BRACKETS), f"its header must take at most {ROOM} bytes to read, "
+                 f"not {room_of(BRACKETS.encode())}; split the file"),
+    "odd": (with_tensors({"a": untyped("uint16", 5)}, {"0": np.ones(5, np.uint8)}),
+            "a: its storage must take 5 bytes, not 5; fetch it again"),
+    "overlapping": (OVERLAPPING, f"its entries must fit in its {len(OVERLAPPING)} bytes; fetch it "
+                    f"again"),
+    "crowded": (CROWDED + _hostile.end(21_000, len(CROWDED), 0), f"its table of entries must take "
+                f"at most {2**20} bytes, not {len(CROWDED)}; fetch it again"),
     "objects": (packed({"a.npy": npy(np.array([Trap()], dtype=object))}),
                 "a: must hold numbers, not object; leave it out, since objects are pickles"),
     "texts": (packed({"a.npy": npy(np.array(["x"]))}),
@@ -120,6 +143,36 @@ def test_one_sentence(content: bytes, text: str) -> None:
     with pytest.raises(FileError) as e:
         read(content)
     assert str(e.value) == f"BytesIO: {text}"
+
+
+@pytest.mark.parametrize(
+    ("limit", "text"),
+    [
+        ((pickled, "STEPS", 7), "its data.pkl must have at most 7 instructions"),
+        ((pickled, "MOST", 9), "its data.pkl must have at most 9 bytes"),
+        ((pytorch, "NAMES", 3), "its tensors must each have a short name of its own"),
+    ],
+)
+def test_limits(limit: tuple[Any, str, int], text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = with_tensors({name: foreign.tensor_of("0", ONES["0"]) for name in ("abc", "d")}, ONES)
+    assert list(read(content)) == ["abc", "d"]
+    monkeypatch.setattr(*limit)
+    with pytest.raises(FileError) as e:
+        read(content)
+    assert str(e.value) == f"BytesIO: {text}; {SAVE}"
+
+
+def test_a_pickle_that_inflates_beyond_its_claim_takes_no_memory() -> None:
+    name = b"x/data.pkl"
+    body = foreign.program({}) + bytes(2**26)
+    content = bytearray(packed({name.decode(): body}, zipfile.ZIP_DEFLATED))
+    at = content.rindex(name) - 22  # where the table says how many bytes it has
+    content[at : at + 4] = (100).to_bytes(4, "little")
+    tracemalloc.start()
+    with pytest.raises(FileError, match="Bad CRC-32"):
+        read(bytes(content))
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
 
 
 def test_a_saved_model_is_told_from_arrays() -> None:

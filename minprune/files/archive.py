@@ -51,7 +51,7 @@ def _check_sizes(entries: dict[str, Any], size: int) -> None:
         raise FileError(f"its entries must fit in its {size} bytes; {AGAIN}")
     for name, e in entries.items():
         stored = e.compress_type == STORED and e.file_size == e.compress_size
-        if e.flag_bits & 1 or not (stored or e.compress_type == DEFLATED):
+        if not (stored or e.compress_type == DEFLATED):
             raise FileError(f"its {name} must be stored or deflated; write it again")
     claimed = sum(e.file_size for e in entries.values() if e.compress_type == DEFLATED)
     if claimed > (most := max(2 * size, INFLATED)):
@@ -82,6 +82,5 @@ def _npy(name: str, archive: Any, entry: Any) -> Array:
             )
         order = ">" if dtype == dtype.newbyteorder(">") else "<"
         a = read_numbers(name, f, dtype.newbyteorder("=").name, n, order)
-        f.read(1)  # at its end the archive compares the checksum
     a = a.reshape(shape, order="F" if fortran else "C")
     return np.ascontiguousarray(a) if shape else a

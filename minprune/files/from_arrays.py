@@ -19,6 +19,7 @@ from minprune.nets.net import Net, layer_of
 Rename = Mapping[str, str] | Callable[[str], str] | None
 Layout = Literal["torch", "keras"]
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+SIZED = "build the net with the sizes of the arrays"
 STEPS = "num_batches_tracked"  # of PyTorch's BatchNorm; nothing here reads it
 
 
@@ -90,7 +91,7 @@ def from_arrays(
         given = as_torch(net, given, epsilon)
     given, masks = _masks(net, given)
     _same_names(net, given)
-    wide = any(a.dtype == np.float64 for a in given.values())
+    wide = any(a.dtype.kind == "f" and a.itemsize > 4 for a in given.values())
     found = {k: _fitting(net, k, a, np.float64 if wide else np.float32) for k, a in given.items()}
     params = {k: found[k] for k in net.params}
     return Model(net, apply(params, masks), {k: found[k] for k in net.buffers}, masks)
@@ -209,8 +210,7 @@ def _fitting(net: Net, name: str, a: Array, dtype: type[np.floating]) -> Array:
         turned = sorted(a.shape) == sorted(shape)
         raise ShapeError(
             f"from_arrays: {name} must be {shape}, as in the net, not {a.shape}; "
-            + ("transpose it, or pass layout='keras' for arrays of Keras" if turned
-               else "build the net with the sizes of the arrays")
+            + ("transpose it, or pass layout='keras' for arrays of Keras" if turned else SIZED)
         )  # fmt: skip
     if name in net.indices:
         return a.astype(net.indices[name])

@@ -208,6 +208,7 @@ def end_of(f: BinaryIO) -> tuple[int, int | None]:
     return size, table
 
 
+ARRAYS = ", whose arrays mp.read_weights reads"
 # How files of other kinds begin.
 BEGINNINGS = {
     b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9": "a PyTorch file of the old kind",
@@ -223,7 +224,7 @@ def found_by(start: bytes) -> str:
     if start[4:8] == b"TFL3":
         return "a TensorFlow Lite model"
     if start[8:9] == b"{":
-        return "a safetensors file"
+        return f"a safetensors file{ARRAYS}"
     known = (what for begin, what in BEGINNINGS.items() if start.startswith(begin))
     return next(known, "a file of another format")
 
@@ -231,9 +232,9 @@ def found_by(start: bytes) -> str:
 def _archive(names: list[str]) -> str:
     """What an archive of other entries is"""
     if any(name == "data.pkl" or name.endswith("/data.pkl") for name in names):
-        return "a PyTorch file"
+        return f"a PyTorch file{ARRAYS}"
     if names and all(name.endswith(".npy") for name in names):
-        return "an .npz of NumPy arrays alone"
+        return f"an .npz of NumPy{ARRAYS}"
     return "a zip archive of other files"
 
 

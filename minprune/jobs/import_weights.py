@@ -8,7 +8,7 @@ from minprune.arguments import choice
 from minprune.deploy.from_onnx import from_onnx
 from minprune.errors import ArgumentError
 from minprune.files import check_writable, save
-from minprune.files.from_arrays import LAYOUTS, from_arrays
+from minprune.files.from_arrays import LAYOUTS, SIZED, from_arrays
 from minprune.files.weights import is_onnx, read_weights
 from minprune.jobs.data import load_data
 from minprune.jobs.own import check_net
@@ -46,6 +46,8 @@ def import_weights(
             model = from_arrays(make(net, load_data(data), 0), arrays, rename or None, layout)
         except ArgumentError as e:  # in the words of the command line
             text = str(e).replace("from_arrays: rename must", "import: --rename must")
+            text = text.replace(SIZED, "pass the --data that it is sized for, or another --net")
+            text = text.replace("layout='keras'", "--layout keras")
             e.args = (re.sub(r"rename={'(.+?)': '(.+?)'}", r"--rename \1=\2", text),)
             raise
     save(model, out)
