@@ -132,8 +132,7 @@ def record(
         stages = measured(models, dataset, out)
     with timed(seconds, "break-even"):
         limits = break_even(models.pop("sparse"))
-    with timed(seconds, "export"):
-        others = exported(models["compacted"], dataset, plan.export or (), out)
+    others = exported(models["compacted"], dataset, plan.export or (), out, seconds)
     result = about | {
         "options": options(plan.by),
         "net": models["fine-tuned"].summary(inf),

@@ -1,7 +1,7 @@
 """`minprune run --export`: the last model as C and for NumPy, in float32 and int8, measured."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from minprune.deploy.program import program
 from minprune.deploy.quantize import quantize
 from minprune.errors import ArgumentError, MissingError
 from minprune.jobs.export import CALIBRATION, TARGETS
-from minprune.jobs.job import Result
+from minprune.jobs.job import Result, timed
 from minprune.measures.quality import evaluate
 from minprune.nets.model import Model
 from minprune.report.exported_forms import NOTE, forms
@@ -29,19 +29,27 @@ def ready(model: Model, wanted: Sequence[str]) -> None:
         program(model, "run: --export")
 
 
-def exported(model: Model, dataset: Dataset, wanted: Sequence[str], out: Path) -> list[Result]:
-    """A row for each form of the model, written to out/FORM
+def exported(
+    model: Model, dataset: Dataset, wanted: Sequence[str], out: Path, spent: dict[str, float]
+) -> list[Result]:
+    """A row for each form of the model, written to out/FORM; spent: gets the seconds
 
     A row has form and folder; then bytes, memory, accuracy and microseconds, or what is known of
     them; why: what is not, and for what reason.
     """
+    if not wanted:
+        return []
+    with timed(spent, "export"):
+        return [*_rows(model, dataset, wanted, out)]
+
+
+def _rows(model: Model, dataset: Dataset, wanted: Sequence[str], out: Path) -> Iterator[Result]:
     kinds: dict[str, Any] = {"float32": model}
     refused = ""
     try:
         kinds["int8"] = quantize(model, dataset.train[0][:CALIBRATION])
     except ArgumentError as error:
         refused = str(error)
-    found: list[Result] = []
     for form in wanted:
         for kind, made in kinds.items():
             folder, name = out / form, f"net_{kind}"
@@ -58,10 +66,9 @@ def exported(model: Model, dataset: Dataset, wanted: Sequence[str], out: Path) -
                 row["microseconds"] = 1e6 * seconds(run, dataset.test[0][:SAMPLES], form == "c")
             except MissingError as error:
                 row |= {"microseconds": None, "why": str(error)}
-            found.append(row)
+            yield row
         if refused:
-            found.append({"form": f"{form}, int8", "why": refused})
-    return found
+            yield {"form": f"{form}, int8", "why": refused}
 
 
 def seconds(run: Callable[[Array], Array], x: Array, inside: bool) -> float:

@@ -117,9 +117,8 @@ def record(
     say(quiet, "measure: all models")
     with timed(seconds, "measure"):
         stages = measured(models, dataset, out)
-    with timed(seconds, "export"):
-        last = models.get("compacted", found.model)
-        others = exported(last, dataset, about["settings"]["export"] or (), out)
+    last, forms = models.get("compacted", found.model), about["settings"]["export"]
+    others = exported(last, dataset, forms or (), out, seconds)
     if "final" in models:
         stages[-1]["form_of"] = stages[-2]["stage"]  # compacted
     result = about | {

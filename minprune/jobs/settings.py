@@ -20,7 +20,7 @@ SIDES = (("lenet_5", 16), ("cnn_small", 4), ("mlp", 0))  # the net for images of
 WORDS = {  # what a setting is called in the name of a folder
     "criteria": "", "sparsities": "at", "seeds": "seeds", "scope": "", "epochs": "epochs",
     "fine_tune": "tune", "samples": "samples", "batch_size": "batch", "lr": "lr", "methods": "",
-    "rounds": "rounds", "last_rate": "last",
+    "rounds": "rounds", "last_rate": "last", "export": "export",
 }  # fmt: skip
 LONGEST = 100  # characters of a name
 Kind = TypeVar("Kind", bound="Settings")
