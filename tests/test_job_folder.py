@@ -89,7 +89,7 @@ def test_names_by_hand() -> None:
     )
 
 
-OTHER: dict[str, Any] = {"export": ["c"], 
+OTHER: dict[str, Any] = {"export": ["c"],
     "net": "mlp", "criterion": "obd", "unit": True, "sparsity": 0.8999999, "scope": "layer",
     "epochs": 29, "fine_tune": 29, "batch_size": 65, "lr": 0.051, "seed": 1,
     "criteria": ["magnitude"], "sparsities": [0.5], "seeds": 2, "samples": 999,
