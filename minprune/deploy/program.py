@@ -1,4 +1,4 @@
-"""program(model)(x) = model(x): a model in evaluation mode as a list of plain steps.
+"""program(model)(x) = model(x), masked weights being 0: a model in evaluation mode as plain steps.
 
 Masks are applied, sparse layers are dense, BatchNorm and activations go into the step before where
 nothing else reads it, dropout is gone. A layer says by a rule, `lowers`, which steps it is.
