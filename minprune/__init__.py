@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # the same names, for type checkers and editors; a test compa
     from minprune.deploy.quantize import quantize
     from minprune.deploy.safetensors import export_safetensors
     from minprune.evidence import score
+    from minprune.evidence.why import why
     from minprune.files import load, save
     from minprune.files.from_arrays import from_arrays
     from minprune.files.weights import read_weights
@@ -99,6 +100,7 @@ NAMES = {
     "train.history": ("History", "Learned"),
     "train.loop": ("fit",),
     "evidence": ("score",),
+    "evidence.why": ("why",),
     "masking.combine": ("combine",),
     "masking.allocate": ("allocate",),
     "masking.masks": ("masks",),

@@ -171,6 +171,7 @@ def parser() -> Parser:
     )
     info.add_argument("file", metavar="FILE", help="a model, such as fine-tuned.npz")
     _own_layers(info)
+    _why(commands)
     _export(commands)
     _import(commands)
     commands.add_parser(
@@ -256,6 +257,27 @@ def _import(commands: Any) -> None:
         help="how the arrays lie, torch or keras (default: torch)")
     add("--rename", type=rename, action=Collect, default={}, metavar="THEIRS=OURS",
         help="the name of a layer or array there, and ours; may be repeated")
+
+
+def _why(commands: Any) -> None:
+    """The options of `minprune why`."""
+    command = commands.add_parser(
+        "why",
+        help="tell why a weight or a unit of a saved model was removed or kept",
+        description="Print the score, rank and threshold of a weight or a unit, what other "
+        "criteria say of it, what is tied to it, and how the loss changes without it. In the "
+        "folder of minprune run its data, its criterion and dense.npz are used.",
+        epilog="Example: minprune why pruned.npz 'conv1.weight[3,0,1,1]'",
+    )
+    add = command.add_argument
+    add("file", metavar="FILE", help="a model with masks, such as pruned.npz")
+    add("place", metavar="WEIGHT", nargs="?", help="a weight and its indices, from 0")
+    add("--unit", metavar="LAYER:UNIT", help="instead of a weight: a neuron or filter, from 0")
+    add("--before", metavar="FILE", help="the model that was scored (default: dense.npz beside it)")
+    add("--data", metavar="DATA", help="as for minprune run (default: that of the run, or digits)")
+    add("--criterion", dest="by", metavar="NAME",
+        help="what the masks were chosen by (default: that of the run, or magnitude)")
+    _own_layers(command)
 
 
 def _export(commands: Any) -> None:
@@ -457,6 +479,16 @@ def info(name: str, given: list[str], /, *, file: str, module: str | None) -> Wo
     return lambda: (about(file), True)
 
 
+def why(name: str, given: list[str], /, *, module: str | None, **asked: Any) -> Work:
+    """Why a weight or a unit was removed or kept."""
+    from minprune.arguments import imported
+    from minprune.jobs.why import why as found
+
+    if module is not None:
+        imported(module)
+    return lambda: (found(**asked), True)
+
+
 def import_weights(name: str, given: list[str], /, **asked: Any) -> Work:
     """The weights of another program as a saved model."""
     from minprune.jobs.import_weights import import_weights as made
@@ -522,7 +554,8 @@ def check(name: str, given: list[str], /, **asked: Any) -> Work:
 
 JOBS: dict[str, type[Settings]] = {"run": RunSettings, "compare": CompareSettings}
 COMMANDS: dict[str, Callable[..., Work]] = {
-    "run": job, "compare": job, "results": results, "info": info, "methods": list_methods,
+    "run": job, "compare": job, "results": results, "info": info, "why": why,
+    "methods": list_methods,
     "export": export, "import": import_weights, "verify": check,
     "explain": explain, "lesson": lesson,
     "sensitivity": how_much, "find-sparsity": how_much,

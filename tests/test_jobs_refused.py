@@ -195,9 +195,9 @@ def test_one_that_never_scores_is_refused(
         ("verify --lst", "minprune verify: unrecognized arguments: --lst; did you mean --list?\n"),
         ("--versoin", "minprune: the following arguments are required: COMMAND; did you mean "
          "--version?\n"),
-        ("rum", "minprune: COMMAND must be one of run, compare, results, info, export, import, "
-         "methods, explain, lesson, sensitivity, find-sparsity, verify, not 'rum'; did you mean "
-         "run?\n"),
+        ("rum", "minprune: COMMAND must be one of run, compare, results, info, why, export, "
+         "import, methods, explain, lesson, sensitivity, find-sparsity, verify, not 'rum'; did you "
+         "mean run?\n"),
         ("run --scope layers", "minprune run: --scope must be one of global, layer, not 'layers'; "
          "did you mean layer?\n"),
         ("compare --sparsities half", "minprune compare: argument --sparsities: 'half' must be a "

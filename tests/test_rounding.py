@@ -1,4 +1,4 @@
-"""The bound of rounding where a first derivative alone would say 0: at the kink of an activation."""
+"""The bound of rounding where a first derivative alone would say 0: at a kink of an activation."""
 
 from typing import Any
 
