@@ -116,7 +116,7 @@ def test_what_is_printed() -> None:
         "fc1.weight[1,0] = 1: removed\n"
         "score by magnitude: 1, rank 4 of 8 in the whole net; 3 are kept, and rank 3 has 1\n"
         "2 have exactly this score, and 1 of them are kept: among equals those of the lower index, "
-        "and\n  of the earlier layer\n"
+        "and of the\n  earlier layer\n"
         "100 % of the weights in the whole net are as magnitude ranks them\n\n"
         "criterion  score  rank  by rank  of\n"
         "---------  -----  ----  -------  --\n"
