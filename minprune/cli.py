@@ -172,6 +172,7 @@ def parser() -> Parser:
     info.add_argument("file", metavar="FILE", help="a model, such as fine-tuned.npz")
     _own_layers(info)
     _why(commands)
+    _page(commands)
     _export(commands)
     _import(commands)
     commands.add_parser(
@@ -278,6 +279,21 @@ def _why(commands: Any) -> None:
     add("--criterion", dest="by", metavar="NAME",
         help="what the masks were chosen by (default: that of the run, or magnitude)")
     _own_layers(command)
+
+
+def _page(commands: Any) -> None:
+    """The options of `minprune page`."""
+    command = commands.add_parser(
+        "page",
+        help="write a page in which a small net is pruned by hand",
+        description="Write one HTML file, without anything from the network, with a slider for the "
+        "sparsity: masks, accuracy and confusions of a net of dense layers on the digits.",
+        epilog="Example: minprune page --out page.html",
+    )
+    command.add_argument("file", metavar="FILE", nargs="?",
+        help="a model of dense layers on the digits (default: one that is trained now)")
+    command.add_argument("--out", metavar="FILE", default="page.html",
+        help="the file to write (default: page.html)")
 
 
 def _export(commands: Any) -> None:
@@ -489,6 +505,13 @@ def why(name: str, given: list[str], /, *, module: str | None, **asked: Any) -> 
     return lambda: (found(**asked), True)
 
 
+def page(name: str, given: list[str], /, *, file: str | None, out: str) -> Work:
+    """A page in which a net is pruned."""
+    from minprune.jobs.interactive import page as written
+
+    return lambda: (written(file, out), True)
+
+
 def import_weights(name: str, given: list[str], /, **asked: Any) -> Work:
     """The weights of another program as a saved model."""
     from minprune.jobs.import_weights import import_weights as made
@@ -554,7 +577,7 @@ def check(name: str, given: list[str], /, **asked: Any) -> Work:
 
 JOBS: dict[str, type[Settings]] = {"run": RunSettings, "compare": CompareSettings}
 COMMANDS: dict[str, Callable[..., Work]] = {
-    "run": job, "compare": job, "results": results, "info": info, "why": why,
+    "run": job, "compare": job, "results": results, "info": info, "why": why, "page": page,
     "methods": list_methods,
     "export": export, "import": import_weights, "verify": check,
     "explain": explain, "lesson": lesson,

@@ -195,7 +195,7 @@ def test_one_that_never_scores_is_refused(
         ("verify --lst", "minprune verify: unrecognized arguments: --lst; did you mean --list?\n"),
         ("--versoin", "minprune: the following arguments are required: COMMAND; did you mean "
          "--version?\n"),
-        ("rum", "minprune: COMMAND must be one of run, compare, results, info, why, export, "
+        ("rum", "minprune: COMMAND must be one of run, compare, results, info, why, page, export, "
          "import, methods, explain, lesson, sensitivity, find-sparsity, verify, not 'rum'; did you "
          "mean run?\n"),
         ("run --scope layers", "minprune run: --scope must be one of global, layer, not 'layers'; "
