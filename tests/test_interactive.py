@@ -147,7 +147,7 @@ def test_names_cannot_end_the_script() -> None:
          "page: the net must read the digits, (1, 8, 8), and give 10 outputs, not (1, 8, 8) and 9; "
          "train it on them"),
         ([("f", mp.Flatten()), ("d", mp.Dense(64, 300)), ("e", mp.Dense(300, 10))],
-         "page: the net must have at most 20,000 weights, so that a move takes no time, not "
+         "page: the net must have at most 15,000 weights, so that a move takes no time, not "
          "22,200; pass a smaller one"),
     ],
 )  # fmt: skip

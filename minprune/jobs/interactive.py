@@ -26,7 +26,7 @@ from minprune.train.loop import fit
 NAMES = ("magnitude", "taylor", "obd", "fisher", "snip", "grasp", "lamp", "synflow", "random")
 STEPS, START = 1000, 800  # positions of the slider, and the first one
 POINTS = 41  # of a curve
-MOST = 20_000  # weights
+MOST = 15_000  # weights
 HIDDEN, EPOCHS = (32, 32), 30
 
 
