@@ -215,10 +215,16 @@ def source(s: Subject) -> tuple[str]:
 
 
 def worked(s: Subject) -> tuple[str, Shape]:
-    """The examples: of a criterion those by hand, of others those of the docstring, if quick."""
+    """Of a criterion its examples by hand, of others the docstring's, and of a method a run."""
     if s.kind == "criterion":
         return "\n\n".join(by_hand(s.thing, example) for example in s.thing.spec.examples), "code"
-    return (from_doc(s) if s.kind != "law" else ""), "code"
+    run = live().example(s.name) if s.kind in WAYS else ""
+    return "\n\n".join(filter(None, [from_doc(s) if s.kind != "law" else "", run])), "code"
+
+
+def live() -> Any:
+    """Methods and plans as they run"""
+    return import_module("minprune.jobs.tried")
 
 
 def by_hand(fn: Any, example: Any) -> str:
@@ -391,7 +397,10 @@ def format_fails(s: Subject) -> str:
     return f"{what}\n\n{shown}\n\n{said}".rstrip()
 
 
-FAILS = {"criterion": criterion_fails, "schedule": schedule_fails, "format": format_fails}
+FAILS: dict[str, Callable[[Subject], str]] = {
+    "criterion": criterion_fails, "schedule": schedule_fails, "format": format_fails,
+    "method": lambda s: str(live().failing(s.name)), "plan": lambda s: str(live().failing(s.name)),
+}  # fmt: skip
 
 
 def cost(s: Subject) -> tuple[str]:

@@ -70,6 +70,8 @@ class CSR(Stored):
 
     A[r, columns[k]] = values[k]      for k in row_start[r] .. row_start[r + 1] - 1
 
+    Source: Saad (2003), Iterative Methods for Sparse Linear Systems, section 3.4.
+
     Parameters
     ----------
     values : ndarray (k,)
@@ -135,6 +137,9 @@ class BlockCSR(Stored):
     """A matrix in compressed rows of blocks, each live as a whole.
 
     Block k, of size x size, is in block column columns[k] of its row of blocks.
+
+    Source: Im & Yelick (2001), Optimizing Sparse Matrix Computations for Register Reuse in
+    SPARSITY.
 
     Parameters
     ----------

@@ -33,6 +33,8 @@ class NofM(Stored):
     A shorter tail keeps min(keep, its length). Packed positions save bytes; to compute, they are
     decoded once into the indices of CSR.
 
+    Source: Mishra et al. (2021), Accelerating Sparse Deep Neural Networks.
+
     Parameters
     ----------
     values : ndarray (m * k,)
