@@ -287,16 +287,21 @@ def code(s: Subject) -> tuple[str, Shape]:
     text = dedent(inspect.getsource(raw))
     doc = raw.__doc__ or ""
     bare = re.sub(r'\n *r?"""' + re.escape(doc) + r'"""', "", text) if doc else text
-    helpers = [f for f in named(raw, text) if f is not raw]
+    helpers = list(named(raw))[1:] if inspect.isfunction(raw) else []
     return "\n\n".join([bare.rstrip(), *(inspect.getsource(f).rstrip() for f in helpers)]), "code"
 
 
-def named(raw: Any, text: str) -> Iterator[Any]:
-    """The private functions of its file that a function calls"""
-    home = inspect.getmodule(raw)
-    for name in dict.fromkeys(re.findall(r"\b_\w+(?=\()", text)) if inspect.isfunction(raw) else ():
-        if inspect.isfunction(found := getattr(home, name, None)):
-            yield found
+def named(raw: Any) -> Iterator[Any]:
+    """A function, and those of its file that it uses, and these use, each once"""
+    home, seen, waiting = vars(inspect.getmodule(raw)), {raw}, [raw]
+    for function in waiting:
+        yield function
+        for name in dict.fromkeys(function.__code__.co_names):
+            other = home.get(name)
+            mine = inspect.isfunction(other) and other.__module__ == raw.__module__
+            if mine and other not in seen and not hasattr(other, "spec"):
+                seen.add(other)
+                waiting.append(other)
 
 
 def assumed(s: Subject) -> tuple[str]:

@@ -14,7 +14,10 @@ import numpy as np
 from minprune.text import cell
 
 MOST = 24  # steps that are shown
-QUIET = {"astype", "asarray", "of", "empty_like", "empty", "finfo", "copy"}  # which compute nothing
+QUIET = {  # which compute nothing to see
+    "astype", "asarray", "of", "empty_like", "empty", "finfo", "copy", "zeros", "ones", "type",
+    "len", "flatnonzero",
+}  # fmt: skip
 CHANGES = {"pop", "append", "sort", "fill", "remove", "add", "update", "setdefault", "shuffle"}
 SHOWN = (ast.BinOp, ast.Call, ast.Compare, ast.UnaryOp)
 Steps = list[tuple[str, str]]  # (expression, its value)
@@ -145,7 +148,10 @@ def banned(part: ast.expr, world: World, own: World, file: str) -> bool:
             return True
         if isinstance(node, ast.keyword) and node.arg == "out" and isinstance(node.value, ast.Name):
             return True
-    return isinstance(part, ast.Call) and getattr(part.func, "attr", "") in QUIET
+    if isinstance(part, ast.UnaryOp):
+        return isinstance(part.operand, ast.Constant)
+    called = getattr(part, "func", None)
+    return getattr(called, "attr", getattr(called, "id", "")) in QUIET
 
 
 def value_of(part: ast.expr, world: World, own: World) -> Any:
