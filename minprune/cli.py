@@ -381,7 +381,7 @@ def _verify(commands: Any) -> None:
         "of; for a Hessian product: the gradient; for a sparse format: what makes it dense again")
     add("--draw", metavar="MODULE:FUNCTION",
         help="a function of a numpy Generator that makes the arguments of a kernel or gradient")
-    add("--given", dest="facts", metavar="NAME=VALUE", nargs="+", default=[],
+    add("--given", dest="facts", metavar="NAME=VALUE", nargs="+", action="extend", default=[],
         help="final=0.8 span=100 for a schedule; needs=weights,grads unit=yes for a criterion; "
         "scope=layer count=any for a selector")
     add("--torch", action="store_true", default=False,

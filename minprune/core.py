@@ -295,29 +295,39 @@ class Evidence:
     array([3., 1., 0.])
     """
 
-    weights: Arrays | None = _kind("w; of a unit: its row")
+    weights: Arrays | None = _kind("w")
     masks: Arrays | None = _kind("True = kept")
     grads: Arrays | None = _kind("g = dL/dw of the mean loss over the chunk", "one gradient")
     squared_grads: Arrays | None = _kind("mean over samples of g_p^2", "one gradient per sample")
     hess_diag: Arrays | None = _kind("H_ww, the diagonal of d2L/dw2", "one gradient per output")
-    hess_grad: Arrays | None = _kind("H g over the scored parameters", "two gradients")
-    hess_weight: Arrays | None = _kind("H w over the scored parameters", "two gradients")
+    hess_grad: Arrays | None = _kind("H g, a product: no matrix", "two gradients")
+    hess_weight: Arrays | None = _kind("H w, a product: no matrix", "two gradients")
     path_grads: Arrays | None = _kind("dR/d|w|, R = 1^T (prod |W_l|) 1", "one gradient, no data")
     removal: Arrays | None = _kind("L(w | entry removed) - L(w)", "one pass per entry")
     gate_grads: Arrays | None = _kind("dL/dc, c = 1 a factor on a unit's output", "one gradient")
     gate_hess: Arrays | None = _kind("d2L/dc2 of each unit's own gate", "one gradient per output")
-    activations: Arrays | None = _kind("a, (n, units, positions)", "one pass")
+    activations: Arrays | None = _kind("a, (samples, units, positions)", "one pass")
     act_grads: Arrays | None = _kind("dl_p/da of each sample's own loss", "one gradient")
     labels: Array | None = _kind("the classes of the chunk's samples, (n,)")
     outgoing: Arrays | None = _kind("the weights that read a unit, (units, entries)")
     scales: Arrays | None = _kind("gamma of what normalises a unit, (units, k); 1 without it")
     act_mean: Arrays | None = _kind("mean over samples and positions of a", "one pass")
-    act_gram: Arrays | None = _kind("mean over samples and positions of a a^T", "one pass")
-    act_cov: Arrays | None = _kind("mean of (a - mean)(a - mean)^T over both", "one pass")
+    act_gram: Arrays | None = _kind(
+        "mean over samples and positions of a a^T, (units, units)", "one pass"
+    )
+    act_cov: Arrays | None = _kind(
+        "mean of (a - mean)(a - mean)^T over both, (units, units)", "one pass"
+    )
     act_hist: Arrays | None = _kind("counts of each sample's mean a, in bins", "two passes")
-    class_counts: Array | None = _kind("samples of each class, (classes,)")
-    class_means: Arrays | None = _kind("class means of max a over positions", "one pass")
-    within: Arrays | None = _kind("mean of (a - class mean)(a - class mean)^T", "one pass")
+    class_counts: Array | None = _kind(
+        "samples of each class, (classes,): one array for all layers"
+    )
+    class_means: Arrays | None = _kind(
+        "class means of max a over positions, (classes, units)", "one pass"
+    )
+    within: Arrays | None = _kind(
+        "mean of (a - class mean)(a - class mean)^T, (units, units)", "one pass"
+    )
     inverse_diag: Arrays | None = _kind("[H^-1]_qq", "an inverse")
     inverse_block: Arrays | None = _kind("[H^-1]_SS of each unit", "an inverse")
     sweep_loss: Arrays | None = _kind("the losses of exact row sweeps", "an inverse per weight")

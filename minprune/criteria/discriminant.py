@@ -39,9 +39,10 @@ def lda(ev: Evidence) -> Arrays:
     """s = sum_c (n_c / n) (mu_c - mu)^2 / within_jj, mu = sum_c (n_c / n) mu_c
 
     Moments of the activation's max over positions. Variances are over n, not n - 1; one below
-    2^-52 of the unit's mean square counts as 0. Without variance within the classes and with
-    differing means, the score is the largest finite number of the dtype returned (that of
-    class_counts, if they are floats); a constant unit has 0.
+    2^-52 of the unit's mean square, within_jj + sum_c (n_c / n) mu_c^2, counts as 0. Without
+    variance within the classes the score is the largest finite number of the dtype returned where
+    that between them does not count as 0 either, and 0 where it does. The dtype is that of
+    class_counts, if they are floats, else that of class_means.
 
     Parameters
     ----------

@@ -152,8 +152,11 @@ def similarity(ev: Evidence) -> Arrays:
     """s_j = min_k |a_j - a_k|^2 / (|a_j|^2 + |a_k|^2) when j is dropped, k over units still kept
 
     0: twins, 1: never active together, 2: opposite. Units that are active together AND put out the
-    same values are redundant; it depends on their scale. Two silent units: 0. Removal is greedy:
-    of the closest pair, the unit with the smaller outgoing norm goes first.
+    same values are redundant; it depends on their scale. Two silent units: 0. |a_j|^2 is entry jj
+    of act_gram. Removal is greedy: of the closest pair, of equally close ones the greatest (lower,
+    higher) pair of indices, the unit whose outgoing weights have the smaller Euclidean norm goes,
+    of equal ones the higher index. A score that is not above the one before becomes the next float
+    above that one; so does that of the last unit; a lone unit has 0.
 
     Parameters
     ----------

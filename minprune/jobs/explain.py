@@ -411,9 +411,7 @@ FAILS: dict[str, Callable[[Subject], str]] = {
 def cost(s: Subject) -> tuple[str]:
     """What it needs, as declared."""
     if s.kind == "criterion":
-        asked = s.thing.spec.asked({})[0]
-        return ("\n".join(f"{k}: {EVIDENCE_KINDS[k].what}; {EVIDENCE_KINDS[k].cost}"
-                          for k in asked),)  # fmt: skip
+        return ("\n".join(given_to(s.thing)),)
     if s.kind == "format":
         return (f"values, and {', '.join(f'{k} ({v})' for k, v in s.thing.INDICES.items())}",)
     way = row(s)
@@ -422,6 +420,41 @@ def cost(s: Subject) -> tuple[str]:
     takes = {"criteria": way.criteria, "units": way.units, "single weights": way.weights}
     return (f"takes {', '.join(k for k, yes in takes.items() if yes) or 'no choice'}"
             + ("; one first training serves all sparsities" if way.shared else ""),)  # fmt: skip
+
+
+ARRAYS = {  # what the arrays of a unit hold, by the declaration of a criterion
+    "incoming": "of a unit, arrays have a row of its incoming weights",
+    "incoming and bias": "of a unit, arrays have a row of its incoming weights and its bias",
+    "outgoing": "of a unit, arrays have a row of its outgoing weights",
+    "gate": "of a unit, arrays have one entry, of a gate at its output: weights are 1",
+    "whole": "of a unit, arrays are as below",
+}
+
+
+def given_to(fn: Any) -> Iterator[str]:
+    """The function that one would write, what it gets, and what that costs"""
+    spec = fn.spec
+    asked = dict.fromkeys(
+        need for options, unit in variants(fn) for need in spec.asked(options, unit)[0]
+    )
+    first = spec.asked(*variants(fn)[0])[0]
+    yield (
+        f"def mine({', '.join(first)}): dicts {{name: array}}, but for single arrays; it returns "
+        f"{{name: scores}}, of the shape of the weights; of units (units,)"
+    )
+    if spec.unit is not None:
+        yield ARRAYS[spec.unit]
+    for k in asked:
+        yield f"{k}: {EVIDENCE_KINDS[k].what}; {EVIDENCE_KINDS[k].cost}"
+
+
+def variants(fn: Any) -> list[tuple[dict[str, Any], bool]]:
+    """(options, whether of units) of its examples, each once, the usual ones first"""
+    found: list[tuple[dict[str, Any], bool]] = [({}, not fn.spec.single)]
+    for example in fn.spec.examples:
+        one = dict(example.options), example.unit
+        found += [one] * (one not in found)
+    return found
 
 
 def checked(s: Subject) -> list[Told]:
@@ -468,15 +501,28 @@ def next_(s: Subject) -> tuple[str, Shape]:
     return "\n".join([*TRY[s.kind](s), *([f"minprune lesson {number}"] if number else [])]), "code"
 
 
+USUAL = ("magnitude", "random")  # what criteria are compared with
+
+
 def try_criterion(s: Subject) -> list[str]:
     """Run it, compare it, check one's own"""
     unit = "" if s.thing.spec.single else " --unit"
-    given = "" if s.thing.spec.single else " --given unit=yes"
-    return [
+    lines = [
         f"minprune run --criterion {s.name}{unit} --sparsity 0.9",
-        f"minprune compare --criteria {s.name},magnitude,random{unit}",
-        f"minprune verify mypkg.prune:mine --kind criterion --as {s.name}{given}",
+        f"minprune compare --criteria {','.join(dict.fromkeys([s.name, *USUAL]))}{unit}",
     ]
+    for options, of_units in variants(s.thing):
+        words = [*(f"{k}={said(v)}" for k, v in options.items()), *["unit=yes"] * of_units]
+        given = f" --given {' '.join(words)}" if words else ""
+        lines.append(f"minprune verify mypkg.prune:mine --kind criterion --as {s.name}{given}")
+    return lines
+
+
+def said(value: Any) -> str:
+    """A setting as the command line takes it"""
+    return (
+        {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    )
 
 
 def try_method(s: Subject) -> list[str]:

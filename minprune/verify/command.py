@@ -150,6 +150,11 @@ def settings(facts: Sequence[str]) -> dict[str, Any]:
         name, equals, text = word.partition("=")
         if not name or not equals:
             raise ArgumentError(f"--given must be NAME=VALUE, not {word!r}; write final=0.8")
+        if "=" in text:
+            apart = word.replace(",", " ")
+            raise ArgumentError(f"--given must be NAME=VALUE, not {word!r}; write {apart}")
+        if name in found:
+            raise ArgumentError(f"--given has {name!r} twice; give it once")
         found[name] = number(text)
     return found
 
