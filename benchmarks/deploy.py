@@ -7,12 +7,15 @@ are of calls from C; peers of Python have the call of their own API in theirs. P
 a dense net of the same shape, as they have no other.
 """
 
+import shutil
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +27,12 @@ from benchmarks.harness import AbsentError, Row, Timing, against, attempt, data_
 from minprune.core import Array, Dataset
 from minprune.deploy import net_run, program
 from minprune.deploy import steps as kinds
+from minprune.deploy.c_products import FORMATS
 from minprune.nets.model import Model
 
 RUN = "net_run(x + I * k, y + O * k)"
 FLAGS = ("-std=c99", "-O3")
+STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
 KEPT = Path("runs", "benchmarks", "deploy")
 SPARSITY, ROTATED, BATCH = 0.95, 256, 64
 EPOCHS = {"lenet_300_100": (6, 4), "lenet_5": (3, 2)}  # before pruning, and after
@@ -37,7 +42,7 @@ def run(quick: bool, data: Path | None) -> list[Row]:
     """Accuracy and bytes, then times, of both nets."""
     repeats = 7 if quick else 25
     rows: list[Row] = []
-    for part in (numpy_files, c_beside_peers):
+    for part in (numpy_files, c_beside_peers, c_on_all_samples, c_checked):
         rows += attempt(part.__name__.replace("_", " "), partial(part, data, repeats))
     return rows
 
@@ -241,3 +246,52 @@ def c_beside_peers(data: Path | None, repeats: int) -> Iterable[Row]:
                 yield beside(name, found, ours, other, most, note)
             for form in forms:
                 yield beside(name, found, form, "onnxruntime", None)
+
+
+def c_on_all_samples(data: Path | None, repeats: int) -> Iterable[Row]:
+    """Of how many test samples the outputs of C are those of the model, at every level
+
+    int8: bit for bit; float32: the same answer, and how far the outputs are off.
+    """
+    held = data_of(data)
+    x = held.test[0].astype(np.float32)
+    for name in EPOCHS:
+        model = nets(name, data)[1]
+        for kind, made in ("int8", mp.quantize(model, held.train[0][:1000])), ("float32", model):
+            wanted, least, far = made(x), len(x), 0.0
+            for level, format in product(("-Os", "-O2", "-O3"), FORMATS):
+                y = exported(made, format, ("-std=c99", level))[0].many(x.reshape(len(x), -1))
+                right = (y == wanted).all(axis=1) if kind == "int8" else (
+                    y.argmax(axis=1) == wanted.argmax(axis=1))  # fmt: skip
+                least, far = min(least, int(right.sum())), max(far, float(abs(y - wanted).max()))
+            note = f"-Os, -O2, -O3, {len(FORMATS)} formats; farthest {far:.2g}"
+            yield Row(f"{name}: C {kind}, equal of {len(x):,}", least, None, None, len(x),
+                      least == len(x), unit="", note=note)  # fmt: skip
+
+
+def c_checked(data: Path | None, repeats: int) -> Iterable[Row]:
+    """The tests that are written beside C, under sanitizers and valgrind: how many of them fail"""
+    held = data_of(data)
+    tools = {"sanitizers": (["-fsanitize=address,undefined", "-fno-sanitize-recover"], [])}
+    if valgrind := shutil.which("valgrind"):
+        tools["valgrind"] = [], [valgrind, "-q", "--error-exitcode=9"]
+    made = {}
+    for name in EPOCHS:
+        model = nets(name, data)[1]
+        made |= {f"{name} float32": model,
+                 f"{name} int8": mp.quantize(model, held.train[0][:1000])}  # fmt: skip
+    for name in ("conv_4", "resnet_small"):
+        model = getattr(mp.zoo, name)(((3, 16, 16), 10), seed=0)
+        made[f"{name} float32"] = mp.prune(model, mp.score(model, None, "lamp"), sparsity=SPARSITY)
+    for label, (flags, before) in tools.items():
+        wrong = []
+        for (name, model), format in product(made.items(), FORMATS):
+            with tempfile.TemporaryDirectory() as folder:
+                mp.export_c(model, folder, format=format)
+                build = [_native.gcc(), *STRICT, "-O2", *flags, "net.c", "net_test.c", "-o", "t"]
+                subprocess.run([*build, "-lm"], cwd=folder, check=True)
+                if subprocess.run([*before, "./t"], cwd=folder, check=False).returncode:
+                    wrong.append(f"{name} {format}")
+        note = f"{len(made)} models in {len(FORMATS)} formats; {', '.join(wrong) or 'all pass'}"
+        yield Row(f"C under {label}, tests that fail", len(wrong), None, None, 0, not wrong,
+                  unit="", note=note)  # fmt: skip
