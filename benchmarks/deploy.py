@@ -33,6 +33,7 @@ from minprune.nets.model import Model
 RUN = "net_run(x + I * k, y + O * k)"
 FLAGS = ("-std=c99", "-O3")
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror")
+CORTEX = Path(__file__).parents[1] / "tests" / "cortex"
 KEPT = Path("runs", "benchmarks", "deploy")
 SPARSITY, ROTATED, BATCH = 0.95, 256, 64
 EPOCHS = {"lenet_300_100": (6, 4), "lenet_5": (3, 2)}  # before pruning, and after
@@ -42,7 +43,7 @@ def run(quick: bool, data: Path | None) -> list[Row]:
     """Accuracy and bytes, then times, of both nets."""
     repeats = 7 if quick else 25
     rows: list[Row] = []
-    for part in (numpy_files, c_beside_peers, c_on_all_samples, c_checked):
+    for part in (numpy_files, c_beside_peers, c_on_all_samples, c_checked, c_on_cortex):
         rows += attempt(part.__name__.replace("_", " "), partial(part, data, repeats))
     return rows
 
@@ -295,3 +296,44 @@ def c_checked(data: Path | None, repeats: int) -> Iterable[Row]:
         note = f"{len(made)} models in {len(FORMATS)} formats; {', '.join(wrong) or 'all pass'}"
         yield Row(f"C under {label}, tests that fail", len(wrong), None, None, 0, not wrong,
                   unit="", note=note)  # fmt: skip
+
+
+def c_on_cortex(data: Path | None, repeats: int) -> Iterable[Row]:
+    """Instructions of a sample on a Cortex-M4 in qemu, int8, of the pruned net and stored whole"""
+    held = data_of(data)
+    small = mp.quantize(nets("lenet_300_100", data)[1], held.train[0][:1000])
+    x = held.test[0][:4].astype(np.float32).reshape(4, -1)
+    found = {f: instructions(small, f, x, 4) - instructions(small, f, x, 2)
+             for f in ("delta8", "csr", "csc", "dense")}  # fmt: skip
+    for format in ("delta8", "csr", "csc"):
+        ratio = found[format] / found["dense"]
+        yield Row(f"lenet_300_100: C int8 {format}, Cortex-M4", found[format] / 2,
+                  found["dense"] / 2, ratio, 0.1, ratio <= 0.1, unit="instructions",
+                  note="of a sample; beside the same stored whole")  # fmt: skip
+
+
+def instructions(model: Any, format: str, x: Array, count: int) -> int:
+    """Those of a program that runs the first `count` samples"""
+    for tool in ("arm-none-eabi-gcc", "qemu-system-arm"):
+        if shutil.which(tool) is None:
+            raise AbsentError(f"{tool} is not on the path")
+    rows = "}, {".join(", ".join(f"{v!s}f" for v in row) for row in x)
+    main = (
+        f'#include "net.c"\nstatic const float x[{len(x)}][{x.shape[1]}] = {{{{{rows}}}}};\n'
+        f"int main(void) {{ int i; volatile int seen = 0; for (i = 0; i < {count}; i++) "
+        f"seen += net_predict(x[i]); return seen < 0; }}\n"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        mp.export_c(model, folder, format=format)
+        Path(folder, "main.c").write_text(main)
+        for name in ("start.c", "mps2.ld"):
+            shutil.copy(CORTEX / name, folder)
+        flags = ["-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-mthumb"]
+        build = [*flags, "-std=c99", "-O2", "-nostartfiles", "-T", "mps2.ld", "start.c", "main.c"]
+        subprocess.run(["arm-none-eabi-gcc", *build, "-o", "run.elf"], cwd=folder, check=True)
+        run = ["qemu-system-arm", "-M", "mps2-an386", "-nographic", "-kernel", "run.elf"]
+        run += ["-semihosting-config", "enable=on,target=native", "-singlestep"]
+        run += ["-d", "exec,nochain", "-D", "log"]
+        subprocess.run(run, cwd=folder, stdin=subprocess.DEVNULL, timeout=600, check=True)
+        with Path(folder, "log").open("rb") as log:
+            return sum(line.startswith(b"Trace") for line in log)
